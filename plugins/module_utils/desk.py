@@ -1,0 +1,251 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to the machine: read a file, list a folder, run a command.
+
+Everything that a module learns about a desk passes through a `Desk`. `LiveDesk` asks the operating system; in tests and
+replays a recording takes its place. A refused, missing or hanging answer is a value with an ``error``, never an exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+FILE_LIMIT = 4 * 1024 * 1024
+"""Bytes read from one file at most; more is an error ``too_large``, not a cut text."""
+
+OUTPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes kept of each of a command's two outputs."""
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that a reading command may take."""
+
+MISSING = "missing"
+DENIED = "denied"
+TIMEOUT = "timeout"
+TOO_LARGE = "too_large"
+UNREADABLE = "unreadable"
+NOT_RECORDED = "not_recorded"
+
+
+@dataclass(frozen=True)
+class Text:
+    """What reading a file gave. ``text`` is null when ``error`` is set."""
+
+    path: str
+    text: str | None = None
+    error: str | None = None
+    """missing, denied, too_large, unreadable (a folder, a symlink loop, an I/O error), not_recorded"""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What listing a folder gave: sorted names."""
+
+    path: str
+    names: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a symbolic link points."""
+
+    path: str
+    target: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave. ``rc`` is null when it did not run to its end."""
+
+    argv: tuple[str, ...]
+    rc: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    error: str | None = None
+    """missing (not installed), denied, timeout, too_large (output was cut), unreadable, not_recorded"""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ran to its end and returned 0."""
+        return self.error is None and self.rc == 0
+
+
+class Desk(Protocol):
+    """What readers of a desk may ask."""
+
+    def read_text(self, path: str) -> Text:
+        """The file's text, decoded as UTF-8 with undecodable bytes replaced."""
+
+    def list_dir(self, path: str) -> Listing:
+        """The folder's names."""
+
+    def read_link(self, path: str) -> Link:
+        """The target of a symbolic link, as written."""
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Run a command without a shell, in the C locale, ended with its whole process group at the time limit."""
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return MISSING
+    if isinstance(error, PermissionError):
+        return DENIED
+    return UNREADABLE
+
+
+class LiveDesk:
+    """The machine that this process runs on."""
+
+    def read_text(self, path: str) -> Text:
+        """See `Desk`. Never blocks on a pipe or a device: only regular files are read."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            return Text(path, error=_reason(error))
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return Text(path, error=UNREADABLE)
+            chunks, size = [], 0
+            while chunk := os.read(descriptor, 65536):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > FILE_LIMIT:
+                    return Text(path, error=TOO_LARGE)
+        except OSError as error:
+            return Text(path, error=_reason(error))
+        finally:
+            os.close(descriptor)
+        return Text(path, b"".join(chunks).decode("utf-8", "replace"))
+
+    def list_dir(self, path: str) -> Listing:
+        """See `Desk`."""
+        try:
+            return Listing(path, tuple(sorted(os.listdir(path))))
+        except OSError as error:
+            return Listing(path, error=_reason(error))
+
+    def read_link(self, path: str) -> Link:
+        """See `Desk`."""
+        try:
+            return Link(path, os.readlink(path))
+        except OSError as error:
+            return Link(path, error=_reason(error))
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        """See `Desk`."""
+        command = tuple(argv)
+        begun = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=command_environment(env),
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Answer(command, error=_reason(error))
+        try:
+            stdout, stderr, fault = _converse(process, stdin, begun + timeout)
+        finally:
+            # The group may outlive its leader: a helper that kept a pipe open must not survive the time limit either.
+            if process.poll() is None:
+                _end_group(process)
+        seconds = time.monotonic() - begun
+        if fault == TIMEOUT:
+            return Answer(command, None, stdout, stderr, TIMEOUT, seconds)
+        return Answer(command, process.returncode, stdout, stderr, fault, seconds)
+
+
+def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every command: C locale, a full PATH (sbin included), no X11."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "LANGUAGE") and not key.startswith("LC_")}
+    environment.update(LC_ALL="C", LANG="C", PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    environment.update(extra or {})
+    return environment
+
+
+def _converse(process: subprocess.Popen[bytes], stdin: str | None, deadline: float) -> tuple[str, str, str | None]:
+    """Feed and drain a process until it ends or the deadline passes; keep at most OUTPUT_LIMIT of each output."""
+    kept: dict[str, list[bytes]] = {"out": [], "err": []}
+    sizes = {"out": 0, "err": 0}
+    pending = (stdin or "").encode()
+    error: str | None = None
+    with selectors.DefaultSelector() as selector:
+        for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, name)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE, "in")
+        while selector.get_map():
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                error = TIMEOUT
+                break
+            for key, _mask in selector.select(min(remaining, 0.5)):
+                if key.data == "in":
+                    try:
+                        pending = pending[os.write(key.fd, pending[:65536]) :]
+                    except (BrokenPipeError, ConnectionResetError):
+                        pending = b""
+                    if not pending:
+                        selector.unregister(key.fileobj)
+                        if process.stdin is not None:
+                            process.stdin.close()
+                    continue
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                    continue
+                room = OUTPUT_LIMIT - sizes[key.data]
+                sizes[key.data] += len(chunk)
+                if room > 0:
+                    kept[key.data].append(chunk[:room])
+                else:
+                    error = TOO_LARGE
+    if error != TIMEOUT:
+        try:
+            process.wait(max(0.05, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            error = TIMEOUT
+    if error == TIMEOUT:
+        _end_group(process)
+    for stream in (process.stdout, process.stderr, process.stdin):
+        if stream is not None and not stream.closed:
+            stream.close()
+    return b"".join(kept["out"]).decode("utf-8", "replace"), b"".join(kept["err"]).decode("utf-8", "replace"), error
+
+
+def _end_group(process: subprocess.Popen[bytes], grace: float = 2.0) -> None:
+    """End the process group that the command leads: politely first, then for good."""
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        # The leader is gone; a member that ignores SIGTERM must still be ended.
+        if number == signal.SIGTERM:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return

@@ -1,0 +1,89 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Codes of findings about the run itself."""
+
+from __future__ import annotations
+
+from .code import Code
+
+CODES: tuple[Code, ...] = (
+    Code(
+        code="DESK_UNREACHABLE",
+        title="The desk could not be reached",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="No connection to the desk: refused, timed out, no route, or its name does not resolve (the message tells which). "
+        "Nothing was measured on it. In an audit this is unknown, in a stacking run it is a failure.",
+        remedy="Check power, network and the inventory's address of the desk, then run again with --limit on it.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DESK_STAGE_FAILED",
+        title="A stage failed on the desk",
+        severity="fail",
+        meaning="A stage ended with an error that is no finding of its own. The message names the stage and gives the error text. "
+        "Later stages of this desk and of its pair were not run; other pairs were not affected.",
+        remedy="Read the error in the message; run again with --limit on this desk once it is mended.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="STAGE_TIMEOUT",
+        title="A stage did not end within its time limit",
+        severity="fail",
+        meaning="The desk answered no more, or a program on it hung, until the stage's time limit ran out.",
+        remedy="Look at the desk's console and load; a desk that does not answer ssh any more needs a power cycle. Then run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="STAGE_SKIPPED",
+        title="A stage was not run",
+        severity="note",
+        other_severities=("unknown",),
+        meaning="The stage did not run for this desk or pair because of what happened before, or because the admin left it out.",
+        remedy="Mend the finding that is named as the reason and run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="PAIR_INCOMPLETE",
+        title="A desk of the pair is not in this run",
+        severity="unknown",
+        meaning="The other desk of the pair is outside the run (--limit, or a slice that splits the pair), "
+        "so nothing about the pair was measured.",
+        remedy="Run with both desks of the pair: --limit PAIR.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="PAIR_OUT_OF_SERVICE",
+        title="The pair is out of service",
+        severity="note",
+        meaning="A desk of the pair is marked spark_out_of_service, so the pair was left alone.",
+        remedy="Remove the mark from the inventory when the desk is back.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="NOT_MEASURED_CHECK_MODE",
+        title="Check mode measures nothing",
+        severity="unknown",
+        other_severities=("note",),
+        meaning="The run was a check (--check): states were read and changes were planned, nothing was changed or measured.",
+        remedy="Run without --check to measure the pair.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="REQUIRED_CHECK_MISSING",
+        title="A required check has no result",
+        severity="unknown",
+        meaning="A check that this playbook requires was not read or not measured, so the verdict cannot be PASS.",
+        remedy="Look at the findings of the same desk or pair for the reason, and run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="FORKS_TOO_FEW",
+        title="Fewer forks than desks",
+        severity="note",
+        other_severities=("warn",),
+        meaning="Ansible worked on fewer desks at a time than the run has, so measurements were not all simultaneous.",
+        remedy="Set forks to at least the number named in the message (ansible.cfg or -f).",
+        source="this collection's rule",
+    ),
+)

@@ -1,0 +1,51 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between the frozen dataclasses of the model and the plain data that Ansible carries."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar, Union
+
+T = TypeVar("T")
+
+
+def as_dict(value: Any) -> Any:
+    """A dataclass (or anything made of them) as plain dicts, lists and scalars."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: as_dict(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_dict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_dict(item) for item in value]
+    return value
+
+
+def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
+    """The dataclass ``cls`` from plain data; unknown keys are left out, missing ones take their default."""
+    hints = typing.get_type_hints(cls)
+    values = {
+        item.name: _value(hints[item.name], data[item.name])
+        for item in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if item.name in data
+    }
+    return cls(**values)
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        inner = [item for item in arguments if item is not type(None)]
+        return _value(inner[0], value) if len(inner) == 1 else value
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return from_dict(typing.cast(type, hint), value)
+    if origin in (tuple, list) and isinstance(value, (list, tuple)):
+        return tuple(_value(arguments[0], item) for item in value)
+    if origin in (dict, Mapping) or (origin is not None and isinstance(value, Mapping)):
+        return {key: _value(arguments[1], item) for key, item in value.items()}
+    return value

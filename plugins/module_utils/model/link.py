@@ -1,0 +1,51 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pair's link is wanted to be and what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WantedFunction:
+    """One function as it shall be. Chosen by PCI domain within the port, never by name."""
+
+    pci_domain: int
+    address: str
+    """IPv4 with prefix, such as 192.168.100.10/24."""
+    mtu: int = 9000
+
+
+@dataclass(frozen=True)
+class WantedLink:
+    """One cabled port as it shall be."""
+
+    port: int
+    functions: tuple[WantedFunction, ...]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One desk's end of a pair's cable, with its own names: what measurements need."""
+
+    desk: str
+    port: int
+    management_address: str | None
+    functions: tuple[EndpointFunction, ...]
+
+
+@dataclass(frozen=True)
+class EndpointFunction:
+    """One function of an endpoint."""
+
+    netdev: str
+    rdma_device: str
+    pci_domain: int
+    mac: str
+    address: str
+    """IPv4 without prefix."""
+    gid_index: int | None
+    mtu: int
+    speed_mbps: int | None
+    pcie_width: int | None

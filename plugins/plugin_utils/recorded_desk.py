@@ -1,0 +1,230 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A desk that answers from a recording: a folder with recording.yml, files/, commands.yml, denied.yml and missing.yml."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..module_utils.desk import (
+    DEFAULT_TIMEOUT,
+    DENIED,
+    FILE_LIMIT,
+    MISSING,
+    NOT_RECORDED,
+    TOO_LARGE,
+    UNREADABLE,
+    Answer,
+    Link,
+    Listing,
+    Text,
+)
+
+LINK_LIMIT = 40
+"""Symbolic links followed in one path, as Linux does."""
+
+
+class RecordingError(Exception):
+    """The folder is not a readable recording; the text says what is wrong in one line."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The description of a recording (recording.yml)."""
+
+    name: str
+    source: str
+    description: str
+    expect: tuple[str, ...] | None
+    login_user: str | None
+    folder: Path
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
+    """The recording in a folder and the desk that answers from it. Raises RecordingError."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise RecordingError(f"{root} is not a folder")
+    about = _mapping(root / "recording.yml", required=True)
+    expect = about.get("expect")
+    if expect is not None and not isinstance(expect, list):
+        raise RecordingError(f"{root / 'recording.yml'}: expect is {type(expect).__name__}, a list of finding codes was expected")
+    recording = Recording(
+        name=str(about.get("name") or root.name),
+        source=str(about.get("source") or "unknown"),
+        description=str(about.get("description") or ""),
+        expect=None if expect is None else tuple(str(code) for code in expect),
+        login_user=None if about.get("login_user") is None else str(about["login_user"]),
+        folder=root,
+        extra=about,
+    )
+    return recording, RecordedDesk(root / "files", _commands(root / "commands.yml"), _paths(root / "denied.yml"), _paths(root / "missing.yml"))
+
+
+class RecordedDesk:
+    """See `Desk`. What is listed nowhere is ``not_recorded``: it says nothing about the machine.
+
+    A path that the recorder found absent is listed in missing.yml; only that is proof of absence.
+    """
+
+    def __init__(self, files: Path, commands: Sequence[Mapping[str, Any]], denied: Sequence[str] = (), missing: Sequence[str] = ()) -> None:
+        self._files = files
+        self._commands = commands
+        self._denied = frozenset(posixpath.normpath(path) for path in denied)
+        self._missing = frozenset(posixpath.normpath(path) for path in missing)
+        self._asked: dict[int, int] = {}
+
+    def _resolve(self, path: str, follow_last: bool = True) -> tuple[Path, str | None]:
+        """The path inside files/, symbolic links read as the desk would read them (from its own root)."""
+        parts = [part for part in posixpath.normpath(path).split("/") if part]
+        done: list[str] = []
+        followed = 0
+        while parts:
+            part = parts.pop(0)
+            if part == "..":
+                done = done[:-1]
+                continue
+            here = self._files.joinpath(*done, part)
+            if here.is_symlink() and (parts or follow_last):
+                followed += 1
+                if followed > LINK_LIMIT:
+                    return here, UNREADABLE
+                target = os.readlink(here)
+                if target.startswith("/"):
+                    done = []
+                parts = [item for item in target.split("/") if item not in ("", ".")] + parts
+                continue
+            done.append(part)
+        if "/" + "/".join(done) in self._denied:
+            return self._files.joinpath(*done), DENIED
+        return self._files.joinpath(*done), None
+
+    def _refused(self, path: str) -> bool:
+        wanted = posixpath.normpath(path)
+        return any(wanted == item or wanted.startswith(item + "/") for item in self._denied)
+
+    def _absent(self, path: str) -> str:
+        wanted = posixpath.normpath(path)
+        known = any(wanted == item or wanted.startswith(item + "/") for item in self._missing)
+        return MISSING if known else NOT_RECORDED
+
+    def read_text(self, path: str) -> Text:
+        """See `Desk`."""
+        if self._refused(path):
+            return Text(path, error=DENIED)
+        here, error = self._resolve(path)
+        if error:
+            return Text(path, error=error)
+        try:
+            if not here.exists():
+                return Text(path, error=self._absent(path))
+            if not here.is_file():
+                return Text(path, error=UNREADABLE)
+            if here.stat().st_size > FILE_LIMIT:
+                return Text(path, error=TOO_LARGE)
+            return Text(path, here.read_bytes().decode("utf-8", "replace"))
+        except PermissionError:
+            return Text(path, error=DENIED)
+        except OSError:
+            return Text(path, error=UNREADABLE)
+
+    def list_dir(self, path: str) -> Listing:
+        """See `Desk`."""
+        if self._refused(path):
+            return Listing(path, error=DENIED)
+        here, error = self._resolve(path)
+        if error:
+            return Listing(path, error=error)
+        try:
+            if not here.exists():
+                return Listing(path, error=self._absent(path))
+            return Listing(path, tuple(sorted(name for name in os.listdir(here) if name != ".gitkeep")))
+        except NotADirectoryError:
+            return Listing(path, error=MISSING)
+        except OSError:
+            return Listing(path, error=UNREADABLE)
+
+    def read_link(self, path: str) -> Link:
+        """See `Desk`."""
+        if self._refused(path):
+            return Link(path, error=DENIED)
+        here, error = self._resolve(path, follow_last=False)
+        if error:
+            return Link(path, error=error)
+        try:
+            return Link(path, os.readlink(here))
+        except OSError:
+            return Link(path, error=UNREADABLE if here.exists() else self._absent(path))
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        """See `Desk`."""
+        command = tuple(argv)
+        for number, entry in enumerate(self._commands):
+            if tuple(entry["argv"]) != command:
+                continue
+            responses = entry.get("responses") or [entry]
+            turn = min(self._asked.get(number, 0), len(responses) - 1)
+            self._asked[number] = self._asked.get(number, 0) + 1
+            response = responses[turn]
+            error = response.get("error")
+            rc = None if error else int(response.get("rc", 0))
+            return Answer(command, rc, str(response.get("stdout") or ""), str(response.get("stderr") or ""), error)
+        return Answer(command, error=NOT_RECORDED)
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecordingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _mapping(path: Path, required: bool = False) -> Mapping[str, Any]:
+    if not path.exists() and not required:
+        return {}
+    data = _yaml(path)
+    if not isinstance(data, dict):
+        raise RecordingError(f"{path} holds {type(data).__name__}, a mapping was expected")
+    return data
+
+
+def _commands(path: Path) -> list[Mapping[str, Any]]:
+    if not path.exists():
+        return []
+    data = _yaml(path) or []
+    if not isinstance(data, list):
+        raise RecordingError(f"{path} holds {type(data).__name__}, a list of commands was expected")
+    for number, entry in enumerate(data, start=1):
+        if not isinstance(entry, dict) or not isinstance(entry.get("argv"), list) or not entry["argv"]:
+            raise RecordingError(f"{path}: entry {number} has no argv list")
+        entry["argv"] = [str(word) for word in entry["argv"]]
+        responses = entry.get("responses")
+        if responses is not None and not (isinstance(responses, list) and responses and all(isinstance(item, dict) for item in responses)):
+            raise RecordingError(f"{path}: entry {number} has responses that are not a list of mappings")
+        for response in responses or [entry]:
+            if response.get("error") not in (None, "timeout", "denied", "missing"):
+                raise RecordingError(f"{path}: entry {number} has error {response['error']!r}, expected timeout, denied or missing")
+            if not isinstance(response.get("rc", 0), int):
+                raise RecordingError(f"{path}: entry {number} has rc {response['rc']!r}, a number was expected")
+    return data
+
+
+def _paths(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    data = _yaml(path) or []
+    if isinstance(data, dict):
+        data = data.get("files") or []
+    if not isinstance(data, list):
+        raise RecordingError(f"{path} holds {type(data).__name__}, a list of paths was expected")
+    return [str(item) for item in data]
