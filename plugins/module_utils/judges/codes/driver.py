@@ -1,9 +1,118 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Codes of findings: driver."""
+"""Codes of findings about the GPU and its driver."""
 
 from __future__ import annotations
 
 from .code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        code="DRIVER_MISSING",
+        title="No GPU driver is loaded",
+        severity="fail",
+        meaning="The running kernel has no NVIDIA module loaded. The usual cause is a phased update that brought a kernel without its "
+        "linux-modules-nvidia-580-open package.",
+        remedy="Install the module package of the running kernel (sudo apt-get install linux-modules-nvidia-580-open-$(uname -r)) "
+        "or start an older kernel that has one, then lock kernel and driver together with the driver_lock role.",
+        source="community (two reports)",
+    ),
+    Code(
+        code="DRIVER_BRANCH_WRONG",
+        title="The driver is of an unsupported branch",
+        severity="fail",
+        meaning="The driver is not of the wanted branch (580). NVIDIA says that 590 and 595 are not supported on the DGX Spark.",
+        remedy="Go back to nvidia-driver-580-open with the driver_lock role, which also keeps other branches from being installed.",
+        source="NVIDIA (developer forum, 2026-03-12 and F364688)",
+    ),
+    Code(
+        code="DRIVER_MISMATCH",
+        title="Parts of the driver disagree",
+        severity="fail",
+        meaning="User-space library, loaded kernel module and GSP firmware are not of one version. CUDA fails or the GPU disappears "
+        "until they agree.",
+        remedy="Reboot the desk so that the installed module is loaded; if they still differ, reinstall nvidia-driver-580-open and the "
+        "module package of the running kernel at one version.",
+        source="community (many reports); F378200 for the GSP firmware",
+    ),
+    Code(
+        code="DRIVER_PROPRIETARY",
+        title="The proprietary kernel module is in use",
+        severity="fail",
+        meaning="GB10 works with the open kernel module only; the proprietary one ends in RmInitAdapter failed.",
+        remedy="Install nvidia-driver-580-open and the -open module package of the kernel, remove the proprietary one, reboot.",
+        source="community (two reports)",
+    ),
+    Code(
+        code="NEXT_BOOT_KERNEL_WITHOUT_DRIVER",
+        title="The next reboot starts a kernel without a GPU driver",
+        severity="fail",
+        meaning="GRUB will start a kernel in whose module tree no R580 open module lies (prebuilt or built by DKMS). "
+        "The desk works until somebody reboots it.",
+        remedy="Before any reboot install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that kernel.",
+        source="community (two reports)",
+    ),
+    Code(
+        code="DRIVER_NOT_HELD",
+        title="Kernel and driver packages are not held",
+        severity="note",
+        other_severities=("warn",),
+        meaning="Some of the kernel and module packages can be upgraded without the others. A note until the driver lock has been set, a "
+        "warning on a desk that should have it.",
+        remedy="Run playbooks/onboard.yml or stack_pair.yml: the driver_lock role holds the whole group together.",
+        source="NVIDIA (F383254: hold kernel and module packages together)",
+    ),
+    Code(
+        code="KERNEL_ROCE_ENOMEM",
+        title="The kernel cannot register RDMA memory",
+        severity="fail",
+        meaning="CmaTotal is 0 while CmaFree is above 0: the kernel handover feature (KHO) of the 7.0 kernel took the contiguous memory. "
+        "ibv_reg_mr ends with Cannot allocate memory, and NCCL often blames the other desk.",
+        remedy="Install nvidia-spark-grub-kho (in DGX OS update 26.09.2; it adds kho=off), then reboot both desks of the pair with the cable in.",
+        source="NVIDIA (advisory of 2026-09-13, F383254, F383926); community (three reports)",
+    ),
+    Code(
+        code="KHO_OFF_ON_6_17",
+        title="kho=off is set on a 6.17 kernel",
+        severity="note",
+        meaning="kho=off cures the 7.0 kernel only. On 6.17.0-1032 one owner saw the ConnectX-7 send no more than 12.7 Gb/s with it.",
+        remedy="If the link measures near 13 Gb/s, remove kho=off from the kernel command line and reboot both desks with the cable in.",
+        source="community (one report; contradicts the others)",
+    ),
+    Code(
+        code="PERSISTENCED_INACTIVE",
+        title="The persistence daemon does not run",
+        severity="warn",
+        meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off: "
+        "the driver unloads its state between jobs.",
+        remedy="sudo systemctl enable --now nvidia-persistenced; if it fails, journalctl -u nvidia-persistenced.",
+        source="community (four reports)",
+    ),
+    Code(
+        code="CUDA_MAJOR_WRONG",
+        title="CUDA is not of major version 13",
+        severity="fail",
+        other_severities=("warn",),
+        meaning="GB10 (sm_121) needs CUDA 13.0 or newer, and DGX OS ships 13.0. Older fails; a newer major version on the host is outside "
+        "the supported stack and a warning.",
+        remedy="Install cuda-toolkit-13-0 from the archives of DGX OS; use containers for newer CUDA.",
+        source="NVIDIA (dgx-spark-playbooks, performance benchmarking guide)",
+    ),
+    Code(
+        code="GPU_NOT_FOUND",
+        title="The driver finds no GPU",
+        severity="fail",
+        meaning="The module is loaded but no device answers. After an update this was driver and GSP firmware not fitting together (Xid 119).",
+        remedy="Power the desk off, unplug it for a minute, start it again; if it stays, reinstall driver and firmware packages at one version.",
+        source="NVIDIA forum (F378200)",
+    ),
+    Code(
+        code="GPU_POWER_CAPPED",
+        title="The GPU is held at low power under load",
+        severity="warn",
+        meaning="Under full load the GPU stays at a low clock and near 30 W: the safety mode after a failed power negotiation. It survives a "
+        "reboot. Judged only from a reading under load; an idle GPU always looks like this.",
+        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the supplied adapter.",
+        source="community (four reports)",
+    ),
+)

@@ -1,9 +1,102 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Codes of findings: identity."""
+"""Codes of findings about which machine a desk is and whether it can be spoken to."""
 
 from __future__ import annotations
 
 from .code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        code="DESK_NOT_GB10",
+        title="The machine is not a DGX Spark",
+        severity="fail",
+        meaning="Product, firmware, architecture and GPU together speak against a GB10 machine (NVIDIA DGX Spark or a partner's board). "
+        "Nothing else that is judged about it would mean anything.",
+        remedy="Check the address of this desk in the inventory; take a machine that is no DGX Spark out of the group spark_desks.",
+        source="NVIDIA (NemoClaw playbook: combine product, firmware, architecture and GPU evidence)",
+    ),
+    Code(
+        code="DESK_NOT_AARCH64",
+        title="The machine is not a 64-bit Arm machine",
+        severity="fail",
+        meaning="The kernel names another architecture than aarch64, which every GB10 machine has.",
+        remedy="Check the address of this desk in the inventory.",
+        source="NVIDIA (NemoClaw qualification)",
+    ),
+    Code(
+        code="DGX_RELEASE_MISSING",
+        title="DGX OS is not installed",
+        severity="fail",
+        meaning="There is no /etc/dgx-release. The machine runs another system than DGX OS, so versions and packages cannot be validated.",
+        remedy="Re-image the desk with DGX OS (system recovery image of its vendor), or take it out of the inventory.",
+        source="community (more than five reports of the file's content)",
+    ),
+    Code(
+        code="DGX_OS_TOO_OLD",
+        title="DGX OS is older than the wanted minimum",
+        severity="fail",
+        meaning="The running version (the last OTA update, else the factory image) is below minimum_dgx_os.",
+        remedy="Update the desk: sudo apt update, sudo apt dist-upgrade, sudo fwupdmgr refresh, sudo fwupdmgr upgrade, then reboot and wait "
+        "up to 30 minutes for firmware. Or lower minimum_dgx_os.",
+        source="NVIDIA (manual update procedure of the DGX Spark guide)",
+    ),
+    Code(
+        code="DGX_OS_UNKNOWN_NEWER",
+        title="DGX OS is newer than any version this collection knows",
+        severity="note",
+        meaning="The running version is above the newest one that reports were found for. It may be fine; nothing is known about it.",
+        remedy="Look for a newer release of this collection, and audit one pair before updating the others.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DESK_IDENTITY_DUPLICATE",
+        title="Two desks share an identity",
+        severity="fail",
+        other_severities=("warn",),
+        meaning="Machine-id, ssh host key, MAC or management address of this desk belongs to another desk of the inventory too: one machine "
+        "is listed twice, or a disk image was cloned. A host name alone that is shared is a warning. Addresses of the fabric and of container "
+        "bridges repeat by design and are not compared.",
+        remedy="If one machine is listed twice, remove one entry. After cloning, on one of them: sudo rm /etc/machine-id, "
+        "sudo systemd-machine-id-setup, sudo rm /etc/ssh/ssh_host_*, sudo dpkg-reconfigure openssh-server, reboot; give each its own name.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DESK_IDENTITY_WRONG",
+        title="Another machine answers at this desk's address",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="The chassis serial number or the ssh host key differs from the lab sheet: a lease moved, or desks were swapped. Nothing "
+        "is changed on a machine that is not the one meant. Unknown when the sheet names an identity that could not be read.",
+        remedy="Compare the serial number on the chassis with the lab sheet, correct the address or the sheet, and run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="AUTH_FAILED",
+        title="The desk refused the login",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="The desk answered on ssh, but no key or password that was offered is accepted for the login user.",
+        remedy="Check the login user's name and its password or key; run playbooks/enrol.yml with --ask-pass for a desk not yet enrolled.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="BECOME_FAILED",
+        title="sudo refused the login user",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="Login works, but sudo asks for a password that was not given or was wrong, or the user may not use sudo.",
+        remedy="Run with --ask-become-pass, or give the password from a vault; check that the user is in the group sudo.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="OOBE_PENDING",
+        title="First-time setup of the desk is not finished",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="The desk still waits in the first-boot wizard (hotspot or screen), so there is no login user yet.",
+        remedy="At the desk: attach a screen or join the hotspot named on its sticker, finish the wizard with the lab's user name, "
+        "let it update and reboot, then run enrol.yml again.",
+        source="NVIDIA (DGX Spark first boot)",
+    ),
+)

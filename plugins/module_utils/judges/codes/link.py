@@ -1,9 +1,163 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Codes of findings: link."""
+"""Codes of findings about the ConnectX-7 of one desk."""
 
 from __future__ import annotations
 
 from .code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        code="CX7_ABSENT_NO_CABLE",
+        title="No ConnectX-7, because no cable is in",
+        severity="note",
+        other_severities=("fail",),
+        meaning="DGX OS switches the ConnectX-7 off while no cable is plugged in, and the hotplug driver says that it sees none. By design; "
+        "a failure where a link is to be used. The PCI bus must never be rescanned in this state.",
+        remedy="Plug the cable into both desks and reboot both with the cable in.",
+        source="NVIDIA (daqiri guide, F366076); community (six reports)",
+    ),
+    Code(
+        code="CX7_ABSENT_FAULT",
+        title="The ConnectX-7 is missing",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="None of the four functions is on the PCI bus although the hotplug driver says that a cable is in, or hotplug power saving "
+        "is off. Unknown when the state of the hotplug driver could not be read.",
+        remedy="Power the desk off, unplug it for a minute, start it with the cable in; if it stays missing, call the vendor. Do not rescan PCI.",
+        source="NVIDIA (daqiri guide); community (several reports)",
+    ),
+    Code(
+        code="CX7_FUNCTION_MISSING",
+        title="A function of the ConnectX-7 is missing",
+        severity="fail",
+        meaning="Each of the two ports has two PCIe functions, one in each PCI domain. One to three of the four are there, "
+        "so at most half of the bandwidth can be had.",
+        remedy="Reboot with the cable in; if the function stays missing, power the desk off and unplug it for a minute.",
+        source="NVIDIA (daqiri guide: four functions in two domains)",
+    ),
+    Code(
+        code="CX7_LINK_DOWN",
+        title="The link is down",
+        severity="note",
+        other_severities=("warn", "fail"),
+        meaning="No carrier: no cable, or the other desk is off. A note in an audit, a warning when a cable is seen or one "
+        "function of a port has carrier and its twin has not, a failure where the link is to be used.",
+        remedy="Check that the cable sits firmly in both desks and that the other desk is on; then reboot both with the cable in.",
+        source="NVIDIA (connect-two-sparks playbook)",
+    ),
+    Code(
+        code="CX7_SPEED_LOW",
+        title="The link runs below 200 Gb/s",
+        severity="fail",
+        meaning="The port has a link, but at a lower speed: a cable of a lower class, or a switch port that negotiated 100G.",
+        remedy="Use an approved 200G cable (Amphenol NJAAKK-N911 or NJAAKK0006, Luxshare LMTQF022-SD-R); on a switch force 200G without "
+        "auto-negotiation.",
+        source="NVIDIA (multi-sparks-through-switch playbook; list of approved cables)",
+    ),
+    Code(
+        code="CX7_PCIE_WIDTH_LOW",
+        title="A function runs on too few or too slow PCIe lanes",
+        severity="fail",
+        meaning="Each function has four lanes at 32 GT/s; with fewer lanes or a lower rate it carries about half or less.",
+        remedy="Update the vendor's firmware, then power the desk off, unplug it for a minute and start it with the cable in.",
+        source="NVIDIA (daqiri guide: Gen5 x4); community (one report of x2, F367853)",
+    ),
+    Code(
+        code="CX7_MTU_MISMATCH",
+        title="MTUs differ",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="The two functions of a port, or the two ends of a cable, have different MTUs, or not the wanted one. Large packets are lost. "
+        "A note while the link has not been set up, a failure after it has.",
+        remedy="Run stack_pair.yml, which sets one MTU on both functions and both desks.",
+        source="NVIDIA (dgx-spark-playbooks); community",
+    ),
+    Code(
+        code="CX7_NO_ADDRESS",
+        title="The cabled port has no address",
+        severity="note",
+        other_severities=("fail",),
+        meaning="A function with a link has no IPv4 address of its own (a link-local one does not count), so RoCE v2 over IPv4 is not possible. "
+        "A note while the link has not been set up, a failure after it has.",
+        remedy="Run stack_pair.yml, which addresses both functions of the cabled port.",
+        source="NVIDIA (connect-two-sparks playbook)",
+    ),
+    Code(
+        code="CX7_TWINS_SAME_SUBNET",
+        title="Two functions are in one subnet",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="Two functions of the desk hold addresses of one network. NVIDIA requires different subnets: with one, "
+        "answers leave through the wrong function and half of the bandwidth is lost. A failure once the link has been set up.",
+        remedy="Run stack_pair.yml with take_over for a foreign configuration, or give the twin a subnet of its own.",
+        source="NVIDIA (connect-two-sparks and multi-sparks-through-switch playbooks since 2026-07-21)",
+    ),
+    Code(
+        code="CX7_GID_MISSING",
+        title="No RoCE v2 address on an addressed function",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="The function is up and addressed, but its GID table has no RoCE v2 entry for the IPv4 address (or it has no RDMA device): "
+        "RDMA cannot use it. A failure where the link is to be used.",
+        remedy="Take the interface down and up once; if the entry stays missing, reboot the desk with the cable in.",
+        source="community (four reports on GID tables)",
+    ),
+    Code(
+        code="CX7_FOREIGN_OWNER",
+        title="Somebody else configures the ConnectX-7",
+        severity="warn",
+        other_severities=("fail", "note"),
+        meaning="A netplan file or NetworkManager profile that is not ours sets these interfaces (NVIDIA Sync, a playbook's 40-cx7.yaml, "
+        "spark-vllm-docker ...). Never overwritten silently: a failure where the link is to be set up without take_over.",
+        remedy="Decide who owns the link: leave the desk out, or run with take_over, which moves the file aside and gives it back on unstack.",
+        source="NVIDIA (NVIDIA Sync, playbooks); community",
+    ),
+    Code(
+        code="CX7_DEFAULT_ROUTE",
+        title="A default route leads into the ConnectX-7",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="The desk would send its Internet traffic through the direct cable; usually DHCP was left on there. "
+        "Owners lost their connection that way. A failure where the link is to be used.",
+        remedy="Turn DHCP and gateways off on the ConnectX-7 interfaces; stack_pair.yml sets them without a route.",
+        source="NVIDIA forum (F364126)",
+    ),
+    Code(
+        code="CX7_LINK_FLAPPED",
+        title="The link went down during the run",
+        severity="warn",
+        meaning="carrier_down_count of a function grew within this run, so measurements of this run may be too low.",
+        remedy="Seat the cable firmly or change it, reboot both desks with the cable in, and measure again.",
+        source="community (one report)",
+    ),
+    Code(
+        code="CX7_PLUGGED_AFTER_BOOT",
+        title="The cable was plugged in after the desk had started",
+        severity="warn",
+        meaning="The kernel log of this boot tells of a plug-in after start-up. That is the named trigger of links that look green and "
+        "carry 13 Gb/s; only a measurement shows whether this one does.",
+        remedy="Reboot both desks of the pair with the cable in, then measure.",
+        source="community (more than eight reports of the 13 Gb/s link)",
+    ),
+    Code(
+        code="CX7_IS_MANAGEMENT",
+        title="The desk is managed over a ConnectX-7 function",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="The ssh session or the management address sits on a ConnectX-7 function. Changing the link would cut the controller off, "
+        "so such a change is refused.",
+        remedy="Give the desk a management connection over enP7s7 or Wi-Fi and use its address in the inventory.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_FIRMWARE_DRIFT",
+        title="ConnectX-7 firmware versions differ",
+        severity="warn",
+        other_severities=("note",),
+        meaning="Functions of one desk, or the two desks of a pair, report different ConnectX-7 firmware. A note between different vendors, "
+        "whose releases differ by design.",
+        remedy="Update DGX OS on both; nvidia-spark-mlnx-firmware-manager flashes the firmware at boot while a cable is in.",
+        source="NVIDIA (daqiri guide names the service); community (mixed pairs)",
+    ),
+)
