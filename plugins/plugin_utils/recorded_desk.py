@@ -66,7 +66,8 @@ def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
         folder=root,
         extra=about,
     )
-    return recording, RecordedDesk(root / "files", _commands(root / "commands.yml"), _paths(root / "denied.yml"), _paths(root / "missing.yml"))
+    desk = RecordedDesk(root / "files", _commands(root / "commands.yml"), _paths(root / "denied.yml"), _paths(root / "missing.yml"))
+    return recording, desk
 
 
 class RecordedDesk:

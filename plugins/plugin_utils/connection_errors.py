@@ -1,0 +1,117 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a failed connection means, told apart from the text that ssh or sudo printed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a desk could not be entered."""
+
+    kind: str
+    """refused, timed_out, no_route, name, host_key, auth, become, closed, other"""
+    code: str
+    sentence: str
+    remedy: str | None = None
+
+    @property
+    def become(self) -> bool:
+        """Whether the login worked and only becoming root failed."""
+        return self.kind == "become"
+
+
+REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
+    (
+        (
+            "incorrect sudo password",
+            "missing sudo password",
+            "incorrect become password",
+            "missing become password",
+            "a password is required",
+            "is not in the sudoers file",
+            "timeout (12s) waiting for privilege escalation",
+        ),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, becoming root with sudo does not",
+            "Give the sudo password (--ask-become-pass or a vaulted ansible_become_password) and check that the login user may use sudo.",
+        ),
+    ),
+    (
+        ("host key verification failed", "remote host identification has changed", "host key for", "no matching host key"),
+        Reason(
+            "host_key",
+            "DESK_IDENTITY_WRONG",
+            "the desk's ssh host key is unknown or differs from the known one",
+            "If the desk was re-imaged, remove its old line from known_hosts and enrol it again (playbooks/enrol.yml); "
+            "if not, another machine answers at this address: check the lease and the cable.",
+        ),
+    ),
+    (
+        ("permission denied", "authentication failed", "too many authentication failures", "invalid/incorrect password"),
+        Reason(
+            "auth",
+            "AUTH_FAILED",
+            "the desk answers, the login is refused",
+            "Check ansible_user and the ssh key (ssh USER@ADDRESS must work without a question); enrol the desk with playbooks/enrol.yml.",
+        ),
+    ),
+    (
+        ("could not resolve hostname", "name or service not known", "temporary failure in name resolution", "nodename nor servname"),
+        Reason(
+            "name",
+            "DESK_UNREACHABLE",
+            "its name does not resolve",
+            "Set ansible_host of the desk to an address, or mend the name in DNS or mDNS.",
+        ),
+    ),
+    (
+        ("connection refused",),
+        Reason(
+            "refused",
+            "DESK_UNREACHABLE",
+            "the connection was refused: the machine is up, sshd is not listening there",
+            "Start ssh on the desk (its console), check ansible_port and that the address is the desk's.",
+        ),
+    ),
+    (
+        ("no route to host", "network is unreachable", "host is down"),
+        Reason(
+            "no_route",
+            "DESK_UNREACHABLE",
+            "there is no route to it: the desk is off, on another network, or its lease has moved",
+            "Switch the desk on, check its management cable or Wi-Fi and its address in the inventory.",
+        ),
+    ),
+    (
+        ("timed out", "timeout", "did not respond", "not responding"),
+        Reason(
+            "timed_out",
+            "DESK_UNREACHABLE",
+            "no answer in time: the desk is off, frozen or filtered",
+            "Look at the desk's console; a frozen desk needs a power cycle. Check the address in the inventory.",
+        ),
+    ),
+    (
+        ("connection closed", "connection reset", "broken pipe", "lost connection", "kex_exchange_identification", "shared connection"),
+        Reason(
+            "closed",
+            "DESK_UNREACHABLE",
+            "the connection was closed by the desk",
+            "Look at the desk's ssh log (journalctl -u ssh); it may be shutting down or limiting logins.",
+        ),
+    ),
+)
+
+
+def classify(*texts: str) -> Reason:
+    """The reason behind some error texts."""
+    text = " ".join(texts).lower()
+    for signs, reason in REASONS:
+        if any(sign in text for sign in signs):
+            return reason
+    return Reason("other", "DESK_UNREACHABLE", "it could not be reached", None)

@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict table that a run prints. Pure: report in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+COLOURS = {"PASS": "green", "WARN": "yellow", "UNKNOWN": "bright yellow", "FAIL": "red"}
+"""Ansible's colour names for the verdicts."""
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Aligned columns, two spaces between them."""
+    lines = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def summary(report: Mapping[str, Any], folder: str) -> list[str]:
+    """Pair table, table of desks without a pair, what is wrong and what to do, where the report lies."""
+    lines: list[str] = []
+    if report["pairs"]:
+        lines += table(("PAIR", "VERDICT", "DESKS", "RDMA Gb/s", "NCCL GB/s", "WHY"), [_pair_row(pair) for pair in report["pairs"]])
+    alone = [desk for desk in report["desks"] if desk["pair"] is None or not report["pairs"]]
+    if alone:
+        lines += [""] if lines else []
+        lines += table(("DESK", "VERDICT", "WHY"), [(desk["name"], desk["verdict"], _why(desk["findings"])) for desk in alone])
+    told = _to_tell(report)
+    if told:
+        lines += ["", "What to do:"]
+        for item in told:
+            lines += [f"  {item['severity'].upper():7} {item['code']}: {item['message']}", f"          -> {item['remedy']}"]
+    run = report["run"]
+    if run.get("check_mode"):
+        lines += ["", "Check mode: nothing was changed and nothing was measured."]
+    lines += [f"Note: {item['message']}" for item in run.get("findings", ())]
+    lines += ["", f"Report: {folder}/index.html  (report.json, junit.xml, metrics.prom beside it)"]
+    return lines
+
+
+def _to_tell(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    seen: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for owner in (*report["pairs"], *report["desks"]):
+        for item in owner["findings"]:
+            if item["severity"] in ("warn", "unknown", "fail"):
+                seen.setdefault((item["code"], item["message"]), item)
+    order = {"fail": 0, "unknown": 1, "warn": 2}
+    return sorted(seen.values(), key=lambda item: (order[item["severity"]], item.get("subject", "")))
+
+
+def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
+    desks = " + ".join(member["desk"] for member in pair["members"])
+    return pair["name"], pair["verdict"], desks, _rdma(pair), _nccl(pair), _why(pair["reasons"], pair.get("out_of_service"))
+
+
+def _number(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, (int, float)) else "-"
+
+
+def _rdma(pair: Mapping[str, Any]) -> str:
+    """Sum of both functions, both directions, in Gb/s."""
+    return _number((pair.get("rdma") or {}).get("sum_gbps"))
+
+
+def _nccl(pair: Mapping[str, Any]) -> str:
+    """Bus bandwidth of the largest message, in GB/s."""
+    return _number((pair.get("nccl") or {}).get("busbw"))
+
+
+def _why(findings: Sequence[Mapping[str, Any]], out_of_service: bool = False) -> str:
+    if out_of_service:
+        return "out of service"
+    bad = [item for item in findings if item["severity"] in ("warn", "unknown", "fail")]
+    if not bad:
+        return ""
+    more = f" (+{len(bad) - 1})" if len(bad) > 1 else ""
+    return f"{bad[0]['code']}{more}"

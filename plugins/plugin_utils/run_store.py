@@ -1,0 +1,123 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a run on the controller: what each stage learned about each desk, written as it ends.
+
+An action learns what another desk answered from here, and the report is made from here, so an interrupted run still has one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one stage says of one desk."""
+
+    stage: str
+    desk: str
+    state: str
+    """done, failed, skipped"""
+    pair: str | None = None
+    reason: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    changed: bool = False
+    findings: tuple[Mapping[str, Any], ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failing_codes(self) -> tuple[str, ...]:
+        """Codes of the findings that fail."""
+        return tuple(str(item["code"]) for item in self.findings if item.get("severity") == "fail")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is written."""
+        return {**self.__dict__, "findings": [dict(item) for item in self.findings], "data": dict(self.data)}
+
+
+class RunStore:
+    """The folder of one run: ``run.json`` and ``parts/STAGE/DESK.json``."""
+
+    def __init__(self, run_dir: str | os.PathLike[str]) -> None:
+        self.run_dir = Path(run_dir)
+
+    def begin(self, run: Mapping[str, Any]) -> None:
+        """Note what the run is."""
+        write_atomically(self.run_dir / "run.json", json.dumps(run, indent=1, sort_keys=True))
+
+    def run(self) -> dict[str, Any]:
+        """What the run is."""
+        data: dict[str, Any] = json.loads((self.run_dir / "run.json").read_text(encoding="utf-8"))
+        return data
+
+    def write(self, part: Part) -> Path:
+        """Write a part; a later write of the same stage and desk replaces it."""
+        path = self.run_dir / "parts" / part.stage / f"{_file_name(part.desk)}.json"
+        write_atomically(path, json.dumps(part.as_dict(), indent=1, sort_keys=True, default=str))
+        return path
+
+    def part(self, stage: str, desk: str) -> Part | None:
+        """The part of a stage and desk, null when the stage has not ended for it."""
+        path = self.run_dir / "parts" / stage / f"{_file_name(desk)}.json"
+        try:
+            return _part(json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def stages(self) -> list[str]:
+        """Stages that have parts, by name."""
+        root = self.run_dir / "parts"
+        return sorted(item.name for item in root.iterdir() if item.is_dir()) if root.is_dir() else []
+
+    def everything(self) -> dict[str, dict[str, Part]]:
+        """Stage to desk to part."""
+        return {stage: self.parts(stage) for stage in self.stages()}
+
+    def of_desk(self, desk: str) -> list[Part]:
+        """All parts of a desk, in the order in which they ended."""
+        found = [part for stage in self.stages() if (part := self.part(stage, desk)) is not None]
+        return sorted(found, key=lambda part: part.ended or "")
+
+    def parts(self, stage: str) -> dict[str, Part]:
+        """Every desk's part of a stage, by desk."""
+        found = {}
+        for path in sorted((self.run_dir / "parts" / stage).glob("*.json")):
+            try:
+                part = _part(json.loads(path.read_text(encoding="utf-8")))
+            except json.JSONDecodeError:
+                continue
+            found[part.desk] = part
+        return found
+
+
+def _part(data: Mapping[str, Any]) -> Part:
+    return Part(**{**data, "findings": tuple(data.get("findings") or ())})
+
+
+def _file_name(desk: str) -> str:
+    return desk.replace("/", "_")
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o640) -> None:
+    """Write a file so that a reader sees the old or the new text and a crash leaves one of the two."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
