@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import stat
 import subprocess
@@ -100,6 +101,28 @@ class Desk(Protocol):
         """Run a command without a shell, in the C locale, ended with its whole process group at the time limit."""
 
 
+class WritableDesk(Desk, Protocol):
+    """What changes of a desk may do beyond reading. Unlike a reading call, a write that fails raises OSError."""
+
+    def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Replace a file so that a reader, a crash or a kill sees the old or the new text and nothing between.
+
+        Raises OSError.
+        """
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is no error. Raises OSError."""
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder with all that is in it; one that is not there is no error. Raises OSError."""
+
+    def make_folder(self, path: str, mode: int = 0o755) -> None:
+        """Make a folder and its parents; one that is there keeps its mode. Raises OSError."""
+
+    def free_bytes(self, path: str) -> int:
+        """Bytes that root may still write on the file system of the nearest existing folder of ``path``. Raises OSError."""
+
+
 def _reason(error: OSError) -> str:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return MISSING
@@ -173,6 +196,54 @@ class LiveDesk:
         if fault == TIMEOUT:
             return Answer(command, None, stdout, stderr, TIMEOUT, seconds)
         return Answer(command, process.returncode, stdout, stderr, fault, seconds)
+
+    def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+        """See `WritableDesk`. The temporary name is fixed and hidden, so that a kill leaves at most one file, which the next write takes."""
+        folder, name = os.path.split(path)
+        temporary = os.path.join(folder, f".{name}.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(folder)
+
+    def remove(self, path: str) -> None:
+        """See `WritableDesk`."""
+        folder, name = os.path.split(path)
+        for item in (path, os.path.join(folder, f".{name}.new")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(item)
+        with contextlib.suppress(FileNotFoundError):
+            _sync_folder(folder)
+
+    def remove_folder(self, path: str) -> None:
+        """See `WritableDesk`."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+    def make_folder(self, path: str, mode: int = 0o755) -> None:
+        """See `WritableDesk`."""
+        os.makedirs(path, mode, exist_ok=True)
+
+    def free_bytes(self, path: str) -> int:
+        """See `WritableDesk`."""
+        here = path
+        while not os.path.isdir(here) and here not in ("/", ""):
+            here = os.path.dirname(here)
+        figures = os.statvfs(here or "/")
+        return figures.f_bavail * figures.f_frsize
+
+
+def _sync_folder(folder: str) -> None:
+    """Make a rename or a removal in a folder last through a power cut."""
+    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -182,6 +182,8 @@ class Setup:
     """Our entries in the login user's known_hosts."""
     host_public_keys: tuple[str, ...] = ()
     """The desk's ssh host public keys (type and key), to be carried to its peer."""
+    driver_lock: str | None = None
+    """Content of /var/lib/dgx_spark/driver_lock/lock.json (what the driver lock has set), null when it is not there."""
     nccl_bundle: str | None = None
     """SHA-256 of the manifest of the installed NCCL bundle."""
 
