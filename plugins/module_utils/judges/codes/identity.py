@@ -37,7 +37,8 @@ CODES: tuple[Code, ...] = (
         title="DGX OS is older than the wanted minimum",
         severity="fail",
         meaning="The running version (the last OTA update, else the factory image) is below minimum_dgx_os.",
-        remedy="Update the desk: sudo apt update, sudo apt dist-upgrade, sudo fwupdmgr refresh, sudo fwupdmgr upgrade, then reboot and wait "
+        remedy="Update the desk: sudo apt update, sudo apt dist-upgrade, sudo fwupdmgr refresh, sudo fwupdmgr upgrade, then reboot and "
+        "wait "
         "up to 30 minutes for firmware. Or lower minimum_dgx_os.",
         source="NVIDIA (manual update procedure of the DGX Spark guide)",
     ),
@@ -54,8 +55,10 @@ CODES: tuple[Code, ...] = (
         title="Two desks share an identity",
         severity="fail",
         other_severities=("warn",),
-        meaning="Machine-id, ssh host key, MAC or management address of this desk belongs to another desk of the inventory too: one machine "
-        "is listed twice, or a disk image was cloned. A host name alone that is shared is a warning. Addresses of the fabric and of container "
+        meaning="Machine-id, ssh host key, MAC or management address of this desk belongs to another desk of the inventory too: one "
+        "machine "
+        "is listed twice, or a disk image was cloned. A host name alone that is shared is a warning. Addresses of the fabric and of "
+        "container "
         "bridges repeat by design and are not compared.",
         remedy="If one machine is listed twice, remove one entry. After cloning, on one of them: sudo rm /etc/machine-id, "
         "sudo systemd-machine-id-setup, sudo rm /etc/ssh/ssh_host_*, sudo dpkg-reconfigure openssh-server, reboot; give each its own name.",

@@ -12,7 +12,8 @@ CODES: tuple[Code, ...] = (
         title="No ConnectX-7, because no cable is in",
         severity="note",
         other_severities=("fail",),
-        meaning="DGX OS switches the ConnectX-7 off while no cable is plugged in, and the hotplug driver says that it sees none. By design; "
+        meaning="DGX OS switches the ConnectX-7 off while no cable is plugged in, and the hotplug driver says that it sees none. By "
+        "design; "
         "a failure where a link is to be used. The PCI bus must never be rescanned in this state.",
         remedy="Plug the cable into both desks and reboot both with the cable in.",
         source="NVIDIA (daqiri guide, F366076); community (six reports)",
@@ -24,7 +25,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("unknown",),
         meaning="None of the four functions is on the PCI bus although the hotplug driver says that a cable is in, or hotplug power saving "
         "is off. Unknown when the state of the hotplug driver could not be read.",
-        remedy="Power the desk off, unplug it for a minute, start it with the cable in; if it stays missing, call the vendor. Do not rescan PCI.",
+        remedy="Power the desk off, unplug it for a minute, start it with the cable in; if it stays missing, call the vendor. Do not "
+        "rescan PCI.",
         source="NVIDIA (daqiri guide); community (several reports)",
     ),
     Code(
@@ -68,7 +70,8 @@ CODES: tuple[Code, ...] = (
         title="MTUs differ",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The two functions of a port, or the two ends of a cable, have different MTUs, or not the wanted one. Large packets are lost. "
+        meaning="The two functions of a port, or the two ends of a cable, have different MTUs, or not the wanted one. Large packets are "
+        "lost. "
         "A note while the link has not been set up, a failure after it has.",
         remedy="Run stack_pair.yml, which sets one MTU on both functions and both desks.",
         source="NVIDIA (dgx-spark-playbooks); community",
@@ -78,7 +81,8 @@ CODES: tuple[Code, ...] = (
         title="The cabled port has no address",
         severity="note",
         other_severities=("fail",),
-        meaning="A function with a link has no IPv4 address of its own (a link-local one does not count), so RoCE v2 over IPv4 is not possible. "
+        meaning="A function with a link has no IPv4 address of its own (a link-local one does not count), so RoCE v2 over IPv4 is not "
+        "possible. "
         "A note while the link has not been set up, a failure after it has.",
         remedy="Run stack_pair.yml, which addresses both functions of the cabled port.",
         source="NVIDIA (connect-two-sparks playbook)",
@@ -99,7 +103,7 @@ CODES: tuple[Code, ...] = (
         severity="warn",
         other_severities=("fail",),
         meaning="The function is up and addressed, but its GID table has no RoCE v2 entry for the IPv4 address (or it has no RDMA device): "
-        "RDMA cannot use it. A failure where the link is to be used.",
+        "RDMA cannot use it. A failure once the link has been set up.",
         remedy="Take the interface down and up once; if the entry stays missing, reboot the desk with the cable in.",
         source="community (four reports on GID tables)",
     ),
@@ -110,7 +114,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("fail", "note"),
         meaning="A netplan file or NetworkManager profile that is not ours sets these interfaces (NVIDIA Sync, a playbook's 40-cx7.yaml, "
         "spark-vllm-docker ...). Never overwritten silently: a failure where the link is to be set up without take_over.",
-        remedy="Decide who owns the link: leave the desk out, or run with take_over, which moves the file aside and gives it back on unstack.",
+        remedy="Decide who owns the link: leave the desk out, or run with take_over, which moves the file aside and gives it back on "
+        "unstack.",
         source="NVIDIA (NVIDIA Sync, playbooks); community",
     ),
     Code(
@@ -119,7 +124,7 @@ CODES: tuple[Code, ...] = (
         severity="warn",
         other_severities=("fail",),
         meaning="The desk would send its Internet traffic through the direct cable; usually DHCP was left on there. "
-        "Owners lost their connection that way. A failure where the link is to be used.",
+        "Owners lost their connection that way. A failure once the link has been set up.",
         remedy="Turn DHCP and gateways off on the ConnectX-7 interfaces; stack_pair.yml sets them without a route.",
         source="NVIDIA forum (F364126)",
     ),
@@ -155,7 +160,8 @@ CODES: tuple[Code, ...] = (
         title="ConnectX-7 firmware versions differ",
         severity="warn",
         other_severities=("note",),
-        meaning="Functions of one desk, or the two desks of a pair, report different ConnectX-7 firmware. A note between different vendors, "
+        meaning="Functions of one desk, or the two desks of a pair, report different ConnectX-7 firmware. A note between different "
+        "vendors, "
         "whose releases differ by design.",
         remedy="Update DGX OS on both; nvidia-spark-mlnx-firmware-manager flashes the firmware at boot while a cable is in.",
         source="NVIDIA (daqiri guide names the service); community (mixed pairs)",

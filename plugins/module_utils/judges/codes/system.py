@@ -22,7 +22,8 @@ CODES: tuple[Code, ...] = (
         title="The desk has not finished its first-boot upgrade",
         severity="fail",
         other_severities=("warn",),
-        meaning="nvidia-spark-run-apt-upgrade-once has not left its done flag: the desk will upgrade itself and reboot by itself, so no state "
+        meaning="nvidia-spark-run-apt-upgrade-once has not left its done flag: the desk will upgrade itself and reboot by itself, so no "
+        "state "
         "can be trusted before. A warning in an audit, a failure where the desk is to be used or changed.",
         remedy="Leave the desk powered and online until it has rebooted by itself, then run again. If it never ends: "
         "journalctl -u nvidia-spark-run-apt-upgrade-once.",
@@ -68,9 +69,11 @@ CODES: tuple[Code, ...] = (
         title="Less memory than expected",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The system sees less unified memory than the 128 GB model has (about 121 GiB are visible there). A note for a size that fits "
+        meaning="The system sees less unified memory than the 128 GB model has (about 121 GiB are visible there). A note for a size that "
+        "fits "
         "the 64 GB model, a failure below minimum_memory_gib where that is set.",
-        remedy="Compare with the model on the chassis; on a 128 GB desk power it off, unplug it for a minute, and run the vendor's diagnosis.",
+        remedy="Compare with the model on the chassis; on a 128 GB desk power it off, unplug it for a minute, and run the vendor's "
+        "diagnosis.",
         source="NVIDIA (64 GB and 128 GB models); community (MemTotal of several desks)",
     ),
     Code(
@@ -78,7 +81,8 @@ CODES: tuple[Code, ...] = (
         title="The login user may lock too little memory",
         severity="warn",
         other_severities=("note",),
-        meaning="RDMA registers its buffers as locked memory; below the limit it fails with ENOMEM, which looks like the KHO kernel bug. DGX OS "
+        meaning="RDMA registers its buffers as locked memory; below the limit it fails with ENOMEM, which looks like the KHO kernel bug. "
+        "DGX OS "
         "sets a limit near all memory. A note when only the soft limit is low and the user may raise it.",
         remedy="Set memlock to unlimited for the user in /etc/security/limits.d, log in again; service units need LimitMEMLOCK=infinity.",
         source="community (one report)",
@@ -96,7 +100,8 @@ CODES: tuple[Code, ...] = (
         title="A version with a known fault",
         severity="warn",
         other_severities=("note",),
-        meaning="Driver, kernel or firmware is one that reports of a fault name. A warning when NVIDIA or at least three owners say so, a note for "
+        meaning="Driver, kernel or firmware is one that reports of a fault name. A warning when NVIDIA or at least three owners say so, "
+        "a note for "
         "fewer reports; the evidence gives the source and its grade. The table is judges/known_versions.py.",
         remedy="Read the message for the fault and the version that ends it; update both desks of a pair together.",
         source="the source named in the evidence",
@@ -114,7 +119,8 @@ CODES: tuple[Code, ...] = (
         code="CDI_STALE",
         title="The container device description names an older driver",
         severity="warn",
-        meaning="/etc/cdi/nvidia.yaml lists libraries of another driver version than the one installed: containers will not start or lose the GPU.",
+        meaning="/etc/cdi/nvidia.yaml lists libraries of another driver version than the one installed: containers will not start or "
+        "lose the GPU.",
         remedy="sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
         source="community (one report)",
     ),

@@ -1,0 +1,62 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small questions that several judges ask."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..model.desk import Desk
+
+
+def version_key(version: str | None) -> tuple[int, ...] | None:
+    """The numbers of a dotted version for comparison (trailing zeros do not count); null when there is none."""
+    numbers = [int(item) for item in re.findall(r"\d{1,9}", version or "")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers) or None
+
+
+def older(version: str | None, other: str | None) -> bool | None:
+    """Whether ``version`` is below ``other``; null when one of them is no version."""
+    left, right = version_key(version), version_key(other)
+    return None if left is None or right is None else left < right
+
+
+def unread_reason(desk: Desk, path: str) -> str | None:
+    """Why a fact could not be read: the reason of the path itself or of a part above it; null when it was read."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        reason = desk.unread.get(".".join(parts[:length]))
+        if reason is not None:
+            return reason
+    return None
+
+
+def unread_about(desk: Desk, prefix: str, words: Iterable[str]) -> bool:
+    """Whether something below ``prefix`` whose path has one of ``words`` could not be read."""
+    wanted = tuple(words)
+    return any((path == prefix or path.startswith(prefix + ".")) and any(word in path for word in wanted) for path in desk.unread)
+
+
+def fact(desk: Desk, path: str) -> Any:
+    """The fact at a dotted path such as ``driver.module_version``; null when a part of the way is null.
+
+    Raises AttributeError for a path that the model does not have.
+    """
+    value: Any = desk
+    for part in path.split("."):
+        if value is None:
+            return None
+        value = getattr(value, part)
+    return value
+
+
+def named(items: Iterable[object], limit: int = 8) -> str:
+    """Some names in one line, the rest counted."""
+    words = [str(item) for item in items]
+    if len(words) <= limit:
+        return ", ".join(words)
+    return f"{', '.join(words[:limit])} and {len(words) - limit} more"

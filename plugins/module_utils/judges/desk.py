@@ -1,0 +1,36 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All judges of one desk."""
+
+from __future__ import annotations
+
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from .busy import busy_findings
+from .drift import judge_drift
+from .driver import judge_driver
+from .gpu import judge_gpu
+from .identity import judge_identity
+from .link import judge_link
+from .missing import judge_missing
+from .options import AUDIT, JudgeOptions
+from .system import judge_system
+
+
+def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """Every finding about one desk, in the order of the catalogue's domains. A healthy desk has none above ``note``.
+
+    Of a machine that is no GB10 only its identity is judged: nothing else would mean anything there.
+    """
+    found = judge_identity(desk, where, options)
+    if any(item.code == "DESK_NOT_GB10" for item in found):
+        return found
+    found += judge_system(desk, where, options)
+    found += judge_driver(desk, where, options)
+    found += judge_gpu(desk, where)
+    found += judge_link(desk, where, options)
+    if options.purpose == AUDIT:
+        found += busy_findings(desk, where, severity="note", require=False)
+    if options.baseline:
+        found += judge_drift(desk, options.baseline, where)
+    return found + judge_missing(desk, where, options, found)

@@ -1,0 +1,98 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is this the machine that is meant, and does it run DGX OS?"""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from .catalogue import finding
+from .common import named, older, unread_reason
+from .options import JudgeOptions
+
+ARCHITECTURES = ("aarch64", "arm64")
+
+
+def judge_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """Findings about machine, expected identity and DGX OS."""
+    return [*expected_identity(desk, where, options), *machine(desk, where), *dgx_os(desk, where, options)]
+
+
+def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """DESK_IDENTITY_WRONG when the lab sheet names another chassis or host key; unknown when neither can be compared."""
+    wanted = options.expected_serial_sha256
+    if wanted is None and options.expected_serial is not None:
+        wanted = hashlib.sha256(options.expected_serial.strip().encode()).hexdigest()
+    keys = frozenset(options.expected_host_key_fingerprints) | ({options.expected_host_key} if options.expected_host_key else set())
+    if wanted is None and not keys:
+        return []
+    identity = desk.identity
+    wrong: list[str] = []
+    unknown: list[str] = []
+    right: list[str] = []
+    if wanted is not None:
+        if identity.serial_sha256 is None:
+            unknown.append(f"the chassis serial could not be read ({unread_reason(desk, 'identity.serial_sha256') or 'no answer'})")
+        else:
+            same = identity.serial_sha256.lower() == wanted.strip().lower()
+            (right if same else wrong).append("the chassis serial" if same else "the chassis serial is another one")
+    if keys:
+        if not identity.host_key_fingerprints:
+            unknown.append(f"the ssh host keys could not be read ({unread_reason(desk, 'identity.host_key_fingerprints') or 'no answer'})")
+        else:
+            same = bool(keys & frozenset(identity.host_key_fingerprints))
+            (right if same else wrong).append("the ssh host key" if same else "none of the ssh host keys is the expected one")
+    evidence = {"hostname": identity.hostname, "product": identity.product, "matching": right, "differing": wrong, "unread": unknown}
+    if wrong:
+        message = f"The machine that answers is not the one of the lab sheet: {' and '.join(wrong)} (it calls itself {identity.hostname})."
+        return [finding("DESK_IDENTITY_WRONG", where, message, evidence=evidence)]
+    if unknown and not right:
+        message = f"Whether this is the machine of the lab sheet is not known: {' and '.join(unknown)}."
+        return [finding("DESK_IDENTITY_WRONG", where, message, evidence=evidence, severity="unknown")]
+    return []
+
+
+def machine(desk: Desk, where: Where) -> list[Finding]:
+    """DESK_NOT_GB10 and DESK_NOT_AARCH64."""
+    found = []
+    identity = desk.identity
+    if identity.is_gb10 is False:
+        evidence = {
+            "vendor": identity.vendor,
+            "product": identity.product,
+            "board": identity.board,
+            "architecture": identity.architecture,
+            "evidence": list(identity.gb10_evidence),
+        }
+        message = (
+            f"This is no GB10 machine: vendor {identity.vendor or 'unknown'}, product {identity.product or 'unknown'}, "
+            f"architecture {identity.architecture or 'unknown'}; a DGX Spark or a partner's GB10 board was expected."
+        )
+        found.append(finding("DESK_NOT_GB10", where, message, evidence=evidence))
+    if identity.architecture is not None and identity.architecture not in ARCHITECTURES:
+        message = f"The kernel names the architecture {identity.architecture}, aarch64 was expected."
+        found.append(finding("DESK_NOT_AARCH64", where, message, evidence={"architecture": identity.architecture}))
+    return found
+
+
+def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """DGX_RELEASE_MISSING, DGX_OS_TOO_OLD and DGX_OS_UNKNOWN_NEWER."""
+    system = desk.dgx_os
+    if system.present is False:
+        runs = desk.ubuntu.pretty_name or desk.ubuntu.id
+        message = f"There is no /etc/dgx-release; the system is {runs or 'unknown'}, DGX OS {options.minimum_dgx_os} or newer was expected."
+        return [finding("DGX_RELEASE_MISSING", where, message, evidence={"system": runs})]
+    evidence = {"version": system.version, "factory_version": system.factory_version, "ota_history": list(system.ota_history)}
+    if older(system.version, options.minimum_dgx_os):
+        updates = named(system.ota_history) or "none"
+        message = (
+            f"DGX OS {system.version} runs (factory image {system.factory_version or 'unknown'}, OTA updates: {updates}); "
+            f"{options.minimum_dgx_os} or newer was expected."
+        )
+        return [finding("DGX_OS_TOO_OLD", where, message, evidence=evidence)]
+    if older(options.newest_known_dgx_os, system.version):
+        message = f"DGX OS {system.version} runs; the newest that this collection knows is {options.newest_known_dgx_os}."
+        return [finding("DGX_OS_UNKNOWN_NEWER", where, message, evidence=evidence)]
+    return []

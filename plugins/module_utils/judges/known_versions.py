@@ -1,0 +1,113 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Versions with a reported fault, each with its source and how many reports stand behind it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..model.desk import Desk
+
+WARN_REPORTS = 3
+"""Independent reports from which a fault warns; NVIDIA's own word is enough alone, fewer reports make a note."""
+
+
+@dataclass(frozen=True)
+class KnownBad:
+    """One version that reports name."""
+
+    component: str
+    """driver, kernel or cx7_firmware."""
+    pattern: str
+    """Regular expression for the whole version."""
+    fault: str
+    """What breaks, as a clause."""
+    advice: str
+    source: str
+    grade: str
+    """official, community or single."""
+    reports: int
+    cured_by_kho_off: bool = False
+    """Whether ``kho=off`` on the kernel command line cures it."""
+    own_code: str | None = None
+    """A code that a judge of its own raises when the fault is really there; then this entry stays silent."""
+
+    @property
+    def severity(self) -> str:
+        """warn for NVIDIA's word or three reports, note below."""
+        return "warn" if self.grade == "official" or self.reports >= WARN_REPORTS else "note"
+
+
+KNOWN_BAD: tuple[KnownBad, ...] = (
+    KnownBad(
+        component="kernel",
+        pattern=r"7\.0\.0-1019-nvidia(-64k)?",
+        fault="without kho=off this kernel cannot register RDMA memory once its contiguous memory is taken; "
+        "NVIDIA asked RoCE users to hold off",
+        advice="install nvidia-spark-grub-kho (DGX OS update 26.09.2, adds kho=off) and reboot both desks of the pair with the cable in",
+        source="NVIDIA advisory 2026-09-13, developer forum F383254 and F383926",
+        grade="official",
+        reports=3,
+        cured_by_kho_off=True,
+        own_code="KERNEL_ROCE_ENOMEM",
+    ),
+    KnownBad(
+        component="kernel",
+        pattern=r"6\.17\.0-1008-nvidia(-64k)?",
+        fault="DOE mailbox timeouts, panics and a GPU that is lost at boot were reported",
+        advice="update DGX OS to 7.5.0 or newer",
+        source="developer forum F366026",
+        grade="community",
+        reports=2,
+    ),
+    KnownBad(
+        component="driver",
+        pattern=r"580\.159\.03",
+        fault="GPU engine deaths and cudaErrorNotPermitted were reported under load",
+        advice="update DGX OS if that is seen here",
+        source="hasso5703/dgx-spark-qwen38 (doctor tests)",
+        grade="community",
+        reports=2,
+    ),
+    KnownBad(
+        component="driver",
+        pattern=r"580\.173\.02",
+        fault="after an apt upgrade to it on the July 2026 update the GPU was not found (driver and GSP firmware not paired)",
+        advice="check that user space, module and GSP firmware show one version; otherwise update on to 580.178.04",
+        source="developer forum F378200",
+        grade="single",
+        reports=1,
+    ),
+    KnownBad(
+        component="cx7_firmware",
+        pattern=r"28\.47\.1088.*",
+        fault="flashing this firmware with mlnx-fw-updater 25.10 left the ConnectX-7 of one ASUS desk unusable",
+        advice="keep the firmware of nvidia-spark-mlnx-firmware-manager (28.45.4028) and remove mlnx-fw-updater",
+        source="developer forum F373900",
+        grade="single",
+        reports=1,
+    ),
+)
+
+
+def versions(desk: Desk) -> dict[str, str]:
+    """The versions of a desk that the table speaks about, by component; what is not known is left out."""
+    known = {
+        "driver": desk.driver.module_version or desk.driver.user_space_version,
+        "kernel": desk.kernel.running,
+        "cx7_firmware": desk.cx7.firmware or next((item.firmware for item in desk.cx7.functions if item.firmware), None),
+    }
+    return {component: version for component, version in known.items() if version}
+
+
+def matches(desk: Desk, table: tuple[KnownBad, ...] = KNOWN_BAD) -> list[tuple[KnownBad, str]]:
+    """The entries that speak about this desk, each with the version that was found."""
+    found = versions(desk)
+    return [
+        (entry, found[entry.component])
+        for entry in table
+        if entry.component in found
+        and re.fullmatch(entry.pattern, found[entry.component].strip())
+        and not (entry.cured_by_kho_off and desk.kernel.kho == "off")
+    ]

@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What could not be read: a note for optional facts, unknown for those that the run requires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from .catalogue import finding
+from .common import fact, named, unread_reason
+from .options import AUDIT, ONBOARD, STACK, STACKED, JudgeOptions
+
+_AUDIT = (
+    "identity.is_gb10",
+    "identity.architecture",
+    "dgx_os.version",
+    "kernel.running",
+    "driver.module_version",
+    "driver.user_space_version",
+    "driver.open_module",
+    "gpu.present",
+    "memory.total_kb",
+    "cx7.ports",
+)
+_ONBOARD = (*_AUDIT, "kernel.next_boot", "driver.persistenced_active", "apt.first_boot_upgrade")
+_STACK = (*_ONBOARD, "driver.gsp_version", "memory.cma_total_kb", "limits.memlock_soft", "network.management_netdev")
+
+REQUIRED: dict[str, tuple[str, ...]] = {AUDIT: _AUDIT, ONBOARD: _ONBOARD, STACK: _STACK, STACKED: _STACK}
+"""Facts without which a desk cannot be called healthy, by purpose."""
+
+EXPLAINED_BY: dict[str, tuple[str, ...]] = {
+    "DGX_RELEASE_MISSING": ("dgx_os.",),
+    "DRIVER_MISSING": ("driver.", "gpu."),
+    "DRIVER_MISMATCH": ("driver.user_space_version", "driver.gsp_version", "gpu."),
+    "DRIVER_PROPRIETARY": ("driver.user_space_version", "driver.gsp_version", "gpu."),
+    "GPU_NOT_FOUND": ("driver.user_space_version", "driver.gsp_version", "gpu."),
+    "CX7_ABSENT_FAULT": ("cx7.",),
+    "CX7_ABSENT_NO_CABLE": ("cx7.",),
+}
+"""Findings that say why a fact has no value."""
+
+
+def judge_missing(desk: Desk, where: Where, options: JudgeOptions, found: Iterable[Finding]) -> list[Finding]:
+    """FACTS_INCOMPLETE: one finding with everything that could not be read and why."""
+    explained = tuple(prefix for item in found for prefix in EXPLAINED_BY.get(item.code, ()))
+    required: dict[str, str] = {}
+    for path in REQUIRED[options.purpose]:
+        if path.startswith(explained) or not _asked(desk, path):
+            continue
+        reason = unread_reason(desk, path)
+        if path == "cx7.ports":
+            if reason is not None:
+                required[path] = reason
+        elif fact(desk, path) is None:
+            required[path] = reason or "the answer does not tell"
+    # A fact that has its value although one of its sources could not be read is no gap.
+    optional = {path: reason for path, reason in desk.unread.items() if path not in required and not path.startswith(explained)}
+    if required:
+        told = [f"{path} ({reason})" for path, reason in required.items()]
+        evidence = {"required": required, "optional": optional}
+        message = f"Required facts could not be read: {named(told)}."
+        return [finding("FACTS_INCOMPLETE", where, message, severity="unknown", evidence=evidence)]
+    if optional:
+        told = [f"{path} ({reason})" for path, reason in optional.items()]
+        message = f"Optional facts could not be read: {named(told)}."
+        return [finding("FACTS_INCOMPLETE", where, message, evidence={"optional": optional})]
+    return []
+
+
+def _asked(desk: Desk, path: str) -> bool:
+    """Whether the part of the facts was asked for at all (gather_subset)."""
+    return not desk.subsets or "all" in desk.subsets or path.split(".")[0] in desk.subsets

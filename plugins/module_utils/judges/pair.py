@@ -1,0 +1,141 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Do the two desks of a pair agree?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from ..model.port import Function
+from .catalogue import finding
+from .common import fact, older, version_key
+from .link import linked
+from .options import AUDIT, JudgeOptions
+
+MUST_AGREE = {
+    "driver module": "driver.module_version",
+    "driver user space": "driver.user_space_version",
+    "NCCL": "toolkit.nccl",
+}
+"""Facts whose difference makes a pair unusable for NCCL."""
+
+SHOULD_AGREE = {"kernel": "kernel.running", "DGX OS": "dgx_os.version"}
+"""Facts whose difference is told and measured anyway."""
+
+
+def judge_pair(name: str, head: Desk, peer: Desk, options: JudgeOptions, members: tuple[str, str] | None = None) -> list[Finding]:
+    """Findings about the pair ``name``. ``members`` are the inventory names of head and peer, else their host names are used."""
+    names = members or (head.identity.hostname or "head", peer.identity.hostname or "peer")
+    where = Where(pair=name)
+    return [
+        *drift(where, names, head, peer),
+        *login_user(where, names, head, peer),
+        *mtu(where, names, head, peer, options),
+    ]
+
+
+def _differences(head: Desk, peer: Desk, paths: dict[str, str]) -> dict[str, tuple[Any, Any]]:
+    """Label to both values where both are known and differ."""
+    found = {}
+    for label, path in paths.items():
+        one, two = fact(head, path), fact(peer, path)
+        if one is not None and two is not None and one != two:
+            found[label] = (one, two)
+    return found
+
+
+def _told(names: tuple[str, str], differences: dict[str, tuple[Any, Any]]) -> str:
+    parts = []
+    for label, (one, two) in differences.items():
+        behind = names[0] if older(one, two) else names[1] if older(two, one) else None
+        hint = f" ({behind} is behind)" if behind else ""
+        parts.append(f"{label} {one} on {names[0]}, {two} on {names[1]}{hint}")
+    return "; ".join(parts)
+
+
+def _evidence(names: tuple[str, str], differences: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    return {label: {names[0]: one, names[1]: two} for label, (one, two) in differences.items()}
+
+
+def drift(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[Finding]:
+    """PAIR_DRIFT, one finding for each weight, and CX7_FIRMWARE_DRIFT between the desks."""
+    found = []
+    for paths, severity in ((MUST_AGREE, "fail"), (SHOULD_AGREE, "warn")):
+        differences = _differences(head, peer, paths)
+        if differences:
+            message = f"The desks differ: {_told(names, differences)}."
+            found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences)))
+    vendors = (vendor(head), vendor(peer))
+    across = None not in vendors and vendors[0] != vendors[1]
+    severity = "note" if across else "warn"
+    ending = f" (vendors {vendors[0]} and {vendors[1]}: releases differ by design)" if across else ""
+    differences = _differences(head, peer, {"system firmware": "identity.bios_version"})
+    if differences:
+        message = f"System firmware differs: {_told(names, differences)}{ending}."
+        found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences)))
+    firmware = (cx7_firmware(head), cx7_firmware(peer))
+    if None not in firmware and version_key(firmware[0]) != version_key(firmware[1]):
+        both = {"ConnectX-7 firmware": (firmware[0], firmware[1])}
+        message = f"ConnectX-7 firmware differs: {_told(names, both)}{ending}."
+        found.append(finding("CX7_FIRMWARE_DRIFT", where, message, severity=severity, evidence=_evidence(names, both)))
+    return found
+
+
+def cx7_firmware(desk: Desk) -> str | None:
+    """Firmware of the adapter, null where no function tells it."""
+    return desk.cx7.firmware or next((item.firmware for item in desk.cx7.functions if item.firmware), None)
+
+
+def vendor(desk: Desk) -> str | None:
+    """Who made the board: the board's vendor decides, as in NVIDIA's OTA checker; the system's where that is not known."""
+    told = desk.identity.board_vendor or desk.identity.vendor
+    return None if told is None else told.strip().upper()
+
+
+def login_user(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[Finding]:
+    """PAIR_USER_MISMATCH: another name fails, the same name with other numbers warns."""
+    one, two = head.limits, peer.limits
+    if one.user is None or two.user is None:
+        return []
+    evidence = {
+        names[0]: {"user": one.user, "uid": one.uid, "gid": one.gid},
+        names[1]: {"user": two.user, "uid": two.uid, "gid": two.gid},
+    }
+    if one.user != two.user:
+        message = f"The login user is {one.user} on {names[0]} and {two.user} on {names[1]}; the same was expected."
+        return [finding("PAIR_USER_MISMATCH", where, message, evidence=evidence)]
+    numbers = {
+        label: (left, right)
+        for label, left, right in (("uid", one.uid, two.uid), ("gid", one.gid, two.gid))
+        if left is not None and right is not None and left != right
+    }
+    if not numbers:
+        return []
+    told = "; ".join(f"{label} {left} on {names[0]}, {right} on {names[1]}" for label, (left, right) in numbers.items())
+    message = f"The login user {one.user} has different numbers: {told}."
+    return [finding("PAIR_USER_MISMATCH", where, message, severity="warn", evidence=evidence)]
+
+
+def mtu(where: Where, names: tuple[str, str], head: Desk, peer: Desk, options: JudgeOptions) -> list[Finding]:
+    """CX7_MTU_MISMATCH between the ends, PCI domain by PCI domain, where each desk has exactly one linked port."""
+    ends = [list(linked(desk)) for desk in (head, peer)]
+    if any(len(end) != 1 for end in ends):
+        return []
+    one, two = (_by_domain(end[0][1]) for end in ends)
+    differing = {
+        f"PCI domain {domain}": (one[domain].mtu, two[domain].mtu)
+        for domain in sorted(set(one) & set(two))
+        if one[domain].mtu is not None and two[domain].mtu is not None and one[domain].mtu != two[domain].mtu
+    }
+    if not differing:
+        return []
+    told = "; ".join(f"{label}: {left} on {names[0]}, {right} on {names[1]}" for label, (left, right) in differing.items())
+    severity = options.unset("warn" if options.purpose == AUDIT else "note")
+    message = f"The ends of the link have different MTUs: {told}."
+    return [finding("CX7_MTU_MISMATCH", where, message, severity=severity, evidence=_evidence(names, differing))]
+
+
+def _by_domain(functions: tuple[Function, ...]) -> dict[int, Function]:
+    return {item.pci_domain: item for item in functions if item.pci_domain is not None}

@@ -1,0 +1,169 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages, reboot, clock, memory, limits and known-bad versions of one desk."""
+
+from __future__ import annotations
+
+import re
+
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from .catalogue import finding
+from .common import named
+from .known_versions import matches
+from .options import AUDIT, STACK, STACKED, JudgeOptions
+
+GIB_KB = 1024 * 1024
+"""kB (1024 bytes) in one GiB."""
+
+FULL_MEMORY_GIB = 112.0
+"""GiB below which a 128 GB desk misses memory: about 121.6 are visible, on some boxes 2 less (public reports of MemTotal)."""
+
+HALF_MEMORY_GIB = (52.0, 64.0)
+"""GiB between which memory fits the 64 GB model. No report of its MemTotal was found: the visible share of the 128 GB model, halved."""
+
+KERNEL_OR_DRIVER = re.compile(r"^(linux-|nvidia|libnvidia)")
+
+
+def judge_system(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """Findings about everything between DGX OS and the driver."""
+    return [
+        *packages(desk, where, options),
+        *reboot(desk, where, options),
+        *clock(desk, where),
+        *memory(desk, where, options),
+        *memlock(desk, where, options),
+        *firewall(desk, where),
+        *known_bad(desk, where),
+        *container_devices(desk, where),
+    ]
+
+
+def packages(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """FIRST_BOOT_UPGRADE_PENDING, DPKG_LOCKED, DPKG_BROKEN and MLNX_FW_UPDATER_PRESENT."""
+    apt = desk.apt
+    found = []
+    if apt.first_boot_upgrade == "pending":
+        message = "The first-boot upgrade has not left its done flag; the desk will upgrade and reboot by itself."
+        severity = "warn" if options.purpose == AUDIT else "fail"
+        found.append(finding("FIRST_BOOT_UPGRADE_PENDING", where, message, severity=severity, evidence={"state": apt.first_boot_upgrade}))
+    if apt.lock_holder is not None:
+        message = f"The package lock is held by {apt.lock_holder}."
+        found.append(finding("DPKG_LOCKED", where, message, evidence={"holder": apt.lock_holder}))
+    if apt.broken_packages:
+        states = [f"{item.name} ({item.state})" for item in apt.broken_packages]
+        message = f"{len(states)} packages are half installed: {named(states)}."
+        found.append(finding("DPKG_BROKEN", where, message, evidence={"packages": states}))
+    if apt.mlnx_fw_updater is not None:
+        message = f"mlnx-fw-updater {apt.mlnx_fw_updater} is installed; it flashes a ConnectX-7 firmware that is not DGX OS's."
+        found.append(finding("MLNX_FW_UPDATER_PRESENT", where, message, evidence={"version": apt.mlnx_fw_updater}))
+    return found
+
+
+def reboot(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """REBOOT_REQUIRED; a failure in a stacking run unless only other packages than kernel and driver asked for it."""
+    if not desk.apt.reboot_required:
+        return []
+    reasons = desk.apt.reboot_reasons
+    touches = not reasons or any(KERNEL_OR_DRIVER.match(item) for item in reasons)
+    severity = "fail" if touches and options.purpose in (STACK, STACKED) else "warn"
+    message = f"A reboot is wanted by {named(reasons) or 'packages that are not named'}."
+    evidence = {"packages": list(reasons), "kernel_running": desk.kernel.running, "kernel_next_boot": desk.kernel.next_boot}
+    return [finding("REBOOT_REQUIRED", where, message, severity=severity, evidence=evidence)]
+
+
+def clock(desk: Desk, where: Where) -> list[Finding]:
+    """CLOCK_UNSYNCED."""
+    if desk.clock.synchronized is not False:
+        return []
+    message = f"The clock is not synchronised (time service: {desk.clock.source or 'none seen'})."
+    return [finding("CLOCK_UNSYNCED", where, message, evidence={"source": desk.clock.source})]
+
+
+def memory(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """MEMORY_SHORT, which knows that a 64 GB model exists."""
+    if desk.memory.total_kb is None:
+        return []
+    size = desk.memory.total_kb / GIB_KB
+    wanted = options.minimum_memory_gib
+    evidence = {"total_kb": desk.memory.total_kb, "gib": round(size, 1), "minimum_gib": wanted}
+    if wanted is not None:
+        if size >= wanted:
+            return []
+        message = f"{size:.1f} GiB of memory are visible, at least {wanted:g} GiB were wanted."
+        return [finding("MEMORY_SHORT", where, message, severity="fail", evidence=evidence)]
+    if size >= FULL_MEMORY_GIB:
+        return []
+    if HALF_MEMORY_GIB[0] <= size <= HALF_MEMORY_GIB[1]:
+        message = f"{size:.1f} GiB of memory are visible, as on the 64 GB model: large messages will not fit."
+        return [finding("MEMORY_SHORT", where, message, severity="note", evidence=evidence)]
+    message = f"{size:.1f} GiB of memory are visible; about 121 GiB were expected (or about 60 on the 64 GB model)."
+    return [finding("MEMORY_SHORT", where, message, evidence=evidence)]
+
+
+def memlock(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """MEMLOCK_LOW of the login user; -1 stands for unlimited."""
+    limits = desk.limits
+    least = options.minimum_memlock_mib * 1024 * 1024
+
+    def low(value: int | None) -> bool:
+        return value is not None and value != -1 and value < least
+
+    if not low(limits.memlock_soft) and not low(limits.memlock_hard):
+        return []
+    severity = "warn" if low(limits.memlock_hard) or limits.memlock_hard is None else "note"
+    message = (
+        f"The user {limits.user or '(unknown)'} may lock {_size(limits.memlock_soft)} (hard limit {_size(limits.memlock_hard)}) of memory; "
+        f"{_size(least)} or more were expected."
+    )
+    evidence = {"user": limits.user, "soft": limits.memlock_soft, "hard": limits.memlock_hard, "minimum": least}
+    return [finding("MEMLOCK_LOW", where, message, severity=severity, evidence=evidence)]
+
+
+def _size(value: int | None) -> str:
+    if value is None:
+        return "an unknown amount"
+    if value == -1:
+        return "any amount"
+    return f"{value // 1024} KiB" if value < 1024 * 1024 else f"{value // (1024 * 1024)} MiB"
+
+
+def firewall(desk: Desk, where: Where) -> list[Finding]:
+    """FIREWALL_ACTIVE."""
+    if not desk.network.ufw_active:
+        return []
+    return [finding("FIREWALL_ACTIVE", where, "ufw is active.")]
+
+
+def known_bad(desk: Desk, where: Where) -> list[Finding]:
+    """VERSION_KNOWN_BAD for each entry of the table that speaks about this desk and has no judge of its own raised."""
+    found = []
+    for entry, version in matches(desk):
+        if entry.own_code == "KERNEL_ROCE_ENOMEM" and cma_exhausted(desk):
+            continue
+        behind = {"official": "NVIDIA", "single": "one report"}.get(entry.grade, f"{entry.reports} reports")
+        message = f"{entry.component} {version}: {entry.fault} ({behind}: {entry.source}). Advice: {entry.advice}."
+        evidence = {
+            "component": entry.component,
+            "version": version,
+            "source": entry.source,
+            "grade": entry.grade,
+            "reports": entry.reports,
+        }
+        found.append(finding("VERSION_KNOWN_BAD", where, message, severity=entry.severity, evidence=evidence))
+    return found
+
+
+def cma_exhausted(desk: Desk) -> bool:
+    """The signature of the KHO bug: no contiguous memory at all, and yet some of it is free."""
+    return desk.memory.cma_total_kb == 0 and (desk.memory.cma_free_kb or 0) > 0
+
+
+def container_devices(desk: Desk, where: Where) -> list[Finding]:
+    """CDI_STALE."""
+    described = desk.toolkit.cdi_spec_driver
+    installed = desk.driver.user_space_version
+    if described is None or installed is None or described == installed:
+        return []
+    message = f"/etc/cdi/nvidia.yaml names libraries of driver {described}; {installed} is installed."
+    return [finding("CDI_STALE", where, message, evidence={"described": described, "installed": installed})]
