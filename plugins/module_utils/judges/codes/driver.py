@@ -49,7 +49,8 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         meaning="GRUB will start a kernel in whose module tree no R580 open module lies (prebuilt or built by DKMS). "
         "The desk works until somebody reboots it.",
-        remedy="Before any reboot install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that kernel.",
+        remedy="Before any reboot install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
+        "kernel.",
         source="community (two reports)",
     ),
     Code(
@@ -68,7 +69,8 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         meaning="CmaTotal is 0 while CmaFree is above 0: the kernel handover feature (KHO) of the 7.0 kernel took the contiguous memory. "
         "ibv_reg_mr ends with Cannot allocate memory, and NCCL often blames the other desk.",
-        remedy="Install nvidia-spark-grub-kho (in DGX OS update 26.09.2; it adds kho=off), then reboot both desks of the pair with the cable in.",
+        remedy="Install nvidia-spark-grub-kho (in DGX OS update 26.09.2; it adds kho=off), then reboot both desks of the pair with the "
+        "cable in.",
         source="NVIDIA (advisory of 2026-09-13, F383254, F383926); community (three reports)",
     ),
     Code(
@@ -102,15 +104,18 @@ CODES: tuple[Code, ...] = (
         code="GPU_NOT_FOUND",
         title="The driver finds no GPU",
         severity="fail",
-        meaning="The module is loaded but no device answers. After an update this was driver and GSP firmware not fitting together (Xid 119).",
-        remedy="Power the desk off, unplug it for a minute, start it again; if it stays, reinstall driver and firmware packages at one version.",
+        meaning="The module is loaded but no device answers. After an update this was driver and GSP firmware not fitting together (Xid "
+        "119).",
+        remedy="Power the desk off, unplug it for a minute, start it again; if it stays, reinstall driver and firmware packages at one "
+        "version.",
         source="NVIDIA forum (F378200)",
     ),
     Code(
         code="GPU_POWER_CAPPED",
         title="The GPU is held at low power under load",
         severity="warn",
-        meaning="Under full load the GPU stays at a low clock and near 30 W: the safety mode after a failed power negotiation. It survives a "
+        meaning="Under full load the GPU stays at a low clock and near 30 W: the safety mode after a failed power negotiation. It "
+        "survives a "
         "reboot. Judged only from a reading under load; an idle GPU always looks like this.",
         remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the supplied adapter.",
         source="community (four reports)",
