@@ -9,7 +9,8 @@ module: report
 short_description: Make the report of a run
 version_added: 0.1.0
 description:
-  - Makes C(report.json), C(index.html), C(junit.xml), C(metrics.prom) and C(summary.txt) from the parts of the run and prints the verdict table.
+  - Makes C(report.json), C(index.html), C(junit.xml), C(metrics.prom) and C(summary.txt) from the parts of the run.
+  - Prints the verdict table.
   - Succeeds whatever the verdict is; M(labops.dgx_spark.verdict) fails afterwards on exactly the guilty desks.
 attributes:
   check_mode:

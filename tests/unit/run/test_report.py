@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.action.stage_end import part_of
+from ansible_collections.labops.dgx_spark.plugins.action.stage_gate import gate
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, bounded
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors import classify
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks, build
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.junit import junit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.prometheus import prometheus
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, FAILED, SKIPPED, Part, RunStore
+
+MEMBERS = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4")}
+
+
+def run(check_mode: bool = False, scope: tuple[str, ...] = ("d-1", "d-2", "d-3", "d-4"), out: tuple[str, ...] = ()) -> dict[str, Any]:
+    desks = {}
+    for pair, members in MEMBERS.items():
+        for position, name in enumerate(members):
+            desks[name] = {
+                "pair": pair,
+                "peer": members[1 - position],
+                "head": position == 0,
+                "position": position,
+                "address": name,
+                "out_of_service": pair in out,
+                "in_scope": name in scope,
+            }
+    pairs = [
+        {
+            "name": name,
+            "head": members[0],
+            "peer": members[1],
+            "members": list(members),
+            "topology": "direct",
+            "out_of_service": name in out,
+            "in_scope": any(member in scope for member in members),
+            "complete": all(member in scope for member in members),
+        }
+        for name, members in MEMBERS.items()
+    ]
+    return {
+        "run_id": "r",
+        "started": "s",
+        "playbook": "stack_pair",
+        "check_mode": check_mode,
+        "pairs": pairs,
+        "desks": desks,
+        "findings": [],
+    }
+
+
+def healthy() -> dict[str, dict[str, Part]]:
+    parts: dict[str, dict[str, Part]] = {}
+    for pair, members in MEMBERS.items():
+        for name in members:
+            for stage in ("facts", "driver", "link"):
+                parts.setdefault(stage, {})[name] = Part(stage, name, DONE, pair, data={"spark": {"identity": {"product": "GX10"}}})
+            parts.setdefault("cable_map", {})[name] = Part("cable_map", name, DONE, pair, data={"proven": True, "port": 0})
+        parts.setdefault("rdma", {})[members[0]] = Part("rdma", members[0], DONE, pair, data={"measured": True, "sum_gbps": 392.2})
+        parts.setdefault("nccl", {})[members[0]] = Part("nccl", members[0], DONE, pair, data={"measured": True, "busbw": 22.4})
+    return parts
+
+
+def verdicts(report: dict[str, Any]) -> dict[str, str]:
+    return {pair["name"]: pair["verdict"] for pair in report["pairs"]}
+
+
+def test_everything_measured_is_pass_and_nobody_is_guilty() -> None:
+    report = build(run(), healthy(), "f")
+    assert verdicts(report) == {"pair_a": "PASS", "pair_b": "PASS"}
+    assert bad_desks(report) == {}
+    assert report["schema"] == "labops.dgx_spark/report/1"
+    assert report["pairs"][0]["members"] == [{"desk": "d-1", "rank": 0, "ports": [0]}, {"desk": "d-2", "rank": 1, "ports": [0]}]
+
+
+@pytest.mark.parametrize("stage", ["facts", "driver", "link", "cable_map", "rdma", "nccl"])
+def test_a_required_check_that_is_missing_is_unknown_never_pass(stage: str) -> None:
+    parts = healthy()
+    for name in ("d-1", "d-2"):
+        parts[stage].pop(name, None)
+    report = build(run(), parts, "f")
+    assert verdicts(report) == {"pair_a": "UNKNOWN", "pair_b": "PASS"}
+    assert "d-1" in bad_desks(report) and "d-3" not in bad_desks(report)
+
+
+@pytest.mark.parametrize(("stage", "key"), [("cable_map", "proven"), ("rdma", "measured"), ("nccl", "measured")])
+def test_a_stage_that_ended_without_measuring_is_unknown(stage: str, key: str) -> None:
+    parts = healthy()
+    for name in [name for name in ("d-1", "d-2") if name in parts[stage]]:
+        parts[stage][name] = Part(stage, name, DONE, "pair_a", data={key: False})
+    assert verdicts(build(run(), parts, "f"))["pair_a"] == "UNKNOWN"
+
+
+def test_an_unreachable_desk_fails_its_pair_alone() -> None:
+    parts = healthy()
+    broken = finding("DESK_UNREACHABLE", Where(pair="pair_a", desk="d-2"), "d-2: refused").as_dict()
+    parts["facts"]["d-2"] = Part("facts", "d-2", FAILED, "pair_a", "refused", findings=(broken,))
+    for stage in ("driver", "link", "cable_map"):
+        parts[stage]["d-2"] = Part(stage, "d-2", SKIPPED, "pair_a", "d-2 failed in stage facts")
+    parts["rdma"]["d-1"] = Part("rdma", "d-1", SKIPPED, "pair_a", "d-2 failed in stage facts")
+    report = build(run(), parts, "f")
+    assert verdicts(report) == {"pair_a": "FAIL", "pair_b": "PASS"}
+    assert set(bad_desks(report)) == {"d-1", "d-2"}
+    # The reason is told once, not buried under a row of unknowns.
+    assert [item["code"] for item in report["pairs"][0]["reasons"]] == ["DESK_UNREACHABLE"]
+
+
+def test_a_pair_with_a_desk_outside_the_run_is_unknown() -> None:
+    report = build(run(scope=("d-1",)), healthy(), "f")
+    assert verdicts(report) == {"pair_a": "UNKNOWN"}
+    assert "PAIR_INCOMPLETE" in {item["code"] for item in report["pairs"][0]["findings"]}
+    assert set(bad_desks(report)) == {"d-1"}
+
+
+def test_a_pair_out_of_service_is_said_and_is_nobodys_guilt() -> None:
+    report = build(run(out=("pair_b",)), healthy(), "f")
+    assert report["pairs"][1]["out_of_service"] and bad_desks(report) == {}
+
+
+def test_check_mode_says_that_it_measured_nothing() -> None:
+    parts = healthy()
+    parts["rdma"]["d-1"] = Part("rdma", "d-1", DONE, "pair_a", data={"measured": False})
+    report = build(run(check_mode=True), parts, "f")
+    codes = {item["code"] for item in report["pairs"][0]["findings"]}
+    assert verdicts(report)["pair_a"] == "UNKNOWN" and codes == {"NOT_MEASURED_CHECK_MODE"}
+
+
+def test_every_rendering_names_the_failure() -> None:
+    parts = healthy()
+    bad = finding("DESK_STAGE_FAILED", Where(pair="pair_a", desk="d-1"), "d-1: <b>boom</b> \x07 & co").as_dict()
+    parts["link"]["d-1"] = Part("link", "d-1", FAILED, "pair_a", "boom", findings=(bad,))
+    report = build(run(), parts, "f")
+    text = "\n".join(summary(report, "/r"))
+    assert "pair_a  FAIL" in text and "DESK_STAGE_FAILED" in text and "-> " in text
+    page = html(report)
+    assert "&lt;b&gt;boom" in page and "<b>boom" not in page
+    tree = ElementTree.fromstring(junit(report))
+    assert [item.get("message") for item in tree.iter("failure")] == ["DESK_STAGE_FAILED", "DESK_STAGE_FAILED"]
+    metrics = prometheus(report, 1.0)
+    assert 'dgx_spark_pair_verdict{pair="pair_a"} 3' in metrics and 'dgx_spark_pair_verdict{pair="pair_b"} 0' in metrics
+
+
+def test_an_interrupted_run_still_has_a_report() -> None:
+    report = build(run(), {"facts": healthy()["facts"]}, "f")
+    assert verdicts(report) == {"pair_a": "UNKNOWN", "pair_b": "UNKNOWN"}
+    json.dumps(report)
+
+
+def test_store_keeps_parts_and_ignores_a_torn_one(tmp_path: Any) -> None:
+    store = RunStore(tmp_path / "r")
+    store.begin(run())
+    part = Part("facts", "d-1", DONE, "pair_a", data={"x": 1}, findings=({"code": "A", "severity": "fail"},))
+    path = store.write(part)
+    assert store.part("facts", "d-1") == part and store.part("facts", "d-2") is None
+    assert store.part("facts", "d-1").failing_codes == ("A",)  # type: ignore[union-attr]
+    path.with_name("d-2.json").write_text("{torn")
+    assert set(store.parts("facts")) == {"d-1"} and store.stages() == ["facts"]
+
+
+@pytest.mark.parametrize(
+    ("severity", "code", "scope", "goes"),
+    [
+        ("warn", "REBOOT_REQUIRED", "pair", True),
+        ("fail", "REBOOT_REQUIRED", "pair", False),
+        ("fail", "REBOOT_REQUIRED", "desk", True),
+        ("fail", "DESK_NOT_GB10", "desk", False),
+    ],
+)
+def test_gate_lets_a_desk_be_mended_but_not_measured(tmp_path: Any, severity: str, code: str, scope: str, goes: bool) -> None:
+    store = RunStore(tmp_path)
+    store.write(Part("facts", "d-2", DONE, "pair_a", findings=({"code": code, "severity": severity},)))
+    _silent, reason = gate(run(), store, "d-2", scope)
+    assert (reason == "") is goes
+    assert goes or code in reason
+
+
+def test_gate_of_the_head_is_silent_on_the_peer(tmp_path: Any) -> None:
+    assert gate(run(), RunStore(tmp_path), "d-1", "head") == (False, "")
+    silent, reason = gate(run(), RunStore(tmp_path), "d-2", "head")
+    assert silent and reason
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        ({"msg": "Timed out after 5 second(s).", "timedout": {"period": 5}}, "STAGE_TIMEOUT"),
+        ({"msg": "ssh: connect to host x port 22: Connection refused", "unreachable": True}, "DESK_UNREACHABLE"),
+        ({"msg": "no space left"}, "DESK_STAGE_FAILED"),
+    ],
+)
+def test_an_error_becomes_a_named_finding(result: dict[str, Any], code: str) -> None:
+    part = part_of("link", "d-1", "pair_a", {"proceed": True}, {}, "Apply", result, "e")
+    assert part.state == FAILED and [item["code"] for item in part.findings] == [code]
+
+
+def test_a_failed_result_with_findings_keeps_its_own() -> None:
+    own = finding("DESK_UNREACHABLE", Where(desk="d-1"), "m").as_dict()
+    part = part_of("link", "d-1", None, {}, {}, "Apply", {"msg": "m", "findings": [own]}, "e")
+    assert part.findings == (own,)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("ssh: connect to host 10.0.0.9 port 22: Connection refused", "refused"),
+        ("ssh: connect to host 10.0.0.9 port 22: No route to host", "no_route"),
+        ("ssh: connect to host 10.0.0.9 port 22: Connection timed out", "timed_out"),
+        ("ssh: Could not resolve hostname desk-9: Name or service not known", "name"),
+        ("labadmin@10.0.0.9: Permission denied (publickey,password).", "auth"),
+        ("Host key verification failed.", "host_key"),
+        ("Incorrect sudo password", "become"),
+        ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        ("something else", "other"),
+    ],
+)
+def test_connection_errors_are_told_apart(text: str, kind: str) -> None:
+    assert classify(text).kind == kind
+
+
+def test_evidence_is_bounded_and_says_so() -> None:
+    assert bounded({"a": 1}) == {"a": 1}
+    cut = bounded({"log": "x" * 10000, "rc": 1})
+    assert cut["truncated"] is True and cut["rc"] == 1 and len(json.dumps(cut)) <= 2048
