@@ -40,7 +40,7 @@ def _value(hint: Any, value: Any) -> Any:
         return None
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        inner = [item for item in arguments if item is not type(None)]
+        inner = [item for item in arguments if item is not types.NoneType]
         return _value(inner[0], value) if len(inner) == 1 else value
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_dict(typing.cast(type, hint), value)
