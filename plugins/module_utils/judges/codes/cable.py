@@ -1,9 +1,152 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Codes of findings: cable."""
+"""Codes of findings about cables: which cage is joined with which, held against the plan."""
 
 from __future__ import annotations
 
 from .code import Code
 
-CODES: tuple[Code, ...] = ()
+RULE = "this collection's rule"
+SAME_PORT = "NVIDIA dgx-spark-playbooks (same port on both desks of a pair)"
+
+CODES: tuple[Code, ...] = (
+    Code(
+        code="CABLE_OK",
+        title="The cable joins the two desks of the pair",
+        severity="ok",
+        meaning="Each desk of the pair saw the other one's MAC address on the cage of the same number, or the plugs at both ends carry "
+        "the same serial number. It says nothing about speed: only a measurement does.",
+        remedy="Nothing to do.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_WRONG_PEER",
+        title="The cable leads to a desk that is not the pair's other one",
+        severity="fail",
+        meaning="Behind a cage of this desk another desk of the inventory answered than its pair's peer. No link is configured there.",
+        remedy="Move the plugs as the message says, reboot the desks that were touched with the cables in, and run again; or correct the "
+        "pairs of the inventory if the cabling is what is wanted (cable_map.yml -e write_inventory=PATH writes it).",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_CROSSED",
+        title="Two pairs have exchanged cables",
+        severity="fail",
+        meaning="Each desk of this pair is joined with a desk of one other pair: two plugs are in each other's place.",
+        remedy="Swap the two plugs that the message names, reboot the four desks with the cables in, and run again.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_WRONG_PORT",
+        title="The cable joins cages of different numbers",
+        severity="warn",
+        meaning="The pair's two desks are joined, but the left cage of one with the right cage of the other. The pair works; its "
+        "interfaces have different names on the two desks, which NVIDIA's NCCL test does not expect.",
+        remedy="Put one plug into the cage of the same number as on the other desk, then reboot both desks with the cable in.",
+        source=SAME_PORT,
+    ),
+    Code(
+        code="CABLE_LOOPED",
+        title="A cable joins the two cages of one desk",
+        severity="fail",
+        other_severities=("warn",),
+        meaning="The desk saw itself: both plugs of the cable are in its own cages. Warn when the pair has another cable that is right.",
+        remedy="Take one plug of the cable out and put it into the pair's other desk, as the message says; reboot both desks.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_DARK",
+        title="No signal at either cage",
+        severity="fail",
+        meaning="Neither cage of the desk has a carrier: no cable, a plug that is not fully in, a broken cable, or the other desk is off.",
+        remedy="Push both plugs in until they click and switch both desks on; if there is no cable, put one in. "
+        "Then reboot both desks with the cable in.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_ONE_SIDED",
+        title="Only one of the two desks saw the other",
+        severity="unknown",
+        meaning="One desk saw the other one's MAC address, the other one was asked too and saw nobody. The cable is probably right, but "
+        "half a proof is no proof.",
+        remedy="Run again with root (become) so that both desks send raw frames; if it stays, look for a filter (ufw, nftables) on the "
+        "desk that saw nobody.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_UNKNOWN_PEER",
+        title="A device that is no desk of the inventory is behind the cage",
+        severity="fail",
+        other_severities=("note", "unknown"),
+        meaning="MAC addresses answered that belong to no desk of the inventory. The message gives the vendor of the address. Note when "
+        "the pair has its own cable beside it; unknown when it may be a desk that gave no answer in this run.",
+        remedy="Follow the cable. If the device is a desk, add it to the inventory; if not, put the plug into the pair's other desk.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_SWITCH",
+        title="More than one desk is behind one cage",
+        severity="fail",
+        meaning="Several cages answered behind one: there is a switch or a bridge between them. Pairs of this collection are joined "
+        "directly and reuse the same addresses, so nothing is configured there.",
+        remedy="Join the two desks of each pair with a cable of their own.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_DOUBLE",
+        title="Two cables join the pair",
+        severity="note",
+        meaning="Both cages of one desk lead to the other desk. That is allowed; the adapter's PCIe connection limits what a second "
+        "cable can add.",
+        remedy="Nothing to do; take one cable out if it is needed elsewhere.",
+        source="NVIDIA dgx-spark-playbooks (one text says that it adds nothing, one that it needs all four addresses); one report of +5 %",
+    ),
+    Code(
+        code="CABLE_UNPLANNED",
+        title="A second cable leads away from the pair",
+        severity="warn",
+        meaning="The pair has its own cable; beside it, a cage of the desk is joined with a desk that is not its peer.",
+        remedy="Take the second cable out, or correct the inventory.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_UNAPPROVED",
+        title="The cable is not on NVIDIA's list",
+        severity="note",
+        meaning="Vendor and part number, read from the plug, are not among the approved cables. Many others work; when a link is slow, "
+        "the cable is a suspect. Speed and length fields of the plug are not judged: approved cables carry wrong ones.",
+        remedy="Nothing as long as the link measures well; else try an approved cable (Amphenol NJAAKK-N911 or NJAAKK0006, "
+        "Luxshare LMTQF022-SD-R).",
+        source="NVIDIA dgx-spark-playbooks (approved cables)",
+    ),
+    Code(
+        code="CABLE_NOT_SEEN",
+        title="It is not known where the cable goes",
+        severity="unknown",
+        other_severities=("note",),
+        meaning="Nobody could be asked through the cage, or nobody answered; the message names the reason. Never taken for right. Note for "
+        "a cage that the pair does not need.",
+        remedy="Run with root (become), so that raw frames can be sent and the plug's serial number be read; switch on desks that gave no "
+        "answer; then run again.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_PROBE_NEEDS_FORKS",
+        title="Too few forks for the raw-frame probe",
+        severity="unknown",
+        meaning="Where neither IPv6 nor LLDP answers, the desks of a cable must send frames at the same time. Ansible works on fewer desks "
+        "at a time than the run has, so the probe was not made.",
+        remedy="Run again with -f set to at least the number in the message.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_MOVED",
+        title="The cabling differs from the previous run",
+        severity="note",
+        other_severities=("warn",),
+        meaning="A cable ends in another cage than at the previous run (was, is). A cable that is plugged in while a desk runs often "
+        "carries only about 13 Gb/s until both desks have been rebooted, with every status field green.",
+        remedy="Reboot both desks with the cable in, or prove the speed with stack_pair.yml, before the link is used.",
+        source="community (more than eight reports of 13 Gb/s after a cable was moved)",
+    ),
+)

@@ -1,0 +1,250 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From all desks' answers to one map: which cage is joined with which. Pure.
+
+Names prove nothing here. Whoever was seen is matched by MAC address against the functions of all desks; what a neighbour says
+of itself (LLDP system name, the name in our frame) is carried along as a hint for people only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from ..model.cable import CableMap, CableProbe, Edge, Eeprom, End, Neighbour, Plug, ProbedPort, Shared, Stranger, Unseen
+from ..model.desk import Desk
+from .cable_parts import mac_vendor
+
+REASONS: dict[str, str] = {
+    "desk_unread": "the desk gave no answer in this run",
+    "peer_unread": "a device answered that may be a desk of the inventory which gave no answer in this run",
+    "nic_unread": "the ConnectX-7 of the desk could not be read",
+    "function_down": "the functions of the port are switched off (administratively down), and a reading run does not switch them on",
+    "peer_down": "the functions of the pair's other desk are switched off, so the cable carries no signal",
+    "ipv6_off": "the functions have no IPv6 link-local address and no LLDP neighbour, so nobody could be asked without root",
+    "needs_forks": "the raw-frame probe needs all desks at the same time, and there are fewer forks than desks",
+    "no_answer": "there is a signal, but nobody answered by any method",
+    "contradicted": "this end saw a desk that itself sees another one",
+    "no_tools": "neither ping nor lldpctl could be used",
+}
+"""Why it is not known where a cable goes. The key goes into evidence, the sentence into messages."""
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts desk-9 before desk-10."""
+    return tuple((0, int(item), "") if item.isdigit() else (1, 0, item) for item in re.split(r"(\d+)", text) if item)
+
+
+def end_key(end: End) -> tuple[object, ...]:
+    """Natural order of cages."""
+    return (natural(end.desk), end.port)
+
+
+def mac_of(text: str | None) -> str | None:
+    """A MAC address in lower case with colons, null for anything else and for group or zero addresses."""
+    plain = re.sub(r"[^0-9a-f]", "", (text or "").lower())
+    if len(plain) != 12 or not re.fullmatch(r"[0-9a-fA-F:.\-]+", text or ""):
+        return None
+    if int(plain[:2], 16) & 1 or not int(plain, 16):
+        return None
+    return ":".join(plain[index : index + 2] for index in range(0, 12, 2))
+
+
+def macs_by_end(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, End]:
+    """Every MAC of a ConnectX-7 function to its cage. A MAC that two cages claim proves nothing and is left out."""
+    claims: dict[str, set[End]] = defaultdict(set)
+    for name, desk in facts.items():
+        for port in desk.cx7.ports:
+            for function in port.functions:
+                mac = mac_of(function.mac)
+                if mac and port.number is not None:
+                    claims[mac].add(End(name, port.number))
+    for name, probe in probes.items():
+        for probed in probe.ports:
+            for item in probed.functions:
+                mac = mac_of(item.mac)
+                if mac:
+                    claims[mac].add(End(name, probed.port))
+    return {mac: next(iter(ends)) for mac, ends in claims.items() if len(ends) == 1}
+
+
+def read_map(probes: Mapping[str, CableProbe], facts: Mapping[str, Desk], unread: Mapping[str, str] | None = None) -> CableMap:
+    """The map of all desks' answers.
+
+    ``probes``: each answering desk's view; ``facts``: each desk's facts (for MACs of desks whose probe failed);
+    ``unread``: the inventory's desks without an answer, with the reason in words.
+    """
+    missing = dict(unread or {})
+    known = macs_by_end(facts, probes)
+    ports = {End(name, port.port): port for name, probe in probes.items() for port in probe.ports}
+    seen, methods, strangers = _sightings(ports, known, facts)
+    plugs = _plugs(ports)
+    by_serial = _serial_pairs(plugs)
+
+    edges: dict[tuple[End, End], Edge] = {}
+    settled: set[End] = set()
+    shared = [Shared(end, tuple(sorted(others, key=end_key))) for end, others in seen.items() if len(others) > 1]
+    settled.update(item.at for item in shared)
+    hubs = {other for item in shared for other in item.others} | settled
+
+    def join(one: End, two: End, one_sided: bool, extra: Iterable[str] = ()) -> None:
+        a, b = sorted((one, two), key=end_key)
+        used = set(extra) | methods.get((a, b), set()) | methods.get((b, a), set())
+        if by_serial.get(a) == b:
+            used.add("serial")
+        seers = tuple(end.desk for end, other in ((a, b), (b, a)) if other in seen.get(end, ()))
+        plug = plugs.get(a) or plugs.get(b) or Eeprom()
+        edges[a, b] = Edge(
+            a, b, tuple(dict.fromkeys(seers)), tuple(sorted(used)), one_sided, plug.vendor, plug.part, plug.serial, plug.length_m
+        )
+        settled.update((a, b))
+
+    for end, others in seen.items():
+        for other in others:
+            if len(others) == 1 and seen.get(other) == {end}:
+                join(end, other, False)
+    for end in sorted(seen, key=end_key):
+        for other in seen[end]:
+            if end in settled or other in settled or len(seen[end]) != 1 or end in hubs:
+                continue
+            if seen.get(other) or other in strangers:
+                continue  # the other end sees somebody else: told as contradicted below
+            # A desk that was asked and could have seen this end, but did not, leaves the cable half proven.
+            asked = other.desk in probes and by_serial.get(end) != other
+            join(end, other, asked)
+    for end in sorted(by_serial, key=end_key):
+        other = by_serial[end]
+        if end not in settled and other not in settled and not seen.get(end) and not seen.get(other):
+            carriers = {ports[end].carrier, ports[other].carrier}
+            if end in strangers or other in strangers or (False in carriers and None not in carriers):
+                continue  # a cable without signal is dark, wherever it ends; a side that is switched off explains it
+            join(end, other, False, ("serial",))
+
+    found = [strangers[end] for end in sorted(strangers, key=end_key) if end not in settled]
+    settled.update(item.at for item in found)
+    dark: list[End] = []
+    unseen: list[Unseen] = []
+    for end in sorted(ports, key=end_key):
+        if end in settled:
+            continue
+        reason, plugged = _why(end, ports[end], probes[end.desk], bool(seen.get(end)), end in plugs)
+        if reason is None:
+            dark.append(end)
+        else:
+            unseen.append(Unseen(end, reason, plugged))
+    for name, probe in probes.items():
+        if not probe.ports and probe.nic_present is not False:
+            unseen += [Unseen(End(name, number), "nic_unread") for number in (0, 1)]
+        elif not probe.ports:
+            dark += [End(name, number) for number in (0, 1)]
+    return CableMap(
+        edges=tuple(edges[key] for key in sorted(edges, key=lambda pair: (end_key(pair[0]), end_key(pair[1])))),
+        strangers=tuple(found),
+        shared=tuple(sorted(shared, key=lambda item: end_key(item.at))),
+        dark=tuple(sorted(dark, key=end_key)),
+        unseen=tuple(sorted(unseen, key=lambda item: end_key(item.at))),
+        plugs=tuple(Plug(end, plugs[end]) for end in sorted(plugs, key=end_key)),
+        unread=missing,
+        macs={mac: (end.desk, end.port) for mac, end in sorted(known.items())},
+    )
+
+
+def _sightings(
+    ports: Mapping[End, ProbedPort], known: Mapping[str, End], facts: Mapping[str, Desk]
+) -> tuple[dict[End, set[End]], dict[tuple[End, End], set[str]], dict[End, Stranger]]:
+    """Per cage: the cages seen behind it, by which methods, and strangers where no known cage was seen."""
+    names = _netdev_ports(facts)
+    seen: dict[End, set[End]] = {}
+    methods: dict[tuple[End, End], set[str]] = defaultdict(set)
+    strangers: dict[End, Stranger] = {}
+    for end, port in ports.items():
+        others: set[End] = set()
+        foreign: dict[str, str] = {}
+        told: list[str] = []
+        for neighbour in (item for function in port.functions for item in function.neighbours):
+            other = _end_of(neighbour, known, names)
+            if other == end:
+                continue  # the twin of the same cage
+            if other is not None:
+                others.add(other)
+                methods[end, other].add(neighbour.method)
+                continue
+            mac = mac_of(neighbour.mac) or mac_of(neighbour.chassis_mac)
+            if mac:
+                foreign[mac] = mac_vendor(mac)
+            if neighbour.told_desk and neighbour.told_desk not in told:
+                told.append(neighbour.told_desk)
+        if others:
+            seen[end] = others
+        elif foreign or told:
+            strangers[end] = Stranger(end, tuple(sorted(foreign)), tuple(foreign[mac] for mac in sorted(foreign)), tuple(told))
+    return seen, methods, strangers
+
+
+def _netdev_ports(facts: Mapping[str, Desk]) -> dict[tuple[str, str], End]:
+    """(MAC of any ConnectX-7 function or of the management interface, interface name) to the cage of that interface."""
+    found: dict[tuple[str, str], End] = {}
+    for name, desk in facts.items():
+        macs = [mac_of(function.mac) for function in desk.cx7.functions] + [mac_of(desk.network.management_mac)]
+        for port in desk.cx7.ports:
+            for function in port.functions:
+                for mac in macs:
+                    if mac and function.netdev and port.number is not None:
+                        found[mac, function.netdev] = End(name, port.number)
+    return found
+
+
+def _end_of(neighbour: Neighbour, known: Mapping[str, End], names: Mapping[tuple[str, str], End]) -> End | None:
+    mac = mac_of(neighbour.mac)
+    if mac and mac in known:
+        return known[mac]
+    # lldpd may send its interface name as port id; its chassis id still is a MAC of the same desk.
+    chassis = mac_of(neighbour.chassis_mac)
+    if neighbour.method == "lldp" and chassis and neighbour.told_port:
+        return names.get((chassis, neighbour.told_port))
+    return None
+
+
+def _plugs(ports: Mapping[End, ProbedPort]) -> dict[End, Eeprom]:
+    return {end: port.eeprom for end, port in ports.items() if port.eeprom is not None}
+
+
+def _serial_pairs(plugs: Mapping[End, Eeprom]) -> dict[End, End]:
+    """Cages whose plugs say the same vendor, part and serial: the two ends of one cable.
+
+    Only when exactly two cages of the whole inventory say it, and it looks like a serial. Unequal serials prove nothing: some
+    vendors number the two plugs of a cable on their own.
+    """
+    groups: dict[tuple[str, str, str], list[End]] = defaultdict(list)
+    for end, plug in plugs.items():
+        serial = (plug.serial or "").strip()
+        digits = {sign for sign in serial if sign.isalnum()}
+        if len(serial) >= 5 and len(digits) >= 3 and plug.part:
+            groups[(plug.vendor or "").strip().lower(), plug.part.strip().lower(), serial.lower()].append(end)
+    found: dict[End, End] = {}
+    for ends in groups.values():
+        if len(ends) == 2:
+            found[ends[0]], found[ends[1]] = ends[1], ends[0]
+    return found
+
+
+def _why(end: End, port: ProbedPort, probe: CableProbe, contradicted: bool, plugged: bool) -> tuple[str | None, bool | None]:
+    """Why a cage has no edge: null means dark (no carrier). Also whether a cable is surely there."""
+    if contradicted:
+        return "contradicted", True
+    if port.carrier is False:
+        return None, plugged
+    switched_off = bool(port.functions) and all(item.admin_up is False for item in port.functions)
+    if port.carrier is None:
+        return ("function_down" if switched_off else "nic_unread"), plugged or None
+    used = {method for item in port.functions for method in item.methods}
+    if probe.frames == "used":
+        return "no_answer", True
+    if probe.frames == "needs_forks":
+        return "needs_forks", True
+    if "ipv6" in used:
+        return "no_answer", True
+    if any(item.link_local is False for item in port.functions):
+        return "ipv6_off", True
+    return ("no_answer" if used else "no_tools"), True
