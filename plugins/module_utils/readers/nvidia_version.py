@@ -1,0 +1,29 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""/proc/driver/nvidia/version: the loaded kernel module."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from . import text as _text
+
+_OPEN = re.compile(r"NVIDIA UNIX Open Kernel Module for (\S{1,32})\s{1,16}([0-9][0-9.]{1,31})")
+_PROPRIETARY = re.compile(r"NVIDIA UNIX (\S{1,32}) Kernel Module\s{1,16}([0-9][0-9.]{1,31})")
+
+
+def read(text: str) -> dict[str, Any]:
+    """Keys: version, open (whether it is the open module), arch (aarch64), gcc (text). Null for what is not there."""
+    result: dict[str, Any] = {"version": None, "open": None, "arch": None, "gcc": None}
+    for line in _text.lines(text):
+        if line.startswith("GCC version:"):
+            result["gcc"] = _text.word(line.partition(":")[2])
+        if result["version"] is not None or "NVIDIA UNIX" not in line:
+            continue
+        for is_open, pattern in ((True, _OPEN), (False, _PROPRIETARY)):
+            found = pattern.search(line)
+            if found:
+                result.update(version=found.group(2).rstrip("."), open=is_open, arch=found.group(1))
+                break
+    return result
