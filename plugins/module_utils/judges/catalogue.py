@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..model.finding import SEVERITIES, Finding, Where
-from .codes import cable, change, driver, identity, link, pair, proof, run, system
+from .codes import cable, change, driver, identity, link, lock, onboard, pair, proof, run, system
 from .codes.code import Code
 
 DOMAINS: dict[str, tuple[Code, ...]] = {
@@ -16,11 +16,13 @@ DOMAINS: dict[str, tuple[Code, ...]] = {
     "identity": identity.CODES,
     "system": system.CODES,
     "driver": driver.CODES,
+    "lock": lock.CODES,
     "link": link.CODES,
     "change": change.CODES,
     "cable": cable.CODES,
     "pair": pair.CODES,
     "proof": proof.CODES,
+    "onboard": onboard.CODES,
 }
 
 CODES: dict[str, Code] = {code.code: code for codes in DOMAINS.values() for code in codes}

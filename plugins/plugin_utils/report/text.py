@@ -23,8 +23,11 @@ def summary(report: Mapping[str, Any], folder: str) -> list[str]:
     lines: list[str] = []
     if report["pairs"]:
         lines += table(("PAIR", "VERDICT", "DESKS", "RDMA Gb/s", "NCCL GB/s", "WHY"), [_pair_row(pair) for pair in report["pairs"]])
+    if report["run"]["playbook"] == "onboard":
+        header = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
+        lines = table(header, [_onboard_row(desk) for desk in report["desks"]])
     alone = [desk for desk in report["desks"] if desk["pair"] is None or not report["pairs"]]
-    if alone:
+    if alone and report["run"]["playbook"] != "onboard":
         lines += [""] if lines else []
         lines += table(("DESK", "VERDICT", "WHY"), [(desk["name"], desk["verdict"], _why(desk["findings"])) for desk in alone])
     told = _to_tell(report)
@@ -53,6 +56,29 @@ def _to_tell(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
     desks = " + ".join(member["desk"] for member in pair["members"])
     return pair["name"], pair["verdict"], desks, _rdma(pair), _nccl(pair), _why(pair["reasons"], pair.get("out_of_service"))
+
+
+def _onboard_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
+    facts = desk["facts"]
+
+    def fact(group: str, key: str) -> str:
+        return str((facts.get(group) or {}).get(key) or "-")
+
+    groups = (facts.get("limits") or {}).get("groups") or []
+    docker = "-" if not groups else ("yes" if "docker" in groups else "no")
+    codes = {item["code"] for item in desk["findings"]}
+    container = "started" if "CONTAINER_GPU_OK" in codes else "FAILED" if "CONTAINER_GPU_FAILED" in codes else "UNKNOWN"
+    versions = fact("dgx_os", "version"), fact("driver", "module_version")
+    return (
+        desk["name"],
+        desk["verdict"],
+        fact("identity", "hostname"),
+        fact("limits", "user"),
+        docker,
+        *versions,
+        container,
+        _why(desk["findings"]),
+    )
 
 
 def _number(value: Any) -> str:
