@@ -1,0 +1,91 @@
+"""Two desks of a pair compared."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import busy_findings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.pair import judge_pair
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from judge_samples import change, healthy, with_function, with_linked
+
+HEAD, PEER = healthy(1), healthy(2)
+ASUS = change(PEER, identity__board_vendor="ASUSTeK COMPUTER INC.", identity__vendor="ASUSTeK COMPUTER INC.")
+
+
+def found(peer: Desk, purpose: str = "audit", head: Desk = HEAD) -> list[tuple[str, str]]:
+    return [(item.code, item.severity) for item in judge_pair("pair_a", head, peer, JudgeOptions(purpose=purpose), ("desk-01", "desk-02"))]
+
+
+@pytest.mark.parametrize("purpose", ["audit", "stack", "stacked"])
+def test_green_equal_desks(purpose: str) -> None:
+    assert found(PEER, purpose) == []
+
+
+def test_green_mixed_vendors_with_equal_levels() -> None:
+    assert found(ASUS, "stacked") == []
+
+
+RED = (
+    (change(PEER, driver__module_version="580.159.03"), "audit", ("PAIR_DRIFT", "fail")),
+    (change(PEER, driver__user_space_version="580.159.03"), "audit", ("PAIR_DRIFT", "fail")),
+    (change(PEER, toolkit__nccl="2.31.2-1"), "audit", ("PAIR_DRIFT", "fail")),
+    (change(PEER, kernel__running="6.17.0-1029-nvidia"), "audit", ("PAIR_DRIFT", "warn")),
+    (change(PEER, dgx_os__version="7.6.0"), "stacked", ("PAIR_DRIFT", "warn")),
+    (change(PEER, identity__bios_version="5.36_0ACUM018"), "audit", ("PAIR_DRIFT", "warn")),
+    (change(ASUS, identity__bios_version="GX10DGX.0105"), "audit", ("PAIR_DRIFT", "note")),
+    (change(PEER, cx7__firmware="28.40.1000"), "audit", ("CX7_FIRMWARE_DRIFT", "warn")),
+    (change(ASUS, cx7__firmware="28.40.1000"), "audit", ("CX7_FIRMWARE_DRIFT", "note")),
+    (change(PEER, limits__user="other"), "audit", ("PAIR_USER_MISMATCH", "fail")),
+    (change(PEER, limits__uid=1001), "audit", ("PAIR_USER_MISMATCH", "warn")),
+    (with_linked(PEER, mtu=1500), "audit", ("CX7_MTU_MISMATCH", "warn")),
+    (with_linked(PEER, mtu=1500), "stack", ("CX7_MTU_MISMATCH", "note")),
+    (with_linked(PEER, mtu=1500), "stacked", ("CX7_MTU_MISMATCH", "fail")),
+)
+
+
+@pytest.mark.parametrize(("peer", "purpose", "expected"), RED)
+def test_red(peer: Desk, purpose: str, expected: tuple[str, str]) -> None:
+    assert found(peer, purpose) == [expected]
+
+
+def test_green_what_one_desk_does_not_tell_is_no_difference() -> None:
+    quiet = change(PEER, driver__module_version=None, toolkit__nccl=None, limits__user=None, cx7__firmware=None)
+    quiet = with_linked(quiet, mtu=None, firmware=None)
+    for netdev in ("enp1s0f0np0", "enP2p1s0f0np0"):
+        quiet = with_function(quiet, netdev, firmware=None)
+    assert found(quiet) == []
+
+
+def test_the_message_names_desks_values_and_who_is_behind() -> None:
+    message = judge_pair("pair_a", HEAD, change(PEER, driver__module_version="580.95.05"), JudgeOptions(), ("desk-01", "desk-02"))[
+        0
+    ].message
+    assert "580.142 on desk-01" in message
+    assert "580.95.05 on desk-02" in message
+    assert "desk-02 is behind" in message
+
+
+BUSY = change(HEAD, busy__gpu_processes=(GpuProcess(7, "python3", "C", 900, "ana"),))
+
+
+def test_busy_red_names_process_and_user() -> None:
+    (item,) = busy_findings(BUSY, Where(pair="pair_a", desk="desk-01"))
+    assert (item.code, item.severity) == ("PAIR_BUSY", "unknown")
+    assert "python3 (process 7, user ana)" in item.message
+
+
+def test_busy_red_rdma_user_and_unreadable() -> None:
+    rdma = change(HEAD, busy__rdma_users=(GpuProcess(8, "ib_write_bw", user="bo"),))
+    assert [item.code for item in busy_findings(rdma, Where())] == ["PAIR_BUSY"]
+    assert [item.severity for item in busy_findings(change(HEAD, busy__readable=None), Where())] == ["unknown"]
+    assert [item.severity for item in busy_findings(BUSY, Where(), severity="warn")] == ["warn"]
+
+
+def test_busy_green() -> None:
+    desktop = change(HEAD, busy__gpu_processes=(GpuProcess(3, "/usr/lib/xorg/Xorg", "G", 126, "root"),))
+    assert busy_findings(desktop, Where()) == []
+    assert busy_findings(HEAD, Where()) == []
+    assert busy_findings(change(HEAD, busy__readable=None), Where(), require=False) == []
