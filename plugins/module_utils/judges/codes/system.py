@@ -33,6 +33,7 @@ CODES: tuple[Code, ...] = (
         code="DPKG_LOCKED",
         title="Another program holds the package lock",
         severity="warn",
+        other_severities=("fail",),
         meaning="apt or dpkg is at work (the dashboard, unattended upgrades, the first-boot upgrade or the OTA check are the usual ones): "
         "packages are changing while they are being read.",
         remedy="Wait until the named process ends and run again; if it has hung, look at it on the desk before ending it.",

@@ -1,0 +1,112 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What apt and dpkg print, as data. Pure; all in the C locale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What apt would choose for a package (``apt-cache policy``)."""
+
+    package: str
+    installed: str | None
+    candidate: str | None
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulated ``apt-get`` would do."""
+
+    installs: Mapping[str, str]
+    """New packages: name to version."""
+    upgrades: Mapping[str, tuple[str, str]]
+    """Packages that would change: name to (from, to)."""
+    removals: tuple[str, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it would do nothing."""
+        return not (self.installs or self.upgrades or self.removals)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A package of a known version as an archive offers it (``apt-cache show NAME=VERSION``)."""
+
+    package: str
+    version: str
+    architecture: str
+    size: int
+    """Bytes of the .deb file."""
+    installed_size: int
+    """Bytes on the disk."""
+
+    @property
+    def spec(self) -> str:
+        """NAME=VERSION"""
+        return f"{self.package}={self.version}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the .deb as ``apt-get download`` writes it."""
+        return f"{self.package}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
+
+
+def policy(text: str) -> tuple[Choice, ...]:
+    """Packages of ``apt-cache policy NAMES``."""
+    found: list[Choice] = []
+    name = installed = candidate = None
+    for line in [*text.splitlines(), "end:"]:
+        if line and not line[0].isspace() and line.rstrip().endswith(":"):
+            if name:
+                found.append(Choice(name, installed, candidate))
+            name, installed, candidate = line.rstrip()[:-1].split(":")[0], None, None
+        elif match := re.match(r"\s+(Installed|Candidate): (\S+)", line):
+            value = None if match.group(2) == "(none)" else match.group(2)
+            if match.group(1) == "Installed":
+                installed = value
+            else:
+                candidate = value
+    return tuple(found)
+
+
+def simulated(text: str) -> Simulated:
+    """Lines Inst and Remv of ``apt-get -s``."""
+    installs: dict[str, str] = {}
+    upgrades: dict[str, tuple[str, str]] = {}
+    removals: list[str] = []
+    for line in text.splitlines():
+        if match := re.match(r"Inst (\S+) (?:\[([^\]]+)\] )?\((\S+)", line):
+            name = match.group(1).split(":")[0]
+            if match.group(2) is None:
+                installs[name] = match.group(3)
+            elif match.group(2) != match.group(3):
+                upgrades[name] = (match.group(2), match.group(3))
+        elif match := re.match(r"(?:Remv|Purg) (\S+)", line):
+            removals.append(match.group(1).split(":")[0])
+    return Simulated(installs, upgrades, tuple(removals))
+
+
+def offers(text: str) -> tuple[Offer, ...]:
+    """Packages of ``apt-cache show`` that an archive has; a record without Filename is the dpkg database's own."""
+    found = {}
+    for block in re.split(r"\n\s*\n", text):
+        fields = {
+            key: value.strip() for key, colon, value in (line.partition(":") for line in block.splitlines()) if colon and key.strip() == key
+        }
+        name, version = fields.get("Package"), fields.get("Version")
+        if name and version and fields.get("Filename"):
+            size, installed = (int(fields.get(key, "0")) if fields.get(key, "0").isdigit() else 0 for key in ("Size", "Installed-Size"))
+            found.setdefault((name, version), Offer(name, version, fields.get("Architecture", "all"), size, installed * 1024))
+    return tuple(found.values())
+
+
+def selections(text: str) -> dict[str, str]:
+    """Package to wanted action of ``dpkg --get-selections``; the qualifier of the architecture is left out."""
+    pairs = (line.split() for line in text.splitlines())
+    return {words[0].split(":")[0]: words[1] for words in pairs if len(words) == 2}

@@ -1,0 +1,127 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of the packages that belong to the GPU driver, its kernel modules, its kernels and NCCL on DGX OS.
+
+The names follow the package sets that owners of DGX OS desks publish and NVIDIA's advice to hold kernel and module
+packages together (developer forum F383254).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..model.driver import Package
+
+BRANCH = 580
+"""The driver branch of DGX OS 7 (R580, open kernel module)."""
+
+KERNEL_META = re.compile(
+    r"linux-(?:(?:image|headers|tools|modules-extra)-)?"
+    r"(?:nvidia(?:-64k)?|generic(?:-64k)?)(?:-hwe)?(?:-\d+\.\d+)?(?:-edge)?"
+)
+"""Metas that pull in a kernel: the nvidia flavour, its 64k sibling, and Ubuntu's generic one (whose kernel has no driver)."""
+
+MODULE_FS = re.compile(r"linux-modules-nvidia-fs-.+")
+SIGNATURES = re.compile(r"linux-signatures-nvidia-.+")
+NCCL = re.compile(r"libnccl2|libnccl-dev|libnccl-net.*")
+UNBRANCHED_USER_SPACE = ("nvidia-persistenced", "nvidia-imex", "nvidia-fabricmanager")
+"""Driver packages whose name carries no branch but whose version must be the driver's."""
+
+UNBRANCHED_METAS = (
+    "nvidia-open",
+    "nvidia-driver",
+    "nvidia-driver-open",
+    "nvidia-driver-cuda",
+    "nvidia-kernel-open-dkms",
+    "nvidia-kernel-dkms",
+    "cuda-drivers",
+)
+"""Packages of the CUDA archive that follow its newest branch, whatever that is."""
+
+MODPROBE = "nvidia-modprobe"
+
+DEAD_STATES = frozenset({"config-files", "not-installed"})
+"""dpkg states of a package that is not on the desk any more."""
+
+
+def branch_number(branch: int) -> str:
+    """Regular expression for one branch."""
+    return str(branch)
+
+
+def other_branches(branch: int) -> str:
+    """Regular expression (POSIX extended and Python alike) for every three-digit number but ``branch``."""
+    digits = str(branch)
+    if len(digits) != 3 or not digits.isdigit():
+        raise ValueError(f"a driver branch has three digits, such as 580; {branch!r} was given")
+    parts = []
+    for position, digit in enumerate(digits):
+        others = "".join(item for item in "0123456789" if item != digit)
+        rest = 2 - position
+        parts.append(digits[:position] + f"[{others}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return "(" + "|".join(parts) + ")"
+
+
+def family_patterns(number: str) -> tuple[str, ...]:
+    """Regular expressions of package names that carry a branch number; ``number`` is an expression itself.
+
+    The number must follow words that begin with a letter: the 1021 of a kernel release or the 999 of an ABI is no branch.
+    """
+    return (
+        f"^(lib)?nvidia-([a-z][a-z0-9]*-)*{number}(-|$)",
+        f"^xserver-xorg-video-nvidia-{number}(-|$)",
+        f"^linux-(modules|objects|signatures)-nvidia-{number}(-|$)",
+        f"^cuda-drivers-{number}$",
+    )
+
+
+def is_of_branch(name: str, number: str) -> bool:
+    """Whether a package's name carries the branch (an expression as in `family_patterns`)."""
+    return any(re.search(pattern, name) for pattern in family_patterns(number))
+
+
+def is_other_branch(name: str, branch: int) -> bool:
+    """Whether the name belongs to a driver of another branch, or to a meta that follows the newest one."""
+    return name in UNBRANCHED_METAS or is_of_branch(name, other_branches(branch))
+
+
+def is_platform(name: str) -> bool:
+    """Whether a package is part of the platform that autoremove must never take (reported by an owner: they are auto-marked)."""
+    return bool(re.match(r"(dgx-|nv-|nvidia-)", name)) or name in ("tpm2-tools", "kdump-tools")
+
+
+def belongs(name: str, branch: int) -> bool:
+    """Whether a package is of the group that moves together or not at all."""
+    return (
+        is_of_branch(name, branch_number(branch))
+        or name in UNBRANCHED_USER_SPACE
+        or bool(KERNEL_META.fullmatch(name) or MODULE_FS.fullmatch(name) or SIGNATURES.fullmatch(name) or NCCL.fullmatch(name))
+    )
+
+
+def present(packages: Iterable[Package]) -> tuple[Package, ...]:
+    """Packages that are on the desk, whole or half."""
+    return tuple(item for item in packages if item.state not in DEAD_STATES)
+
+
+def held_group(packages: Iterable[Package], branch: int = BRANCH) -> tuple[Package, ...]:
+    """The group that is held together, computed from what is installed, by name."""
+    found = {item.name: item for item in present(packages) if belongs(item.name, branch)}
+    return tuple(found[name] for name in sorted(found))
+
+
+def module_package(release: str, branch: int = BRANCH) -> str:
+    """The package with the prebuilt open module of a kernel release."""
+    return f"linux-modules-nvidia-{branch}-open-{release}"
+
+
+def driver_package(branch: int = BRANCH) -> str:
+    """The package that brings the whole driver."""
+    return f"nvidia-driver-{branch}-open"
+
+
+def user_space_present(packages: Iterable[Package], branch: int = BRANCH) -> bool:
+    """Whether the branch's user space is installed (its meta, or the compute library that does the work)."""
+    names = {item.name for item in present(packages)}
+    return driver_package(branch) in names or f"libnvidia-compute-{branch}" in names

@@ -1,0 +1,125 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record that the driver lock keeps on a desk: what it set, and what was there before. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model.data import as_dict
+
+SCHEMA = "labops.dgx_spark/driver_lock/1"
+FOLDER = "/var/lib/dgx_spark/driver_lock"
+PATH = f"{FOLDER}/lock.json"
+DEBS = f"{FOLDER}/debs"
+
+CHANGING, SETTLED = "changing", "settled"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there before the lock's first change."""
+
+    preferences: str | None = None
+    """Text of the lock's preferences path, null when there was no such file."""
+    holds: tuple[str, ...] = ()
+    """Every held package."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the group."""
+
+
+@dataclass(frozen=True)
+class Debs:
+    """Which packages were kept for a way back."""
+
+    kept: tuple[str, ...] = ()
+    """NAME=VERSION"""
+    missing: tuple[str, ...] = ()
+    """NAME=VERSION that no archive gave."""
+    wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Record:
+    """The driver lock of a desk."""
+
+    phase: str = CHANGING
+    state: str = "present"
+    """present or paused"""
+    branch: int = 580
+    level: str = "branch"
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """The locked group: name to version."""
+    held: tuple[str, ...] = ()
+    """Packages that the lock holds, or was about to hold."""
+    protected: tuple[str, ...] = ()
+    """Platform packages that the lock marked as wanted, or was about to."""
+    preferences_sha256: str | None = None
+    pins: tuple[str, ...] = ()
+    """Names in /etc/apt/preferences.d when the effect of the lock was last checked."""
+    conflicts: tuple[str, ...] = ()
+    """Packages of another branch that apt would still choose."""
+    before: Before = Before()
+    debs: Debs = Debs()
+    schema: str = SCHEMA
+
+    @property
+    def added_holds(self) -> tuple[str, ...]:
+        """Holds that are the lock's own."""
+        return tuple(name for name in self.held if name not in self.before.holds)
+
+    def to_json(self) -> str:
+        """As it is written: the same record always gives the same bytes."""
+        return json.dumps(as_dict(self), indent=1, sort_keys=True) + "\n"
+
+
+class RecordError(ValueError):
+    """The record's text is no record of this schema."""
+
+
+def parse(text: str) -> Record:
+    """The record from its text. Raises RecordError."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise RecordError(f"{PATH} is not JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise RecordError(f"{PATH} is of schema {found!r}, {SCHEMA} was expected")
+    before, debs = _mapping(data.get("before")), _mapping(data.get("debs"))
+    try:
+        return Record(
+            phase=str(data.get("phase") or CHANGING),
+            state=str(data.get("state") or "present"),
+            branch=int(data.get("branch") or 580),
+            level=str(data.get("level") or "branch"),
+            packages=_versions(data.get("packages")),
+            held=_names(data.get("held")),
+            protected=_names(data.get("protected")),
+            preferences_sha256=_text(data.get("preferences_sha256")),
+            pins=_names(data.get("pins")),
+            conflicts=_names(data.get("conflicts")),
+            before=Before(_text(before.get("preferences")), _names(before.get("holds")), _versions(before.get("versions"))),
+            debs=Debs(_names(debs.get("kept")), _names(debs.get("missing")), bool(debs.get("wanted", True))),
+        )
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{PATH} cannot be read: {error}") from error
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _versions(value: Any) -> dict[str, str]:
+    return {str(name): str(version) for name, version in _mapping(value).items()}
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else ()
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

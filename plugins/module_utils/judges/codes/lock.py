@@ -1,0 +1,181 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Codes of findings about the driver lock: pins, holds, packages kept for a way back, apt's archives, reboots."""
+
+from __future__ import annotations
+
+from .code import Code
+
+CODES: tuple[Code, ...] = (
+    Code(
+        code="DRIVER_LOCK_CONFLICT",
+        title="Another pin overrules the driver lock",
+        severity="fail",
+        meaning="With the lock's preferences file in place apt would still choose a driver of another branch: a preferences file that is "
+        "read earlier gives it a priority above zero. The message names the package and, where found, the file.",
+        remedy="Remove or narrow the named preferences file (it is not the lock's to change), then run again.",
+        source="this collection's rule; apt_preferences(5)",
+    ),
+    Code(
+        code="DRIVER_HELD_UPGRADED",
+        title="A held package was changed by hand",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="A package of the locked group has another version than the lock recorded: somebody used --allow-change-held-packages or "
+        "dpkg. A failure at level exact, where the fleet must not move.",
+        remedy="Keep the change: run with driver_lock_accept=true (both desks of the pair). Undo it: playbooks/unlock_driver.yml "
+        "-e driver_lock_rollback=true, then lock again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DRIVER_ROLLBACK_IMPOSSIBLE",
+        title="Installed driver packages could not be kept for a way back",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="Archives drop old builds, so the lock keeps the .deb files of the locked group. For the packages in the evidence no file "
+        "could be got: their versions cannot be put back after an upgrade. A failure when a change of versions was asked for.",
+        remedy="Nothing is broken. To try again when the archive has them: -e driver_lock_retry_debs=true. Otherwise copy the .deb files "
+        "from a desk with the same versions into /var/lib/dgx_spark/driver_lock/debs.",
+        source="community (live archives drop old builds)",
+    ),
+    Code(
+        code="DRIVER_LOCK_PAUSED",
+        title="The driver lock is paused",
+        severity="note",
+        other_severities=("warn",),
+        meaning="Holds are released so that both desks of a pair can take a DGX OS update together; other branches stay shut out.",
+        remedy="Update both desks, then run with driver_lock_state=present (the default) to lock the new versions.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DRIVER_LOCK_DRIFT",
+        title="The desk differs from the fleet's lock file",
+        severity="warn",
+        other_severities=("fail", "note"),
+        meaning="Driver, kernel, module, DGX OS, NCCL or ConnectX-7 firmware differ from the lock file; the evidence gives wanted and found. "
+        "A failure when driver or NCCL differ.",
+        remedy="Enforce the file with -e driver_lock_from=FILE on this desk (both desks of a pair), or write a new one with "
+        "playbooks/lock_from.yml from a desk that is right.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DRIVER_LOCK_UNSATISFIABLE",
+        title="apt cannot reach the wanted packages safely",
+        severity="fail",
+        meaning="A simulated run shows that installing what is wanted would remove, downgrade or upgrade packages that must not move, or "
+        "that a wanted version is in no archive. Nothing was changed.",
+        remedy="Read the packages in the evidence. If they should move, pause the lock (driver_lock_state=paused), update both desks of "
+        "the pair with the DGX Dashboard, and lock again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DRIVER_LOCK_RECORD_MISSING",
+        title="The lock's own record is gone or not readable",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="The preferences file of the lock is there, but the record of what was before it "
+        "(/var/lib/dgx_spark/driver_lock/lock.json) is not, so holds that were set before cannot be told from the lock's own.",
+        remedy="Locking again writes a new record. After unlocking look at apt-mark showhold and release what should not be held.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="DRIVER_LOCK_UNREADABLE",
+        title="The driver lock could not be judged",
+        severity="unknown",
+        meaning="Packages, holds or pins of the desk could not be read, so nothing was planned or changed.",
+        remedy="Look at the reasons in the evidence; the lock needs facts read as root (become) with the driver and apt subsets.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="APT_ARCHIVE_UNREACHABLE",
+        title="A package archive does not answer",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="apt could not fetch from the archive in the message. A note when nothing was needed from it, a failure when a package "
+        "had to be installed.",
+        remedy="Check the desk's network, proxy and name resolution for the named host (apt-get update shows the same error), "
+        "then run again.",
+        source="apt's own message",
+    ),
+    Code(
+        code="APT_KEY_MISSING",
+        title="apt does not trust an archive: its key is missing",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="NO_PUBKEY or an unsigned archive: its packages are refused, so no update of the driver can be trusted. Known cause on "
+        "DGX OS: nvidia-spark-repo removed but not purged deletes /usr/share/keyrings/nvidia-spark-repo.gpg. A failure when a package was "
+        "needed from it.",
+        remedy="Put the key back by installing the archive's own package again (nvidia-spark-repo from a desk that has it: "
+        "sudo dpkg -i nvidia-spark-repo_*.deb); never with --allow-unauthenticated or trusted=yes. Then sudo apt-get update.",
+        source="community (one report); apt's own message",
+    ),
+    Code(
+        code="APT_CHECKSUM_WRONG",
+        title="A downloaded package does not match its checksum",
+        severity="warn",
+        other_severities=("fail",),
+        meaning="The archive's signed index names another size or checksum than the file has: a broken mirror, a caching proxy or "
+        "tampering. apt refused the file, so nothing of it was installed. A failure when it was needed.",
+        remedy="Do not install it by hand. Bypass or clear the proxy's cache, sudo apt-get clean, sudo apt-get update, run again; if it "
+        "stays, tell the archive's owner.",
+        source="apt's own message",
+    ),
+    Code(
+        code="APT_FAILED",
+        title="apt or dpkg failed",
+        severity="fail",
+        meaning="A package command ended with an error that has no code of its own; the evidence has its words. A step that was begun is "
+        "taken up again by the next run.",
+        remedy="Run the command in the evidence on the desk and mend what it names, then run again.",
+        source="apt's own message",
+    ),
+    Code(
+        code="DISK_FULL",
+        title="Too little room on the disk",
+        severity="fail",
+        meaning="The file system has less room than the packages that are to be kept or installed need (the evidence has both figures, in "
+        "bytes). Checked before anything is changed.",
+        remedy="Free room (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or set "
+        "driver_lock_keep_debs=false to do without the way back.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="PLATFORM_PACKAGES_AUTO",
+        title="Platform packages are open to autoremove",
+        severity="note",
+        other_severities=("warn",),
+        meaning="DGX OS marks its platform packages as automatically installed dependencies of a meta package: apt autoremove offers to "
+        "remove them once that meta package goes.",
+        remedy="Never run apt autoremove on a desk; the driver_lock role marks them as wanted (driver_lock_protect_platform).",
+        source="community (one report)",
+    ),
+    Code(
+        code="NVIDIA_MODPROBE_NEWER",
+        title="nvidia-modprobe is of a newer branch",
+        severity="note",
+        meaning="nvidia-modprobe comes from the CUDA archive on stock desks and may be of a newer branch than the driver. It works with "
+        "the driver and is left alone.",
+        remedy="Nothing to do.",
+        source="community (several reports)",
+    ),
+    Code(
+        code="REBOOT_REFUSED",
+        title="The desk was not rebooted",
+        severity="fail",
+        other_severities=("unknown", "warn"),
+        meaning="A reboot was wanted, but it would have done harm or was not allowed: the kernel that would start has no driver, the desk is "
+        "busy, packages are half installed, or the pair's other desk has not come back. The message tells which.",
+        remedy="Mend the named cause and run again; a busy desk can be rebooted with desk_reboot_force=true.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="REBOOT_FAILED",
+        title="The desk did not come back as wanted",
+        severity="fail",
+        meaning="After the reboot the desk did not answer within the patience (30 minutes by default, for firmware capsules), or it runs "
+        "another kernel than expected.",
+        remedy="Look at the desk's console. Firmware updates before the boot take about 15 minutes: do not cut the power before half "
+        "an hour.",
+        source="community (one fleet: a firmware reboot takes about 15 minutes)",
+    ),
+)
