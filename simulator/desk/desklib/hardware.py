@@ -41,6 +41,9 @@ class Bench:
     device: str
     direction: str
     started: float
+    pid: int = 0
+    comm: str = ""
+    qps: int = 1
     others: dict[str, float] = field(default_factory=dict)
 
 
@@ -187,6 +190,7 @@ class Hardware:
             "functions": [asdict(f) for f in self.functions],
             "links": {name: asdict(link) for name, link in self.links.items()},
             "traffic": {k: v.as_dict() for k, v in self.traffic.items()},
+            "benches": [asdict(bench) for bench in self.benches.values()],
             "processes": self.effects.processes() if self.effects else {},
         }
 
@@ -205,7 +209,14 @@ class Hardware:
     def bench(self, request: dict[str, Any], connection: int) -> dict[str, Any]:
         now = time.monotonic()
         self._settle(now)
-        self.benches[connection] = Bench(str(request.get("device")), str(request.get("direction", "tx")), now)
+        self.benches[connection] = Bench(
+            str(request.get("device")),
+            str(request.get("direction", "tx")),
+            now,
+            int(request.get("pid", 0)),
+            str(request.get("comm", "")),
+            int(request.get("qps", 1)),
+        )
         return {"ok": True}
 
     def _settle(self, now: float) -> None:

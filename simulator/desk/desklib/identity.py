@@ -35,11 +35,10 @@ STANDINS = {
     "nvidia-ctk": "/usr/bin",
     "docker": "/usr/bin",
     "fwupdmgr": "/usr/bin",
-    "mokutil": "/usr/bin",
     "busctl": "/usr/bin",
     "timedatectl": "/usr/bin",
-    "lscpu": "/usr/bin",
     "nvcc": "/usr/local/cuda/bin",
+    "check_ota_status.py": "/opt/nvidia/spark-ota-check",
 }
 MASKED = (
     "systemd-udevd.service",
