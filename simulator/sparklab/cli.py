@@ -1,0 +1,767 @@
+"""The command line of the simulator."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparklab import (
+    archives,
+    desks,
+    engine,
+    files,
+    inventory,
+    lab,
+    laws,
+    net,
+    paths,
+    requirements,
+    spec,
+    state,
+    subnets,
+)
+from sparklab.errors import LabError
+
+DEFAULT_LAB = "demo"
+DEFAULT_FILE = "two_pairs"
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; an error is one sentence on stderr and a code."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print(
+            "lab: interrupted; run the same command again to go on, or `simulator/lab down` to remove the lab.",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--lab",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help=f"the lab's name (else the variable LAB, else {DEFAULT_LAB}); several labs may run at once",
+    )
+    top = argparse.ArgumentParser(
+        prog="simulator/lab",
+        description="A lab of simulated DGX Spark desks on this machine. It shows no GPU, no ConnectX-7 and no real speed: "
+        "docs/simulator.md says what is real and what is only shown.",
+        parents=[common],
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, function: Any, text: str, **more: Any) -> argparse.ArgumentParser:
+        one = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common], **more
+        )
+        one.set_defaults(run=function)
+        return one
+
+    up = command("up", do_up, "make a lab, or complete a half-made one, and start its desks")
+    up.add_argument(
+        "labfile",
+        nargs="?",
+        metavar="LABFILE",
+        help=f"a lab's description (default: {DEFAULT_FILE} of simulator/labs/)",
+    )
+    up.add_argument("--pairs", type=int, metavar="N", help="instead of a file: N plain pairs, joined on port 0")
+    up.add_argument(
+        "--enrolled",
+        action="store_true",
+        help="skip first contact: the lab's ssh key is on the desks, their host keys are known",
+    )
+    up.add_argument(
+        "--engine",
+        choices=engine.ENGINES,
+        default=os.environ.get("ENGINE") or None,
+        help="the container engine (default: podman, else docker)",
+    )
+    up.add_argument(
+        "--image",
+        choices=("trixie", "noble"),
+        default="trixie",
+        help="what desks are made from: Debian trixie (default, no registry needed) or Ubuntu 24.04",
+    )
+    up.add_argument("--subnet", type=int, metavar="N", help="use 10.N.0.0/22 for management (default: a free one)")
+    down = command("down", do_down, "remove a lab with everything that was made for it")
+    down.add_argument("--all", action="store_true", help="every lab on this machine")
+    down.add_argument(
+        "--purge", action="store_true", help="images, caches and keys too; names what was installed on this machine"
+    )
+    command("status", do_status, "show desks, cables, faults and processes of a lab").add_argument(
+        "--json", action="store_true", help="as JSON"
+    )
+    inv = command("inventory", do_inventory, "print the lab as an Ansible inventory")
+    inv.add_argument("--list", action="store_true", help="dynamic inventory JSON (the default)")
+    inv.add_argument("--host", metavar="DESK", help="variables of one desk")
+    inv.add_argument("--yaml", action="store_true", help="as a static YAML inventory")
+    command("known-hosts", do_known_hosts, "print the host keys of the enrolled desks")
+    pw = command("password", do_password, "print the login password of a desk's labadmin")
+    pw.add_argument("desk", metavar="DESK")
+    sheet = command("sheet", do_sheet, "print the lab sheet (CSV) that an admin would have of these desks")
+    sheet.add_argument("--fingerprints", action="store_true", help="with the desks' host-key fingerprints")
+
+    cable = command("cable", None, "pull, plug or move a cable")
+    acts = cable.add_subparsers(metavar="ACTION", required=True)
+    pull = acts.add_parser(
+        "pull",
+        parents=[common],
+        help="pull a cable, both ends or one",
+        description="Pull a cable out of both ports, or out of one.",
+    )
+    pull.add_argument("cable", metavar="CABLE")
+    pull.add_argument("port", nargs="?", metavar="DESK/PORT", help="only this end")
+    plug = acts.add_parser(
+        "plug",
+        parents=[common],
+        help="put loose ends into ports",
+        description="Put the loose ends of a cable back where the lab's description has them, or into the ports given.",
+    )
+    plug.add_argument("cable", metavar="CABLE")
+    plug.add_argument("port", nargs="*", metavar="DESK/PORT")
+    move = acts.add_parser(
+        "move",
+        parents=[common],
+        help="move one end to another port",
+        description="Move one end of a cable to another port.",
+    )
+    move.add_argument("cable", metavar="CABLE")
+    move.add_argument("source", metavar="FROM", help="DESK/PORT it is in")
+    move.add_argument("target", metavar="TO", help="DESK/PORT it goes to")
+    for one, action in ((pull, "pull"), (plug, "plug"), (move, "move")):
+        one.set_defaults(run=do_cable, action=action)
+
+    power = command("power", do_power, "reboot, switch off or on, or take the mains cable from desks")
+    power.add_argument(
+        "action", choices=("reboot", "off", "on", "drain"), help="drain: off without asking the desk, wait, on again"
+    )
+    power.add_argument("desk", nargs="+", metavar="DESK")
+    power.add_argument("--no-wait", action="store_true", help="do not wait until ssh answers")
+
+    fault = command("fault", None, "set, clear or list faults")
+    acts = fault.add_subparsers(metavar="ACTION", required=True)
+    one = acts.add_parser(
+        "set",
+        parents=[common],
+        help="give a desk a fault",
+        description="Give a desk a fault, with parameters as key=value (values are YAML).",
+    )
+    one.add_argument("desk", metavar="DESK")
+    one.add_argument("fault", metavar="NAME")
+    one.add_argument("parameter", nargs="*", metavar="KEY=VALUE")
+    one.set_defaults(run=do_fault_set)
+    one = acts.add_parser(
+        "clear",
+        parents=[common],
+        help="take a fault away",
+        description="Take one fault, or with no name every fault, from a desk.",
+    )
+    one.add_argument("desk", metavar="DESK")
+    one.add_argument("fault", nargs="?", metavar="NAME")
+    one.set_defaults(run=do_fault_clear)
+    one = acts.add_parser(
+        "list",
+        parents=[common],
+        help="the faults there are, and those that are set",
+        description="List every fault there is, with those that are set in the lab.",
+    )
+    one.add_argument("desk", nargs="?", metavar="DESK")
+    one.set_defaults(run=do_fault_list)
+
+    archive = command("archive", None, "what the lab's apt archives offer")
+    acts = archive.add_subparsers(metavar="ACTION", required=True)
+    one = acts.add_parser(
+        "publish",
+        parents=[common],
+        help="publish another set of builds",
+        description="Publish another set of builds; like live archives, builds that are not in the set disappear.",
+    )
+    one.add_argument("set", metavar="SET", help=f"one of: {', '.join(archives.set_names())}")
+    one.set_defaults(run=do_archive_publish)
+    one = acts.add_parser(
+        "show",
+        parents=[common],
+        help="packages and versions on offer",
+        description="List the packages and versions that each archive offers now.",
+    )
+    one.add_argument("package", nargs="?", metavar="PACKAGE")
+    one.set_defaults(run=do_archive_show)
+
+    ex = command("exec", do_exec, "run a command in a desk as its root")
+    ex.add_argument("desk", metavar="DESK")
+    ex.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
+    ssh = command("ssh", do_ssh, "log in to an enrolled desk as labadmin")
+    ssh.add_argument("desk", metavar="DESK")
+    ssh.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
+    logs = command("logs", do_logs, "show a desk's journal, or a service's log")
+    logs.add_argument("what", metavar="DESK|SERVICE", help="a desk, or one of: watcher, httpd, dnsmasq")
+    reset = command(
+        "reset", do_reset, "bring a running lab back to its description: cables, faults, power, file systems"
+    )
+    reset.add_argument("desk", nargs="*", metavar="DESK", help="only these desks (default: the whole lab)")
+    img = command("image", do_image, "build the desks' images now, or list them")
+    img.add_argument("--list", action="store_true", help="list what is there")
+    img.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
+    img.add_argument("--image", choices=("trixie", "noble"), default="trixie")
+    img.add_argument("--model", action="append", metavar="MODEL", help="with this model's packages (again for more)")
+    req = command(
+        "requirements", requirements.command, "list what this machine needs; with --install, add what is missing"
+    )
+    req.add_argument("--install", action="store_true", help="install what is missing, after asking")
+    req.add_argument("--yes", action="store_true", help="do not ask (also: the variable YES=1)")
+    req.add_argument(
+        "--desks", type=int, default=4, metavar="N", help="how many desks will run (more than 20 need a sysctl)"
+    )
+    req.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
+    command("labs", do_labs, "list the labs on this machine")
+    return top
+
+
+def lab_name(arguments: argparse.Namespace) -> str:
+    """The lab that is meant."""
+    return paths.check_lab_name(getattr(arguments, "lab", None) or os.environ.get("LAB") or DEFAULT_LAB)
+
+
+def need_root() -> None:
+    """Refuse to go on without root."""
+    if os.geteuid() != 0:
+        raise LabError("root is needed for containers and network namespaces; run this with sudo.", code=2)
+
+
+@contextlib.contextmanager
+def opened(arguments: argparse.Namespace) -> Any:
+    """The lab, held for a change; its services are started again if they died."""
+    need_root()
+    name = lab_name(arguments)
+    state.Record.load(name)
+    with state.locked(name):
+        one = lab.Lab(state.Record.load(name), say)
+        if not one.record.data.get("complete"):
+            raise LabError(
+                f"lab {name!r} is half made; `simulator/lab up --lab {name}` completes it, `down` removes it."
+            )
+        if not net.exists(one.netns):
+            raise LabError(
+                f"lab {name!r} has lost its network (was this machine restarted?); `simulator/lab up --lab {name}` makes it again."
+            )
+        one.ensure_services()
+        yield one
+
+
+def reader(arguments: argparse.Namespace) -> lab.Lab:
+    """The lab, for reading only."""
+    need_root()
+    return lab.Lab(state.Record.load(lab_name(arguments)), say)
+
+
+def do_up(arguments: argparse.Namespace) -> int:
+    need_root()
+    name = lab_name(arguments)
+    began = time.monotonic()
+    path = paths.lab_dir(name) / "state.json"
+    given = arguments.labfile is not None or arguments.pairs is not None
+    if arguments.labfile is not None and arguments.pairs is not None:
+        raise LabError("give either a LABFILE or --pairs N, not both.", code=2)
+    description = None if not given and path.exists() else _description(arguments)
+    if description is not None:
+        for desk in spec.parse(description).desks.values():
+            desks.load_model(desk.model)
+    requirements.check(arguments.engine, len((description or {}).get("desks", {})))
+    with state.locked(name):
+        if path.exists():
+            record = state.Record.load(name)
+            if description is not None and record.data["spec"] != description:
+                raise LabError(
+                    f"lab {name!r} is there with another description; take it down first: simulator/lab down --lab {name}"
+                )
+            if arguments.engine and arguments.engine != record.data["engine"]["name"]:
+                raise LabError(
+                    f"lab {name!r} runs on {record.data['engine']['name']}; take it down first: simulator/lab down --lab {name}"
+                )
+            record.data["enrolled"] = record.data["enrolled"] or arguments.enrolled
+        else:
+            assert description is not None
+            tool = engine.detect(arguments.engine)
+            _refuse_leftovers(name, tool)
+            record = state.new(
+                name,
+                description,
+                engine={"name": tool.name, "runtime": tool.runtime},
+                subnet=subnets.choose(net.used_networks(), arguments.subnet),
+                enrolled=arguments.enrolled,
+                distribution=arguments.image,
+            )
+        record.data["complete"] = False
+        record.save()
+        one = lab.Lab(record, say)
+        one.make()
+        on = [desk for desk in record.spec.desks if record.desk(desk).get("running")]
+        one.wait_ready([desk for desk in on if one.listens(desk)])
+        one.write_known_hosts()
+        record.data["complete"] = True
+        record.save()
+    say(
+        f"{len(on)} of {len(record.spec.desks)} desks answer on ssh ({time.monotonic() - began:.1f} s); lab {name!r} is 10.{one.number}.0.0/22"
+    )
+    return 0
+
+
+def _description(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.pairs is not None:
+        return spec.generated(arguments.pairs)
+    text = arguments.labfile or DEFAULT_FILE
+    path = Path(text)
+    ready = paths.SIMULATOR / "labs" / f"{text}.yml"
+    return lab.load_description(ready if not path.exists() and ready.exists() else path)
+
+
+def _refuse_leftovers(name: str, tool: engine.Engine) -> None:
+    """Containers or a namespace without a record are what is left of a lab whose record was deleted by hand."""
+    if tool.find(name) or net.exists(net.netns_name(name)):
+        raise LabError(
+            f"parts of a lab {name!r} without a record are left; remove them first: simulator/lab down --lab {name}"
+        )
+
+
+def do_down(arguments: argparse.Namespace) -> int:
+    need_root()
+    names = state.names() if arguments.all else [lab_name(arguments)]
+    for name in names:
+        if not paths.lab_dir(name).exists():
+            removed = lab.destroy(name, say)
+        else:
+            with state.locked(name):
+                removed = lab.destroy(name, say)
+        say(f"lab {name!r} is removed" if removed else f"there was no lab {name!r}")
+    if arguments.purge:
+        if state.names():
+            raise LabError(f"images and caches are kept: labs still there: {', '.join(state.names())}")
+        for tool_name in engine.ENGINES:
+            if shutil.which(tool_name):
+                with contextlib.suppress(LabError):
+                    tool = engine.detect(tool_name)
+                    for image in sorted(tool.images(), key=lambda entry: "base" in entry["name"]):
+                        tool.call("rmi", "-f", image["id"].split(":")[-1], check=False)
+                        say(f"removed image {image['name']}")
+        installed = requirements.installed_by_us()
+        shutil.rmtree(paths.CACHE_ROOT, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            paths.STATE_ROOT.rmdir()
+        say(f"removed {paths.CACHE_ROOT}")
+        if installed:
+            say(f"still on this machine, installed for the simulator: {installed}")
+    return 0
+
+
+def do_status(arguments: argparse.Namespace) -> int:
+    one = reader(arguments)
+    record = one.record
+    wiring = record.wiring
+    lists = one.functions()
+    rows = []
+    for name, desk in record.spec.desks.items():
+        entry = record.desk(name)
+        alive = files.process_alive(entry.get("pid"))
+        ports = {str(port): wiring.at(spec.End(name, port)) for port in (0, 1)}
+        rows.append(
+            {
+                "desk": name,
+                "hostname": desk.hostname,
+                "model": desk.model,
+                "power": "on" if entry.get("running") and alive else "off",
+                "ssh": bool(entry.get("running") and alive and one.listens(name) and one.answers(name)),
+                "address": one.address(name),
+                "renderer": desk.renderer,
+                "management": desk.management,
+                "state": "enrolled" if one.enrolled(desk) else "boxed",
+                "boots": entry.get("boot_count", 0),
+                "adapter": "present" if entry.get("nic") else "gone",
+                "ports": ports,
+                "faults": record.data["faults"].get(name, {}),
+                "container": entry.get("container", ""),
+            }
+        )
+    cables = []
+    for cable, ends in wiring.ends.items():
+        stale = [str(end) for end in ends if end in wiring.stale]
+        about = describe_cable(one, cable, lists)
+        cables.append(
+            {
+                "cable": cable,
+                "ends": [None if end is None else str(end) for end in ends],
+                "replugged": stale,
+                "one_way_gbps": about,
+            }
+        )
+    data = {
+        "lab": record.name,
+        "complete": bool(record.data.get("complete")),
+        "engine": record.data["engine"],
+        "subnet": str(subnets.subnet(one.number)),
+        "archive_set": record.data.get("archive_set"),
+        "desks": rows,
+        "cables": cables,
+        "services": {
+            name: files.process_alive(record.data["processes"].get(name)) for name in ("dnsmasq", "httpd", "watcher")
+        },
+    }
+    if arguments.json:
+        print(json.dumps(data, indent=1))
+        return 0
+    print(
+        f"lab {record.name}: {data['subnet']}, {record.data['engine']['name']}, archive set {data['archive_set']}"
+        + ("" if data["complete"] else ", HALF MADE (run up again)")
+    )
+    _table(
+        [
+            "desk",
+            "host name",
+            "model",
+            "power",
+            "ssh",
+            "address",
+            "renderer",
+            "management",
+            "state",
+            "boots",
+            "CX-7",
+            "port 0",
+            "port 1",
+            "faults",
+        ],
+        [
+            [
+                row["desk"],
+                row["hostname"],
+                row["model"],
+                row["power"],
+                "yes" if row["ssh"] else "no",
+                row["address"],
+                row["renderer"],
+                row["management"],
+                row["state"],
+                str(row["boots"]),
+                row["adapter"],
+                row["ports"]["0"] or "-",
+                row["ports"]["1"] or "-",
+                ", ".join(row["faults"]) or "-",
+            ]
+            for row in rows
+        ],
+    )
+    print()
+    _table(
+        ["cable", "end", "end", "Gb/s a function", "plugged after boot"],
+        [
+            [
+                row["cable"],
+                row["ends"][0] or "loose",
+                row["ends"][1] or "loose",
+                str(row["one_way_gbps"] or "-"),
+                ", ".join(row["replugged"]) or "-",
+            ]
+            for row in cables
+        ],
+    )
+    dead = [name for name, alive in data["services"].items() if not alive]
+    if dead:
+        print(f"\nnot running: {', '.join(dead)}; `simulator/lab up --lab {record.name}` starts them again")
+    return 0
+
+
+def describe_cable(one: lab.Lab, cable: str, lists: dict[str, Any]) -> float | None:
+    """The one-way figure of a cable, None when an end is loose."""
+    from sparklab import describe
+
+    end = one.record.wiring.ends[cable][0]
+    if end is None:
+        return None
+    found = describe.ports(end.desk, one.record.wiring, one.record.spec.cables, lists, one.record.data["faults"])[
+        str(end.port)
+    ]
+    return None if found["figures"] is None else float(found["figures"]["one_way_gbps"])
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def do_inventory(arguments: argparse.Namespace) -> int:
+    one = reader(arguments)
+    if not one.record.data.get("complete"):
+        raise LabError(f"lab {one.name!r} is half made; `simulator/lab up --lab {one.name}` completes it.")
+    if arguments.host:
+        one.record.desk(arguments.host)
+        print(json.dumps(inventory.build(one)["_meta"]["hostvars"][arguments.host]))
+    elif arguments.yaml:
+        print(yaml.safe_dump(inventory.as_yaml(one), sort_keys=False), end="")
+    else:
+        print(json.dumps(inventory.build(one), indent=1))
+    return 0
+
+
+def do_known_hosts(arguments: argparse.Namespace) -> int:
+    one = reader(arguments)
+    with contextlib.suppress(FileNotFoundError):
+        print((one.record.dir / "known_hosts").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def do_password(arguments: argparse.Namespace) -> int:
+    one = reader(arguments)
+    one.record.desk(arguments.desk)
+    print(one.passwords()[arguments.desk])
+    return 0
+
+
+def do_sheet(arguments: argparse.Namespace) -> int:
+    print(inventory.sheet(reader(arguments), arguments.fingerprints), end="")
+    return 0
+
+
+def do_cable(arguments: argparse.Namespace) -> int:
+    with opened(arguments) as one:
+        wiring = one.record.wiring
+        names = one.record.spec.desks
+
+        def end(text: str) -> spec.End:
+            return spec.parse_end(text, "cable", names)
+
+        if arguments.action == "pull":
+            after = laws.pulled(wiring, arguments.cable, end(arguments.port) if arguments.port else None)
+        elif arguments.action == "plug":
+            laws.known(wiring, arguments.cable)
+            ends = tuple(end(text) for text in arguments.port) or laws.home(
+                one.record.spec.cables[arguments.cable], wiring
+            )
+            if not ends:
+                raise LabError(f"{arguments.cable} is already where the lab's description has it.")
+            after = laws.plugged(wiring, arguments.cable, ends)
+        else:
+            after = laws.moved(wiring, arguments.cable, end(arguments.source), end(arguments.target))
+        one.cables_changed(after)
+        places = " - ".join(str(place) if place else "loose" for place in after.ends[arguments.cable])
+        say(f"{arguments.cable}: {places}")
+        for name in names:
+            leave = one.record.desk(name).get("leave_at")
+            if leave:
+                say(
+                    f"{name}: the ConnectX-7 leaves the bus in {max(0, leave - time.time()):.0f} s (no cable, power save)"
+                )
+    return 0
+
+
+def do_power(arguments: argparse.Namespace) -> int:
+    with opened(arguments) as one:
+        for name in arguments.desk:
+            one.record.desk(name)
+        if arguments.action == "drain":
+            one.drain(arguments.desk)
+        else:
+            for name in arguments.desk:
+                one.power(arguments.action, name)
+        if arguments.action != "off" and not arguments.no_wait:
+            one.wait_ready([name for name in arguments.desk if one.listens(name)])
+        say(f"{', '.join(arguments.desk)}: {'off' if arguments.action == 'off' else 'on'}")
+    return 0
+
+
+def do_fault_set(arguments: argparse.Namespace) -> int:
+    known = lab.known_faults()
+    if arguments.fault not in known:
+        raise LabError(f"there is no fault {arguments.fault!r}; `simulator/lab fault list` shows them.")
+    params: dict[str, Any] = {}
+    for text in arguments.parameter:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise LabError(f"{text!r} is not a parameter: write key=value.")
+        try:
+            params[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise LabError(f"{text!r}: the value is not YAML.") from error
+    with opened(arguments) as one:
+        one.record.desk(arguments.desk)
+        before = dict(one.record.data["faults"].get(arguments.desk, {}))
+        one.record.data["faults"].setdefault(arguments.desk, {})[arguments.fault] = params
+        one.faults_changed(arguments.desk, before)
+    say(f"{arguments.desk}: {arguments.fault} is set")
+    return 0
+
+
+def do_fault_clear(arguments: argparse.Namespace) -> int:
+    with opened(arguments) as one:
+        one.record.desk(arguments.desk)
+        faults = one.record.data["faults"].get(arguments.desk, {})
+        before = dict(faults)
+        if arguments.fault and arguments.fault not in faults:
+            raise LabError(f"{arguments.desk} has no fault {arguments.fault!r}; set: {', '.join(faults) or 'none'}.")
+        for name in [arguments.fault] if arguments.fault else list(faults):
+            del faults[name]
+        one.faults_changed(arguments.desk, before)
+    say(f"{arguments.desk}: {arguments.fault or 'every fault'} is cleared")
+    return 0
+
+
+def do_fault_list(arguments: argparse.Namespace) -> int:
+    known = lab.known_faults()
+    for name in sorted(known):
+        print(f"{name:24} {known[name]}")
+    with contextlib.suppress(LabError):
+        one = reader(arguments)
+        print()
+        for desk, faults in one.record.data["faults"].items():
+            if faults and arguments.desk in (None, desk):
+                print(
+                    f"{desk}: "
+                    + ", ".join(f"{name} {json.dumps(params)}" if params else name for name, params in faults.items())
+                )
+    return 0
+
+
+def do_archive_publish(arguments: argparse.Namespace) -> int:
+    with opened(arguments) as one:
+        archives.publish(one.record, arguments.set)
+        one.record.save()
+    say(f"the archives offer the set {arguments.set!r} now")
+    return 0
+
+
+def do_archive_show(arguments: argparse.Namespace) -> int:
+    one = reader(arguments)
+    for archive, package, version in archives.offered(one.record):
+        if arguments.package in (None, package):
+            print(f"{archive:14} {package:55} {version}")
+    return 0
+
+
+def _running(arguments: argparse.Namespace) -> tuple[lab.Lab, int]:
+    one = reader(arguments)
+    entry = one.record.desk(arguments.desk)
+    if not entry.get("running") or not files.process_alive(entry.get("pid")):
+        raise LabError(f"{arguments.desk} is off; switch it on with `simulator/lab power on {arguments.desk}`.")
+    return one, int(entry["pid"]["pid"])
+
+
+def do_exec(arguments: argparse.Namespace) -> int:
+    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    if not argv:
+        raise LabError("say what to run: simulator/lab exec DESK -- COMMAND [ARGUMENT...]", code=2)
+    one, _ = _running(arguments)
+    words = ["exec", "-i", *(["-t"] if sys.stdin.isatty() and sys.stdout.isatty() else [])]
+    line = one.engine.argv(*words, one.record.desk(arguments.desk)["container"], *argv)
+    sys.stdout.flush()
+    os.execvp(line[0], line)
+
+
+def do_ssh(arguments: argparse.Namespace) -> int:
+    one, _ = _running(arguments)
+    desk = one.record.spec.desks[arguments.desk]
+    if not one.enrolled(desk):
+        raise LabError(
+            f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{one.address(desk.name)} (simulator/lab password {desk.name})."
+        )
+    line = [
+        "ssh",
+        "-i",
+        str(one.record.dir / "ssh" / "id_ed25519"),
+        "-o",
+        f"UserKnownHostsFile={one.record.dir / 'known_hosts'}",
+    ]
+    line += ["-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"]
+    line += [
+        f"labadmin@{one.address(desk.name)}",
+        *(arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv),
+    ]
+    sys.stdout.flush()
+    os.execvp("ssh", line)
+
+
+def do_logs(arguments: argparse.Namespace) -> int:
+    if arguments.what in ("watcher", "httpd", "dnsmasq"):
+        one = reader(arguments)
+        with contextlib.suppress(FileNotFoundError):
+            print((one.record.dir / f"{arguments.what}.log").read_text(encoding="utf-8", errors="replace"), end="")
+        return 0
+    arguments.desk = arguments.what
+    one = reader(arguments)
+    entry = one.record.desk(arguments.desk)
+    print(one.engine.call("logs", "--tail", "50", entry["container"], check=False))
+    if files.process_alive(entry.get("pid")):
+        print(
+            desks.inside(int(entry["pid"]["pid"]), ["journalctl", "--no-pager", "-n", "200", "-b"], check=False), end=""
+        )
+    return 0
+
+
+def do_reset(arguments: argparse.Namespace) -> int:
+    began = time.monotonic()
+    with opened(arguments) as one:
+        for name in arguments.desk:
+            one.record.desk(name)
+        one.record.data["complete"] = False
+        one.record.save()
+        one.reset(arguments.desk or None)
+        names = [name for name in one.record.spec.desks if one.record.desk(name).get("running")]
+        one.wait_ready([name for name in names if one.listens(name)])
+        one.write_known_hosts()
+        one.record.data["complete"] = True
+        one.record.save()
+    say(f"lab {one.name!r} is as described again ({time.monotonic() - began:.1f} s)")
+    return 0
+
+
+def do_image(arguments: argparse.Namespace) -> int:
+    need_root()
+    tool = engine.detect(arguments.engine)
+    if arguments.list:
+        for entry in tool.images():
+            print(entry["name"])
+        return 0
+    requirements.check(arguments.engine, 0)
+    from sparklab import image
+
+    base = image.ensure_base(tool, arguments.image, say)
+    print(base)
+    for model in arguments.model or []:
+        print(archives.ensure_model_image(tool, base, arguments.image, desks.load_model(model), say))
+    return 0
+
+
+def do_labs(arguments: argparse.Namespace) -> int:
+    need_root()
+    for name in state.names():
+        try:
+            record = state.Record.load(name)
+            state_text = "complete" if record.data.get("complete") else "half made"
+            print(f"{name:16} {len(record.spec.desks)} desks, 10.{record.data['subnet']}.0.0/22, {state_text}")
+        except LabError as error:
+            print(f"{name:16} {error}")
+    return 0

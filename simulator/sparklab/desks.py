@@ -1,0 +1,103 @@
+"""Reaching into a desk from this machine: preparing it before its systemd, its hardware's socket, its host keys."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import shlex
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparklab import paths, shell
+from sparklab.errors import LabError
+
+HARDWARE_TIMEOUT = 10.0
+
+# Faults that the lab itself makes; the others are in simulator/desk/faults.json.
+OUTSIDE_FAULTS: dict[str, str] = {
+    "nic_missing": "All four ConnectX-7 functions are gone although a cable is in: a fault, not the power save.",
+    "frozen": "The desk stands still: nothing in it runs, its address answers no more.",
+    "mute": "The management interface has lost its cable; the desk runs on.",
+}
+
+
+def load_model(name: str) -> dict[str, Any]:
+    """A desk model of simulator/models/.
+
+    :raises LabError: naming the models that there are.
+    """
+    path = paths.SIMULATOR / "models" / f"{name}.yml"
+    try:
+        model = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        there = ", ".join(sorted(one.stem for one in path.parent.glob("*.yml"))) or "none"
+        raise LabError(f"there is no desk model {name!r}; models: {there}.") from error
+    except yaml.YAMLError as error:
+        raise LabError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return json.loads(json.dumps(model, default=str)) if isinstance(model, dict) else {}
+
+
+def prepare(pid: int, scripts: Sequence[str], settings: dict[str, str]) -> None:
+    """Run scripts of simulator/image/ in a desk whose systemd has not started yet."""
+    text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
+    for script in scripts:
+        text += (paths.SIMULATOR / "image" / script).read_text(encoding="utf-8")
+    shell.run(["nsenter", "-t", str(pid), "-m", "-u", "--", "/bin/sh", "-s"], stdin=text)
+
+
+def inside(pid: int, argv: Sequence[str], *, check: bool = True, stdin: str | None = None, timeout: float = 60) -> str:
+    """Run a command in a desk, as its root, in all of its namespaces."""
+    done = shell.run(["nsenter", "-t", str(pid), "-a", "--", *argv], check=check, stdin=stdin, timeout=timeout)
+    return done.stdout
+
+
+def host_keys(pid: int) -> list[str]:
+    """The public host keys of a desk, read from its file system."""
+    keys = []
+    for path in sorted(Path(f"/proc/{pid}/root/etc/ssh").glob("ssh_host_*_key.pub")):
+        with contextlib.suppress(OSError):
+            keys.append(" ".join(path.read_text(encoding="ascii").split()[:2]))
+    return keys
+
+
+def fingerprint(pid: int) -> str:
+    """The SHA256 fingerprint of a desk's ed25519 host key, as ssh-keygen -l prints it; empty when it has none."""
+    for key in host_keys(pid):
+        kind, _, body = key.partition(" ")
+        if kind == "ssh-ed25519":
+            value = base64.b64encode(hashlib.sha256(base64.b64decode(body)).digest()).decode()
+            return f"SHA256:{value.rstrip('=')}"
+    return ""
+
+
+def hardware(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
+    """Ask a desk's hardware daemon; None when it does not listen (the desk starts or stops just now).
+
+    :raises LabError: when it listens and refuses, or does not answer in time.
+    """
+    path = folder / "hw.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(HARDWARE_TIMEOUT)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return None
+        try:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            text = connection.makefile("r", encoding="utf-8").readline()
+            answer = json.loads(text)
+        except TimeoutError as error:
+            raise LabError(
+                f"the hardware daemon of {folder.name} did not answer within {HARDWARE_TIMEOUT:g} s."
+            ) from error
+        except (OSError, ValueError):
+            return None
+    if not answer.get("ok", True):
+        raise LabError(f"the hardware daemon of {folder.name} refused: {answer.get('error', answer)}")
+    return dict(answer)

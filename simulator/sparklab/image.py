@@ -1,0 +1,168 @@
+"""The desks' base image: built from distribution packages, kept by the hash of everything it is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from sparklab import paths, shell
+from sparklab.engine import Engine
+from sparklab.errors import LabError
+
+FOLDER = paths.SIMULATOR / "image"
+MIRROR = "http://deb.debian.org/debian"
+DISTRIBUTIONS = {"trixie": "Debian 13", "noble": "Ubuntu 24.04"}
+NOBLE_IMAGE = "docker.io/library/ubuntu:24.04"
+BUILD_TIMEOUT = 1200.0
+
+Say = Callable[[str], None]
+
+
+def package_list(text: str, distribution: str) -> list[str]:
+    """Read packages.txt for one distribution. Pure."""
+    found = []
+    for line in text.splitlines():
+        word = line.split("#")[0].strip()
+        if not word:
+            continue
+        name, _, only = word.partition("@")
+        if only in ("", distribution):
+            found.append(name)
+    return found
+
+
+def base_hash(distribution: str) -> str:
+    """The hash of what a base image is made from: lists, scripts, the shim, files."""
+    total = hashlib.sha256(distribution.encode())
+    names = ["packages.txt", "extra-debs.txt", "customize.sh", "uname_shim.c"]
+    files = [FOLDER / name for name in names] + sorted(
+        path for path in (FOLDER / "rootfs").rglob("*") if path.is_file()
+    )
+    for path in files:
+        total.update(f"{path.relative_to(FOLDER)} {path.stat().st_mode & 0o111:o}\0".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def base_name(distribution: str) -> str:
+    """The name of the base image."""
+    return f"localhost/spark-desk-base:{distribution}-{base_hash(distribution)}"
+
+
+def cache_dir(distribution: str) -> Path:
+    """Where the tree of the base image and the real packages for the archive are kept."""
+    return paths.CACHE_ROOT / "base" / f"{distribution}-{base_hash(distribution)}"
+
+
+def ensure_base(engine: Engine, distribution: str, say: Say) -> str:
+    """Return the name of the base image, building it when it is not there.
+
+    The packages of extra-debs.txt and all they need end up in `cache_dir()/debs`.
+    """
+    if distribution not in DISTRIBUTIONS:
+        raise LabError(f"--image {distribution}: known images are {', '.join(DISTRIBUTIONS)}.")
+    name = base_name(distribution)
+    folder = cache_dir(distribution)
+    ready = (folder / "ready").exists()
+    if ready and engine.image_exists(name):
+        return name
+    if distribution == "noble":
+        say("building the desk image from Ubuntu 24.04 (once)")
+        _build_noble(engine, name, folder)
+    else:
+        if not ready:
+            say("building the desk image from Debian packages (once, about two minutes)")
+            _build_trixie(folder)
+        say("handing the desk image to the container engine")
+        engine.call("import", str(folder / "base.tar"), name, timeout=BUILD_TIMEOUT)
+    return name
+
+
+def _prepare(folder: Path) -> Path:
+    """An empty folder beside the final one; a build that is killed leaves nothing that looks finished."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for old in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+
+
+def _finish(work: Path, folder: Path) -> None:
+    (work / "ready").write_text("", encoding="ascii")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.chmod(work, 0o755)
+    work.rename(folder)
+
+
+def _build_trixie(folder: Path) -> None:
+    packages = package_list((FOLDER / "packages.txt").read_text(encoding="utf-8"), "trixie")
+    extra = package_list((FOLDER / "extra-debs.txt").read_text(encoding="utf-8"), "trixie")
+    work = _prepare(folder)
+    (work / "debs").mkdir()
+    try:
+        argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root"]
+        argv += ['--aptopt=Acquire::Languages "none"']
+        for place in ("man", "doc", "locale", "info"):
+            argv += [f"--dpkgopt=path-exclude=/usr/share/{place}/*"]
+        argv += [f"--include={','.join(packages)}"]
+        # The real packages for the lab's archive are fetched by the new tree's own apt, so what they need is complete.
+        argv += [
+            '--customize-hook=mkdir -p "$1"/var/cache/apt/archives/partial',
+            '--customize-hook=chroot "$1" apt-get -y --download-only --no-install-recommends '
+            f"install {' '.join(extra)}",
+            f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb {work}/debs/',
+            '--customize-hook=mkdir -p "$1"/opt/build',
+            f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/customize.sh "$1"/opt/build/',
+            f'--customize-hook=cp -a --no-preserve=ownership {FOLDER}/rootfs/. "$1"/',
+            '--customize-hook=chroot "$1" /bin/sh /opt/build/customize.sh',
+        ]
+        done = shell.run([*argv, "trixie", str(work / "base.tar"), MIRROR], timeout=BUILD_TIMEOUT, check=False)
+        if done.returncode != 0:
+            log = folder.parent / "build.log"
+            log.write_text(done.stdout + done.stderr, encoding="utf-8")
+            raise LabError(f"the desk image could not be built from {MIRROR}; the build's own words are in {log}.")
+        _finish(work, folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _build_noble(engine: Engine, name: str, folder: Path) -> None:
+    """The same build on Ubuntu's own image, where a registry can be reached."""
+    packages = package_list((FOLDER / "packages.txt").read_text(encoding="utf-8"), "noble")
+    extra = package_list((FOLDER / "extra-debs.txt").read_text(encoding="utf-8"), "noble")
+    work = _prepare(folder)
+    (work / "debs").mkdir()
+    script = (
+        "set -eu; export DEBIAN_FRONTEND=noninteractive; apt-get update; "
+        f"apt-get -y --no-install-recommends install {' '.join(packages)}; "
+        f"apt-get -y --download-only --no-install-recommends -o Dir::Cache::archives=/debs/ install {' '.join(extra)}; "
+        "userdel --remove ubuntu 2>/dev/null || true; cp -a /image/rootfs/. /; mkdir -p /opt/build; "
+        "cp /image/uname_shim.c /image/customize.sh /opt/build/; sh /opt/build/customize.sh; rm -rf /debs/partial /debs/lock"
+    )
+    container = ""
+    try:
+        container = engine.call(
+            "create",
+            "-v",
+            f"{FOLDER}:/image:ro",
+            "-v",
+            f"{work}/debs:/debs",
+            NOBLE_IMAGE,
+            "/bin/sh",
+            "-c",
+            script,
+            timeout=BUILD_TIMEOUT,
+        ).splitlines()[-1]
+        engine.call("start", "-a", container, timeout=BUILD_TIMEOUT)
+        engine.call("commit", container, name, timeout=BUILD_TIMEOUT)
+        _finish(work, folder)
+    except LabError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise LabError(f"the Ubuntu 24.04 image could not be built (is a registry reachable?): {error}") from error
+    finally:
+        if container:
+            engine.remove([container])
