@@ -26,16 +26,6 @@ class WantedLink:
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """One desk's end of a pair's cable, with its own names: what measurements need."""
-
-    desk: str
-    port: int
-    management_address: str | None
-    functions: tuple[EndpointFunction, ...]
-
-
-@dataclass(frozen=True)
 class EndpointFunction:
     """One function of an endpoint."""
 
@@ -49,3 +39,44 @@ class EndpointFunction:
     mtu: int
     speed_mbps: int | None
     pcie_width: int | None
+    prefix_length: int = 24
+    carrier_down_count: int | None = None
+
+
+@dataclass(frozen=True)
+class OtherFunction:
+    """A function of the desk that the cable under test does not use; its counters must stay still."""
+
+    netdev: str
+    rdma_device: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One desk's end of a pair's cable, with its own names: what measurements need."""
+
+    desk: str
+    port: int
+    management_address: str | None
+    functions: tuple[EndpointFunction, ...]
+    """The functions of the cabled port in PCI domain order."""
+    others: tuple[OtherFunction, ...] = ()
+    hostname: str | None = None
+    management_netdev: str | None = None
+    management_network: str | None = None
+    """CIDR of the management address."""
+    boot_id: str | None = None
+    kernel: str | None = None
+    kho: str | None = None
+    cma_total_kb: int | None = None
+    cma_free_kb: int | None = None
+    memory_available_kb: int | None = None
+    ufw_active: bool | None = None
+    perftest: str | None = None
+    open_mpi: str | None = None
+    nccl: str | None = None
+    nccl_bundle: str | None = None
+    """SHA-256 of the bundle's manifest."""
+    pair_env: str | None = None
+    """Content of the desk's pair.env."""
+    plugged_after_boot: bool | None = None

@@ -1,0 +1,178 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What both measurements ask of the two desks: neighbours, counters, GIDs, free ports, reachability, limits."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+
+from ..judges.counters import PHYSICAL, SYSFS
+from ..model.link import Endpoint, EndpointFunction, OtherFunction
+from ..model.proof import Counters, Locked, Neighbour, Problem
+from ..readers import gids as gids_reader
+from .side import Side
+
+LISTEN = "0A"
+"""State of a listening socket in /proc/net/tcp."""
+
+GID_SLOTS = 32
+"""Entries of a GID table that are looked at; two addresses need at most eight."""
+
+PROBE_SECONDS = 3.0
+
+
+def neighbours(side: Side, end: Endpoint, other: Endpoint) -> tuple[Neighbour, ...]:
+    """Ping the other desk's address on each function, then read who answered. Primes the neighbour table for RDMA as well."""
+    found = []
+    for mine, theirs in zip(end.functions, other.functions, strict=False):
+        side.run(["ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "1", "-I", mine.netdev, theirs.address], timeout=8.0)
+        # iproute2 6.1 leaves "dev" out of the answer when it is asked for one device, so each device is asked alone.
+        answer = side.run(["ip", "-j", "neigh", "show", "to", theirs.address, "dev", mine.netdev])
+        found.append(Neighbour(end.desk, mine.netdev, theirs.address, neighbour_mac(answer.stdout) if answer.ok else None))
+    return tuple(found)
+
+
+def neighbour_mac(text: str) -> str | None:
+    """The link-layer address in the answer of ``ip -j neigh show to X dev Y``, null when nobody answered there."""
+    try:
+        entries = json.loads(text or "[]")
+    except ValueError:
+        return None
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("lladdr"), str) and "FAILED" not in (entry.get("state") or ()):
+            return str(entry["lladdr"]).lower()
+    return None
+
+
+def counters(side: Side, end: Endpoint) -> Counters:
+    """The counters of the table for every function of the desk, those that the cable does not use included."""
+    functions: list[EndpointFunction | OtherFunction] = [*end.functions, *end.others]
+    paths = [f"/sys/class/infiniband/{item.rdma_device}/{counter.path}" for item in functions for counter in SYSFS]
+    texts = iter(side.read_texts(paths))
+    values: dict[str, dict[str, int]] = {}
+    for item in functions:
+        mine: dict[str, int] = {}
+        for counter in SYSFS:
+            text = next(texts).text
+            if text is not None and text.strip().isdigit():
+                mine[counter.name] = int(text)
+        answer = side.run(["ethtool", "-S", item.netdev])
+        if answer.ok:
+            mine.update(ethtool_statistics(answer.stdout))
+        values[item.netdev] = mine
+    return values
+
+
+def ethtool_statistics(text: str) -> dict[str, int]:
+    """The physical counters of the table from the output of ``ethtool -S``."""
+    wanted = {counter.name for counter in PHYSICAL}
+    found = {}
+    for line in text.splitlines()[:5000]:
+        name, _, value = line.strip().partition(":")
+        if name in wanted and value.strip().isdigit():
+            found[name] = int(value)
+    return found
+
+
+def gid_index(side: Side, function: EndpointFunction) -> int | None:
+    """The index of the RoCE v2 GID that maps the function's address, read now; null when there is none."""
+    base = f"/sys/class/infiniband/{function.rdma_device}/ports/1"
+    slots = range(GID_SLOTS)
+    texts = side.read_texts([f"{base}/gids/{slot}" for slot in slots] + [f"{base}/gid_attrs/types/{slot}" for slot in slots])
+    for slot in slots:
+        gid, kind = texts[slot].text, texts[GID_SLOTS + slot].text
+        if gid and kind and kind.strip() == "RoCE v2" and gids_reader.ipv4_of(gid.strip()) == function.address:
+            return slot
+    return None
+
+
+def listening_ports(side: Side) -> set[int]:
+    """TCP ports on which something listens on the desk."""
+    ports = set()
+    for text in side.read_texts(["/proc/net/tcp", "/proc/net/tcp6"]):
+        for line in (text.text or "").splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 3 and fields[3] == LISTEN:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+def free_ports(side: Side, first: int, count: int, wanted: int) -> list[int]:
+    """``wanted`` ports of ``first`` .. ``first + count - 1`` on which nothing listens."""
+    used = listening_ports(side)
+    return [port for port in range(first, first + count) if port not in used][:wanted]
+
+
+def wait_for_listener(side: Side, pid: int, port: int, patience: float) -> bool:
+    """Whether a started server listens within ``patience`` seconds; false as soon as it has ended."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if port in listening_ports(side):
+            return True
+        if side.wait(pid, 0.05) is not None:
+            return False
+    return False
+
+
+def probe(sides: Sequence[Side], ends: Sequence[Endpoint], ports: Sequence[int], functions: Sequence[int]) -> list[Problem]:
+    """Try a TCP connection to each desk over each function, before anything is launched.
+
+    A listener is opened at the very address and port, so a refusal or silence can only come from a filter on the way.
+    """
+    problems = []
+    for here, there in ((0, 1), (1, 0)):
+        for place in functions:
+            source, target = ends[here].functions[place], ends[there].functions[place]
+            opened = sides[there].ask("listen", address=target.address, port=ports[place % len(ports)])
+            if "error" in opened:
+                text = f"cannot listen at {target.address} on {target.netdev}: {opened['error']}"
+                problems.append(Problem("port_busy", ends[there].desk, text, {"netdev": target.netdev, "address": target.address}))
+                continue
+            answer = sides[here].ask(
+                "connect",
+                patience=PROBE_SECONDS + 1,
+                address=target.address,
+                port=opened["port"],
+                source=source.address,
+                timeout=PROBE_SECONDS,
+            )
+            sides[there].ask("unlisten", port=opened["port"])
+            if "error" not in answer:
+                continue
+            kind = "firewall" if answer["error"] in ("timeout", "ConnectionRefusedError") else "no_route"
+            evidence = {
+                "from": f"{ends[here].desk} {source.netdev} {source.address}",
+                "to": f"{ends[there].desk} {target.netdev} {target.address} port {opened['port']}",
+                "answer": answer["error"],
+                "netdev": target.netdev,
+                "source": source.address,
+                "ufw_active": ends[there].ufw_active,
+            }
+            problems.append(Problem(kind, ends[there].desk, str(answer.get("text") or answer["error"]), evidence))
+    return problems
+
+
+_LOCKED = re.compile(r"^Max locked memory\s+(\S+)\s+(\S+)", re.MULTILINE)
+
+
+def locked(desk: str, limits: str | None) -> Locked:
+    """The locked-memory limit in a text of /proc/PID/limits."""
+    found = _LOCKED.search(limits or "")
+    if found is None:
+        return Locked(desk, None, None)
+    soft, hard = (-1 if value == "unlimited" else int(value) if value.isdigit() else None for value in found.groups())
+    return Locked(desk, soft, hard)
+
+
+def available_kb(side: Side) -> int | None:
+    """MemAvailable of the desk now, in kB."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", side.read_text("/proc/meminfo").text or "", re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def tail(text: str, lines: int = 6, limit: int = 700) -> str:
+    """The last lines of a program's output, for a message."""
+    return "\n".join(line.strip() for line in text.strip().splitlines()[-lines:])[-limit:]

@@ -1,0 +1,247 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""perftest across a pair: each function alone both ways, both functions one way, then both functions in both directions at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..desk import Answer
+from ..model.link import Endpoint
+from ..model.proof import Growth, Locked, Neighbour, Problem, RdmaEvidence, RdmaRun, RdmaStep
+from ..readers import perftest as perftest_reader
+from .common import counters, free_ports, gid_index, locked, neighbours, probe, tail, wait_for_listener
+from .side import Side, SideError
+
+FORWARD, BACK, BOTH = "forward", "back", "both"
+ONE_WAY, BOTH_FUNCTIONS, BOTH_WAYS = "one_way", "both_functions", "both_ways"
+
+PORTS = 32
+"""Size of the port range that is searched for free ports."""
+
+START_PATIENCE = 10.0
+"""Seconds for a perftest server until it listens."""
+
+HOPELESS = ("missing", "denied", "enomem", "timeout")
+"""Errors of a step after which further steps would say the same."""
+
+
+@dataclass(frozen=True)
+class RdmaOptions:
+    """How to measure."""
+
+    seconds: int = 4
+    """Duration of each step; perftest leaves out the first and last quarter."""
+    message_size: int = 1048576
+    queue_pairs: int = 4
+    first_port: int = 18515
+    margin: int = 20
+    """Seconds that a step may take beyond its duration."""
+
+    @property
+    def step_limit(self) -> float:
+        """Seconds after which a step's programs are ended."""
+        return float(self.seconds + self.margin)
+
+
+@dataclass(frozen=True)
+class _Context:
+    sides: tuple[Side, Side]
+    ends: tuple[Endpoint, Endpoint]
+    gids: tuple[tuple[int, ...], tuple[int, ...]]
+    options: RdmaOptions
+
+
+def measure(head: Side, peer: Side, ends: tuple[Endpoint, Endpoint], options: RdmaOptions) -> RdmaEvidence:
+    """Measure. What went wrong is in the evidence; nothing is raised for a side that is lost on the way."""
+    begun = time.monotonic()
+    evidence = RdmaEvidence()
+    try:
+        for latest in _stages((head, peer), ends, options):
+            evidence = latest
+    except SideError as error:
+        evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
+    return dataclasses.replace(evidence, seconds=round(time.monotonic() - begun, 1))
+
+
+def _stages(sides: tuple[Side, Side], ends: tuple[Endpoint, Endpoint], options: RdmaOptions) -> Iterator[RdmaEvidence]:
+    """Each value is the evidence so far, so that a lost side loses only what came after."""
+    problems = [
+        Problem("tool_missing", end.desk, "ib_write_bw is not installed")
+        for side, end in zip(sides, ends, strict=True)
+        if side.run(["ib_write_bw", "--version"]).error == "missing"
+    ]
+    evidence = RdmaEvidence(problems=tuple(problems))
+    yield evidence
+    if problems:
+        return
+    seen = (*neighbours(sides[0], ends[0], ends[1]), *neighbours(sides[1], ends[1], ends[0]))
+    evidence = dataclasses.replace(evidence, neighbours=seen)
+    yield evidence
+    if not all_right(seen, ends):
+        return
+    indices = [[gid_index(side, function) for function in end.functions] for side, end in zip(sides, ends, strict=True)]
+    problems += [
+        Problem("gid", end.desk, f"{function.rdma_device} has no RoCE v2 GID for {function.address}", {"function": function.netdev})
+        for end, mine in zip(ends, indices, strict=True)
+        for function, index in zip(end.functions, mine, strict=True)
+        if index is None
+    ]
+    ports = free_ports(sides[1], options.first_port, PORTS, 2)
+    problems += [] if problems else probe(sides, ends, ports, range(len(ends[0].functions)))
+    evidence = dataclasses.replace(evidence, problems=tuple(problems))
+    yield evidence
+    if problems:
+        return
+    gids = (tuple(index or 0 for index in indices[0]), tuple(index or 0 for index in indices[1]))
+    context = _Context(sides, ends, gids, options)
+    before = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
+    for step, limits in _steps(context):
+        evidence = dataclasses.replace(evidence, steps=(*evidence.steps, step), limits=evidence.limits or limits)
+        yield evidence
+    after = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
+    growth = tuple(Growth(end.desk, first, last) for end, first, last in zip(ends, before, after, strict=True))
+    evidence = dataclasses.replace(evidence, growth=growth)
+    yield evidence
+    if evidence.steps and all(run.error is None for run in evidence.steps[0].runs):
+        yield dataclasses.replace(evidence, latency_us=_latency(context))
+
+
+def all_right(seen: Sequence[Neighbour], ends: tuple[Endpoint, Endpoint]) -> bool:
+    """Whether the peer itself answered on every function, both ways."""
+    expected = {ends[0].desk: ends[1], ends[1].desk: ends[0]}
+    return bool(seen) and all(item.mac in {function.mac.lower() for function in expected[item.desk].functions} for item in seen)
+
+
+def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
+    everything = tuple(range(len(context.ends[0].functions)))
+    plan = [(ONE_WAY, direction, (place,)) for place in everything for direction in (FORWARD, BACK)]
+    if len(everything) > 1:
+        plan += [(BOTH_FUNCTIONS, FORWARD, everything), (BOTH_FUNCTIONS, BACK, everything)]
+    plan += [(BOTH_WAYS, BOTH, everything)]
+    for kind, direction, functions in plan:
+        step, limits = _step(context, kind, direction, functions)
+        yield step, limits
+        if any(run.error in HOPELESS for run in step.runs):
+            return
+
+
+def _step(context: _Context, kind: str, direction: str, functions: tuple[int, ...]) -> tuple[RdmaStep, tuple[Locked, ...]]:
+    sender, receiver = (1, 0) if direction == BACK else (0, 1)
+    options = context.options
+    server_side, client_side = context.sides[receiver], context.sides[sender]
+    ports = free_ports(server_side, options.first_port, PORTS, len(functions))
+    servers: list[int | None] = []
+    clients: list[int | None] = []
+    limits: list[Locked] = []
+    errors: list[str | None] = []
+    for place, port in zip(functions, ports, strict=False):
+        started = server_side.start(_argv(context, receiver, place, port, kind), timeout=options.step_limit)
+        servers.append(started.pid)
+        limits.append(locked(context.ends[receiver].desk, started.limits))
+        ready = started.pid is not None and wait_for_listener(server_side, started.pid, port, START_PATIENCE)
+        errors.append(started.error if started.pid is None else None if ready else "server")
+    for place, port, error in zip(functions, ports, errors, strict=False):
+        if error is not None:
+            clients.append(None)
+            continue
+        target = context.ends[receiver].functions[place].address
+        started = client_side.start([*_argv(context, sender, place, port, kind), target], timeout=options.step_limit)
+        clients.append(started.pid)
+        limits.append(locked(context.ends[sender].desk, started.limits))
+    runs = []
+    for number, place in enumerate(functions[: len(servers)]):
+        client = _finish(client_side, clients[number], options.step_limit)
+        server = _finish(server_side, servers[number], 3.0)
+        runs.append(_run(context, sender, receiver, place, kind, client, server, errors[number]))
+    seen = {item.desk: item for item in limits}
+    return RdmaStep(kind, direction, tuple(runs)), tuple(seen.values())
+
+
+def _finish(side: Side, pid: int | None, patience: float) -> Answer | None:
+    """The program's answer; it is ended when it does not end by itself."""
+    if pid is None:
+        return None
+    return side.wait(pid, patience) or side.stop(pid)
+
+
+def _argv(context: _Context, which: int, place: int, port: int, kind: str) -> list[str]:
+    options = context.options
+    argv = ["ib_write_bw", *_device(context, which, place, port), "-F", "--report_gbits", "-s", str(options.message_size)]
+    argv += ["-q", str(options.queue_pairs), "-D", str(options.seconds)]
+    return [*argv, "-b"] if kind == BOTH_WAYS else argv
+
+
+def _device(context: _Context, which: int, place: int, port: int) -> list[str]:
+    device = context.ends[which].functions[place].rdma_device
+    return ["-d", device, "-i", "1", "-x", str(context.gids[which][place]), "-p", str(port)]
+
+
+def _run(
+    context: _Context, sender: int, receiver: int, place: int, kind: str, client: Answer | None, server: Answer | None, error: str | None
+) -> RdmaRun:
+    source, target = context.ends[sender], context.ends[receiver]
+    run = RdmaRun(
+        place, source.desk, target.desk, source.functions[place].rdma_device, target.functions[place].rdma_device, error=error
+    )
+    said = "\n".join(answer.stdout + "\n" + answer.stderr for answer in (client, server) if answer is not None)
+    if client is None:
+        answer = server
+        kind_of_error = failure(said, answer) if error in (None, "server") else error
+        return dataclasses.replace(run, error=kind_of_error or error or "missing", text=tail(said), rc=answer.rc if answer else None)
+    read = perftest_reader.read(client.stdout)
+    gbps = read["bw_average_gbps"]
+    rows = [row for row in read["rows"] if row["bytes"] and row["iterations"]]
+    counted = sum(row["bytes"] * row["iterations"] for row in rows) or None
+    share = 0.5 if kind == BOTH_WAYS else 1.0
+    nominal = None if gbps is None else int(gbps * share * 1e9 / 8 * context.options.seconds)
+    error = failure(said, client)
+    if error is None and gbps is None:
+        error = "no_row"
+    return dataclasses.replace(
+        run,
+        gbps=None if error else gbps,
+        bytes=counted,
+        nominal_bytes=nominal,
+        mtu=read["mtu"],
+        gid_index=read["gid_index"],
+        rc=client.rc,
+        error=error,
+        text=tail(said) if error else "",
+        seconds=round(client.seconds, 2),
+    )
+
+
+def failure(said: str, answer: Answer | None) -> str | None:
+    """What went wrong with a run of perftest, from its answer and what both ends said; null when it went well."""
+    low = said.lower()
+    if answer is not None and answer.error is not None:
+        return answer.error if answer.error in ("missing", "denied", "timeout") else "other"
+    if "cannot allocate memory" in low or "couldn't allocate mr" in low or "enomem" in low:
+        return "enomem"
+    if "failed status 12" in low or "retry exc" in low or "retry counter exceeded" in low or "completion with error" in low:
+        return "retry"
+    if answer is None or answer.rc not in (0,):
+        return "other"
+    return None
+
+
+def _latency(context: _Context) -> float | None:
+    """Typical latency in microseconds of a small write from the head to the peer over the first function."""
+    head, peer = context.sides
+    port = free_ports(peer, context.options.first_port, PORTS, 1)[0]
+    server = peer.start(["ib_write_lat", *_device(context, 1, 0, port), "-F"], timeout=context.options.step_limit)
+    if server.pid is None:
+        return None
+    typical = None
+    if wait_for_listener(peer, server.pid, port, START_PATIENCE):
+        argv = ["ib_write_lat", *_device(context, 0, 0, port), "-F", context.ends[1].functions[0].address]
+        client = head.start(argv, timeout=context.options.step_limit)
+        answer = _finish(head, client.pid, context.options.step_limit)
+        rows = perftest_reader.read(answer.stdout)["rows"] if answer is not None and answer.ok else []
+        typical = rows[0].get("t_typical_us") if rows else None
+    _finish(peer, server.pid, 3.0)
+    return typical

@@ -1,0 +1,290 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two sides of a measurement, driven alike: an agent in a transient unit on the head, an agent over ssh on the peer.
+
+The peer is reached as the login user with the pair's own key. That ssh command is the one place where an argument list
+becomes a line of text: sshd hands the remote command to the login shell, so it is quoted with ``shlex.join``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .. import desk as desk_module
+from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
+from . import agent as agent_module
+
+PYTHON = "/usr/bin/python3"
+KEY_NAME = "id_ed25519_dgx_spark_pair"
+
+BOOT = (
+    "import sys,json,types\n"
+    "p=json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))\n"
+    "for n,s in p['sources']:\n"
+    "    m=types.ModuleType(n);sys.modules[n]=m\n"
+    "    m.__package__=n.rpartition('.')[0] if s else n\n"
+    "    m.__path__=[]\n"
+    "    exec(compile(s,n,'exec'),m.__dict__)\n"
+    "sys.modules['spark.benchmarks.agent'].serve(p['token'],p['limit'])\n"
+)
+"""Loads the agent from its standard input; nothing is written to the desk's disk."""
+
+
+class SideError(Exception):
+    """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, no_route, refused, timed_out, lost, failed."""
+
+    def __init__(self, desk: str, kind: str, text: str) -> None:
+        self.desk, self.kind, self.text = desk, kind, text
+        super().__init__(f"{desk}: {text}")
+
+
+@dataclass(frozen=True)
+class Started:
+    """A program that was started. ``pid`` is null when it could not be; ``error`` says why (missing, denied)."""
+
+    pid: int | None
+    limits: str | None = None
+    """Text of /proc/PID/limits right after the start."""
+    error: str | None = None
+
+
+class Side(Desk, Protocol):
+    """One desk during a measurement: answers like a `Desk` and runs programs beside that."""
+
+    name: str
+
+    def start(self, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Started:
+        """Start a program in a process group of its own, ended at the time limit."""
+
+    def wait(self, pid: int, patience: float) -> Answer | None:
+        """What the program gave once it has ended, null while it runs after ``patience`` seconds."""
+
+    def stop(self, pid: int) -> Answer:
+        """End the program's process group and say what it gave."""
+
+    def read_texts(self, paths: Sequence[str]) -> list[Text]:
+        """Several files at once."""
+
+    def ask(self, operation: str, patience: float = DEFAULT_TIMEOUT, **arguments: Any) -> Any:
+        """A request of the agent that has no method of its own."""
+
+
+def sources() -> list[list[str]]:
+    """The agent's modules and their source, parents first."""
+    texts = []
+    for module in (desk_module, agent_module):
+        # The loader knows the source also inside the zip that Ansible sends to the desk.
+        loader: Any = module.__loader__
+        texts.append(str(loader.get_source(module.__name__)))
+    return [["spark", ""], ["spark.desk", texts[0]], ["spark.benchmarks", ""], ["spark.benchmarks.agent", texts[1]]]
+
+
+def bootstrap_argv(limit: float) -> list[str]:
+    """The command that loads the agent; ``timeout`` ends it for certain a little after its own time limit."""
+    return ["timeout", "--kill-after=10", str(int(limit) + 10), PYTHON, "-I", "-u", "-c", BOOT]
+
+
+def unit_argv(unit: str, user: str, limit: float) -> list[str]:
+    """The agent on the head: a transient unit of the login user that may lock memory and that systemd ends."""
+    return [
+        "systemd-run",
+        "--quiet",
+        "--pipe",
+        "--wait",
+        "--collect",
+        f"--unit={unit}",
+        f"--uid={user}",
+        "--property=LimitMEMLOCK=infinity",
+        f"--property=RuntimeMaxSec={int(limit) + 20}",
+        "--property=KillMode=control-group",
+        "--property=TimeoutStopSec=10",
+        *bootstrap_argv(limit),
+    ]
+
+
+def ssh_options(home: str) -> list[str]:
+    """Options of every ssh between the desks of a pair: the pair's key only, host keys always checked, nothing forwarded."""
+    return [
+        "-F", "none", "-T",
+        "-i", f"{home}/.ssh/{KEY_NAME}",
+        "-o", "IdentitiesOnly=yes",
+        "-o", "BatchMode=yes",
+        "-o", "StrictHostKeyChecking=yes",
+        "-o", f"UserKnownHostsFile={home}/.ssh/known_hosts",
+        "-o", "ConnectTimeout=10",
+        "-o", "ServerAliveInterval=5",
+        "-o", "ServerAliveCountMax=3",
+        "-o", "ClearAllForwardings=yes",
+        "-o", "LogLevel=ERROR",
+    ]  # fmt: skip
+
+
+def ssh_argv(user: str, home: str, address: str, limit: float) -> list[str]:
+    """The agent on the peer, over ssh as the login user."""
+    return ["runuser", "-u", user, "--", "ssh", *ssh_options(home), f"{user}@{address}", shlex.join(bootstrap_argv(limit))]
+
+
+class AgentSide:
+    """See `Side`. Talks to one agent over a process that carries its pipe."""
+
+    def __init__(self, name: str, argv: Sequence[str], token: str, limit: float) -> None:
+        self.name = name
+        self._number = 0
+        self._replies: dict[int, dict[str, Any]] = {}
+        self._buffer = b""
+        self._errors = b""
+        try:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=command_environment(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SideError(name, "failed", f"{argv[0]} cannot be started: {error.strerror}") from error
+        payload = json.dumps({"sources": sources(), "token": token, "limit": limit}).encode()
+        self._send(b"%d\n" % len(payload) + payload)
+        self.hello: dict[str, Any] = self.ask("hello", patience=30.0)
+
+    def _send(self, data: bytes) -> None:
+        stream = self._process.stdin
+        try:
+            if stream is not None:
+                stream.write(data)
+                stream.flush()
+        except (BrokenPipeError, ConnectionResetError):
+            self._collect(0.5)
+            self._lost()
+
+    def _lost(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(2.0)
+        text = " ".join(self._errors.decode("utf-8", "replace").split())[-600:]
+        raise SideError(self.name, classify_ssh(text), text or "the connection ended without a word")
+
+    def _collect(self, patience: float) -> bool:
+        """Read what there is; false when the agent is gone."""
+        with selectors.DefaultSelector() as selector:
+            for stream, kind in ((self._process.stdout, "out"), (self._process.stderr, "err")):
+                if stream is not None and not stream.closed:
+                    selector.register(stream, selectors.EVENT_READ, kind)
+            if not selector.get_map():
+                return False
+            for key, _mask in selector.select(patience):
+                chunk = os.read(key.fd, 262144)
+                if key.data == "err":
+                    if chunk:
+                        self._errors = (self._errors + chunk)[-4096:]
+                    elif self._process.stderr is not None:
+                        self._process.stderr.close()
+                    continue
+                if not chunk:
+                    return False
+                self._buffer += chunk
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            # A login script that prints something must not be taken for an answer.
+            with contextlib.suppress(json.JSONDecodeError, TypeError, KeyError):
+                reply = json.loads(line)
+                self._replies[reply["id"]] = reply
+        return True
+
+    def ask(self, operation: str, patience: float = DEFAULT_TIMEOUT, **arguments: Any) -> Any:
+        """See `Side`. Raises SideError when the agent is lost or does not answer in time."""
+        self._number += 1
+        number = self._number
+        self._send((json.dumps({"id": number, "op": operation, **arguments}) + "\n").encode())
+        deadline = time.monotonic() + patience + 10.0
+        while number not in self._replies:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise SideError(self.name, "timed_out", f"no answer to {operation} within {patience + 10.0:.0f} s")
+            if not self._collect(min(remaining, 1.0)) and number not in self._replies:
+                self._lost()
+        reply = self._replies.pop(number)
+        if "failure" in reply:
+            raise SideError(self.name, "failed", f"{operation}: {reply['failure']}")
+        return reply["value"]
+
+    def read_text(self, path: str) -> Text:
+        """See `Desk`."""
+        return Text(**self.ask("read_text", path=path))
+
+    def read_texts(self, paths: Sequence[str]) -> list[Text]:
+        """See `Side`."""
+        return [Text(**item) for item in self.ask("read_texts", paths=list(paths))]
+
+    def list_dir(self, path: str) -> Listing:
+        """See `Desk`."""
+        value = self.ask("list_dir", path=path)
+        return Listing(value["path"], tuple(value["names"]), value["error"])
+
+    def read_link(self, path: str) -> Link:
+        """See `Desk`."""
+        return Link(**self.ask("read_link", path=path))
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        """See `Desk`."""
+        value = self.ask("run", patience=timeout + 5.0, argv=list(argv), timeout=timeout, stdin=stdin, env=dict(env or {}))
+        return Answer(**{**value, "argv": tuple(value["argv"])})
+
+    def start(self, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Started:
+        """See `Side`."""
+        value = self.ask("start", argv=list(argv), timeout=timeout, env=dict(env or {}), cwd=cwd)
+        return Started(value.get("pid"), value.get("limits"), value.get("error"))
+
+    def wait(self, pid: int, patience: float) -> Answer | None:
+        """See `Side`."""
+        value = self.ask("wait", patience=patience, pid=pid, seconds=patience)
+        return _answer(value) if value["ended"] else None
+
+    def stop(self, pid: int) -> Answer:
+        """See `Side`."""
+        return _answer(self.ask("stop", patience=10.0, pid=pid))
+
+    def close(self) -> None:
+        """Let the agent clean up and end; its pipe's end is its order to do so."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(20.0)
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, 15)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None and not stream.closed:
+                stream.close()
+
+
+def _answer(value: Mapping[str, Any]) -> Answer:
+    return Answer(tuple(value["argv"]), value["rc"], value["stdout"], value["stderr"], value["error"], float(value["seconds"]))
+
+
+SSH_SIGNS = (
+    ("host_key", ("host key verification failed", "host identification has changed", "no matching host key")),
+    ("trust", ("permission denied", "too many authentication failures", "no such identity", "load key")),
+    ("no_route", ("no route to host", "network is unreachable")),
+    ("refused", ("connection refused",)),
+    ("timed_out", ("timed out", "not responding")),
+    ("lost", ("connection closed", "connection reset", "broken pipe", "kex_exchange")),
+)
+
+
+def classify_ssh(text: str) -> str:
+    """Which kind of failure an ssh client's text tells of."""
+    low = text.lower()
+    return next((kind for kind, signs in SSH_SIGNS if any(sign in low for sign in signs)), "lost")

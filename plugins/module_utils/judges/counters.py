@@ -1,0 +1,91 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The counters that prove that bytes crossed the cable: one table of names, units and how sure we are of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BAND = (0.5, 2.0)
+"""Measured growth over expected bytes that still counts as the same bytes.
+
+Headers add 1 to 7 percent and perftest sends a little outside the span that it averages over. A wrong unit would be off by
+4 (words against bytes), so a factor of 2 tells the two apart. Outside the band is unknown, not a failure: the units were not
+confirmed on a GB10.
+"""
+
+STILL = 0.001
+"""Share of the expected bytes below which a counter stood still; neighbour discovery and the tools' own TCP lie far below it."""
+
+OFFICIAL = "official"
+UNCONFIRMED = "documented, not confirmed on a GB10"
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One counter of a function."""
+
+    name: str
+    sent: bool
+    """True: counts what the function sends; false: what it receives."""
+    unit: int
+    """Bytes that one count stands for."""
+    physical: bool
+    """True: counted at the physical port (both functions of a port may see the port's sum); false: per function."""
+    path: str
+    """Below the RDMA device's folder, or ``ethtool -S``."""
+    source: str
+    grade: str = UNCONFIRMED
+
+
+COUNTERS: tuple[Counter, ...] = (
+    Counter(
+        "port_xmit_data", True, 4, False, "ports/1/counters/port_xmit_data",
+        "Linux kernel, Documentation/ABI/stable/sysfs-class-infiniband: data octets divided by 4",
+    ),
+    Counter(
+        "port_rcv_data", False, 4, False, "ports/1/counters/port_rcv_data",
+        "Linux kernel, Documentation/ABI/stable/sysfs-class-infiniband: data octets divided by 4",
+    ),
+    Counter("tx_bytes_phy", True, 1, True, "ethtool -S", "Linux kernel, mlx5 counters.rst: bytes sent on the physical port"),
+    Counter("rx_bytes_phy", False, 1, True, "ethtool -S", "Linux kernel, mlx5 counters.rst: bytes received on the physical port"),
+)  # fmt: skip
+
+SYSFS = tuple(item for item in COUNTERS if not item.physical)
+PHYSICAL = tuple(item for item in COUNTERS if item.physical)
+BY_NAME = {item.name: item for item in COUNTERS}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One counter's growth beside what it should have been."""
+
+    counter: str
+    grown_bytes: int | None
+    expected_bytes: int
+
+    @property
+    def ratio(self) -> float | None:
+        """Growth over expectation, null when unread."""
+        return None if self.grown_bytes is None or not self.expected_bytes else self.grown_bytes / self.expected_bytes
+
+    @property
+    def state(self) -> str:
+        """unread, still, outside, fits"""
+        if self.ratio is None:
+            return "unread"
+        if self.ratio < STILL:
+            return "still"
+        return "fits" if BAND[0] <= self.ratio <= BAND[1] else "outside"
+
+
+def compare(name: str, grown: int | None, expected_bytes: int, *, port_bytes: int | None = None) -> Compared:
+    """A counter's growth (raw counts) beside the expected bytes.
+
+    A physical counter may count its function alone or the whole port: whichever expectation lies nearer is taken.
+    """
+    listed = BY_NAME[name]
+    real = None if grown is None else grown * listed.unit
+    if real is not None and listed.physical and port_bytes and abs(real - port_bytes) < abs(real - expected_bytes):
+        return Compared(name, real, port_bytes)
+    return Compared(name, real, expected_bytes)

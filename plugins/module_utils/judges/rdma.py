@@ -1,0 +1,306 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an RDMA measurement means: findings from evidence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..model.finding import Finding, Where
+from ..model.link import Endpoint
+from ..model.proof import Growth, Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
+from .catalogue import finding
+from .counters import BAND, COUNTERS, PHYSICAL, STILL
+from .marks import mark
+from .marks_data import MARKS, Mark
+
+FULL_WIDTH = 4
+FULL_MTU = 9000
+LOCKED_ENOUGH = 1 << 30
+"""Bytes; a process that may lock less than this is taken to have failed for its limit. Stock DGX OS allows nearly all of RAM."""
+
+WAITING = {
+    "refused": "the peer's ssh refused the connection",
+    "no_route": "the peer's fabric address cannot be reached",
+    "timed_out": "the peer did not answer in time",
+    "lost": "the connection to the desk was lost during the measurement",
+    "failed": "the measurement could not be driven",
+    "port_busy": "no listener could be opened at the fabric address",
+}
+
+
+def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
+    """Findings of a pair's RDMA measurement; an empty list is a pass with every step measured."""
+    found = problems(pair, evidence.problems, "RDMA_NOT_MEASURED")
+    found += wrong_peer(pair, ends, evidence.neighbours, "RDMA_NOT_MEASURED")
+    if found:
+        return found
+    found = _errors(pair, ends, evidence)
+    if found:
+        return found
+    if not complete(evidence):
+        return [finding("RDMA_NOT_MEASURED", Where(pair=pair), f"pair {pair}: the measurement has no result")]
+    found = _speeds(pair, ends, evidence, marks)
+    found += _counters(pair, ends, evidence)
+    if any(function.mtu < FULL_MTU for end in ends for function in end.functions):
+        seen = {f"{end.desk} {function.netdev}": function.mtu for end in ends for function in end.functions}
+        found.append(finding("RDMA_MTU_1500", Where(pair=pair), f"pair {pair}: measured below MTU {FULL_MTU}", evidence={"mtu": seen}))
+    return found
+
+
+def complete(evidence: RdmaEvidence) -> bool:
+    """Whether every step was measured, the one with both functions in both directions included."""
+    steps = evidence.steps
+    return bool(steps) and steps[-1].kind == "both_ways" and all(run.gbps is not None for step in steps for run in step.runs)
+
+
+def problems(pair: str, seen: Iterable[Problem], otherwise: str) -> list[Finding]:
+    """What kept a measurement from being made; ``otherwise`` is the code for what has none of its own."""
+    found = []
+    for item in seen:
+        where = Where(pair=pair, desk=item.desk)
+        evidence = {"cause": item.kind, "text": item.text, **item.evidence}
+        if item.kind == "tool_missing":
+            found.append(finding("RDMA_TOOL_MISSING", where, f"{item.desk}: {item.text}", evidence=evidence))
+        elif item.kind == "firewall":
+            found.append(_firewall(where, item, evidence))
+        elif item.kind in ("trust", "host_key"):
+            what = "the peer's host key is not the known one" if item.kind == "host_key" else "the peer refused the pair's key"
+            found.append(finding("PAIR_TRUST_BROKEN", where, f"{item.desk}: {what}", evidence=evidence))
+        elif item.kind == "gid":
+            found.append(finding("RDMA_GID_WRONG", where, f"{item.desk}: {item.text}", evidence=evidence))
+        else:
+            words = WAITING.get(item.kind, item.kind)
+            found.append(finding(otherwise, where, f"{item.desk}: {words}: {item.text}"[:600], evidence=evidence))
+    return found
+
+
+def _firewall(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
+    rule = f"ufw allow in on {item.evidence.get('netdev')} from {item.evidence.get('source')} comment dgx_spark_pair"
+    owner = "ufw is active there" if item.evidence.get("ufw_active") else "a packet filter"
+    message = f"{item.desk}: TCP from {item.evidence.get('from')} to {item.evidence.get('to')} is blocked ({owner}); missing rule: {rule}"
+    return finding("PAIR_FIREWALL_BLOCKS", where, message, evidence={**evidence, "rule": rule})
+
+
+def wrong_peer(pair: str, ends: tuple[Endpoint, Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:
+    """Who answered at the fabric addresses, held against the inventory's peer."""
+    expected = {ends[0].desk: ends[1], ends[1].desk: ends[0]}
+    found = []
+    for item in seen:
+        peer = expected[item.desk]
+        macs = [function.mac.lower() for function in peer.functions]
+        where = Where(pair=pair, desk=item.desk, function=item.netdev)
+        evidence = {"address": item.address, "mac": item.mac, "expected": macs, "peer": peer.desk}
+        if item.mac is None:
+            message = f"{item.desk}: nobody answers at {item.address} ({peer.desk}) on {item.netdev}"
+            found.append(finding(otherwise, where, message, evidence={"cause": "no_neighbour", **evidence}))
+        elif item.mac.lower() not in macs:
+            message = f"{item.desk}: {item.mac} answers at {item.address} on {item.netdev}; {peer.desk} has {', '.join(macs)}"
+            found.append(finding("RDMA_WRONG_PEER", where, message, evidence=evidence))
+    return found
+
+
+def _errors(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> list[Finding]:
+    runs = [run for step in evidence.steps for run in step.runs]
+    failed = [run for run in runs if run.error is not None]
+    if not failed:
+        return []
+    first = failed[0]
+    kinds = {run.error for run in failed}
+    shown = {"error": first.error, "device": first.source_device, "from": first.source, "to": first.target, "rc": first.rc}
+    shown["text"] = first.text
+    where = Where(pair=pair)
+    if "enomem" in kinds:
+        return [no_memory("RDMA_ENOMEM", pair, ends, evidence.limits, shown)]
+    if "missing" in kinds:
+        return [finding("RDMA_TOOL_MISSING", where, f"pair {pair}: ib_write_bw is not installed", evidence=shown)]
+    if "no_row" in kinds:
+        message = f"pair {pair}: perftest on {first.source_device} ended without a result (GID index {first.gid_index})"
+        return [finding("RDMA_GID_WRONG", where, message, evidence={**shown, "gid_index": first.gid_index})]
+    alone = [run for step in evidence.steps if step.kind == "one_way" for run in step.runs]
+    bad = {run.function for run in alone if run.error is not None}
+    good = {run.function for run in alone if run.error is None}
+    if bad and good - bad and "timeout" not in kinds:
+        names = f"{first.source_device} of {first.source} and {first.target_device} of {first.target}"
+        message = f"pair {pair}: transfers between {names} fail, the twin function is fine"
+        return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]
+    words = {"timeout": "did not end within its time limit", "retry": "gave up after too many retries", "server": "did not begin to listen"}
+    message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} " + words.get(
+        first.error or "", f"failed (rc {first.rc})"
+    )
+    return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown)]
+
+
+def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:
+    """ENOMEM with its cause told apart: a low limit of the process that failed, else the kernel hand-over fault."""
+    low = [item for item in limits if item.soft is not None and 0 <= item.soft < LOCKED_ENOUGH]
+    seen = {item.desk: item.soft for item in limits}
+    if low:
+        text = f"{low[0].desk}: the process may lock only {low[0].soft} bytes of memory"
+        return finding(
+            code, Where(pair=pair, desk=low[0].desk), text, evidence={**shown, "cause": "memlock", "locked_bytes": seen},
+            remedy="Raise the memlock limit of the login user on that desk (nv-limits, /etc/security/limits.d), then run again.",
+        )  # fmt: skip
+    handed = [end for end in ends if end.cma_total_kb == 0 and (end.cma_free_kb or 0) > 0]
+    kernels = {end.desk: {"kernel": end.kernel, "kho": end.kho, "cma_total_kb": end.cma_total_kb} for end in ends}
+    if handed:
+        text = f"{handed[0].desk}: kernel {handed[0].kernel} lost its CMA area to the kernel hand-over, memory cannot be registered"
+        return finding(
+            code, Where(pair=pair, desk=handed[0].desk), text, evidence={**shown, "cause": "kho", "locked_bytes": seen, **kernels},
+            remedy="Boot that desk with kho=off (package nvidia-spark-grub-kho) or with its 6.17 kernel, then run again.",
+        )  # fmt: skip
+    text = f"pair {pair}: memory cannot be registered; the limits are high and no CMA fault was seen"
+    return finding(code, Where(pair=pair), text, evidence={**shown, "cause": "unknown", "locked_bytes": seen, **kernels})
+
+
+def _speeds(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark]) -> list[Finding]:
+    where = Where(pair=pair)
+    alone = [run for step in evidence.steps if step.kind == "one_way" for run in step.runs]
+    speeds = speeds_of(evidence)
+    trapped = [run for run in alone if (run.gbps or 0.0) < mark("rdma_25g", marks).value]
+    if trapped:
+        worst = min(trapped, key=lambda run: run.gbps or 0.0)
+        message = f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, with a green link"
+        shown = {"slow": [_shown(run) for run in trapped], "plugged_after_boot": {end.desk: end.plugged_after_boot for end in ends}}
+        return [finding("RDMA_SLOW_13G", where, message, evidence=shown)]
+    found = []
+    sums = [value for value in (speeds["sum_forward_gbps"], speeds["sum_back_gbps"]) if value is not None]
+    official = mark("rdma_both_functions", marks)
+    slow = bool(sums) and min(sums) < official.value
+    narrow = [(end, item) for end in ends for item in end.functions if item.pcie_width is not None and item.pcie_width < FULL_WIDTH]
+    for end, item in narrow:
+        message = f"{end.desk}: {item.rdma_device} has {item.pcie_width} PCIe lanes instead of {FULL_WIDTH}"
+        shown = {"pcie_width": item.pcie_width, "sum_gbps": sums}
+        place = Where(pair=pair, desk=end.desk, port=end.port, function=item.netdev)
+        found.append(finding("RDMA_HALF_WIDTH", place, message, evidence=shown, severity="fail" if slow else "warn"))
+    if slow and not narrow:
+        message = f"pair {pair}: both functions together carry {min(sums):.1f} Gb/s one way, at least {official.value:.0f} was expected"
+        link = {f"{end.desk} {item.netdev}": item.speed_mbps for end in ends for item in end.functions}
+        shown = {"sum_gbps": sums, "mark": official.value, "source": official.source, "link_mbps": link}
+        found.append(finding("RDMA_SLOW", where, message, evidence=shown, severity="fail" if official.may_fail else "warn"))
+    thin = mark("rdma_one_function", marks)
+    weak = [run for run in alone if (run.gbps or 0.0) < thin.value]
+    if weak and not found:
+        worst = min(weak, key=lambda run: run.gbps or 0.0)
+        message = f"pair {pair}: {worst.gbps:.1f} Gb/s on {worst.source_device} alone, {thin.value:.0f} and more was expected"
+        shown = {"slow": [_shown(run) for run in weak], "mark": thin.value, "source": thin.source, "reports": thin.reports}
+        found.append(finding("RDMA_SLOW", where, message, evidence=shown, severity="fail" if thin.may_fail else "warn"))
+    best = max((run.gbps or 0.0) for run in alone)
+    share = mark("rdma_both_ways_share", marks)
+    both = speeds["sum_both_ways_gbps"]
+    if both is not None and both < share.value * best:
+        message = f"pair {pair}: both directions at once carry {both:.1f} Gb/s in all, one function one way carries {best:.1f}"
+        found.append(finding("RDMA_BIDIR_DEGRADED", where, message, evidence={**speeds, "rule": share.source}))
+    return found
+
+
+def _shown(run: RdmaRun) -> dict[str, Any]:
+    return {"device": run.source_device, "from": run.source, "to": run.target, "gbps": run.gbps}
+
+
+def _expected(evidence: RdmaEvidence, desk: str, place: int | None, sent: bool) -> tuple[int, int]:
+    """Fewest and most bytes that a function (null: the whole port) of a desk should have sent or received."""
+    low = high = 0
+    for step in evidence.steps:
+        for run in step.runs:
+            if place is not None and run.function != place:
+                continue
+            both = step.kind == "both_ways"
+            if not both and (run.source if sent else run.target) != desk:
+                continue
+            amounts = [item for item in (run.bytes, run.nominal_bytes) if item]
+            low += min(amounts, default=0)
+            high += max(amounts, default=0)
+    return low, high
+
+
+def _counters(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> list[Finding]:
+    growth = {item.desk: item for item in evidence.growth}
+    still, doubtful = [], []
+    for row in counter_rows(ends, evidence, growth):
+        if row["state"] == "still":
+            still.append(row)
+        elif row["state"] != "fits":
+            doubtful.append(row)
+    where = Where(pair=pair)
+    if still:
+        names = ", ".join(f"{row['counter']} of {row['desk']} {row['function']}" for row in still[:4])
+        return [finding("RDMA_COUNTERS_STILL", where, f"pair {pair}: counters stood still: {names}", evidence={"counters": still})]
+    if doubtful:
+        names = ", ".join(f"{row['counter']} of {row['desk']} {row['function']} ({row['state']})" for row in doubtful[:4])
+        shown = {"counters": doubtful, "band": list(BAND)}
+        return [finding("RDMA_COUNTERS_UNKNOWN", where, f"pair {pair}: counters do not confirm the bytes: {names}", evidence=shown)]
+    return []
+
+
+def counter_rows(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, growth: dict[str, Growth]) -> list[dict[str, Any]]:
+    """Every counter of the cabled functions beside the bytes it should have counted."""
+    rows = []
+    for end in ends:
+        for place, function in enumerate(end.functions):
+            for counter in COUNTERS:
+                mine = growth.get(end.desk)
+                grown = None if mine is None else mine.grown(function.netdev, counter.name)
+                real = None if grown is None else grown * counter.unit
+                spans = [_expected(evidence, end.desk, place, counter.sent)]
+                if counter in PHYSICAL:
+                    # A physical counter may count its function alone or the whole port.
+                    spans.append(_expected(evidence, end.desk, None, counter.sent))
+                states = [state_of(real, low, high) for low, high in spans]
+                state = "fits" if "fits" in states else states[0]
+                low, high = spans[states.index(state)]
+                rows.append(
+                    {
+                        "desk": end.desk, "function": function.netdev, "counter": counter.name, "state": state,
+                        "bytes": real, "expected_bytes": [low, high],
+                    }
+                )  # fmt: skip
+    return rows
+
+
+def state_of(real: int | None, low: int, high: int) -> str:
+    """unread, still, fits or outside: a counter's growth in bytes beside the fewest and most bytes expected."""
+    if real is None:
+        return "unread"
+    if real < STILL * low:
+        return "still"
+    return "fits" if BAND[0] * low <= real <= BAND[1] * high else "outside"
+
+
+def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
+    """Gb/s per function and direction and their sums; null for what was not measured."""
+    table: dict[int, dict[str, Any]] = {}
+    sums: dict[str, float | None] = {"sum_forward_gbps": None, "sum_back_gbps": None, "sum_both_ways_gbps": None}
+    for step in evidence.steps:
+        values = [run.gbps for run in step.runs]
+        total = None if any(value is None for value in values) else round(sum(value or 0.0 for value in values), 2)
+        if step.kind == "both_functions":
+            sums[f"sum_{step.direction}_gbps"] = total
+        elif step.kind == "both_ways":
+            sums["sum_both_ways_gbps"] = total
+        for run in step.runs:
+            row = table.setdefault(run.function, {"forward_gbps": None, "back_gbps": None, "both_ways_gbps": None})
+            if step.kind == "one_way":
+                forward = step.direction == "forward"
+                row["head_device"], row["peer_device"] = (
+                    (run.source_device, run.target_device) if forward else (run.target_device, run.source_device)
+                )
+                row[f"{step.direction}_gbps"] = run.gbps
+            elif step.kind == "both_ways":
+                row["both_ways_gbps"] = run.gbps
+    return {"functions": [{"function": place, **table[place]} for place in sorted(table)], **sums}
+
+
+def summary(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> dict[str, Any]:
+    """The measurement as results and reports carry it."""
+    growth = {item.desk: item for item in evidence.growth}
+    return {
+        "measured": complete(evidence),
+        **speeds_of(evidence),
+        "latency_us": evidence.latency_us,
+        "neighbours": [item.__dict__ for item in evidence.neighbours],
+        "counters": counter_rows(ends, evidence, growth) if growth else [],
+        "locked_bytes": {item.desk: item.soft for item in evidence.limits},
+        "seconds": evidence.seconds,
+    }

@@ -1,0 +1,144 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a measurement across a pair saw, before anybody judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Counters = Mapping[str, Mapping[str, int]]
+"""Netdev to counter name to raw value; a counter that could not be read is absent."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that kept a measurement from being made."""
+
+    kind: str
+    """firewall, trust, host_key, no_route, refused, timed_out, lost, tool_missing, port_busy, gid, neighbour, library, failed, memory"""
+    desk: str
+    text: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Who answers at the peer's address on one function. ``mac`` is null when nobody did."""
+
+    desk: str
+    netdev: str
+    address: str
+    mac: str | None
+
+
+@dataclass(frozen=True)
+class Locked:
+    """Locked-memory limit of a launched process, in bytes; -1 is unlimited, null is unread."""
+
+    desk: str
+    soft: int | None
+    hard: int | None
+
+
+@dataclass(frozen=True)
+class RdmaRun:
+    """One perftest client and its server, over one function."""
+
+    function: int
+    """0: the function in the lower PCI domain, 1: its twin."""
+    source: str
+    """Desk that sends (both send when the step goes both ways)."""
+    target: str
+    source_device: str
+    target_device: str
+    gbps: float | None = None
+    """Mean bandwidth in Gb/s; both directions together when the step goes both ways."""
+    bytes: int | None = None
+    """Bytes that the tool counted one way (message size x iterations), over the part of the run that it averages."""
+    nominal_bytes: int | None = None
+    """Bytes one way that the bandwidth makes over the whole duration."""
+    mtu: int | None = None
+    """RoCE MTU in bytes."""
+    gid_index: int | None = None
+    rc: int | None = None
+    error: str | None = None
+    """timeout, missing, denied, server, retry, enomem, no_row, other"""
+    text: str = ""
+    """Last lines of what client and server said, when something went wrong."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class RdmaStep:
+    """One step: which functions, which way."""
+
+    kind: str
+    """one_way (one function), both_functions (one way), both_ways (both functions, both directions at once)"""
+    direction: str
+    """forward (head to peer), back (peer to head), both"""
+    runs: tuple[RdmaRun, ...]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Counters of one desk before and after."""
+
+    desk: str
+    before: Counters = field(default_factory=dict)
+    after: Counters = field(default_factory=dict)
+
+    def grown(self, netdev: str, counter: str) -> int | None:
+        """By how much a counter grew (raw units), null when it was not read twice."""
+        first, last = self.before.get(netdev, {}).get(counter), self.after.get(netdev, {}).get(counter)
+        return None if first is None or last is None else last - first
+
+
+@dataclass(frozen=True)
+class RdmaEvidence:
+    """All that an RDMA measurement of a pair saw."""
+
+    steps: tuple[RdmaStep, ...] = ()
+    latency_us: float | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    growth: tuple[Growth, ...] = ()
+    limits: tuple[Locked, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One rank as its launcher saw it."""
+
+    desk: str
+    hostname: str | None = None
+    pid: int | None = None
+    rank: int | None = None
+    env_sha256: str | None = None
+    """SHA-256 of the settings file that the rank was started with."""
+    locked_soft: int | None = None
+    locked_hard: int | None = None
+    libnccl_sha256: str | None = None
+    program_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class NcclEvidence:
+    """All that an NCCL measurement of a pair saw."""
+
+    argv: tuple[str, ...] = ()
+    rc: int | None = None
+    error: str | None = None
+    """timeout, missing, denied, too_large"""
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+    ranks: tuple[Rank, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    growth: tuple[Growth, ...] = ()
+    available_kb: Mapping[str, int | None] = field(default_factory=dict)
+    """MemAvailable per desk right before the start."""
+    problems: tuple[Problem, ...] = ()
+    left_running: Mapping[str, int] = field(default_factory=dict)
+    """Processes per desk that had to be ended after mpirun was gone."""
