@@ -1,0 +1,60 @@
+"""Hosts for testinfra: a desk seen as root (through the container engine) and as the login user (over ssh, with paramiko)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import testinfra
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = os.environ.get("LAB", "test")
+
+
+@cache
+def inventory() -> dict[str, Any]:
+    """The lab's inventory as Ansible sees it."""
+    command = [str(ROOT / "simulator/lab"), "--lab", LAB, "inventory"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@cache
+def status() -> dict[str, Any]:
+    """What the lab says of itself."""
+    command = [str(ROOT / "simulator/lab"), "--lab", LAB, "status", "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def lab(*arguments: str) -> str:
+    """Run the lab's command."""
+    command = [str(ROOT / "simulator/lab"), "--lab", LAB, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def desk_names() -> list[str]:
+    """Names of the desks, sorted."""
+    return sorted(inventory()["_meta"]["hostvars"])
+
+
+def as_root(desk: str) -> Any:
+    """The desk as root, through the container engine."""
+    return testinfra.get_host(f"{status()['engine']}://spark-{LAB}-{desk}")
+
+
+def as_login_user(desk: str) -> Any:
+    """The desk as the login user, over ssh."""
+    values = inventory()["_meta"]["hostvars"][desk]
+    return testinfra.get_host(
+        f"paramiko://{values['ansible_user']}@{values['ansible_host']}", ssh_identity_file=values["ansible_ssh_private_key_file"]
+    )
+
+
+def newest_report(scenario: str = "default") -> dict[str, Any]:
+    """The report of the scenario's last run."""
+    folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "reports"
+    newest = max(folder.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    return json.loads(newest.read_text(encoding="utf-8"))
