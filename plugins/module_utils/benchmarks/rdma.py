@@ -118,7 +118,7 @@ def all_right(seen: Sequence[Neighbour], ends: tuple[Endpoint, Endpoint]) -> boo
 
 def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
     everything = tuple(range(len(context.ends[0].functions)))
-    plan = [(ONE_WAY, direction, (place,)) for place in everything for direction in (FORWARD, BACK)]
+    plan: list[tuple[str, str, tuple[int, ...]]] = [(ONE_WAY, direction, (place,)) for place in everything for direction in (FORWARD, BACK)]
     if len(everything) > 1:
         plan += [(BOTH_FUNCTIONS, FORWARD, everything), (BOTH_FUNCTIONS, BACK, everything)]
     plan += [(BOTH_WAYS, BOTH, everything)]

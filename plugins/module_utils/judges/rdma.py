@@ -162,7 +162,7 @@ def _speeds(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, 
     if trapped:
         worst = min(trapped, key=lambda run: run.gbps or 0.0)
         message = f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, with a green link"
-        shown = {"slow": [_shown(run) for run in trapped], "plugged_after_boot": {end.desk: end.plugged_after_boot for end in ends}}
+        shown: dict[str, Any] = {"slow": [_shown(run) for run in trapped], "plugged_after_boot": {end.desk: end.plugged_after_boot for end in ends}}
         return [finding("RDMA_SLOW_13G", where, message, evidence=shown)]
     found = []
     sums = [value for value in (speeds["sum_forward_gbps"], speeds["sum_back_gbps"]) if value is not None]

@@ -1,0 +1,100 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings that a pair is proven with: pair.env, hostfile and names. Pure.
+
+pair.env is read alike by a shell (``set -a; . /etc/dgx_spark/pair.env``), ``docker run --env-file`` and systemd's
+``EnvironmentFile``: no quotes, no spaces in values, comments on lines of their own. NCCL_IB_GID_INDEX is never in it: the index
+differs between functions and desks and NCCL finds it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..model.link import Endpoint
+
+FOLDER = "/etc/dgx_spark"
+PAIR_ENV = f"{FOLDER}/pair.env"
+HOSTFILE = f"{FOLDER}/hostfile"
+STALE = f"{FOLDER}/pair.stale"
+PAIR_SSH = "/usr/local/bin/pair-ssh"
+FABRIC, MANAGEMENT = "fabric", "management"
+
+TITLE = "# Settings that this pair was proven with. Written by labops.dgx_spark; edits are lost at the next proof."
+FIRST_PROVEN = "# first_proven_by "
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where ssh, MPI and NCCL's bootstrap of a pair meet."""
+
+    network: str
+    """CIDR that holds both addresses."""
+    addresses: tuple[str, str]
+    netdevs: tuple[str, str]
+
+
+def meeting(ends: tuple[Endpoint, Endpoint], bootstrap: str = FABRIC) -> Meeting:
+    """The addresses that the two desks meet at: those of the functions in PCI domain 0, or the management ones by choice.
+
+    Raises ValueError when the management addresses are not known.
+    """
+    if bootstrap == MANAGEMENT:
+        addresses = tuple(end.management_address for end in ends)
+        netdevs = tuple(end.management_netdev for end in ends)
+        network = ends[0].management_network
+        if None in addresses or None in netdevs or network is None:
+            raise ValueError("the management address of a desk is not known, so the desks cannot meet there")
+        return Meeting(network, (str(addresses[0]), str(addresses[1])), (str(netdevs[0]), str(netdevs[1])))
+    first = (ends[0].functions[0], ends[1].functions[0])
+    network = str(ipaddress.ip_interface(f"{first[0].address}/{first[0].prefix_length}").network)
+    return Meeting(network, (first[0].address, first[1].address), (first[0].netdev, first[1].netdev))
+
+
+def settings(end: Endpoint, meet: Meeting, which: int) -> dict[str, str]:
+    """The environment of one desk (``which``: 0 the head, 1 the peer)."""
+    return {
+        # "==" in the file: the value begins with "=", which makes NCCL match the names exactly.
+        "NCCL_IB_HCA": "=" + ",".join(function.rdma_device for function in end.functions),
+        "NCCL_SOCKET_IFNAME": "=" + meet.netdevs[which],
+        "UCX_NET_DEVICES": meet.netdevs[which],
+        "OMPI_MCA_pml": "ob1",
+        "OMPI_MCA_btl": "tcp,self",
+        # A network instead of a name: the two desks may name their interfaces differently, and docker0 stays out.
+        "OMPI_MCA_btl_tcp_if_include": meet.network,
+        "OMPI_MCA_oob_tcp_if_include": meet.network,
+        "OMPI_MCA_hwloc_base_binding_policy": "none",
+        "OMPI_MCA_plm_rsh_agent": PAIR_SSH,
+    }
+
+
+def pair_env(pair: str, ends: tuple[Endpoint, Endpoint], which: int, values: Mapping[str, str], run_id: str) -> str:
+    """The text of pair.env for one desk, as it is before the run that proves it."""
+    lines = [TITLE, f"# pair {pair}", f"# desk {ends[which].desk} ({'peer' if which else 'head'})", f"{FIRST_PROVEN}{run_id}"]
+    for end in ends:
+        changes = " ".join(f"{function.netdev}={function.carrier_down_count}" for function in end.functions)
+        lines += [f"# boot_id {end.desk} {end.boot_id}", f"# link_changes {end.desk} {changes}"]
+    lines += [f"{key}={value}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def hostfile(meet: Meeting) -> str:
+    """The MPI hostfile: head first, one rank each."""
+    return "".join(f"{address} slots=1\n" for address in meet.addresses)
+
+
+def kept_or_new(existing: str | None, fresh: str) -> str:
+    """The existing text when it says the same apart from the run that first proved it, else the fresh one."""
+    return existing if existing is not None and _without_run(existing) == _without_run(fresh) else fresh
+
+
+def _without_run(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.startswith(FIRST_PROVEN)]
+
+
+def values_of(text: str) -> dict[str, str]:
+    """The settings in a text of pair.env, read the way ``docker run --env-file`` reads it."""
+    pairs = (line.partition("=") for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    return {key.strip(): value for key, _equals, value in pairs}
