@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desks import LAB, as_root, lab, status
 
 ROOT = Path(__file__).resolve().parents[2]
-from desks import LAB, as_root, lab, status
 
 pytestmark = pytest.mark.lab
 
