@@ -94,7 +94,7 @@ def simulated(text: str) -> Simulated:
 
 def offers(text: str) -> tuple[Offer, ...]:
     """Packages of ``apt-cache show`` that an archive has; a record without Filename is the dpkg database's own."""
-    found = {}
+    found: dict[tuple[str, str], Offer] = {}
     for block in re.split(r"\n\s*\n", text):
         fields = {
             key: value.strip() for key, colon, value in (line.partition(":") for line in block.splitlines()) if colon and key.strip() == key

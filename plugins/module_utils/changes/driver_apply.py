@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -90,7 +90,6 @@ class Applier:
         self.check_mode = check_mode
         self.outcome = Outcome()
         self._offers: dict[str, Offer] = {}
-        self._dropped: set[str] = set()
 
     # --- the way through a plan ---
 
@@ -101,8 +100,6 @@ class Applier:
             if self.outcome.failed:
                 return self.outcome
             for step in plan.steps:
-                if step.kind in self._dropped:
-                    continue
                 self._do(step, plan)
                 if self.outcome.failed:
                     break
@@ -114,7 +111,7 @@ class Applier:
         return self.outcome
 
     def _do(self, step: Step, plan: LockPlan) -> None:
-        action = {
+        actions: dict[str, Callable[[], None]] = {
             driver_plan.RECORD: partial(self._record, plan),
             driver_plan.OPEN: partial(self._select, step.packages, "install"),
             driver_plan.KEEP_DEBS: partial(self._keep_debs, step),
@@ -128,14 +125,18 @@ class Applier:
             driver_plan.VERIFY: self._verify,
             driver_plan.SETTLE: partial(self._settle, plan),
             driver_plan.ROLL_BACK: partial(self._roll_back, step),
-            driver_plan.FORGET: partial(self._forget),
-        }[step.kind]
+            driver_plan.FORGET: self._forget,
+        }
         if self.check_mode:
             # What preflight simulated stands for the packages; the other steps are certain.
+            if step.kind == driver_plan.REPAIR and step.packages:
+                refusal = self._simulate(step.packages, upgrades_allowed=frozenset())
+                if refusal is not None:
+                    self.outcome.fail(refusal)
             self.outcome.changed = self.outcome.changed or step.kind != driver_plan.VERIFY
             self.outcome.done.append(step.kind)
             return
-        action()
+        actions[step.kind]()
         if not self.outcome.failed:
             self.outcome.done.append(step.kind)
 
@@ -173,6 +174,7 @@ class Applier:
             plan.record,
             phase=lock_record.CHANGING,
             before=before,
+            debs=have.debs if have else plan.record.debs,
             held=tuple(sorted({*plan.record.held, *(have.held if have else ())})),
             protected=tuple(sorted({*plan.record.protected, *(have.protected if have else ())})),
         )
@@ -268,7 +270,7 @@ class Applier:
         paths = ["/etc/apt/preferences", *(f"/etc/apt/preferences.d/{name}" for name in listing.names)]
         files = {path: text for path in paths if (text := self.desk.read_text(path).text)}
         culprits = apt_preferences.opponents(files, wrong)
-        told = ", ".join(f"{name} {version}" for name, version in list(sorted(wrong.items()))[:4])
+        told = ", ".join(f"{name} {version}" for name, version in sorted(wrong.items())[:4])
         message = (
             f"{self.where.subject}: apt would still install {told}, because of {', '.join(culprits) or 'a setting that was not found'}"
         )
@@ -304,7 +306,10 @@ class Applier:
         kept = tuple(spec for spec in step.packages if self._has_deb(spec))
         missing = tuple(spec for spec in step.packages if spec not in kept)
         self.outcome.debs = Debs(kept, missing, True)
-        self.outcome.changed = True
+        record = self._read_record()
+        if record is not None:
+            # A run that is cut off later must not have to fetch them again.
+            self._write_record(replace(record, debs=self.outcome.debs))
         if missing:
             self._no_way_back(missing)
 
@@ -365,7 +370,9 @@ class Applier:
     def _simulate(self, packages: Sequence[str], upgrades_allowed: frozenset[str]) -> Finding | None:
         """Why apt would not do this, and nothing else; null when it would."""
         downgrade = ["--allow-downgrades"] if self.want.allow_downgrade else []
-        argv = ["apt-get", "-q", "-s", "-y", "--no-remove", "--no-install-recommends", "--allow-change-held-packages", *downgrade]
+        # The lock's own holds are released when packages move together; the plan refuses when somebody else's hold is among them.
+        held = ["--allow-change-held-packages"] if upgrades_allowed else []
+        argv = ["apt-get", "-q", "-s", "-y", "--no-remove", "--no-install-recommends", *held, *downgrade]
         answer = self.desk.run([*argv, "install", *packages], timeout=QUICK, env=APT_ENVIRONMENT)
         if not answer.ok:
             return explain(answer.argv, answer.stderr + answer.stdout, self.where, severity="fail", timeout=answer.error == "timeout")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..judges.busy import busy_findings
@@ -166,8 +166,8 @@ def _locked(
 
     steps: list[Step] = []
     repair, refusals = _repair(desk, want, where)
-    move, move_refusals = _move(group, want, where)
     holds_now = frozenset(desk.driver.holds)
+    move, move_refusals = _move(group, want, where, holds_now - set(have.added_holds if have else ()))
     wanted_holds = () if paused else tuple(item.name for item in group)
     to_hold = tuple(name for name in wanted_holds if name not in holds_now)
     # A removed package keeps its hold word until somebody clears it; only what is on the desk is released.
@@ -201,8 +201,9 @@ def _locked(
         if opened:
             steps.append(Step(OPEN, "release the lock's own holds while packages move together", opened))
             to_hold = tuple(sorted({*to_hold, *(item for item in opened if item in wanted_holds)}))
-    if want.keep_debs and (have is None or want.retry_debs):
-        steps.append(Step(KEEP_DEBS, "keep the packages of the group for a way back", _specs(group)))
+    if want.keep_debs and (have is None or want.retry_debs or _debs_unsettled(have)):
+        specs = tuple(f"{name}={version}" for name, version in sorted((have.before.versions if have else versions).items()))
+        steps.append(Step(KEEP_DEBS, "keep the packages of the group for a way back", specs))
     steps += [item for item in (repair, move) if item]
     if now_sha != sha256(text):
         steps.append(Step(PREFERENCES, f"write {apt_preferences.PATH}", text=text))
@@ -290,8 +291,8 @@ def _repair(desk: Desk, want: WantedLock, where: Where) -> tuple[Step | None, li
     return Step(REPAIR, "; ".join(reasons), tuple(packages)), []
 
 
-def _move(group: tuple[Package, ...], want: WantedLock, where: Where) -> tuple[Step | None, list[Finding]]:
-    """The step that brings installed packages to the wanted versions, all of them at once."""
+def _move(group: tuple[Package, ...], want: WantedLock, where: Where, foreign: frozenset[str]) -> tuple[Step | None, list[Finding]]:
+    """The step that brings installed packages to the wanted versions, all of them at once. ``foreign``: holds that are not the lock's."""
     targets = [(item, want.versions[item.name]) for item in group if want.versions.get(item.name, item.version) != item.version]
     if not targets:
         return None, []
@@ -299,6 +300,11 @@ def _move(group: tuple[Package, ...], want: WantedLock, where: Where) -> tuple[S
     if down and not want.allow_downgrade:
         message = f"{where.subject}: the lock file asks for older packages ({', '.join(down[:4])}) and driver_lock_allow_downgrade is false"
         return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down})]
+    stuck = sorted(item.name for item, _version in targets if item.name in foreign)
+    if stuck:
+        message = f"{where.subject}: {', '.join(stuck[:4])} must move, but somebody holds them and the lock did not"
+        remedy = f"Release them (sudo apt-mark unhold {' '.join(stuck[:8])}) and run again; the lock holds the whole group afterwards."
+        return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"held": stuck}, remedy=remedy)]
     return Step(MOVE, f"bring {len(targets)} packages to the lock file's versions", tuple(f"{i.name}={v}" for i, v in targets)), []
 
 
@@ -324,6 +330,11 @@ def _standing(where: Where, have: Record | None, want: WantedLock, desk: Desk) -
         message = f"{where.subject}: nvidia-modprobe is {modprobe.version}, the driver's branch is {want.branch}"
         found.append(finding("NVIDIA_MODPROBE_NEWER", where, message, evidence={"version": modprobe.version}))
     return found
+
+
+def _debs_unsettled(have: Record) -> bool:
+    """Whether a run was cut off before it knew which packages can be kept."""
+    return have.phase != lock_record.SETTLED and have.debs.wanted and not (have.debs.kept or have.debs.missing)
 
 
 def _pins_seen(desk: Desk, have: Record) -> bool:
@@ -418,10 +429,6 @@ def _view(desk: Desk, want: WantedLock, have: Record | None, text: str | None, n
     )
 
 
-def _specs(group: tuple[Package, ...]) -> tuple[str, ...]:
-    return tuple(f"{item.name}={item.version}" for item in group)
-
-
 def _versions_after(now: Mapping[str, str], *steps: Step | None) -> dict[str, str]:
     after = dict(now)
     for step in steps:
@@ -434,8 +441,3 @@ def _versions_after(now: Mapping[str, str], *steps: Step | None) -> dict[str, st
 def _diff(before: LockView, after: LockView) -> str:
     lines = difflib.unified_diff(before.text().splitlines(True), after.text().splitlines(True), "before", "after", n=1)
     return "".join(lines)
-
-
-def settled(record: Record, **values: Any) -> Record:
-    """The record with some values replaced."""
-    return replace(record, **values)

@@ -12,25 +12,27 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
 
+REFUSED_LOCK = r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"
+NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
+NO_KEY = r"NO_PUBKEY|is not signed|couldn't be verified because the public key|EXPKEYSIG|cannot be authenticated"
+WRONG_SUM = r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
+HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+NO_ARCHIVE = (
+    r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
+    r"Unable to connect|Network is unreachable|Some index files failed|does not have a Release file"
+)
+NO_SOLUTION = (
+    r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
+    r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems"
+)
 ERRORS: tuple[tuple[str, str], ...] = (
-    ("DPKG_LOCKED", r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"),
-    ("DISK_FULL", r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"),
-    ("APT_KEY_MISSING", r"NO_PUBKEY|is not signed|couldn't be verified because the public key|EXPKEYSIG|cannot be authenticated"),
-    ("APT_CHECKSUM_WRONG", r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"),
-    (
-        "DPKG_BROKEN",
-        r"dpkg was interrupted|dependency problems - leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg",
-    ),
-    (
-        "APT_ARCHIVE_UNREACHABLE",
-        r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
-        r"Unable to connect|Network is unreachable|Some index files failed|does not have a Release file",
-    ),
-    (
-        "DRIVER_LOCK_UNSATISFIABLE",
-        r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
-        r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems",
-    ),
+    ("DPKG_LOCKED", REFUSED_LOCK),
+    ("DISK_FULL", NO_ROOM),
+    ("APT_KEY_MISSING", NO_KEY),
+    ("APT_CHECKSUM_WRONG", WRONG_SUM),
+    ("DPKG_BROKEN", HALF_DONE),
+    ("APT_ARCHIVE_UNREACHABLE", NO_ARCHIVE),
+    ("DRIVER_LOCK_UNSATISFIABLE", NO_SOLUTION),
 )
 """Code and what apt or dpkg (C locale) prints for it, most telling first."""
 

@@ -1,9 +1,113 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Codes of findings: change."""
+"""Codes of findings about a change of the link."""
 
 from __future__ import annotations
 
 from .code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        code="CX7_CHANGE_UNDONE",
+        title="The desk took the link change back",
+        severity="fail",
+        other_severities=("note",),
+        meaning="A change of the link failed, or nobody confirmed it in time, or the desk was started again before that; the desk then "
+        "restored the files, addresses and MTU it had. A note when it is the left-over of an earlier run that this run settled.",
+        remedy="Mend the reason that the message names and run again; the desk is as it was before the change.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_CHANGE_UNCONFIRMED",
+        title="Whether the link change stayed is not known",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="The change was made, then the desk could not be reached to confirm it, nor be asked afterwards. It takes the change back "
+        "by itself when confirm_timeout is over, also after a reboot.",
+        remedy="Reach the desk again (console, another network), then run again: the run settles what was left and says what it found.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_CHANGE_REFUSED",
+        title="The link change was refused before anything was written",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="Something that must be certain before the link may be changed is not: wrong values, an unknown renderer, an undo that could "
+        "not be armed, other interfaces that would be touched, missing rights. The message says what. Unknown when a fact was not readable.",
+        remedy="Mend what the message names and run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_PORT_AMBIGUOUS",
+        title="More than one port could be meant",
+        severity="fail",
+        meaning="Both ports have a link and none was named, so it is not certain which cable leads to the pair's other desk.",
+        remedy="Name the port (pair_link_port: 0 is next to the RJ45, 1 the farther one), or take the other cable out.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_ADDRESS_OVERLAP",
+        title="A link network is already routed elsewhere",
+        severity="fail",
+        meaning="A network that the link shall use overlaps one that the desk reaches over another interface. With both, answers would "
+        "leave through the wrong interface and the management connection could be lost.",
+        remedy="Set pair_link_subnets to networks that the named interface does not use (on both desks), or remove the old configuration.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_ADDRESS_TAKEN",
+        title="Another machine on the cable has the address",
+        severity="fail",
+        meaning="An ARP probe for the address that the desk shall have was answered by a MAC that is not the desk's own. "
+        "Two machines with one address cannot talk to each other.",
+        remedy="See whose MAC it is (message): set another host number for one of the two, or unstack the desk that kept an old address.",
+        source="RFC 5227; this collection's rule",
+    ),
+    Code(
+        code="CX7_NETPLAN_INVALID",
+        title="netplan does not accept the configuration",
+        severity="fail",
+        meaning="The desk's netplan files, with or without the link, were generated in a temporary root and netplan refused them. "
+        "Nothing was written.",
+        remedy="Run 'netplan generate' on the desk, mend the file that it names, and run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_FILE_KEPT",
+        title="A file was kept because somebody edited it",
+        severity="warn",
+        meaning="When a link change was taken back or the pair was unstacked, a file no longer held what this collection had written, so it "
+        "was left as it is. After unstacking, what was there before lies in /var/lib/dgx_spark/link/originals.",
+        remedy="Compare the file with the original and decide which of the two you want.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_ROLE_KEPT",
+        title="The pair carries its addresses the other way round",
+        severity="note",
+        meaning="Each desk already has the address that the roles (head, peer) give to the other. Addresses that are in use are kept: a swap "
+        "is said, not made.",
+        remedy="Nothing to do; to swap them, run unstack_pair.yml and then stack_pair.yml.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="CX7_ARP_SETTINGS",
+        title="ARP is answered for addresses of the twin",
+        severity="note",
+        other_severities=("warn",),
+        meaning="Both functions of a port sit on one cable; without arp_ignore=1 and arp_announce=2 one answers for the other. DGX OS ships "
+        "both settings; where they were missing they were set for the two interfaces of the link.",
+        remedy="Nothing to do where they were set; else see what removed /etc/sysctl.d/20-nvidia-defaults.conf.",
+        source="community (one report: DGX OS ships arp_ignore=1, arp_announce=2)",
+    ),
+    Code(
+        code="CX7_JUMBO_PING_FAILED",
+        title="The other desk does not answer a full-size ping",
+        severity="fail",
+        other_severities=("unknown",),
+        meaning="Both ends are configured, and a ping of the link's MTU that may not be fragmented got no answer on a function: a different "
+        "MTU on the other desk, its address missing, a firewall, or a cable that goes elsewhere.",
+        remedy="Compare MTU and addresses of both desks (message), check 'ufw status' on the other one, then the cable map.",
+        source="community: prove the MTU with ping -M do -s 8972",
+    ),
+)

@@ -52,8 +52,8 @@ CODES: tuple[Code, ...] = (
         title="The desk differs from the fleet's lock file",
         severity="warn",
         other_severities=("fail", "note"),
-        meaning="Driver, kernel, module, DGX OS, NCCL or ConnectX-7 firmware differ from the lock file; the evidence gives wanted and found. "
-        "A failure when driver or NCCL differ.",
+        meaning="Driver, kernel, module, DGX OS, NCCL or ConnectX-7 firmware differ from the lock file; the evidence gives wanted and "
+        "found. A failure when driver or NCCL differ.",
         remedy="Enforce the file with -e driver_lock_from=FILE on this desk (both desks of a pair), or write a new one with "
         "playbooks/lock_from.yml from a desk that is right.",
         source="this collection's rule",
@@ -163,8 +163,8 @@ CODES: tuple[Code, ...] = (
         title="The desk was not rebooted",
         severity="fail",
         other_severities=("unknown", "warn"),
-        meaning="A reboot was wanted, but it would have done harm or was not allowed: the kernel that would start has no driver, the desk is "
-        "busy, packages are half installed, or the pair's other desk has not come back. The message tells which.",
+        meaning="A reboot was wanted, but it would have done harm or was not allowed: the kernel that would start has no driver, the desk "
+        "is busy, packages are half installed, or the pair's other desk has not come back. The message tells which.",
         remedy="Mend the named cause and run again; a busy desk can be rebooted with desk_reboot_force=true.",
         source="this collection's rule",
     ),

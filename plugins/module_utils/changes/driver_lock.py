@@ -1,0 +1,153 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver lock from beginning to end: read the desk, plan, apply, read again. What the module driver_lock runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..desk import WritableDesk
+from ..judges.catalogue import finding
+from ..model.data import as_dict
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from . import apt_preferences, driver_plan
+from .apt_preferences import CUDA_ARCHIVE
+from .driver_apply import Applier, Limits
+from .driver_group import BRANCH
+from .driver_plan import LockPlan, LockView, WantedLock
+
+TURNS = 4
+"""Times that a desk is planned at most: packages are mended, then locked, then checked."""
+
+
+def wanted(arguments: Mapping[str, Any]) -> WantedLock:
+    """What is wanted, from the module's options. Raises ValueError for a value that cannot be (the text names the option)."""
+    branch = int(arguments.get("branch") or BRANCH)
+    if not 100 <= branch <= 999:
+        raise ValueError(f"branch is {branch}, a driver branch of three digits such as {BRANCH} was expected")
+    archives = {}
+    for option, default in (("refused_archives", [CUDA_ARCHIVE]), ("trusted_archives", [])):
+        given = arguments.get(option)
+        archives[option] = tuple(str(item) for item in (default if given is None else given))
+        for item in archives[option]:
+            if not item.startswith(("release ", "origin ")) or "\n" in item:
+                raise ValueError(f"{option} has {item!r}, an expression of apt_preferences such as 'release l=NVIDIA CUDA' was expected")
+    versions = {str(name): str(version) for name, version in (arguments.get("versions") or {}).items()}
+    for name, version in versions.items():
+        if any(character.isspace() for character in name + version) or not name or not version:
+            raise ValueError(f"versions has {name!r}: {version!r}, a package and its version were expected")
+    return WantedLock(
+        state=str(arguments.get("state") or driver_plan.PRESENT),
+        branch=branch,
+        level=str(arguments.get("level") or driver_plan.BRANCH_LEVEL),
+        versions=versions,
+        refused_archives=archives["refused_archives"],
+        trusted_archives=archives["trusted_archives"],
+        repair=str(arguments.get("repair") or driver_plan.IF_NEEDED),
+        **{
+            option: default if arguments.get(option) is None else bool(arguments[option])
+            for option, default in (
+                ("protect_platform", True),
+                ("keep_debs", True),
+                ("retry_debs", False),
+                ("accept", False),
+                ("allow_downgrade", False),
+                ("roll_back", False),
+                ("force", False),
+            )
+        },
+    )
+
+
+def run(
+    desk: WritableDesk,
+    want: WantedLock,
+    observe: Callable[[WritableDesk], Desk],
+    *,
+    name: str | None = None,
+    limits: Limits | None = None,
+    check_mode: bool = False,
+) -> dict[str, Any]:
+    """Bring the desk to ``want`` and say what was done: see the return values of the module driver_lock.
+
+    ``observe`` reads the desk. Never raises for what the desk answers: a failure is ``failed`` with a finding.
+    """
+    first: LockPlan | None = None
+    standing: list[Finding] = []
+    applier: Applier | None = None
+    for turn in range(TURNS):
+        facts = observe(desk)
+        text = desk.read_text(apt_preferences.PATH).text
+        plan = driver_plan.plan(facts, want, name=name, preferences_now=text)
+        first = first or plan
+        standing = list(plan.findings)
+        if applier is None:
+            where = Where(desk=name or facts.identity.hostname)
+            applier = Applier(desk, where, want, limits, check_mode)
+        if plan.blocked:
+            applier.outcome.failed = True
+            break
+        if not plan.steps:
+            break
+        if turn and not applier.outcome.replan:
+            kinds = ", ".join(plan.kinds())
+            message = f"{applier.where.subject}: the lock did not hold: right after it was set, {kinds} were to be done again"
+            applier.outcome.fail(finding("APT_FAILED", applier.where, message, evidence={"steps": [item.title for item in plan.steps]}))
+            break
+        if applier.outcome.replan:
+            # What apt could not mend a moment ago it cannot mend now; the lock itself is still worth setting.
+            want = replace(want, repair=driver_plan.NEVER, retry_debs=False)
+            applier.want = want
+            applier.outcome.replan = False
+            plan = driver_plan.plan(facts, want, name=name, preferences_now=text)
+            if plan.blocked or not plan.steps:
+                standing = list(plan.findings)
+                applier.outcome.failed = plan.blocked
+                break
+        applier.apply(plan)
+        if applier.outcome.failed or check_mode:
+            break
+        want = replace(want, retry_debs=False, accept=False)
+    assert first is not None and applier is not None
+    return result_of(
+        first, applier, standing, driver_plan.plan(observe(desk), want, name=name) if applier.outcome.changed and not check_mode else None
+    )
+
+
+def result_of(plan: LockPlan, applier: Applier, standing: Sequence[Finding], now: LockPlan | None) -> dict[str, Any]:
+    """The module's result. ``now`` is the plan after the change; its ``before`` is what the desk really is."""
+    outcome = applier.outcome
+    # What a step said and the standing record repeats is told once.
+    findings = list(outcome.findings)
+    told = {item.code for item in findings}
+    findings += [item for item in standing if item.code not in told]
+    after = now.before if now else plan.after
+    result = {
+        "changed": outcome.changed,
+        "steps": [item.title for item in plan.steps],
+        "done": outcome.done,
+        "commands": outcome.commands,
+        "before": view(plan.before),
+        "after": view(after),
+        "findings": [item.as_dict() for item in findings],
+        "diff": {
+            "before": plan.before.text(),
+            "after": after.text(),
+            "before_header": "driver lock",
+            "after_header": "driver lock",
+        },
+    }
+    if outcome.failed:
+        worst = next((item for item in reversed(findings) if item.severity in ("fail", "unknown")), findings[-1] if findings else None)
+        result["failed"] = True
+        result["msg"] = worst.message if worst else "the driver lock failed"
+    return result
+
+
+def view(lock: LockView) -> dict[str, Any]:
+    """One side of the difference as plain data."""
+    data: dict[str, Any] = as_dict(lock)
+    return data
