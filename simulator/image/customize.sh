@@ -35,7 +35,7 @@ for unit in systemd-udevd.service systemd-udev-trigger.service systemd-udev-sett
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
 ln -sf /bin/true "$(command -v udevadm)"
-systemctl enable ssh-hostkeys.service ssh.service NetworkManager.service ufw.service
+systemctl enable ssh.service NetworkManager.service ufw.service
 systemctl disable systemd-networkd.service ssh.socket 2> /dev/null || true
 
 # The firewall is on and lets ssh in.

@@ -28,11 +28,15 @@ static void read_line(const char *path, char *field, size_t size)
     errno = saved;
 }
 
+/* systemd's own programs stop when they meet a machine they were not compiled for; their shared library has this name. */
+extern int uname_architecture(void) __attribute__((weak));
+
 int uname(struct utsname *name)
 {
     int result = (int)syscall(SYS_uname, name);
     if (result == 0) {
-        memcpy(name->machine, "aarch64", sizeof "aarch64");
+        if (!uname_architecture)
+            memcpy(name->machine, "aarch64", sizeof "aarch64");
         read_line("/proc/sys/kernel/osrelease", name->release, sizeof name->release);
         read_line("/proc/sys/kernel/version", name->version, sizeof name->version);
     }
