@@ -1,0 +1,23 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader``: who computes on the GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import nvidia_smi_csv
+from . import text as _text
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    """A list of: pid, kind (always C), name, memory_mib (null when not told). A comma in a name is kept."""
+    found = []
+    for row in nvidia_smi_csv.read(text)["rows"]:
+        pid = _text.to_int(row[0]) if row else None
+        if pid is None or len(row) < 2:
+            continue
+        memory = _text.to_int(row[-1]) if len(row) > 2 else None
+        names = row[1:-1] if len(row) > 2 else row[1:]
+        found.append({"pid": pid, "kind": "C", "name": ", ".join(str(name) for name in names), "memory_mib": memory})
+    return found

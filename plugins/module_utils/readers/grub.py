@@ -1,0 +1,62 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What GRUB starts next: the default of /etc/default/grub, the saved entry of grubenv, the kernels in /boot.
+
+DGX OS's GRUB starts the highest version unless a default is chosen (community reports); Ubuntu's optional order of kernel flavours is
+not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from . import text as _text
+
+_RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+~-]{0,60}")
+_SUFFIX = "-advanced"
+
+
+def read(text: str) -> dict[str, Any]:
+    """GRUB_DEFAULT of a file, and saved_entry and next_entry of a grubenv; each a text, null when absent."""
+    values: dict[str, str] = {}
+    for key, value in _text.key_values(text):
+        values[key] = value
+    return {
+        "default": _text.word(values.get("GRUB_DEFAULT")),
+        "saved_entry": _text.word(values.get("saved_entry")),
+        "next_entry": _text.word(values.get("next_entry")),
+    }
+
+
+def kernels(names: Iterable[str]) -> list[str]:
+    """Releases of the kernel images in a listing of /boot, highest version first."""
+    found = {name[len(prefix) :] for name in names for prefix in ("vmlinuz-", "vmlinux-") if name.startswith(prefix)}
+    releases = [name for name in found if _RELEASE.fullmatch(name) and not name.endswith((".old", ".dpkg-new", ".efi.signed"))]
+    return sorted(releases, key=_text.version_key, reverse=True)
+
+
+def entry_release(entry: str | None) -> str | None:
+    """The kernel release that a menu entry's title or id names, null when it names none."""
+    found = _RELEASE.findall((entry or "")[:1000])
+    release = found[-1] if found else None
+    for ending in ("-recovery", _SUFFIX):
+        if release and ending in release:
+            release = release.partition(ending)[0]
+    return release
+
+
+def next_release(installed: list[str], settings: dict[str, Any], environment: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The release that starts next, and why it is not known. ``installed`` has the highest version first."""
+    highest = installed[0] if installed else None
+    entry = environment.get("next_entry") or None
+    if entry is None:
+        default = settings.get("default") or "0"
+        entry = environment.get("saved_entry") if default == "saved" else default
+    if entry in (None, "", "0"):
+        return highest, None if highest else "no kernel image is listed"
+    named = entry_release(entry)
+    if named is not None:
+        return named, None
+    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel"

@@ -1,0 +1,128 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel log of this boot: when a ConnectX-7 cable was plugged or pulled.
+
+The rule for "plugged after boot" (this collection's own; the trap behind it is reported by many owners of slow links):
+
+- the boot's own ``Cable plugin`` within 60 s of the hotplug driver's start (without such a line: of the log's first time) is normal;
+- a plug event later than that, or one that follows a removal of the same cable slot, is a plug after boot;
+- a plug event in a log without times is not judged (null) unless a removal precedes it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from . import text as _text
+
+BOOT_SECONDS = 60.0
+"""Seconds after the hotplug driver's start in which a plug event belongs to the boot (removals were seen 5 to 22 s after boot)."""
+
+EVENTS_LIMIT = 1000
+
+_MONOTONIC = re.compile(r"\[ {0,12}([0-9]{1,9}\.[0-9]{1,9})\]")
+_ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]{1,9})?")
+_SYSLOG = re.compile(r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
+_CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})? ")
+_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())}  # noqa: SIM905
+_MODULE = re.compile(r"mlx5_core (\S{1,64}?):? .{0,80}?module ([0-9]{1,3}), Cable (plugged|unplugged)")
+_CHARACTERS = re.compile(r"[^\x20-\x7e]")
+
+
+def read(text: str) -> dict[str, Any]:
+    """Keys: plugged_after_boot (see the rule; null when the log holds nothing to judge from), plug_events (lines of plug events
+    after boot, newest last), events (seconds since the log's first time or null, kind plug or removal, slot, line), hotplug_started
+    (whether the hotplug driver's start is in the log), lines (how many the log has)."""
+    events: list[dict[str, Any]] = []
+    started: float | None = None
+    seen_start = False
+    first: float | None = None
+    last: float | None = None
+    count = 0
+    for line in _text.lines(text, 1024):
+        if not line.strip() or line.startswith("-- "):
+            continue
+        count += 1
+        relevant = "cx7-pcie-hotplug" in line or "Port module event" in line
+        if not relevant and first is not None:
+            continue
+        time = _time(line, last)
+        if time is not None:
+            last = time
+            if first is None:
+                first = 0.0 if _MONOTONIC.search(line[:160]) else time
+        if not relevant:
+            continue
+        if "PCIe hotplug driver initialized" in line or "Hotplug enabled" in line:
+            seen_start = True
+            started = time if started is None else started
+            continue
+        kind, slot = _event(line)
+        if kind and len(events) < EVENTS_LIMIT:
+            events.append({"seconds": time, "kind": kind, "slot": slot, "line": _CHARACTERS.sub("?", line.strip())[:200]})
+    begin = started if started is not None else first
+    after = _after_boot(events, begin)
+    for event in events:
+        event["seconds"] = None if event["seconds"] is None or first is None else round(event["seconds"] - first, 6)
+    plugs = [event for event in events if event["kind"] == "plug"]
+    return {
+        "plugged_after_boot": None if not count else True if after else None if any(event["seconds"] is None for event in plugs) else False,
+        "plug_events": [event["line"] for event in after][-10:],
+        "events": events,
+        "hotplug_started": seen_start,
+        "lines": count,
+    }
+
+
+def _after_boot(events: list[dict[str, Any]], begin: float | None) -> list[dict[str, Any]]:
+    removed: set[str] = set()
+    found = []
+    for event in events:
+        if event["kind"] == "removal":
+            removed.add(event["slot"])
+            continue
+        late = event["seconds"] is not None and begin is not None and event["seconds"] - begin > BOOT_SECONDS
+        if late or event["slot"] in removed:
+            found.append(event)
+    return found
+
+
+def _event(line: str) -> tuple[str | None, str]:
+    if "cx7-pcie-hotplug" in line:
+        if "Cable plugin" in line:
+            return "plug", "hotplug"
+        return ("removal", "hotplug") if "Cable removal" in line else (None, "")
+    module = _MODULE.search(line)
+    if module is None:
+        return None, ""
+    return ("plug" if module.group(3) == "plugged" else "removal"), f"{module.group(1)} module {module.group(2)}"
+
+
+def _time(line: str, last: float | None) -> float | None:
+    """Seconds on some scale; only differences count."""
+    head = line[:160]
+    monotonic = _MONOTONIC.match(head) or (_MONOTONIC.search(head) if head.startswith(("<", "kernel")) else None)
+    if monotonic:
+        return float(monotonic.group(1))
+    iso = _ISO.match(head)
+    if iso:
+        try:
+            return (datetime.fromisoformat(f"{iso.group(1)}T{iso.group(2)}") - datetime(2000, 1, 1)).total_seconds()
+        except ValueError:
+            return None
+    syslog = _SYSLOG.match(head)
+    if syslog:
+        month, day = _MONTHS[syslog.group(1)], int(syslog.group(2))
+        hours, minutes, seconds = (int(syslog.group(place)) for place in (3, 4, 5))
+        time = float(((month * 31 + day) * 24 + hours) * 3600 + minutes * 60 + seconds)
+        return time + 12 * 31 * 86400 if last is not None and time + 86400 < last else time
+    clock = _CLOCK.match(head)
+    if clock:
+        hours, minutes, seconds = (int(clock.group(place)) for place in (1, 2, 3))
+        time = float(hours * 3600 + minutes * 60 + seconds)
+        while last is not None and time < last - 1:
+            time += 86400
+        return time
+    return None

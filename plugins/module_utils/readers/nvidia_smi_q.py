@@ -1,0 +1,111 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``nvidia-smi -q``: driver, GSP firmware, persistence, clocks and processes of each GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import nvidia_smi_error
+from . import text as _text
+
+GPUS_LIMIT = 16
+PROCESSES_LIMIT = 512
+_NULLS = ("", "n/a", "not supported", "[n/a]", "[not supported]", "unknown error", "insufficient permissions", "none")
+
+
+def read(text: str) -> dict[str, Any]:
+    """Keys: driver_version, cuda_version, attached_gpus, error (what nvidia-smi said instead), gpus. A GPU has: bus_id, product_name,
+    architecture, persistence_mode (Enabled, Disabled), vbios_version, gsp_version, temperature_c, power_draw_w, clock_sm_mhz,
+    clock_sm_max_mhz, utilisation_percent, processes (pid, kind, name, memory_mib), processes_told (whether the answer speaks of
+    processes). Null for what is absent, N/A or Not Supported."""
+    result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "attached_gpus": None, "gpus": []}
+    result["error"] = nvidia_smi_error.read(text)
+    gpu: dict[str, Any] | None = None
+    section = ""
+    for line in _text.lines(text):
+        stripped = line.strip()
+        if line.startswith("GPU ") and ":" in line:
+            gpu = _new_gpu(line[4:].strip()) if len(result["gpus"]) < GPUS_LIMIT else None
+            if gpu is not None:
+                result["gpus"].append(gpu)
+            section = ""
+            continue
+        name, colon, value = stripped.partition(" :")
+        if not colon:
+            name, colon, value = stripped.partition(":")
+        name, value = " ".join(name.split()), value.strip()
+        if gpu is None:
+            if name == "Driver Version":
+                result["driver_version"] = _value(value)
+            elif name == "CUDA Version":
+                result["cuda_version"] = _value(value)
+            elif name == "Attached GPUs":
+                result["attached_gpus"] = _text.to_int(value)
+            continue
+        indent = len(line) - len(line.lstrip(" "))
+        if indent <= 4:
+            section = "" if colon and value and name != "Processes" else name
+        _take(gpu, section, name, value, bool(colon))
+    return result
+
+
+def _new_gpu(bus_id: str) -> dict[str, Any]:
+    keys = ("product_name", "architecture", "persistence_mode", "vbios_version", "gsp_version", "temperature_c", "power_draw_w")
+    return {
+        "bus_id": _text.word(bus_id, 64),
+        **dict.fromkeys((*keys, "clock_sm_mhz", "clock_sm_max_mhz", "utilisation_percent")),
+        "processes": [],
+        "processes_told": False,
+    }
+
+
+_TEXTS = {
+    "Product Name": "product_name",
+    "Product Architecture": "architecture",
+    "Persistence Mode": "persistence_mode",
+    "VBIOS Version": "vbios_version",
+    "GSP Firmware Version": "gsp_version",
+}
+_NUMBERS = {
+    ("Temperature", "GPU Current Temp"): "temperature_c",
+    ("GPU Power Readings", "Instantaneous Power Draw"): "power_draw_w",
+    ("GPU Power Readings", "Power Draw"): "power_draw_w",
+    ("GPU Power Readings", "Average Power Draw"): "power_draw_w",
+    ("Power Readings", "Power Draw"): "power_draw_w",
+    ("Clocks", "SM"): "clock_sm_mhz",
+    ("Max Clocks", "SM"): "clock_sm_max_mhz",
+    ("Utilization", "Gpu"): "utilisation_percent",
+    ("Utilization", "GPU"): "utilisation_percent",
+}
+
+
+def _take(gpu: dict[str, Any], section: str, name: str, value: str, told: bool) -> None:
+    if section == "Processes" or name == "Processes":
+        gpu["processes_told"] = True
+        _take_process(gpu["processes"], name, value)
+        return
+    if not told:
+        return
+    if name in _TEXTS and gpu[_TEXTS[name]] is None:
+        gpu[_TEXTS[name]] = _value(value)
+    key = _NUMBERS.get((section, name))
+    if key is not None and gpu[key] is None:
+        gpu[key] = _text.to_float(value.partition(" ")[0])
+
+
+def _take_process(processes: list[dict[str, Any]], name: str, value: str) -> None:
+    if name == "Process ID":
+        pid = _text.to_int(value)
+        if pid is not None and len(processes) < PROCESSES_LIMIT:
+            processes.append({"pid": pid, "kind": None, "name": "unknown", "memory_mib": None})
+    elif processes and name == "Type":
+        processes[-1]["kind"] = _value(value)
+    elif processes and name == "Name":
+        processes[-1]["name"] = _value(value) or "unknown"
+    elif processes and name == "Used GPU Memory":
+        processes[-1]["memory_mib"] = _text.to_int(value.partition(" ")[0])
+
+
+def _value(value: str) -> str | None:
+    return None if value.lower() in _NULLS else _text.word(value)

@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table that plain ``nvidia-smi`` prints: the last resort when nothing better was recorded."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from . import nvidia_smi_error
+from . import text as _text
+
+_BANNER = re.compile(r"Driver Version: {0,8}([0-9.]{3,32})")
+_CUDA = re.compile(r"CUDA Version: {0,8}([0-9.]{1,16})")
+_GPU = re.compile(r"\| {1,8}([0-9]{1,3}) {1,4}(\S.{0,60}?) {2,60}(On|Off) {1,8}\| {1,8}([0-9A-Fa-f:.]{7,20}) ")
+_PROCESS = re.compile(
+    r"\| {1,8}([0-9]{1,3}) {1,8}\S{1,5} {1,8}\S{1,5} {1,20}([0-9]{1,10}) {1,8}([CGM+]{1,3}) {1,8}(\S.{0,200}?) {2,200}"
+    r"([0-9]{1,9}MiB|N/A) {0,4}\|"
+)
+
+
+def read(text: str) -> dict[str, Any]:
+    """Keys: driver_version, cuda_version, error, gpus (index, name, persistence_mode Enabled or Disabled, bus_id), processes (pid, kind,
+    name, memory_mib), processes_told."""
+    result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": [], "processes_told": False}
+    result["error"] = nvidia_smi_error.read(text)
+    for line in _text.lines(text, 512):
+        for key, pattern in (("driver_version", _BANNER), ("cuda_version", _CUDA)):
+            found = pattern.search(line)
+            if found and result[key] is None:
+                result[key] = found.group(1)
+        gpu = _GPU.match(line)
+        if gpu and len(result["gpus"]) < 16:
+            mode = "Enabled" if gpu.group(3) == "On" else "Disabled"
+            result["gpus"].append({"index": int(gpu.group(1)), "name": gpu.group(2), "persistence_mode": mode, "bus_id": gpu.group(4)})
+        if "Processes:" in line:
+            result["processes_told"] = True
+        process = _PROCESS.match(line)
+        if process and len(result["processes"]) < 512:
+            memory = _text.to_int(process.group(5).removesuffix("MiB"))
+            result["processes"].append(
+                {"pid": int(process.group(2)), "kind": process.group(3), "name": process.group(4), "memory_mib": memory}
+            )
+    return result
