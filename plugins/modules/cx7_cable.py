@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cx7_cable
+short_description: Ask a DGX Spark who is at the other end of its QSFP cables
+version_added: 0.1.0
+description:
+  - Reads, for both QSFP cages of the desk, who answers there - by an IPv6 all-nodes echo on each ConnectX-7 function with the neighbour
+    table behind it, and by LLDP where C(lldpd) runs. Nothing is configured, no address is needed, and no packet leaves the cable.
+  - Where nobody was seen on a cage with a signal, and the module runs as root, it sends and listens for raw frames
+    (EtherType 0x88B6) for a while. All desks must do so at the same time.
+  - With root it reads the plug's memory (vendor, part, serial number) through C(ethtool -m). It never uses mstflint or mlxlink and never
+    rescans the PCI bus.
+  - Which desk a MAC address belongs to is decided on the controller by M(labops.dgx_spark.cable_judge).
+options:
+  desk:
+    description:
+      - Name of the desk.
+      - The action plugin fills in the inventory name.
+    type: str
+    default: desk
+  run_id:
+    description:
+      - Identifier of the run; raw frames of another run are not listened to.
+      - The action plugin fills it in.
+    type: str
+    default: none
+  frames:
+    description:
+      - Whether raw frames may be used where nothing else told of a neighbour.
+      - With V(needs_forks) they are not used because Ansible works on fewer desks at a time than the run has; the action plugin sets this.
+    type: str
+    choices: [auto, 'off', needs_forks]
+    default: auto
+  frames_seconds:
+    description:
+      - How long to send and listen for raw frames at most. It ends as soon as both ends have heard each other.
+      - The action plugin sets it so that all desks of a run stop at the same moment.
+    type: float
+    default: 6.0
+attributes:
+  check_mode:
+    description: The module only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Nothing is changed.
+    support: none
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: posix
+notes:
+  - An interface that is administratively down is not switched on, since the module changes nothing; the cage is then told as not seen.
+seealso:
+  - module: labops.dgx_spark.cable_judge
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Ask the cables
+  labops.dgx_spark.cx7_cable:
+  become: true
+  register: cable
+
+- name: Ask without raw frames
+  labops.dgx_spark.cx7_cable:
+    frames: 'off'
+"""
+
+RETURN = r"""
+cable:
+  description: What the desk saw.
+  returned: success
+  type: dict
+  contains:
+    desk:
+      description: Name of the desk.
+      type: str
+    ports:
+      description: For each cage that the desk shows, its signal, its functions with the neighbours that they saw, and the plug's memory.
+      type: list
+      elements: dict
+    privileged:
+      description: Whether it ran as root.
+      type: bool
+    nic_present:
+      description: Whether a ConnectX-7 function is there; V(null) when that could not be read.
+      type: bool
+    hotplug_enabled:
+      description: Whether the desk switches the adapter off without a cable.
+      type: bool
+    powered:
+      description: Whether the adapter is powered, as the hotplug driver says.
+      type: bool
+    frames:
+      description: What became of the raw frames - V(used), V(not_needed), V(not_privileged), V(needs_forks), V(off) or V(failed).
+      type: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.frames import LiveFrames
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.cable import read_cables
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "desk": {"type": "str", "default": "desk"},
+            "run_id": {"type": "str", "default": "none"},
+            "frames": {"type": "str", "choices": ["auto", "off", "needs_forks"], "default": "auto"},
+            "frames_seconds": {"type": "float", "default": 6.0},
+        },
+        supports_check_mode=True,
+    )
+    privileged = os.geteuid() == 0
+    wanted = module.params["frames"]
+    state = wanted if wanted != "auto" else "not_needed" if privileged else "not_privileged"
+    probe = read_cables(
+        LiveDesk(),
+        name=module.params["desk"],
+        run=module.params["run_id"],
+        privileged=privileged,
+        frames=LiveFrames() if wanted == "auto" and privileged else None,
+        frames_state=state,
+        seconds=min(max(module.params["frames_seconds"], 1.0), 300.0),
+    )
+    module.exit_json(changed=False, cable=as_dict(probe))
+
+
+if __name__ == "__main__":
+    main()

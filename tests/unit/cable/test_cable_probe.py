@@ -1,0 +1,315 @@
+"""What the collector makes of a desk's answers, with a scripted desk and scripted frames."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils import frames as frames_door
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DENIED, MISSING, Answer, Link, Listing, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.frames import Heard, Speaker
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.cable import read_cables
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ping
+
+OWN = {
+    "enp1s0f0np0": ("p0", "02:11:00:00:00:00"),
+    "enP2p1s0f0np0": ("p0", "02:11:00:00:00:01"),
+    "enp1s0f1np1": ("p1", "02:11:00:00:00:10"),
+    "enP2p1s0f1np1": ("p1", "02:11:00:00:00:11"),
+}
+PEER = ("02:22:00:00:00:00", "02:22:00:00:00:01")
+
+PING = """PING ff02::1%enp1s0f0np0 (ff02::1%2) 56 data bytes
+64 bytes from fe80::11:ff:fe00:0%enp1s0f0np0: icmp_seq=1 ttl=64 time=0.031 ms
+64 bytes from fe80::22:ff:fe00:0%enp1s0f0np0: icmp_seq=1 ttl=64 time=0.412 ms (DUP!)
+64 bytes from fe80::22:ff:fe00:1%enp1s0f0np0: icmp_seq=1 ttl=64 time=0.431 ms (DUP!)
+
+--- ff02::1%enp1s0f0np0 ping statistics ---
+1 packets transmitted, 1 received, +2 duplicates, 0% packet loss, time 0ms
+"""
+
+EEPROM = """\tIdentifier                                : 0x11 (QSFP28)
+\tLength (Copper or Active cable)           : 1m
+\tVendor name                               : Amphenol
+\tVendor PN                                 : NJAAKK-N911
+\tVendor SN                                 : APF00990011
+"""
+
+
+def neighbours(*rows: tuple[str, str, str]) -> str:
+    return json.dumps([{"dst": address, "lladdr": mac, "state": [state]} for address, mac, state in rows])
+
+
+class ScriptedDesk:
+    """Answers from tables; what is not in them is missing."""
+
+    def __init__(self, files: Mapping[str, str], commands: Mapping[str, Answer], netdevs: Sequence[str]) -> None:
+        self.files, self.commands, self.netdevs = files, commands, netdevs
+        self.asked: list[tuple[str, ...]] = []
+
+    def read_text(self, path: str) -> Text:
+        return Text(path, self.files[path]) if path in self.files else Text(path, error=MISSING)
+
+    def list_dir(self, path: str) -> Listing:
+        return Listing(path, tuple(sorted(self.netdevs)))
+
+    def read_link(self, path: str) -> Link:
+        return Link(path, error=MISSING)
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 10.0, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        self.asked.append(tuple(argv))
+        return self.commands.get(" ".join(argv), Answer(tuple(argv), error=MISSING))
+
+
+class ScriptedFrames:
+    def __init__(self, heard: Sequence[Heard] = (), error: str | None = None) -> None:
+        self.heard, self.error, self.speakers = tuple(heard), error, ()
+
+    def exchange(self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float) -> tuple[tuple[Heard, ...], str | None]:
+        self.speakers = tuple(speakers)  # type: ignore[assignment]
+        return self.heard, self.error
+
+
+def ok(text: str) -> Answer:
+    return Answer((), 0, text)
+
+
+def desk(
+    *, link_local: bool = True, up: bool = True, carrier: tuple[int, ...] = (0,), commands: Mapping[str, Answer] | None = None, nic: bool = True
+) -> ScriptedDesk:
+    files = {"/sys/devices/platform/MTKP0001:00/pcie_hotplug/hotplug_enabled": "1\n"}
+    files["/sys/devices/platform/MTKP0001:00/pcie_hotplug/debug_state"] = "1\n" if nic else "0\n"
+    rows = []
+    for number, (netdev, (port, mac)) in enumerate(OWN.items() if nic else ()):
+        base = f"/sys/class/net/{netdev}"
+        files[f"{base}/device/vendor"] = "0x15b3\n"
+        files[f"{base}/phys_port_name"] = f"{port}\n"
+        files[f"{base}/address"] = f"{mac}\n"
+        files[f"{base}/flags"] = "0x1003\n" if up else "0x1002\n"
+        if up:
+            files[f"{base}/carrier"] = "1\n" if int(port[1]) in carrier else "0\n"
+        if link_local and up:
+            rows.append(f"fe80000000000000001100fffe0000{number:02x} {number + 2:02x} 40 20 80 {netdev}")
+    files["/proc/net/if_inet6"] = "\n".join(rows) + "\n"
+    files["/sys/class/net/enP7s7/device/vendor"] = "0x10ec\n"
+    return ScriptedDesk(files, commands or {}, ["lo", "enP7s7", *(OWN if nic else ())])
+
+
+def answering(**neighbour_tables: str) -> dict[str, Answer]:
+    commands = {}
+    for netdev in list(OWN)[:2]:
+        commands[f"ping -6 -n -c 3 -i 0.2 -w 2 ff02::1%{netdev}"] = ok(PING.replace("enp1s0f0np0", netdev))
+        commands[f"ip -j -6 neigh show dev {netdev}"] = ok(neighbour_tables.get(netdev, neighbour_tables.get("both", "[]")))
+    return commands
+
+
+BOTH = neighbours(
+    ("fe80::22:ff:fe00:0", PEER[0], "STALE"),
+    ("fe80::22:ff:fe00:1", PEER[1], "REACHABLE"),
+    ("fe80::11:ff:fe00:1", "02:11:00:00:00:01", "REACHABLE"),
+    ("fe80::99:ff:fe00:9", "02:99:00:00:00:09", "STALE"),
+    ("fe80::98:ff:fe00:8", "02:98:00:00:00:08", "FAILED"),
+)
+
+
+def probe(this: ScriptedDesk, frames: ScriptedFrames | None = None, privileged: bool = False, state: str = "not_privileged") -> CableProbe:
+    return read_cables(this, name="desk-01", run="r", privileged=privileged, frames=frames, frames_state=state)
+
+
+def macs(found: CableProbe, port: int) -> set[str | None]:
+    return {item.mac for entry in found.ports if entry.port == port for function in entry.functions for item in function.neighbours}
+
+
+def test_echo_gives_the_peer_and_leaves_out_twins_and_entries_that_did_not_answer() -> None:
+    found = probe(desk(commands=answering(both=BOTH)))
+    assert macs(found, 0) == set(PEER)
+    assert [entry.carrier for entry in found.ports] == [True, False]
+    assert found.ports[0].functions[0].methods == ("ipv6",)
+    assert found.frames == "not_needed" and found.privileged is False and found.ports[0].eeprom_error == "needs_root"
+
+
+def test_only_functions_with_a_signal_are_asked() -> None:
+    this = desk(commands=answering(both=BOTH))
+    probe(this)
+    assert {argv[-1] for argv in this.asked if argv[0] == "ping"} == {"ff02::1%enp1s0f0np0", "ff02::1%enP2p1s0f0np0"}
+
+
+def test_nothing_that_can_harm_a_desk_is_run() -> None:
+    this = desk(commands=answering(both=BOTH))
+    probe(this, ScriptedFrames(), privileged=True)
+    assert {argv[0] for argv in this.asked} == {"ping", "ip", "lldpctl", "ethtool"}
+    assert all("set" not in argv and "add" not in argv for argv in this.asked)
+
+
+def test_own_other_cage_is_kept_as_a_sign_of_a_loop() -> None:
+    looped = neighbours(("fe80::22:ff:fe00:0", "02:11:00:00:00:10", "REACHABLE"))
+    assert macs(probe(desk(commands=answering(both=looped))), 0) == {"02:11:00:00:00:10"}
+
+
+def test_without_link_local_and_root_nobody_is_asked_and_the_reason_is_told() -> None:
+    found = probe(desk(link_local=False))
+    assert macs(found, 0) == set() and found.frames == "not_privileged"
+    assert found.ports[0].functions[0].reason == "no IPv6 link-local address" and found.ports[0].functions[0].methods == ()
+
+
+def test_raw_frames_are_the_fallback_of_root_on_quiet_cages_only() -> None:
+    frames = ScriptedFrames([Heard("enp1s0f0np0", PEER[0], "desk-02", 0)])
+    found = probe(desk(link_local=False), frames, privileged=True)
+    assert macs(found, 0) == {PEER[0]} and found.frames == "used"
+    assert {speaker.netdev for speaker in frames.speakers} == {"enp1s0f0np0", "enP2p1s0f0np0"}  # type: ignore[attr-defined]
+    unused = ScriptedFrames()
+    assert probe(desk(commands=answering(both=BOTH)), unused, privileged=True).frames == "not_needed"
+    assert unused.speakers == ()
+
+
+def test_frames_that_cannot_be_sent_are_told() -> None:
+    found = probe(desk(link_local=False), ScriptedFrames(error="enp1s0f0np0: Operation not permitted"), privileged=True)
+    assert found.frames == "failed" and found.frames_error == "enp1s0f0np0: Operation not permitted"
+
+
+def test_functions_that_are_down_are_left_alone() -> None:
+    this = desk(up=False)
+    found = probe(this, ScriptedFrames(), privileged=True)
+    assert [entry.carrier for entry in found.ports] == [None, None] and not any(argv[0] == "ping" for argv in this.asked)
+
+
+def test_the_plugs_memory_needs_root_and_gives_part_and_serial() -> None:
+    commands = {**answering(both=BOTH), "ethtool -m enP2p1s0f0np0": ok(EEPROM), "ethtool -m enp1s0f0np0": ok(EEPROM)}
+    found = probe(desk(commands=commands), ScriptedFrames(), privileged=True)
+    plug = found.ports[0].eeprom
+    assert plug is not None and (plug.vendor, plug.part, plug.serial) == ("Amphenol", "NJAAKK-N911", "APF00990011")
+    assert found.ports[1].eeprom is None and found.ports[1].eeprom_error == "missing"
+
+
+def test_lldp_by_mac_and_by_interface_name() -> None:
+    told = {
+        "lldp": {
+            "interface": [
+                {
+                    "enp1s0f0np0": {
+                        "chassis": {"spark-2": {"id": {"type": "mac", "value": "02:22:00:00:99:00"}}},
+                        "port": {"id": {"type": "mac", "value": PEER[0].upper()}, "descr": "enp1s0f0np0"},
+                    }
+                },
+                {
+                    "enP2p1s0f0np0": {
+                        "chassis": {"spark-2": {"id": {"type": "mac", "value": "02:22:00:00:99:00"}}},
+                        "port": {"id": {"type": "ifname", "value": "enP2p1s0f0np0"}},
+                    }
+                },
+            ]
+        }
+    }
+    found = probe(desk(link_local=False, commands={"lldpctl -f json": ok(json.dumps(told))}))
+    entries = {function.netdev: function.neighbours for function in found.ports[0].functions}
+    assert entries["enp1s0f0np0"][0].mac == PEER[0]
+    assert (entries["enP2p1s0f0np0"][0].mac, entries["enP2p1s0f0np0"][0].told_port) == (None, "enP2p1s0f0np0")
+    assert entries["enP2p1s0f0np0"][0].chassis_mac == "02:22:00:00:99:00"
+
+
+def test_absent_adapter_with_its_switch() -> None:
+    found = probe(desk(nic=False))
+    assert found.nic_present is False and found.powered is False and found.hotplug_enabled is True and found.ports == ()
+
+
+def test_ping_that_may_not_be_run_is_a_reason_not_an_answer() -> None:
+    commands = {f"ping -6 -n -c 3 -i 0.2 -w 2 ff02::1%{name}": Answer((), error=DENIED) for name in OWN}
+    found = probe(desk(commands=commands))
+    assert found.ports[0].functions[0].reason == "ping: denied"
+
+
+def test_the_answer_survives_the_way_to_the_controller() -> None:
+    found = probe(desk(commands=answering(both=BOTH)))
+    assert from_dict(CableProbe, json.loads(json.dumps(as_dict(found)))) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("64 bytes from fe80::1%enp1s0f0np0: icmp_seq=1 ttl=64 time=0.1 ms", ["fe80::1"]),
+        ("64 bytes from fe80::1: icmp_seq=1 ttl=64 time=0.1 ms", ["fe80::1"]),
+        ("64 bytes from fe80::1%eth0 (fe80::1%eth0): icmp_seq=2 ttl=64 time=0.1 ms (DUP!)", ["fe80::1"]),
+        ("From fe80::1%eth0 icmp_seq=1 Destination unreachable: Address unreachable", []),
+        ("", []),
+    ],
+)
+def test_ping_reader(text: str, addresses: list[str]) -> None:
+    assert ping.read(text) == addresses
+
+
+# ---- raw frames --------------------------------------------------------------------------------------------------------
+
+SPEAKER = Speaker("enp1s0f0np0", "02:11:00:00:00:00", 0)
+
+
+def test_frames_are_read_back() -> None:
+    frame = frames_door.encode(SPEAKER, "desk-01", "run", ["02:22:00:00:00:00"])
+    assert frame[12:14] == b"\x88\xb6" and len(frame) >= 60
+    assert frames_door.decode(frame, "run") == ("02:11:00:00:00:00", "desk-01", 0, ("02:22:00:00:00:00",))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xff" * 14,
+        b"\xff" * 12 + b"\x88\xb5" + b"\0" * 60,
+        b"\xff" * 12 + b"\x88\xb6" + b"\xff\xff" + b"{}",
+        b"\xff" * 12 + b"\x88\xb6" + b"\0\x02" + b"[]" + b"\0" * 60,
+        b"\xff" * 12 + b"\x88\xb6" + b"\0\x02" + b"\xff\xfe" + b"\0" * 60,
+        frames_door.encode(SPEAKER, "desk-01", "another run", []),
+    ],
+)
+def test_foreign_bytes_are_no_frame(frame: bytes) -> None:
+    assert frames_door.decode(frame, "run") is None
+
+
+def test_two_desks_hear_each_other_and_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a socket pair in place of a cable: the conversation itself, without root."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard: dict[str, tuple[Heard, ...]] = {}
+
+    class Wire:
+        def __init__(self, wire: socket.socket) -> None:
+            self.wire = wire
+            wire.setblocking(False)
+
+        def fileno(self) -> int:
+            return self.wire.fileno()
+
+        def send(self, frame: bytes) -> int:
+            return self.wire.send(frame)
+
+        def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int, int]]:
+            return self.wire.recv(size), ("x", frames_door.ETHERTYPE, 1)
+
+    def speak(name: str, wire: socket.socket, speaker: Speaker) -> None:
+        heard[name], _error = frames_door._converse({Wire(wire): speaker}, name, "run", 20.0)  # type: ignore[dict-item]
+
+    other = Speaker("enp1s0f1np1", "02:22:00:00:00:10", 1)
+    threads = [
+        threading.Thread(target=speak, args=("desk-01", left, SPEAKER)),
+        threading.Thread(target=speak, args=("desk-02", right, other)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10.0)
+        assert not thread.is_alive(), "both ends heard each other, nobody may wait for the end of the window"
+    left.close()
+    right.close()
+    assert [(item.mac, item.desk, item.port) for item in heard["desk-01"]] == [("02:22:00:00:00:10", "desk-02", 1)]
+    assert [(item.mac, item.desk, item.port) for item in heard["desk-02"]] == [("02:11:00:00:00:00", "desk-01", 0)]
+
+
+def test_the_ethertype_is_not_the_one_of_nvidias_tool() -> None:
+    text = Path(frames_door.__file__).read_text(encoding="utf-8")
+    assert frames_door.ETHERTYPE == 0x88B6 and "0x88B5" in text
