@@ -1,0 +1,34 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run nccl_pair on the head with both ends of the cable, and with what this run's RDMA measurement said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.finding import Finding, Where
+from ..plugin_utils.pair_measurement import PairMeasurement
+from ..plugin_utils.run_store import RunStore
+
+
+class ActionModule(PairMeasurement):
+    """See `PairMeasurement`. NCCL is not started over a link that RDMA could not be measured on."""
+
+    module = "labops.dgx_spark.nccl_pair"
+    what = "NCCL"
+    not_measured = "NCCL_PEER_NOT_READY"
+
+    def conditions(self, store: RunStore, pair: str, desk: str) -> list[Finding]:
+        """RDMA of this run was measured, where the run has such a stage."""
+        part = store.part("rdma", desk)
+        if part is None or part.data.get("measured"):
+            return []
+        codes = [str(item["code"]) for item in part.findings]
+        message = f"pair {pair}: NCCL was not started because RDMA was not measured ({', '.join(codes) or part.reason or part.state})"
+        return [finding("NCCL_PEER_NOT_READY", Where(pair=pair), message, evidence={"rdma": codes, "state": part.state})]
+
+    def more(self, store: RunStore, desk: str) -> dict[str, Any]:
+        """Whether the 13 Gb/s state was measured."""
+        part = store.part("rdma", desk)
+        return {"slow_13g": part is not None and any(item["code"] == "RDMA_SLOW_13G" for item in part.findings)}

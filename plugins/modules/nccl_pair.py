@@ -1,0 +1,248 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nccl_pair
+short_description: Run nccl-tests across the two DGX Sparks of a pair and prove what carried it
+version_added: 0.1.0
+description:
+  - Runs C(all_gather_perf) (or C(all_reduce_perf)) with one rank on each desk of a pair, started by C(mpirun) on the head as the login
+    user, with the NCCL bundle that role C(nccl_bundle) installed.
+  - The verdict comes from evidence only. Exit code, one world of two ranks, a complete table without wrong values, the RDMA transport on
+    the functions of the cabled port on both desks, counters of both functions that grew by what NCCL moved, and a bus bandwidth over
+    the mark for the message size.
+  - Runs once, on the pair's head. The memory that the test needs is computed first and the test is refused when it does not fit both
+    desks, because a desk that runs out of memory freezes.
+  - Both ranks are stopped at the time limit, on both desks, also when the controller or the head dies.
+  - Under C(stack_pair.yml) its action plugin fills in O(pair), O(head), O(peer), O(user), O(run_id) and O(slow_13g).
+options:
+  pair:
+    description: Name of the pair in findings. From the run's plan when left out.
+    type: str
+  head:
+    description: The head's end of the cable; see M(labops.dgx_spark.rdma_pair). From the run's facts when left out.
+    type: dict
+  peer:
+    description: The peer's end of the cable, like O(head).
+    type: dict
+  user:
+    description: The login user, the same on both desks. From the run's facts when left out.
+    type: str
+  run_id:
+    description: Id of the run; it is noted in the proven settings.
+    type: str
+  slow_13g:
+    description: Whether this run's RDMA measurement found the 13 Gb/s state. Only then a slow NCCL is put down to it.
+    type: bool
+    default: false
+  bootstrap:
+    description: Where ssh, MPI and NCCL's bootstrap meet, the fabric address of the function in PCI domain 0 or the management address.
+    type: str
+    choices: [fabric, management]
+    default: fabric
+  collective:
+    description: The test. NVIDIA's pass mark is for C(all_gather).
+    type: str
+    choices: [all_gather, all_reduce]
+    default: all_gather
+  min_bytes:
+    description: Smallest message size.
+    type: int
+    default: 1073741824
+  max_bytes:
+    description: Largest message size. Each desk needs about three times as much memory.
+    type: int
+    default: 4294967296
+  iterations:
+    description: Timed iterations of each size.
+    type: int
+    default: 20
+  warmups:
+    description: Iterations before the clock starts.
+    type: int
+    default: 5
+  bundle:
+    description: Folder of the NCCL bundle on both desks.
+    type: path
+    default: /opt/dgx_spark/nccl
+  time_limit:
+    description: Seconds after which both ranks are stopped.
+    type: int
+    default: 300
+  marks:
+    description: A lab's own marks (C(name), C(value), C(bytes)) in place of shipped ones; C(playbooks/calibrate.yml) writes them.
+    type: list
+    elements: dict
+    default: []
+  force:
+    description: Measure although somebody uses the GPU or RDMA of a desk. Decided by the action plugin.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Measures nothing in check mode and says so with NOT_MEASURED_CHECK_MODE.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  platform:
+    description: DGX OS on a pair of DGX Sparks.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Run NVIDIA's size, 16 GiB
+  labops.dgx_spark.nccl_pair:
+    min_bytes: 17179869184
+    max_bytes: 17179869184
+  become: true
+"""
+
+RETURN = r"""
+findings:
+  description: What the measurement means; empty for a pass.
+  returned: always
+  type: list
+  elements: dict
+verdict:
+  description: PASS, WARN, FAIL or UNKNOWN from the findings.
+  returned: always
+  type: str
+measured:
+  description: Whether NCCL ran to its end with both ranks in one world.
+  returned: always
+  type: bool
+rows:
+  description: The table, one entry for each message size.
+  returned: when measured
+  type: list
+  elements: dict
+avg_busbw:
+  description: Average bus bandwidth in GB/s as the test prints it.
+  returned: when measured
+  type: float
+transport:
+  description: C(IB), C(Socket) or null.
+  returned: when measured
+  type: str
+counters:
+  description: Growth of every counter in bytes beside the expected bytes.
+  returned: when measured
+  type: list
+  elements: dict
+command:
+  description: The argument list of mpirun.
+  returned: when started
+  type: list
+  elements: str
+settings:
+  description: Text and checksum of the pair.env of each desk and the hostfile that the run used.
+  returned: always
+  type: dict
+"""
+
+import hashlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.nccl import NcclOptions, measure
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import both_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import judge, summary
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+
+
+def main() -> None:
+    """Open both sides, run, judge."""
+    module = AnsibleModule(
+        argument_spec={
+            "pair": {"type": "str"},
+            "head": {"type": "dict"},
+            "peer": {"type": "dict"},
+            "user": {"type": "str"},
+            "run_id": {"type": "str"},
+            "slow_13g": {"type": "bool", "default": False},
+            "bootstrap": {"type": "str", "choices": ["fabric", "management"], "default": "fabric"},
+            "collective": {"type": "str", "choices": ["all_gather", "all_reduce"], "default": "all_gather"},
+            "min_bytes": {"type": "int", "default": 1 << 30},
+            "max_bytes": {"type": "int", "default": 4 << 30},
+            "iterations": {"type": "int", "default": 20},
+            "warmups": {"type": "int", "default": 5},
+            "bundle": {"type": "path", "default": "/opt/dgx_spark/nccl"},
+            "time_limit": {"type": "int", "default": 300},
+            "marks": {"type": "list", "elements": "dict", "default": []},
+            "force": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    missing = [name for name in ("pair", "head", "peer", "user") if not given[name]]
+    if missing:
+        module.fail_json(msg=f"{', '.join(missing)} must be given when nccl_pair runs outside the playbooks of this collection")
+    pair = given["pair"]
+    if module.check_mode:
+        found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: NCCL was not measured in check mode")
+        module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
+    ends = (from_dict(Endpoint, given["head"]), from_dict(Endpoint, given["peer"]))
+    options = NcclOptions(
+        given["collective"],
+        given["min_bytes"],
+        given["max_bytes"],
+        given["iterations"],
+        given["warmups"],
+        given["bundle"].rstrip("/"),
+        float(given["time_limit"]),
+        given["bootstrap"] == settings.FABRIC,
+    )
+    try:
+        marks, meet = with_lab_marks(given["marks"]), settings.meeting(ends, given["bootstrap"])
+    except (MarksError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    envs = tuple(
+        settings.kept_or_new(
+            end.pair_env, settings.pair_env(pair, ends, which, settings.settings(end, meet, which), given["run_id"] or "unknown")
+        )
+        for which, end in enumerate(ends)
+    )
+    token = new_token()
+    names = (ends[0].desk, ends[1].desk)
+    try:
+        with both_sides("nccl", pair, given["user"], names, meet.addresses[1], token, options.time_limit + 120.0) as (head, peer):
+            evidence = measure(head, peer, ends, (envs[0], envs[1]), meet, token, options)
+    except SideError as error:
+        evidence = NcclEvidence(problems=(Problem(error.kind, error.desk, error.text),))
+    findings = judge(
+        pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks
+    )
+    used = {
+        end.desk: {"pair_env": env, "sha256": hashlib.sha256(env.encode()).hexdigest()} for end, env in zip(ends, envs, strict=True)
+    }
+    environments = {end.desk: settings.values_of(env) for end, env in zip(ends, envs, strict=True)}
+    module.exit_json(
+        changed=False,
+        findings=[item.as_dict() for item in findings],
+        verdict=verdict(item.severity for item in findings),
+        run_id=given["run_id"],
+        settings={
+            "desks": used,
+            "hostfile": settings.hostfile(meet),
+            "addresses": dict(zip(("pair-head", "pair-peer"), meet.addresses, strict=True)),
+        },
+        **summary(ends, evidence, iterations=options.iterations, warmups=options.warmups, environments=environments),
+    )
+
+
+if __name__ == "__main__":
+    main()

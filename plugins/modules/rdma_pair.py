@@ -1,0 +1,200 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rdma_pair
+short_description: Measure RDMA between the two DGX Sparks of a pair
+version_added: 0.1.0
+description:
+  - Runs C(ib_write_bw) of perftest between the desks of a pair. Each function of the cabled port alone in both directions, both
+    functions in one direction and the other, then both functions in both directions at once.
+  - Runs once, on the pair's head. The peer is driven over ssh as the login user with the pair's own key (role C(pair_trust)).
+  - A measurement counts only if the hardware address behind the peer's fabric address on each function belongs to the peer that
+    the inventory names, and if the port and physical counters of both desks grew by the bytes that perftest reported.
+  - Nothing outlives it. Programs on the head run in a transient unit of the login user, programs on the peer below a process that ends
+    them when the connection ends or the time is up.
+  - Under C(stack_pair.yml) its action plugin fills in O(pair), O(head), O(peer), O(user) and O(run_id) from the run's facts.
+options:
+  pair:
+    description: Name of the pair in findings. From the run's plan when left out.
+    type: str
+  head:
+    description:
+      - The head's end of the cable with its own names (C(desk), C(port), C(functions) with C(netdev), C(rdma_device), C(pci_domain),
+        C(mac), C(address), C(mtu)), as C(plugins/module_utils/model/link.py) describes it. From the run's facts when left out.
+    type: dict
+  peer:
+    description: The peer's end of the cable, like O(head).
+    type: dict
+  user:
+    description: The login user, the same on both desks. From the run's facts when left out.
+    type: str
+  run_id:
+    description: Id of the run, for the result.
+    type: str
+  bootstrap:
+    description: Where the desks meet over ssh, the fabric address of the function in PCI domain 0 or the management address.
+    type: str
+    choices: [fabric, management]
+    default: fabric
+  seconds:
+    description: Duration of each of the seven steps. perftest leaves out the first and the last quarter.
+    type: int
+    default: 4
+  message_size:
+    description: Bytes of one message.
+    type: int
+    default: 1048576
+  queue_pairs:
+    description: Queue pairs of each transfer.
+    type: int
+    default: 4
+  first_port:
+    description: First of 32 TCP ports in which free ones are looked for; the two ends of perftest meet there.
+    type: int
+    default: 18515
+  marks:
+    description: A lab's own marks (C(name), C(value), C(bytes)) in place of shipped ones; C(playbooks/calibrate.yml) writes them.
+    type: list
+    elements: dict
+    default: []
+  force:
+    description: Measure although somebody uses the GPU or RDMA of a desk. Decided by the action plugin.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Measures nothing in check mode and says so with NOT_MEASURED_CHECK_MODE.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  platform:
+    description: DGX OS on a pair of DGX Sparks.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Measure with six seconds for each step
+  labops.dgx_spark.rdma_pair:
+    seconds: 6
+  become: true
+"""
+
+RETURN = r"""
+findings:
+  description: What the measurement means; empty for a pass.
+  returned: always
+  type: list
+  elements: dict
+verdict:
+  description: PASS, WARN, FAIL or UNKNOWN from the findings.
+  returned: always
+  type: str
+measured:
+  description: Whether every step was measured.
+  returned: always
+  type: bool
+functions:
+  description: Gb/s of each function forward (head to peer), back and in both directions at once.
+  returned: when measured
+  type: list
+  elements: dict
+sum_forward_gbps:
+  description: Both functions at once, head to peer, in Gb/s.
+  returned: when measured
+  type: float
+sum_back_gbps:
+  description: Both functions at once, peer to head, in Gb/s.
+  returned: when measured
+  type: float
+sum_both_ways_gbps:
+  description: Both functions, both directions at once, in Gb/s.
+  returned: when measured
+  type: float
+latency_us:
+  description: Typical latency of a small write in microseconds.
+  returned: when measured
+  type: float
+counters:
+  description: Growth of every counter in bytes beside the expected bytes, with the state fits, still, outside or unread.
+  returned: when measured
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import RdmaOptions, measure
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import both_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import meeting
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import judge, summary
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Problem, RdmaEvidence
+
+
+def main() -> None:
+    """Open both sides, measure, judge."""
+    module = AnsibleModule(
+        argument_spec={
+            "pair": {"type": "str"},
+            "head": {"type": "dict"},
+            "peer": {"type": "dict"},
+            "user": {"type": "str"},
+            "run_id": {"type": "str"},
+            "bootstrap": {"type": "str", "choices": ["fabric", "management"], "default": "fabric"},
+            "seconds": {"type": "int", "default": 4},
+            "message_size": {"type": "int", "default": 1048576},
+            "queue_pairs": {"type": "int", "default": 4},
+            "first_port": {"type": "int", "default": 18515},
+            "marks": {"type": "list", "elements": "dict", "default": []},
+            "force": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    missing = [name for name in ("pair", "head", "peer", "user") if not given[name]]
+    if missing:
+        module.fail_json(msg=f"{', '.join(missing)} must be given when rdma_pair runs outside the playbooks of this collection")
+    pair = given["pair"]
+    if module.check_mode:
+        found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: RDMA was not measured in check mode")
+        module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
+    ends = (from_dict(Endpoint, given["head"]), from_dict(Endpoint, given["peer"]))
+    options = RdmaOptions(given["seconds"], given["message_size"], given["queue_pairs"], given["first_port"])
+    try:
+        marks, meet = with_lab_marks(given["marks"]), meeting(ends, given["bootstrap"])
+    except (MarksError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    token = new_token()
+    limit = 8 * options.step_limit + 60.0
+    names = (ends[0].desk, ends[1].desk)
+    try:
+        with both_sides("rdma", pair, given["user"], names, meet.addresses[1], token, limit) as (head, peer):
+            evidence = measure(head, peer, ends, options)
+    except SideError as error:
+        evidence = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
+    findings = judge(pair, ends, evidence, marks)
+    module.exit_json(
+        changed=False,
+        findings=[item.as_dict() for item in findings],
+        verdict=verdict(item.severity for item in findings),
+        run_id=given["run_id"],
+        options=as_dict(options),
+        **summary(ends, evidence),
+    )
+
+
+if __name__ == "__main__":
+    main()
