@@ -7,6 +7,10 @@ It follows links and addresses through netlink and the desk's description throug
 * ``{"op": "state"}``: all that the stand-ins need to know;
 * ``{"op": "bench", "device": D, "direction": "tx|rx|both"}``: a benchmark runs as long as this connection lives;
 * ``{"op": "overlap"}``: seconds that the benchmark of this connection ran beside others, by device;
+* ``{"op": "listen", "device": D, "token": HEX}`` then ``{"op": "arrived", "token": HEX, "timeout": S}``: octets of a
+  transfer that came in on a device;
+* ``{"op": "send", "device": D, "token": HEX, "gid": I, "peer_ip": A, "peer_mac": M, "payload": N, "bytes": N}``: put
+  frames on the wire of a device (answers when they are out);
 * ``{"op": "klog", "lines": [[priority, text], ...]}``: the kernel says something;
 * ``{"op": "ping"}``.
 """
@@ -20,12 +24,13 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import fakes, klog, mounts, netlink
+from . import fabric, fakes, klog, mounts, netlink
 from .counters import Traffic
 from .desk import RUN_DIR, STATE_DIR, Desk, load, unknown_faults
 from .effects import Effects
@@ -63,6 +68,8 @@ class Hardware:
         self.mounted: dict[str, tuple[Path, int, tuple[str, ...]]] = {}
         self.carriers: dict[str, bool] = {}
         self.benches: dict[int, Bench] = {}
+        self.receivers: dict[bytes, fabric.Receiver] = {}
+        self.owners: dict[int, list[bytes]] = {}
         self._load_traffic()
 
     # -- persisted counters ------------------------------------------------------------------------------------
@@ -176,6 +183,11 @@ class Hardware:
                 return {"ok": False, "error": "no benchmark runs on this connection"}
             self._settle(time.monotonic())
             return {"ok": True, "seconds": time.monotonic() - bench.started, "others": bench.others}
+        if operation == "listen":
+            function, token = self._function(request), bytes.fromhex(str(request["token"]))
+            self.receivers[token] = fabric.Receiver(function.netdev, function.mac, token)
+            self.owners.setdefault(connection, []).append(token)
+            return {"ok": True}
         if operation == "klog":
             now = klog.since_boot(self.desk)
             self.log.append([klog.Line(now, int(p), str(t)) for p, t in request.get("lines", [])])
@@ -219,6 +231,43 @@ class Hardware:
         )
         return {"ok": True}
 
+    def slow(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Requests that wait for the wire; each is served in a thread of its own."""
+        try:
+            token = bytes.fromhex(str(request["token"]))
+            if request["op"] == "arrived":
+                receiver = self.receivers.pop(token, None)
+                if receiver is None:
+                    return {"ok": False, "error": "nobody listens for this transfer"}
+                try:
+                    return {"ok": True, "bytes": receiver.wait(float(request.get("timeout", 5)))}
+                finally:
+                    receiver.close()
+            return self._send(request, token)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return {"ok": False, "error": f"{type(error).__name__}: {error}"}
+
+    def _send(self, request: dict[str, Any], token: bytes) -> dict[str, Any]:
+        function = self._function(request)
+        peer_ip = str(request["peer_ip"])
+        own_ip = function.ipv4 or "0.0.0.0"
+        mac = str(request["peer_mac"])
+        if ":" not in peer_ip:
+            found = fabric.resolve(function.netdev, function.mac, own_ip, peer_ip)
+            if found is None:
+                return {"ok": False, "error": f"nobody answers for {peer_ip} on {function.netdev}", "unresolved": True}
+            mac = found
+        sent = fabric.send(function.netdev, function.mac, mac, own_ip, peer_ip, token, int(request["payload"]),
+                           int(request["bytes"]))
+        return {"ok": True, "bytes": sent, "mac": mac}
+
+    def _function(self, request: dict[str, Any]) -> Function:
+        device = str(request.get("device"))
+        function = next((f for f in self.functions if f.rdma == device and f.live), None)
+        if function is None:
+            raise ValueError(f"no RDMA device {device}")
+        return function
+
     def _settle(self, now: float) -> None:
         """Book the time in which benchmarks ran side by side."""
         for key, bench in self.benches.items():
@@ -235,6 +284,10 @@ class Hardware:
         if connection in self.benches:
             self._settle(time.monotonic())
             del self.benches[connection]
+        for token in self.owners.pop(connection, []):
+            receiver = self.receivers.pop(token, None)
+            if receiver is not None:
+                receiver.close()
 
 
 class Server:
@@ -307,11 +360,20 @@ class Server:
         while b"\n" in self.buffers[sock]:
             line, self.buffers[sock] = self.buffers[sock].split(b"\n", 1)
             try:
-                answer = self.hardware.answer(json.loads(line), id(sock))
+                request = json.loads(line)
+                if request.get("op") in ("send", "arrived"):
+                    threading.Thread(target=self._slow, args=(sock, request), daemon=True).start()
+                    continue
+                answer = self.hardware.answer(request, id(sock))
             except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
                 answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
             with contextlib.suppress(OSError):
                 sock.sendall(json.dumps(answer).encode() + b"\n")
+
+    def _slow(self, sock: socket.socket, request: dict[str, Any]) -> None:
+        answer = self.hardware.slow(request)
+        with contextlib.suppress(OSError):
+            sock.sendall(json.dumps(answer).encode() + b"\n")
 
     def _guard(self, act: Any) -> None:
         try:

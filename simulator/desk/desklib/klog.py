@@ -38,17 +38,17 @@ def boot_lines(desk: Desk, functions: list[dict[str, Any]], carriers: dict[str, 
                      f"BIOS {dmi.get('bios_version')} {dmi.get('bios_date')}"),
         Line(0.0, 5, f"Kernel command line: {desk.model.get('cmdline', '')}"),
     ]
-    lines += enumerate_lines(desk, functions, 1.9)
+    lines += enumerate_lines(desk, functions, 0.4)
     if desk.model.get("hotplug", {}).get("supported", True):
-        lines.append(Line(6.1, 6, f"{_PREFIX} PCIe hotplug driver initialized"))
+        lines.append(Line(1.1, 6, f"{_PREFIX} PCIe hotplug driver initialized"))
         if desk.hotplug_enabled:
-            lines.append(Line(6.2, 6, f"{_PREFIX} Hotplug enabled"))
+            lines.append(Line(1.2, 6, f"{_PREFIX} Hotplug enabled"))
     for function in functions:
         if desk.cable(int(function["port"])):
-            lines.append(Line(7.0, 6, _module_event(function, True)))
+            lines.append(Line(1.4, 6, _module_event(function, True)))
             if carriers.get(function["netdev"]):
-                lines.append(Line(7.4, 6, f"mlx5_core {function['pci']} {function['netdev']}: Link up"))
-    lines += gpu_lines(desk, 9.2)
+                lines.append(Line(1.5, 6, f"mlx5_core {function['pci']} {function['netdev']}: Link up"))
+    lines += gpu_lines(desk, 1.8)
     return lines
 
 
@@ -72,7 +72,7 @@ def enumerate_lines(desk: Desk, functions: list[dict[str, Any]], at: float) -> l
     lines = [Line(at, 6, f"pci {f['pci']}: [15b3:1021] type 00 class 0x020000 PCIe Endpoint") for f in functions]
     firmware = desk.model.get("cx7", {}).get("firmware", "28.45.4028")
     for number, function in enumerate(functions):
-        when = at + 0.6 + 0.3 * number
+        when = at + 0.1 + 0.1 * number
         who = f"mlx5_core {function['pci']}:"
         width = desk.link_width(function)
         power = "126.028 Gb/s available PCIe bandwidth (32.0 GT/s PCIe x4 link)"
@@ -82,8 +82,8 @@ def enumerate_lines(desk: Desk, functions: list[dict[str, Any]], at: float) -> l
         lines += [
             Line(when, 6, f"{who} firmware version: {firmware}"),
             Line(when, 6, f"{who} {power}"),
-            Line(when + 0.1, 4, f"{who} Detected insufficient power on the PCIe slot (27W)."),
-            Line(when + 0.2, 6, f"mlx5_core {function['pci']} {function['netdev']}: renamed from eth0"),
+            Line(when + 0.01, 4, f"{who} Detected insufficient power on the PCIe slot (27W)."),
+            Line(when + 0.02, 6, f"mlx5_core {function['pci']} {function['netdev']}: renamed from eth0"),
         ]
     return lines
 
@@ -101,7 +101,7 @@ def change_lines(old: Desk, new: Desk, now: float) -> list[Line]:
     if new.powered and not old.powered:
         lines.append(Line(now, 6, f"{_PREFIX} Cable plugin"))
         lines += enumerate_lines(new, is_, now + 0.1)
-        now += 2.5
+        now += 0.8
     for function in is_:
         port = int(function["port"])
         before, after = old.cable(port), new.cable(port)

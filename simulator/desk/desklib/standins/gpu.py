@@ -164,7 +164,7 @@ def table(context: Context) -> str:
     cuda = context.desk.model["driver"].get("cuda", "13.0")
     watts = round(float(fields["power.draw"].split()[0]))
     mode = "On" if persistence(context) else "Off"
-    load = f"    {fields['utilization.gpu'].replace(' ', ''):>5}      Default"
+    load = f"    {fields['utilization.gpu'].replace(' ', ''):>4}      Default"
     rule = "+-----------------------------------------+------------------------+----------------------+"
     wide = "+-----------------------------------------------------------------------------------------+"
     lines = [
@@ -177,7 +177,7 @@ def table(context: Context) -> str:
         "|                                         |                        |               MIG M. |",
         "|=========================================+========================+======================|",
         f"|   0  {fields['name']:<27}{mode:>6}  |   {fields['pci.bus_id']} Off |                  N/A |",
-        f"| N/A  {fields['temperature.gpu']:>3}C    {fields['pstate']:<4}         {watts:>5}W /  N/A  | Not Supported          |{load} |",
+        f"| N/A  {fields['temperature.gpu']:>3}C    {fields['pstate']:<4}        {watts:>5}W /  N/A  | Not Supported          |{load} |",
         "|                                         |                        |                  N/A |",
         rule,
         "",

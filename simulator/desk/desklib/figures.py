@@ -1,0 +1,75 @@
+"""What a measurement would show: the desk's figures scaled by MTU, functions in use, PCIe width and direction. Pure.
+
+The figures themselves (Gb/s of one function, of both, both ways) come with desk.json, computed by the lab per cable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .desk import Desk
+from .view import Function
+
+HEALTHY_ONE_WAY = 109.0
+# NVIDIA's performance guide: 92.57 + 97.28 Gb/s with MTU 1500; reports with MTU 9000: 98.04 + 98.04.
+_MTU1500_DUAL = 189.85 / 196.08
+_MTU1500_SPLIT = {"0000": 92.57 / 189.85, "0002": 97.28 / 189.85}
+_MTU1500_ALONE = 108.9 / 109.0
+
+
+def lane_cap(function: Function) -> float:
+    """Gb/s one way that the function's PCIe link allows."""
+    return HEALTHY_ONE_WAY * min(4, function.width) / 4
+
+
+def bandwidth(desk: Desk, function: Function, twins: list[Function], both_ways: bool, size: int) -> float:
+    """Gb/s that ``ib_write_bw`` prints for this function while ``twins`` of its port run in the same direction.
+
+    With ``both_ways`` the figure is the sum of the two directions, as the tool prints it.
+    """
+    port = desk.port(function.port)
+    known: dict[str, Any] = port.get("figures") or {}
+    one_way = min(float(known.get("one_way_gbps", HEALTHY_ONE_WAY)), lane_cap(function))
+    dual = float(known.get("dual_sum_gbps", 196.1))
+    both = min(float(known.get("both_ways_gbps", 213.0)), 2 * lane_cap(function))
+    small = function.roce_mtu < 4096
+    together = [function, *[t for t in twins if t.port == function.port]]
+    if len(together) > 1:
+        widths = sum(f.width for f in together)
+        share = function.width / widths
+        if small and len({f.width for f in together}) == 1:
+            share = _MTU1500_SPLIT.get(function.pci[:4], share)
+        one_way = min(one_way, dual * share * (_MTU1500_DUAL if small else 1.0))
+    elif small:
+        one_way *= _MTU1500_ALONE
+    result = min(both, 2 * one_way) if both_ways else one_way
+    return result * (1.0 if size >= 8192 else max(size, 1) / 8192)
+
+
+def latency(desk: Desk, function: Function) -> float:
+    """Typical one-way latency in microseconds."""
+    return float((desk.port(function.port).get("figures") or {}).get("latency_us", 1.47))
+
+
+def nccl_busbw(desk: Desk, functions: list[Function], size: int) -> float:
+    """Bus bandwidth in GB/s of a two-rank all_gather of ``size`` octets over the given functions of one port."""
+    if not functions:
+        return 0.0
+    figures = desk.port(functions[0].port).get("figures") or {}
+    points = sorted((int(k), float(v)) for k, v in (figures.get("nccl_busbw") or {"4294967296": 22.4}).items())
+    small = any(f.roce_mtu < 4096 for f in functions)
+    low, high = points[0], points[-1]
+    if size <= low[0]:
+        # Smaller messages carry less: about 18.5 of 23 GB/s at 32 MiB.
+        value = low[1] * min(1.0, (size / (size + 4.0e6)))
+    elif size >= high[0]:
+        value = high[1]
+    else:
+        value = low[1]
+        for (size_a, a), (size_b, b) in zip(points, points[1:], strict=False):
+            if size_a <= size <= size_b:
+                value = a + (b - a) * (size - size_a) / (size_b - size_a)
+    if len(functions) == 1:
+        # One function alone: 11.8 to 13.5 GB/s in reports; a slow link stays slow.
+        value = min(value, 13.0 * functions[0].width / 4)
+    return value * (0.985 if small else 1.0)
