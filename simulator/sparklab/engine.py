@@ -15,7 +15,7 @@ from sparklab.errors import LabError
 
 LABEL = "spark-lab"
 ENGINES = ("podman", "docker")
-CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "AUDIT_WRITE", "MKNOD")
+CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "AUDIT_WRITE", "MKNOD", "SYS_TIME")
 
 
 @dataclass(frozen=True)
