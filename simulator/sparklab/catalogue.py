@@ -78,8 +78,9 @@ class Catalogue:
                 self.plain(firmware, full, Section="restricted/libs"),
                 files={f"usr/lib/firmware/nvidia/{version}/gsp_ga10x.bin": File(f"GSP {version}\n".encode())},
             ),
-            self.plain("nvidia-persistenced", full, Section="restricted/libs"),
         ]
+        if number == "580" or revision == self.data["cuda_revision"]:
+            found.append(self.plain("nvidia-persistenced", full, Section="restricted/libs"))
         for part in DRIVER_PARTS:
             more = {"Depends": f"{firmware} (= {full})"} if part == "nvidia-kernel-common" else {}
             found.append(
@@ -208,6 +209,8 @@ class Catalogue:
     def named(self, name: str, entry: Mapping[str, Any]) -> Package:
         """A plain package from the catalogue, with the stand-ins' payload where there is one."""
         more = {"Depends": entry["depends"]} if "depends" in entry else {}
+        if name in self.data["depends"]:
+            more["Depends"] = self.data["depends"][name]
         if name == self.data["metapackage"]:
             more["Depends"] = ", ".join(self.data["platform"])
         if name == "libnccl-dev":
@@ -257,12 +260,12 @@ class Catalogue:
         newest = re.match(r"(\d+\.\d+\.\d+-\d+)", str(model["kernel"]))
         if newest:
             for package in self.metas(newest[1]):
-                add(package, package.name != f"linux-nvidia-{META_SUFFIX}")
+                add(package, False)
         for name, version in self.data["platform"].items():
             add(repositories.get(name) or self.plain(name, version), True)
         for name, version in self.data["extras"].items():
             add(self.named(name, {"version": version}), name.startswith("lib"))
         for name, version in listed.items():
             if name not in found:
-                add(self.named(name, {"version": version}), name.startswith(("dgx-", "nvidia-spark")) and name != self.data["metapackage"])
+                add(self.named(name, {"version": version}), False)
         return list(found.values())

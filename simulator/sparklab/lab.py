@@ -138,6 +138,7 @@ class Lab:
         self._keys()
         self.record.data["image"] = image.ensure_base(self.engine, self.record.data["distribution"], self.say)
         archives.ensure_lab(self.record, self.say)
+        self.write_archive_faults()
         models = {desk.model for desk in self.record.spec.desks.values()}
         images = self.record.data.setdefault("images", {})
         for model in sorted(models):
@@ -169,6 +170,10 @@ class Lab:
         ]
         self.boot(wanted)
         self.record.save()
+
+    def write_archive_faults(self) -> None:
+        """Tell the archives' web server which desk sees which faults."""
+        archives.write_faults(self.record, {name: self.address(name) for name in self.record.spec.desks})
 
     def _keys(self) -> None:
         """The lab's own ssh key, and a password for each desk."""
@@ -455,6 +460,7 @@ class Lab:
     def faults_changed(self, name: str, before: dict[str, Any]) -> None:
         """Carry out a changed set of faults of one desk."""
         self.record.save()
+        self.write_archive_faults()
         entry = self.record.desk(name)
         now = self.record.data["faults"].get(name, {})
         if entry.get("running"):
