@@ -30,6 +30,9 @@ RESERVE_BYTES = 256 * 1024 * 1024
 SMALL_BYTES = 16 * 1024 * 1024
 """Room that even pins and holds need."""
 
+PREVIEW = "/run/dgx_spark_driver_lock.preview"
+"""The pins that are about to be written, for a simulation; removed after it."""
+
 QUICK = 60.0
 """Seconds for a question to apt or dpkg."""
 RETRY_PAUSE = 3.0
@@ -130,9 +133,9 @@ class Applier:
         if self.check_mode:
             # What preflight simulated stands for the packages; the other steps are certain.
             if step.kind == driver_plan.REPAIR and step.packages:
-                refusal = self._simulate(step.packages, upgrades_allowed=frozenset())
+                refusal = self._simulate(step.packages, frozenset(), _pins_of(plan))
                 if refusal is not None:
-                    self.outcome.fail(refusal)
+                    self.outcome.findings.append(refusal)
             self.outcome.changed = self.outcome.changed or step.kind != driver_plan.VERIFY
             self.outcome.done.append(step.kind)
             return
@@ -158,7 +161,7 @@ class Applier:
         if driver_plan.KEEP_DEBS in steps:
             self._preflight_debs(steps[driver_plan.KEEP_DEBS])
         if driver_plan.MOVE in steps and not self.outcome.failed:
-            self._preflight_move(steps[driver_plan.MOVE])
+            self._preflight_move(steps[driver_plan.MOVE], _pins_of(plan))
 
     # --- steps ---
 
@@ -223,7 +226,7 @@ class Applier:
         if not self.outcome.failed:
             self._apt(["-y", "--no-remove", "-f", "install"])
         if step.packages and not self.outcome.failed:
-            refusal = self._simulate(step.packages, upgrades_allowed=frozenset())
+            refusal = self._simulate(step.packages, frozenset())
             if refusal is not None:
                 # The lock itself is still worth setting: it keeps things from getting worse.
                 self.outcome.findings.append(refusal)
@@ -361,19 +364,26 @@ class Applier:
             return
         self.outcome.findings.extend(archive_findings(text, self.where))
 
-    def _preflight_move(self, step: Step) -> None:
+    def _preflight_move(self, step: Step, pins: str | None) -> None:
         moving = frozenset(spec.partition("=")[0] for spec in step.packages)
-        refusal = self._simulate(step.packages, upgrades_allowed=moving)
+        refusal = self._simulate(step.packages, moving, pins)
         if refusal is not None:
             self.outcome.fail(refusal)
 
-    def _simulate(self, packages: Sequence[str], upgrades_allowed: frozenset[str]) -> Finding | None:
-        """Why apt would not do this, and nothing else; null when it would."""
+    def _simulate(self, packages: Sequence[str], upgrades_allowed: frozenset[str], pins: str | None = None) -> Finding | None:
+        """Why apt would not do this, and nothing else; null when it would. ``pins``: preferences that are not in force yet."""
         downgrade = ["--allow-downgrades"] if self.want.allow_downgrade else []
         # The lock's own holds are released when packages move together; the plan refuses when somebody else's hold is among them.
         held = ["--allow-change-held-packages"] if upgrades_allowed else []
         argv = ["apt-get", "-q", "-s", "-y", "--no-remove", "--no-install-recommends", *held, *downgrade]
-        answer = self.desk.run([*argv, "install", *packages], timeout=QUICK, env=APT_ENVIRONMENT)
+        if pins is not None:
+            self.desk.write_text(PREVIEW, pins)
+            argv += ["-o", f"Dir::Etc::preferences={PREVIEW}"]
+        try:
+            answer = self.desk.run([*argv, "install", *packages], timeout=QUICK, env=APT_ENVIRONMENT)
+        finally:
+            if pins is not None:
+                self.desk.remove(PREVIEW)
         if not answer.ok:
             return explain(answer.argv, answer.stderr + answer.stdout, self.where, severity="fail", timeout=answer.error == "timeout")
         would = apt_text.simulated(answer.stdout)
@@ -439,6 +449,11 @@ class Applier:
         message = f"{self.where.subject}: {error.filename or 'a file'} cannot be written: {error.strerror}"
         code = "DISK_FULL" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "APT_FAILED"
         return finding(code, self.where, message, evidence={"path": error.filename, "error": error.strerror})
+
+
+def _pins_of(plan: LockPlan) -> str | None:
+    """The pins that a plan is about to write."""
+    return next((step.text for step in plan.steps if step.kind == driver_plan.PREFERENCES), None)
 
 
 def _deb_of(spec: str, names: Iterable[str]) -> str | None:

@@ -30,13 +30,13 @@ BRANCH_LEVEL, EXACT_LEVEL = "branch", "exact"
 IF_NEEDED, NEVER = "if_needed", "never"
 
 # Kinds of steps, in the order in which they are done.
-OPEN, RECORD, KEEP_DEBS, REPAIR, MOVE, PREFERENCES, HOLD, UNHOLD, PROTECT, UNPROTECT, VERIFY, SETTLE, ROLL_BACK, FORGET = (
+OPEN, RECORD, KEEP_DEBS, PREFERENCES, REPAIR, MOVE, HOLD, UNHOLD, PROTECT, UNPROTECT, VERIFY, SETTLE, ROLL_BACK, FORGET = (
     "open",
     "record",
     "keep_debs",
+    "preferences",
     "repair",
     "move",
-    "preferences",
     "hold",
     "unhold",
     "protect",
@@ -204,9 +204,10 @@ def _locked(
     if want.keep_debs and (have is None or want.retry_debs or _debs_unsettled(have)):
         specs = tuple(f"{name}={version}" for name, version in sorted((have.before.versions if have else versions).items()))
         steps.append(Step(KEEP_DEBS, "keep the packages of the group for a way back", specs))
-    steps += [item for item in (repair, move) if item]
     if now_sha != sha256(text):
         steps.append(Step(PREFERENCES, f"write {apt_preferences.PATH}", text=text))
+    # Packages are changed with the pins in force, so that apt cannot mix archives.
+    steps += [item for item in (repair, move) if item]
     if to_hold:
         steps.append(Step(HOLD, f"hold {len(to_hold)} packages together", to_hold))
     if to_release:
