@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lets the desks of a pair log in to each other: the peer's key, its host keys, firewall rules, the ssh that MPI uses. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ..model.desk import Desk
+from ..model.link import Endpoint
+from .pair_files import MARK
+from .settings import FABRIC, FOLDER, PAIR_SSH
+
+KEY_NAME = "id_ed25519_dgx_spark_pair"
+RECORD = f"{FOLDER}/trust.json"
+"""What was set up, readable by everybody; its checksum in the facts says whether anything is to do."""
+
+PAIR_SSH_SCRIPT = """\
+#!/bin/sh
+# ssh to the other desk of the pair: the pair's key only, the host key always checked. MPI starts its daemon with it.
+# Written by labops.dgx_spark (role pair_trust); use: pair-ssh ADDRESS [COMMAND ...]
+host=$1
+shift
+# The mark of a running measurement goes along, so that what it leaves on the other desk can be found and ended.
+if [ -n "$DGX_SPARK_MEASUREMENT" ] && [ $# -gt 0 ]; then
+    set -- "export DGX_SPARK_MEASUREMENT=$DGX_SPARK_MEASUREMENT; $*"
+fi
+exec ssh -F none -T -i "$HOME/.ssh/id_ed25519_dgx_spark_pair" -o IdentitiesOnly=yes -o BatchMode=yes \\
+    -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$HOME/.ssh/known_hosts" -o ConnectTimeout=10 \\
+    -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -o ClearAllForwardings=yes -o LogLevel=ERROR "$host" "$@"
+"""
+
+
+class TrustError(Exception):
+    """What trust needs is not known; ``desk`` lacks it."""
+
+    def __init__(self, desk: str, text: str) -> None:
+        self.desk, self.text = desk, text
+        super().__init__(f"{desk}: {text}")
+
+
+def key_path(home: str) -> str:
+    """Path of the private key."""
+    return f"{home}/.ssh/{KEY_NAME}"
+
+
+def addresses_of(end: Endpoint, bootstrap: str = FABRIC) -> list[str]:
+    """The addresses that a desk of the pair is met at."""
+    addresses = [function.address for function in end.functions]
+    if bootstrap != FABRIC and end.management_address:
+        addresses.append(end.management_address)
+    return addresses
+
+
+def authorized_line(public_key: str, sources: Sequence[str]) -> str:
+    """The entry in authorized_keys: commands only, from the peer's addresses only."""
+    kind, key = public_key.split()[:2]
+    return f'restrict,from="{",".join(sources)}" {kind} {key} {MARK}'
+
+
+def known_host_lines(host_keys: Sequence[str], addresses: Sequence[str]) -> list[str]:
+    """The entries in known_hosts for the peer's addresses."""
+    return [f"{','.join(addresses)} {' '.join(key.split()[:2])} {MARK}" for key in sorted(host_keys)]
+
+
+def wanted(
+    me: tuple[str, Desk, Endpoint], other: tuple[str, Desk, Endpoint], *, bootstrap: str = FABRIC, open_firewall: bool = True
+) -> dict[str, Any]:
+    """Arguments of pair_files for one desk. Raises TrustError when a key or the home is not known."""
+    name, facts, end = me
+    peer_name, peer_facts, peer_end = other
+    home, user = facts.limits.home, facts.limits.user
+    if not home or not user:
+        raise TrustError(name, "the login user's home is not known")
+    if not peer_facts.setup.trust_public_key:
+        raise TrustError(peer_name, "the pair's public key was not found; the keys stage makes it")
+    if not peer_facts.setup.host_public_keys:
+        raise TrustError(peer_name, "its ssh host keys could not be read")
+    sources = addresses_of(peer_end, bootstrap)
+    rules = []
+    if open_firewall and facts.network.ufw_active is not False:
+        rules = [
+            {"netdev": mine.netdev, "source": theirs.address} for mine, theirs in zip(end.functions, peer_end.functions, strict=True)
+        ]
+        if bootstrap != FABRIC and end.management_netdev and peer_end.management_address:
+            rules.append({"netdev": end.management_netdev, "source": peer_end.management_address})
+    authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
+    known = known_host_lines(peer_facts.setup.host_public_keys, sources)
+    return {
+        "files": [
+            {"path": PAIR_SSH, "content": PAIR_SSH_SCRIPT, "mode": "0755"},
+            {"path": RECORD, "content": record(rules, authorized, known), "mode": "0644"},
+        ],
+        "lines": [
+            {"path": f"{home}/.ssh/authorized_keys", "lines": authorized, "user": user, "mode": "0600"},
+            {"path": f"{home}/.ssh/known_hosts", "lines": known, "user": user, "mode": "0600"},
+        ],
+        "rules": rules,
+    }
+
+
+def record(rules: Sequence[Any], authorized: Sequence[str], known: Sequence[str]) -> str:
+    """The text of the record: what was set up, by checksum where the text is a key."""
+    content = {
+        "firewall": list(rules),
+        "pair_ssh_sha256": checksum(PAIR_SSH_SCRIPT),
+        "authorized_sha256": [checksum(line) for line in authorized],
+        "known_hosts_sha256": [checksum(line) for line in known],
+    }
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def unwanted(facts: Desk) -> dict[str, Any]:
+    """Arguments of pair_files that take everything back. Raises TrustError without the user's home."""
+    home, user = facts.limits.home, facts.limits.user
+    if not home or not user:
+        raise TrustError("desk", "the login user's home is not known")
+    return {
+        "files": [{"path": PAIR_SSH}, {"path": RECORD}],
+        "lines": [
+            {"path": f"{home}/.ssh/authorized_keys", "lines": [], "user": user, "mode": "0600"},
+            {"path": f"{home}/.ssh/known_hosts", "lines": [], "user": user, "mode": "0600"},
+        ],
+        "key": {"path": key_path(home), "user": user, "state": "absent"},
+        "rules": [],
+    }
+
+
+def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
+    """Whether the facts already show all of what ``wanted`` asks for."""
+    texts = {item["path"]: item["content"] for item in arguments["files"]}
+    kept = facts.setup.pair_files
+    return (
+        kept.get(RECORD) == checksum(texts[RECORD])
+        and kept.get(PAIR_SSH, checksum(PAIR_SSH_SCRIPT)) == checksum(PAIR_SSH_SCRIPT)
+        and sorted(facts.setup.trust_authorized) == sorted(arguments["lines"][0]["lines"])
+        and sorted(facts.setup.trust_known_hosts) == sorted(arguments["lines"][1]["lines"])
+    )
+
+
+def is_gone(facts: Desk) -> bool:
+    """Whether nothing of ours is there any more."""
+    setup = facts.setup
+    return not (
+        setup.trust_public_key or setup.trust_authorized or setup.trust_known_hosts or {RECORD, PAIR_SSH} & set(setup.pair_files)
+    )
+
+
+def checksum(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,111 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pair_tools
+short_description: Install the programs that measure a DGX Spark pair, and remove only what was added
+version_added: 0.1.0
+description:
+  - Installs perftest and the Open MPI runtime from the desk's package sources or from C(.deb) files.
+  - Notes in C(/var/lib/dgx_spark/pair_tools.json) what it added. O(state=absent) removes that and nothing else.
+  - Waits for the package lock and never upgrades, downgrades or removes other packages.
+options:
+  packages:
+    description: Packages that must be there.
+    type: list
+    elements: str
+    default: [perftest, openmpi-bin]
+  debs:
+    description: Package files to install from, by path. The action plugin copies them from the controller.
+    type: list
+    elements: path
+    default: []
+  lock_timeout:
+    description: Seconds to wait for the package lock.
+    type: int
+    default: 300
+  state:
+    description: Whether the programs are there.
+    type: str
+    choices: [present, absent]
+    default: present
+  desk:
+    description: Name of the desk in findings.
+    type: str
+    default: desk
+attributes:
+  check_mode:
+    description: Changes nothing in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: debian
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Install perftest and Open MPI
+  labops.dgx_spark.pair_tools:
+  become: true
+"""
+
+RETURN = r"""
+added:
+  description: Packages that were added.
+  returned: always
+  type: list
+  elements: str
+removed:
+  description: Packages that were removed.
+  returned: always
+  type: list
+  elements: str
+commands:
+  description: The commands that were run (in check mode those that would be).
+  returned: always
+  type: list
+  elements: list
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import tools
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+
+
+def main() -> None:
+    """Install or remove."""
+    module = AnsibleModule(
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": ["perftest", "openmpi-bin"]},
+            "debs": {"type": "list", "elements": "path", "default": []},
+            "lock_timeout": {"type": "int", "default": 300},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "desk": {"type": "str", "default": "desk"},
+        },
+        supports_check_mode=True,
+    )
+    given, desk = module.params, LiveDesk()
+    try:
+        if given["state"] == "present":
+            outcome = tools.install(desk, given["packages"], given["debs"], given["lock_timeout"], module.check_mode)
+        else:
+            outcome = tools.remove(desk, given["lock_timeout"], module.check_mode)
+    except tools.ToolsError as error:
+        found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error.text}", evidence={"apt": error.said})
+        module.fail_json(msg=f"{found.message}: {error.said}"[:900], findings=[found.as_dict()])
+    module.exit_json(changed=outcome.changed, added=outcome.added, removed=outcome.removed, commands=outcome.commands)
+
+
+if __name__ == "__main__":
+    main()
