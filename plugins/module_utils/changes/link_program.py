@@ -358,7 +358,7 @@ def _generated(desk: Desk, after: str, change: Mapping[str, Any]) -> dict[str, d
     found: dict[str, dict[str, Any] | None] = {}
     for path in sorted(paths):
         wanted = staged.entry(path)
-        if digest(wanted) != digest(desk.entry(path)):
+        if not _same(wanted, desk.entry(path)):
             found[path] = None if wanted is None else {**wanted, "mtime_ns": None}
     return found
 
@@ -419,7 +419,7 @@ def activate(desk: Desk, change: Mapping[str, Any], touched: Sequence[str]) -> N
     """Tell the renderer about our interfaces alone. Raises ChangeError."""
     wanted = [item["netdev"] for item in change["wanted"]]
     if change["renderer"] == NETWORK_MANAGER:
-        profiles = [path for path in touched if path.endswith(".nmconnection")]
+        profiles = profile_files(touched)
         if profiles:
             desk.must("nmcli", "connection", "load", *profiles)
             after_step("load")
@@ -438,7 +438,7 @@ def activate(desk: Desk, change: Mapping[str, Any], touched: Sequence[str]) -> N
         for key, value in values.items():
             desk.must("sysctl", "-q", "-w", f"net/ipv4/conf/{netdev}/{key}={value}")
     if not wanted:
-        settle_live(desk, change["renderer"], change.get("baseline_live") or {}, [])
+        settle_live(desk, change["renderer"], change.get("baseline_live") or {}, change.get("ours", []))
     deadline = time.monotonic() + change.get("patience", 20)
     while lacks := missing(desk, change["wanted"], change["renderer"]):
         if time.monotonic() > deadline:
@@ -446,12 +446,20 @@ def activate(desk: Desk, change: Mapping[str, Any], touched: Sequence[str]) -> N
         time.sleep(0.25)
 
 
-def _previous_profiles(desk: Desk, before: Mapping[str, Mapping[str, Any]]) -> None:
-    """Bring back the profile that was active on each interface, without waiting for it (it may wait for DHCP for long)."""
+def profile_files(paths: Iterable[str]) -> list[str]:
+    """The files that NetworkManager reads."""
+    return sorted(path for path in paths if "/NetworkManager/system-connections/" in path)
+
+
+def _previous_profiles(desk: Desk, before: Mapping[str, Mapping[str, Any]], again: bool = False) -> None:
+    """Bring back the profile that was active on each interface, without waiting for it (it may wait for DHCP for long).
+
+    ``again``: also where the same profile is active, because its file has changed under it.
+    """
     now = live(desk, list(before), NETWORK_MANAGER)
     for netdev, state in before.items():
         profile = state.get("profile")
-        if netdev not in now or now[netdev]["profile"] == profile:
+        if netdev not in now or (now[netdev]["profile"] == profile and not (again and profile)):
             continue
         if profile:
             desk.run("nmcli", "--wait", "0", "connection", "up", "uuid", profile, "ifname", netdev)
@@ -518,7 +526,7 @@ def unarmed(desk: Desk, seconds: int) -> str | None:
     if desk.entry(BOOT_LINK) is None:
         return "the undo is not linked for the next boot"
     journal = desk.read_json(JOURNAL)
-    if journal is None or any(digest(item["before"]) is None and item["before"] is not None for item in journal["files"]):
+    if journal is None or any(digest(item["before"]) != item["before_digest"] for item in journal["files"]):
         return "the journal cannot be read back"
     return None
 
@@ -540,6 +548,13 @@ def disarm(desk: Desk) -> None:
         desk.put(path, None)
 
 
+def _remove_folders(desk: Desk, folders: Sequence[str]) -> None:
+    """Remove folders that were made for the change, where they are empty."""
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            os.rmdir(desk.path(folder))
+
+
 # ---- the commands -------------------------------------------------------------------------------------------------------
 
 
@@ -559,7 +574,11 @@ def file_changes(desk: Desk, change: Mapping[str, Any]) -> tuple[dict[str, dict[
     for path in change.get("remove", []):
         if path not in files and path not in kept:
             files[path] = None
-    return {path: entry for path, entry in files.items() if digest(desk.entry(path)) != digest(entry)}, kept
+    return {path: entry for path, entry in files.items() if not _same(desk.entry(path), entry)}, kept
+
+
+def _same(now: Mapping[str, Any] | None, entry: Mapping[str, Any] | None) -> bool:
+    return digest(now) == digest(entry) and (now or {}).get("mode") == (entry or {}).get("mode")
 
 
 def check(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
@@ -582,34 +601,38 @@ def prepare(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
         baseline = desk.read_json(BASELINE) or {}
         if change["state"] == "absent":
             change = {**change, "baseline_live": {key: value for key, value in (baseline.get("live") or now).items() if key in now}}
-        folders = sorted({os.path.dirname(path) for path in everything if not os.path.isdir(desk.path(os.path.dirname(path)))})
+        homes = {os.path.dirname(path) for path in (*everything, BOOT_LINK)}
+        folders = sorted(path for path in homes if not os.path.isdir(desk.path(path)))
         journal = {
             **change,
             "program": 1,
             "state": "prepared",
+            "state_wanted": change["state"],
             "boot_id": boot_id(desk),
             "begun": time.time(),
             "live": now,
             "sysctl_before": _sysctl_before(desk, change),
             "files": [
-                {"path": path, "before": desk.entry(path), "after": entry, "lasting": path in files} for path, entry in everything.items()
+                {"path": path, "before": before, "before_digest": digest(before), "after": entry, "lasting": path in files}
+                for path, entry, before in ((path, entry, desk.entry(path)) for path, entry in everything.items())
             ],
             "new_folders": folders,
             "kept": kept,
         }
-        _reserve(desk)
-        desk.write_json(JOURNAL, journal)
-        after_step("journal")
         try:
+            _reserve(desk)
+            desk.write_json(JOURNAL, journal)
+            after_step("journal")
             arm(desk, change["confirm_timeout"])
+            journal["state"] = "armed"
+            journal["deadline"] = time.time() + change["confirm_timeout"]
+            desk.write_json(JOURNAL, journal)
         except (ChangeError, OSError):
+            for path in (JOURNAL, RESERVE):
+                desk.put(path, None)
             disarm(desk)
-            desk.put(JOURNAL, None)
-            desk.put(RESERVE, None)
+            _remove_folders(desk, folders)
             raise
-        journal["state"] = "armed"
-        journal["deadline"] = time.time() + change["confirm_timeout"]
-        desk.write_json(JOURNAL, journal)
         after_step("armed")
         return {"ok": True, "files": sorted(files), "generated": sorted(generated), "kept": kept, "deadline": journal["deadline"]}
 
@@ -711,9 +734,6 @@ def _undo(desk: Desk, journal: dict[str, Any], reason: str) -> dict[str, Any]:
         except OSError as error:
             problems.append(f"{path}: {error.strerror or error}")
         after_step(f"restored {path}")
-    for folder in reversed(journal.get("new_folders", [])):
-        with contextlib.suppress(OSError):
-            os.rmdir(desk.path(folder))
     _undo_live(desk, journal, touched)
     for work in glob.glob(desk.path("/run/dgx-spark-link-*")):
         shutil.rmtree(work, ignore_errors=True)
@@ -725,6 +745,7 @@ def _undo(desk: Desk, journal: dict[str, Any], reason: str) -> dict[str, Any]:
     after_step("undone")
     if not problems:
         disarm(desk)
+        _remove_folders(desk, journal.get("new_folders", []))
     return {
         "ok": False,
         "state": journal["state"],
@@ -757,10 +778,10 @@ def _undo_live(desk: Desk, journal: Mapping[str, Any], touched: Sequence[str]) -
     # Early at boot the renderer has not started: it will read the restored files by itself.
     running = desk.run("systemctl", "is-active", unit, note=False)[0] == 0
     if running and renderer == NETWORK_MANAGER:
-        profiles = [path for path in touched if path.endswith(".nmconnection")]
+        profiles = profile_files(touched)
         if profiles:
             desk.run("nmcli", "connection", "load", *profiles)
-        _previous_profiles(desk, before)
+        _previous_profiles(desk, before, again=bool(profiles))
     elif running:
         desk.run("networkctl", "reload")
         for netdev in before:
@@ -770,7 +791,7 @@ def _undo_live(desk: Desk, journal: Mapping[str, Any], touched: Sequence[str]) -
             desk.run("sysctl", "-q", "-w", f"net/ipv4/conf/{netdev}/{key}={value}")
     if running:
         _wait_renderer(desk, journal)
-    settle_live(desk, renderer, before, [item["address"] for item in journal["wanted"]])
+    settle_live(desk, renderer, before, [*journal.get("ours", []), *(item["address"] for item in journal["wanted"])])
 
 
 def _wait_renderer(desk: Desk, journal: Mapping[str, Any]) -> None:
@@ -824,12 +845,22 @@ def _finish(desk: Desk, journal: Mapping[str, Any]) -> dict[str, Any]:
             os.rmdir(desk.path(os.path.dirname(HOME)))
         return result
     if journal["state_wanted"] == "absent":
+        _lay_out_originals(desk, journal["kept"])
         desk.put(BASELINE, None)
+    _remove_folders(desk, [folder for folder in journal.get("new_folders", []) if folder == os.path.dirname(BOOT_LINK)])
     short = {key: journal.get(key) for key in ("id", "state", "state_wanted", "begun", "commands", "kept")}
     desk.write_json(LAST, {**short, "ended": time.time()})
     desk.put(RESERVE, None)
     desk.put(JOURNAL, None)
     return result
+
+
+def _lay_out_originals(desk: Desk, kept: Sequence[str]) -> None:
+    """Where a file was edited since, it stays; the one from before the first change is laid beside our journal."""
+    files = (desk.read_json(BASELINE) or {"files": {}})["files"]
+    for path in kept:
+        if files.get(path) is not None:
+            desk.put(f"{HOME}/originals/{path.strip('/').replace('/', '_')}", files[path])
 
 
 def settle(desk: Desk) -> dict[str, Any]:
@@ -852,6 +883,15 @@ def settle(desk: Desk) -> dict[str, Any]:
         desk.put(JOURNAL, None)
         desk.put(RESERVE, None)
         return {"ok": True, "found": found, "id": journal["id"], "reason": journal.get("reason"), "kept": journal.get("kept", [])}
+
+
+def tidy(desk: Desk) -> dict[str, Any]:
+    """Leave nothing of ours where nothing was changed: no journal, no earlier change, so no folder."""
+    if not any(os.path.lexists(desk.path(path)) for path in (JOURNAL, BASELINE)):
+        shutil.rmtree(desk.path(HOME), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(desk.path(os.path.dirname(HOME)))
+    return {"ok": True}
 
 
 def status(desk: Desk) -> dict[str, Any]:
@@ -886,7 +926,7 @@ def probe(netdev: str, address: str, seconds: float = 1.5) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str], root: str = "/") -> int:
-    """Run one command: stage, prepare, apply, undo, confirm, settle, status, probe."""
+    """Run one command: check, prepare, apply, undo, confirm, settle, status, tidy, probe."""
     desk = Desk(root)
     command, *rest = arguments or [""]
     try:
@@ -903,6 +943,8 @@ def main(arguments: Sequence[str], root: str = "/") -> int:
             result = settle(desk)
         elif command == "status":
             result = status(desk)
+        elif command == "tidy":
+            result = tidy(desk)
         elif command == "probe":
             result = probe(rest[0], rest[1])
         else:

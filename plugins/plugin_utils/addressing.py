@@ -1,0 +1,116 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which addresses a desk's link gets: from its place in the pair and the admin's variables. Pure.
+
+Two networks for each cable, because NVIDIA requires twins in different subnets (connect-two-sparks playbook since 2026-07-21).
+A direct cable is a network of its own, so every pair may use the same numbers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..module_utils.changes.link_plan import LinkRequest
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.finding import Finding, Where
+
+FUNCTIONS_PER_PORT = 2
+DEFAULT_SUBNETS = ("192.168.100.0/24", "192.168.101.0/24", "192.168.102.0/24", "192.168.103.0/24")
+"""The first two are NVIDIA's (connect-two-sparks playbook); a second cabled port takes the others."""
+
+
+class AddressingError(ValueError):
+    """The variables do not give an address; the text says which."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The variables of the role pair_link."""
+
+    subnets: tuple[str, ...] = DEFAULT_SUBNETS
+    """CIDR networks, two for each cabled port, the first for the function in the lower PCI domain."""
+    head_host: int = 10
+    """Host number of the pair's first desk."""
+    peer_host: int = 11
+    """Host number of the second; further members of a topology count on from here."""
+    mtu: int = 9000
+    """Bytes."""
+    port: int | None = None
+
+
+def addresses(numbers: Numbers, position: int, cable: int = 0) -> tuple[str, ...]:
+    """The addresses of the desk at ``position`` among the pair's members on its ``cable``-th cabled port (both from 0).
+
+    Raises AddressingError.
+    """
+    first = cable * FUNCTIONS_PER_PORT
+    chosen = numbers.subnets[first : first + FUNCTIONS_PER_PORT]
+    if len(chosen) < FUNCTIONS_PER_PORT:
+        raise AddressingError(
+            f"pair_link_subnets has {len(numbers.subnets)} network(s), cabled port {cable + 1} of a desk needs numbers {first + 1} "
+            f"and {first + FUNCTIONS_PER_PORT}"
+        )
+    if numbers.head_host == numbers.peer_host:
+        raise AddressingError(f"pair_link_head_host and pair_link_peer_host are both {numbers.head_host}; two desks need two numbers")
+    host = numbers.head_host if position == 0 else numbers.peer_host + position - 1
+    return tuple(_address(subnet, host) for subnet in chosen)
+
+
+def _address(subnet: str, host: int) -> str:
+    try:
+        network = ipaddress.IPv4Network(subnet)
+    except ValueError as error:
+        raise AddressingError(f"pair_link_subnets: {subnet!r} is no IPv4 network: {error}") from error
+    if not 0 < host < network.num_addresses - 1:
+        raise AddressingError(f"host number {host} does not fit {network} (1 to {network.num_addresses - 2})")
+    return f"{network[host]}/{network.prefixlen}"
+
+
+def request(numbers: Numbers, position: int, port: int | None) -> LinkRequest:
+    """What the desk at ``position`` asks for on its port. Raises AddressingError."""
+    return LinkRequest(port if numbers.port is None else numbers.port, addresses(numbers, position), numbers.mtu)
+
+
+def keeps_role(own: Mapping[str, Any] | None, other: Mapping[str, Any] | None, numbers: Numbers, position: int) -> bool:
+    """Whether both desks already carry each other's addresses, so that their places are kept the other way round.
+
+    ``own`` and ``other`` are facts (``ansible_facts.spark``) of a pair's two desks; without both there is nothing to keep.
+    """
+    if own is None or other is None or position not in (0, 1):
+        return False
+    mine, theirs = set(addresses(numbers, position)), set(addresses(numbers, 1 - position))
+    return theirs <= carried(own) and mine <= carried(other)
+
+
+def carried(facts: Mapping[str, Any]) -> set[str]:
+    """IPv4 addresses (with prefix length) on the ConnectX-7 of a desk."""
+    ports: Sequence[Mapping[str, Any]] = (facts.get("cx7") or {}).get("ports") or ()
+    return {
+        f"{item['address']}/{item['prefix_length']}"
+        for port in ports
+        for function in port.get("functions") or ()
+        for item in function.get("addresses") or ()
+        if item.get("family") == "inet"
+    }
+
+
+def role_kept(where: Where, kept: Sequence[str]) -> Finding:
+    """CX7_ROLE_KEPT."""
+    message = f"The desk carries {', '.join(kept)}, which its role in the pair gives to the other desk; both keep what they have."
+    return finding("CX7_ROLE_KEPT", where, message, evidence={"addresses": list(kept)})
+
+
+def mtu_differs(where: Where, desk: str, mtu: int, other: str, other_mtu: int) -> Finding:
+    """CX7_MTU_MISMATCH between the two desks' variables, before anything is changed."""
+    message = f"pair_link_mtu is {mtu} for {desk} and {other_mtu} for {other}; both ends of a cable need the same."
+    return finding(
+        "CX7_MTU_MISMATCH",
+        where,
+        message,
+        severity="fail",
+        evidence={desk: mtu, other: other_mtu},
+        remedy="Set pair_link_mtu for the pair, not for one desk, then run again.",
+    )
