@@ -6,6 +6,9 @@ set -eu
 getent group docker > /dev/null || groupadd --system docker
 useradd --create-home --shell /bin/bash --uid 1000 --groups sudo,adm labadmin
 
+# Ubuntu gives every user the sbin folders; Debian's profile takes them away again.
+sed -i 's|^  PATH="/usr/local/bin:/usr/bin:/bin.*|  PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"|' /etc/profile
+
 # uname says aarch64.
 mkdir -p /usr/lib/spark-sim
 gcc -shared -fPIC -O2 -Wall -Werror -o /usr/lib/spark-sim/uname.so /opt/build/uname_shim.c
@@ -27,7 +30,7 @@ mkdir -p /var/log/journal
 for unit in systemd-udevd.service systemd-udev-trigger.service systemd-udev-settle.service \
     systemd-udevd-kernel.socket systemd-udevd-control.socket \
     systemd-networkd-wait-online.service NetworkManager-wait-online.service \
-    systemd-logind.service getty@.service console-getty.service getty.target \
+    systemd-logind.service dbus-org.freedesktop.login1.service getty@.service console-getty.service getty.target \
     apt-daily.timer apt-daily-upgrade.timer systemd-binfmt.service \
     proc-sys-fs-binfmt_misc.automount proc-sys-fs-binfmt_misc.mount \
     systemd-firstboot.service systemd-remount-fs.service sys-kernel-config.mount sys-kernel-debug.mount \

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sparklab.catalogue import Catalogue, Installed
 from sparklab.debs import File, Package
 from sparklab.engine import Engine
 from sparklab.errors import LabError
-from sparklab.files import write_atomic, write_json
+from sparklab.files import held, write_atomic, write_json
 
 Say = Callable[[str], None]
 FOLDER = paths.SIMULATOR / "archive"
@@ -103,9 +103,7 @@ def payload(arch: str) -> dict[str, Package]:
         if not files:
             continue
         fields = {str(key).capitalize(): str(value) for key, value in about.items() if key not in ("version", "scripts")}
-        found[folder.name] = Package(
-            folder.name, str(about.get("version", "1.0-1")), arch, fields, files, about.get("scripts", {})
-        )
+        found[folder.name] = Package(folder.name, str(about.get("version", "1.0-1")), arch, fields, files, about.get("scripts", {}))
     return found
 
 
@@ -125,6 +123,11 @@ def _gpg(*words: str, stdin: str | None = None) -> str:
 
 def ensure_keys() -> None:
     """Make the archives' throwaway signing keys, once per machine."""
+    with held(paths.CACHE_ROOT / "keys.lock"):
+        _ensure_keys()
+
+
+def _ensure_keys() -> None:
     home = paths.CACHE_ROOT / "keys"
     names = sorted({str(one["key"]) for one in data()["archives"].values()})
     if all((home / f"{name}.gpg").exists() for name in names):
@@ -135,7 +138,9 @@ def ensure_keys() -> None:
         for name in names:
             if (home / f"{name}.gpg").exists():
                 continue
-            _gpg("--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", f"{name} of the lab", "ed25519", "sign", "never")
+            _gpg(
+                "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", f"{name} of the lab", "ed25519", "sign", "never"
+            )
             _gpg("--yes", "--output", str(home / f".{name}.gpg"), "--export", f"={name} of the lab")
             (home / f".{name}.gpg").rename(home / f"{name}.gpg")
     finally:
@@ -207,9 +212,7 @@ rm -rf /var/log/dpkg.log /var/log/apt
 
 def extended_states(installed: list[Installed]) -> str:
     """apt's note of what was brought by another package. Pure."""
-    return "".join(
-        f"Package: {one.package.name}\nArchitecture: {one.package.arch}\nAuto-Installed: 1\n\n" for one in installed if one.auto
-    )
+    return "".join(f"Package: {one.package.name}\nArchitecture: {one.package.arch}\nAuto-Installed: 1\n\n" for one in installed if one.auto)
 
 
 def ensure_model_image(engine: Engine, base: str, distribution: str, model: Mapping[str, Any], say: Say) -> str:
@@ -225,9 +228,14 @@ def ensure_model_image(engine: Engine, base: str, distribution: str, model: Mapp
     for name in sorted(files):
         total.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
     name = f"localhost/spark-desk:{model.get('name', 'desk')}-{total.hexdigest()[:16]}"
-    if engine.image_exists(name):
-        return name
-    say(f"installing the packages of model {model.get('name')} (once)")
+    with held(paths.CACHE_ROOT / "build.lock"):
+        if not engine.image_exists(name):
+            say(f"installing the packages of model {model.get('name')} (once)")
+            _build_model_image(engine, base, name, str(model.get("name")), files)
+    return name
+
+
+def _build_model_image(engine: Engine, base: str, name: str, model: str, files: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory(prefix="spark-lab-") as folder:
         for one, content in files.items():
             (Path(folder) / one).write_bytes(content)
@@ -235,18 +243,27 @@ def ensure_model_image(engine: Engine, base: str, distribution: str, model: Mapp
         container = ""
         try:
             container = engine.call(
-                "create", "--network", "none", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768",
-                "-v", f"{folder}:/debs:ro", base, "/bin/sh", "/debs/install.sh",
+                "create",
+                "--network",
+                "none",
+                "--ulimit",
+                "nofile=20000:20000",
+                "--ulimit",
+                "nproc=32768:32768",
+                "-v",
+                f"{folder}:/debs:ro",
+                base,
+                "/bin/sh",
+                "/debs/install.sh",
             ).splitlines()[-1]
             done = shell.run(engine.argv("start", "-a", container), timeout=300, check=False)
             code = engine.call("inspect", "-f", "{{.State.ExitCode}}", container)
             if done.returncode != 0 or code != "0":
-                raise LabError(f"the packages of model {model.get('name')} could not be installed: {shell.last_line(done.stderr)}")
+                raise LabError(f"the packages of model {model} could not be installed: {shell.last_line(done.stderr)}")
             engine.call("commit", container, name, timeout=300)
         finally:
             if container:
                 engine.remove([container])
-    return name
 
 
 # ---- publishing ---------------------------------------------------------------------------------------------------
@@ -280,7 +297,7 @@ def publish(record: state.Record, name: str) -> None:
     distribution = record.data["distribution"]
     shelf = catalogue(distribution)
     offers = shelf.offers(name)
-    when = datetime.now(timezone.utc)
+    when = datetime.now(UTC)
     fresh = record.dir / "archive.new"
     shutil.rmtree(fresh, ignore_errors=True)
     # archive -> component -> paragraphs
@@ -300,7 +317,11 @@ def publish(record: state.Record, name: str) -> None:
     for offer in offers:
         content = debs.build(offer.package)
         path = add(
-            offer.archive, offer.component, offer.package.control(), offer.package.filename, len(content),
+            offer.archive,
+            offer.component,
+            offer.package.control(),
+            offer.package.filename,
+            len(content),
             hashlib.sha256(content).hexdigest(),
         )
         path.write_bytes(content)
@@ -373,9 +394,7 @@ def write_faults(record: state.Record, addresses: Mapping[str, str]) -> None:
     """Tell the web server which desks see which faults of the archives."""
     found = {}
     for desk, address in addresses.items():
-        mine = {
-            name: params for name, params in record.data["faults"].get(desk, {}).items() if name in _SERVED_FAULTS
-        }
+        mine = {name: params for name, params in record.data["faults"].get(desk, {}).items() if name in _SERVED_FAULTS}
         if mine:
             found[address] = mine
     write_json(record.dir / "archive-faults.json", found)

@@ -84,9 +84,7 @@ class Catalogue:
         for part in DRIVER_PARTS:
             more = {"Depends": f"{firmware} (= {full})"} if part == "nvidia-kernel-common" else {}
             found.append(
-                self.plain(
-                    f"{part}-{number}", full, Section="restricted/libs", Provides=part, Conflicts=part, Replaces=part, **more
-                )
+                self.plain(f"{part}-{number}", full, Section="restricted/libs", Provides=part, Conflicts=part, Replaces=part, **more)
             )
         return found
 
@@ -125,8 +123,7 @@ class Catalogue:
                 f"linux-modules-nvidia-{number}-open-{kernel}",
                 version,
                 Section="restricted/kernel",
-                Depends=f"linux-image-{kernel}, nvidia-kernel-common-{number} (>= {driver}), "
-                f"nvidia-kernel-common-{number} (<= {driver}-9)",
+                Depends=f"linux-image-{kernel}, nvidia-kernel-common-{number} (>= {driver}), nvidia-kernel-common-{number} (<= {driver}-9)",
             ),
             files=files,
         )
@@ -137,19 +134,21 @@ class Catalogue:
         for_modules = modules or abi
         found = []
         for part in ("image", "headers", "tools"):
-            found.append(
-                self.plain(f"linux-{part}-{suffix}", version, Section="kernel", Depends=f"linux-{part}-{abi}-{flavour}")
-            )
+            found.append(self.plain(f"linux-{part}-{suffix}", version, Section="kernel", Depends=f"linux-{part}-{abi}-{flavour}"))
         found.append(
             self.plain(
-                f"linux-{suffix}", version, Section="kernel",
+                f"linux-{suffix}",
+                version,
+                Section="kernel",
                 Depends=f"linux-image-{suffix} (= {version}), linux-headers-{suffix} (= {version})",
             )
         )
         for kind in (f"nvidia-{number}-open", "nvidia-fs"):
             found.append(
                 self.plain(
-                    f"linux-modules-{kind}-{suffix}", upload(for_modules), Section="restricted/kernel",
+                    f"linux-modules-{kind}-{suffix}",
+                    upload(for_modules),
+                    Section="restricted/kernel",
                     Depends=f"linux-modules-{kind}-{for_modules}-{flavour}",
                 )
             )
@@ -194,7 +193,9 @@ class Catalogue:
             for meta in metas:
                 entry = meta if isinstance(meta, dict) else {"abi": meta}
                 found += self._offer(archive, "restricted", self.metas(entry["abi"], entry.get("modules")))
-                if archive == "noble-updates" and any("nvidia-64k" in kernel.get("flavours", []) and kernel["abi"] == entry["abi"] for kernel in chosen["kernels"][archive]):
+                if archive == "noble-updates" and any(
+                    "nvidia-64k" in kernel.get("flavours", []) and kernel["abi"] == entry["abi"] for kernel in chosen["kernels"][archive]
+                ):
                     found += self._offer(archive, "restricted", self.metas(entry["abi"], entry.get("modules"), "nvidia-64k"))
         for archive, packages in chosen.get("packages", {}).items():
             for package_name, versions in packages.items():

@@ -77,9 +77,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(name: str, function: Any, text: str, **more: Any) -> argparse.ArgumentParser:
-        one = commands.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common], **more
-        )
+        one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common], **more)
         one.set_defaults(run=function)
         return one
 
@@ -111,9 +109,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--subnet", type=int, metavar="N", help="use 10.N.0.0/22 for management (default: a free one)")
     down = command("down", do_down, "remove a lab with everything that was made for it")
     down.add_argument("--all", action="store_true", help="every lab on this machine")
-    down.add_argument(
-        "--purge", action="store_true", help="images, caches and keys too; names what was installed on this machine"
-    )
+    down.add_argument("--purge", action="store_true", help="images, caches and keys too; names what was installed on this machine")
     command("status", do_status, "show desks, cables, faults and processes of a lab").add_argument(
         "--json", action="store_true", help="as JSON"
     )
@@ -158,9 +154,7 @@ def parser() -> argparse.ArgumentParser:
         one.set_defaults(run=do_cable, action=action)
 
     power = command("power", do_power, "reboot, switch off or on, or take the mains cable from desks")
-    power.add_argument(
-        "action", choices=("reboot", "off", "on", "drain"), help="drain: off without asking the desk, wait, on again"
-    )
+    power.add_argument("action", choices=("reboot", "off", "on", "drain"), help="drain: off without asking the desk, wait, on again")
     power.add_argument("desk", nargs="+", metavar="DESK")
     power.add_argument("--no-wait", action="store_true", help="do not wait until ssh answers")
 
@@ -221,23 +215,17 @@ def parser() -> argparse.ArgumentParser:
     ssh.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
     logs = command("logs", do_logs, "show a desk's journal, or a service's log")
     logs.add_argument("what", metavar="DESK|SERVICE", help="a desk, or one of: watcher, httpd, dnsmasq")
-    reset = command(
-        "reset", do_reset, "bring a running lab back to its description: cables, faults, power, file systems"
-    )
+    reset = command("reset", do_reset, "bring a running lab back to its description: cables, faults, power, file systems")
     reset.add_argument("desk", nargs="*", metavar="DESK", help="only these desks (default: the whole lab)")
     img = command("image", do_image, "build the desks' images now, or list them")
     img.add_argument("--list", action="store_true", help="list what is there")
     img.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
     img.add_argument("--image", choices=("trixie", "noble"), default="trixie")
     img.add_argument("--model", action="append", metavar="MODEL", help="with this model's packages (again for more)")
-    req = command(
-        "requirements", requirements.command, "list what this machine needs; with --install, add what is missing"
-    )
+    req = command("requirements", requirements.command, "list what this machine needs; with --install, add what is missing")
     req.add_argument("--install", action="store_true", help="install what is missing, after asking")
     req.add_argument("--yes", action="store_true", help="do not ask (also: the variable YES=1)")
-    req.add_argument(
-        "--desks", type=int, default=4, metavar="N", help="how many desks will run (more than 20 need a sysctl)"
-    )
+    req.add_argument("--desks", type=int, default=4, metavar="N", help="how many desks will run (more than 20 need a sysctl)")
     req.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
     command("labs", do_labs, "list the labs on this machine")
     return top
@@ -263,9 +251,7 @@ def opened(arguments: argparse.Namespace) -> Any:
     with state.locked(name):
         one = lab.Lab(state.Record.load(name), say)
         if not one.record.data.get("complete"):
-            raise LabError(
-                f"lab {name!r} is half made; `simulator/lab up --lab {name}` completes it, `down` removes it."
-            )
+            raise LabError(f"lab {name!r} is half made; `simulator/lab up --lab {name}` completes it, `down` removes it.")
         if not net.exists(one.netns):
             raise LabError(
                 f"lab {name!r} has lost its network (was this machine restarted?); `simulator/lab up --lab {name}` makes it again."
@@ -297,13 +283,9 @@ def do_up(arguments: argparse.Namespace) -> int:
         if path.exists():
             record = state.Record.load(name)
             if description is not None and record.data["spec"] != description:
-                raise LabError(
-                    f"lab {name!r} is there with another description; take it down first: simulator/lab down --lab {name}"
-                )
+                raise LabError(f"lab {name!r} is there with another description; take it down first: simulator/lab down --lab {name}")
             if arguments.engine and arguments.engine != record.data["engine"]["name"]:
-                raise LabError(
-                    f"lab {name!r} runs on {record.data['engine']['name']}; take it down first: simulator/lab down --lab {name}"
-                )
+                raise LabError(f"lab {name!r} runs on {record.data['engine']['name']}; take it down first: simulator/lab down --lab {name}")
             record.data["enrolled"] = record.data["enrolled"] or arguments.enrolled
         else:
             assert description is not None
@@ -344,9 +326,7 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
 def _refuse_leftovers(name: str, tool: engine.Engine) -> None:
     """Containers or a namespace without a record are what is left of a lab whose record was deleted by hand."""
     if tool.find(name) or net.exists(net.netns_name(name)):
-        raise LabError(
-            f"parts of a lab {name!r} without a record are left; remove them first: simulator/lab down --lab {name}"
-        )
+        raise LabError(f"parts of a lab {name!r} without a record are left; remove them first: simulator/lab down --lab {name}")
 
 
 def do_down(arguments: argparse.Namespace) -> int:
@@ -427,9 +407,7 @@ def do_status(arguments: argparse.Namespace) -> int:
         "archive_set": record.data.get("archive_set"),
         "desks": rows,
         "cables": cables,
-        "services": {
-            name: files.process_alive(record.data["processes"].get(name)) for name in ("dnsmasq", "httpd", "watcher")
-        },
+        "services": {name: files.process_alive(record.data["processes"].get(name)) for name in ("dnsmasq", "httpd", "watcher")},
     }
     if arguments.json:
         print(json.dumps(data, indent=1))
@@ -502,9 +480,7 @@ def describe_cable(one: lab.Lab, cable: str, lists: dict[str, Any]) -> float | N
     end = one.record.wiring.ends[cable][0]
     if end is None:
         return None
-    found = describe.ports(end.desk, one.record.wiring, one.record.spec.cables, lists, one.record.data["faults"])[
-        str(end.port)
-    ]
+    found = describe.ports(end.desk, one.record.wiring, one.record.spec.cables, lists, one.record.data["faults"])[str(end.port)]
     return None if found["figures"] is None else float(found["figures"]["one_way_gbps"])
 
 
@@ -559,9 +535,7 @@ def do_cable(arguments: argparse.Namespace) -> int:
             after = laws.pulled(wiring, arguments.cable, end(arguments.port) if arguments.port else None)
         elif arguments.action == "plug":
             laws.known(wiring, arguments.cable)
-            ends = tuple(end(text) for text in arguments.port) or laws.home(
-                one.record.spec.cables[arguments.cable], wiring
-            )
+            ends = tuple(end(text) for text in arguments.port) or laws.home(one.record.spec.cables[arguments.cable], wiring)
             if not ends:
                 raise LabError(f"{arguments.cable} is already where the lab's description has it.")
             after = laws.plugged(wiring, arguments.cable, ends)
@@ -573,9 +547,7 @@ def do_cable(arguments: argparse.Namespace) -> int:
         for name in names:
             leave = one.record.desk(name).get("leave_at")
             if leave:
-                say(
-                    f"{name}: the ConnectX-7 leaves the bus in {max(0, leave - time.time()):.0f} s (no cable, power save)"
-                )
+                say(f"{name}: the ConnectX-7 leaves the bus in {max(0, leave - time.time()):.0f} s (no cable, power save)")
     return 0
 
 
@@ -639,10 +611,7 @@ def do_fault_list(arguments: argparse.Namespace) -> int:
         print()
         for desk, faults in one.record.data["faults"].items():
             if faults and arguments.desk in (None, desk):
-                print(
-                    f"{desk}: "
-                    + ", ".join(f"{name} {json.dumps(params)}" if params else name for name, params in faults.items())
-                )
+                print(f"{desk}: " + ", ".join(f"{name} {json.dumps(params)}" if params else name for name, params in faults.items()))
     return 0
 
 
@@ -715,9 +684,7 @@ def do_logs(arguments: argparse.Namespace) -> int:
     entry = one.record.desk(arguments.desk)
     print(one.engine.call("logs", "--tail", "50", entry["container"], check=False))
     if files.process_alive(entry.get("pid")):
-        print(
-            desks.inside(int(entry["pid"]["pid"]), ["journalctl", "--no-pager", "-n", "200", "-b"], check=False), end=""
-        )
+        print(desks.inside(int(entry["pid"]["pid"]), ["journalctl", "--no-pager", "-n", "200", "-b"], check=False), end="")
     return 0
 
 

@@ -9,8 +9,8 @@ import lzma
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import format_datetime
-from datetime import datetime, timezone
 
 from sparklab.errors import LabError
 
@@ -168,13 +168,11 @@ def index_entry(control: Mapping[str, str], filename: str, size: int, sha256: st
     return stanza({**control, "Filename": filename, "Size": str(size), "SHA256": sha256})
 
 
-def release(
-    fields: Mapping[str, str], indexes: Mapping[str, bytes], when: datetime, architectures: Iterable[str]
-) -> str:
+def release(fields: Mapping[str, str], indexes: Mapping[str, bytes], when: datetime, architectures: Iterable[str]) -> str:
     """The text of a Release file over these index files (path -> content)."""
     head = {
         **fields,
-        "Date": format_datetime(when.astimezone(timezone.utc), usegmt=True).replace("GMT", "UTC"),
+        "Date": format_datetime(when.astimezone(UTC), usegmt=True).replace("GMT", "UTC"),
         "Architectures": " ".join(architectures),
         "Acquire-By-Hash": "no",
     }

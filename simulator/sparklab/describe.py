@@ -56,9 +56,7 @@ def _named(function: dict[str, Any], params: dict[str, Any], default: str | None
     return bool({function["netdev"], function["rdma"], function["pci"]} & set(names))
 
 
-def _end_state(
-    end: End, wiring: laws.Wiring, lists: dict[str, list[dict[str, Any]]], faults: dict[str, Any]
-) -> figures.EndState:
+def _end_state(end: End, wiring: laws.Wiring, lists: dict[str, list[dict[str, Any]]], faults: dict[str, Any]) -> figures.EndState:
     mine = faults.get(end.desk, {})
     widths = []
     for function in lists[end.desk]:
@@ -66,9 +64,7 @@ def _end_state(
             continue
         width = int(function["link_width"])
         narrow = mine.get("half_width")
-        if narrow is not None and (
-            _named(function, narrow, None) or (not narrow.get("function") and function["pci"].startswith("0002:"))
-        ):
+        if narrow is not None and (_named(function, narrow, None) or (not narrow.get("function") and function["pci"].startswith("0002:"))):
             width = int(narrow.get("width", 2))
         widths.append(width)
     return figures.EndState(end.port, tuple(widths), end in wiring.stale, mine)

@@ -93,9 +93,7 @@ def hardware(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
             text = connection.makefile("r", encoding="utf-8").readline()
             answer = json.loads(text)
         except TimeoutError as error:
-            raise LabError(
-                f"the hardware daemon of {folder.name} did not answer within {HARDWARE_TIMEOUT:g} s."
-            ) from error
+            raise LabError(f"the hardware daemon of {folder.name} did not answer within {HARDWARE_TIMEOUT:g} s.") from error
         except (OSError, ValueError):
             return None
     if not answer.get("ok", True):

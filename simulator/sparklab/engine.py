@@ -36,9 +36,7 @@ class Engine:
         """Run the engine and return what it printed."""
         return shell.run(self.argv(*words), stdin=stdin, timeout=timeout, check=check).stdout.strip()
 
-    def create(
-        self, name: str, labels: dict[str, str], hostname: str, mounts: Sequence[tuple[Path, str, str]], image: str
-    ) -> str:
+    def create(self, name: str, labels: dict[str, str], hostname: str, mounts: Sequence[tuple[Path, str, str]], image: str) -> str:
         """Create a desk's container, without network of its own, and return its id."""
         words = ["create", "--name", name, "--hostname", hostname, "--network", "none"]
         for key, value in labels.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
 def write_json(path: Path, data: Any, mode: int = 0o644) -> None:
     """Write JSON atomically."""
     write_atomic(path, json.dumps(data, indent=1, sort_keys=True) + "\n", mode)
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock file; waits for as long as another holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def process_mark(pid: int) -> str | None:

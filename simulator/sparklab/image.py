@@ -12,6 +12,7 @@ from pathlib import Path
 from sparklab import paths, shell
 from sparklab.engine import Engine
 from sparklab.errors import LabError
+from sparklab.files import held
 
 FOLDER = paths.SIMULATOR / "image"
 MIRROR = "http://deb.debian.org/debian"
@@ -39,9 +40,7 @@ def base_hash(distribution: str) -> str:
     """The hash of what a base image is made from: lists, scripts, the shim, files."""
     total = hashlib.sha256(distribution.encode())
     names = ["packages.txt", "extra-debs.txt", "customize.sh", "uname_shim.c"]
-    files = [FOLDER / name for name in names] + sorted(
-        path for path in (FOLDER / "rootfs").rglob("*") if path.is_file()
-    )
+    files = [FOLDER / name for name in names] + sorted(path for path in (FOLDER / "rootfs").rglob("*") if path.is_file())
     for path in files:
         total.update(f"{path.relative_to(FOLDER)} {path.stat().st_mode & 0o111:o}\0".encode())
         total.update(path.read_bytes())
@@ -65,6 +64,11 @@ def ensure_base(engine: Engine, distribution: str, say: Say) -> str:
     """
     if distribution not in DISTRIBUTIONS:
         raise LabError(f"--image {distribution}: known images are {', '.join(DISTRIBUTIONS)}.")
+    with held(paths.CACHE_ROOT / "build.lock"):
+        return _ensure_base(engine, distribution, say)
+
+
+def _ensure_base(engine: Engine, distribution: str, say: Say) -> str:
     name = base_name(distribution)
     folder = cache_dir(distribution)
     ready = (folder / "ready").exists()
@@ -111,8 +115,7 @@ def _build_trixie(folder: Path) -> None:
         # The real packages for the lab's archive are fetched by the new tree's own apt, so what they need is complete.
         argv += [
             '--customize-hook=mkdir -p "$1"/var/cache/apt/archives/partial',
-            '--customize-hook=chroot "$1" apt-get -y --download-only --no-install-recommends '
-            f"install {' '.join(extra)}",
+            f'--customize-hook=chroot "$1" apt-get -y --download-only --no-install-recommends install {" ".join(extra)}',
             f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb {work}/debs/',
             '--customize-hook=mkdir -p "$1"/opt/build',
             f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/customize.sh "$1"/opt/build/',

@@ -48,9 +48,7 @@ def as_yaml(lab: Lab) -> dict[str, Any]:
     tree: dict[str, Any] = {"spark_desks": {"hosts": hosts, "vars": data["spark_desks"]["vars"]}}
     if "spark_pairs" in data:
         tree["spark_pairs"] = {
-            "children": {
-                pair: {"hosts": {name: {} for name in data[pair]["hosts"]}} for pair in data["spark_pairs"]["children"]
-            }
+            "children": {pair: {"hosts": {name: {} for name in data[pair]["hosts"]}} for pair in data["spark_pairs"]["children"]}
         }
     return tree
 

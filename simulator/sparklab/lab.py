@@ -74,9 +74,7 @@ class Lab:
 
     def address(self, desk: str) -> str:
         """The management address that DHCP gives to a desk now."""
-        return subnets.desk_address(
-            self.number, self.record.desk(desk).get("lease", self.record.spec.desks[desk].index)
-        )
+        return subnets.desk_address(self.number, self.record.desk(desk).get("lease", self.record.spec.desks[desk].index))
 
     def cable_number(self, cable: str) -> int:
         return list(self.record.spec.cables).index(cable)

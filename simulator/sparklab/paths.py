@@ -18,9 +18,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,15}\Z")
 def check_lab_name(name: str) -> str:
     """Return the name, or refuse one that could not be part of a path and a namespace name."""
     if not _NAME.match(name):
-        raise LabError(
-            f"lab name {name!r} is not usable: use 1 to 16 of a-z, 0-9 and '-', starting with a letter or digit."
-        )
+        raise LabError(f"lab name {name!r} is not usable: use 1 to 16 of a-z, 0-9 and '-', starting with a letter or digit.")
     return name
 
 

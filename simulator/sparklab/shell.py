@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from sparklab.errors import LabError
 
 
-def run(
-    argv: Sequence[str], *, stdin: str | None = None, timeout: float = 60, check: bool = True
-) -> subprocess.CompletedProcess[str]:
+def run(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program and return what it printed.
 
     :param timeout: seconds.

@@ -115,10 +115,7 @@ def generated(pairs: int) -> dict[str, Any]:
         "title": f"{pairs} plain pairs",
         "desks": {name: {} for name in names},
         "pairs": {pair_name(number): names[2 * number : 2 * number + 2] for number in range(pairs)},
-        "cables": {
-            f"cable-{number + 1}": {"ends": [f"{names[2 * number]}/0", f"{names[2 * number + 1]}/0"]}
-            for number in range(pairs)
-        },
+        "cables": {f"cable-{number + 1}": {"ends": [f"{names[2 * number]}/0", f"{names[2 * number + 1]}/0"]} for number in range(pairs)},
     }
 
 

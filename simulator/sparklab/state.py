@@ -36,9 +36,7 @@ class Record:
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise LabError(
-                f"there is no lab {name!r} on this machine; start one with `simulator/lab up --lab {name}`.", code=3
-            ) from error
+            raise LabError(f"there is no lab {name!r} on this machine; start one with `simulator/lab up --lab {name}`.", code=3) from error
         except PermissionError as error:
             raise LabError(f"{path} cannot be read; run this as root.", code=2) from error
         try:
@@ -75,10 +73,7 @@ class Record:
     def wiring(self) -> laws.Wiring:
         """Where the cables are, which desks run, which ports are stale."""
         raw = self.data["wiring"]
-        ends = {
-            cable: tuple(None if end is None else spec.parse_end(end, cable) for end in pair)
-            for cable, pair in raw["ends"].items()
-        }
+        ends = {cable: tuple(None if end is None else spec.parse_end(end, cable) for end in pair) for cable, pair in raw["ends"].items()}
         running = frozenset(name for name, desk in self.data["desks"].items() if desk.get("running"))
         stale = frozenset(spec.parse_end(end, "stale") for end in raw["stale"])
         return laws.Wiring({cable: (pair[0], pair[1]) for cable, pair in ends.items()}, running, stale)
@@ -128,9 +123,7 @@ def locked(name: str, wait: float = 300.0) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise LabError(
-                        f"another command has held lab {name!r} for {wait:g} s; wait for it or end it."
-                    ) from None
+                    raise LabError(f"another command has held lab {name!r} for {wait:g} s; wait for it or end it.") from None
                 time.sleep(0.05)
         yield
 

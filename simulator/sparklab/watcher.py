@@ -67,11 +67,7 @@ def main(name: str) -> int:
                 if me and me["pid"] != os.getpid() and files.process_alive(me):
                     return 0
                 due = [desk["leave_at"] for desk in record.data["desks"].values() if "leave_at" in desk]
-                wanted = {
-                    desk: entry["pid"]
-                    for desk, entry in record.data["desks"].items()
-                    if entry.get("running") and entry.get("pid")
-                }
+                wanted = {desk: entry["pid"] for desk, entry in record.data["desks"].items() if entry.get("running") and entry.get("pid")}
                 for number, (desk, process) in list(fds.items()):
                     if wanted.get(desk) != process:
                         poller.unregister(number)
