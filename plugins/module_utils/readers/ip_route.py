@@ -19,7 +19,7 @@ def read(text: str) -> list[dict[str, Any]]:
         return _from_json(_text.json_value(text))
     if stripped.startswith("Iface"):
         return _from_proc(text)
-    routes = []
+    routes: list[dict[str, Any] | None] = []
     for line in _text.lines(text):
         words = line.split()
         facts = {key: words[place + 1] for place, key in enumerate(words[:-1]) if key in ("dev", "via", "metric", "scope", "proto")}
@@ -58,7 +58,7 @@ def _route(destination: Any, netdev: Any, gateway: Any, metric: Any, scope: Any,
 
 def _from_proc(text: str) -> list[dict[str, Any]]:
     """Addresses in /proc/net/route are hexadecimal with the bytes in reverse order."""
-    found = []
+    found: list[dict[str, Any] | None] = []
     for line in _text.lines(text)[1:]:
         cells = line.split()
         if len(cells) < 8 or not all(re.fullmatch(r"[0-9A-Fa-f]{8}", cells[place]) for place in (1, 2, 7)):

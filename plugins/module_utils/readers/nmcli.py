@@ -11,7 +11,7 @@ ROWS_LIMIT = 1000
 
 def read(text: str) -> list[list[str]]:
     """Rows of fields, unescaped."""
-    rows = []
+    rows: list[list[str]] = []
     for line in _text.lines(text):
         if line and len(rows) < ROWS_LIMIT:
             rows.append(_fields(line))

@@ -24,7 +24,8 @@ def read(text: str) -> dict[str, Any]:
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
-    rest, pairs = line.strip(), []
+    rest = line.strip()
+    pairs: list[tuple[str, str]] = []
     while rest and not rest.startswith("#") and "=" in rest and len(pairs) < KEYS_LIMIT:
         key, _, rest = rest.partition("=")
         key = key.strip()

@@ -1,0 +1,129 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health of apt and dpkg."""
+
+from __future__ import annotations
+
+import re
+
+from ..desk import MISSING
+from ..model.desk import Apt
+from ..model.driver import Package
+from ..readers import lslocks, proc_locks
+from ..readers.text import to_int, word
+from .ask import Ask, why
+from .options import Options
+from .packages import packages
+from .units import FOLDER
+
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
+INODES = ("stat", "-c", "%i %n", *LOCKS)
+FIRST_BOOT_UNIT = "nvidia-spark-run-apt-upgrade-once.service"
+FIRST_BOOT_FOLDER = "/var/lib/nvidia-spark-run-apt-upgrade-once"
+FIRST_BOOT_PACKAGE = "nvidia-spark-run-apt-upgrade"
+UNIT_FOLDERS = ("/usr/lib/systemd/system", "/lib/systemd/system", FOLDER)
+UPDATES = "/var/lib/dpkg/updates"
+EXTENDED = "/var/lib/apt/extended_states"
+SETTLED = ("installed", "config-files", "not-installed", "triggers-awaited", "triggers-pending")
+
+_PLATFORM = re.compile(r"(?:dgx-|nv-|nvidia-|linux-nvidia|tpm2-tools$|kdump-tools$)")
+"""Platform packages that an autoremove may take along (community report)."""
+
+
+def gather(ask: Ask, options: Options) -> Apt:
+    """Locks, half-configured packages, the first-boot upgrade, a wanted reboot."""
+    database = packages(ask)
+    if database.by_name is None:
+        ask.miss("apt.broken_packages", database.source)
+    broken = [item for item in (database.by_name or {}).values() if item.state not in SETTLED]
+    if any(name.isdigit() for name in ask.names(UPDATES)):
+        # A run of dpkg was cut off before it wrote the database: apt refuses to work until it is finished.
+        broken.append(Package("dpkg", database.version("dpkg") or "unknown", state="interrupted"))
+    holder, readable, reason = lock_holder(ask)
+    if readable is not True:
+        ask.miss("apt.lock_holder", reason)
+    required, reasons = _reboot(ask)
+    return Apt(
+        lock_holder=holder,
+        lock_readable=readable,
+        broken_packages=tuple(sorted(broken, key=lambda item: item.name)[:100]),
+        first_boot_upgrade=_first_boot(ask),
+        reboot_required=required,
+        reboot_reasons=reasons,
+        autoremove_platform=_automatic(ask),
+        mlnx_fw_updater=database.version("mlnx-fw-updater"),
+    )
+
+
+def lock_holder(ask: Ask) -> tuple[str | None, bool, str | None]:
+    """Who holds a package lock (pid and name), whether that could be read, and why not."""
+    file = ask.text("/proc/locks")
+    if file.text is not None:
+        answer = ask.run(*INODES)
+        inodes = {}
+        for line in answer.stdout.split("\n"):
+            number, _, path = line.partition(" ")
+            if to_int(number) is not None:
+                inodes[to_int(number)] = path
+        if inodes or answer.error is None:
+            for lock in proc_locks.read(file.text):
+                if lock["inode"] in inodes and lock["write"]:
+                    return _process(ask, lock["pid"]), True, None
+            return None, True, None
+    answer = ask.run("lslocks", "-J")
+    if answer.ok:
+        held = next((item for item in lslocks.read(answer.stdout) if item["path"] in LOCKS), None)
+        return (f"{held['pid']} {held['command'] or 'unknown'}" if held else None), True, None
+    return None, False, f"{why(file) or why(ask.run(*INODES))}; {why(answer)}"
+
+
+def _process(ask: Ask, pid: int) -> str:
+    name = ask.word(f"/proc/{pid}/comm") if pid > 0 else None
+    return f"{pid} {name or 'unknown'}"
+
+
+def _first_boot(ask: Ask) -> str | None:
+    """State of the one-shot upgrade that reboots by itself: done, pending, absent (this desk has no such service)."""
+    folder = ask.listing(FIRST_BOOT_FOLDER)
+    if "done" in folder.names or ask.exists(f"{FIRST_BOOT_FOLDER}/done"):
+        return "done"
+    units = [ask.exists(f"{place}/{FIRST_BOOT_UNIT}") for place in UNIT_FOLDERS]
+    installed = packages(ask).installed(FIRST_BOOT_PACKAGE) is not None
+    absent = folder.error is None or folder.error == MISSING or ask.exists(f"{FIRST_BOOT_FOLDER}/done") is False
+    if absent and (True in units or installed):
+        return "pending"
+    if absent and units and all(unit is False for unit in units) and not installed:
+        return "absent"
+    if _whole(ask) and not installed and FIRST_BOOT_PACKAGE not in (packages(ask).by_name or {}) and not any(units):
+        return "absent"
+    ask.miss("apt.first_boot_upgrade", ask.listing(FIRST_BOOT_FOLDER))
+    return None
+
+
+def _whole(ask: Ask) -> bool:
+    """Whether the package list is a whole database and not an excerpt."""
+    return all(name in (packages(ask).by_name or {}) for name in ("dpkg", "apt", "libc6"))
+
+
+def _reboot(ask: Ask) -> tuple[bool | None, tuple[str, ...]]:
+    for folder in ("/run", "/var/run"):
+        there = ask.exists(f"{folder}/reboot-required")
+        if there:
+            text = ask.text(f"{folder}/reboot-required.pkgs").text or ""
+            names = [name for name in (word(line, 200) for line in text.split("\n")[:400]) if name]
+            return True, tuple(sorted(set(names))[:100])
+        if there is False:
+            return False, ()
+    ask.miss("apt.reboot_required", ask.text("/run/reboot-required"))
+    return None, ()
+
+
+def _automatic(ask: Ask) -> tuple[str, ...]:
+    """Installed platform packages that apt marks as automatically installed."""
+    found, name = [], ""
+    for line in (ask.text(EXTENDED).text or "").split("\n")[:200_000]:
+        if line.startswith("Package: "):
+            name = line[9:209].strip()
+        elif line.startswith("Auto-Installed: 1") and _PLATFORM.match(name) and packages(ask).installed(name):
+            found.append(name)
+    return tuple(sorted(set(found))[:100])

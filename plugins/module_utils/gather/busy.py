@@ -1,0 +1,65 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who uses the GPU or RDMA now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..desk import MISSING
+from ..model.desk import Busy
+from ..model.driver import GpuProcess
+from ..readers import compute_apps, proc_status, rdma_resource
+from .ask import Ask
+from .functions import functions
+from .gpu import smi
+from .limits import user_name
+from .options import Options
+
+COMPUTE = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader")
+COMPUTE_PLAIN = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits")
+QUEUE_PAIRS = ("rdma", "resource", "show", "qp")
+
+
+def gather(ask: Ask, options: Options) -> Busy:
+    """Processes on the GPU, processes with RDMA queue pairs."""
+    on_gpu = _gpu_processes(ask)
+    on_rdma = _rdma_users(ask)
+    if on_gpu is None:
+        ask.miss("busy.gpu_processes", smi(ask).error, *smi(ask).sources[:1])
+    if on_rdma is None:
+        ask.miss("busy.rdma_users", ask.run(*QUEUE_PAIRS))
+    return Busy(
+        gpu_processes=tuple(_process(ask, item) for item in on_gpu or []),
+        rdma_users=tuple(_process(ask, item) for item in on_rdma or []),
+        readable=on_gpu is not None and on_rdma is not None,
+    )
+
+
+def _gpu_processes(ask: Ask) -> list[dict[str, Any]] | None:
+    told = smi(ask)
+    if told.detail and any(gpu["processes_told"] for gpu in told.detail["gpus"]):
+        return [process for gpu in told.detail["gpus"] for process in gpu["processes"]]
+    if told.table and told.table["processes_told"]:
+        found: list[dict[str, Any]] = told.table["processes"]
+        return found
+    if told.missing or (told.error and not told.worked):
+        # Without a driver nobody computes; without an answer nobody knows.
+        return [] if told.missing else None
+    answer = ask.first_answer(COMPUTE, COMPUTE_PLAIN)
+    return compute_apps.read(answer.stdout) if answer.ok else None
+
+
+def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:
+    answer = ask.run(*QUEUE_PAIRS)
+    if answer.ok:
+        return rdma_resource.read(answer.stdout)
+    adapter = functions(ask)
+    if adapter.looked and not any(item.rdma for item in adapter.found) and answer.error in (None, MISSING):
+        return []
+    return None
+
+
+def _process(ask: Ask, item: dict[str, Any]) -> GpuProcess:
+    uid = proc_status.read(ask.text(f"/proc/{item['pid']}/status").text or "")["uid"]
+    return GpuProcess(item["pid"], item["name"], item.get("kind"), item.get("memory_mib"), user_name(ask, uid))

@@ -1,0 +1,147 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver: what is loaded, installed, held and pinned."""
+
+from __future__ import annotations
+
+import re
+
+from ..desk import MISSING
+from ..model.driver import Driver, Package
+from ..readers import modinfo, nvidia_smi_error, nvidia_smi_version, nvidia_version
+from .ask import Ask, first
+from .gpu import gsp_version, smi
+from .options import Options
+from .packages import FAMILIES, Packages, packages, upstream
+from .units import active, enabled
+
+PROC = "/proc/driver/nvidia/version"
+LICENSE = ("modinfo", "-F", "license", "nvidia")
+LIBRARIES = ("/usr/lib/aarch64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib64")
+UNIT = "nvidia-persistenced.service"
+PREFERENCES = "/etc/apt/preferences.d"
+PACKAGES_LIMIT = 400
+
+_VERSION = re.compile(r"([0-9]{3}\.[0-9]{1,4}(?:\.[0-9]{1,4})?)$")
+
+
+def gather(ask: Ask, options: Options) -> Driver:
+    """The driver, from /proc, the libraries' links, nvidia-smi and the package database."""
+    file = ask.text(PROC)
+    loaded = nvidia_version.read(file.text or "")
+    module = loaded["version"] or ask.word("/sys/module/nvidia/version")
+    told = smi(ask)
+    database = packages(ask)
+    license_text = _license(ask)
+    is_open = loaded["open"]
+    if is_open is None and license_text is not None and file.error != MISSING:
+        is_open = {"Dual MIT/GPL": True, "NVIDIA": False}.get(license_text)
+    is_loaded = _is_loaded(ask, module)
+    module = module or _reported_by_smi(ask)
+    user_space = _user_space(ask, database)
+    cuda = first([told.detail["cuda_version"] if told.detail else None, told.table["cuda_version"] if told.table else None])
+    if cuda is None and told.error is None and not told.missing:
+        cuda = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)["cuda"]
+    gsp = gsp_version(ask)
+    mode = told.value("persistence_mode", "persistence_mode")
+    if mode is None and told.table and told.table["gpus"]:
+        mode = told.table["gpus"][0]["persistence_mode"]
+    ask.told("driver.module_version", module, file)
+    ask.told("driver.open_module", is_open, file, ask.run(*LICENSE))
+    ask.told("driver.user_space_version", user_space, told.error, *told.sources[:1])
+    ask.told("driver.gsp_version", gsp, told.error, *told.sources[:1])
+    ask.told("driver.cuda_version", cuda, told.error, *told.sources[:1])
+    if database.by_name is None:
+        ask.miss("driver.packages", database.source)
+    if not database.holds_known:
+        ask.miss("driver.holds", database.source, "the package list does not tell which packages are held")
+    pins = ask.listing(PREFERENCES)
+    if pins.error not in (None, MISSING):
+        ask.miss("driver.pins", pins)
+    is_enabled, is_active = enabled(ask, UNIT), active(ask, UNIT)
+    ask.told("driver.persistenced_enabled", is_enabled, ask.run("systemctl", "is-enabled", UNIT))
+    ask.told("driver.persistenced_active", is_active, ask.run("systemctl", "is-active", UNIT))
+    return Driver(
+        user_space_version=user_space,
+        module_version=module,
+        gsp_version=gsp,
+        open_module=is_open,
+        module_license=license_text,
+        branch=_branch(module or user_space),
+        loaded=is_loaded,
+        nvml_error=told.error,
+        packages=_families(database),
+        holds=tuple(sorted(name for name, item in (database.by_name or {}).items() if item.held)),
+        pins=pins.names,
+        cuda_version=cuda,
+        persistence_mode=mode,
+        persistenced_enabled=is_enabled,
+        persistenced_active=is_active,
+    )
+
+
+def _license(ask: Ask) -> str | None:
+    answer = ask.run(*LICENSE)
+    found: str | None = modinfo.read(answer.stdout)["license"] if answer.ok else None
+    if found is None and answer.error is not None:
+        answer = ask.run("modinfo", "nvidia")
+        found = modinfo.read(answer.stdout)["license"] if answer.ok else None
+    return found
+
+
+def _is_loaded(ask: Ask, module: str | None) -> bool | None:
+    """Whether a module is loaded: the driver's own file, the module list, else what nvidia-smi complains about."""
+    if module is not None:
+        return True
+    modules = ask.text("/proc/modules")
+    if modules.text is not None:
+        return any(line.startswith("nvidia ") for line in modules.text.split("\n"))
+    if ask.text(PROC).error == MISSING:
+        return False
+    if smi(ask).worked:
+        return True
+    return False if "communicate with the NVIDIA driver" in (smi(ask).error or "") else None
+
+
+def _reported_by_smi(ask: Ask) -> str | None:
+    """The module's version as nvidia-smi reports it (DRIVER version comes from the module)."""
+    told = smi(ask)
+    version = first([told.detail["driver_version"] if told.detail else None, told.value("", "driver_version")])
+    if version is None and told.table is not None:
+        version = told.table["driver_version"] if told.table["gpus"] else None
+    if version is None and told.error is None and not told.missing:
+        version = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)["driver"]
+    return str(version) if version is not None else None
+
+
+def _user_space(ask: Ask, database: Packages) -> str | None:
+    """Version of NVML: the library's link, what nvidia-smi names, what works with the module, else the package."""
+    for folder in LIBRARIES:
+        found = _VERSION.search((ask.target(f"{folder}/libnvidia-ml.so.1") or "")[-100:])
+        if found:
+            return found.group(1)
+    told = smi(ask)
+    if told.missing:
+        return None
+    named = nvidia_smi_error.library_version(told.raw)
+    names = [name for name in database.by_name or {} if name.startswith("libnvidia-compute-") and database.installed(name)]
+    package = upstream(database.version(max(names))) if names else None
+    if named is not None:
+        # The message leaves out the last part: 580.173 of 580.173.02.
+        return package if package and package.startswith(f"{named}.") else named
+    read = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)
+    if read["nvml"] or read["nvidia_smi"]:
+        return read["nvml"] or read["nvidia_smi"]
+    if package:
+        return package
+    return _reported_by_smi(ask) if told.worked else None
+
+
+def _branch(version: str | None) -> int | None:
+    major = (version or "").partition(".")[0]
+    return int(major) if major.isdigit() and len(major) <= 4 else None
+
+
+def _families(database: Packages) -> tuple[Package, ...]:
+    chosen = [item for name, item in sorted((database.by_name or {}).items()) if FAMILIES.match(name) and item.state != "not-installed"]
+    return tuple(chosen[:PACKAGES_LIMIT])

@@ -1,0 +1,181 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The GPU, and what nvidia-smi says at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..desk import MISSING
+from ..model.driver import Gpu
+from ..readers import gpu_information, nvidia_smi_csv, nvidia_smi_error, nvidia_smi_q, nvidia_smi_table
+from .ask import Ask, Source, first
+from .options import Options
+from .pci import GB10_ID, pci
+
+DETAIL = ("nvidia-smi", "-q")
+_COLUMNS = (
+    "index,name,pci.bus_id,driver_version,vbios_version,compute_cap,persistence_mode,clocks.sm,clocks.max.sm,power.draw,"
+    "temperature.gpu,utilization.gpu"
+)
+QUERY = ("nvidia-smi", f"--query-gpu={_COLUMNS}", "--format=csv")
+OTHER_QUERIES = (
+    "index,gpu_name,pci.bus_id,driver_version,compute_cap,memory.total",
+    "name,memory.total,driver_version",
+    "name,driver_version",
+    "name,compute_cap",
+    "name,driver_version,compute_cap",
+    "driver_version",
+    "name",
+)
+"""Shorter questions that a recording may hold; a live desk is never asked them."""
+WITH_HEADER = ("name,memory.total,memory.free,memory.used,temperature.gpu,power.draw",)
+TABLE = ("nvidia-smi",)
+
+
+class Smi:
+    """Everything that nvidia-smi told, whichever way it was asked."""
+
+    def __init__(self) -> None:
+        self.detail: dict[str, Any] | None = None
+        self.records: list[dict[str, Any]] = []
+        self.table: dict[str, Any] | None = None
+        self.error: str | None = None
+        """What it said instead of an answer."""
+        self.missing = False
+        self.sources: list[Source] = []
+        self.raw = ""
+        """Text of the failed answer."""
+
+    def value(self, detail: str, column: str) -> Any:
+        """A value of the first GPU: from -q, else from a query."""
+        gpus = self.detail["gpus"] if self.detail else []
+        return first([gpus[0].get(detail) if gpus else None, self.records[0].get(column) if self.records else None])
+
+    @property
+    def worked(self) -> bool:
+        """Whether any answer was one."""
+        return bool(
+            (self.detail and (self.detail["gpus"] or self.detail["driver_version"])) or self.records or (self.table and self.table["gpus"])
+        )
+
+
+def smi(ask: Ask) -> Smi:
+    """nvidia-smi's answers, asked once."""
+    return ask.memo("smi", lambda: _ask_smi(ask))
+
+
+def _ask_smi(ask: Ask) -> Smi:
+    found = Smi()
+    detail = ask.run(*DETAIL)
+    query = ask.run(*QUERY)
+    for answer in (detail, query):
+        _judge(found, answer)
+    if detail.ok:
+        read = nvidia_smi_q.read(detail.stdout)
+        if read["gpus"] or read["driver_version"]:
+            found.detail = read
+    if query.ok:
+        found.records = nvidia_smi_csv.read(query.stdout)["records"]
+    if not found.records and not found.missing and found.error is None:
+        found.records = _other_queries(ask, found)
+    if not found.worked:
+        answer = ask.run(*TABLE)
+        _judge(found, answer)
+        if answer.ok:
+            found.table = nvidia_smi_table.read(answer.stdout)
+    return found
+
+
+def _judge(found: Smi, answer: Any) -> None:
+    """Keep an error: its text decides, because nvidia-smi may print one and still return 0."""
+    found.sources.append(answer)
+    if answer.error == MISSING:
+        found.missing = True
+        return
+    said = nvidia_smi_error.read(f"{answer.stdout}\n{answer.stderr}") if answer.error is None else None
+    if said is None and answer.error is None and answer.rc:
+        said = (answer.stderr.strip() or answer.stdout.strip()).partition("\n")[0][:200] or f"exit code {answer.rc}"
+    # An nvidia-smi that does not know a column refuses the question; that says nothing about the driver.
+    if said is not None and "not a valid field" not in said and found.error is None:
+        found.error = said
+        found.raw = f"{answer.stdout}\n{answer.stderr}"[:4000]
+
+
+def _other_queries(ask: Ask, found: Smi) -> list[dict[str, Any]]:
+    merged: dict[str, Any] = {}
+    forms = [(columns, "csv,noheader") for columns in OTHER_QUERIES] + [(columns, "csv") for columns in WITH_HEADER]
+    if ask.run(*QUERY).error is None:
+        return []
+    for columns, form in forms:
+        answer = ask.run("nvidia-smi", f"--query-gpu={columns}", f"--format={form}")
+        if answer.error is not None:
+            continue
+        _judge(found, answer)
+        read = nvidia_smi_csv.read(answer.stdout)
+        names = [{"gpu_name": "name"}.get(name, name) for name in columns.split(",")]
+        for name, value in zip(names, read["rows"][0] if answer.ok and read["rows"] else [], strict=False):
+            merged.setdefault(name, value)
+    return [merged] if merged else []
+
+
+def gpu_names(ask: Ask) -> list[str]:
+    """Names of the GPUs that nvidia-smi shows."""
+    told = smi(ask)
+    names = [gpu["product_name"] for gpu in (told.detail["gpus"] if told.detail else [])]
+    names += [record.get("name") for record in told.records]
+    names += [gpu["name"] for gpu in (told.table["gpus"] if told.table else [])]
+    return [name for name in names if isinstance(name, str)]
+
+
+def gather(ask: Ask, options: Options) -> Gpu:
+    """nvidia-smi, else /proc/driver/nvidia/gpus; null where GB10 answers Not Supported."""
+    told = smi(ask)
+    listed = _information(ask)
+    names = gpu_names(ask)
+    count = len(told.detail["gpus"]) if told.detail and told.detail["gpus"] else None
+    count = count or (len(told.records) or None) or (len(told.table["gpus"]) if told.table and told.table["gpus"] else None)
+    present: bool | None = True if count else None
+    if told.error and "No devices were found" in told.error:
+        present, count = False, 0
+    elif present is None and pci(ask).having(GB10_ID):
+        present = True
+    ask.told("gpu.present", present, told.error, *told.sources[:2])
+    table = told.table["gpus"][0] if told.table and told.table["gpus"] else {}
+    values: dict[str, Any] = {
+        "name": first([names[0] if names else None, listed.get("model")]),
+        "bus_id": first([told.value("bus_id", "pci.bus_id"), table.get("bus_id"), listed.get("bus_id")]),
+        "compute_capability": told.value("", "compute_cap"),
+        "clock_sm_mhz": _number(told.value("clock_sm_mhz", "clocks.sm") or _current(told)),
+        "clock_sm_max_mhz": _number(told.value("clock_sm_max_mhz", "clocks.max.sm")),
+        "power_draw_w": _number(told.value("power_draw_w", "power.draw")),
+        "temperature_c": _number(told.value("temperature_c", "temperature.gpu")),
+        "utilisation_percent": _number(told.value("utilisation_percent", "utilization.gpu")),
+        "vbios_version": first([told.value("vbios_version", "vbios_version"), listed.get("vbios")]),
+    }
+    for key, value in values.items():
+        if value is None and not told.worked:
+            ask.miss(f"gpu.{key}", told.error, *told.sources[:2])
+    if values["compute_capability"] is not None:
+        values["compute_capability"] = str(values["compute_capability"])
+    return Gpu(present=present, count=count, **values)
+
+
+def _current(told: Smi) -> Any:
+    return told.records[0].get("clocks.current.sm") if told.records else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _information(ask: Ask) -> dict[str, Any]:
+    for folder in ask.names("/proc/driver/nvidia/gpus")[:1]:
+        return gpu_information.read(ask.text(f"/proc/driver/nvidia/gpus/{folder}/information").text or "")
+    return {}
+
+
+def gsp_version(ask: Ask) -> str | None:
+    """GSP firmware version: nvidia-smi -q, else the driver's own file."""
+    found: str | None = first([smi(ask).value("gsp_version", "gsp_version"), _information(ask).get("firmware")])
+    return found

@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits of the login user: those of a process of that user, because root's say nothing about the tests' user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.desk import Limits
+from ..readers import group, limits_conf, passwd, proc_limits, proc_status
+from .ask import Ask
+from .options import Options
+
+ANCESTORS = 12
+"""Parents to look through for a process of the login user (module, sudo, shell, sshd)."""
+
+
+def login(ask: Ask, options: Options) -> dict[str, Any]:
+    """The login user's entry in /etc/passwd (name, uid, gid, home); without a name the user who gathers. Empty when not known."""
+    users = passwd.read(ask.text("/etc/passwd").text or "")
+    if options.login_user is not None:
+        return next((user for user in users if user["name"] == options.login_user), {"name": options.login_user})
+    own = proc_status.read(ask.text("/proc/self/status").text or "")["uid"]
+    return next((user for user in users if user["uid"] == own), {}) if own is not None else {}
+
+
+def user_name(ask: Ask, uid: int | None) -> str | None:
+    """The name of a user id."""
+    users = passwd.read(ask.text("/etc/passwd").text or "") if uid is not None else []
+    return next((user["name"] for user in users if user["uid"] == uid), None)
+
+
+def gather(ask: Ask, options: Options) -> Limits:
+    """The limits of a process of the login user, else what pam_limits would give."""
+    user = login(ask, options)
+    uid = user.get("uid")
+    groups = _groups(ask, user)
+    if options.login_user is not None and uid is None:
+        ask.miss("limits.uid", f"/etc/passwd does not name {options.login_user}", ask.text("/etc/passwd"))
+    soft, hard = _of_process(ask, uid, options.login_user is None)
+    if soft is None and hard is None and user.get("name"):
+        soft, hard = _configured(ask, user["name"], groups)
+    ask.told("limits.memlock_soft", soft, f"no process of {user.get('name') or 'the login user'} to read and no line in limits.conf")
+    return Limits(
+        user=user.get("name"),
+        memlock_soft=soft,
+        memlock_hard=hard,
+        uid=uid,
+        gid=user.get("gid"),
+        home=user.get("home"),
+        groups=groups,
+    )
+
+
+def _groups(ask: Ask, user: dict[str, Any]) -> tuple[str, ...]:
+    entries = group.read(ask.text("/etc/group").text or "")
+    name, gid = user.get("name"), user.get("gid")
+    return tuple(sorted({item["name"] for item in entries if (gid is not None and item["gid"] == gid) or name in item["members"]}))
+
+
+def _of_process(ask: Ask, uid: int | None, any_user: bool) -> tuple[int | None, int | None]:
+    process = "self"
+    for _step in range(ANCESTORS):
+        status = proc_status.read(ask.text(f"/proc/{process}/status").text or "")
+        if any_user or (uid is not None and status["uid"] == uid):
+            read = proc_limits.read(ask.text(f"/proc/{process}/limits").text or "")
+            return read["memlock_soft"], read["memlock_hard"]
+        if not status["parent"] or status["parent"] <= 1:
+            break
+        process = str(status["parent"])
+    return None, None
+
+
+def _configured(ask: Ask, name: str, groups: tuple[str, ...]) -> tuple[int | None, int | None]:
+    entries = limits_conf.read(ask.text("/etc/security/limits.conf").text or "")
+    for file in ask.names("/etc/security/limits.d"):
+        if file.endswith(".conf"):
+            entries += limits_conf.read(ask.text(f"/etc/security/limits.d/{file}").text or "")
+    return limits_conf.memlock(entries, name, groups)

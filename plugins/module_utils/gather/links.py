@@ -1,0 +1,115 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses, routes and the netplan files, for every subset that asks for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..model.port import Address
+from ..readers import ip_addr, ip_route, netplan
+from .ask import Ask, Source
+
+NET = "/sys/class/net"
+ADDRESSES = (("ip", "-j", "addr", "show"), ("ip", "-j", "addr"), ("ip", "addr", "show"), ("ip", "addr"), ("ip", "a"))
+ROUTES = (("ip", "-j", "route", "show"), ("ip", "-j", "route"), ("ip", "route", "show"), ("ip", "route"), ("ip", "r"))
+NETPLAN = ("/usr/lib/netplan", "/lib/netplan", "/etc/netplan", "/run/netplan")
+
+
+@dataclass(frozen=True)
+class Interfaces:
+    """What ``ip addr`` told, by netdev; null when nothing did."""
+
+    by_name: dict[str, dict[str, Any]] | None
+    source: Source | None = None
+
+    def facts(self, netdev: str | None) -> dict[str, Any]:
+        """One interface's facts, empty when it was not told."""
+        return (self.by_name or {}).get(netdev or "", {})
+
+
+def interfaces(ask: Ask) -> Interfaces:
+    """All interfaces with their addresses."""
+    return ask.memo("interfaces", lambda: _interfaces(ask))
+
+
+def _interfaces(ask: Ask) -> Interfaces:
+    answer = ask.first_answer(*ADDRESSES)
+    found = {item["netdev"]: item for item in ip_addr.read(answer.stdout)} if answer.error is None else {}
+    if found:
+        return Interfaces(found)
+    # A recording may hold the question for single interfaces only.
+    for name in ask.names(NET)[:64] if answer.error else ():
+        for argv in (("ip", "-j", "addr", "show", "dev", name), ("ip", "addr", "show", name), ("ip", "addr", "show", "dev", name)):
+            for item in ip_addr.read(ask.run(*argv).stdout):
+                found.setdefault(item["netdev"], item)
+    return Interfaces(found or None, None if found else answer)
+
+
+def addresses_of(facts: dict[str, Any]) -> tuple[Address, ...]:
+    """The addresses of one interface."""
+    return tuple(Address(**item) for item in facts.get("addresses", ()))
+
+
+def routes(ask: Ask) -> tuple[list[dict[str, Any]] | None, Source | None]:
+    """The IPv4 routes of the main table, and what failed when there is no answer."""
+    return ask.memo("routes", lambda: _routes(ask))
+
+
+def _routes(ask: Ask) -> tuple[list[dict[str, Any]] | None, Source | None]:
+    file = ask.text("/proc/net/route")
+    if file.text is not None and file.text.lstrip().startswith("Iface"):
+        return ip_route.read(file.text), None
+    answer = ask.first_answer(*ROUTES)
+    return (ip_route.read(answer.stdout), None) if answer.ok else (None, answer)
+
+
+@dataclass(frozen=True)
+class NetplanFile:
+    """One netplan file; ``data`` is null when it could not be read."""
+
+    path: str
+    data: dict[str, Any] | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Netplan:
+    """All netplan files in the order in which they count: a file with a later name wins, /run over /etc over /usr/lib for one name."""
+
+    files: tuple[NetplanFile, ...]
+    listed: bool
+    source: Source | None
+
+    @property
+    def unreadable(self) -> tuple[NetplanFile, ...]:
+        """Files that are there and could not be read."""
+        return tuple(item for item in self.files if item.data is None)
+
+    @property
+    def renderer(self) -> str | None:
+        """The global renderer that counts."""
+        named = [item.data["renderer"] for item in self.files if item.data and item.data["renderer"]]
+        return named[-1] if named else None
+
+
+def netplan_files(ask: Ask) -> Netplan:
+    """The netplan files of the desk."""
+    return ask.memo("netplan", lambda: _netplan_files(ask))
+
+
+def _netplan_files(ask: Ask) -> Netplan:
+    paths: dict[str, str] = {}
+    for folder in NETPLAN:
+        for name in ask.names(folder)[:200]:
+            if name.endswith(".yaml") and not name.startswith("."):
+                paths[name] = f"{folder}/{name}"
+    found = []
+    for name in sorted(paths):
+        file = ask.text(paths[name])
+        read = netplan.read(file.text) if file.text is not None else None
+        error = file.error if read is None else read["error"]
+        found.append(NetplanFile(paths[name], read if error is None else None, error))
+    listing = ask.listing("/etc/netplan")
+    return Netplan(tuple(found), listing.error is None, listing if listing.error else None)

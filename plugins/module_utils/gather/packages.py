@@ -1,0 +1,91 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The package database, for every subset that asks for packages."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+
+from ..model.driver import Package
+from ..readers import dpkg_query, dpkg_status
+from .ask import Ask, Source
+
+STATUS = "/var/lib/dpkg/status"
+FULL = ("dpkg-query", "-W", r"-f=${Package}\t${Version}\t${Architecture}\t${Status}\n")
+SHORT = ("dpkg-query", "-W", r"-f=${Package}\t${Version}\n")
+HOLDS = ("apt-mark", "showhold")
+
+FAMILIES = re.compile(
+    r"(?:linux-(?:image|headers|modules|tools|nvidia)|linux-.*-nvidia|nvidia-|libnvidia-|cuda-|libnccl|nv-|dgx-|mlnx-|perftest$|openmpi"
+    r"|libopenmpi|docker-ce$|rdma-core$|libibverbs1$|lldpd$|fwupd$|ethtool$|netplan\.io$)"
+)
+"""Packages that the facts keep: the driver, kernel, NCCL, DGX and RDMA families."""
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Every package, by name."""
+
+    by_name: dict[str, Package] | None
+    """Null when the database could not be read."""
+    holds_known: bool
+    source: Source | None
+
+    def installed(self, name: str) -> Package | None:
+        """The package when it is installed (also half)."""
+        package = (self.by_name or {}).get(name)
+        return package if package is not None and package.state not in ("config-files", "not-installed") else None
+
+    def version(self, name: str) -> str | None:
+        """The version of an installed package."""
+        package = self.installed(name)
+        return package.version if package else None
+
+
+def packages(ask: Ask) -> Packages:
+    """The package database: the file, else dpkg-query with or without status."""
+    return ask.memo("packages", lambda: _read(ask))
+
+
+def _read(ask: Ask) -> Packages:
+    file = ask.text(STATUS)
+    entries = dpkg_status.read(file.text) if file.text else []
+    source: Source | None = file
+    if not entries:
+        answer = ask.first_answer(FULL, SHORT)
+        entries = dpkg_query.read(answer.stdout) if answer.rc == 0 else []
+        source = answer
+    if not entries:
+        return Packages(None, False, source)
+    known = any(entry["want"] is not None for entry in entries)
+    held: set[str] = set()
+    if not known:
+        answer = ask.run(*HOLDS)
+        known = answer.ok
+        held = set(answer.stdout.split()) if answer.ok else set()
+    by_name: dict[str, Package] = {}
+    for entry in entries:
+        name = entry["name"]
+        want = entry["want"] or "install"
+        package = Package(
+            name=name,
+            version=entry["version"],
+            held=want == "hold" or name in held,
+            state="reinstreq" if entry["error"] == "reinstreq" else entry["state"],
+            want="hold" if name in held else want,
+            architecture=entry["architecture"],
+        )
+        present = by_name.get(name)
+        # Two architectures of one library may be listed: the installed one counts.
+        if present is None or (present.state != "installed" and package.state == "installed"):
+            by_name[name] = dataclasses.replace(package, held=package.held or bool(present and present.held))
+    return Packages(by_name, known, None)
+
+
+def upstream(version: str | None) -> str | None:
+    """The part of a Debian version that the maker gave: 580.159.03 of 580.159.03-0ubuntu0.24.04.1."""
+    if not version:
+        return None
+    return version.rpartition(":")[2].partition("-")[0].partition("+")[0] or None

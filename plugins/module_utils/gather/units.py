@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""State of systemd units, from files where systemd keeps it in files."""
+
+from __future__ import annotations
+
+from ..desk import MISSING
+from .ask import Ask
+
+GROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice", "/sys/fs/cgroup/unified/system.slice")
+FOLDER = "/etc/systemd/system"
+
+_ENABLED = {
+    "enabled": True,
+    "enabled-runtime": True,
+    "static": True,
+    "alias": True,
+    "generated": True,
+    "indirect": True,
+    "disabled": False,
+    "masked": False,
+    "masked-runtime": False,
+}
+
+
+def active(ask: Ask, unit: str) -> bool | None:
+    """Whether a service runs: it has a control group with processes, else what systemctl says. Null when neither can be asked.
+
+    A unit whose control group is missing may still be active (a one-shot that remains), so systemctl has the last word there.
+    """
+    for folder in GROUPS:
+        if ask.word(f"{folder}/{unit}/cgroup.procs"):
+            return True
+    for name in (unit, unit.removesuffix(".service")):
+        answer = ask.run("systemctl", "is-active", name)
+        said = answer.stdout.strip()
+        if answer.error is None and said:
+            return {"active": True, "reloading": True, "activating": None}.get(said, False)
+    return False if any(ask.listing(f"{folder}/{unit}").error == MISSING and ask.names(folder) for folder in GROUPS) else None
+
+
+def enabled(ask: Ask, unit: str) -> bool | None:
+    """Whether a unit is started at boot: a link in a .wants or .requires folder, else what systemctl says (static units, which others
+    start, count as enabled). Null when neither can be asked."""
+    for folder in ask.names(FOLDER):
+        if folder.endswith((".wants", ".requires")) and unit in ask.names(f"{FOLDER}/{folder}"):
+            return True
+    for name in (unit, unit.removesuffix(".service")):
+        answer = ask.run("systemctl", "is-enabled", name)
+        said = answer.stdout.strip()
+        if answer.error is None and said:
+            return _ENABLED.get(said)
+    return None
