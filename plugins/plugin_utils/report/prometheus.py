@@ -18,10 +18,10 @@ def prometheus(report: Mapping[str, Any], finished_epoch: float) -> str:
     pairs, desks = report["pairs"], report["desks"]
     _family(lines, "dgx_spark_pair_verdict", "gauge", verdict_help, [({"pair": pair["name"]}, VALUES[pair["verdict"]]) for pair in pairs])
     _family(lines, "dgx_spark_desk_verdict", "gauge", verdict_help, [({"desk": desk["name"]}, VALUES[desk["verdict"]]) for desk in desks])
-    rdma = [({"pair": pair["name"]}, (pair.get("rdma") or {}).get("sum_gbps")) for pair in pairs]
+    rdma = [({"pair": pair["name"]}, (pair.get("rdma") or {}).get("sum_both_ways_gbps")) for pair in pairs]
     _family(lines, "dgx_spark_pair_rdma_bytes_per_second", "gauge", "RDMA, both functions and directions.", _scaled(rdma, 1e9 / 8))
-    nccl = [({"pair": pair["name"]}, (pair.get("nccl") or {}).get("busbw")) for pair in pairs]
-    _family(lines, "dgx_spark_pair_nccl_busbw_bytes_per_second", "gauge", "NCCL bus bandwidth at the largest size.", _scaled(nccl, 1e9))
+    nccl = [({"pair": pair["name"]}, (pair.get("nccl") or {}).get("avg_busbw")) for pair in pairs]
+    _family(lines, "dgx_spark_pair_nccl_busbw_bytes_per_second", "gauge", "Average NCCL bus bandwidth.", _scaled(nccl, 1e9))
     found = [
         ({kind: owner["name"], "code": item["code"], "severity": item["severity"]}, 1)
         for kind, owners in (("pair", pairs), ("desk", desks))

@@ -87,12 +87,12 @@ def _number(value: Any) -> str:
 
 def _rdma(pair: Mapping[str, Any]) -> str:
     """Sum of both functions, both directions, in Gb/s."""
-    return _number((pair.get("rdma") or {}).get("sum_gbps"))
+    return _number((pair.get("rdma") or {}).get("sum_both_ways_gbps"))
 
 
 def _nccl(pair: Mapping[str, Any]) -> str:
-    """Bus bandwidth of the largest message, in GB/s."""
-    return _number((pair.get("nccl") or {}).get("busbw"))
+    """Average bus bandwidth as nccl-tests prints it, in GB/s."""
+    return _number((pair.get("nccl") or {}).get("avg_busbw"))
 
 
 def _why(findings: Sequence[Mapping[str, Any]], out_of_service: bool = False) -> str:
