@@ -169,12 +169,9 @@ findings:
   elements: dict
 """
 
-from functools import partial
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_apply import Limits
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_lock import run, wanted
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_state import observe
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 
 ARGUMENTS = {
@@ -208,7 +205,7 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=f"driver_lock: {error}", findings=[])
     limits = Limits(float(options["lock_timeout"]), float(options["fetch_timeout"]), float(options["install_timeout"]))
-    result = run(LiveDesk(), want, partial(observe, branch=want.branch), name=options["desk"], limits=limits, check_mode=module.check_mode)
+    result = run(LiveDesk(), want, name=options["desk"], limits=limits, check_mode=module.check_mode)
     if not module._diff:
         result.pop("diff", None)
     if result.pop("failed", False):

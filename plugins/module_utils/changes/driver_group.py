@@ -86,11 +86,6 @@ def is_other_branch(name: str, branch: int) -> bool:
     return name in UNBRANCHED_METAS or is_of_branch(name, other_branches(branch))
 
 
-def is_platform(name: str) -> bool:
-    """Whether a package is part of the platform that autoremove must never take (reported by an owner: they are auto-marked)."""
-    return bool(re.match(r"(dgx-|nv-|nvidia-)", name)) or name in ("tpm2-tools", "kdump-tools")
-
-
 def belongs(name: str, branch: int) -> bool:
     """Whether a package is of the group that moves together or not at all."""
     return (

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..desk import WritableDesk
+from ..gather.collect import Options, collect
 from ..judges.catalogue import finding
 from ..model.data import as_dict
 from ..model.desk import Desk
@@ -24,6 +25,14 @@ TURNS = 4
 
 ASKING = (driver_plan.RECORD, driver_plan.VERIFY, driver_plan.SETTLE)
 """Steps that change nothing but the lock's own record."""
+
+SUBSETS = ("identity", "kernel", "driver", "apt", "busy", "setup")
+"""Parts of the facts that the plan rests on."""
+
+
+def observe(desk: WritableDesk) -> Desk:
+    """What the plan rests on, read just before the change; the same reading as the facts."""
+    return collect(desk, Options(subsets=SUBSETS))
 
 
 def wanted(arguments: Mapping[str, Any]) -> WantedLock:
@@ -68,7 +77,6 @@ def wanted(arguments: Mapping[str, Any]) -> WantedLock:
 def run(
     desk: WritableDesk,
     want: WantedLock,
-    observe: Callable[[WritableDesk], Desk],
     *,
     name: str | None = None,
     limits: Limits | None = None,
@@ -76,7 +84,7 @@ def run(
 ) -> dict[str, Any]:
     """Bring the desk to ``want`` and say what was done: see the return values of the module driver_lock.
 
-    ``observe`` reads the desk. Never raises for what the desk answers: a failure is ``failed`` with a finding.
+    Never raises for what the desk answers: a failure is ``failed`` with a finding.
     """
     first: LockPlan | None = None
     standing: list[Finding] = []

@@ -22,7 +22,7 @@ from ..model.finding import Finding, Where
 from . import apt_preferences, lock_record
 from .apt_preferences import CUDA_ARCHIVE
 from .debian_version import compare
-from .driver_group import BRANCH, driver_package, held_group, is_platform, module_package, present, user_space_present
+from .driver_group import BRANCH, driver_package, held_group, module_package, present, user_space_present
 from .lock_record import Before, Debs, Record, RecordError
 
 PRESENT, ABSENT, PAUSED = "present", "absent", "paused"
@@ -176,7 +176,7 @@ def _locked(
     to_release = tuple(name for name in added if name in holds_now and name in here and name not in wanted_holds)
     exact = {} if paused or want.level != EXACT_LEVEL else {**locked_versions, **dict(want.versions)}
     text = apt_preferences.render(want.branch, exact, want.refused_archives, want.trusted_archives)
-    autos = tuple(item for item in desk.apt.autoremove_platform if is_platform(item))
+    autos = desk.apt.autoremove_platform
     to_protect = autos if want.protect_platform else ()
     if autos and not want.protect_platform:
         message = f"{where.subject}: {len(autos)} platform packages are marked as automatically installed"
@@ -316,7 +316,8 @@ def _refusals(desk: Desk, want: WantedLock, where: Where, steps: list[Step]) -> 
         message = f"{where.subject}: the first-boot upgrade has not ended; nothing was changed"
         found.append(finding("FIRST_BOOT_UPGRADE_PENDING", where, message, severity="fail"))
     if any(item.kind in (REPAIR, MOVE, ROLL_BACK) for item in steps) and not want.force:
-        found.extend(busy_findings(desk, where))
+        # Where no module is loaded nobody computes, so a silent nvidia-smi hides nothing.
+        found.extend(busy_findings(desk, where, require=desk.driver.loaded is not False))
     return found
 
 
