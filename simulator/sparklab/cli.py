@@ -306,6 +306,7 @@ def do_up(arguments: argparse.Namespace) -> int:
         on = [desk for desk in record.spec.desks if record.desk(desk).get("running")]
         one.wait_ready([desk for desk in on if one.listens(desk)])
         one.write_known_hosts()
+        one.settle()
         record.data["complete"] = True
         record.save()
     say(
@@ -699,6 +700,7 @@ def do_reset(arguments: argparse.Namespace) -> int:
         names = [name for name in one.record.spec.desks if one.record.desk(name).get("running")]
         one.wait_ready([name for name in names if one.listens(name)])
         one.write_known_hosts()
+        one.settle()
         one.record.data["complete"] = True
         one.record.save()
     say(f"lab {one.name!r} is as described again ({time.monotonic() - began:.1f} s)")

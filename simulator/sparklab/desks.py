@@ -23,6 +23,7 @@ HARDWARE_TIMEOUT = 10.0
 OUTSIDE_FAULTS: dict[str, str] = {
     "nic_missing": "All four ConnectX-7 functions are gone although a cable is in: a fault, not the power save.",
     "frozen": "The desk stands still: nothing in it runs, its address answers no more.",
+    "lease_moved": "DHCP gives this desk another address (with=DESK: they swap) from its next start on.",
     "mute": "The management interface has lost its cable; the desk runs on.",
 }
 

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from sparklab import (
+    actions,
     archives,
     describe,
     desks,
@@ -73,8 +74,18 @@ class Lab:
         return self._models[name]
 
     def address(self, desk: str) -> str:
-        """The management address that DHCP gives to a desk now."""
-        return subnets.desk_address(self.number, self.record.desk(desk).get("lease", self.record.spec.desks[desk].index))
+        """The management address of a desk, as the inventory says."""
+        return subnets.desk_address(self.number, self.record.spec.desks[desk].index)
+
+    def leased(self) -> dict[str, str]:
+        """The addresses that DHCP gives from now on; a moved lease differs from what the inventory says."""
+        moved = {
+            name: (faults["lease_moved"] or {}).get("with")
+            for name, faults in self.record.data["faults"].items()
+            if "lease_moved" in faults
+        }
+        indexes = {name: desk.index for name, desk in self.record.spec.desks.items()}
+        return {name: subnets.desk_address(self.number, index) for name, index in subnets.leases(indexes, moved).items()}
 
     def cable_number(self, cable: str) -> int:
         return list(self.record.spec.cables).index(cable)
@@ -171,7 +182,7 @@ class Lab:
 
     def write_archive_faults(self) -> None:
         """Tell the archives' web server which desk sees which faults."""
-        archives.write_faults(self.record, {name: self.address(name) for name in self.record.spec.desks})
+        archives.write_faults(self.record, self.leased())
 
     def _keys(self) -> None:
         """The lab's own ssh key, and a password for each desk."""
@@ -227,7 +238,7 @@ class Lab:
         with ThreadPoolExecutor(WORKERS) as pool:
             for name, container in zip(names, pool.map(one, names), strict=True):
                 entry = self.record.desk(name)
-                entry.update(container=container, boot_count=0, first_boot=True, running=False)
+                entry.update(container=container, boot_count=0, first_boot=True, fresh=True, running=False)
         self.record.save()
 
     # ---- power --------------------------------------------------------------------------------------------------
@@ -392,7 +403,7 @@ class Lab:
 
     def answers(self, name: str) -> bool:
         try:
-            with socket.create_connection((self.address(name), 22), timeout=1) as connection:
+            with socket.create_connection((self.leased()[name], 22), timeout=1) as connection:
                 connection.settimeout(2)
                 return connection.recv(4) == b"SSH-"
         except OSError:
@@ -459,6 +470,7 @@ class Lab:
         """Carry out a changed set of faults of one desk."""
         self.record.save()
         self.write_archive_faults()
+        self.ensure_services()
         entry = self.record.desk(name)
         now = self.record.data["faults"].get(name, {})
         if entry.get("running"):
@@ -466,6 +478,7 @@ class Lab:
                 net.batch(self.netns, net.attach_lines(self.leg(name, None), "mgmt", "mute" not in now))
             if "frozen" in before and "frozen" not in now:
                 self.engine.call("unpause", entry["container"])
+        self._act(name, before, now)
         lists = self.functions()
         if entry.get("running") and entry.get("nic"):
             there = net.links(self.netns)
@@ -484,6 +497,56 @@ class Lab:
             if "frozen" not in before and entry.get("running"):
                 self.engine.call("pause", entry["container"])
         self.tell(sorted(changed))
+
+    def _act(self, name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+        """Do and undo what faults do to a desk's file system."""
+        entry = self.record.desk(name)
+        todo = [(fault, now[fault], 1) for fault in now if fault in actions.ACTIONS and before.get(fault) != now[fault]]
+        todo += [(fault, before[fault], 2) for fault in before if fault in actions.ACTIONS and fault not in now]
+        if not todo:
+            return
+        if not files.process_alive(entry.get("pid")):
+            self.record.data["faults"][name] = before
+            self.record.save()
+            raise LabError(f"{name} is off; {todo[0][0]} needs a running desk.")
+        pid = int(entry["pid"]["pid"])
+        for fault, params, way in todo:
+            if fault == "hostkey_changed" and way == 1:
+                entry["known_keys"] = desks.host_keys(pid)
+            try:
+                actions.ACTIONS[fault][way](pid, params or {}, self.record.data["distribution"])
+            except LabError:
+                self.record.data["faults"][name] = before
+                self.record.save()
+                raise
+            if fault == "hostkey_changed" and way == 2:
+                entry.pop("known_keys", None)
+        self.write_known_hosts()
+
+    def settle(self) -> None:
+        """Do what the described faults do to file systems, on desks that are new."""
+        for name in self.record.spec.desks:
+            entry = self.record.desk(name)
+            if entry.pop("fresh", False) and entry.get("running"):
+                self._act(name, {}, self.record.data["faults"].get(name, {}))
+        self.record.save()
+
+    def upgrades_due(self) -> dict[str, float]:
+        """Desks in a first-boot upgrade that ends by itself, and when it does."""
+        found = {}
+        for name, faults in self.record.data["faults"].items():
+            entry = self.record.desk(name)
+            params = faults.get("first_boot_upgrade") or {}
+            if entry.get("running") and "seconds" in params:
+                found[name] = float(entry.get("booted_at", 0.0)) + float(params["seconds"])
+        return found
+
+    def finish_upgrade(self, name: str) -> None:
+        """The first-boot upgrade is done: the desk starts again by itself."""
+        del self.record.data["faults"][name]["first_boot_upgrade"]
+        self.record.save()
+        self.tell(self.write_desks([name]))
+        self.power("reboot", name)
 
     # ---- services -----------------------------------------------------------------------------------------------
 
@@ -508,11 +571,16 @@ class Lab:
 
     def write_leases(self) -> None:
         """The fixed leases: which desk's management MAC gets which address."""
+        leased = self.leased()
         lines = [
-            f"{describe.management_mac(desk)},{self.address(name)},{desk.hostname},infinite\n"
-            for name, desk in self.record.spec.desks.items()
+            f"{describe.management_mac(desk)},{leased[name]},{desk.hostname},infinite\n" for name, desk in self.record.spec.desks.items()
         ]
-        files.write_atomic(self.record.dir / "leases.conf", "".join(lines))
+        path, text = self.record.dir / "leases.conf", "".join(lines)
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            # A fresh server: the old one would not give an address away that it has leased to another.
+            files.end_process(self.record.data["processes"].get("dnsmasq"))
+            (self.record.dir / "leases").unlink(missing_ok=True)
+        files.write_atomic(path, text)
 
     def _dnsmasq_argv(self) -> list[str]:
         server = subnets.server_address(self.number)
@@ -627,6 +695,7 @@ def known_faults() -> dict[str, str]:
     found = dict(figures.OUTSIDE_FIGURE_FAULTS)
     found.update(desks.OUTSIDE_FAULTS)
     found.update(archives.FAULTS)
+    found.update({name: entry[0] for name, entry in actions.ACTIONS.items()})
     with contextlib.suppress(OSError, ValueError):
         listed = json.loads((paths.SIMULATOR / "desk" / "faults.json").read_text(encoding="utf-8"))
         found.update({name: str(entry.get("description", "")) for name, entry in listed.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sparklab.errors import LabError
 
@@ -58,3 +58,17 @@ def host_address(number: int) -> str:
 def desk_address(number: int, index: int) -> str:
     """The address that DHCP gives to the desk with this index (from 0)."""
     return str(subnet(number).network_address + FIRST_DESK + index)
+
+
+MOVED = 890
+
+
+def leases(indexes: Mapping[str, int], moved: Mapping[str, str | None]) -> dict[str, int]:
+    """Which index of an address each desk is leased: its own, unless its lease moved (to nobody's address, or swapped)."""
+    found = dict(indexes)
+    for desk, other in moved.items():
+        if other is None:
+            found[desk] = MOVED + indexes[desk] % 90
+        elif other in indexes:
+            found[desk], found[other] = indexes[other], indexes[desk]
+    return found

@@ -45,6 +45,10 @@ def handle(name: str, stopped: set[str], now: float) -> None:
             if said == "reboot":
                 lab.boot([desk])
         lab.leave(now)
+        for desk, moment in lab.upgrades_due().items():
+            if moment <= now:
+                print(f"{desk} has finished its first-boot upgrade and starts again", flush=True)
+                lab.finish_upgrade(desk)
 
 
 def main(name: str) -> int:
