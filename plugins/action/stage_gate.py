@@ -24,13 +24,18 @@ class ActionModule(DeskAction):
         plan = self.required_plan(task_vars)
         scope = str(self.arguments().get("scope") or DESK)
         now = datetime.datetime.now(datetime.UTC)
-        silent, reason = gate(plan, RunStore(plan["run_dir"]), self.desk_name(task_vars), scope)
+        despite = frozenset(str(item) for item in self.arguments().get("despite") or ())
+        silent, reason = gate(plan, RunStore(plan["run_dir"]), self.desk_name(task_vars), scope, despite)
         result.update(changed=False, proceed=not reason, silent=silent, reason=reason, started=f"{now:%Y-%m-%dT%H:%M:%S.%f}Z")
         return result
 
 
-def gate(plan: dict[str, Any], store: RunStore, desk: str, scope: str) -> tuple[bool, str]:
-    """(silent, why not): an empty reason means go; silent means that the stage never was this desk's business."""
+def gate(plan: dict[str, Any], store: RunStore, desk: str, scope: str, despite: frozenset[str] = frozenset()) -> tuple[bool, str]:
+    """(silent, why not): an empty reason means go; silent means that the stage never was this desk's business.
+
+    ``despite`` names stages whose failing findings do not keep this one from running: a slow link is still measured with NCCL, and
+    settings are withdrawn because a measurement failed.
+    """
     me = plan["desks"][desk]
     if scope == DESK:
         return False, _stop(store, desk, stops=STOPS_DESK)
@@ -41,7 +46,7 @@ def gate(plan: dict[str, Any], store: RunStore, desk: str, scope: str) -> tuple[
     if not plan["desks"][me["peer"]]["in_scope"]:
         return False, f"{me['peer']} is not in this run"
     for name in (desk, me["peer"]):
-        reason = _stop(store, name, stops=None)
+        reason = _stop(store, name, stops=None, despite=despite)
         if reason:
             return False, reason
     if scope == HEAD and not me["head"]:
@@ -49,9 +54,11 @@ def gate(plan: dict[str, Any], store: RunStore, desk: str, scope: str) -> tuple[
     return False, ""
 
 
-def _stop(store: RunStore, desk: str, stops: frozenset[str] | None) -> str:
+def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: frozenset[str] = frozenset()) -> str:
     """Why a desk goes no further: a stage that broke, or a failing finding (any, or one of ``stops``)."""
     for part in store.of_desk(desk):
+        if part.stage in despite:
+            continue
         codes = [code for code in part.failing_codes if stops is None or code in stops]
         if part.state == FAILED or codes:
             return f"{desk} failed in stage {part.stage}" + (f" ({', '.join(codes)})" if codes else "")

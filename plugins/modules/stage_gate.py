@@ -22,6 +22,11 @@ options:
     type: str
     choices: [desk, pair, head]
     default: desk
+  despite:
+    description: Stages whose failing findings do not keep this one from running.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Works in check mode as without it, since nothing on a desk is touched.

@@ -37,7 +37,10 @@ def gather(ask: Ask, options: Options) -> Setup:
     if ssh:
         _note(ask, "setup.trust_authorized", f"{ssh}/authorized_keys")
     files = {f"{SETTINGS}/{name}": _digest(ask, f"{SETTINGS}/{name}") for name in ask.names(SETTINGS)[:64] if name != "pair.env"}
-    files |= {path: _digest(ask, path) for path in (PREFERENCES, "/usr/local/bin/pair-check")}
+    files |= {path: _digest(ask, path) for path in (PREFERENCES, "/usr/local/bin/pair-check", "/usr/local/bin/pair-ssh")}
+    names = _marked(ask, "/etc/hosts")
+    if names:
+        files["/etc/hosts"] = hashlib.sha256("\n".join(names).encode()).hexdigest()
     return Setup(
         link_file=_whole(ask, OURS),
         link_journal=_journal(ask),

@@ -17,8 +17,14 @@ from .marks_data import MARKS, Mark
 
 FULL_WIDTH = 4
 FULL_MTU = 9000
+LOCKED_LEAST = 8 << 20
+"""Bytes; with less than this even one perftest fails, whatever else is wrong."""
+
 LOCKED_ENOUGH = 1 << 30
-"""Bytes; a process that may lock less than this is taken to have failed for its limit. Stock DGX OS allows nearly all of RAM."""
+"""Bytes; a process that may lock less than this is taken to have failed for its limit when no other cause is seen.
+
+Stock DGX OS allows nearly all of RAM.
+"""
 
 WAITING = {
     "refused": "the peer's ssh refused the connection",
@@ -134,7 +140,9 @@ def _errors(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) 
 
 def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:
     """ENOMEM with its cause told apart: a low limit of the process that failed, else the kernel hand-over fault."""
-    low = [item for item in limits if item.soft is not None and 0 <= item.soft < LOCKED_ENOUGH]
+    handed = [end for end in ends if end.cma_total_kb == 0 and (end.cma_free_kb or 0) > 0]
+    enough = LOCKED_LEAST if handed else LOCKED_ENOUGH
+    low = [item for item in limits if item.soft is not None and 0 <= item.soft < enough]
     seen = {item.desk: item.soft for item in limits}
     if low:
         text = f"{low[0].desk}: the process may lock only {low[0].soft} bytes of memory"
@@ -142,7 +150,6 @@ def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Seq
             code, Where(pair=pair, desk=low[0].desk), text, evidence={**shown, "cause": "memlock", "locked_bytes": seen},
             remedy="Raise the memlock limit of the login user on that desk (nv-limits, /etc/security/limits.d), then run again.",
         )  # fmt: skip
-    handed = [end for end in ends if end.cma_total_kb == 0 and (end.cma_free_kb or 0) > 0]
     kernels = {end.desk: {"kernel": end.kernel, "kho": end.kho, "cma_total_kb": end.cma_total_kb} for end in ends}
     if handed:
         text = f"{handed[0].desk}: kernel {handed[0].kernel} lost its CMA area to the kernel hand-over, memory cannot be registered"
@@ -162,7 +169,8 @@ def _speeds(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, 
     if trapped:
         worst = min(trapped, key=lambda run: run.gbps or 0.0)
         message = f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, with a green link"
-        shown: dict[str, Any] = {"slow": [_shown(run) for run in trapped], "plugged_after_boot": {end.desk: end.plugged_after_boot for end in ends}}
+        shown: dict[str, Any] = {"slow": [_shown(run) for run in trapped]}
+        shown["plugged_after_boot"] = {end.desk: end.plugged_after_boot for end in ends}
         return [finding("RDMA_SLOW_13G", where, message, evidence=shown)]
     found = []
     sums = [value for value in (speeds["sum_forward_gbps"], speeds["sum_back_gbps"]) if value is not None]

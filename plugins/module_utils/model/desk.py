@@ -173,7 +173,8 @@ class Setup:
     pair_env: str | None = None
     """Content of /etc/dgx_spark/pair.env."""
     pair_files: dict[str, str] = field(default_factory=dict)
-    """Path to SHA-256 of each other file under /etc/dgx_spark and of our preferences file."""
+    """Path to SHA-256 of each other file under /etc/dgx_spark, of our preferences file, of pair-check and pair-ssh, and of our lines
+    in /etc/hosts (joined by line ends)."""
     trust_public_key: str | None = None
     """Public key that this desk uses towards its pair peer."""
     trust_authorized: tuple[str, ...] = ()

@@ -1,0 +1,196 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the NCCL bundle once on a builder desk, keep it on the controller, send it only where it differs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.changes import bundle
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.finding import Where
+from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.run_store import RunStore
+from .stage_gate import PAIR, gate
+
+MODULE = "labops.dgx_spark.nccl_bundle"
+BUILT_ARCHIVE = "/var/tmp/dgx_spark_nccl_bundle.tar.gz"
+SOURCES = ("nccl", "nccl_tests")
+
+
+class ActionModule(DeskAction):
+    """Arguments: state (built, present, absent), cache, archive, checksum, builder, nccl, nccl_tests, and the module's."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """See the class."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        given = self.arguments()
+        desk = self.desk_name(task_vars)
+        state = str(given.get("state") or "present")
+        try:
+            if state == "built":
+                answer = self._built(given, desk, task_vars)
+            elif state == "present":
+                answer = self._present(given, desk, task_vars)
+            else:
+                answer = self.execute(MODULE, {"state": "absent", **_only(given, ("folder",))}, task_vars)
+        except bundle.BundleError as error:
+            found = finding("NCCL_BUNDLE_FAILED", Where(desk=desk), f"{desk}: {error.text}", evidence={"said": error.said})
+            answer = {"failed": True, "msg": found.message, "findings": [found.as_dict()]}
+        result.update(answer)
+        return result
+
+    def _built(self, given: Mapping[str, Any], desk: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """On the builder desk, and only when the controller has no bundle of these wishes."""
+        wishes = Wishes(given)
+        if given.get("archive"):
+            wishes.given_archive()
+            return {"changed": False, "builder": None}
+        plan = self.required_plan(task_vars)
+        builder = str(given.get("builder") or "") or default_builder(plan, RunStore(plan["run_dir"]))
+        if desk != builder or wishes.cached.is_file():
+            return {"changed": False, "builder": builder, "bundle": str(wishes.cached)}
+        arguments = {
+            "state": "built",
+            "archive": BUILT_ARCHIVE,
+            "key": wishes.key,
+            "desk": desk,
+            "user": self.login_user(task_vars) or "",
+            **{name: dict(given.get(name) or {}) for name in SOURCES},
+            **_only(given, ("folder", "gencode", "cuda_home", "mpi_home", "jobs", "packages", "lock_timeout")),
+        }
+        if self._task.check_mode:
+            return self.execute(MODULE, arguments, task_vars)
+        folder = self._connection._shell.tmpdir or self._make_tmp_path()
+        for name in SOURCES:
+            if arguments[name].get("archive"):
+                arguments[name]["archive"] = self._send(wishes.source(name), folder, f"{name}.tar")
+        answer = self.execute(MODULE, arguments, task_vars)
+        if not answer.get("failed"):
+            fresh = wishes.cached.with_suffix(".part")
+            fresh.parent.mkdir(parents=True, exist_ok=True)
+            self._connection.fetch_file(BUILT_ARCHIVE, str(fresh))
+            bundle.manifest_of(str(fresh))
+            os.replace(fresh, wishes.cached)
+            answer["bundle"] = str(wishes.cached)
+        self._remove_tmp_path(self._connection._shell.tmpdir)
+        return answer
+
+    def _present(self, given: Mapping[str, Any], desk: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """On every desk whose manifest differs."""
+        wishes = Wishes(given)
+        path = wishes.given_archive() if given.get("archive") else wishes.cached
+        if not path.is_file():
+            if self._task.check_mode:
+                return {"changed": True, "msg": "in check mode: the bundle would be built first"}
+            raise bundle.BundleError("the bundle was not built; look at the findings of the builder desk", str(path))
+        wanted = hashlib.sha256(bundle.manifest_of(str(path)).encode()).hexdigest()
+        setup = (self.facts(task_vars) or {}).get("setup") or {}
+        if setup.get("nccl_bundle") == wanted:
+            return {"changed": False, "manifest_sha256": wanted}
+        arguments = {"state": "present", "desk": desk, "archive": str(path), **_only(given, ("folder",))}
+        if not self._task.check_mode:
+            folder = self._connection._shell.tmpdir or self._make_tmp_path()
+            arguments["archive"] = self._send(path, folder, "bundle.tar.gz")
+        answer = self.execute(MODULE, arguments, task_vars)
+        answer["manifest_sha256"] = wanted
+        if not self._task.check_mode:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return answer
+
+    def _send(self, path: Path, folder: str, name: str) -> str:
+        target: str = self._connection._shell.join_path(folder, name)
+        self._transfer_file(str(path), target)
+        self._fixup_perms2([folder, target])
+        return target
+
+
+class Wishes:
+    """What is to be built, and where the controller keeps it."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = given
+        self.cache = Path(str(given.get("cache") or "~/.cache/labops.dgx_spark/nccl_bundle")).expanduser()
+
+    @property
+    def key(self) -> str:
+        """One text for all that the result depends on; source archives count by their content."""
+        parts: dict[str, Any] = {"gencode": str(self.given.get("gencode") or "")}
+        for name in SOURCES:
+            source = dict(self.given.get(name) or {})
+            if source.get("archive"):
+                parts[name] = hashlib.sha256(self.source(name).read_bytes()).hexdigest()
+            else:
+                parts[name] = [str(source.get(item) or "") for item in ("url", "tag", "commit")]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def cached(self) -> Path:
+        """The bundle on the controller."""
+        return self.cache / f"{self.key[:32]}.tar.gz"
+
+    def source(self, name: str) -> Path:
+        """The source archive on the controller; a folder is packed first."""
+        path = Path(str((self.given.get(name) or {}).get("archive"))).expanduser()
+        if path.is_file():
+            return path
+        if path.is_dir():
+            return packed(path, self.cache)
+        raise bundle.BundleError(f"nccl_bundle: the source of {name} is {path}, which is not there on the controller")
+
+    def given_archive(self) -> Path:
+        """The ready bundle that was given, checked against its checksum."""
+        path = Path(str(self.given["archive"])).expanduser()
+        wanted = str(self.given.get("checksum") or "").removeprefix("sha256:")
+        if not path.is_file():
+            raise bundle.BundleError(f"nccl_bundle_archive: {path} is not a file on the controller")
+        if not wanted:
+            raise AnsibleActionFail("nccl_bundle_checksum (SHA-256) must be given together with nccl_bundle_archive")
+        got = bundle.digest(str(path))
+        if got != wanted:
+            raise bundle.BundleError(f"{path} has SHA-256 {got}, {wanted} was expected")
+        return path
+
+
+def packed(folder: Path, cache: Path) -> Path:
+    """A folder of source as an archive; the same content gives the same bytes and name."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(item for item in folder.rglob("*") if item.is_file() and "__pycache__" not in item.parts):
+            entry = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder)}")
+            content = path.read_bytes()
+            entry.size, entry.mode = len(content), 0o755 if os.access(path, os.X_OK) else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    data = buffer.getvalue()
+    target = cache / f"source-{folder.name}-{hashlib.sha256(data).hexdigest()[:16]}.tar"
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{target.name}.{os.getpid()}")
+        fresh.write_bytes(data)
+        os.replace(fresh, target)
+    return target
+
+
+def default_builder(plan: Mapping[str, Any], store: RunStore) -> str | None:
+    """The head of the first pair that is still in the run."""
+    for pair in plan["pairs"]:
+        members = [pair["head"], pair["peer"]]
+        if pair["in_scope"] and all(not gate(dict(plan), store, name, PAIR)[1] for name in members):
+            return str(pair["head"])
+    return None
+
+
+def _only(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: given[name] for name in names if given.get(name) not in (None, "")}

@@ -1,0 +1,223 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The NCCL bundle: NCCL and nccl-tests built once on a builder desk, packed with a manifest, installed elsewhere as packed.
+
+The steps are those of NVIDIA's playbook (dgx-spark-playbooks, nvidia/nccl): ``make -j src.build`` for sm_121, then nccl-tests with MPI=1.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import posixpath
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..desk import Answer, Desk
+
+SCHEMA = "labops.dgx_spark/nccl_bundle/1"
+MANIFEST = "manifest.json"
+PROGRAMS = ("all_gather_perf", "all_reduce_perf")
+BUILD_FOLDER = "/var/tmp/dgx_spark_nccl"
+BUILD_SECONDS = 3600.0
+FETCH_SECONDS = 900.0
+
+
+class BundleError(Exception):
+    """Building, packing or installing failed; ``said`` is what the tool said last."""
+
+    def __init__(self, text: str, said: str = "") -> None:
+        self.text, self.said = text, said
+        super().__init__(text)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one of the two programs comes from: an archive on the desk, else a tag of a git repository."""
+
+    name: str
+    url: str = ""
+    tag: str = ""
+    commit: str = ""
+    """Full commit id that the tag must have; empty: whatever it has, noted in the manifest."""
+    archive: str = ""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is built."""
+
+    sources: tuple[Source, Source]
+    """NCCL, then nccl-tests."""
+    gencode: str = "-gencode=arch=compute_121,code=sm_121"
+    cuda_home: str = "/usr/local/cuda"
+    mpi_home: str = ""
+    jobs: int = 0
+    extra: tuple[str, ...] = ()
+    user: str = ""
+    commands: list[list[str]] = field(default_factory=list, compare=False)
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def build(desk: Desk, spec: Spec, target: str, key: str) -> dict[str, Any]:
+    """Fetch, make, pack into ``target``; the manifest. Raises BundleError. Runs the tools as the login user, not as root."""
+    _run(desk, spec, ["rm", "-rf", BUILD_FOLDER], 120.0, "the old build folder")
+    _run(desk, spec, ["mkdir", "-p", BUILD_FOLDER], 30.0, "the build folder")
+    nccl, tests = (_fetch(desk, spec, source) for source in spec.sources)
+    jobs = [f"-j{spec.jobs or os.cpu_count() or 1}"]
+    cuda = [f"CUDA_HOME={spec.cuda_home}"]
+    _run(desk, spec, ["make", *jobs, "-C", nccl["folder"], "src.build", f"NVCC_GENCODE={spec.gencode}", *cuda], BUILD_SECONDS, "NCCL")
+    mpi = spec.mpi_home or mpi_home(desk)
+    words = ["MPI=1", f"MPI_HOME={mpi}", f"NCCL_HOME={nccl['folder']}/build", f"NVCC_GENCODE={spec.gencode}", *cuda]
+    _run(desk, spec, ["make", *jobs, "-C", tests["folder"], *words], BUILD_SECONDS, "nccl-tests")
+    files = collect(nccl["folder"], tests["folder"])
+    manifest = {
+        "schema": SCHEMA,
+        "key": key,
+        "sources": [{name: item[name] for name in ("name", "url", "tag", "commit")} for item in (nccl, tests)],
+        "gencode": spec.gencode,
+        "files": {name: digest(path) for name, path in sorted(files.items())},
+    }
+    pack(files, manifest, target)
+    _run(desk, spec, ["rm", "-rf", BUILD_FOLDER], 120.0, "the build folder")
+    return manifest
+
+
+def mpi_home(desk: Desk) -> str:
+    """Where Open MPI's headers are: Debian and Ubuntu keep them per architecture."""
+    for folder in sorted(desk.list_dir("/usr/lib").names):
+        if folder.endswith("-linux-gnu") and desk.list_dir(f"/usr/lib/{folder}/openmpi/include").error is None:
+            return f"/usr/lib/{folder}/openmpi"
+    raise BundleError("the headers of Open MPI were not found below /usr/lib", "install libopenmpi-dev on the builder desk")
+
+
+def _fetch(desk: Desk, spec: Spec, source: Source) -> dict[str, str]:
+    folder = f"{BUILD_FOLDER}/{source.name}"
+    if source.archive:
+        _run(desk, spec, ["mkdir", "-p", folder], 30.0, source.name)
+        _run(desk, spec, ["tar", "-x", "-f", source.archive, "-C", folder], FETCH_SECONDS, f"the archive of {source.name}")
+        names = desk.list_dir(folder).names
+        if len(names) == 1 and desk.list_dir(f"{folder}/{names[0]}").error is None:
+            folder = f"{folder}/{names[0]}"
+        return {"name": source.name, "url": "", "tag": source.tag, "commit": digest(source.archive), "folder": folder}
+    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, source.url, folder]
+    _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}")
+    commit = _run(desk, spec, ["git", "-C", folder, "rev-parse", "HEAD"], 30.0, source.name).stdout.strip()
+    if source.commit and commit != source.commit:
+        raise BundleError(f"{source.name} {source.tag} has commit {commit}, {source.commit} was expected")
+    return {"name": source.name, "url": source.url, "tag": source.tag, "commit": commit, "folder": folder}
+
+
+def collect(nccl: str, tests: str) -> dict[str, str]:
+    """Name in the bundle to path of each built file. Raises BundleError when one is missing."""
+    files = {}
+    library = f"{nccl}/build/lib/libnccl.so.2"
+    if not os.path.exists(library):
+        raise BundleError(f"the build gave no {library}")
+    files["lib/libnccl.so.2"] = os.path.realpath(library)
+    for program in PROGRAMS:
+        path = f"{tests}/build/{program}"
+        if not os.path.exists(path):
+            raise BundleError(f"the build gave no {path}")
+        files[f"bin/{program}"] = os.path.realpath(path)
+    return files
+
+
+def pack(files: Mapping[str, str], manifest: Mapping[str, Any], target: str) -> None:
+    """Write the archive; the same content gives the same bytes."""
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    os.makedirs(posixpath.dirname(target), exist_ok=True)
+    with (
+        open(target, "wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name, path in sorted(files.items()):
+            with open(path, "rb") as file:
+                content = file.read()
+            archive.addfile(_entry(name, len(content), 0o755), io.BytesIO(content))
+        archive.addfile(_entry(MANIFEST, len(text.encode()), 0o644), io.BytesIO(text.encode()))
+
+
+def _entry(name: str, size: int, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.uname, entry.gname = size, mode, "root", "root"
+    return entry
+
+
+def manifest_of(archive: str) -> str:
+    """The text of the manifest in an archive. Raises BundleError."""
+    try:
+        with tarfile.open(archive) as file:
+            member = file.extractfile(MANIFEST)
+            text = member.read().decode() if member else ""
+        data = json.loads(text)
+    except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
+        raise BundleError(f"{archive} is no NCCL bundle: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("files"), dict):
+        raise BundleError(f"{archive} is no NCCL bundle: its manifest is not of schema {SCHEMA}")
+    return text
+
+
+def install(archive: str, folder: str) -> dict[str, Any]:
+    """Unpack beside the folder, check every file against the manifest, then swap. The manifest. Raises BundleError."""
+    manifest: dict[str, Any] = json.loads(manifest_of(archive))
+    fresh, old = f"{folder}.new", f"{folder}.old"
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        os.makedirs(fresh)
+        with tarfile.open(archive) as file:
+            file.extractall(fresh, filter="data")
+        for name, wanted in manifest["files"].items():
+            path = posixpath.join(fresh, name)
+            got = digest(path) if os.path.isfile(path) else None
+            if got != wanted:
+                raise BundleError(f"{name} of the bundle has checksum {got}, its manifest says {wanted}")
+        shutil.rmtree(old, ignore_errors=True)
+        if os.path.isdir(folder):
+            os.rename(folder, old)
+        os.rename(fresh, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, tarfile.TarError) as error:
+        raise BundleError(f"{folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return manifest
+
+
+def repack(folder: str, key: str, target: str) -> bool:
+    """Pack an installed bundle again when it was built to the same wishes; whether it was."""
+    try:
+        with open(posixpath.join(folder, MANIFEST), encoding="utf-8") as file:
+            manifest = json.load(file)
+    except (OSError, ValueError):
+        return False
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("key") != key:
+        return False
+    files = {name: posixpath.join(folder, name) for name in manifest["files"]}
+    if any(not os.path.isfile(path) or digest(path) != manifest["files"][name] for name, path in files.items()):
+        return False
+    pack(files, manifest, target)
+    return True
+
+
+def _run(desk: Desk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
+    words = ["runuser", "-u", spec.user, "--", *argv] if spec.user else list(argv)
+    spec.commands.append(words)
+    path = f"{spec.cuda_home}/bin:/usr/local/bin:/usr/bin:/bin"
+    answer = desk.run(words, timeout=timeout, env={"PATH": path})
+    if not answer.ok:
+        said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]
+        raise BundleError(f"{what} could not be made ({answer.error or f'rc {answer.rc}'})", said)
+    return answer

@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nccl_bundle
+short_description: Build, install or remove the NCCL bundle of a DGX Spark
+version_added: 0.1.0
+description:
+  - O(state=built) builds NCCL and nccl-tests with the steps of NVIDIA's playbook and packs them with a manifest (versions, SHA-256 of
+    every file). An installed bundle that was built to the same wishes is packed again instead.
+  - O(state=present) unpacks a bundle, checks every file against the manifest and puts it in place of the old one in one step.
+  - Nothing is cloned or compiled on a desk other than the builder. The action plugin keeps the bundle on the controller.
+options:
+  state:
+    description: What is wanted.
+    type: str
+    choices: [built, present, absent]
+    default: present
+  folder:
+    description: Where the bundle lies.
+    type: path
+    default: /opt/dgx_spark/nccl
+  archive:
+    description: The packed bundle on the desk, written by O(state=built), read by O(state=present).
+    type: path
+  key:
+    description: What the bundle was built from, as one text; two bundles of one key are alike.
+    type: str
+    default: ''
+  nccl:
+    description: Source of NCCL as C(url), C(tag), C(commit) and C(archive) (a path on the desk).
+    type: dict
+    default: {}
+  nccl_tests:
+    description: Source of nccl-tests, like O(nccl).
+    type: dict
+    default: {}
+  gencode:
+    description: Architectures for nvcc.
+    type: str
+    default: -gencode=arch=compute_121,code=sm_121
+  cuda_home:
+    description: Folder of the CUDA toolkit.
+    type: path
+    default: /usr/local/cuda
+  mpi_home:
+    description: Folder of Open MPI; found by itself when left out.
+    type: path
+  jobs:
+    description: Parallel jobs of make; 0 for one for each processor.
+    type: int
+    default: 0
+  packages:
+    description: Packages that building needs; those that are missing are installed and noted.
+    type: list
+    elements: str
+    default: [libopenmpi-dev, make, g++, git]
+  lock_timeout:
+    description: Seconds to wait for the package lock.
+    type: int
+    default: 300
+  user:
+    description: User who builds; root when left out.
+    type: str
+    default: ''
+  desk:
+    description: Name of the desk in findings.
+    type: str
+    default: desk
+attributes:
+  check_mode:
+    description: Changes nothing in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: debian
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Install a bundle that lies on the desk
+  labops.dgx_spark.nccl_bundle:
+    archive: /var/tmp/nccl-bundle.tar.gz
+  become: true
+"""
+
+RETURN = r"""
+manifest:
+  description: The manifest of the bundle.
+  returned: when built or installed
+  type: dict
+commands:
+  description: The commands that were run.
+  returned: when built
+  type: list
+  elements: list
+"""
+
+import os
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, tools
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+
+
+def built(given: dict, check_mode: bool) -> dict:
+    """Build or pack again."""
+    if check_mode:
+        return {"changed": True, "commands": []}
+    if bundle.repack(given["folder"], given["key"], given["archive"]):
+        return {"changed": False, "commands": [], "packed_again": True}
+    desk = LiveDesk()
+    tools.install(desk, given["packages"], [], given["lock_timeout"], False)
+    names = ("url", "tag", "commit", "archive")
+    sources = tuple(
+        bundle.Source(name, **{key: str(value) for key, value in given[option].items() if key in names and value})
+        for name, option in (("nccl", "nccl"), ("nccl-tests", "nccl_tests"))
+    )
+    spec = bundle.Spec(
+        (sources[0], sources[1]), given["gencode"], given["cuda_home"], given["mpi_home"] or "", given["jobs"], user=given["user"]
+    )
+    manifest = bundle.build(desk, spec, given["archive"], given["key"])
+    return {"changed": True, "manifest": manifest, "commands": spec.commands}
+
+
+def main() -> None:
+    """Build, install or remove."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["built", "present", "absent"], "default": "present"},
+            "folder": {"type": "path", "default": "/opt/dgx_spark/nccl"},
+            "archive": {"type": "path"},
+            "key": {"type": "str", "default": "", "no_log": False},
+            "nccl": {"type": "dict", "default": {}},
+            "nccl_tests": {"type": "dict", "default": {}},
+            "gencode": {"type": "str", "default": "-gencode=arch=compute_121,code=sm_121"},
+            "cuda_home": {"type": "path", "default": "/usr/local/cuda"},
+            "mpi_home": {"type": "path"},
+            "jobs": {"type": "int", "default": 0},
+            "packages": {"type": "list", "elements": "str", "default": ["libopenmpi-dev", "make", "g++", "git"]},
+            "lock_timeout": {"type": "int", "default": 300},
+            "user": {"type": "str", "default": ""},
+            "desk": {"type": "str", "default": "desk"},
+        },
+        required_if=[("state", "built", ["archive", "key"]), ("state", "present", ["archive"])],
+        supports_check_mode=True,
+    )
+    given = module.params
+    folder = given["folder"].rstrip("/")
+    try:
+        if given["state"] == "built":
+            module.exit_json(**built(given, module.check_mode))
+        if given["state"] == "absent":
+            there = os.path.isdir(folder)
+            if there and not module.check_mode:
+                shutil.rmtree(folder)
+            module.exit_json(changed=there)
+        if module.check_mode:
+            module.exit_json(changed=True)
+        module.exit_json(changed=True, manifest=bundle.install(given["archive"], folder))
+    except (bundle.BundleError, tools.ToolsError) as error:
+        text = f"{given['desk']}: {error.text}"
+        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, evidence={"last_lines": error.said})
+        module.fail_json(msg=f"{text}: {error.said}"[:1500], findings=[found.as_dict()])
+    except OSError as error:
+        module.fail_json(msg=f"{folder}: {error}")
+
+
+if __name__ == "__main__":
+    main()
