@@ -25,11 +25,13 @@ class ActionModule(DeskAction):
             arguments["run_id"] = plan["run_id"]
         arguments.setdefault("desk", self.desk_name(task_vars))
         options = dict(arguments.get("judge_options") or {})
-        for option, variable in (("expected_serial", "spark_expected_serial"), ("expected_host_key", "spark_expected_host_key")):
-            if task_vars.get(variable):
-                options.setdefault(option, str(self._templar.template(task_vars[variable])))
-        if options:
-            arguments["judge_options"] = options
+        expected = dict(arguments.get("expected_identity") or {})
+        if task_vars.get("spark_expected_serial"):
+            expected.setdefault("serial", str(self._templar.template(task_vars["spark_expected_serial"])))
+        if task_vars.get("spark_expected_host_key"):
+            expected.setdefault("host_key_fingerprints", [str(self._templar.template(task_vars["spark_expected_host_key"]))])
+        if expected:
+            arguments["expected_identity"] = expected
         severity = "unknown" if options.get("purpose") == "audit" else None
         result.update(self.execute("labops.dgx_spark.spark_facts", arguments, task_vars, severity))
         return result

@@ -127,7 +127,7 @@ def why(source: Source | str | None) -> str | None:
     if source is None or isinstance(source, str):
         return source
     if isinstance(source, Answer):
-        name = " ".join(source.argv)[:120]
+        name = " ".join(source.argv)[:60]
         if source.error:
             return f"{name}: {source.error}"
         if source.rc:

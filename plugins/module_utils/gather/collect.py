@@ -49,6 +49,11 @@ SLOW: dict[tuple[str, ...], tuple[str, ...]] = {
 
 def collect(desk: Door, options: Options | None = None) -> Desk:
     """All facts of a desk. What could not be read is null and explained in ``unread``; no answer of a desk raises."""
+    return gather(desk, options)[0]
+
+
+def gather(desk: Door, options: Options | None = None) -> tuple[Desk, int]:
+    """The facts, and how many commands were started for them."""
     options = options or Options()
     ask = Ask(desk)
     ask.prefetch([argv for argv, subsets in SLOW.items() if set(subsets) & set(options.subsets)])
@@ -64,4 +69,4 @@ def collect(desk: Door, options: Options | None = None) -> Desk:
         kernel_log_readable=cx7.read_log(ask) is not None if "cx7" in options.subsets else None,
         **values,
     )
-    return dataclasses.replace(facts, unread=dict(sorted(ask.unread.items())))
+    return dataclasses.replace(facts, unread=dict(sorted(ask.unread.items()))), ask.processes

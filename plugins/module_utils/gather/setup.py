@@ -22,6 +22,8 @@ DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
 PREFERENCES = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 MANIFEST = "/opt/dgx_spark/nccl/manifest.json"
 KEY = "id_ed25519_dgx_spark_pair"
+UNSETTLED = ("prepared", "armed", "applying", "applied", "undoing", "undo_failed", "undone")
+"""States of a link change that the next run has to settle (see `changes.link_program`)."""
 MARK = "dgx_spark_pair"
 """Comment at the end of our lines in authorized_keys and known_hosts."""
 TEXT_LIMIT = 65536
@@ -83,6 +85,6 @@ def _journal(ask: Ask) -> str | None:
     for name in ask.names(JOURNAL)[:64]:
         data = json_value(ask.text(f"{JOURNAL}/{name}").text or "") if name.endswith(".json") else None
         state = word(data.get("state"), 32) if isinstance(data, dict) else None
-        if state in ("armed", "undone"):
+        if state in UNSETTLED:
             return state
     return None

@@ -18,6 +18,7 @@ _ENABLED = {
     "generated": True,
     "indirect": True,
     "disabled": False,
+    "not-found": False,
     "masked": False,
     "masked-runtime": False,
 }
@@ -50,4 +51,6 @@ def enabled(ask: Ask, unit: str) -> bool | None:
         said = answer.stdout.strip()
         if answer.error is None and said:
             return _ENABLED.get(said)
+        if answer.error is None and "No such file or directory" in answer.stderr:
+            return False
     return None

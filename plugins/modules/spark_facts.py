@@ -1,0 +1,956 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spark_facts
+short_description: Read and judge the facts of a DGX Spark
+version_added: 0.1.0
+description:
+  - Answers everything that the collection wants to know about a desk in one call, about two seconds of the desk's time or less.
+  - Reads only. Prefers files to commands, so it is useful without root; what only root may read is then named in
+    RV(ansible_facts.spark.unread).
+  - What could not be read is null, never C(0) and never taken as good.
+  - Judges what it read and returns findings, each with a code of the catalogue, a severity, evidence and a remedy.
+options:
+  gather_subset:
+    description:
+      - Parts to gather. C(all), names of parts, and names with a leading C(!) to leave out.
+      - The parts are C(identity), C(dgx_os), C(kernel), C(driver), C(gpu), C(memory), C(toolkit), C(cx7), C(network), C(apt), C(limits),
+        C(clock), C(busy) and C(setup).
+    type: list
+    elements: str
+    default: [all]
+  login_user:
+    description:
+      - User that tests run as, whose limits and trust are read. The user that the module runs as when left out.
+      - The action plugin of this module fills in the user that Ansible logs in as.
+    type: str
+  include_serial:
+    description: Whether the chassis serial number is returned. Its SHA-256 always is.
+    type: bool
+    default: false
+  session_address:
+    description:
+      - Address of the desk that the session came over, which helps to tell the management interface.
+      - Read from the ssh session when left out.
+    type: str
+  run_id:
+    description: Id of the run, which the facts carry along.
+    type: str
+  desk:
+    description: Name of the desk in findings. The action plugin fills in the inventory's name; the host name when left out.
+    type: str
+  pair:
+    description: Name of the desk's pair in findings.
+    type: str
+  expected_identity:
+    description: What makes this desk the expected one; anything else is DESK_IDENTITY_WRONG.
+    type: dict
+    suboptions:
+      serial:
+        description: Chassis serial number.
+        type: str
+      serial_sha256:
+        description: SHA-256 of the chassis serial number, to compare without publishing it.
+        type: str
+      host_key_fingerprints:
+        description: C(SHA256:...) of public ssh host keys, any of which identifies the desk.
+        type: list
+        elements: str
+  judge_options:
+    description:
+      - Options of the judges, such as C(purpose) (C(audit), C(onboard), C(stack) or C(stacked)), C(minimum_dgx_os), C(wanted_branch) or
+        C(minimum_memlock_mib). The documentation of the findings names them.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Reads only, so check mode makes no difference.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: DGX OS and the Ubuntu below it; on another machine it says that it is no GB10.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Read everything, also what only root may read
+  labops.dgx_spark.spark_facts:
+  become: true
+  register: result
+
+- name: Name what is not as it should be
+  ansible.builtin.debug:
+    msg: "{{ item.code }} {{ item.subject }}: {{ item.message }}"
+  loop: "{{ result.findings | rejectattr('severity', 'in', ['ok', 'note']) }}"
+
+- name: Only the driver and the link, without root
+  labops.dgx_spark.spark_facts:
+    gather_subset: [driver, cx7]
+
+- name: Everything but our own files, for desks of at least DGX OS 7.5.0
+  labops.dgx_spark.spark_facts:
+    gather_subset: [all, "!setup"]
+    judge_options:
+      minimum_dgx_os: 7.5.0
+"""
+
+RETURN = r"""
+findings:
+  description: Judged statements about the desk, worst not first but in the order of the catalogue.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: Stable code of the finding.
+      type: str
+    severity:
+      description: C(ok), C(note), C(warn), C(unknown) or C(fail).
+      type: str
+    subject:
+      description: What it is about, in words.
+      type: str
+    where:
+      description: What it is about, as C(pair), C(desk), C(port) and C(function), as far as they apply.
+      type: dict
+    message:
+      description: What was found and what was expected.
+      type: str
+    evidence:
+      description: The facts behind it, 2 KB of JSON at most.
+      type: dict
+    remedy:
+      description: What to do next.
+      type: str
+processes:
+  description: How many commands were started on the desk.
+  returned: success
+  type: int
+ansible_facts:
+  description: The facts.
+  returned: success
+  type: dict
+  contains:
+    spark:
+      description: All facts of the desk.
+      type: dict
+      contains:
+          schema:
+            description: Name and version of this layout.
+            type: str
+          run_id:
+            description: Id of the run that asked, as given in O(run_id); null when unknown.
+            type: str
+          collected_at:
+            description: Seconds since 1970 when the facts were read, by the desk's clock; null when unknown.
+            type: float
+          subsets:
+            description: Parts that were gathered; the facts of the others are at their defaults.
+            type: list
+            elements: str
+          privileged:
+            description: Whether the facts were read as root (/proc/self/status); null when unknown.
+            type: bool
+          identity:
+            description: Which machine this is.
+            type: dict
+            contains:
+              hostname:
+                description: Host name (/proc/sys/kernel/hostname); null when unknown.
+                type: str
+              vendor:
+                description: Maker of the system (DMI sys_vendor); null when unknown.
+                type: str
+              product:
+                description: Product name (DMI product_name); null when unknown.
+                type: str
+              product_version:
+                description: Product version (DMI product_version); null when unknown.
+                type: str
+              board_vendor:
+                description: Maker of the board (DMI board_vendor); null when unknown.
+                type: str
+              board:
+                description: Board name (DMI board_name); null when unknown.
+                type: str
+              bios_version:
+                description: Firmware version (DMI bios_version); null when unknown.
+                type: str
+              bios_date:
+                description: Firmware date as the maker writes it (DMI bios_date); null when unknown.
+                type: str
+              architecture:
+                description: Machine name of the kernel, C(aarch64) on a desk (C(uname -m)); null when unknown.
+                type: str
+              is_gb10:
+                description: >-
+                  True with evidence for GB10 (product, PCI id and GPU name together), false with evidence against it; null when
+                  unknown.
+                type: bool
+              gb10_evidence:
+                description: What speaks for GB10.
+                type: list
+                elements: str
+              machine_id:
+                description: SHA-256 of /etc/machine-id; the id itself is not published; null when unknown.
+                type: str
+              host_key_fingerprints:
+                description: 'C(SHA256:...) of the public ssh host keys (/etc/ssh).'
+                type: list
+                elements: str
+              serial:
+                description: >-
+                  Chassis serial number (DMI product_serial, which only root may read, else /etc/dgx-release); only with
+                  O(include_serial); null when unknown.
+                type: str
+              serial_sha256:
+                description: SHA-256 of the chassis serial number; null when unknown.
+                type: str
+              boot_id:
+                description: Id of the current boot (/proc/sys/kernel/random/boot_id); null when unknown.
+                type: str
+          dgx_os:
+            description: DGX OS (/etc/dgx-release).
+            type: dict
+            contains:
+              present:
+                description: Whether /etc/dgx-release is there; null when unknown.
+                type: bool
+              version:
+                description: Running version, that of the last over-the-air update, else that of the factory image; null when unknown.
+                type: str
+              factory_version:
+                description: Version of the factory image; null when unknown.
+                type: str
+              ota_history:
+                description: Versions of the over-the-air updates, oldest first.
+                type: list
+                elements: str
+              name:
+                description: 'C(DGX_NAME); null when unknown.'
+                type: str
+              pretty_name:
+                description: 'C(DGX_PRETTY_NAME); null when unknown.'
+                type: str
+              platform:
+                description: 'C(DGX_PLATFORM); a re-flashed desk may carry another maker''s; null when unknown.'
+                type: str
+              build_date:
+                description: Date of the factory image, as written; null when unknown.
+                type: str
+              commit_id:
+                description: Build of the factory image; null when unknown.
+                type: str
+              fastos_version:
+                description: Version in /etc/fastos-release; null when unknown.
+                type: str
+          ubuntu:
+            description: The distribution below DGX OS (/etc/os-release).
+            type: dict
+            contains:
+              id:
+                description: Distribution; null when unknown.
+                type: str
+              version_id:
+                description: Release, such as 24.04; null when unknown.
+                type: str
+              pretty_name:
+                description: Release with its point; null when unknown.
+                type: str
+              codename:
+                description: Code name; null when unknown.
+                type: str
+          kernel:
+            description: Running and next kernel.
+            type: dict
+            contains:
+              running:
+                description: Release of the running kernel (/proc/sys/kernel/osrelease); null when unknown.
+                type: str
+              next_boot:
+                description: >-
+                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen;
+                  null when unknown.
+                type: str
+              installed:
+                description: Installed kernels, highest version first (/boot).
+                type: list
+                elements: dict
+                contains:
+                  release:
+                    description: As C(uname -r) would say.
+                    type: str
+                  has_driver:
+                    description: >-
+                      Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when
+                      unknown.
+                    type: bool
+                  module_path:
+                    description: Path of that module; null when unknown.
+                    type: str
+              command_line:
+                description: Command line of the running kernel (/proc/cmdline); null when unknown.
+                type: str
+              kho:
+                description: Value of the C(kho=) parameter; null when it is not given.
+                type: str
+          driver:
+            description: The NVIDIA driver.
+            type: dict
+            contains:
+              user_space_version:
+                description: >-
+                  Version of the user-space library NVML (its link in /usr/lib, else nvidia-smi, else the package); null when unknown.
+                type: str
+              module_version:
+                description: Version of the loaded kernel module (/proc/driver/nvidia/version); null when unknown.
+                type: str
+              gsp_version:
+                description: Version of the GSP firmware (C(nvidia-smi -q), else /proc/driver/nvidia/gpus); null when unknown.
+                type: str
+              open_module:
+                description: Whether the loaded module is the open one (/proc/driver/nvidia/version); null when unknown.
+                type: bool
+              module_license:
+                description: Licence of the module on disk (C(modinfo -F license nvidia)); null when unknown.
+                type: str
+              branch:
+                description: Major number of the driver, 580 for R580; null when unknown.
+                type: int
+              loaded:
+                description: Whether a kernel module is loaded; null when unknown.
+                type: bool
+              nvml_error:
+                description: What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown.
+                type: str
+              packages:
+                description: Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query).
+                type: list
+                elements: dict
+                contains:
+                  name:
+                    description: Name.
+                    type: str
+                  version:
+                    description: Version.
+                    type: str
+                  held:
+                    description: Whether it is held.
+                    type: bool
+                  state:
+                    description: State as dpkg names it, such as installed or half-configured.
+                    type: str
+                  want:
+                    description: Wanted action as dpkg names it.
+                    type: str
+                  architecture:
+                    description: Architecture; null when unknown.
+                    type: str
+              holds:
+                description: Names of all held packages (dpkg).
+                type: list
+                elements: str
+              pins:
+                description: Names of the files in /etc/apt/preferences.d.
+                type: list
+                elements: str
+              cuda_version:
+                description: CUDA version of the driver interface, such as 13.0 (nvidia-smi); null when unknown.
+                type: str
+              persistence_mode:
+                description: 'C(Enabled) or C(Disabled), as the GPU reports (nvidia-smi); null when unknown.'
+                type: str
+              persistenced_enabled:
+                description: >-
+                  Whether the unit nvidia-persistenced is started at boot (/etc/systemd/system, else systemctl); static units count as
+                  enabled; null when unknown.
+                type: bool
+              persistenced_active:
+                description: Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null when unknown.
+                type: bool
+          gpu:
+            description: The GPU; null where GB10 answers Not Supported (nvidia-smi).
+            type: dict
+            contains:
+              present:
+                description: Whether a GPU answers (nvidia-smi), else whether it is on the PCI bus; null when unknown.
+                type: bool
+              name:
+                description: Name; null when unknown.
+                type: str
+              bus_id:
+                description: PCI address as nvidia-smi writes it; null when unknown.
+                type: str
+              compute_capability:
+                description: Compute capability, 12.1 on GB10; null when unknown.
+                type: str
+              clock_sm_mhz:
+                description: SM clock now, in MHz; null when unknown.
+                type: float
+              clock_sm_max_mhz:
+                description: Highest SM clock, in MHz; null when unknown.
+                type: float
+              power_draw_w:
+                description: Power now, in W; null when unknown.
+                type: float
+              temperature_c:
+                description: Temperature, in degrees Celsius; null when unknown.
+                type: float
+              utilisation_percent:
+                description: Utilisation, in percent; null when unknown.
+                type: float
+              vbios_version:
+                description: VBIOS version; null when unknown.
+                type: str
+              count:
+                description: GPUs that nvidia-smi shows; null when unknown.
+                type: int
+          memory:
+            description: Unified memory, in kB of 1024 bytes (/proc/meminfo; nvidia-smi does not report it on GB10).
+            type: dict
+            contains:
+              total_kb:
+                description: 'C(MemTotal); null when unknown.'
+                type: int
+              available_kb:
+                description: 'C(MemAvailable); null when unknown.'
+                type: int
+              free_kb:
+                description: 'C(MemFree); null when unknown.'
+                type: int
+              swap_total_kb:
+                description: 'C(SwapTotal); null when unknown.'
+                type: int
+              cma_total_kb:
+                description: 'C(CmaTotal); null when unknown.'
+                type: int
+              cma_free_kb:
+                description: 'C(CmaFree); null when unknown.'
+                type: int
+          toolkit:
+            description: What programs on the desk build and run with (package database unless said).
+            type: dict
+            contains:
+              cuda_toolkit:
+                description: Release of /usr/local/cuda (version.json, else the link, else the package); null when unknown.
+                type: str
+              container_toolkit:
+                description: Version of nvidia-container-toolkit; null when unknown.
+                type: str
+              docker:
+                description: Version of docker-ce; null when unknown.
+                type: str
+              perftest:
+                description: Version of perftest; null when it is not installed.
+                type: str
+              open_mpi:
+                description: Version of openmpi-bin; null when it is not installed.
+                type: str
+              nccl:
+                description: Version of libnccl2; null when it is not installed.
+                type: str
+              nccl_tests:
+                description: Version of nccl-tests; null when it is not installed.
+                type: str
+              cdi_spec_driver:
+                description: Driver version that the libraries named in /etc/cdi/nvidia.yaml carry; null when unknown.
+                type: str
+              other:
+                description: Name to version of further packages that help to tell desks apart.
+                type: dict
+          cx7:
+            description: The ConnectX-7.
+            type: dict
+            contains:
+              hotplug_enabled:
+                description: Whether the adapter is removed without a cable (pcie_hotplug/hotplug_enabled); null when unknown.
+                type: bool
+              powered:
+                description: Whether the hotplug driver sees a cable (pcie_hotplug/debug_state); null when unknown.
+                type: bool
+              hotplug_marker:
+                description: Whether /etc/nvidia/cx7-hotplug-enabled is there; null when unknown.
+                type: bool
+              ports:
+                description: Physical QSFP cages with their functions, grouped by phys_port_name and phys_switch_id.
+                type: list
+                elements: dict
+                contains:
+                  number:
+                    description: 0 (next to RJ45) or 1 (phys_port_name); null when unknown.
+                    type: int
+                  phys_switch_id:
+                    description: Id of the adapter (sysfs); null when unknown.
+                    type: str
+                  functions:
+                    description: PCIe functions of the port, in PCI order; two on a healthy desk.
+                    type: list
+                    elements: dict
+                    contains:
+                      netdev:
+                        description: Network interface; null when unknown.
+                        type: str
+                      rdma_device:
+                        description: RDMA device; null when unknown.
+                        type: str
+                      pci_address:
+                        description: PCI address, such as 0000:01:00.0; null when unknown.
+                        type: str
+                      pci_domain:
+                        description: PCI domain as a number; null when unknown.
+                        type: int
+                      pcie_width:
+                        description: Lanes in use, 4 on a healthy desk (current_link_width); null when unknown.
+                        type: int
+                      pcie_max_width:
+                        description: Lanes at most (max_link_width); null when unknown.
+                        type: int
+                      pcie_speed:
+                        description: Speed of a lane (current_link_speed); null when unknown.
+                        type: str
+                      mac:
+                        description: MAC address, lower case; null when unknown.
+                        type: str
+                      phys_port_name:
+                        description: p0 or p1 (sysfs); null when unknown.
+                        type: str
+                      phys_switch_id:
+                        description: Id of the adapter (sysfs); null when unknown.
+                        type: str
+                      mtu:
+                        description: MTU of the interface, in bytes; null when unknown.
+                        type: int
+                      admin_up:
+                        description: Whether the interface is switched on (flags); null when unknown.
+                        type: bool
+                      carrier:
+                        description: Whether there is a link; null when the interface is switched off.
+                        type: bool
+                      operstate:
+                        description: State as the kernel names it; null when unknown.
+                        type: str
+                      speed_mbps:
+                        description: Speed in Mb/s (sysfs, else ethtool); null without a link.
+                        type: int
+                      addresses:
+                        description: Addresses (C(ip -j addr show)).
+                        type: list
+                        elements: dict
+                        contains:
+                          address:
+                            description: Address without prefix.
+                            type: str
+                          prefix_length:
+                            description: Length of the prefix.
+                            type: int
+                          family:
+                            description: 'C(inet) or C(inet6).'
+                            type: str
+                          scope:
+                            description: global, link or host; null when unknown.
+                            type: str
+                          dynamic:
+                            description: Whether it was leased or advertised; null when unknown.
+                            type: bool
+                      rdma_state:
+                        description: 'C(ACTIVE), C(DOWN), C(INIT) or C(ARMED) (sysfs, else C(rdma link show)); null when unknown.'
+                        type: str
+                      rdma_physical_state:
+                        description: 'C(LINK_UP), C(DISABLED), C(POLLING) ...; null when unknown.'
+                        type: str
+                      rdma_rate:
+                        description: Rate as sysfs says; null when unknown.
+                        type: str
+                      active_mtu:
+                        description: RoCE MTU in bytes that fits the interface's MTU; 1024 at 1500, 4096 at 9000; null when unknown.
+                        type: int
+                      gids:
+                        description: GID table without empty slots.
+                        type: list
+                        elements: dict
+                        contains:
+                          index:
+                            description: Slot.
+                            type: int
+                          gid:
+                            description: GID.
+                            type: str
+                          kind:
+                            description: 'C(RoCE v2) or C(IB/RoCE v1); null when unknown.'
+                            type: str
+                          ipv4:
+                            description: IPv4 address that it maps; null when unknown.
+                            type: str
+                      roce_v2_ipv4_gid_index:
+                        description: Index of the first RoCE v2 GID of an IPv4 address that the interface has; null when unknown.
+                        type: int
+                      counters:
+                        description: Name to raw value of the RDMA counters and hw_counters (sysfs).
+                        type: dict
+                      firmware:
+                        description: Firmware version; null when unknown.
+                        type: str
+                      carrier_down_count:
+                        description: Link drops since the interface was made (sysfs); null when unknown.
+                        type: int
+                      renderer:
+                        description: 'C(NetworkManager) or C(networkd), whichever manages it; null when unknown.'
+                        type: str
+                      owner:
+                        description: File or profile that configures it; null when unknown.
+                        type: str
+                      owner_kind:
+                        description: >-
+                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); null when files could not be read.
+                        type: str
+                      driver:
+                        description: Kernel driver; null when unknown.
+                        type: str
+                  carrier:
+                    description: Whether any function of the port has carrier; null when unknown.
+                    type: bool
+                  speed_mbps:
+                    description: Lowest speed of its functions, in Mb/s; null when unknown.
+                    type: int
+              ungrouped:
+                description: Functions whose port could not be read; same keys as in RV(ansible_facts.spark.cx7.ports[].functions).
+                type: list
+                elements: dict
+              plugged_after_boot:
+                description: >-
+                  Whether the kernel log of this boot tells of a plug more than 60 s after the hotplug driver's start, or after a
+                  removal; null when unknown.
+                type: bool
+              plug_events:
+                description: The lines that say so, newest last, at most ten.
+                type: list
+                elements: str
+              firmware:
+                description: Firmware version of the adapter (sysfs fw_ver, else C(ethtool -i)); null when unknown.
+                type: str
+          network:
+            description: The network apart from the ConnectX-7.
+            type: dict
+            contains:
+              management_netdev:
+                description: >-
+                  Interface of the best default route that is no ConnectX-7 function, else the one of the session; null when unknown.
+                type: str
+              management_mac:
+                description: Its MAC address; null when unknown.
+                type: str
+              management_addresses:
+                description: Its addresses.
+                type: list
+                elements: dict
+                contains:
+                  address:
+                    description: Address without prefix.
+                    type: str
+                  prefix_length:
+                    description: Length of the prefix.
+                    type: int
+                  family:
+                    description: 'C(inet) or C(inet6).'
+                    type: str
+                  scope:
+                    description: global, link or host; null when unknown.
+                    type: str
+                  dynamic:
+                    description: Whether it was leased or advertised; null when unknown.
+                    type: bool
+              default_routes:
+                description: IPv4 default routes, best first (/proc/net/route, else C(ip route)).
+                type: list
+                elements: dict
+                contains:
+                  netdev:
+                    description: Interface.
+                    type: str
+                  gateway:
+                    description: Gateway; null when unknown.
+                    type: str
+                  metric:
+                    description: Metric; null when unknown.
+                    type: int
+              routed_networks:
+                description: Networks of the main table with interface, such as C(10.0.0.0/24 dev enP7s7).
+                type: list
+                elements: str
+              renderer:
+                description: 'C(NetworkManager) or C(networkd) (netplan, else which one runs); null when unknown.'
+                type: str
+              netplan_files:
+                description: Paths of the netplan files, in the order in which they count.
+                type: list
+                elements: str
+              session_netdev:
+                description: Interface that the current ssh session came over; null when unknown.
+                type: str
+              arp_ignore:
+                description: net.ipv4.conf.all.arp_ignore; null when unknown.
+                type: int
+              arp_announce:
+                description: net.ipv4.conf.all.arp_announce; null when unknown.
+                type: int
+              ufw_active:
+                description: Whether ufw is on (/etc/ufw/ufw.conf, else C(ufw status)); null when unknown.
+                type: bool
+          apt:
+            description: Health of apt and dpkg.
+            type: dict
+            contains:
+              lock_holder:
+                description: Process that holds a package lock, pid and name (/proc/locks); null when free.
+                type: str
+              lock_readable:
+                description: Whether the locks could be read; null when unknown.
+                type: bool
+              broken_packages:
+                description: Packages that are neither cleanly installed nor cleanly removed.
+                type: list
+                elements: dict
+                contains:
+                  name:
+                    description: Name.
+                    type: str
+                  version:
+                    description: Version.
+                    type: str
+                  held:
+                    description: Whether it is held.
+                    type: bool
+                  state:
+                    description: State as dpkg names it, such as installed or half-configured.
+                    type: str
+                  want:
+                    description: Wanted action as dpkg names it.
+                    type: str
+                  architecture:
+                    description: Architecture; null when unknown.
+                    type: str
+              first_boot_upgrade:
+                description: 'C(done), C(pending) or C(absent) (/var/lib/nvidia-spark-run-apt-upgrade-once); null when unknown.'
+                type: str
+              reboot_required:
+                description: Whether /run/reboot-required is there; null when unknown.
+                type: bool
+              reboot_reasons:
+                description: Packages that asked for it.
+                type: list
+                elements: str
+              autoremove_platform:
+                description: Platform packages that are marked as automatically installed.
+                type: list
+                elements: str
+              mlnx_fw_updater:
+                description: Version of mlnx-fw-updater; null when it is not installed.
+                type: str
+          limits:
+            description: The login user and its limits.
+            type: dict
+            contains:
+              user:
+                description: Login user; null when unknown.
+                type: str
+              memlock_soft:
+                description: >-
+                  Soft limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits of a process of that user, else
+                  limits.conf); null when unknown.
+                type: int
+              memlock_hard:
+                description: Hard limit, likewise; null when unknown.
+                type: int
+              uid:
+                description: User id (/etc/passwd); null when unknown.
+                type: int
+              gid:
+                description: Group id; null when unknown.
+                type: int
+              home:
+                description: Home folder; null when unknown.
+                type: str
+              groups:
+                description: Groups (/etc/group).
+                type: list
+                elements: str
+          clock:
+            description: Time keeping.
+            type: dict
+            contains:
+              synchronized:
+                description: Whether the clock is synchronised (/run/systemd/timesync, else timedatectl); null when unknown.
+                type: bool
+              source:
+                description: Time service seen; null when unknown.
+                type: str
+              epoch:
+                description: Seconds since 1970 on the desk when the facts were read; null when unknown.
+                type: float
+          busy:
+            description: Who uses the GPU or RDMA now.
+            type: dict
+            contains:
+              gpu_processes:
+                description: Processes on the GPU (nvidia-smi).
+                type: list
+                elements: dict
+                contains:
+                  pid:
+                    description: Process id.
+                    type: int
+                  name:
+                    description: Name.
+                    type: str
+                  kind:
+                    description: 'C(C) for compute, C(G) for graphics; null when unknown.'
+                    type: str
+                  memory_mib:
+                    description: GPU memory in MiB; null when unknown.
+                    type: int
+                  user:
+                    description: Its user; null when unknown.
+                    type: str
+              rdma_users:
+                description: Processes with RDMA queue pairs (C(rdma resource show qp)).
+                type: list
+                elements: dict
+                contains:
+                  pid:
+                    description: Process id.
+                    type: int
+                  name:
+                    description: Name.
+                    type: str
+                  kind:
+                    description: 'C(C) for compute, C(G) for graphics; null when unknown.'
+                    type: str
+                  memory_mib:
+                    description: GPU memory in MiB; null when unknown.
+                    type: int
+                  user:
+                    description: Its user; null when unknown.
+                    type: str
+              readable:
+                description: Whether both could be read; null when unknown.
+                type: bool
+          setup:
+            description: What this collection has set up on the desk.
+            type: dict
+            contains:
+              link_file:
+                description: Content of our netplan file; null when it is not there.
+                type: str
+              link_journal:
+                description: 'C(armed) or C(undone), the state of a link change that is not settled; null when there is none.'
+                type: str
+              pair_env:
+                description: Content of /etc/dgx_spark/pair.env; null when unknown.
+                type: str
+              pair_files:
+                description: Path to SHA-256 of each other file of ours.
+                type: dict
+              trust_public_key:
+                description: Public key that the desk uses towards its peer; null when unknown.
+                type: str
+              trust_authorized:
+                description: Our lines in the login user's authorized_keys.
+                type: list
+                elements: str
+              trust_known_hosts:
+                description: Our lines in the login user's known_hosts.
+                type: list
+                elements: str
+              host_public_keys:
+                description: The public ssh host keys, type and key.
+                type: list
+                elements: str
+              driver_lock:
+                description: Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown.
+                type: str
+              nccl_bundle:
+                description: SHA-256 of the manifest of the installed NCCL bundle; null when unknown.
+                type: str
+          kernel_log_readable:
+            description: Whether the kernel log of this boot could be read; null when unknown.
+            type: bool
+          unread:
+            description: Path of a fact (such as C(apt.lock_holder)) to the reason why it could not be read.
+            type: dict
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import gather
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options, choose
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import options_from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+
+ARGUMENTS = {
+    "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
+    "login_user": {"type": "str"},
+    "include_serial": {"type": "bool", "default": False},
+    "session_address": {"type": "str"},
+    "run_id": {"type": "str"},
+    "desk": {"type": "str"},
+    "pair": {"type": "str"},
+    "expected_identity": {
+        "type": "dict",
+        "options": {
+            # A serial number must not reach the desk's journal with the module's arguments.
+            "serial": {"type": "str", "no_log": True},
+            "serial_sha256": {"type": "str"},
+            "host_key_fingerprints": {"type": "list", "elements": "str", "no_log": False},
+        },
+    },
+    "judge_options": {"type": "dict", "default": {}},
+}
+
+
+def main() -> None:
+    """Gather, judge, answer."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    given = module.params
+    expected = given["expected_identity"] or {}
+    try:
+        judging = options_from_dict({**given["judge_options"], **{f"expected_{key}": value for key, value in expected.items() if value}})
+        subsets = choose(given["gather_subset"])
+    except ValueError as error:
+        module.fail_json(msg=f"{given['desk'] or 'spark_facts'}: {error}")
+    desk = LiveDesk()
+    options = Options(
+        subsets=subsets,
+        login_user=given["login_user"],
+        include_serial=given["include_serial"],
+        run_id=given["run_id"],
+        now=time.time(),
+        session_address=given["session_address"] or session_address(desk),
+    )
+    facts, processes = gather(desk, options)
+    where = Where(pair=given["pair"], desk=given["desk"] or facts.identity.hostname)
+    findings = judge(facts, where, judging)
+    module.exit_json(
+        changed=False,
+        ansible_facts={"spark": as_dict(facts)},
+        findings=[item.as_dict() for item in findings],
+        processes=processes,
+    )
+
+
+if __name__ == "__main__":
+    main()
