@@ -184,11 +184,13 @@ import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.changes.link_apply import LinkChange, Outcome
-from ..module_utils.changes.link_plan import LinkOptions, LinkRequest
-from ..module_utils.desk import LiveDesk
-from ..module_utils.gather.facts import gather
-from ..module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_apply import LinkChange, Outcome
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkRequest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import gather
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
 SUBSETS = ("cx7", "network", "busy", "setup")
 
@@ -263,11 +265,11 @@ def main() -> None:
     if not 30 <= params["confirm_timeout"] <= 3600:
         module.fail_json(msg=f"confirm_timeout is {params['confirm_timeout']}, 30 to 3600 seconds were expected")
     desk = LiveDesk()
+    options = Options(subsets=SUBSETS, session_address=session_address(desk))
     change = LinkChange(
         desk=desk,
-        collect=lambda: gather(desk, SUBSETS),
+        collect=lambda: gather(desk, options)[0],
         where=Where(pair=params["pair_name"], desk=params["desk"]),
-        privileged=desk.is_root(),
     )
     if params["phase"] == "confirm":
         outcome = change.confirm(params["change_id"])

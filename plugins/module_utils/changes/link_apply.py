@@ -78,7 +78,6 @@ class LinkChange:
     collect: Callable[[], Facts]
     """Reads the desk's facts (ConnectX-7, network, busy, own setup)."""
     where: Where
-    privileged: bool = True
 
     # ---- first execution --------------------------------------------------------------------------------------------
 
@@ -93,7 +92,7 @@ class LinkChange:
     ) -> Outcome:
         """Plan from the desk's own state and, unless it is empty or refused, apply with the undo armed."""
         outcome = Outcome()
-        if not self.privileged:
+        if self.collect().privileged is False:
             return outcome.fail(refused(self.where, "the module does not run as root (become is needed)"))
         found = self._settle(check_mode)
         outcome.findings += found

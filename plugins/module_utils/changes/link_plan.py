@@ -177,7 +177,9 @@ def plan(
     planned = tuple(item for item, _function in functions)
     content = text((Interface(item.netdev, item.address, item.mtu) for item in planned), renderer) if renderer and planned else None
     foreign = tuple(owners) if owners is not None else _owners_of_facts(function for _item, function in functions)
-    set_aside = tuple(item.path for item in foreign if options.take_over and not item.others and item.error is None)
+    # NetworkManager's profile for every Ethernet interface yields to one that names the interface; networkd takes the first file.
+    foreign = tuple(item for item in foreign if not (item.by_pattern and renderer == "NetworkManager"))
+    set_aside = tuple(item.path for item in foreign if (item.automatic or options.take_over) and not item.others and item.error is None)
     steps = [
         *_settle_steps(desk),
         *(f"set {path} aside" for path in set_aside),
@@ -206,7 +208,7 @@ def plan(
         *overlap_findings(desk, where, planned, {item.netdev for item in known}),
         *management_findings(desk, where),
         *unusable_functions(desk, where, [function for _item, function in functions]),
-        *(owner_finding(where, item, item.path in set_aside) for item in foreign),
+        *(owner_finding(where, item, item.path in set_aside) for item in foreign if not item.automatic),
         *(busy_findings(desk, where, severity="warn" if options.force else "unknown") if steps else []),
     ]
     if renderer is None:

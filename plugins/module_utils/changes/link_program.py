@@ -601,8 +601,7 @@ def prepare(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
         baseline = desk.read_json(BASELINE) or {}
         if change["state"] == "absent":
             change = {**change, "baseline_live": {key: value for key, value in (baseline.get("live") or now).items() if key in now}}
-        homes = {os.path.dirname(path) for path in (*everything, BOOT_LINK)}
-        folders = sorted(path for path in homes if not os.path.isdir(desk.path(path)))
+        folders = _missing_folders(desk, (*everything, BOOT_LINK))
         journal = {
             **change,
             "program": 1,
@@ -635,6 +634,17 @@ def prepare(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
             raise
         after_step("armed")
         return {"ok": True, "files": sorted(files), "generated": sorted(generated), "kept": kept, "deadline": journal["deadline"]}
+
+
+def _missing_folders(desk: Desk, paths: Iterable[str]) -> list[str]:
+    """Folders that the change will make, parents first."""
+    found: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in ("/", "") and not os.path.isdir(desk.path(folder)):
+            found.add(folder)
+            folder = os.path.dirname(folder)
+    return sorted(found)
 
 
 def _reserve(desk: Desk) -> None:
@@ -702,6 +712,8 @@ def undo(desk: Desk, reason: str | None) -> dict[str, Any]:
         journal = desk.read_json(JOURNAL)
         if journal is None or journal["state"] not in UNSETTLED:
             disarm(desk)
+            if journal is not None and journal["state"] == "undone":
+                _remove_folders(desk, journal.get("new_folders", []))
             return {"ok": True, "state": journal and journal["state"], "undone": False}
         if reason is None:
             reason = f"nobody confirmed it within {journal['confirm_timeout']} s"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose files configure the ConnectX-7 interfaces besides ours. Pure.
 
-Profiles that NetworkManager made by itself lie under /run and are nobody's: they are not looked at.
+Profiles that NetworkManager made by itself lie under /run and are nobody's: they are not looked at. Where NetworkManager keeps them
+in netplan (Ubuntu), they are ``automatic``: moved aside without being asked, and given back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import configparser
 import fnmatch
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,8 @@ from .netplan import OUR_FILE
 
 NETPLAN_FOLDER = "/etc/netplan"
 PROFILE_FOLDER = "/etc/NetworkManager/system-connections"
+_AUTOMATIC = re.compile(r"Wired connection [0-9]{1,3}")
+"""The name that NetworkManager gives to a profile that it makes by itself."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Owner:
     """What else it configures; such a file cannot be moved aside."""
     error: str | None = None
     """Why it could not be read; then nothing is known about it."""
+    automatic: bool = False
+    """NetworkManager made it by itself."""
+    by_pattern: bool = False
+    """It fits our interfaces only because it fits many."""
 
 
 def owners_of(functions: Iterable[Function], files: Mapping[str, str | None], errors: Mapping[str, str] | None = None) -> tuple[Owner, ...]:
@@ -64,13 +72,15 @@ def _netplan(path: str, content: str, wanted: list[Function]) -> Owner | None:
     data = reader.read(content)
     if data["error"] is not None:
         return Owner(path, error=data["error"])
-    ids, netdevs, others = [], [], []
+    ids, netdevs, others, automatic, patterns = [], [], [], [], []
     for name, device in data["ethernets"].items():
         here = [item for item in wanted if _matches(name, device, item)]
         if here:
             ids.append(name)
             netdevs += [str(item.netdev) for item in here]
-            if _is_pattern(device):
+            patterns.append(_is_pattern(device))
+            automatic.append(bool(device["nm_name"] and _AUTOMATIC.fullmatch(device["nm_name"]) and not device["addresses"]))
+            if patterns[-1]:
                 others.append(f"{name} (matches by pattern)")
         else:
             others.append(name)
@@ -84,7 +94,14 @@ def _netplan(path: str, content: str, wanted: list[Function]) -> Owner | None:
             netdevs += [str(item.netdev) for item in wanted if item.netdev in members]
     if not netdevs:
         return None
-    return Owner(path, tuple(sorted(set(netdevs))), tuple(ids), tuple(others))
+    return Owner(
+        path,
+        tuple(sorted(set(netdevs))),
+        tuple(ids),
+        tuple(others),
+        automatic=bool(automatic) and all(automatic) and not others,
+        by_pattern=bool(patterns) and all(patterns) and len(patterns) == len(ids),
+    )
 
 
 def _matches(name: str, device: Mapping[str, Any], function: Function) -> bool:
@@ -123,4 +140,7 @@ def _profile(path: str, content: str, wanted: list[Function]) -> Owner | None:
     name = parser.get("connection", "interface-name", fallback="")
     mac = parser.get("ethernet", "mac-address", fallback=parser.get("802-3-ethernet", "mac-address", fallback="")).lower()
     here = [str(item.netdev) for item in wanted if item.netdev == name or (mac and (item.mac or "").lower() == mac)]
-    return Owner(path, tuple(here), ()) if here else None
+    if not here:
+        return None
+    automatic = _AUTOMATIC.fullmatch(parser.get("connection", "id", fallback="")) is not None
+    return Owner(path, tuple(here), automatic=automatic and parser.get("ipv4", "method", fallback="auto") == "auto")
