@@ -314,17 +314,22 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM."""
         stop = False
+        bell, ear = socket.socketpair()
+        self.selector.register(ear, selectors.EVENT_READ, "stop")
 
         def on_term(_signal: int, _frame: object) -> None:
+            # Python goes back into select after a signal; only something to read ends the wait.
             nonlocal stop
             stop = True
+            bell.send(b".")
 
         signal.signal(signal.SIGTERM, on_term)
         while not stop:
             timeout = 60.0 if self.dirty_since is None else 0.03
             ready = self.selector.select(timeout)
             for key, _mask in ready:
-                self._serve(key)
+                if key.data != "stop":
+                    self._serve(key)
             quiet = not any(key.data == "netlink" for key, _mask in ready)
             if self.dirty_since is not None and (quiet or time.monotonic() - self.dirty_since > 0.3):
                 self.dirty_since = None
