@@ -200,7 +200,8 @@ def commands(step: Step) -> list[tuple[list[str], str | None]]:
         # A new file and a rename: whoever logs in meanwhile finds the old keys or the new ones, never half of them.
         return [
             (as_user(step.user, ["mkdir", "-p", "-m", "0700", posixpath.dirname(step.path)]), None),
-            (as_user(step.user, ["install", "-m", f"{step.mode:04o}", "/dev/stdin", fresh]), step.after or ""),
+            (as_user(step.user, ["install", "-m", f"{step.mode:04o}", "/dev/null", fresh]), None),
+            (as_user(step.user, ["dd", "status=none", "conv=fsync", f"of={fresh}"]), step.after or ""),
             (as_user(step.user, ["mv", "-f", fresh, step.path]), None),
         ]
     if step.kind == "allow" and step.rule is not None:
