@@ -85,24 +85,21 @@ def to_text(lock: LockFile) -> str:
     return head + "---\n" + text
 
 
-def write(lock: LockFile, path: Path) -> bool:
-    """Write the file; false when it already says the same (apart from when it was made). Raises LockFileError."""
-    if path.exists():
-        try:
-            have = read(path)
-        except LockFileError:
-            have = None
-        if have is not None and (have.branch, dict(have.facts), dict(have.packages)) == (
-            lock.branch,
-            dict(lock.facts),
-            dict(lock.packages),
-        ):
-            return False
+def differs(lock: LockFile, path: Path) -> bool:
+    """Whether the file does not say the same yet (apart from when it was made)."""
+    try:
+        have = read(path)
+    except LockFileError:
+        return True
+    return (have.branch, dict(have.facts), dict(have.packages)) != (lock.branch, dict(lock.facts), dict(lock.packages))
+
+
+def write(lock: LockFile, path: Path) -> None:
+    """Write the file. Raises LockFileError."""
     try:
         write_atomically(path, to_text(lock), 0o644)
     except OSError as error:
         raise LockFileError(f"{path} cannot be written: {error.strerror}") from error
-    return True
 
 
 def read(path: Path) -> LockFile:

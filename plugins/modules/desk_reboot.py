@@ -1,0 +1,66 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: desk_reboot
+short_description: Reboot a desk where it is needed, allowed and safe
+version_added: 0.1.0
+description:
+  - Reads the desk again when it may need a reboot. Refuses when the kernel that would start next has no driver module, when somebody
+    uses the desk, when packages are half installed or being changed, or when the pair's other desk has not come back.
+  - One desk of a pair at a time. Afterwards the desk is read again.
+options:
+  policy:
+    description: V(never) does nothing; V(if_needed) reboots a desk that waits for it.
+    type: str
+    choices: [never, if_needed]
+    default: never
+  force:
+    description: Reboot although somebody uses the desk.
+    type: bool
+    default: false
+  patience:
+    description: Seconds to wait for the desk. Firmware updates before the boot take about 15 minutes.
+    type: int
+    default: 1800
+attributes:
+  check_mode:
+    description: Says whether the desk would be rebooted.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Reboot a desk that waits for it
+  labops.dgx_spark.desk_reboot:
+    policy: if_needed
+"""
+
+RETURN = r"""
+findings:
+  description: What was judged, see docs/findings.md.
+  returned: always
+  type: list
+  elements: dict
+
+rebooted:
+  description: Whether the desk was rebooted and is back.
+  returned: always
+  type: bool
+reasons:
+  description: Why the desk needs a reboot.
+  returned: always
+  type: list
+  elements: str
+"""

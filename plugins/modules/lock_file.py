@@ -1,0 +1,57 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lock_file
+short_description: Write the fleet's lock file from a known-good desk
+version_added: 0.1.0
+description:
+  - Writes driver, kernel, modules, DGX OS level, NCCL, ConnectX-7 firmware and package versions of a desk, as this run's facts have them,
+    to a YAML file on the controller. Refused for a desk that is not PASS.
+options:
+  path:
+    description: File on the controller.
+    type: str
+    required: true
+  branch:
+    description: Driver branch.
+    type: int
+    default: 580
+attributes:
+  check_mode:
+    description: Says whether the file would change.
+    support: full
+  diff_mode:
+    description: The file before and after.
+    support: full
+  platform:
+    description: Runs on the controller; no desk is contacted.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Let this desk stand for the fleet
+  labops.dgx_spark.lock_file:
+    path: fleet.lock.yml
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  returned: always
+  type: str
+facts:
+  description: Wanted facts.
+  returned: always
+  type: dict
+packages:
+  description: Wanted versions.
+  returned: always
+  type: dict
+"""

@@ -1,0 +1,45 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: persistenced
+short_description: Assert the NVIDIA persistence daemon of a desk
+version_added: 0.1.0
+description:
+  - Judges C(nvidia-persistenced) from the facts of the run. DGX OS enables it itself, so drift is told and repaired only on request.
+options:
+  repair:
+    description: Enable and start the unit where it is off.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Says what a repair would change.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Assert the persistence daemon
+  labops.dgx_spark.persistenced:
+    repair: false
+"""
+
+RETURN = r"""
+findings:
+  description: What was judged, see docs/findings.md.
+  returned: always
+  type: list
+  elements: dict
+"""
