@@ -9,10 +9,12 @@ useradd --create-home --shell /bin/bash --uid 1000 --groups sudo,adm labadmin
 # Ubuntu gives every user the sbin folders; Debian's profile takes them away again.
 sed -i 's|^  PATH="/usr/local/bin:/usr/bin:/bin.*|  PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"|' /etc/profile
 
-# uname says aarch64.
+# uname says aarch64, and the limit of locked memory is told as DGX OS sets it.
 mkdir -p /usr/lib/spark-sim
-gcc -shared -fPIC -O2 -Wall -Werror -o /usr/lib/spark-sim/uname.so /opt/build/uname_shim.c
-echo /usr/lib/spark-sim/uname.so > /etc/ld.so.preload
+for shim in uname limits; do
+    gcc -shared -fPIC -O2 -Wall -Werror -o "/usr/lib/spark-sim/$shim.so" "/opt/build/${shim}_shim.c"
+done
+printf '%s\n' /usr/lib/spark-sim/uname.so /usr/lib/spark-sim/limits.so > /etc/ld.so.preload
 here=$(gcc -print-multiarch)
 [ -e /usr/lib/aarch64-linux-gnu ] || ln -s "$here" /usr/lib/aarch64-linux-gnu
 

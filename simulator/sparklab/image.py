@@ -39,7 +39,7 @@ def package_list(text: str, distribution: str) -> list[str]:
 def base_hash(distribution: str) -> str:
     """The hash of what a base image is made from: lists, scripts, the shim, files."""
     total = hashlib.sha256(distribution.encode())
-    names = ["packages.txt", "extra-debs.txt", "customize.sh", "uname_shim.c"]
+    names = ["packages.txt", "extra-debs.txt", "customize.sh", "uname_shim.c", "limits_shim.c"]
     files = [FOLDER / name for name in names] + sorted(path for path in (FOLDER / "rootfs").rglob("*") if path.is_file())
     for path in files:
         total.update(f"{path.relative_to(FOLDER)} {path.stat().st_mode & 0o111:o}\0".encode())
@@ -118,7 +118,7 @@ def _build_trixie(folder: Path) -> None:
             f'--customize-hook=chroot "$1" apt-get -y --download-only --no-install-recommends install {" ".join(extra)}',
             f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb {work}/debs/',
             '--customize-hook=mkdir -p "$1"/opt/build',
-            f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/customize.sh "$1"/opt/build/',
+            f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/limits_shim.c {FOLDER}/customize.sh "$1"/opt/build/',
             f'--customize-hook=cp -a --no-preserve=ownership {FOLDER}/rootfs/. "$1"/',
             '--customize-hook=chroot "$1" /bin/sh /opt/build/customize.sh',
         ]
@@ -144,7 +144,7 @@ def _build_noble(engine: Engine, name: str, folder: Path) -> None:
         f"apt-get -y --no-install-recommends install {' '.join(packages)}; "
         f"apt-get -y --download-only --no-install-recommends -o Dir::Cache::archives=/debs/ install {' '.join(extra)}; "
         "userdel --remove ubuntu 2>/dev/null || true; cp -a /image/rootfs/. /; mkdir -p /opt/build; "
-        "cp /image/uname_shim.c /image/customize.sh /opt/build/; sh /opt/build/customize.sh; rm -rf /debs/partial /debs/lock"
+        "cp /image/uname_shim.c /image/limits_shim.c /image/customize.sh /opt/build/; sh /opt/build/customize.sh; rm -rf /debs/partial /debs/lock"
     )
     container = ""
     try:
