@@ -23,15 +23,26 @@ GID_SLOTS = 32
 
 PROBE_SECONDS = 3.0
 
+NEIGHBOUR_SECONDS = 4.0
+"""Seconds for an answer to who has an address; the kernel itself asks three times, a second apart."""
+
 
 def neighbours(side: Side, end: Endpoint, other: Endpoint) -> tuple[Neighbour, ...]:
-    """Ping the other desk's address on each function, then read who answered. Primes the neighbour table for RDMA as well."""
+    """Make the kernel ask who has the other desk's address on each function, then read who answered.
+
+    Primes the neighbour table for RDMA as well.
+    """
     found = []
     for mine, theirs in zip(end.functions, other.functions, strict=False):
-        side.run(["ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "1", "-I", mine.netdev, theirs.address], timeout=8.0)
-        # iproute2 6.1 leaves "dev" out of the answer when it is asked for one device, so each device is asked alone.
-        answer = side.run(["ip", "-j", "neigh", "show", "to", theirs.address, "dev", mine.netdev])
-        found.append(Neighbour(end.desk, mine.netdev, theirs.address, neighbour_mac(answer.stdout) if answer.ok else None))
+        deadline = time.monotonic() + NEIGHBOUR_SECONDS
+        mac = None
+        while mac is None and time.monotonic() < deadline:
+            side.ask("knock", source=mine.address, address=theirs.address)
+            time.sleep(0.1)
+            # iproute2 6.1 leaves "dev" out of the answer when it is asked for one device, so each device is asked alone.
+            answer = side.run(["ip", "-j", "neigh", "show", "to", theirs.address, "dev", mine.netdev])
+            mac = neighbour_mac(answer.stdout) if answer.ok else None
+        found.append(Neighbour(end.desk, mine.netdev, theirs.address, mac))
     return tuple(found)
 
 
