@@ -5,6 +5,7 @@ The figures themselves (Gb/s of one function, of both, both ways) come with desk
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from .desk import Desk
@@ -66,7 +67,7 @@ def nccl_busbw(desk: Desk, functions: list[Function], size: int) -> float:
         value = high[1]
     else:
         value = low[1]
-        for (size_a, a), (size_b, b) in zip(points, points[1:], strict=False):
+        for (size_a, a), (size_b, b) in itertools.pairwise(points):
             if size_a <= size <= size_b:
                 value = a + (b - a) * (size - size_a) / (size_b - size_a)
     if len(functions) == 1:

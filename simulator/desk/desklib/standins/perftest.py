@@ -272,9 +272,9 @@ def _header(run: Run) -> str:
               f" Data ex. method : {'rdma_cm' if options.R else 'Ethernet'}", RULE]
     for which, facts in (("local", run.mine), ("remote", run.theirs)):
         for number in range(options.qp):
-            lines.append(f" {which} address: LID 0000 QPN {facts['qpn'] + number:#06x} PSN {facts['psn']:#x} RKey {facts['rkey']:#08x} "
-                         f"VAddr {facts['vaddr']:#018x}")
-            lines.append(f" GID: {_decimal(facts['gid'])}")
+            lines.append(f" {which + ' address:':<16}LID 0000 QPN {facts['qpn'] + number:#06x} PSN {facts['psn']:#x} "
+                         f"RKey {facts['rkey']:#08x} VAddr {facts['vaddr']:#016x}")
+            lines.append(f" GID:            {_decimal(facts['gid'])}")
     lines.append(RULE)
     return "\n".join(lines)
 
