@@ -92,13 +92,15 @@ class LinkChange:
     ) -> Outcome:
         """Plan from the desk's own state and, unless it is empty or refused, apply with the undo armed."""
         outcome = Outcome()
-        if self.collect().privileged is False:
+        facts = self.collect()
+        if facts.privileged is False:
             return outcome.fail(refused(self.where, "the module does not run as root (become is needed)"))
         found = self._settle(check_mode)
         outcome.findings += found
         if any(item.severity == "fail" for item in found):
             return outcome.fail()
-        facts = self.collect()
+        if found and not check_mode:
+            facts = self.collect()
         if check_mode and found:
             # What the settling would do first; the plan below is made from the state as it is.
             facts = replace(facts, setup=replace(facts.setup, link_journal=None))
