@@ -32,6 +32,7 @@ COMMANDS = {
     "ib_write_bw": "perftest.ib_write_bw",
     "ib_read_bw": "perftest.ib_read_bw",
     "ib_write_lat": "perftest.ib_write_lat",
+    "nccl-fabric": "ncclfabric.main",
 }
 
 
