@@ -42,7 +42,7 @@ def desk_names() -> list[str]:
 
 def as_root(desk: str) -> Any:
     """The desk as root, through the container engine."""
-    return testinfra.get_host(f"{status()['engine']}://spark-{LAB}-{desk}")
+    return testinfra.get_host(f"{status()['engine']['name']}://spark-{LAB}-{desk}")
 
 
 def as_login_user(desk: str) -> Any:
