@@ -74,7 +74,7 @@ def lock_holder(ask: Ask) -> tuple[str | None, bool, str | None]:
     if answer.ok:
         held = next((item for item in lslocks.read(answer.stdout) if item["path"] in LOCKS), None)
         return (f"{held['pid']} {held['command'] or 'unknown'}" if held else None), True, None
-    return None, False, f"{why(file) or why(ask.run(*INODES))}; {why(answer)}"
+    return None, False, f"{why(file) or why(ask.asked(*INODES))}; {why(answer)}"
 
 
 def _process(ask: Ask, pid: int) -> str:

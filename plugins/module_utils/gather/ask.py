@@ -88,6 +88,10 @@ class Ask:
             self.processes += answer.error not in (MISSING, NOT_RECORDED)
         return answer
 
+    def asked(self, *argv: str) -> Answer | None:
+        """The answer of a command that was run already; never runs it, so it may stand in an explanation."""
+        return self._answers.get(argv)
+
     def prefetch(self, commands: Sequence[Sequence[str]]) -> None:
         """Run slow commands at the same time, so that later questions find the answers."""
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:

@@ -28,7 +28,7 @@ def gather(ask: Ask, options: Options) -> Busy:
     if on_gpu is None:
         ask.miss("busy.gpu_processes", smi(ask).error, *smi(ask).sources[:1])
     if on_rdma is None:
-        ask.miss("busy.rdma_users", ask.run(*QUEUE_PAIRS))
+        ask.miss("busy.rdma_users", ask.asked(*QUEUE_PAIRS))
     return Busy(
         gpu_processes=tuple(_process(ask, item) for item in on_gpu or []),
         rdma_users=tuple(_process(ask, item) for item in on_rdma or []),

@@ -53,7 +53,7 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
     plugged = log["plugged_after_boot"] if log else None
     if plugged is None:
         reason = "its plug events have no times" if log else None
-        ask.miss("cx7.plugged_after_boot", reason, ask.run(*LOGS[0]) if log is None else None)
+        ask.miss("cx7.plugged_after_boot", reason, ask.asked(*LOGS[0]) if log is None else None)
     ports, ungrouped = _ports(built)
     if ungrouped:
         names = ", ".join(item.netdev or item.pci_address or "?" for item in ungrouped)

@@ -47,7 +47,7 @@ def gather(ask: Ask, options: Options) -> Driver:
     if mode is None and told.table and told.table["gpus"]:
         mode = told.table["gpus"][0]["persistence_mode"]
     ask.told("driver.module_version", module, file)
-    ask.told("driver.open_module", is_open, file, ask.run(*LICENSE))
+    ask.told("driver.open_module", is_open, file, ask.asked(*LICENSE))
     ask.told("driver.user_space_version", user_space, told.error, *told.sources[:1])
     ask.told("driver.gsp_version", gsp, told.error, *told.sources[:1])
     ask.told("driver.cuda_version", cuda, told.error, *told.sources[:1])
@@ -59,8 +59,8 @@ def gather(ask: Ask, options: Options) -> Driver:
     if pins.error not in (None, MISSING):
         ask.miss("driver.pins", pins)
     is_enabled, is_active = enabled(ask, UNIT), active(ask, UNIT)
-    ask.told("driver.persistenced_enabled", is_enabled, ask.run("systemctl", "is-enabled", UNIT))
-    ask.told("driver.persistenced_active", is_active, ask.run("systemctl", "is-active", UNIT))
+    ask.told("driver.persistenced_enabled", is_enabled, ask.asked("systemctl", "is-enabled", UNIT))
+    ask.told("driver.persistenced_active", is_active, ask.asked("systemctl", "is-active", UNIT))
     return Driver(
         user_space_version=user_space,
         module_version=module,

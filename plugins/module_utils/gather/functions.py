@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..desk import MISSING
 from ..readers import ethtool_driver, ibdev2netdev, lspci, rdma_link
 from .ask import Ask, Source
 from .links import NET
@@ -62,7 +63,7 @@ def _functions(ask: Ask) -> Functions:
     net = ask.listing(NET)
     rdma = ask.listing(INFINIBAND)
     bus = pci(ask)
-    rdma_links = _rdma_links(ask, rdma.error is not None)
+    rdma_links = _rdma_links(ask, rdma.error not in (None, MISSING))
     owned = {netdev for _device, netdev in rdma_links.items() if netdev}
     by_key: dict[str, Found] = {}
     others: list[str] = []

@@ -41,7 +41,7 @@ def running(ask: Ask) -> str | None:
         answer = ask.run("uname", "-r")
         release = answer.stdout.strip()[:100] if answer.ok else None
     release = release or uname.read(ask.run("uname", "-a").stdout)["release"]
-    return ask.told("kernel.running", release, ask.text("/proc/sys/kernel/osrelease"), ask.run("uname", "-r"))
+    return ask.told("kernel.running", release, ask.text("/proc/sys/kernel/osrelease"), ask.asked("uname", "-r"))
 
 
 def _installed(ask: Ask) -> tuple[KernelImage, ...]:

@@ -1,0 +1,673 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a desk to its facts: healthy desks, the traps of real ones, and desks that answer little."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DENIED, MISSING, NOT_RECORDED, TIMEOUT
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
+
+from .fake_desk import (
+    DRIVER,
+    FUNCTIONS,
+    HOTPLUG,
+    KERNEL,
+    NET,
+    PACKAGES,
+    PCI,
+    RDMA,
+    FakeDesk,
+    dpkg,
+    function_files,
+    gid,
+    healthy,
+    said,
+)
+
+SMI_QUERY = next(words for words in healthy().commands if words.startswith("nvidia-smi --query-gpu"))
+LOG = "journalctl -k -b -o short-monotonic --no-pager"
+
+
+def only(*subsets: str, **options) -> Options:
+    return Options(subsets=subsets, **options)
+
+
+def test_a_healthy_desk_leaves_no_gap_and_starts_few_commands():
+    facts, processes = gather(healthy())
+    assert facts.unread == {}
+    assert processes <= 10
+    assert facts.identity.is_gb10 is True
+    assert (facts.driver.user_space_version, facts.driver.module_version, facts.driver.gsp_version) == (DRIVER, DRIVER, DRIVER)
+    assert (facts.kernel.next_boot, facts.kernel.installed[0].has_driver) == (KERNEL, True)
+    assert facts.network.management_netdev == "enP7s7"
+    assert facts.clock.epoch == 1790000100.5
+    assert facts.privileged is False
+
+
+def test_every_file_and_command_is_asked_once():
+    desk = healthy()
+    collect(desk)
+    assert sorted({item for item in desk.asked if desk.asked.count(item) > 1}) == []
+
+
+def test_ports_join_twins_by_port_and_switch():
+    ports = collect(healthy(1)).cx7.ports
+    assert [(port.number, [item.netdev for item in port.functions], port.carrier) for port in ports] == [
+        (0, ["enp1s0f0np0", "enP2p1s0f0np0"], False),
+        (1, ["enp1s0f1np1", "enP2p1s0f1np1"], True),
+    ]
+    function = ports[1].functions[0]
+    assert (function.rdma_device, function.pci_domain, function.speed_mbps, function.active_mtu) == ("rocep1s0f1", 0, 200000, 1024)
+    assert (function.rdma_state, function.rdma_physical_state, function.roce_v2_ipv4_gid_index) == ("ACTIVE", "LINK_UP", 3)
+    assert ports[0].functions[0].speed_mbps is None
+    assert ports[0].functions[0].rdma_physical_state == "DISABLED"
+
+
+def test_renamed_interfaces_and_mlx5_names():
+    desk = healthy(None)
+    desk.files[f"{HOTPLUG}/debug_state"] = "1\n"
+    for number, (_name, _rdma, place, port, mac) in enumerate(FUNCTIONS):
+        files, links = function_files(f"fabric{number}", f"mlx5_{3 - number}", place, port, mac, carrier=True, mtu=9000)
+        desk.files |= files
+        desk.links |= links
+    ports = collect(desk).cx7.ports
+    assert [[(item.netdev, item.rdma_device) for item in port.functions] for port in ports] == [
+        [("fabric0", "mlx5_3"), ("fabric2", "mlx5_1")],
+        [("fabric1", "mlx5_2"), ("fabric3", "mlx5_0")],
+    ]
+    assert ports[0].functions[0].active_mtu == 4096
+
+
+def test_no_adapter_with_hotplug_on_is_a_plain_absence():
+    facts = collect(healthy(None))
+    assert (facts.cx7.ports, facts.cx7.hotplug_enabled, facts.cx7.powered) == ((), True, False)
+    assert not any(path.startswith("cx7.") for path in facts.unread)
+
+
+def test_no_adapter_that_could_not_be_looked_for_is_a_gap():
+    desk = FakeDesk({}, {}, {}, absent=NOT_RECORDED)
+    facts = collect(desk, only("cx7"))
+    assert "not_recorded" in facts.unread["cx7.ports"]
+    assert "not_recorded" in facts.unread["cx7.powered"]
+
+
+def test_one_twin_missing_and_a_function_without_netdev():
+    desk = healthy(0)
+    place = FUNCTIONS[2][2]
+    desk.files = {path: text for path, text in desk.files.items() if place not in path}
+    desk.links = {path: target for path, target in desk.links.items() if place not in path and place not in target}
+    facts = collect(desk)
+    assert [len(port.functions) for port in facts.cx7.ports] == [1, 2]
+    desk.files[f"{PCI}/{place}/uevent"] = f"PCI_ID=15B3:1021\nPCI_SLOT_NAME={place}\n"
+    facts = collect(desk)
+    assert [item.pci_address for item in facts.cx7.ungrouped] == [place]
+
+
+def test_another_mellanox_adapter_is_no_connectx7():
+    desk = healthy(None)
+    files, links = function_files("ens9", "mlx5_9", "0005:01:00.0", "p0", "02:00:5e:00:30:00", carrier=True)
+    desk.files |= {path: text.replace("15B3:1021", "15B3:101D") for path, text in files.items()}
+    desk.links |= links
+    assert collect(desk).cx7.ports == ()
+
+
+def test_a_vlan_gid_of_another_netdev_does_not_count():
+    desk = healthy(0)
+    port = next(path for path in desk.files if path.endswith("rocep1s0f0/ports/1/state")).removesuffix("/state")
+    desk.files |= {
+        f"{port}/gids/2": gid("192.168.7.7"),
+        f"{port}/gid_attrs/types/2": "RoCE v2\n",
+        f"{port}/gid_attrs/ndevs/2": "enp1s0f0np0.7\n",
+    }
+    assert collect(desk).cx7.ports[0].functions[0].roce_v2_ipv4_gid_index == 3
+
+
+def test_gid_index_is_read_and_not_assumed():
+    desk = healthy(0)
+    port = next(path for path in desk.files if path.endswith("rocep1s0f0/ports/1/state")).removesuffix("/state")
+    for index in range(6):
+        desk.files.pop(f"{port}/gids/{index}", None)
+    desk.files |= {f"{port}/gids/5": gid("192.168.100.10"), f"{port}/gid_attrs/types/5": "RoCE v2\n"}
+    assert collect(desk).cx7.ports[0].functions[0].roce_v2_ipv4_gid_index == 5
+
+
+def test_carrier_of_a_switched_off_interface_is_null():
+    desk = healthy(0)
+    for path in [path for path in desk.files if path.endswith("enp1s0f1np1/carrier")]:
+        desk.errors[path] = "unreadable"
+        desk.files[path.replace("/carrier", "/flags")] = "0x1002\n"
+        del desk.files[path]
+    desk.commands["ip -j addr show"] = "[]"
+    function = collect(desk).cx7.ports[1].functions[0]
+    assert (function.admin_up, function.carrier) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "owner", "kind"),
+    [
+        ("99-nvidia-sync-cluster.yaml", "network: {ethernets: {enp1s0f0np0: {addresses: [10.100.1.1/24]}}}", "foreign", "foreign"),
+        ("90-dgx-spark-link.yaml", "network: {ethernets: {enp1s0f0np0: {mtu: 9000}}}", "ours", "ours"),
+        ("50-cloud-init.yaml", "network: {ethernets: {all: {match: {name: 'en*'}, dhcp4: true}}}", "auto", "auto"),
+        ("50-x.yaml", "network: {ethernets: {x: {match: {driver: mlx5_core}, mtu: 9000}}}", "foreign", "foreign"),
+        ("50-x.yaml", "network: {ethernets: {x: {match: {macaddress: '02:00:5E:00:10:00'}}}}", "foreign", "foreign"),
+        (
+            "90-NM-1.yaml",
+            "network: {ethernets: {NM-1: {match: {name: enp1s0f0np0}, dhcp4: true, networkmanager: {name: Wired connection 3}}}}",
+            "auto",
+            "auto",
+        ),
+        ("60-bond.yaml", "network: {ethernets: {enp1s0f0np0: {}}, bonds: {b0: {interfaces: [enp1s0f0np0]}}}", "foreign", "foreign"),
+        ("60-other.yaml", "network: {ethernets: {enP7s7: {dhcp4: true}}}", None, "none"),
+    ],
+)
+def test_owner_of_an_interface(name, text, owner, kind):
+    desk = healthy(0)
+    desk.files[f"/etc/netplan/{name}"] = text
+    function = collect(desk).cx7.ports[0].functions[0]
+    assert function.owner_kind == kind
+    assert function.owner == (f"/etc/netplan/{name}" if owner else None)
+
+
+def test_a_later_netplan_file_wins_and_our_own_loses():
+    desk = healthy(0)
+    desk.files["/etc/netplan/90-dgx-spark-link.yaml"] = "network: {ethernets: {enp1s0f0np0: {mtu: 9000}}}"
+    desk.files["/etc/netplan/99-nvidia-sync-cluster.yaml"] = "network: {ethernets: {enp1s0f0np0: {mtu: 9000}}}"
+    assert collect(desk).cx7.ports[0].functions[0].owner == "/etc/netplan/99-nvidia-sync-cluster.yaml"
+
+
+def test_an_unreadable_netplan_file_makes_the_owner_unknown():
+    desk = healthy(0)
+    del desk.files["/etc/netplan/01-network-manager-all.yaml"]
+    desk.errors["/etc/netplan/01-network-manager-all.yaml"] = DENIED
+    facts = collect(desk)
+    assert facts.cx7.ports[0].functions[0].owner_kind is None
+    assert "denied" in facts.unread["cx7.owner"]
+    assert "denied" in facts.unread["network.netplan_contents"]
+
+
+@pytest.mark.parametrize(("profile", "kind"), [("cluster", "foreign"), ("Wired connection 2", "auto"), ("netplan-enp1s0f0np0", "none")])
+def test_owner_from_networkmanager(profile, kind):
+    desk = healthy(0)
+    desk.commands["nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device"] = f"enp1s0f0np0:ethernet:connected:{profile}\n"
+    function = collect(desk).cx7.ports[0].functions[0]
+    assert function.owner_kind == (kind if kind != "none" else None)
+    assert function.renderer == "NetworkManager"
+
+
+@pytest.mark.parametrize(
+    ("log", "after"),
+    [
+        (
+            "[    6.2] h kernel: cx7-pcie-hotplug M: Hotplug enabled\n[   30.0] h kernel: cx7-pcie-hotplug MTKP0001:00: Cable plugin\n",
+            False,
+        ),
+        (
+            "[    6.2] h kernel: cx7-pcie-hotplug M: Hotplug enabled\n[  900.0] h kernel: cx7-pcie-hotplug MTKP0001:00: Cable plugin\n",
+            True,
+        ),
+        ("[   20.0] x cx7-pcie-hotplug MTKP0001:00: Cable removal\n[   40.0] x cx7-pcie-hotplug MTKP0001:00: Cable plugin\n", True),
+        ("11:33:12 cx7-pcie-hotplug M: Hotplug enabled\n11:33:27 cx7-pcie-hotplug M: Cable removal\n", False),
+        (
+            "Nov 22 11:33:12 h kernel: cx7-pcie-hotplug M: Hotplug enabled\nNov 23 00:10:00 h kernel: cx7-pcie-hotplug M: Cable plugin\n",
+            True,
+        ),
+        ("23:59:50 cx7-pcie-hotplug M: Hotplug enabled\n00:00:10 cx7-pcie-hotplug M: Cable plugin\n", False),
+        ("[    9.0] mlx5_core 0000:01:00.0: Port module event: module 0, Cable plugged\n", False),
+        ("[  700.0] mlx5_core 0000:01:00.0: Port module event: module 0, Cable plugged\n", True),
+        ("cx7-pcie-hotplug MTKP0001:00: Cable plugin\n", None),
+        ("[    1.0] x: nothing of it\n", False),
+    ],
+)
+def test_plugged_after_boot(log, after):
+    desk = healthy(0)
+    desk.commands[LOG] = log
+    facts = collect(desk)
+    assert facts.cx7.plugged_after_boot is after
+    assert bool(facts.cx7.plug_events) is (after is True)
+    assert ("cx7.plugged_after_boot" in facts.unread) is (after is None)
+
+
+def test_kernel_log_that_may_not_be_read():
+    desk = healthy(0)
+    desk.commands[LOG] = said("", 1, "No journal files were opened due to insufficient permissions.")
+    desk.commands["dmesg"] = said("", 1, "dmesg: read kernel buffer failed: Operation not permitted")
+    facts = collect(desk)
+    assert (facts.kernel_log_readable, facts.cx7.plugged_after_boot) == (False, None)
+    assert "insufficient permissions" in facts.unread["cx7.plugged_after_boot"]
+
+
+def test_driver_mismatch_is_three_versions():
+    desk = healthy()
+    desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"] = "libnvidia-ml.so.580.173.02"
+    failed = said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.173\n", 18)
+    desk.commands |= {"nvidia-smi -q": failed, SMI_QUERY: failed, "nvidia-smi": failed}
+    driver = collect(desk).driver
+    assert (driver.user_space_version, driver.module_version, driver.gsp_version) == ("580.173.02", DRIVER, None)
+    assert "mismatch" in (driver.nvml_error or "")
+
+
+def test_user_space_version_without_the_library_link():
+    desk = healthy()
+    del desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"]
+    desk.files["/var/lib/dpkg/status"] = dpkg(PACKAGES | {"libnvidia-compute-580": "580.173.02-0ubuntu0.24.04.1"})
+    failed = said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.173\n", 18)
+    desk.commands |= {"nvidia-smi -q": failed, SMI_QUERY: failed, "nvidia-smi": failed}
+    assert collect(desk).driver.user_space_version == "580.173.02"
+
+
+def test_error_text_with_exit_code_zero_is_an_error():
+    desk = healthy()
+    desk.commands |= {
+        "nvidia-smi -q": "No devices were found\n",
+        SMI_QUERY: "No devices were found\n",
+        "nvidia-smi": "No devices were found\n",
+    }
+    facts = collect(desk)
+    assert (facts.gpu.present, facts.gpu.count, facts.gpu.name) == (False, 0, None)
+    assert facts.driver.nvml_error == "No devices were found"
+    assert "No devices were found" in facts.unread["driver.gsp_version"]
+
+
+def test_no_module_is_not_loaded_and_no_zero():
+    desk = healthy()
+    failed = said("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that ...\n", 9)
+    desk.commands |= {"nvidia-smi -q": failed, SMI_QUERY: failed, "nvidia-smi": failed}
+    del desk.files["/proc/driver/nvidia/version"]
+    facts = collect(desk)
+    assert (facts.driver.loaded, facts.driver.module_version, facts.driver.open_module) == (False, None, None)
+    assert facts.gpu.power_draw_w is None
+    assert facts.gpu.present is True  # still on the PCI bus
+
+
+def test_proprietary_module():
+    desk = healthy()
+    desk.files["/proc/driver/nvidia/version"] = "NVRM version: NVIDIA UNIX aarch64 Kernel Module  580.142  x\n"
+    assert (collect(desk).driver.open_module, collect(desk).driver.module_version) == (False, "580.142")
+
+
+def test_hanging_nvidia_smi_is_a_gap():
+    desk = healthy()
+    hung = said(error=TIMEOUT)
+    desk.commands |= {"nvidia-smi -q": hung, SMI_QUERY: hung, "nvidia-smi": hung}
+    facts = collect(desk)
+    assert facts.driver.gsp_version is None
+    assert "timeout" in facts.unread["driver.gsp_version"]
+    assert facts.driver.user_space_version == DRIVER
+
+
+def test_next_boot_kernel_without_driver():
+    desk = healthy()
+    desk.files["/boot/vmlinuz-7.0.0-1019-nvidia"] = ""
+    desk.files["/lib/modules/7.0.0-1019-nvidia/kernel/drivers/x.ko"] = ""
+    kernel = collect(desk).kernel
+    assert kernel.next_boot == "7.0.0-1019-nvidia"
+    assert [(item.release, item.has_driver) for item in kernel.installed] == [("7.0.0-1019-nvidia", False), (KERNEL, True)]
+
+
+@pytest.mark.parametrize(
+    ("default", "saved", "upcoming"),
+    [
+        ("GRUB_DEFAULT=0", "", "6.17.0-1021-nvidia"),
+        ("GRUB_DEFAULT=saved", f"saved_entry=gnulinux-advanced-x>gnulinux-{'6.14.0-1015-nvidia'}-advanced-x", "6.14.0-1015-nvidia"),
+        ("GRUB_DEFAULT=saved", "", "6.17.0-1021-nvidia"),
+        ('GRUB_DEFAULT="Advanced options for Ubuntu>Ubuntu, with Linux 6.14.0-1015-nvidia"', "", "6.14.0-1015-nvidia"),
+        ("GRUB_DEFAULT=0", "next_entry=Ubuntu, with Linux 6.14.0-1015-nvidia", "6.14.0-1015-nvidia"),
+        ("GRUB_DEFAULT=1>2", "", None),
+    ],
+)
+def test_next_boot_follows_grub(default, saved, upcoming):
+    desk = healthy()
+    desk.files["/boot/vmlinuz-6.14.0-1015-nvidia"] = ""
+    desk.files["/etc/default/grub"] = default + "\n"
+    if saved:
+        desk.files["/boot/grub/grubenv"] = f"# GRUB Environment Block\n{saved}\n####"
+    facts = collect(desk)
+    assert facts.kernel.next_boot == upcoming
+    assert ("kernel.next_boot" in facts.unread) is (upcoming is None)
+
+
+def test_kernels_are_ordered_as_versions():
+    desk = healthy()
+    for release in ("6.17.0-999-nvidia", "6.17.0-1032-nvidia", "6.8.0-51-generic"):
+        desk.files[f"/boot/vmlinuz-{release}"] = ""
+    names = [item.release for item in collect(desk).kernel.installed]
+    assert names == ["6.17.0-1032-nvidia", KERNEL, "6.17.0-999-nvidia", "6.8.0-51-generic"]
+
+
+def test_holds_and_broken_packages_and_fw_updater():
+    desk = healthy()
+    desk.files["/var/lib/dpkg/status"] = dpkg(
+        PACKAGES | {"mlnx-fw-updater": "25.10", "foo": "1", "gone": "2"},
+        linux_image_nvidia_hwe_24_04="hold ok installed",
+        foo="install ok half-configured",
+        gone="deinstall ok config-files",
+    )
+    facts = collect(desk)
+    assert facts.driver.holds == ("linux-image-nvidia-hwe-24.04",)
+    assert [(item.name, item.state) for item in facts.apt.broken_packages] == [("foo", "half-configured")]
+    assert facts.apt.mlnx_fw_updater == "25.10"
+
+
+def test_package_list_from_dpkg_query_where_the_file_is_too_large():
+    desk = healthy()
+    del desk.files["/var/lib/dpkg/status"]
+    desk.errors["/var/lib/dpkg/status"] = "too_large"
+    rows = "".join(f"{name}\t{version}\tarm64\tinstall ok installed\n" for name, version in PACKAGES.items())
+    desk.commands[r"dpkg-query -W -f=${Package}\t${Version}\t${Architecture}\t${Status}\n"] = rows
+    facts = collect(desk)
+    assert facts.toolkit.container_toolkit == "1.19.0-1"
+    assert not any("packages" in path for path in facts.unread)
+
+
+def test_short_package_list_takes_holds_from_apt_mark():
+    desk = healthy()
+    desk.absent = NOT_RECORDED
+    del desk.files["/var/lib/dpkg/status"]
+    desk.commands[r"dpkg-query -W -f=${Package}\t${Version}\n"] = "nvidia-driver-580-open\t580.142-0ubuntu0.24.04.1\n"
+    assert "driver.holds" in collect(desk).unread
+    desk.commands["apt-mark showhold"] = "nvidia-driver-580-open\n"
+    facts = collect(desk)
+    assert facts.driver.holds == ("nvidia-driver-580-open",)
+    assert "driver.holds" not in facts.unread
+
+
+def test_lock_holder_is_the_one_that_excludes():
+    desk = healthy()
+    desk.files["/proc/locks"] = (
+        "1: POSIX  ADVISORY  READ 5 00:1a:11 0 EOF\n"
+        "2: POSIX  ADVISORY  WRITE 811 00:1a:11 0 EOF\n2: -> POSIX  ADVISORY  WRITE 9 00:1a:11 0 EOF\n"
+    )
+    desk.files["/proc/811/comm"] = "unattended-upgr\n"
+    assert collect(desk).apt.lock_holder == "811 unattended-upgr"
+
+
+def test_locks_that_cannot_be_read_are_unknown():
+    desk = healthy()
+    desk.files.pop("/proc/locks")
+    facts = collect(desk)
+    assert (facts.apt.lock_readable, facts.apt.lock_holder) == (False, None)
+    assert "apt.lock_holder" in facts.unread
+
+
+@pytest.mark.parametrize(("done", "unit", "state"), [(True, True, "done"), (False, True, "pending"), (False, False, "absent")])
+def test_first_boot_upgrade(done, unit, state):
+    desk = healthy()
+    if not done:
+        del desk.files["/var/lib/nvidia-spark-run-apt-upgrade-once/done"]
+    if not unit:
+        del desk.files["/usr/lib/systemd/system/nvidia-spark-run-apt-upgrade-once.service"]
+        desk.files["/var/lib/dpkg/status"] = dpkg(
+            {name: version for name, version in PACKAGES.items() if name != "nvidia-spark-run-apt-upgrade"}
+        )
+    assert collect(desk).apt.first_boot_upgrade == state
+
+
+def test_reboot_required_names_its_packages():
+    desk = healthy()
+    desk.files["/run/reboot-required"] = "*** System restart required ***\n"
+    desk.files["/run/reboot-required.pkgs"] = "linux-base\nlinux-base\nlibc6\n"
+    apt = collect(desk).apt
+    assert (apt.reboot_required, apt.reboot_reasons) == (True, ("libc6", "linux-base"))
+
+
+def test_limits_are_the_login_users_and_not_roots():
+    desk = healthy()
+    desk.files |= {
+        "/proc/self/status": "Name:\tpython3\nPPid:\t90\nUid:\t0\t0\t0\t0\n",
+        "/proc/self/limits": "Max locked memory         unlimited            unlimited            bytes\n",
+        "/proc/90/status": "Name:\tsudo\nPPid:\t80\nUid:\t0\t0\t0\t0\n",
+        "/proc/80/status": "Name:\tsh\nPPid:\t70\nUid:\t1000\t1000\t1000\t1000\n",
+        "/proc/80/limits": "Max locked memory         65536                131072               bytes\n",
+    }
+    facts = collect(desk, Options(login_user="lab"))
+    assert (facts.limits.user, facts.limits.memlock_soft, facts.limits.memlock_hard) == ("lab", 65536, 131072)
+    assert facts.privileged is True
+    assert facts.limits.groups == ("docker", "lab")
+
+
+@pytest.mark.parametrize(
+    ("lines", "soft", "hard"),
+    [
+        ("* - memlock 64\nlab - memlock unlimited\n", -1, -1),
+        ("lab soft memlock 100\n* hard memlock 200\n", 102400, 204800),
+        ("@docker - memlock 10\n* - memlock 20\n", 10240, 10240),
+        ("# nothing\n", None, None),
+    ],
+)
+def test_limits_from_the_configuration(lines, soft, hard):
+    desk = healthy()
+    del desk.files["/proc/self/limits"]
+    desk.files["/proc/self/status"] = "Name:\tx\nPPid:\t1\nUid:\t0\t0\t0\t0\n"
+    desk.files["/etc/security/limits.conf"] = lines
+    facts = collect(desk, Options(login_user="lab"))
+    assert (facts.limits.memlock_soft, facts.limits.memlock_hard) == (soft, hard)
+    assert ("limits.memlock_soft" in facts.unread) is (soft is None)
+
+
+def test_a_default_route_through_the_fabric_is_no_management():
+    desk = healthy()
+    desk.files["/proc/net/route"] += "enp1s0f0np0\t00000000\t0164A8C0\t0003\t0\t0\t50\t00000000\t0\t0\t0\n"
+    network = collect(desk).network
+    assert [route.netdev for route in network.default_routes] == ["enp1s0f0np0", "enP7s7"]
+    assert network.management_netdev == "enP7s7"
+
+
+def test_management_over_a_session_without_default_route():
+    desk = healthy()
+    desk.files["/proc/net/route"] = "Iface\tDestination\n"
+    network = collect(desk, Options(session_address="192.168.100.10")).network
+    assert (network.management_netdev, network.session_netdev) == ("enp1s0f0np0", "enp1s0f0np0")
+
+
+def test_session_address_is_found_above_sudo():
+    desk = healthy()
+    desk.files |= {
+        "/proc/self/environ": "PATH=/bin\x00USER=root\x00",
+        "/proc/90/status": "Name:\tsudo\nPPid:\t80\nUid:\t0\t0\t0\t0\n",
+        "/proc/90/environ": "HOME=/root\x00",
+        "/proc/80/environ": "A=b\x00SSH_CONNECTION=10.0.0.5 50000 10.0.0.21 22\x00",
+    }
+    assert session_address(desk) == "10.0.0.21"
+    del desk.files["/proc/80/environ"]
+    assert session_address(desk) is None
+
+
+@pytest.mark.parametrize(
+    ("vendor", "product"),
+    [
+        ("ASUSTeK COMPUTER INC.", "GX10"),
+        ("LENOVO", "30KLS02X00"),
+        ("Micro-Star International", "MS-C931"),
+        ("GIGABYTE", "AI TOP ATOM"),
+        ("Dell Inc.", "Dell Pro Max with GB10 FCM1253"),
+        ("HP", "HP ZGX Nano G1n AI Station"),
+        ("Acer", "a product that nobody has named yet"),
+    ],
+)
+def test_partner_boards_are_gb10(vendor, product):
+    desk = healthy()
+    desk.files |= {"/sys/class/dmi/id/sys_vendor": vendor, "/sys/class/dmi/id/product_name": product, "/sys/class/dmi/id/board_name": "x"}
+    identity = collect(desk).identity
+    assert (identity.is_gb10, identity.vendor, identity.product) == (True, vendor, product)
+
+
+def test_another_machine_is_no_gb10_although_its_release_file_says_so():
+    desk = healthy(None)
+    desk.files |= {
+        "/sys/class/dmi/id/sys_vendor": "QEMU",
+        "/sys/class/dmi/id/product_name": "Standard PC",
+        "/sys/class/dmi/id/board_name": "x",
+    }
+    desk.files.pop(f"{PCI}/000f:01:00.0/uevent")
+    desk.commands = {"uname -m": "aarch64\n"}
+    assert collect(desk).identity.is_gb10 is False
+    desk.commands["uname -m"] = "x86_64\n"
+    assert collect(desk).identity.is_gb10 is False
+
+
+def test_nothing_to_tell_by_is_unknown():
+    facts = collect(FakeDesk({}, {}, {}, absent=NOT_RECORDED))
+    assert facts.identity.is_gb10 is None
+    assert "identity.is_gb10" in facts.unread
+    assert facts.dgx_os.present is None
+    assert facts.apt.reboot_required is None
+    assert facts.memory.total_kb is None
+    for path in ("driver.module_version", "kernel.running", "memory.total_kb", "cx7.ports", "clock.synchronized", "driver.packages"):
+        assert "not_recorded" in facts.unread[path]
+
+
+def test_serial_is_left_out_unless_asked_for():
+    assert collect(healthy()).identity.serial is None
+    assert collect(healthy()).identity.serial_sha256 is not None
+    assert collect(healthy(), Options(include_serial=True)).identity.serial == "SAMPLE0000042"
+    assert "SAMPLE0000042" not in repr(collect(healthy()))
+
+
+def test_setup_reads_what_is_ours_and_only_that():
+    desk = healthy()
+    desk.files |= {
+        "/etc/netplan/90-dgx-spark-link.yaml": "network: {}\n",
+        "/var/lib/dgx_spark/link/journal.json": '{"state": "armed"}',
+        "/etc/dgx_spark/pair.env": "A=b\n",
+        "/etc/dgx_spark/hostfile": "x\n",
+        "/home/lab/.ssh/id_ed25519_dgx_spark_pair.pub": "ssh-ed25519 AAAA dgx_spark_pair\n",
+        "/home/lab/.ssh/authorized_keys": 'ssh-ed25519 BBBB other\nfrom="192.168.100.11" ssh-ed25519 CCCC dgx_spark_pair\n',
+        "/home/lab/.ssh/known_hosts": "192.168.100.11 ssh-ed25519 DDDD dgx_spark_pair\n",
+        "/opt/dgx_spark/nccl/manifest.json": "{}",
+    }
+    setup = collect(desk).setup
+    assert (setup.link_file, setup.link_journal, setup.pair_env) == ("network: {}\n", "armed", "A=b\n")
+    assert list(setup.pair_files) == ["/etc/dgx_spark/hostfile"]
+    assert setup.trust_authorized == ('from="192.168.100.11" ssh-ed25519 CCCC dgx_spark_pair',)
+    assert setup.trust_known_hosts == ("192.168.100.11 ssh-ed25519 DDDD dgx_spark_pair",)
+    assert len(setup.nccl_bundle or "") == 64
+
+
+def test_busy_tells_compute_from_graphics_and_finds_rdma_users():
+    desk = healthy()
+    desk.commands["nvidia-smi -q"] = healthy().commands["nvidia-smi -q"] + (
+        "        Process ID                                     : 3150\n            Type                                       : C\n"
+        "            Name                                       : python3\n"
+        "            Used GPU Memory                            : 218 MiB\n"
+    )
+    desk.commands["rdma resource show qp"] = "link rocep1s0f0/1 lqpn 129 type RC state RTS pid 3150 comm ib_write_bw\n"
+    desk.files["/proc/3150/status"] = "Name:\tpython3\nUid:\t1000\t1000\t1000\t1000\n"
+    busy = collect(desk).busy
+    assert [(item.pid, item.kind, item.user) for item in busy.gpu_processes] == [(2100, "G", None), (3150, "C", "lab")]
+    assert [(item.pid, item.name) for item in busy.rdma_users] == [(3150, "ib_write_bw")]
+    assert busy.readable is True
+
+
+@pytest.mark.parametrize(
+    ("files", "commands", "synchronized"),
+    [
+        ({"/run/systemd/timesync/x": ""}, {"timedatectl show": "NTPSynchronized=no\n"}, False),
+        ({}, {"timedatectl show": "NTPSynchronized=yes\n"}, True),
+        ({}, {}, None),
+    ],
+)
+def test_clock(files, commands, synchronized):
+    desk = healthy()
+    del desk.files["/run/systemd/timesync/synchronized"]
+    desk.files |= files
+    desk.commands |= commands
+    facts = collect(desk)
+    assert facts.clock.synchronized is synchronized
+    assert ("clock.synchronized" in facts.unread) is (synchronized is None)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "active", "wanted"),
+    [
+        ("enabled\n", "active\n", (True, True)),
+        ("static\n", "active\n", (True, True)),
+        ("disabled\n", "inactive\n", (False, False)),
+        ("masked\n", "failed\n", (False, False)),
+    ],
+)
+def test_persistence_daemon_where_files_do_not_tell(enabled, active, wanted):
+    desk = healthy()
+    del desk.files["/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service"]
+    del desk.files["/sys/fs/cgroup/system.slice/nvidia-persistenced.service/cgroup.procs"]
+    desk.commands |= {
+        "systemctl is-enabled nvidia-persistenced.service": said(enabled, 0 if wanted[0] else 1),
+        "systemctl is-active nvidia-persistenced.service": said(active, 0 if wanted[1] else 3),
+    }
+    driver = collect(desk).driver
+    assert (driver.persistenced_enabled, driver.persistenced_active) == wanted
+
+
+def scarce() -> FakeDesk:
+    """A desk of which only a few answers of common commands are known, as somebody would paste them."""
+    smi = f"0, NVIDIA GB10, 0000000F:01:00.0, {DRIVER}, 12.1, [N/A]\n"
+    rows = "".join(
+        f"link {rdma}/1 state {'ACTIVE' if port == 'p0' else 'DOWN'} physical_state {'LINK_UP' if port == 'p0' else 'DISABLED'} "
+        f"netdev {name} \n"
+        for name, rdma, _place, port, _mac in FUNCTIONS
+    )
+    plain = "".join(
+        f"{number}: {name}: <BROADCAST,MULTICAST,UP,{'LOWER_UP' if port == 'p0' else 'NO-CARRIER'}> "
+        f"mtu 9000 qdisc mq state UP group default qlen 1000\n"
+        f"    link/ether {mac} brd ff:ff:ff:ff:ff:ff\n"
+        f"    inet 192.168.{100 + number}.10/24 brd 192.168.100.255 scope global noprefixroute {name}\n"
+        for number, (name, _rdma, _place, port, mac) in enumerate(FUNCTIONS, start=4)
+    )
+    files = {
+        "/etc/dgx-release": "DGX_SWBUILD_VERSION=7.5.0\n",
+        "/proc/driver/nvidia/version": f"NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  {DRIVER}  Release Build\n",
+        "/proc/meminfo": "MemTotal: 127535000 kB\n",
+    }
+    for name, _rdma, _place, port, _mac in FUNCTIONS:
+        files |= {
+            f"{NET}/{name}/phys_port_name": port,
+            f"{NET}/{name}/phys_switch_id": "aa",
+            f"{NET}/{name}/carrier": str(int(port == "p0")),
+        }
+    commands = {
+        "uname -a": f"Linux spark-a1b2 {KERNEL} #21-Ubuntu SMP Mon Jun 1 00:00:00 UTC 2026 aarch64 aarch64 aarch64 GNU/Linux\n",
+        "nvidia-smi --query-gpu=index,gpu_name,pci.bus_id,driver_version,compute_cap,memory.total --format=csv,noheader": smi,
+        "rdma link show": rows,
+        "ip addr show": plain,
+        "ethtool enp1s0f0np0": "Settings for enp1s0f0np0:\n\tSpeed: 100000Mb/s\n\tLink detected: yes\n",
+        "systemctl is-active nvidia-persistenced": "active\n",
+        r"dpkg-query -W -f=${Package}\t${Version}\n": f"libnvidia-compute-580\t{DRIVER}-0ubuntu0.24.04.1\n",
+    }
+    return FakeDesk(files, {}, commands, absent=NOT_RECORDED)
+
+
+def test_a_desk_of_a_few_pasted_answers():
+    facts = collect(scarce())
+    assert (facts.kernel.running, facts.identity.architecture, facts.identity.hostname) == (KERNEL, "aarch64", "spark-a1b2")
+    assert (facts.gpu.name, facts.gpu.compute_capability, facts.identity.is_gb10) == ("NVIDIA GB10", "12.1", True)
+    assert [[item.netdev for item in port.functions] for port in facts.cx7.ports] == [
+        ["enp1s0f0np0", "enP2p1s0f0np0"],
+        ["enp1s0f1np1", "enP2p1s0f1np1"],
+    ]
+    function = facts.cx7.ports[0].functions[0]
+    assert (function.rdma_device, function.rdma_state, function.speed_mbps, function.mtu) == ("rocep1s0f0", "ACTIVE", 100000, 9000)
+    assert (function.pci_address, function.mac, function.addresses[0].address) == ("0000:01:00.0", FUNCTIONS[0][4], "192.168.104.10")
+    assert (facts.driver.user_space_version, facts.driver.persistenced_active, facts.driver.persistenced_enabled) == (DRIVER, True, None)
+    assert "driver.gsp_version" in facts.unread
+
+
+def test_rdma_devices_without_class_link_are_found_by_their_gids_netdev():
+    desk = healthy(0)
+    for name, rdma, place, _port, _mac in FUNCTIONS:
+        desk.links.pop(f"{RDMA}/{rdma}")
+        old = f"/sys/devices/pci{place[:4]}:00/{place[:4]}:00:00.0/{place}/infiniband/{rdma}"
+        desk.links.pop(f"{old}/device")
+        desk.files = {path.replace(old, f"{RDMA}/{rdma}"): text for path, text in desk.files.items()}
+        assert f"{NET}/{name}" in desk.links
+    assert [item.rdma_device for port in collect(desk).cx7.ports for item in port.functions] == [
+        "rocep1s0f0",
+        "roceP2p1s0f0",
+        "rocep1s0f1",
+        "roceP2p1s0f1",
+    ]
+
+
+def test_missing_answers_of_a_live_desk_are_no_errors():
+    facts = collect(FakeDesk({}, {}, {}, absent=MISSING))
+    assert (facts.dgx_os.present, facts.driver.loaded, facts.apt.reboot_required, facts.cx7.hotplug_marker) == (False, False, False, False)
