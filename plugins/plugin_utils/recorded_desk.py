@@ -27,6 +27,9 @@ from ..module_utils.desk import (
     Text,
 )
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader, in C where PyYAML has it: a recording's commands are long texts."""
+
 LINK_LIMIT = 40
 """Symbolic links followed in one path, as Linux does."""
 
@@ -78,10 +81,21 @@ class RecordedDesk:
 
     def __init__(self, files: Path, commands: Sequence[Mapping[str, Any]], denied: Sequence[str] = (), missing: Sequence[str] = ()) -> None:
         self._files = files
+        self._root = str(files)
+        self._targets: dict[str, str | None] = {}
         self._commands = commands
         self._denied = frozenset(posixpath.normpath(path) for path in denied)
         self._missing = frozenset(posixpath.normpath(path) for path in missing)
         self._asked: dict[int, int] = {}
+
+    def _link_target(self, path: str) -> str | None:
+        """Where a link of the recording points, null for what is none. Asked once: replaying a fleet asks for the same folders again."""
+        if path not in self._targets:
+            try:
+                self._targets[path] = os.readlink(self._root + path)
+            except (OSError, ValueError):
+                self._targets[path] = None
+        return self._targets[path]
 
     def _resolve(self, path: str, follow_last: bool = True) -> tuple[Path, str | None]:
         """The path inside files/, symbolic links read as the desk would read them (from its own root)."""
@@ -93,12 +107,11 @@ class RecordedDesk:
             if part == "..":
                 done = done[:-1]
                 continue
-            here = self._files.joinpath(*done, part)
-            if here.is_symlink() and (parts or follow_last):
+            target = self._link_target("/".join(["", *done, part])) if parts or follow_last else None
+            if target is not None:
                 followed += 1
                 if followed > LINK_LIMIT:
-                    return here, UNREADABLE
-                target = os.readlink(here)
+                    return self._files.joinpath(*done, part), UNREADABLE
                 if target.startswith("/"):
                     done = []
                 parts = [item for item in target.split("/") if item not in ("", ".")] + parts
@@ -185,7 +198,7 @@ class RecordedDesk:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecordingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 

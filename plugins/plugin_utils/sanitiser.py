@@ -93,6 +93,8 @@ SERIAL_FILES = re.compile(r"/(?:(?:product|board|chassis|system)_serial|[a-z]+_a
 HOSTNAME_FILES = re.compile(r"^/(?:etc/hostname|proc/sys/kernel/hostname)$")
 MACHINE_ID_FILES = re.compile(r"/machine-id$")
 SWITCH_ID_FILES = re.compile(r"/phys_switch_id$")
+ROUTE_FILE = "/proc/net/route"
+_ROUTE_WORD = re.compile(r"\b[0-9A-F]{8}\b")
 NO_ADDRESS_FILES = re.compile(r"^/(?:var/lib/dpkg/|usr/share/|sys/(?:class|devices/virtual)/dmi/|proc/version|lib/modules/|boot/)")
 NO_ADDRESS_COMMANDS = frozenset(("dpkg-query", "dpkg", "apt-cache", "apt-mark", "apt-get", "modinfo", "fwupdmgr"))
 """Where dotted numbers are versions."""
@@ -138,9 +140,19 @@ class Sanitiser:
             self._note("id", content)
         elif SWITCH_ID_FILES.search(path):
             self._note("switch", content)
+        if path == ROUTE_FILE:
+            self._learn_routes(text)
         self._learn(text, addresses=not NO_ADDRESS_FILES.search(path))
         if path.endswith("/passwd"):
             self._accounts(text)
+
+    def _learn_routes(self, text: str) -> None:
+        for line in text.splitlines()[1:]:
+            words = line.split()
+            if len(words) > 7 and all(_ROUTE_WORD.fullmatch(words[place]) for place in (1, 2, 7)):
+                target, gateway, mask = (_reversed_ipv4(words[place]) for place in (1, 2, 7))
+                width = bin(int(mask)).count("1")
+                self._learn_addresses(f"{target}/{width} {gateway}")
 
     def learn_command(self, argv: Iterable[str], stdout: str, stderr: str) -> None:
         """Find what must be replaced in a command and its output."""
@@ -384,6 +396,15 @@ class Sanitiser:
             host = self._hosts.get(host, host)
         return ipaddress.IPv6Address(self._routes.get(network, network) << 64 | host)
 
+    def file(self, path: str, text: str) -> str:
+        """A file's text with every learned original replaced; the kernel's route table holds addresses as digits in reverse order."""
+        text = self.text(text)
+        return _ROUTE_WORD.sub(self._route_word, text) if path == ROUTE_FILE else text
+
+    def _route_word(self, match: re.Match[str]) -> str:
+        address = _reversed_ipv4(match.group())
+        return match.group() if _kept(address) else f"{int.from_bytes(int(self._new_ipv4(address)).to_bytes(4, 'big'), 'little'):08X}"
+
     # Writing ----------------------------------------------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
@@ -422,7 +443,9 @@ class Sanitiser:
         for address in self._ipv4:
             if re.search(rf"(?<![A-Za-z0-9.]){re.escape(str(address))}(?![A-Za-z0-9]|\.\d)", text):
                 found.append(str(address))
-        found += [str(address) for address in self._ipv6 if not address.is_multicast and (str(address) in text or address.exploded in text)]
+        found += [
+            str(address) for address in self._ipv6 if not address.is_multicast and (str(address) in text or exploded(address) in text)
+        ]
         return found
 
     @property
@@ -467,6 +490,10 @@ def _ipv4(text: str) -> ipaddress.IPv4Address | None:
         return ipaddress.IPv4Address(text)
     except ValueError:
         return None
+
+
+def _reversed_ipv4(word: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int.from_bytes(bytes.fromhex(word), "little"))
 
 
 def _ipv6(text: str) -> ipaddress.IPv6Address | None:
@@ -521,13 +548,21 @@ def _like(original: str, mac: str) -> str:
 
 def _spelled(original: str, address: ipaddress.IPv6Address) -> str:
     """An IPv6 address in the spelling of the original: bare digits, all digits, or short."""
+    digits = f"{int(address):032x}"
     if ":" not in original:
-        return address.exploded.replace(":", "")
+        return digits
     if "." in original:
         return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)
     if re.fullmatch(r"(?:[0-9A-Fa-f]{4}:){7}[0-9A-Fa-f]{4}", original):
-        return address.exploded
-    return str(address)
+        return exploded(address)
+    # Newer Pythons write the IPv4 part of a mapped address with dots.
+    return f"::ffff:{int(digits[24:28], 16):x}:{int(digits[28:], 16):x}" if address.ipv4_mapped else str(address)
+
+
+def exploded(address: ipaddress.IPv6Address) -> str:
+    """All 32 digits in groups of four, whatever the Python version."""
+    digits = f"{int(address):032x}"
+    return ":".join(digits[place : place + 4] for place in range(0, 32, 4))
 
 
 def _fingerprint(key: str) -> str:

@@ -23,12 +23,17 @@ _AUDIT = (
     "gpu.present",
     "memory.total_kb",
     "cx7.ports",
+    "gpu.utilisation_percent",
 )
 _ONBOARD = (*_AUDIT, "kernel.next_boot", "driver.persistenced_active", "apt.first_boot_upgrade")
 _STACK = (*_ONBOARD, "driver.gsp_version", "memory.cma_total_kb", "limits.memlock_soft", "network.management_netdev")
 
 REQUIRED: dict[str, tuple[str, ...]] = {AUDIT: _AUDIT, ONBOARD: _ONBOARD, STACK: _STACK, STACKED: _STACK}
 """Facts without which a desk cannot be called healthy, by purpose."""
+
+NULL_IS_AN_ANSWER = ("cx7.ports", "gpu.utilisation_percent")
+"""Facts that only count as missing when the desk refused to tell them: no function may be there, and GB10 does not tell every
+reading. The GPU's stands for nvidia-smi itself: without an answer from it nobody knows whether the GPU works."""
 
 EXPLAINED_BY: dict[str, tuple[str, ...]] = {
     "DGX_RELEASE_MISSING": ("dgx_os.",),
@@ -50,7 +55,7 @@ def judge_missing(desk: Desk, where: Where, options: JudgeOptions, found: Iterab
         if path.startswith(explained) or not _asked(desk, path):
             continue
         reason = unread_reason(desk, path)
-        if path == "cx7.ports":
+        if path in NULL_IS_AN_ANSWER:
             if reason is not None:
                 required[path] = reason
         elif fact(desk, path) is None:

@@ -1,0 +1,70 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Record a desk: ask it once, replace everything that names it or its owner, write the recording on the controller."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.recording_writer import LeakError, recorded_from_dict, sanitised, write
+from ..plugin_utils.sanitiser import Sanitiser
+
+
+class ActionModule(DeskAction):
+    """The raw answers stay in this process: neither the result nor the log holds them."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """See the class."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        arguments = self.arguments()
+        user = arguments.get("login_user") or self.login_user(task_vars)
+        answer = self.execute("labops.dgx_spark.spark_record", {**arguments, **({"login_user": user} if user else {})}, task_vars)
+        packed = answer.pop("recorded", None)
+        if packed is None:
+            result.update(answer)
+            return result
+        recorded = recorded_from_dict(json.loads(zlib.decompress(base64.b64decode(packed)).decode("utf-8", "surrogatepass")))
+        desk = self.desk_name(task_vars)
+        standin = str(arguments.get("standin") or f"recorded-{_place(desk, task_vars):02d}")
+        dest = Path(str(arguments.get("dest") or "recordings")).expanduser()
+        folder = (dest if dest.is_absolute() else Path.cwd() / dest) / standin
+        users = [str(name) for name in {user, answer.get("login_user")} if name]
+        hosts = [desk, *(str(task_vars[name]) for name in ("ansible_host", "inventory_hostname_short") if task_vars.get(name))]
+        sanitiser = Sanitiser(standin, hostnames=[name for name in hosts if not _is_address(name)], users=users)
+        about = {
+            "name": standin,
+            "source": "a desk, recorded and sanitised by playbooks/record.yml",
+            "description": str(arguments.get("description") or ""),
+        }
+        try:
+            clean = sanitised(recorded, sanitiser)
+            if answer.get("login_user"):
+                about["login_user"] = sanitiser.text(str(answer["login_user"]))
+            result.update(name=standin, path=str(folder), files=len(clean.files), commands=len(clean.commands), changed=True)
+            if not self._task.check_mode:
+                write(clean, folder, about, replace=str(arguments.get("replace") or "").lower() in ("true", "yes", "1"))
+        except LeakError as error:
+            result.update(failed=True, changed=False, msg=f"{desk}: {error}")
+        except FileExistsError as error:
+            result.update(failed=True, changed=False, msg=f"{desk}: {error} (replace: true), or choose another standin")
+        except OSError as error:
+            result.update(
+                failed=True, changed=False, msg=f"{desk}: the recording could not be written to {folder}: {error.strerror or error}"
+            )
+        return result
+
+
+def _place(desk: str, task_vars: dict[str, Any]) -> int:
+    """The desk's place among those of the play, from 1: every desk of a run gets a name of its own."""
+    names = sorted(str(name) for name in task_vars.get("ansible_play_hosts_all") or [desk])
+    return names.index(desk) + 1 if desk in names else 1
+
+
+def _is_address(name: str) -> bool:
+    return not name.replace(".", "").replace(":", "").strip("0123456789abcdefABCDEF")

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spark_record
+short_description: Record what a DGX Spark answers, without names, serials and addresses
+version_added: 0.1.0
+description:
+  - Asks the desk everything that M(labops.dgx_spark.spark_facts) asks and writes the answers to a folder on the controller, a
+    recording. C(tests/replay.py) and the simulated desks can answer from it, so a desk that misbehaves becomes a test.
+  - Host names, user names, serial numbers, hardware and network addresses, ids and keys are replaced before anything is written, the
+    same name by the same stand-in everywhere. Passwords and private keys are removed. A recording that still held an original is
+    not written.
+  - Reads only. Run it with become to record what only root may read as well.
+options:
+  dest:
+    description: Folder on the controller below which the recording is written, in a folder named O(standin).
+    type: path
+    default: recordings
+  standin:
+    description:
+      - Name that takes the place of the desk's. C(recorded-01) and so on, by the desk's place in the play, when left out.
+    type: str
+  description:
+    description: What is special about this desk, in your words. It is written as it is.
+    type: str
+    default: ''
+  replace:
+    description: Whether an older recording of the same name may be replaced.
+    type: bool
+    default: false
+  login_user:
+    description: User whose limits are read. The one that Ansible logs in as when left out.
+    type: str
+attributes:
+  check_mode:
+    description: Asks the desk and names what would be written.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: DGX OS. The recording is written on the controller.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Record the desk
+  labops.dgx_spark.spark_record:
+    description: NCCL hangs since the September update
+  become: true
+"""
+
+RETURN = r"""
+path:
+  description: Folder of the recording on the controller.
+  returned: success
+  type: str
+name:
+  description: The stand-in name.
+  returned: success
+  type: str
+files:
+  description: How many files were recorded.
+  returned: success
+  type: int
+commands:
+  description: How many commands were recorded.
+  returned: success
+  type: int
+"""
+
+import base64
+import json
+import zlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
+from ansible_collections.labops.dgx_spark.plugins.module_utils.recorder import RecordingDesk
+
+
+def main() -> None:
+    """Gather once through the recorder; the action plugin on the controller sanitises and writes."""
+    module = AnsibleModule(
+        argument_spec={
+            "dest": {"type": "path", "default": "recordings"},
+            "standin": {"type": "str"},
+            "description": {"type": "str", "default": ""},
+            "replace": {"type": "bool", "default": False},
+            "login_user": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    recorder = RecordingDesk(LiveDesk())
+    facts = collect(recorder, Options(login_user=module.params["login_user"]))
+    packed = zlib.compress(json.dumps(recorder.recorded()).encode("utf-8", "surrogatepass"), 6)
+    module.exit_json(changed=False, recorded=base64.b64encode(packed).decode(), login_user=facts.limits.user)
+
+
+if __name__ == "__main__":
+    main()
