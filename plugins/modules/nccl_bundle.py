@@ -54,10 +54,12 @@ options:
     type: int
     default: 0
   packages:
-    description: Packages that building needs; those that are missing are installed and noted.
+    description:
+      - Packages that building needs beside the CUDA toolkit and its compiler; those that are missing are installed and noted.
+      - git is added when a source is a repository.
     type: list
     elements: str
-    default: [libopenmpi-dev, make, g++, git]
+    default: [libopenmpi-dev, make]
   lock_timeout:
     description: Seconds to wait for the package lock.
     type: int
@@ -122,7 +124,8 @@ def built(given: dict, check_mode: bool) -> dict:
     if bundle.repack(given["folder"], given["key"], given["archive"]):
         return {"changed": False, "commands": [], "packed_again": True}
     desk = LiveDesk()
-    tools.install(desk, given["packages"], [], given["lock_timeout"], False)
+    cloned = [name for name in ("nccl", "nccl_tests") if not given[name].get("archive")]
+    tools.install(desk, [*given["packages"], *(["git"] if cloned else [])], [], given["lock_timeout"], False)
     names = ("url", "tag", "commit", "archive")
     sources = tuple(
         bundle.Source(name, **{key: str(value) for key, value in given[option].items() if key in names and value})
@@ -149,7 +152,7 @@ def main() -> None:
             "cuda_home": {"type": "path", "default": "/usr/local/cuda"},
             "mpi_home": {"type": "path"},
             "jobs": {"type": "int", "default": 0},
-            "packages": {"type": "list", "elements": "str", "default": ["libopenmpi-dev", "make", "g++", "git"]},
+            "packages": {"type": "list", "elements": "str", "default": ["libopenmpi-dev", "make"]},
             "lock_timeout": {"type": "int", "default": 300},
             "user": {"type": "str", "default": ""},
             "desk": {"type": "str", "default": "desk"},

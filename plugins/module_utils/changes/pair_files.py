@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 from collections.abc import Sequence
@@ -215,15 +216,8 @@ def apply(desk: WritableDesk, steps: Sequence[Step]) -> list[list[str]]:
     """Do the steps; the commands that were run. Raises PairFilesError at the first that fails."""
     done: list[list[str]] = []
     for step in steps:
-        if step.kind in ("write", "remove"):
-            try:
-                if step.after is None:
-                    desk.remove(step.path)
-                else:
-                    desk.make_folder(posixpath.dirname(step.path))
-                    desk.write_text(step.path, step.after, step.mode)
-            except OSError as error:
-                raise PairFilesError(f"{step.path} cannot be written: {error.strerror}") from error
+        if step.kind in ("write", "remove") or (step.kind == "lines" and step.user is None):
+            done += _write(desk, step)
             continue
         for argv, text in commands(step):
             answer: Answer = desk.run(argv, timeout=30.0, stdin=text)
@@ -232,6 +226,26 @@ def apply(desk: WritableDesk, steps: Sequence[Step]) -> list[list[str]]:
                 said = " ".join((answer.stderr or answer.stdout).split())[-300:]
                 raise PairFilesError(f"{' '.join(argv[:6])} failed ({answer.error or answer.rc}): {said}")
     return done
+
+
+def _write(desk: WritableDesk, step: Step) -> list[list[str]]:
+    """Write or remove a file of root."""
+    try:
+        if step.after is None:
+            desk.remove(step.path)
+        else:
+            desk.make_folder(posixpath.dirname(step.path))
+            desk.write_text(step.path, step.after, step.mode)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise PairFilesError(f"{step.path} cannot be written: {error.strerror}") from error
+        # Mounted over by itself, as /etc/hosts is in a container: it cannot be renamed over, only written.
+        argv = ["dd", "status=none", "conv=fsync", f"of={step.path}"]
+        answer = desk.run(argv, timeout=30.0, stdin=step.after or "")
+        if not answer.ok:
+            raise PairFilesError(f"{step.path} cannot be written: {answer.error or answer.stderr.strip()}") from error
+        return [argv]
+    return []
 
 
 def difference(steps: Sequence[Step]) -> list[dict[str, Any]]:

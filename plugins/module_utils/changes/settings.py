@@ -9,18 +9,25 @@ differs between functions and desks and NCCL finds it.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ..model.desk import Setup
 from ..model.link import Endpoint
+from .pair_files import MARK
 
 FOLDER = "/etc/dgx_spark"
 PAIR_ENV = f"{FOLDER}/pair.env"
 HOSTFILE = f"{FOLDER}/hostfile"
 STALE = f"{FOLDER}/pair.stale"
 PAIR_SSH = "/usr/local/bin/pair-ssh"
+PAIR_CHECK = "/usr/local/bin/pair-check"
+HOSTS = "/etc/hosts"
 FABRIC, MANAGEMENT = "fabric", "management"
+PROVEN, FAILED, UNKNOWN = "proven", "failed", "unknown"
 
 TITLE = "# Settings that this pair was proven with. Written by labops.dgx_spark; edits are lost at the next proof."
 FIRST_PROVEN = "# first_proven_by "
@@ -98,3 +105,72 @@ def values_of(text: str) -> dict[str, str]:
     """The settings in a text of pair.env, read the way ``docker run --env-file`` reads it."""
     pairs = (line.partition("=") for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     return {key.strip(): value for key, _equals, value in pairs}
+
+
+def host_lines(addresses: Mapping[str, str]) -> list[str]:
+    """Our lines in /etc/hosts."""
+    return [f"{address} {name} # {MARK}" for name, address in sorted(addresses.items())]
+
+
+def state_of(rdma: Sequence[str], nccl: Sequence[str], nccl_measured: bool, elsewhere_failed: bool) -> str:
+    """What this run says of the pair: proven, failed or unknown, from the severities of its two measurements."""
+    if elsewhere_failed or "fail" in rdma or "fail" in nccl:
+        return FAILED
+    if not nccl_measured or "unknown" in rdma or "unknown" in nccl:
+        return UNKNOWN
+    return PROVEN
+
+
+def wanted(state: str, desk: str, proof: Mapping[str, Any], check_script: str, existing: bool, reason: str) -> dict[str, Any] | None:
+    """Arguments of pair_files for one desk; null when nothing of this state concerns it.
+
+    ``proof``: the result of nccl_pair; ``existing``: whether the desk has settings of an earlier proof.
+    """
+    if state == PROVEN:
+        proven = proof["settings"]
+        return {
+            "files": [
+                {"path": PAIR_ENV, "content": proven["desks"][desk]["pair_env"], "mode": "0644"},
+                {"path": HOSTFILE, "content": proven["hostfile"], "mode": "0644"},
+                {"path": STALE, "content": None, "mode": "0644"},
+                {"path": PAIR_CHECK, "content": check_script, "mode": "0755"},
+            ],
+            "lines": [{"path": HOSTS, "lines": host_lines(proven["addresses"]), "mode": "0644"}],
+        }
+    if not existing:
+        return None
+    if state == UNKNOWN:
+        return {"files": [{"path": STALE, "content": f"not measured by run {reason}\n", "mode": "0644"}], "lines": []}
+    return withdrawn()
+
+
+def withdrawn(with_check: bool = False) -> dict[str, Any]:
+    """Arguments of pair_files that take the settings back (and pair-check too, when the pair is taken apart)."""
+    paths = [PAIR_ENV, HOSTFILE, STALE, *([PAIR_CHECK] if with_check else [])]
+    return {
+        "files": [{"path": path, "content": None, "mode": "0644"} for path in paths],
+        "lines": [{"path": HOSTS, "lines": [], "mode": "0644"}],
+    }
+
+
+def is_there(setup: Setup, arguments: Mapping[str, Any]) -> bool:
+    """Whether the facts already show all of what is wanted."""
+    for file in arguments["files"]:
+        path, content = file["path"], file["content"]
+        if path == PAIR_ENV:
+            same = setup.pair_env == content
+        elif path == STALE and content is not None:
+            same = STALE in setup.pair_files  # stale is stale, whichever run said so first
+        else:
+            same = setup.pair_files.get(path) == (None if content is None else checksum(content))
+        if not same:
+            return False
+    for item in arguments["lines"]:
+        if setup.pair_files.get(item["path"]) != (checksum("\n".join(item["lines"])) if item["lines"] else None):
+            return False
+    return True
+
+
+def checksum(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,60 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pair_trust
+short_description: Let the two DGX Sparks of a pair log in to each other
+version_added: 0.1.0
+description:
+  - Makes the pair's key on the desk, lets the peer's key run commands from the peer's fabric addresses only, carries the peer's ssh host
+    keys over Ansible's own connection, opens the firewall for the peer on the pair's fabric interfaces, or takes all of it back.
+  - Works out on the controller, from both desks' facts of the run, what is to do, and runs M(labops.dgx_spark.pair_files) on the desk
+    only when there is something.
+  - An action plugin; it needs the run's plan as C(spark_plan).
+options:
+  state:
+    description: C(keys) makes the desk's own key, C(present) exchanges, C(absent) takes everything back.
+    type: str
+    choices: [keys, present, absent]
+    default: present
+  bootstrap:
+    description: Addresses at which the desks meet.
+    type: str
+    choices: [fabric, management]
+    default: fabric
+  open_firewall:
+    description: Whether the peer's addresses are let in on the pair's fabric interfaces.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Plans and changes nothing in check mode.
+    support: full
+  diff_mode:
+    description: Shows what M(labops.dgx_spark.pair_files) shows.
+    support: full
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Exchange keys with the peer
+  labops.dgx_spark.pair_trust:
+    state: present
+  become: true
+"""
+
+RETURN = r"""
+commands:
+  description: The commands that were run on the desk; empty when nothing was to do.
+  returned: always
+  type: list
+  elements: list
+"""
