@@ -42,7 +42,10 @@ class ActionModule(DeskAction):
             _mapping(arguments.get("failed_result")),
             f"{now:%Y-%m-%dT%H:%M:%S.%f}Z",
         )
-        RunStore(plan["run_dir"]).write(part)
+        store = RunStore(plan["run_dir"])
+        # A stage may come twice (facts after changes); being skipped then must not wipe out what it learned before.
+        if part.state != SKIPPED or store.part(stage, desk) is None:
+            store.write(part)
         result.update(changed=False, state=part.state, reason=part.reason, findings=list(part.findings))
         return result
 
