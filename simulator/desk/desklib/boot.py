@@ -175,6 +175,17 @@ def own_clock(desk: Desk) -> None:
         _libc.prctl(24, CAP_SYS_TIME, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
+def networkd_default(renderer: str) -> None:
+    """On a networkd desk, the vendor's default that switches the adapter's interfaces on (recorded desks show them UP)."""
+    if renderer != "networkd":
+        return
+    file = Path("/usr/lib/systemd/network/89-connectx.network")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(
+        "[Match]\nName=en*np0 en*np1\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nLinkLocalAddressing=ipv6\n", encoding="ascii"
+    )
+
+
 def main() -> None:
     """Everything in order, then systemd."""
     os.umask(0o022)
@@ -194,6 +205,7 @@ def main() -> None:
     step("stand-ins", identity.install_standins)
     step("daemons", identity.daemons)
     step("masks", identity.mask_units)
+    step("networkd", lambda: networkd_default(str(desk.data.get("renderer"))))
     step("machine id", lambda: identity.machine_id(desk))
     step("host keys", identity.host_keys)
     if kernel_first:
