@@ -130,7 +130,7 @@ def plan(context: Context, message_sizes: list[int]) -> list[str]:
         else:
             fabric = home is not None and context.by_netdev(home[0]) is not None
             value = SOCKET_FABRIC if fabric else SOCKET_MANAGEMENT
-        lines.append(f"busbw {value * factor:.3f}")
+        lines.append(f"busbw {value * factor:.9f}")
     return [*lines, "end"]
 
 
