@@ -95,7 +95,9 @@ class ActionModule(DeskAction):
         if not path.is_file():
             if self._task.check_mode:
                 return {"changed": True, "msg": "in check mode: the bundle would be built first"}
-            raise bundle.BundleError("the bundle was not built; look at the findings of the builder desk", str(path))
+            text = f"{desk}: there is no bundle to install; look at the findings of the builder desk"
+            found = finding("NCCL_BUNDLE_FAILED", Where(desk=desk), text, severity="unknown", evidence={"expected": str(path)})
+            return {"failed": True, "msg": text, "findings": [found.as_dict()]}
         wanted = hashlib.sha256(bundle.manifest_of(str(path)).encode()).hexdigest()
         setup = (self.facts(task_vars) or {}).get("setup") or {}
         if setup.get("nccl_bundle") == wanted:

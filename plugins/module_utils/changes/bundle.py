@@ -215,7 +215,7 @@ def repack(folder: str, key: str, target: str) -> bool:
 def _run(desk: Desk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
     words = ["runuser", "-u", spec.user, "--", *argv] if spec.user else list(argv)
     spec.commands.append(words)
-    path = f"{spec.cuda_home}/bin:/usr/local/bin:/usr/bin:/bin"
+    path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     answer = desk.run(words, timeout=timeout, env={"PATH": path})
     if not answer.ok:
         said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]

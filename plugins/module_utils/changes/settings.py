@@ -74,6 +74,10 @@ def settings(end: Endpoint, meet: Meeting, which: int) -> dict[str, str]:
         "OMPI_MCA_oob_tcp_if_include": meet.network,
         "OMPI_MCA_hwloc_base_binding_policy": "none",
         "OMPI_MCA_plm_rsh_agent": PAIR_SSH,
+        # The same for Open MPI 5, whose launcher (PRRTE) has names of its own; version 4 does not look at them.
+        "PRTE_MCA_prte_if_include": meet.network,
+        "PRTE_MCA_hwloc_default_binding_policy": "none",
+        "PRTE_MCA_plm_ssh_agent": PAIR_SSH,
     }
 
 

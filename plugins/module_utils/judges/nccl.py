@@ -298,6 +298,7 @@ def summary(
         "left_running": dict(evidence.left_running),
         "command": list(evidence.argv),
         "environment": environments,
-        "rc": evidence.rc,
+        # Ansible takes a result with rc other than 0 for a failed task.
+        "exit_code": evidence.rc,
         "seconds": evidence.seconds,
     }

@@ -339,7 +339,9 @@ BUNDLE: tuple[Code, ...] = (
         code="NCCL_BUNDLE_FAILED",
         title="The NCCL bundle could not be built or installed",
         severity="fail",
-        meaning="Building failed on the builder desk, or the bundle does not match its checksum (the message tells which).",
+        other_severities=("unknown",),
+        meaning="Building failed on the builder desk, or the bundle does not match its checksum (the message tells which). Unknown on a "
+        "desk that waited for a bundle which another one could not build.",
         remedy="Read the last lines of the build in the evidence; a bundle made elsewhere can be given by path (nccl_bundle_archive).",
         source="this collection's rule",
     ),
