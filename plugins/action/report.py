@@ -8,6 +8,7 @@ import datetime
 import json
 from typing import Any
 
+from ..plugin_utils import audit
 from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.cable_report import picture
 from ..plugin_utils.report.build import bad_desks, build
@@ -34,6 +35,8 @@ class ActionModule(DeskAction):
         write_atomically(folder / "index.html", html(report, picture(report)))
         write_atomically(folder / "junit.xml", junit(report))
         write_atomically(folder / "metrics.prom", prometheus(report, now.timestamp()), mode=0o644)
+        if report["run"]["playbook"] == "audit":
+            write_atomically(folder / "audit.json", json.dumps(audit.rows(report), indent=1))
         lines = summary(report, str(folder))
         write_atomically(folder / "summary.txt", "\n".join(lines) + "\n")
         self._display.display("\n" + "\n".join(lines))

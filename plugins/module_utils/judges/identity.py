@@ -83,7 +83,13 @@ def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     if system.present is False:
         runs = desk.ubuntu.pretty_name or desk.ubuntu.id
         message = f"There is no /etc/dgx-release; the system is {runs or 'unknown'}, DGX OS {options.minimum_dgx_os} or newer was expected."
-        return [finding("DGX_RELEASE_MISSING", where, message, evidence={"system": runs})]
+        # Nobody shall be told to re-image a machine that only answers at the wrong address.
+        remedy = (
+            "Check the address of this desk in the inventory first: the machine is no DGX Spark."
+            if desk.identity.is_gb10 is False
+            else None
+        )
+        return [finding("DGX_RELEASE_MISSING", where, message, evidence={"system": runs}, remedy=remedy)]
     evidence = {"version": system.version, "factory_version": system.factory_version, "ota_history": list(system.ota_history)}
     if older(system.version, options.minimum_dgx_os):
         updates = named(system.ota_history) or "none"

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .. import audit
+
 COLOURS = {"PASS": "green", "WARN": "yellow", "UNKNOWN": "bright yellow", "FAIL": "red"}
 """Ansible's colour names for the verdicts."""
 
@@ -26,8 +28,10 @@ def summary(report: Mapping[str, Any], folder: str) -> list[str]:
     if report["run"]["playbook"] == "onboard":
         header = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
         lines = table(header, [_onboard_row(desk) for desk in report["desks"]])
+    if report["run"]["playbook"] == "audit":
+        lines = table(audit.COLUMNS, audit.table(report))
     alone = [desk for desk in report["desks"] if desk["pair"] is None or not report["pairs"]]
-    if alone and report["run"]["playbook"] != "onboard":
+    if alone and report["run"]["playbook"] not in ("onboard", "audit"):
         lines += [""] if lines else []
         lines += table(("DESK", "VERDICT", "WHY"), [(desk["name"], desk["verdict"], _why(desk["findings"])) for desk in alone])
     told = _to_tell(report)
