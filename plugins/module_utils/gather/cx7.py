@@ -133,7 +133,7 @@ def _function(ask: Ask, item: Found, others: tuple[str, ...]) -> Function:
     managed = owner(ask, item.netdev, mac, item.driver, others) if item.netdev else None
     if managed is not None and managed.kind is None:
         ask.miss("cx7.owner", managed.reason)
-    carrier = _carrier(ask, item, names)
+    carrier = _carrier(ask, item, names, admin_up)
     return Function(
         netdev=item.netdev,
         rdma_device=item.rdma,
@@ -175,7 +175,7 @@ def _net_word(ask: Ask, item: Found, name: str) -> str | None:
     return ask.word(f"{NET}/{item.netdev}/{name}") if item.netdev else None
 
 
-def _carrier(ask: Ask, item: Found, flags: list[str]) -> bool | None:
+def _carrier(ask: Ask, item: Found, flags: list[str], admin_up: bool | None) -> bool | None:
     """Carrier; the kernel refuses to tell it for an interface that is administratively down."""
     if item.netdev is None:
         return None
@@ -184,7 +184,14 @@ def _carrier(ask: Ask, item: Found, flags: list[str]) -> bool | None:
         return value == 1
     if "NO-CARRIER" in flags:
         return False
-    return True if "LOWER_UP" in flags else None
+    if "LOWER_UP" in flags:
+        return True
+    if ask.word(f"{NET}/{item.netdev}/operstate") == "up":
+        return True
+    if admin_up is False:
+        return None
+    link: bool | None = ethtool.read(ask.run("ethtool", item.netdev).stdout)["link"]
+    return link
 
 
 def _speed(ask: Ask, item: Found, carrier: bool | None) -> int | None:

@@ -13,10 +13,11 @@ import re
 from dataclasses import dataclass
 
 from ..desk import MISSING
-from ..readers import ethtool_driver, ibdev2netdev, lspci, rdma_link
+from ..readers import ethtool_driver, ibdev2netdev, rdma_link
 from .ask import Ask, Source
 from .links import NET
 from .pci import CX7_ID, device_id, pci
+from .pci import FOLDER as BUS
 
 INFINIBAND = "/sys/class/infiniband"
 DRIVER = "mlx5_core"
@@ -91,11 +92,13 @@ def _functions(ask: Ask) -> Functions:
     for place in bus.having(CX7_ID):
         if re.fullmatch(_ADDRESS.pattern, place):
             by_key.setdefault(place, Found(place, driver=bus.drivers.get(place)))
-    slots = ask.run("lspci", "-D", "-d", "15b3:") if bus.devices is None and not by_key else None
-    if slots is not None and slots.ok:
-        for line in lspci.read(slots.stdout):
-            by_key.setdefault(line["pci_address"], Found(line["pci_address"]))
-    looked = bool(by_key) or net.error is None or bool(bus.devices) or (slots is not None and slots.ok)
+    for item in by_key.values():
+        # Where the class folders could not be listed, the PCI device names what hangs below it.
+        if item.pci_address is not None and item.netdev is None:
+            item.netdev = next(iter(ask.names(f"{BUS}/{item.pci_address}/net")), None)
+        if item.pci_address is not None and item.rdma is None:
+            item.rdma = next(iter(ask.names(f"{BUS}/{item.pci_address}/infiniband")), None)
+    looked = bool(by_key) or net.error is None or bus.devices is not None
     found = sorted(by_key.values(), key=lambda item: (item.pci_address or "~", item.netdev or "", item.rdma or ""))
     return Functions(tuple(found[:FUNCTIONS_LIMIT]), looked, (net, rdma), tuple(others))
 

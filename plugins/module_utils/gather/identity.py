@@ -90,13 +90,19 @@ def architecture(ask: Ask) -> str | None:
         or uname.read(ask.run("uname", "-a").stdout)["machine"]
         or nvidia_version.read(ask.text("/proc/driver/nvidia/version").text or "")["arch"]
         or _package_architecture(ask)
+        or _built_for(ask.first_answer(("dpkg", "--print-architecture"), ("arch",)).stdout.strip())
     )
     return ask.told("identity.architecture", found or None, answer)
 
 
 def _package_architecture(ask: Ask) -> str | None:
     package = packages(ask).installed("base-files") or packages(ask).installed("libc6")
-    return {"arm64": "aarch64", "amd64": "x86_64"}.get(package.architecture or "") if package else None
+    return _built_for(package.architecture) if package else None
+
+
+def _built_for(name: str | None) -> str | None:
+    """The kernel's word for one of Debian's architectures."""
+    return {"arm64": "aarch64", "amd64": "x86_64", "aarch64": "aarch64", "x86_64": "x86_64"}.get(name or "")
 
 
 def _gb10(ask: Ask, dmi: dict[str, str | None], machine: str | None) -> tuple[tuple[str, ...], bool | None]:

@@ -67,15 +67,17 @@ def _image(ask: Ask, release: str) -> KernelImage:
     for root in MODULES:
         tree = f"{root}/{release}"
         top = ask.listing(tree)
-        seen = seen or (top.error is None and bool(ask.names(f"{tree}/kernel") or "updates" in top.names))
+        seen = seen or top.error is None
         path = path or _module(ask, tree)
         if top.error == MISSING and ask.names(root):
             seen = True
     if path is not None:
         return KernelImage(release, True, path)
-    if seen:
-        return KernelImage(release, False)
-    return KernelImage(release, _packaged(ask, release))
+    packaged = _packaged(ask, release)
+    if seen and packaged:
+        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, the module's file is not there")
+        return KernelImage(release)
+    return KernelImage(release, False if seen else packaged)
 
 
 def _module(ask: Ask, tree: str) -> str | None:

@@ -12,7 +12,15 @@ from ..readers import ip_addr, ip_route, netplan
 from .ask import Ask, Source
 
 NET = "/sys/class/net"
-ADDRESSES = (("ip", "-j", "addr", "show"), ("ip", "-j", "addr"), ("ip", "addr", "show"), ("ip", "addr"), ("ip", "a"))
+ADDRESSES = (
+    ("ip", "-j", "addr", "show"),
+    ("ip", "-j", "addr"),
+    ("ip", "addr", "show"),
+    ("ip", "addr"),
+    ("ip", "a"),
+    ("ip", "-br", "addr", "show"),
+    ("ip", "-br", "addr"),
+)
 ROUTES = (("ip", "-j", "route", "show"), ("ip", "-j", "route"), ("ip", "route", "show"), ("ip", "route"), ("ip", "r"))
 NETPLAN = ("/usr/lib/netplan", "/lib/netplan", "/etc/netplan", "/run/netplan")
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``ip addr show``, as JSON (-j) or plain. The short form of -br is not read."""
+"""``ip addr show``, as JSON (-j) or plain. The short form of -br knows states and addresses only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from . import text as _text
 
 LINKS_LIMIT = 1024
+_STATES = ("UP", "DOWN", "UNKNOWN", "LOWERLAYERDOWN", "DORMANT", "NOTPRESENT", "TESTING")
 ADDRESSES_LIMIT = 256
 _HEAD = re.compile(r"([0-9]{1,9}): ([^\s:@]{1,32})(?:@\S{1,32})?: <([A-Z0-9_,-]{0,300})> mtu ([0-9]{1,7})(.{0,300})")
 
@@ -23,6 +24,10 @@ def read(text: str) -> list[dict[str, Any]]:
     for line in _text.lines(text):
         stripped = line.strip()
         head = _HEAD.match(stripped)
+        brief = stripped.split() if not head and not line.startswith((" ", "\t")) else []
+        if len(brief) > 1 and brief[1] in _STATES and len(links) < LINKS_LIMIT:
+            links.append(_brief(brief))
+            continue
         if head:
             if len(links) >= LINKS_LIMIT:
                 break
@@ -39,6 +44,18 @@ def read(text: str) -> list[dict[str, Any]]:
             length = _text.to_int(prefix) if prefix else (32 if words[0] == "inet" else 128)
             _add(links[-1], local, length, words[0], scope, "dynamic" in words)
     return links
+
+
+def _brief(words: list[str]) -> dict[str, Any]:
+    """A line of ``ip -br``: name, state, then a MAC with flags, or addresses."""
+    flags = next((word.strip("<>").split(",") for word in words[2:] if word.startswith("<")), [])
+    link = _link(words[0].partition("@")[0][:64], None, flags, None, words[1], next((_mac(word) for word in words[2:] if _mac(word)), None))
+    for word in words[2:]:
+        local, slash, prefix = word.partition("/")
+        length = _text.to_int(prefix)
+        if slash and length is not None and ("." in local or ":" in local):
+            _add(link, _text.word(local, 64) or "", length, "inet6" if ":" in local else "inet", None, False)
+    return link
 
 
 def _from_json(data: Any) -> list[dict[str, Any]]:
