@@ -14,8 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import ConnectX7
-
-from .link_facts import ADDRESSES, desk, function, linked, with_function
+from link_facts import ADDRESSES, desk, function, linked, with_function
 
 WHERE = Where(pair="pair_a", desk="desk-01")
 REQUEST = LinkRequest(0, ADDRESSES)

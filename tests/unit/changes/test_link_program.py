@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import link_program
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import OUR_FILE, Interface, text
-
-from .link_root import FUNCTIONS, MANAGEMENT, LinkRoot
+from link_root import FUNCTIONS, MANAGEMENT, LinkRoot
 
 FOREIGN = "/etc/netplan/99-foreign.yaml"
 FOREIGN_TEXT = "network:\n  ethernets:\n    enp1s0f0np0:\n      addresses: [10.100.1.1/24]\n      mtu: 9000\n"

@@ -1,0 +1,75 @@
+"""Addresses of a desk from its place in the pair."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.addressing import (
+    AddressingError,
+    Numbers,
+    addresses,
+    keeps_role,
+    mtu_differs,
+    request,
+    role_kept,
+)
+from link_facts import desk, linked
+
+HEAD = ("192.168.100.10/24", "192.168.101.10/24")
+PEER = ("192.168.100.11/24", "192.168.101.11/24")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "position", "cable", "expected"),
+    [
+        (Numbers(), 0, 0, HEAD),
+        (Numbers(), 1, 0, PEER),
+        # a third member of a ring, and a second cabled port
+        (Numbers(), 2, 0, ("192.168.100.12/24", "192.168.101.12/24")),
+        (Numbers(), 0, 1, ("192.168.102.10/24", "192.168.103.10/24")),
+        (Numbers(subnets=("10.50.0.0/28", "10.50.0.16/28"), head_host=1, peer_host=14), 1, 0, ("10.50.0.14/28", "10.50.0.30/28")),
+    ],
+)
+def test_addresses(numbers: Numbers, position: int, cable: int, expected: tuple[str, ...]) -> None:
+    assert addresses(numbers, position, cable) == expected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "cable", "word"),
+    [
+        (Numbers(subnets=("192.168.100.0/24",)), 0, "has 1 network"),
+        (Numbers(), 2, "needs numbers 5"),
+        (Numbers(subnets=("192.168.100.1/24", "x")), 0, "no IPv4 network"),
+        (Numbers(head_host=255), 0, "does not fit"),
+        (Numbers(head_host=0), 0, "does not fit"),
+        (Numbers(head_host=11), 0, "both 11"),
+    ],
+)
+def test_variables_that_give_no_address(numbers: Numbers, cable: int, word: str) -> None:
+    with pytest.raises(AddressingError, match=word):
+        addresses(numbers, 0, cable)
+
+
+def test_a_named_port_wins_over_the_cable_map() -> None:
+    assert request(Numbers(), 0, 1).port == 1
+    assert request(Numbers(port=0), 0, 1).port == 0
+    assert request(Numbers(mtu=1500), 1, None) == replace(request(Numbers(), 1, None), mtu=1500)
+
+
+def test_addresses_that_are_in_use_keep_their_desk() -> None:
+    head, peer = as_dict(linked(addresses=HEAD)), as_dict(linked(addresses=PEER))
+    assert not keeps_role(head, peer, Numbers(), 0) and not keeps_role(peer, head, Numbers(), 1)
+    assert keeps_role(peer, head, Numbers(), 0) and keeps_role(head, peer, Numbers(), 1)
+    # one of the two alone proves nothing
+    assert not keeps_role(peer, as_dict(desk()), Numbers(), 0)
+    assert not keeps_role(peer, None, Numbers(), 0) and not keeps_role(None, head, Numbers(), 0)
+    found = role_kept(Where(desk="desk-01"), PEER)
+    assert found.code == "CX7_ROLE_KEPT" and found.severity == "note" and PEER[0] in found.message
+
+
+def test_mtu_of_the_two_desks() -> None:
+    found = mtu_differs(Where(pair="pair_a", desk="desk-01"), "desk-01", 9000, "desk-02", 1500)
+    assert found.code == "CX7_MTU_MISMATCH" and found.severity == "fail" and "1500 for desk-02" in found.message
