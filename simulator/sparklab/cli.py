@@ -388,7 +388,7 @@ def do_status(arguments: argparse.Namespace) -> int:
                 "container": entry.get("container", ""),
             }
         )
-    cables = []
+    cables: list[dict[str, Any]] = []
     for cable, ends in wiring.ends.items():
         stale = [str(end) for end in ends if end in wiring.stale]
         about = describe_cable(one, cable, lists)

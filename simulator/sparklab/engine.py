@@ -72,6 +72,8 @@ class Engine:
     def remove(self, containers: Sequence[str]) -> None:
         """Remove containers by id; those that are gone already are passed over."""
         if containers:
+            # Without this podman would give each of them ten seconds to end by itself.
+            self.call("kill", *containers, check=False)
             self.call("rm", "-f", "-v", *containers, check=False, timeout=300)
 
     def find(self, lab: str) -> dict[str, str]:

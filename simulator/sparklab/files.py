@@ -59,7 +59,9 @@ def describe_process(pid: int) -> dict[str, Any]:
 
 def process_alive(record: dict[str, Any] | None) -> bool:
     """Whether exactly the recorded process still runs."""
-    return bool(record) and record.get("start") is not None and process_mark(int(record["pid"])) == record["start"]
+    if not record or record.get("start") is None:
+        return False
+    return process_mark(int(record["pid"])) == record["start"]
 
 
 def end_process(record: dict[str, Any] | None, patience: float = 3.0) -> None:

@@ -132,11 +132,15 @@ class Lab:
         return changed
 
     def tell(self, names: Iterable[str]) -> None:
-        """Have the running desks among these look at their description again."""
+        """Have the running desks among these look at their description again; one that cannot is said, and passed over."""
         for name in names:
             frozen = "frozen" in self.record.data["faults"].get(name, {})
-            if self.record.desk(name).get("running") and not frozen:
+            if not self.record.desk(name).get("running") or frozen:
+                continue
+            try:
                 desks.hardware(self.record.desk_dir(name), {"op": "reload"})
+            except LabError as error:
+                self.say(str(error))
 
     # ---- making -------------------------------------------------------------------------------------------------
 
@@ -334,7 +338,7 @@ class Lab:
         if "frozen" in self.record.data["faults"].get(name, {}):
             graceful = False
             self.engine.call("unpause", entry["container"], check=False)
-        if graceful and files.process_alive(record):
+        if graceful and record and files.process_alive(record):
             desks.inside(int(record["pid"]), ["systemctl", "poweroff", "--no-block"], check=False)
             files.wait_until(lambda: not files.process_alive(record), SHUTDOWN_PATIENCE)
         if files.process_alive(record):
@@ -501,8 +505,8 @@ class Lab:
     def _act(self, name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
         """Do and undo what faults do to a desk's file system."""
         entry = self.record.desk(name)
-        todo = [(fault, now[fault], 1) for fault in now if fault in actions.ACTIONS and before.get(fault) != now[fault]]
-        todo += [(fault, before[fault], 2) for fault in before if fault in actions.ACTIONS and fault not in now]
+        todo = [(fault, now[fault], True) for fault in now if fault in actions.ACTIONS and before.get(fault) != now[fault]]
+        todo += [(fault, before[fault], False) for fault in before if fault in actions.ACTIONS and fault not in now]
         if not todo:
             return
         if not files.process_alive(entry.get("pid")):
@@ -510,16 +514,17 @@ class Lab:
             self.record.save()
             raise LabError(f"{name} is off; {todo[0][0]} needs a running desk.")
         pid = int(entry["pid"]["pid"])
-        for fault, params, way in todo:
-            if fault == "hostkey_changed" and way == 1:
+        for fault, params, do in todo:
+            if fault == "hostkey_changed" and do:
                 entry["known_keys"] = desks.host_keys(pid)
+            _, act, undo = actions.ACTIONS[fault]
             try:
-                actions.ACTIONS[fault][way](pid, params or {}, self.record.data["distribution"])
+                (act if do else undo)(pid, params or {}, self.record.data["distribution"])
             except LabError:
                 self.record.data["faults"][name] = before
                 self.record.save()
                 raise
-            if fault == "hostkey_changed" and way == 2:
+            if fault == "hostkey_changed" and not do:
                 entry.pop("known_keys", None)
         self.write_known_hosts()
 

@@ -12,6 +12,7 @@ import select
 import sys
 import time
 import traceback
+from functools import partial
 from typing import Any
 
 from sparklab import files, paths, state
@@ -29,17 +30,21 @@ def wish(lab: Lab, name: str) -> str:
         return ""
 
 
+def _gone(lab: Lab, container: str) -> bool:
+    return not lab.engine.pid(container)
+
+
 def handle(name: str, stopped: set[str], now: float) -> None:
     """Look at the desks that stopped and at the delays that are over."""
     with state.locked(name):
-        lab = Lab(state.Record.load(name))
+        lab = Lab(state.Record.load(name), partial(print, flush=True))
         for desk in sorted(stopped):
             entry = lab.record.data["desks"].get(desk, {})
             # A command of the lab may have dealt with it while this process waited for the lock.
             if not entry.get("running") or files.process_alive(entry.get("pid")):
                 continue
             said = wish(lab, desk)
-            files.wait_until(lambda entry=entry: not lab.engine.pid(entry["container"]), 10)
+            files.wait_until(partial(_gone, lab, entry["container"]), 10)
             print(f"{desk} stopped ({said or 'without a word'})", flush=True)
             lab.went_off(desk)
             if said == "reboot":
