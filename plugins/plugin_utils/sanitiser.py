@@ -67,7 +67,9 @@ _UUID = r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-
 _PRIVATE_KEY = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
 _PUBLIC_KEY = r"(?<![A-Za-z0-9])AAAA[A-Za-z0-9+/]{30,}={0,2}"
 _FINGERPRINT = r"SHA256:[A-Za-z0-9+/]{43}"
-_MAIL = r"(?<![\w.+@-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*"
+_UNIT = r"service|socket|timer|target|mount|automount|path|slice|scope|device|swap|conf"
+_MAIL = rf"(?<![\w.+@-])[\w.+-]+@(?![\w.\\-]*\.(?:{_UNIT})\b)[\w-]+(?:\.[\w-]+)*"
+"""Also user@host in the comment of a key; a templated unit (getty@tty1.service) is no address."""
 _IPV4 = r"(?<![A-Za-z0-9.])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9]|\.\d)"
 _IPV6 = r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)"
 _HEX32 = r"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])"
@@ -89,11 +91,15 @@ _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?\s*[:= ]\s*["']?([0-9a-f]{12,40})\b""")
 
+PROFILE_FILES = re.compile(r"/system-connections/([^/]+?)(?:\.nmconnection)?$")
+PLAIN_PROFILE = re.compile(r"(?i)(?:netplan-.*|(?:wired|ethernet) connection.*|lo|docker\d*|br-[0-9a-f]+|en\w+|wl\w+|eth\d+)")
+"""Names of NetworkManager profiles that say nothing. Others are often the name of a wireless network."""
+
 SERIAL_FILES = re.compile(r"/(?:(?:product|board|chassis|system)_serial|[a-z]+_asset_tag|serial(?:_number)?)$")
 HOSTNAME_FILES = re.compile(r"^/(?:etc/hostname|proc/sys/kernel/hostname)$")
 MACHINE_ID_FILES = re.compile(r"/machine-id$")
 SWITCH_ID_FILES = re.compile(r"/phys_switch_id$")
-ROUTE_FILE = "/proc/net/route"
+ROUTE_FILE = re.compile(r"^/proc/(?:\d+/|self/)?net/route$")
 _ROUTE_WORD = re.compile(r"\b[0-9A-F]{8}\b")
 NO_ADDRESS_FILES = re.compile(r"^/(?:var/lib/dpkg/|usr/share/|sys/(?:class|devices/virtual)/dmi/|proc/version|lib/modules/|boot/)")
 NO_ADDRESS_COMMANDS = frozenset(("dpkg-query", "dpkg", "apt-cache", "apt-mark", "apt-get", "modinfo", "fwupdmgr"))
@@ -140,11 +146,18 @@ class Sanitiser:
             self._note("id", content)
         elif SWITCH_ID_FILES.search(path):
             self._note("switch", content)
-        if path == ROUTE_FILE:
+        if ROUTE_FILE.search(path):
             self._learn_routes(text)
         self._learn(text, addresses=not NO_ADDRESS_FILES.search(path))
         if path.endswith("/passwd"):
             self._accounts(text)
+        if PROFILE_FILES.search(path):
+            for match in re.finditer(r"(?m)^id=(.+)$", text):
+                self._profile(match.group(1))
+
+    def _profile(self, name: str) -> None:
+        if not PLAIN_PROFILE.fullmatch(name.strip()):
+            self._note("ssid", name)
 
     def _learn_routes(self, text: str) -> None:
         for line in text.splitlines()[1:]:
@@ -168,6 +181,11 @@ class Sanitiser:
                 self._host(fields[1])
             for match in re.finditer(r"(?im)^\s*(?:static )?hostname:\s*(\S+)", stdout):
                 self._host(match.group(1))
+        if program == "nmcli":
+            for line in stdout.splitlines():
+                fields = re.split(r"(?<!\\):", line)
+                if len(fields) >= 4:
+                    self._profile(fields[3].replace("\\:", ":"))
         if program == "getent" and "passwd" in words:
             self._accounts(stdout)
         for text in (stdout, stderr):
@@ -176,6 +194,9 @@ class Sanitiser:
     def learn_path(self, path: str) -> None:
         """Find what must be replaced in a path or the target of a link."""
         self._learn(path)
+        profile = PROFILE_FILES.search(path)
+        if profile:
+            self._profile(profile.group(1))
 
     def _host(self, name: str) -> None:
         short, _, domain = name.strip().partition(".")
@@ -399,7 +420,7 @@ class Sanitiser:
     def file(self, path: str, text: str) -> str:
         """A file's text with every learned original replaced; the kernel's route table holds addresses as digits in reverse order."""
         text = self.text(text)
-        return _ROUTE_WORD.sub(self._route_word, text) if path == ROUTE_FILE else text
+        return _ROUTE_WORD.sub(self._route_word, text) if ROUTE_FILE.search(path) else text
 
     def _route_word(self, match: re.Match[str]) -> str:
         address = _reversed_ipv4(match.group())

@@ -141,6 +141,39 @@ def test_commands_teach_too_and_packages_stay_whole() -> None:
     assert sanitiser.text("nvidia-spark-grub-kho 1.2.3.4") == "nvidia-spark-grub-kho 1.2.3.4"
 
 
+def test_profiles_named_after_a_wireless_network_are_replaced() -> None:
+    sanitiser = Sanitiser("recorded-01")
+    table = "enP7s7:ethernet:connected:Wired connection 1\nwlP9s9:wifi:connected:Chair of Physics 2\ndocker0:bridge:connected:docker0\n"
+    sanitiser.learn_command(["nmcli", "-t", "-f", "DEVICE,TYPE,STATE,CONNECTION", "device"], table, "")
+    sanitiser.learn_path("/etc/NetworkManager/system-connections/Cafe Corner.nmconnection")
+    new = sanitiser.text(table)
+    assert "Physics" not in new and "Wired connection 1" in new and "docker0:bridge:connected:docker0" in new
+    assert "Cafe" not in sanitiser.text("/etc/NetworkManager/system-connections/Cafe Corner.nmconnection")
+
+
+def test_units_of_systemd_are_no_mail_addresses() -> None:
+    text = "getty@tty1.service user@1000.service ana@lab.example.edu"
+    assert sanitised(text)[0].startswith("getty@tty1.service user@1000.service person1@example.org")
+
+
+@pytest.mark.parametrize("path", ["/proc/net/route", "/proc/4242/net/route"])
+def test_the_kernels_route_table_is_read_and_written_in_its_own_spelling(path: str) -> None:
+    head = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+    table = (
+        head
+        + "enP7s7\t00000000\t0101140A\t0003\t0\t0\t100\t00000000\t0\t0\t0\nenP7s7\t0001140A\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
+    )
+    sanitiser = Sanitiser("recorded-01")
+    sanitiser.learn_file(path, table)
+    rows = [line.split() for line in sanitiser.file(path, table).splitlines()[1:]]
+    gateway, network = rows[0][2], rows[1][1]
+    assert "140A" not in gateway + network
+    assert rows[0][1] == "00000000" and rows[1][7] == "00FFFFFF"
+    assert gateway.startswith("01") and gateway[2:] == network[2:] and network.startswith("00")
+    address = ipaddress.IPv4Address(int.from_bytes(bytes.fromhex(gateway), "little"))
+    assert sanitiser.text("10.20.1.1") == str(address)
+
+
 def test_the_order_of_learning_does_not_matter() -> None:
     parts = ["10.1.2.3 is spark-7f3a", "10.1.0.0/16", "DGX_SERIAL_NUMBER=QX12345"]
     for order in (parts, parts[::-1]):
