@@ -80,16 +80,24 @@ def architecture(distribution: str) -> str:
 def payload(arch: str) -> dict[str, Package]:
     """Packages whose files stand in simulator/desk/packages/NAME, with their fields in deb.yml there.
 
-    A folder `root` holds the files from / on; without one, the programs in the folder go to /usr/bin.
+    A folder `root` holds the files from / on; programs in the folder itself go to /usr/bin. A folder with a Makefile is
+    source text: it becomes the package NAME-source, which holds it as /usr/src/NAME.
     """
     found = {}
     for folder in sorted(PAYLOAD.iterdir()) if PAYLOAD.is_dir() else []:
         root = folder / "root"
+        source = (folder / "Makefile").exists()
+        name = f"{folder.name}-source" if source else folder.name
         about: dict[str, Any] = {}
         if (folder / "deb.yml").exists():
             about = yaml.safe_load((folder / "deb.yml").read_text(encoding="utf-8")) or {}
         files = {}
+        for path in sorted(folder.rglob("*")) if source else []:
+            if path.is_file():
+                files[f"usr/src/{folder.name}/{path.relative_to(folder)}"] = File(path.read_bytes())
         for path in sorted(folder.iterdir()):
+            if source:
+                break
             if path.is_file() and path.stat().st_mode & 0o100:
                 files[f"usr/bin/{path.name}"] = File(path.read_bytes(), 0o755)
         for path in sorted(root.rglob("*")) if root.is_dir() else []:
@@ -103,7 +111,7 @@ def payload(arch: str) -> dict[str, Package]:
         if not files:
             continue
         fields = {str(key).capitalize(): str(value) for key, value in about.items() if key not in ("version", "scripts")}
-        found[folder.name] = Package(folder.name, str(about.get("version", "1.0-1")), arch, fields, files, about.get("scripts", {}))
+        found[name] = Package(name, str(about.get("version", "1.0-1")), arch, fields, files, about.get("scripts", {}))
     return found
 
 

@@ -41,6 +41,8 @@ def functions(desk: DeskSpec, model: dict[str, Any], faults: dict[str, Any]) -> 
             "present": True,
             **entry,
         }
+        if "nic_missing" in faults:
+            function["present"] = False
         missing = faults.get("twin_missing")
         if missing is not None and _named(function, missing, "enP2p1s0f0np0"):
             function["present"] = False

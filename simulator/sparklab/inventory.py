@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from sparklab import describe, desks, files
+from sparklab import describe, desks, files, paths
 from sparklab.errors import LabError
 from sparklab.lab import Lab
 
@@ -23,11 +23,14 @@ def build(lab: Lab) -> dict[str, Any]:
         if lab.enrolled(desk):
             entry["ansible_ssh_private_key_file"] = str(record.dir / "ssh" / "id_ed25519")
         hostvars[name] = entry
-    common = {
+    common: dict[str, Any] = {
         "ansible_user": "labadmin",
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={record.dir / 'known_hosts'} "
         "-o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes",
     }
+    # The lab has no way to the internet: what desks would fetch from there comes from this machine.
+    common["nccl_bundle_nccl"] = {"archive": str(paths.SIMULATOR / "desk" / "packages" / "nccl")}
+    common["nccl_bundle_nccl_tests"] = {"archive": str(paths.SIMULATOR / "desk" / "packages" / "nccl-tests")}
     groups: dict[str, Any] = {
         "_meta": {"hostvars": hostvars},
         "all": {"children": ["spark_desks"]},

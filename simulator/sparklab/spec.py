@@ -132,8 +132,11 @@ def parse(data: Any, where: str = "lab file") -> LabSpec:
     if len(raw_desks) > MAX_DESKS:
         raise LabError(f"{where}: {len(raw_desks)} desks are too many; the limit is {MAX_DESKS}.")
     desks = {}
+    taken = {str(entry["hostname"]) for entry in raw_desks.values() if isinstance(entry, dict) and "hostname" in entry}
     for index, (name, entry) in enumerate(raw_desks.items()):
-        desks[str(name)] = _desk(str(name), index, entry, f"{where}: desks.{name}")
+        desk = _desk(str(name), index, entry, f"{where}: desks.{name}", taken)
+        taken.add(desk.hostname)
+        desks[str(name)] = desk
     _unique(where, "hostname", {desk.name: desk.hostname for desk in desks.values()})
     _unique(where, "serial", {desk.name: desk.serial for desk in desks.values()})
     cables = _cables(top.get("cables"), where, desks)
@@ -184,7 +187,7 @@ def _unique(where: str, what: str, values: dict[str, str]) -> None:
         seen[value] = name
 
 
-def _desk(name: str, index: int, raw: Any, where: str) -> DeskSpec:
+def _desk(name: str, index: int, raw: Any, where: str, taken: set[str]) -> DeskSpec:
     if not _DESK.match(name):
         raise LabError(f"{where}: {name!r} is not usable as a desk name: a-z first, then a-z, 0-9 and '-'.")
     entry = _mapping(raw, where)
@@ -194,7 +197,9 @@ def _desk(name: str, index: int, raw: Any, where: str) -> DeskSpec:
         ("model", "hostname", "renderer", "management", "hotplug", "power", "state", "serial", "faults", "sheet"),
     )
     mark = digest("desk", name)
-    hostname = str(entry.get("hostname", f"spark-{mark[:4]}"))
+    # Four hexadecimal digits, as from the factory; the first of the name's digest that no other desk has.
+    free = (f"spark-{mark[place : place + 4]}" for place in range(len(mark) - 3))
+    hostname = str(entry.get("hostname") or next(one for one in free if one not in taken))
     if not _HOSTNAME.match(hostname):
         raise LabError(f"{where}: hostname {hostname!r} is not a valid host name.")
     serial = str(entry.get("serial", f"SIM{int(mark[4:14], 16) % 10**10:010d}"))
