@@ -1,0 +1,36 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the other desk answers packets of the link's whole MTU, and whether it is the other desk that answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..model.finding import Finding, Where
+from ..model.jumbo import JumboAnswer
+from .catalogue import finding
+
+STANDARD = 1500
+
+
+def judge_jumbo(pair: str, answers: Iterable[JumboAnswer], macs: Mapping[str, Iterable[str]]) -> list[Finding]:
+    """Findings of a pair's full-size pings. ``macs``: desk to the MACs of its ConnectX-7 functions."""
+    found = []
+    for item in answers:
+        where = Where(pair=pair, desk=item.desk, function=item.netdev)
+        evidence = {"address": item.address, "mtu": item.mtu, "mac": item.mac, "small_answered": item.small, "error": item.error}
+        theirs = {mac.lower() for mac in macs.get(item.other, ())}
+        if item.mac is not None and theirs and item.mac.lower() not in theirs:
+            message = f"{item.address} on {item.netdev} is answered by {item.mac}, which is no function of {item.other}."
+            found.append(finding("CX7_ADDRESS_TAKEN", where, message, evidence=evidence))
+        if item.full is None:
+            message = f"Whether {item.other} answers a full-size ping on {item.netdev} could not be asked ({item.error})."
+            found.append(finding("CX7_JUMBO_PING_FAILED", where, message, severity="unknown", evidence=evidence))
+        elif not item.full and item.small and item.mtu > STANDARD:
+            message = f"{item.other} answers small packets on {item.netdev}, but none of {item.mtu} bytes: its MTU is smaller."
+            found.append(finding("CX7_MTU_MISMATCH", where, message, severity="fail", evidence=evidence))
+        elif not item.full:
+            who = f"{item.mac} has the address" if item.mac else "nobody has the address"
+            message = f"{item.other} ({item.address}) does not answer a ping of {item.mtu} bytes on {item.netdev}; {who}."
+            found.append(finding("CX7_JUMBO_PING_FAILED", where, message, evidence=evidence))
+    return found
