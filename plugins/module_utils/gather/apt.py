@@ -62,7 +62,7 @@ def lock_holder(ask: Ask) -> tuple[str | None, bool, str | None]:
         answer = ask.run(*INODES)
         inodes = {}
         for line in answer.stdout.split("\n"):
-            number, _, path = line.partition(" ")
+            number, _separator, path = line.partition(" ")
             if to_int(number) is not None:
                 inodes[to_int(number)] = path
         if inodes or answer.error is None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ..desk import DEFAULT_TIMEOUT, DENIED, MISSING, NOT_RECORDED, Answer, Desk, Link, Listing, Text
 from ..readers import text as _text
 
 T = TypeVar("T")
 
-Source = Text | Listing | Link | Answer
+Source: TypeAlias = "Text | Listing | Link | Answer"
 
 REASON_LIMIT = 240
 """Characters of one reason."""

@@ -21,7 +21,7 @@ def session_address(desk: Desk) -> str | None:
     process = "self"
     for _step in range(ANCESTORS):
         for setting in (desk.read_text(f"/proc/{process}/environ").text or "").split("\x00"):
-            name, _, value = setting.partition("=")
+            name, _separator, value = setting.partition("=")
             words = value.split()
             if name == "SSH_CONNECTION" and len(words) == 4:
                 return _address(words[2])

@@ -19,7 +19,7 @@ def read(text: str) -> list[dict[str, Any]]:
     fields: dict[str, str] = {}
     for line in [*_text.lines(text), ""]:
         if line.startswith(_WANTED):
-            name, _, value = line.partition(":")
+            name, _separator, value = line.partition(":")
             fields.setdefault(name, value.strip())
         elif not line and fields:
             if len(packages) < PACKAGES_LIMIT:

@@ -28,14 +28,14 @@ def read(text: str) -> dict[str, Any]:
         if stripped.startswith(("netlink error:", "Cannot get device", "No data available")):
             result["error"] = result["error"] or _text.word(stripped)
             continue
-        name, _, value = stripped.partition(":")
+        name, _separator, value = stripped.partition(":")
         value = value.strip()
         if name == "Speed":
             found = _SPEED.fullmatch(value)
             if found:
                 result["speed_mbps"] = int(found.group(1)) * (1000 if found.group(2) == "Gb/s" else 1)
         elif name == "Link detected":
-            answer, _, reason = value.partition(" ")
+            answer, _separator, reason = value.partition(" ")
             result["link"] = {"yes": True, "no": False}.get(answer)
             result["link_reason"] = _text.word(reason.strip("() "))
         elif name == "Auto-negotiation":

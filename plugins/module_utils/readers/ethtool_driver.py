@@ -12,7 +12,7 @@ from . import text as _text
 def read(text: str) -> dict[str, Any]:
     """Keys: driver, version, firmware (number alone), board_id (PSID), bus_info (PCI address). Null for what is absent."""
     values = dict(_text.key_values(text, ":"))
-    firmware, _, board = values.get("firmware-version", "").partition(" (")
+    firmware, _separator, board = values.get("firmware-version", "").partition(" (")
     return {
         "driver": _text.word(values.get("driver")),
         "version": _text.word(values.get("version")),

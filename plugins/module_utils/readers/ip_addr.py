@@ -39,7 +39,7 @@ def read(text: str) -> list[dict[str, Any]]:
             links[-1]["mac"] = _mac(words[1]) if len(words) > 1 else None
         elif links and stripped.startswith(("inet ", "inet6 ")):
             words = stripped.split()
-            local, _, prefix = words[1].partition("/") if len(words) > 1 else ("", "", "")
+            local, _separator, prefix = words[1].partition("/") if len(words) > 1 else ("", "", "")
             scope = words[words.index("scope") + 1] if "scope" in words[:-1] else None
             length = _text.to_int(prefix) if prefix else (32 if words[0] == "inet" else 128)
             _add(links[-1], local, length, words[0], scope, "dynamic" in words)

@@ -20,6 +20,6 @@ def read(text: str) -> dict[str, dict[str, list[str]]]:
             current = sections.setdefault(stripped[1:-1][:100], {})
         elif "=" in stripped and not stripped.startswith(("#", ";")) and count < KEYS_LIMIT:
             count += 1
-            key, _, value = stripped.partition("=")
+            key, _separator, value = stripped.partition("=")
             current.setdefault(key.strip()[:100], []).append(_text.word(value) or "")
     return sections

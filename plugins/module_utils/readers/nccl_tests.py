@@ -163,7 +163,7 @@ def _split_log(line: str) -> tuple[str, str | None, str | None]:
 
 
 def _take_log(state: _State, host: str | None, message: str, line: str) -> None:
-    kind, _, said = message.removeprefix("NCCL ").partition(" ")
+    kind, _separator, said = message.removeprefix("NCCL ").partition(" ")
     if kind == "WARN" or "IBV_WC_" in said or "Cannot allocate memory" in said:
         _add_error(state, line.strip())
     version = _VERSION.search(message)

@@ -83,7 +83,7 @@ def _value(field: str, column: str | None) -> Any:
         return None
     if column in _TEXT_COLUMNS:
         return _text.word(field)
-    number, _, unit = field.partition(" ")
+    number, _separator, unit = field.partition(" ")
     if unit and unit not in _UNITS:
         return _text.word(field)
     whole = _text.to_int(number)

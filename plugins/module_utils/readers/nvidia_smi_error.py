@@ -29,7 +29,7 @@ def read(text: str) -> str | None:
 def library_version(text: str) -> str | None:
     """The version in the line ``NVML library version: 580.173`` that a version mismatch prints."""
     for line in _text.lines(text[:65536]):
-        name, _, value = line.partition(":")
+        name, _separator, value = line.partition(":")
         if name.strip() == "NVML library version":
             return _text.word(value)
     return None

@@ -27,15 +27,15 @@ def _pairs(line: str) -> list[tuple[str, str]]:
     rest = line.strip()
     pairs: list[tuple[str, str]] = []
     while rest and not rest.startswith("#") and "=" in rest and len(pairs) < KEYS_LIMIT:
-        key, _, rest = rest.partition("=")
+        key, _separator, rest = rest.partition("=")
         key = key.strip()
         if not key.isascii() or not key.replace("_", "").isalnum() or len(key) > 64:
             break
         if rest[:1] in ('"', "'"):
             quote = rest[0]
-            value, _, rest = rest[1:].partition(quote)
+            value, _separator, rest = rest[1:].partition(quote)
         else:
-            value, _, rest = rest.partition(" ") if "=" in rest else (rest, "", "")
+            value, _separator, rest = rest.partition(" ") if "=" in rest else (rest, "", "")
         pairs.append((key, value))
         rest = rest.strip()
     return pairs

@@ -129,7 +129,7 @@ def _row(columns: list[str], cells: list[str]) -> dict[str, Any] | None:
         return None
     row: dict[str, Any] = dict.fromkeys(("bytes", "iterations", "bw_peak_gbps", "bw_average_gbps", "msg_rate_mpps", *_LATENCY.values()))
     for column, number in zip(columns, numbers, strict=True):
-        name, _, unit = column.partition("[")
+        name, _separator, unit = column.partition("[")
         name, unit = name.strip(), unit.rstrip("]")
         if name in ("#bytes", "#iterations"):
             row[name[1:]] = int(number)

@@ -45,8 +45,7 @@ def to_float(text: Any) -> float | None:
     if isinstance(text, bool):
         return None
     if isinstance(text, (int, float)):
-        value = float(text) if abs(text) < 10**30 else None
-        return value if value is not None and value == value else None
+        return float(text) if abs(text) < 10**30 else None
     word = text.strip() if isinstance(text, str) and len(text) < 64 else ""
     return float(word) if _FLOAT.fullmatch(word) else None
 
@@ -90,7 +89,7 @@ def key_values(text: str, separator: str = "=") -> list[tuple[str, str]]:
         stripped = line.strip()
         if not stripped or stripped.startswith("#") or separator not in stripped:
             continue
-        key, _, value = stripped.partition(separator)
+        key, _separator, value = stripped.partition(separator)
         found.append((key.strip(), unquoted(value)))
     return found
 

@@ -13,7 +13,7 @@ from . import text as _text
 def read(text: str) -> dict[str, Any]:
     """Keys: driver, pci_address (lower case), pci_vendor and pci_device (hexadecimal, lower case). Null for what is absent."""
     values = dict(_text.key_values(text))
-    vendor, _, device = values.get("PCI_ID", "").lower().partition(":")
+    vendor, _separator, device = values.get("PCI_ID", "").lower().partition(":")
     slot = values.get("PCI_SLOT_NAME", "").lower()
     return {
         "driver": _text.word(values.get("DRIVER"), 64),
