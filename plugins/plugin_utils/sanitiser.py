@@ -12,10 +12,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
+
+from .address_map import ROUTE_FILE, AddressMap
 
 REMOVED = "REMOVED"
 """Takes the place of passwords and private keys, which need no stand-in."""
@@ -49,20 +50,6 @@ NO_SERIAL = frozenset(
 )
 """What firmware prints where there is no serial."""
 
-KEPT_NETWORKS = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "172.17.0.0/16", "224.0.0.0/3"))
-"""Addresses that are the same on every machine: any, loopback, Docker's default bridge, multicast and netmasks."""
-
-CLASSES = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"))
-"""Blocks whose meaning (private, link-local) a stand-in keeps."""
-
-PUBLIC_STAND_IN = ipaddress.IPv4Network("198.18.0.0/15")
-"""Where stand-ins of public addresses come from (RFC 2544, benchmarking)."""
-
-_MAC = (
-    r"(?<![0-9A-Fa-f:.-])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"
-    r"|(?<![0-9A-Fa-f-])(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f-])"
-)
-_ANY_MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}")
 _UUID = r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])"
 _PRIVATE_KEY = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
 _PUBLIC_KEY = r"(?<![A-Za-z0-9])AAAA[A-Za-z0-9+/]{30,}={0,2}"
@@ -70,9 +57,6 @@ _FINGERPRINT = r"SHA256:[A-Za-z0-9+/]{43}"
 _UNIT = r"service|socket|timer|target|mount|automount|path|slice|scope|device|swap|conf"
 _MAIL = rf"(?<![\w.+@-])[\w.+-]+@(?![\w.\\-]*\.(?:{_UNIT})\b)[\w-]+(?:\.[\w-]+)*"
 """Also user@host in the comment of a key; a templated unit (getty@tty1.service) is no address."""
-_IPV4 = r"(?<![A-Za-z0-9.])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9]|\.\d)"
-_IPV6 = r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)"
-_HEX32 = r"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])"
 _GUID = r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{4}(?::[0-9A-Fa-f]{4}){3}(?![0-9A-Fa-f:])"
 
 _SERIAL_FIELD = re.compile(
@@ -99,8 +83,6 @@ SERIAL_FILES = re.compile(r"/(?:(?:product|board|chassis|system)_serial|[a-z]+_a
 HOSTNAME_FILES = re.compile(r"^/(?:etc/hostname|proc/sys/kernel/hostname)$")
 MACHINE_ID_FILES = re.compile(r"/machine-id$")
 SWITCH_ID_FILES = re.compile(r"/phys_switch_id$")
-ROUTE_FILE = re.compile(r"^/proc/(?:\d+/|self/)?net/route$")
-_ROUTE_WORD = re.compile(r"\b[0-9A-F]{8}\b")
 NO_ADDRESS_FILES = re.compile(r"^/(?:var/lib/dpkg/|usr/share/|sys/(?:class|devices/virtual)/dmi/|proc/version|lib/modules/|boot/)")
 NO_ADDRESS_COMMANDS = frozenset(("dpkg-query", "dpkg", "apt-cache", "apt-mark", "apt-get", "modinfo", "fwupdmgr"))
 """Where dotted numbers are versions."""
@@ -114,17 +96,10 @@ class Sanitiser:
         self._standin = standin
         self._literals: dict[str, str] = {}
         self._kinds: dict[str, list[str]] = {}
-        self._macs: set[str] = set()
-        self._ipv4: set[ipaddress.IPv4Address] = set()
-        self._widths: set[ipaddress.IPv4Network] = set()
-        self._ipv6: set[ipaddress.IPv6Address] = set()
+        self._addresses = AddressMap()
         self._opaque: dict[str, set[str]] = {"uuid": set(), "key": set(), "fingerprint": set(), "guid": set(), "mail": set()}
         self._secrets: set[str] = set()
         self._map: dict[str, str] = {}
-        self._networks: list[tuple[ipaddress.IPv4Network, ipaddress.IPv4Network]] = []
-        self._prefixes: dict[str, str] = {}
-        self._routes: dict[int, int] = {}
-        self._hosts: dict[int, int] = {}
         self._pattern: re.Pattern[str] | None = None
         self._keys: dict[str, str] = {}
         for name in hostnames:
@@ -147,7 +122,7 @@ class Sanitiser:
         elif SWITCH_ID_FILES.search(path):
             self._note("switch", content)
         if ROUTE_FILE.search(path):
-            self._learn_routes(text)
+            self._addresses.learn_routes(text)
         self._learn(text, addresses=not NO_ADDRESS_FILES.search(path))
         if path.endswith("/passwd"):
             self._accounts(text)
@@ -158,14 +133,6 @@ class Sanitiser:
     def _profile(self, name: str) -> None:
         if not PLAIN_PROFILE.fullmatch(name.strip()):
             self._note("ssid", name)
-
-    def _learn_routes(self, text: str) -> None:
-        for line in text.splitlines()[1:]:
-            words = line.split()
-            if len(words) > 7 and all(_ROUTE_WORD.fullmatch(words[place]) for place in (1, 2, 7)):
-                target, gateway, mask = (_reversed_ipv4(words[place]) for place in (1, 2, 7))
-                width = bin(int(mask)).count("1")
-                self._learn_addresses(f"{target}/{width} {gateway}")
 
     def learn_command(self, argv: Iterable[str], stdout: str, stderr: str) -> None:
         """Find what must be replaced in a command and its output."""
@@ -222,10 +189,7 @@ class Sanitiser:
 
     def _learn(self, text: str, addresses: bool = True) -> None:
         self._pattern = None
-        for match in re.finditer(_MAC, text):
-            mac = match.group().lower().replace("-", ":")
-            if _own_mac(mac):
-                self._macs.add(mac)
+        self._addresses.learn_macs(text)
         for kind, pattern in (("uuid", _UUID), ("key", _PUBLIC_KEY), ("fingerprint", _FINGERPRINT), ("guid", _GUID), ("mail", _MAIL)):
             for match in re.finditer(pattern, text):
                 self._opaque[kind].add(match.group())
@@ -238,7 +202,7 @@ class Sanitiser:
                 if len(secret) >= SECRET_LENGTH and secret != REMOVED:
                     self._secrets.add(secret)
         if addresses:
-            self._learn_addresses(text)
+            self._addresses.learn_text(text)
         for match in _SERIAL_FIELD.finditer(text):
             self._note("serial", match.group(1))
         for network in _SSID:
@@ -253,26 +217,6 @@ class Sanitiser:
         for match in _SWITCH_ID.finditer(text):
             self._note("switch", match.group(1))
 
-    def _learn_addresses(self, text: str) -> None:
-        for match in re.finditer(_IPV4 + r"(?:/(\d{1,2})(?!\d|\.\d))?", text):
-            address = _ipv4(match.group().split("/")[0])
-            if address is None or _kept(address):
-                continue
-            self._ipv4.add(address)
-            width = int(match.group(1) or 32)
-            if 16 <= width < 32:
-                self._widths.add(ipaddress.IPv4Network((address, width), strict=False))
-        for pattern in (_IPV6, _HEX32):
-            for match in re.finditer(pattern, text):
-                six = _ipv6(match.group())
-                if six is None:
-                    continue
-                if six.ipv4_mapped is not None:
-                    if not _kept(six.ipv4_mapped):
-                        self._ipv4.add(six.ipv4_mapped)
-                elif not _plain_ipv6(six) and (":" in match.group() or six.is_link_local or six.is_multicast):
-                    self._ipv6.add(six)
-
     # Stand-ins --------------------------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> re.Pattern[str]:
@@ -280,11 +224,8 @@ class Sanitiser:
         if self._pattern is not None:
             return self._pattern
         self._map.clear()
-        self._networks = []
         originals = {value.lower() for values in self._kinds.values() for value in values}
-        self._choose_networks()
-        self._choose_macs()
-        self._choose_ipv6()
+        self._addresses.choose()
         makers: dict[str, Callable[[int], str]] = {
             "host": lambda number: self._standin if number == 1 else f"{self._standin}-{number}",
             "user": lambda number: f"account{number}",
@@ -334,99 +275,15 @@ class Sanitiser:
         for value in sorted(literals, key=len, reverse=True):
             yield _bounded(value)
         yield _UUID
-        for mac in sorted(self._macs):
-            pairs = mac.split(":")
-            yield "(?:" + "[:-]?".join(pairs) + ")"
-        yield from (_GUID, _IPV6, _HEX32, _IPV4)
+        yield _GUID
+        yield from self._addresses.patterns()
 
-    def _choose_networks(self) -> None:
-        """A stand-in network for each widest network that an address belongs to; /24 where no width is told."""
-        widest: list[ipaddress.IPv4Network] = []
-        told = [network for network in self._widths if _room(network)]
-        for network in sorted(told, key=lambda item: item.prefixlen):
-            if not any(network.subnet_of(other) for other in widest):
-                widest.append(network)
-        for address in sorted(self._ipv4):
-            if not any(address in network for network in widest):
-                widest.append(ipaddress.IPv4Network((address, 24), strict=False))
-        # A /24 that was made for an address may hold a narrower network that was told before.
-        widest = [item for item in widest if not any(item != other and item.subnet_of(other) for other in widest)]
-        taken: list[ipaddress.IPv4Network] = [*widest, *KEPT_NETWORKS]
-        for network in sorted(widest):
-            block = next((item for item in CLASSES if network.subnet_of(item)), PUBLIC_STAND_IN)
-            candidates = itertools.chain(
-                block.subnets(new_prefix=max(network.prefixlen, block.prefixlen)),
-                PUBLIC_STAND_IN.subnets(new_prefix=max(network.prefixlen, PUBLIC_STAND_IN.prefixlen)),
-                CLASSES[0].subnets(new_prefix=network.prefixlen),
-            )
-            chosen = next(item for item in candidates if not any(item.overlaps(other) for other in taken))
-            taken.append(chosen)
-            self._networks.append((network, chosen))
-
-    def _choose_macs(self) -> None:
-        """A stand-in for the first five octets; the last octet stays, so that MACs of one adapter keep their distance."""
-        self._prefixes = {}
-        originals = {mac[:14] for mac in self._macs}
-        numbers = itertools.count(1)
-        for prefix in sorted(originals):
-            for number in numbers:
-                candidate = f"02:00:{number >> 16 & 0xFF:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
-                if candidate not in originals:
-                    self._prefixes[prefix] = candidate
-                    break
-
-    def _choose_ipv6(self) -> None:
-        """Stand-ins of /64 networks and of interface identifiers that carry no MAC."""
-        self._routes, self._hosts = {}, {}
-        values = sorted(self._ipv6)
-        networks = {int(item) >> 64 for item in values}
-        hosts = {int(item) & _LOW for item in values}
-        network_numbers, host_numbers = itertools.count(1), itertools.count(1)
-        for item in values:
-            network, host = int(item) >> 64, int(item) & _LOW
-            if network not in self._routes and not item.is_link_local and not item.is_multicast:
-                base = 0xFD00_0000_0000_0000 if item.is_private else 0x2001_0DB8_0000_0000
-                self._routes[network] = next(base + number for number in network_numbers if base + number not in networks)
-            if host not in self._hosts and not item.is_multicast:
-                self._hosts[host] = next(number for number in host_numbers if number not in hosts)
-
-    def _new_mac(self, mac: str) -> str:
-        pairs = re.findall("..", re.sub(r"[^0-9a-f]", "", mac.lower()))
-        plain = ":".join(pairs)
-        return self._prefixes[plain[:14]] + plain[14:] if plain in self._macs else plain
-
-    def _new_ipv4(self, address: ipaddress.IPv4Address) -> ipaddress.IPv4Address:
-        for network, chosen in self._networks:
-            if address in network:
-                return ipaddress.IPv4Address(int(chosen.network_address) + int(address) - int(network.network_address))
-        return address
-
-    def _new_ipv6(self, address: ipaddress.IPv6Address) -> ipaddress.IPv6Address:
-        if address.ipv4_mapped is not None:
-            return ipaddress.IPv6Address(0xFFFF << 32 | int(self._new_ipv4(address.ipv4_mapped)))
-        if _plain_ipv6(address):
-            return address
-        if address.is_multicast:
-            low = int(hashlib.sha256(str(address).encode()).hexdigest()[:6], 16)
-            return ipaddress.IPv6Address(int(address) >> 24 << 24 | low ^ (1 if low == int(address) & 0xFFFFFF else 0))
-        network, host = int(address) >> 64, int(address) & _LOW
-        mac = _mac_of(host)
-        if mac is not None and mac in self._macs:
-            host = _identifier(self._new_mac(mac))
-        else:
-            host = self._hosts.get(host, host)
-        return ipaddress.IPv6Address(self._routes.get(network, network) << 64 | host)
+    # Writing ----------------------------------------------------------------------------------------------------------------------
 
     def file(self, path: str, text: str) -> str:
         """A file's text with every learned original replaced; the kernel's route table holds addresses as digits in reverse order."""
         text = self.text(text)
-        return _ROUTE_WORD.sub(self._route_word, text) if ROUTE_FILE.search(path) else text
-
-    def _route_word(self, match: re.Match[str]) -> str:
-        address = _reversed_ipv4(match.group())
-        return match.group() if _kept(address) else f"{int.from_bytes(int(self._new_ipv4(address)).to_bytes(4, 'big'), 'little'):08X}"
-
-    # Writing ----------------------------------------------------------------------------------------------------------------------
+        return self._addresses.route_table(text) if ROUTE_FILE.search(path) else text
 
     def text(self, text: str) -> str:
         """The text with every learned original replaced."""
@@ -442,32 +299,14 @@ class Sanitiser:
             return known
         if found in self._secrets or found.startswith("-----BEGIN"):
             return REMOVED
-        if _ANY_MAC.fullmatch(found):
-            return _like(found, self._new_mac(found))
-        four = _ipv4(found)
-        if four is not None:
-            return str(self._new_ipv4(four))
-        six = _ipv6(found)
-        if six is not None and "." in found and int(six) >> 32 == 0:
-            return f"::{self._new_ipv4(ipaddress.IPv4Address(int(six)))}"
-        if six is not None:
-            known_host = six in self._ipv6 or six.ipv4_mapped is not None
-            return _spelled(found, self._new_ipv6(six)) if known_host else found
-        return found
+        return self._addresses.replaced(found)
 
     def leaks(self, text: str) -> list[str]:
         """Originals that are still in a text (kinds and places of a mistake in this file, never expected)."""
         found = [value for values in self._kinds.values() for value in values if re.search(_bounded(value), text, re.IGNORECASE)]
         found += [value for kind in ("uuid", "key", "fingerprint", "mail") for value in self._opaque[kind] if value in text]
         found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
-        found += [mac for mac in self._macs if re.search("[:-]?".join(mac.split(":")), text, re.IGNORECASE)]
-        for address in self._ipv4:
-            if re.search(rf"(?<![A-Za-z0-9.]){re.escape(str(address))}(?![A-Za-z0-9]|\.\d)", text):
-                found.append(str(address))
-        found += [
-            str(address) for address in self._ipv6 if not address.is_multicast and (str(address) in text or exploded(address) in text)
-        ]
-        return found
+        return found + self._addresses.leaks(text)
 
     @property
     def originals(self) -> list[str]:
@@ -475,14 +314,9 @@ class Sanitiser:
         return [
             *(value for values in self._kinds.values() for value in values),
             *(value for kind in ("uuid", "key", "fingerprint", "mail") for value in self._opaque[kind]),
-            *self._macs,
-            *map(str, self._ipv4),
-            *(str(item) for item in self._ipv6),
+            *self._addresses.originals,
             *self._secrets,
         ]
-
-
-_LOW = (1 << 64) - 1
 
 
 def _without_secret(match: re.Match[str]) -> str:
@@ -499,91 +333,6 @@ def _bounded(value: str) -> str:
     if len(value) >= 8 or (len(value) >= 6 and not value.isdigit()):
         return escaped
     return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
-
-
-def _own_mac(mac: str) -> bool:
-    """Whether a MAC belongs to one machine: not zero, not broadcast or multicast."""
-    return mac != "00:00:00:00:00:00" and not int(mac[:2], 16) & 1
-
-
-def _ipv4(text: str) -> ipaddress.IPv4Address | None:
-    try:
-        return ipaddress.IPv4Address(text)
-    except ValueError:
-        return None
-
-
-def _reversed_ipv4(word: str) -> ipaddress.IPv4Address:
-    return ipaddress.IPv4Address(int.from_bytes(bytes.fromhex(word), "little"))
-
-
-def _ipv6(text: str) -> ipaddress.IPv6Address | None:
-    """An IPv6 address as text, or as 32 hex digits (the kernel's if_inet6)."""
-    try:
-        if re.fullmatch(r"[0-9a-f]{32}", text):
-            return ipaddress.IPv6Address(int(text, 16))
-        return ipaddress.IPv6Address(text) if ":" in text else None
-    except ValueError:
-        return None
-
-
-def _kept(address: ipaddress.IPv4Address) -> bool:
-    return any(address in network for network in KEPT_NETWORKS)
-
-
-def _plain_ipv6(address: ipaddress.IPv6Address) -> bool:
-    """Addresses that every machine has: any, loopback, bare prefixes, multicast groups but solicited-node ones."""
-    if address.is_multicast:
-        return int(address) >> 24 != 0xFF02_0000_0000_0000_0000_0001_FF
-    return int(address) < 2 or (address.is_link_local and not int(address) & _LOW) or int(address) >> 96 == 0
-
-
-def _room(network: ipaddress.IPv4Network) -> bool:
-    """Whether another network of this width fits beside it into its block."""
-    block = next((item for item in CLASSES if network.subnet_of(item)), PUBLIC_STAND_IN)
-    return network.prefixlen >= block.prefixlen + 4
-
-
-def _identifier(mac: str) -> int:
-    """The interface identifier (EUI-64) that a MAC makes."""
-    octets = [int(pair, 16) for pair in mac.split(":")]
-    octets[0] ^= 2
-    return int.from_bytes(bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]]), "big")
-
-
-def _mac_of(identifier: int) -> str | None:
-    """The MAC inside an interface identifier, null when it is not made of one."""
-    octets = list(identifier.to_bytes(8, "big"))
-    if octets[3:5] != [0xFF, 0xFE]:
-        return None
-    octets[0] ^= 2
-    return ":".join(f"{octet:02x}" for octet in octets[:3] + octets[5:])
-
-
-def _like(original: str, mac: str) -> str:
-    """A MAC in the spelling of the original: separators and case."""
-    separator = original[2] if original[2] in ":-" else ""
-    spelled = mac.replace(":", separator)
-    return spelled.upper() if re.search("[A-F]", original) else spelled
-
-
-def _spelled(original: str, address: ipaddress.IPv6Address) -> str:
-    """An IPv6 address in the spelling of the original: bare digits, all digits, or short."""
-    digits = f"{int(address):032x}"
-    if ":" not in original:
-        return digits
-    if "." in original:
-        return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)
-    if re.fullmatch(r"(?:[0-9A-Fa-f]{4}:){7}[0-9A-Fa-f]{4}", original):
-        return exploded(address)
-    # Newer Pythons write the IPv4 part of a mapped address with dots.
-    return f"::ffff:{int(digits[24:28], 16):x}:{int(digits[28:], 16):x}" if address.ipv4_mapped else str(address)
-
-
-def exploded(address: ipaddress.IPv6Address) -> str:
-    """All 32 digits in groups of four, whatever the Python version."""
-    digits = f"{int(address):032x}"
-    return ":".join(digits[place : place + 4] for place in range(0, 32, 4))
 
 
 def _fingerprint(key: str) -> str:

@@ -95,6 +95,11 @@ def test_a_gid_and_the_address_it_maps_agree() -> None:
     assert gid.startswith("0000:0000:0000:0000:0000:ffff:")
 
 
+def test_a_solicited_node_group_does_not_end_in_the_address() -> None:
+    (new,) = sanitised("ff02::1:ff33:444e ff02::fb")
+    assert new.startswith("ff02::1:ff") and "33:444e" not in new and new.endswith(" ff02::fb")
+
+
 def test_things_that_only_look_like_addresses_are_kept() -> None:
     text = "11:33:11 pci 0000:01:00.0: [15b3:1021] 0002:01:00.1 0000000F:01:00.0 6.17.0-1021.21 std::vector 32.0 GT/s"
     assert sanitised(text) == [text]
