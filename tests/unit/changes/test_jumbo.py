@@ -45,7 +45,24 @@ def asked(side: Side) -> JumboAnswer:
 def test_the_whole_mtu_is_asked_without_fragments() -> None:
     side = Side([8972])
     assert asked(side) == GOOD
-    assert side.asked[0] == "ping -n -q -M do -c 3 -i 0.2 -W 1 -s 8972 -I enp1s0f0np0 192.168.100.11".split()
+    assert side.asked[0] == [
+        "ping",
+        "-n",
+        "-q",
+        "-M",
+        "do",
+        "-c",
+        "3",
+        "-i",
+        "0.2",
+        "-W",
+        "1",
+        "-s",
+        "8972",
+        "-I",
+        "enp1s0f0np0",
+        "192.168.100.11",
+    ]
 
 
 def test_a_small_packet_tells_mtu_from_silence() -> None:

@@ -1,0 +1,264 @@
+"""The link change on a desk, phase by phase: the real program on a root folder with fake commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import link_apply, link_program
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_apply import LinkChange, Outcome, program_source
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkRequest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import OUR_FILE
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import MISSING, Answer, Listing, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Setup
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, Gid
+from link_facts import ADDRESSES, desk
+from link_root import LinkRoot
+
+REQUEST = [LinkRequest(0, ADDRESSES)]
+FOREIGN = "/etc/netplan/40-cx7.yaml"
+FOREIGN_TEXT = "network:\n  ethernets:\n    enp1s0f0np0:\n      addresses: [10.3.0.1/24]\n"
+
+
+class RootDesk:
+    """A desk whose files and commands are those of a `LinkRoot`."""
+
+    def __init__(self, root: LinkRoot) -> None:
+        self.root = root
+        self.taken: dict[str, list[str]] = {}
+        self.systemd_run: Callable[[], None] | None = None
+        self.full = False
+
+    def read_text(self, path: str) -> Text:
+        here = self.root.path(path)
+        return Text(path, here.read_text()) if here.is_file() else Text(path, error=MISSING)
+
+    def list_dir(self, path: str) -> Listing:
+        here = self.root.path(path)
+        return Listing(path, tuple(sorted(item.name for item in here.iterdir()))) if here.is_dir() else Listing(path, error=MISSING)
+
+    def run(self, argv: Sequence[str], *, timeout: float = 10, stdin: str | None = None, env: Any = None) -> Answer:
+        command = tuple(argv)
+        if command[:2] == (link_apply.PYTHON, "-"):
+            assert stdin == program_source() and "def main" in stdin
+            if command[2] == "probe":
+                return Answer(command, 0, json.dumps({"ok": True, "macs": self.taken.get(command[4], [])}))
+            return self._program(command, command[2:])
+        if command[0] == "systemd-run":
+            assert command[-3:] == (link_apply.PYTHON, link_program.PROGRAM, "apply")
+            assert self.root.path(link_program.PROGRAM).read_text() == program_source()
+            if self.systemd_run is not None:
+                self.systemd_run()
+                return Answer(command, 1)
+            return self._program(command, ("apply",))
+        return Answer(command, error=MISSING)
+
+    def _program(self, command: tuple[str, ...], words: Sequence[str]) -> Answer:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            code = link_program.main(words, root=str(self.root.root))
+        return Answer(command, code, output.getvalue())
+
+    def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.root.write(path, text, mode)
+
+    def make_folder(self, path: str, mode: int = 0o755) -> None:
+        self.root.path(path).mkdir(mode, parents=True, exist_ok=True)
+
+
+class Bench:
+    """A desk to change, with facts that follow its root folder."""
+
+    def __init__(self, folder: Path, renderer: str) -> None:
+        self.root = LinkRoot(folder, renderer)
+        self.door = RootDesk(self.root)
+        self.edit: Callable[[Desk], Desk] = lambda facts: facts
+        self.renderer = renderer
+        self.gids = True
+        self.change = LinkChange(self.door, self.collect, Where(desk="desk-01"))  # type: ignore[arg-type]
+
+    def collect(self) -> Desk:
+        links = self.root.links()
+        facts = desk(self.renderer)
+        functions = []
+        for item in facts.cx7.ports[0].functions:
+            link = links[str(item.netdev)]
+            held = tuple(Address(name.split("/")[0], int(name.split("/")[1]), "inet") for name in link["addresses"])
+            gid = (Gid(3, "::ffff:1", "RoCE v2", held[0].address),) if held and self.gids else ()
+            functions.append(
+                replace(item, mtu=link["mtu"], addresses=held, gids=gid, roce_v2_ipv4_gid_index=3 if gid else None, admin_up=link["up"])
+            )
+        ours = self.root.path(OUR_FILE)
+        ports = (replace(facts.cx7.ports[0], functions=tuple(functions)), facts.cx7.ports[1])
+        setup = Setup(link_file=ours.read_text() if ours.exists() else None)
+        return self.edit(replace(facts, cx7=replace(facts.cx7, ports=ports), setup=setup))
+
+    def apply(self, requests: Sequence[LinkRequest] = REQUEST, check: bool = False, **options: Any) -> Outcome:
+        return self.change.change(requests, LinkOptions(**options), confirm_timeout=60, change_id="c1", check_mode=check)
+
+
+@pytest.fixture(params=["NetworkManager", "networkd"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(link_apply, "ACTIVATION_PATIENCE", 1)
+    monkeypatch.setattr(link_apply, "GID_PATIENCE", 0.1)
+    return Bench(tmp_path, request.param)
+
+
+def codes(outcome: Outcome) -> list[tuple[str, str]]:
+    return [(item.code, item.severity) for item in outcome.findings]
+
+
+def test_change_then_confirm_then_nothing(bench: Bench) -> None:
+    first = bench.apply()
+    assert first.armed and first.changed and not first.failed and first.change_id == "c1" and (first.confirm_within or 0) > 30
+    assert first.commands and all(argv[0] in ("nmcli", "networkctl") for argv in first.commands)
+    second = bench.change.confirm("c1")
+    assert second.changed and not second.failed and codes(second) == [], second.message
+    assert [item["gid_index"] for item in second.functions] == [3, 3]
+    assert second.after["functions"]["enp1s0f0np0"] == {"port": 0, "mtu": 9000, "addresses": [ADDRESSES[0]]}
+    again = bench.apply()
+    assert (again.changed, again.armed, again.steps, again.commands) == (False, False, [], [])
+
+
+def test_check_mode_writes_nothing(bench: Bench) -> None:
+    before = bench.root.picture("/etc", "/run", "/var")
+    outcome = bench.apply(check=True)
+    assert outcome.changed and not outcome.armed and outcome.diff["after"] != outcome.diff["before"] and outcome.commands
+    assert bench.root.picture("/etc", "/run", "/var") == before
+
+
+def test_live_state_that_is_not_as_wanted_is_taken_back_at_once(bench: Bench) -> None:
+    before = bench.root.picture()
+    bench.apply()
+    bench.edit = lambda facts: replace(facts, network=replace(facts.network, management_netdev="wlP9s9"))
+    outcome = bench.change.confirm("c1")
+    assert outcome.failed and codes(outcome) == [("CX7_CHANGE_UNDONE", "fail")] and "wlP9s9" in outcome.message
+    assert bench.root.picture() == before
+
+
+def test_session_over_the_link_is_taken_back(bench: Bench) -> None:
+    bench.apply()
+    bench.edit = lambda facts: replace(facts, network=replace(facts.network, session_netdev="enp1s0f0np0"))
+    assert "ConnectX-7 function" in bench.change.confirm("c1").message
+
+
+def test_missing_gid_is_said_and_does_not_undo(bench: Bench) -> None:
+    bench.apply()
+    bench.gids = False
+    outcome = bench.change.confirm("c1")
+    assert ("CX7_GID_MISSING", "fail") in codes(outcome) and outcome.changed
+    assert bench.root.path(OUR_FILE).exists() and not bench.root.state()["units"]
+
+
+def test_address_that_somebody_else_has(bench: Bench) -> None:
+    before = bench.root.picture()
+    bench.door.taken = {"192.168.101.10": ["02:00:5e:00:77:77", "02:00:5e:00:02:00"]}
+    outcome = bench.apply()
+    assert outcome.failed and codes(outcome) == [("CX7_ADDRESS_TAKEN", "fail")] and "02:00:5e:00:77:77" in outcome.message
+    assert "02:00:5e:00:02:00" not in outcome.message, "the desk's own twin"
+    assert bench.root.picture() == before
+
+
+def test_take_over_moves_aside_and_unstacking_gives_back(bench: Bench) -> None:
+    bench.root.write(FOREIGN, FOREIGN_TEXT, 0o640)
+    before = bench.root.picture("/etc/netplan")
+    refused = bench.apply()
+    assert refused.failed and codes(refused) == [("CX7_FOREIGN_OWNER", "fail")]
+    assert bench.root.picture("/etc/netplan") == before
+    assert bench.apply(take_over=True).armed
+    assert not bench.change.confirm("c1").failed and not bench.root.path(FOREIGN).exists()
+    assert bench.apply([], state="absent").armed
+    assert not bench.change.confirm("c1").failed
+    assert bench.root.picture("/etc/netplan") == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"),
+    [
+        (lambda facts: replace(facts, privileged=False), "CX7_CHANGE_REFUSED"),
+        (lambda facts: replace(facts, network=replace(facts.network, session_netdev="enp1s0f1np1")), "CX7_IS_MANAGEMENT"),
+        (lambda facts: replace(facts, busy=replace(facts.busy, gpu_processes=(GpuProcess(7, "train", "C"),))), "PAIR_BUSY"),
+        (lambda facts: replace(facts, network=replace(facts.network, renderer=None)), "CX7_CHANGE_REFUSED"),
+    ],
+)
+def test_refusals_write_nothing(bench: Bench, edit: Callable[[Desk], Desk], code: str) -> None:
+    before = bench.root.picture("/etc", "/run", "/var")
+    bench.edit = edit
+    outcome = bench.apply()
+    assert outcome.failed and code in [item for item, _severity in codes(outcome)] and outcome.message and not outcome.changed
+    assert bench.root.picture("/etc", "/run", "/var") == before
+
+
+def test_netplan_that_refuses(bench: Bench) -> None:
+    bench.root.write("/etc/netplan/20-broken.yaml", "# INVALID\nnetwork: {}\n")
+    outcome = bench.apply()
+    assert codes(outcome) == [("CX7_NETPLAN_INVALID", "fail")]
+    assert not bench.root.path("/var/lib/dgx_spark").exists(), "a refused change leaves nothing behind"
+
+
+def test_full_disk_before_the_change(bench: Bench) -> None:
+    bench.door.full = True
+    outcome = bench.apply()
+    assert codes(outcome) == [("CX7_CHANGE_REFUSED", "fail")] and "No space left" in outcome.message
+    assert not bench.root.path("/var/lib/dgx_spark").exists()
+
+
+def test_applying_unit_that_dies_is_taken_back(bench: Bench) -> None:
+    before = bench.root.picture()
+    bench.door.systemd_run = lambda: None
+    outcome = bench.apply()
+    assert outcome.failed and codes(outcome) == [("CX7_CHANGE_UNDONE", "fail")] and "in state armed" in outcome.message
+    assert bench.root.picture() == before and not outcome.armed
+
+
+def test_left_over_of_an_earlier_run_is_settled_first(bench: Bench) -> None:
+    bench.apply()
+    shown = bench.apply(check=True)
+    assert codes(shown) == [("CX7_CHANGE_UNDONE", "note")] and "would be taken back" in shown.findings[0].message
+    outcome = bench.apply()
+    assert outcome.armed and codes(outcome) == [("CX7_CHANGE_UNDONE", "note")]
+    assert not bench.change.confirm("c1").failed
+
+
+def test_late_confirmation_is_told_what_happened(bench: Bench) -> None:
+    bench.apply()
+    assert bench.change.status("c1").armed
+    link_program.main(["undo"], root=str(bench.root.root))
+    status = bench.change.status("c1")
+    assert status.failed and not status.armed and codes(status) == [("CX7_CHANGE_UNDONE", "fail")]
+    assert codes(bench.change.confirm("c1")) == [("CX7_CHANGE_UNDONE", "fail")]
+    assert codes(bench.change.confirm("other")) == [("CX7_CHANGE_UNDONE", "fail")]
+
+
+def test_confirmation_without_a_journal_is_unconfirmed(bench: Bench) -> None:
+    assert codes(bench.change.confirm("c1")) == [("CX7_CHANGE_UNCONFIRMED", "fail")]
+    assert not bench.change.status("c1").armed
+
+
+def test_edited_file_is_named(bench: Bench) -> None:
+    bench.apply()
+    bench.change.confirm("c1")
+    bench.root.write(OUR_FILE, bench.root.path(OUR_FILE).read_text() + "# mine\n")
+    bench.apply([], state="absent")
+    assert ("CX7_FILE_KEPT", "warn") in codes(bench.change.confirm("c1"))
+    assert bench.root.path(OUR_FILE).exists()
+
+
+def test_missing_arp_settings_are_set_for_the_link_alone(bench: Bench) -> None:
+    for name in ("all", "enp1s0f0np0", "enP2p1s0f0np0"):
+        bench.root.write(f"/proc/sys/net/ipv4/conf/{name}/arp_ignore", "0\n")
+    outcome = bench.apply()
+    assert codes(outcome) == [("CX7_ARP_SETTINGS", "note")]
+    assert bench.root.path("/proc/sys/net/ipv4/conf/enp1s0f0np0/arp_ignore").read_text() == "1\n"
+    assert bench.root.path("/proc/sys/net/ipv4/conf/all/arp_ignore").read_text() == "0\n"
+    assert "enp1s0f0np0/arp_ignore = 1" in bench.root.path("/etc/sysctl.d/90-dgx-spark-link.conf").read_text()
