@@ -38,7 +38,7 @@ class Change:
         state: str = "present",
         take_over: bool = False,
         force: bool = False,
-        confirm_timeout: int = 40,
+        confirm_timeout: int = 120,
         facts: bool = False,
         check: bool = False,
     ) -> None:
