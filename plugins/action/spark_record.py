@@ -34,7 +34,7 @@ class ActionModule(DeskAction):
         standin = str(arguments.get("standin") or f"recorded-{_place(desk, task_vars):02d}")
         dest = Path(str(arguments.get("dest") or "recordings")).expanduser()
         folder = (dest if dest.is_absolute() else Path.cwd() / dest) / standin
-        users = [str(name) for name in {user, answer.get("login_user")} if name]
+        users = [str(name) for name in (user, answer.get("login_user")) if name]
         hosts = [desk, *(str(task_vars[name]) for name in ("ansible_host", "inventory_hostname_short") if task_vars.get(name))]
         sanitiser = Sanitiser(standin, hostnames=[name for name in hosts if not _is_address(name)], users=users)
         about = {

@@ -166,7 +166,7 @@ class Sanitiser:
             self._profile(profile.group(1))
 
     def _host(self, name: str) -> None:
-        short, _, domain = name.strip().partition(".")
+        short, _dot, domain = name.strip().partition(".")
         self._note("host", short)
         if domain:
             self._note("domain", domain)
