@@ -15,7 +15,7 @@ from .limits import login
 from .options import Options
 from .owners import OURS
 
-JOURNAL = "/var/lib/dgx_spark/link"
+JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 SETTINGS = "/etc/dgx_spark"
 PAIR_ENV = f"{SETTINGS}/pair.env"
 DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
@@ -81,10 +81,11 @@ def _marked(ask: Ask, path: str) -> tuple[str, ...]:
 
 
 def _journal(ask: Ask) -> str | None:
-    """State of a link change that is not settled: what a journal file names as its state."""
-    for name in ask.names(JOURNAL)[:64]:
-        data = json_value(ask.text(f"{JOURNAL}/{name}").text or "") if name.endswith(".json") else None
-        state = word(data.get("state"), 32) if isinstance(data, dict) else None
-        if state in UNSETTLED:
-            return state
-    return None
+    """The state that the journal of a link change names; the journal is gone once a change is settled."""
+    file = ask.text(JOURNAL)
+    if file.text is None:
+        _note(ask, "setup.link_journal", JOURNAL)
+        return None
+    data = json_value(file.text)
+    state = word(data.get("state"), 32) if isinstance(data, dict) else None
+    return ask.told("setup.link_journal", state, f"{JOURNAL} names no state")

@@ -142,7 +142,12 @@ def _take(state: _State, line: str) -> None:
     if stripped.startswith("#"):
         _take_comment(state, stripped)
         return
-    if message is None and any(phrase in line for phrase in _ERROR_PHRASES) and not any(phrase in line for phrase in _HARMLESS):
+    if (
+        message is None
+        and not stripped[0].isdigit()
+        and any(phrase in line for phrase in _ERROR_PHRASES)
+        and not any(phrase in line for phrase in _HARMLESS)
+    ):
         _add_error(state, stripped)
     _take_cells(state, stripped)
 

