@@ -272,8 +272,9 @@ class Sync:
         self._before: Tree = {}
 
     def apply(self, new: Tree) -> None:
+        kept = {path.rstrip("/") for path in new if path.endswith("/")}
         for path in sorted(set(self._before) - set(new), reverse=True):
-            self._remove(path)
+            self._remove(path, kept)
         for path, node in new.items():
             if self._before.get(path) != node or path not in self._before:
                 self._write(path, node)
@@ -311,7 +312,7 @@ class Sync:
         finally:
             os.close(handle)
 
-    def _remove(self, path: str) -> None:
+    def _remove(self, path: str, kept: set[str]) -> None:
         target = self.root / path.rstrip("/")
         with contextlib.suppress(OSError):
             if target.is_dir() and not target.is_symlink():
@@ -319,7 +320,7 @@ class Sync:
             else:
                 target.unlink()
         parent = target.parent
-        while parent != self.root and parent.is_relative_to(self.root):
+        while parent != self.root and str(parent.relative_to(self.root)) not in kept:
             try:
                 parent.rmdir()
             except OSError:

@@ -60,9 +60,9 @@ def nccl_busbw(desk: Desk, functions: list[Function], size: int) -> float:
     points = sorted((int(k), float(v)) for k, v in (figures.get("nccl_busbw") or {"4294967296": 22.4}).items())
     small = any(f.roce_mtu < 4096 for f in functions)
     low, high = points[0], points[-1]
-    if size <= low[0]:
+    if size < low[0]:
         # Smaller messages carry less: about 18.5 of 23 GB/s at 32 MiB.
-        value = low[1] * min(1.0, (size / (size + 4.0e6)))
+        value = low[1] * (size / (size + 4.0e6)) * (1 + 4.0e6 / low[0])
     elif size >= high[0]:
         value = high[1]
     else:

@@ -23,6 +23,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -387,6 +388,16 @@ class Server:
             print(f"hardwared: {error}", file=sys.stderr, flush=True)
 
 
+def _compile() -> subprocess.Popen[bytes]:
+    """Compile the stand-ins once, where every user of the desk can read the result."""
+    folder = Path(__file__).resolve().parent
+    return subprocess.Popen(
+        ["nice", sys.executable, "-X", f"pycache_prefix={RUN_DIR / 'pycache'}", "-m", "compileall", "-q", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def main(arguments: list[str]) -> int:
     """``--once``: make the fakes and return (before systemd runs); else serve."""
     os.umask(0o022)
@@ -400,5 +411,7 @@ def main(arguments: list[str]) -> int:
     if hardware.effects is not None:
         hardware.effects.apply(hardware.desk)
         hardware.refresh()
+    compiled = _compile()
     server.run()
+    compiled.terminate()
     return 0

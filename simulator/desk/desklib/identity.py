@@ -37,6 +37,7 @@ STANDINS = {
     "fwupdmgr": "/usr/bin",
     "busctl": "/usr/bin",
     "timedatectl": "/usr/bin",
+    "ip": "/usr/bin",
     "nvcc": "/usr/local/cuda/bin",
     "check_ota_status.py": "/opt/nvidia/spark-ota-check",
 }

@@ -190,7 +190,7 @@ def table(context: Context) -> str:
     processes = compute_processes(context)
     for process in processes:
         name = str(process["name"])[:34]
-        lines.append(f"|    0   N/A  N/A {process['pid']:>15}      {process['type']}   {name:<34}{process['mib']:>8}MiB |")
+        lines.append(f"|    0   N/A  N/A {process['pid']:>15}      {process['type']}   {name:<34}{process['mib']:>9}MiB |")
     if not processes:
         lines.append("|  No running processes found                                                             |")
     lines.append(wide)
