@@ -111,6 +111,9 @@ class ActionModule(DeskAction):
             return plan(facts, where, (), options), facts
         asked = [_request(item) for item in arguments["links"]]
         wants, findings = resolve(facts, where, asked)
+        if any(item.code == "CX7_LINK_DOWN" and item.evidence.get("switched_off") for item in findings):
+            # Functions that are switched off tell no carrier; the desk can switch them on for a look.
+            return None, None
         if any(item.severity in ("fail", "unknown") for item in findings):
             return LinkPlan(PRESENT, findings=findings, is_refused=True), facts
         return plan(facts, where, wants, options), facts

@@ -38,6 +38,9 @@ ACTIVATION_PATIENCE = 20
 GID_PATIENCE = 8.0
 """Seconds that the kernel gets to list the RoCE GIDs of new addresses."""
 
+LOOK_PATIENCE = 15.0
+"""Seconds that functions which were switched off get to show a carrier: the other desk has to switch its own on as well."""
+
 ARP_WANTED = {"arp_ignore": 1, "arp_announce": 2}
 """What DGX OS ships (20-nvidia-defaults.conf); larger values are stricter."""
 
@@ -104,6 +107,8 @@ class LinkChange:
         if check_mode and found:
             # What the settling would do first; the plan below is made from the state as it is.
             facts = replace(facts, setup=replace(facts.setup, link_journal=None))
+        if not check_mode:
+            requests = self._named(facts, requests)
         made, owners = self._plan(facts, requests, options, outcome)
         if made is None:
             return outcome.fail()
@@ -142,6 +147,31 @@ class LinkChange:
         functions = [item for port in facts.cx7.ports if port.number in ports for item in port.functions]
         owners = owners_of(functions, *read_configuration(self.desk))
         return plan(facts, self.where, wants, options, owners), owners
+
+    def _named(self, facts: Facts, requests: Sequence[LinkRequest]) -> list[LinkRequest]:
+        """The requests with their ports, where all functions are switched off and no port is named.
+
+        A function that is administratively down tells no carrier, and networkd leaves functions that nobody configured down. They are
+        switched on for a look, without an address, and off again: both desks of a pair look at the same time.
+        """
+        down = [str(item.netdev) for item in facts.cx7.functions if item.netdev and item.admin_up is False]
+        if not down or any(item.carrier for item in facts.cx7.functions) or all(item.port is not None for item in requests):
+            return list(requests)
+        lit: set[int] = set()
+        try:
+            for netdev in down:
+                self.desk.run(["ip", "link", "set", "dev", netdev, "up"])
+            deadline = time.monotonic() + LOOK_PATIENCE
+            while not lit and time.monotonic() < deadline:
+                time.sleep(0.5)
+                for port in facts.cx7.ports:
+                    texts = [self.desk.read_text(f"/sys/class/net/{item.netdev}/carrier").text for item in port.functions]
+                    if port.number is not None and any((text or "").strip() == "1" for text in texts):
+                        lit.add(port.number)
+        finally:
+            for netdev in down:
+                self.desk.run(["ip", "link", "set", "dev", netdev, "down"])
+        return [replace(item, port=next(iter(lit))) if item.port is None and len(lit) == 1 else item for item in requests]
 
     def _settle(self, check_mode: bool) -> list[Finding]:
         """Deal with what an earlier run left behind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,8 +122,6 @@ def test_without_facts_the_desk_is_asked_once(make: Make) -> None:
 
 @pytest.mark.parametrize("change", [{"privileged": False}, {"subsets": ("cx7", "network")}, {"unread": {"setup.link_file": "denied"}}])
 def test_facts_that_do_not_tell_enough_do_not_decide(make: Make, change: dict[str, Any]) -> None:
-    from dataclasses import replace
-
     script = make({"changed": False, "armed": False, "findings": []})
     script.run(replace(linked(), **change))
     assert len(script.asked) == 1
@@ -133,6 +132,16 @@ def test_a_refusal_from_facts_runs_nothing(make: Make) -> None:
     facts = desk(None)
     result = script.run(facts)
     assert result["failed"] and codes(result) == ["CX7_CHANGE_REFUSED"] and script.asked == [] and result["msg"]
+
+
+def test_functions_that_are_switched_off_are_left_to_the_desk(make: Make) -> None:
+    script = make(APPLIED, CONFIRMED)
+    facts = desk()
+    ports = tuple(
+        replace(port, carrier=None, functions=tuple(replace(item, admin_up=False, carrier=None) for item in port.functions))
+        for port in facts.cx7.ports
+    )
+    assert script.run(replace(facts, cx7=replace(facts.cx7, ports=ports)))["changed"] and len(script.asked) == 2
 
 
 def test_a_refusal_on_the_desk_is_passed_on(make: Make) -> None:

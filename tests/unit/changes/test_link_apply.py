@@ -254,6 +254,40 @@ def test_edited_file_is_named(bench: Bench) -> None:
     assert bench.root.path(OUR_FILE).exists()
 
 
+def test_functions_that_are_switched_off_are_looked_at(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_apply, "LOOK_PATIENCE", 1.0)
+    switched: list[tuple[str, ...]] = []
+    run = bench.door.run
+
+    def ip(argv: Sequence[str], **options: Any) -> Answer:
+        if argv[0] == "ip":
+            switched.append(tuple(argv[4:]))
+            for number in (0, 1):
+                for prefix in ("enp1s0", "enP2p1s0"):
+                    bench.root.write(f"/sys/class/net/{prefix}f{number}np{number}/carrier", f"{int(number == 0)}\n")
+        return run(argv, **options)
+
+    def off(facts: Desk) -> Desk:
+        ports = tuple(
+            replace(port, carrier=None, functions=tuple(replace(item, admin_up=False, carrier=None) for item in port.functions))
+            for port in facts.cx7.ports
+        )
+        return replace(facts, cx7=replace(facts.cx7, ports=ports))
+
+    monkeypatch.setattr(bench.door, "run", ip)
+    bench.edit = off
+    asked = [LinkRequest(None, ADDRESSES)]
+    shown = bench.apply(asked, check=True)
+    assert shown.failed and codes(shown) == [("CX7_LINK_DOWN", "fail")] and switched == []
+    assert bench.apply(asked).armed
+    assert switched[:4] != switched[4:8] and {item[-1] for item in switched[4:8]} == {"down"}
+    monkeypatch.setattr(link_apply, "LOOK_PATIENCE", 0.0)
+    dark = Bench(bench.root.root / "other", bench.renderer)
+    dark.edit = off
+    outcome = dark.apply(asked)
+    assert outcome.failed and codes(outcome) == [("CX7_LINK_DOWN", "fail")] and "switched off" in outcome.message
+
+
 def test_missing_arp_settings_are_set_for_the_link_alone(bench: Bench) -> None:
     for name in ("all", "enp1s0f0np0", "enP2p1s0f0np0"):
         bench.root.write(f"/proc/sys/net/ipv4/conf/{name}/arp_ignore", "0\n")
