@@ -17,6 +17,7 @@ from functools import partial
 
 from ..desk import Answer, WritableDesk
 from ..judges.catalogue import finding
+from ..judges.common import named
 from ..judges.driver_lock import archive_findings, codes, explain
 from ..model.finding import Finding, Where
 from . import apt_preferences, apt_text, driver_plan, lock_record
@@ -29,6 +30,8 @@ RESERVE_BYTES = 256 * 1024 * 1024
 """Room that stays free beside what is kept or installed (this collection's rule)."""
 SMALL_BYTES = 16 * 1024 * 1024
 """Room that even pins and holds need."""
+
+APT_CACHE = "/var/cache/apt/archives"
 
 PREVIEW = "/run/dgx_spark_driver_lock.preview"
 """The pins that are about to be written, for a simulation; removed after it."""
@@ -147,13 +150,13 @@ class Applier:
         kinds = plan.kinds()
         if not kinds:
             return
-        for path in (lock_record.FOLDER, "/etc/apt/preferences.d"):
+        steps = {item.kind: item for item in plan.steps}
+        needs_archives = [kind for kind in (driver_plan.KEEP_DEBS, driver_plan.REPAIR, driver_plan.MOVE) if kind in steps]
+        for path in (lock_record.FOLDER, "/etc/apt/preferences.d", *([APT_CACHE] if needs_archives else [])):
             free = self.desk.free_bytes(path)
             if free < SMALL_BYTES and driver_plan.FORGET not in kinds:
                 self._disk_full(path, SMALL_BYTES, free)
                 return
-        steps = {item.kind: item for item in plan.steps}
-        needs_archives = [kind for kind in (driver_plan.KEEP_DEBS, driver_plan.REPAIR, driver_plan.MOVE) if kind in steps]
         if needs_archives and not self.check_mode:
             self._update()
             if self.outcome.failed:
@@ -330,8 +333,14 @@ class Applier:
             self.outcome.findings.append(found)
 
     def _no_way_back(self, missing: Sequence[str]) -> None:
-        message = f"{self.where.subject}: no way back to {', '.join(missing[:4])}: the package could not be got from an archive"
-        self.outcome.findings.append(finding("DRIVER_ROLLBACK_IMPOSSIBLE", self.where, message, evidence={"missing": list(missing)}))
+        told = f"{self.where.subject}: no way back to {named(missing, 4)}: "
+        if self.check_mode:
+            told += "not in the package lists that the desk has now, which check mode does not refresh"
+        else:
+            told += "the package could not be got from an archive"
+        severity = "note" if self.check_mode else "warn"
+        evidence = {"missing": list(missing)}
+        self.outcome.findings.append(finding("DRIVER_ROLLBACK_IMPOSSIBLE", self.where, told, evidence=evidence, severity=severity))
 
     def _ask_offers(self, specs: Sequence[str]) -> dict[str, Offer]:
         answer = self.desk.run(["apt-cache", "show", *specs], timeout=QUICK)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..judges.busy import busy_findings
 from ..judges.catalogue import finding
+from ..judges.common import named
 from ..model.desk import Desk
 from ..model.driver import Package
 from ..model.finding import Finding, Where
@@ -325,7 +326,7 @@ def _standing(where: Where, have: Record | None, want: WantedLock, desk: Desk) -
     """Findings that stay true between runs although nothing is to be done."""
     found = []
     if have and have.debs.missing and have.debs.wanted and not want.retry_debs:
-        message = f"{where.subject}: no way back to {', '.join(have.debs.missing[:4])}: no archive has the package any more"
+        message = f"{where.subject}: no way back to {named(have.debs.missing, 4)}: the package could not be got from an archive"
         found.append(finding("DRIVER_ROLLBACK_IMPOSSIBLE", where, message, evidence={"missing": list(have.debs.missing)}))
     modprobe = next((item for item in present(desk.driver.packages) if item.name == apt_preferences.MODPROBE), None)
     if modprobe and not modprobe.version.startswith(f"{want.branch}."):
