@@ -1,0 +1,240 @@
+"""Every NCCL code red and green, from evidence alone, and the transcripts of real pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import (
+    RESERVE_KB,
+    judge,
+    largest_size,
+    launch_failure,
+    memory_needed_kb,
+    summary,
+)
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+from proof_samples import (
+    DEVICES,
+    ENDS,
+    FIGURES,
+    GIB,
+    end,
+    grown,
+    nccl_evidence,
+    nccl_growth,
+    nccl_moved,
+    nccl_text,
+    neighbours,
+    rank,
+    shuffled,
+)
+
+TRANSCRIPTS = Path(__file__).resolve().parents[4] / "shared" / "domain" / "transcripts"
+
+
+def found(evidence: NcclEvidence, ends=ENDS, slow_13g: bool = False):
+    """Code to severity."""
+    return {item.code: item.severity for item in judge("pair_a", ends, evidence, iterations=20, warmups=5, slow_13g=slow_13g)}
+
+
+def slow(figure: float, **more) -> NcclEvidence:
+    return nccl_evidence(nccl_text(dict.fromkeys(FIGURES, figure)), **more)
+
+
+def stopped(text: str, **more) -> NcclEvidence:
+    """A run that did not end well."""
+    return nccl_evidence(nccl_text(end_at=1) + text, **{"rc": 1, "growth": (), **more})
+
+
+def failed_launch(text: str) -> NcclEvidence:
+    return nccl_evidence("", stderr=text, rc=1, ranks=(), growth=())
+
+
+HANGS = {"rc": None, "error": "timeout"}
+MEMORY = {"needed_kb": memory_needed_kb(16 * GIB), "available_kb": 30 << 20}
+
+RED = (
+    ("NCCL_SOCKET_FALLBACK", "fail", nccl_evidence(nccl_text(dict.fromkeys(FIGURES, 1.2), transport="Socket"), growth=grown({}, {}))),
+    ("NCCL_ONE_HALF", "fail", nccl_evidence(nccl_text(dict.fromkeys(FIGURES, 12.9), devices=DEVICES[:1]))),
+    ("NCCL_ONE_HALF", "fail", nccl_evidence(nccl_text(devices=("rocep1s0f1", "roceP2p1s0f1")))),
+    ("NCCL_ONE_HALF", "fail", nccl_evidence(growth=nccl_growth(nccl_moved(FIGURES), (0.99, 0.01)))),
+    ("NCCL_SLOW", "fail", slow(11.2)),
+    ("NCCL_SLOW", "warn", slow(18.5)),
+    ("NCCL_SLOW", "fail", nccl_evidence(nccl_text({16 * GIB: 21.8}), growth=nccl_growth(nccl_moved({16 * GIB: 0})))),
+    ("NCCL_SLOW", "fail", slow(2.82)),
+    ("NCCL_RETRY_EXCEEDED", "fail", stopped("spark-0001:1:1 [0] NCCL WARN NET/IB: Got completion status=12 IBV_WC_RETRY_EXC_ERR(12)\n")),
+    ("NCCL_WRONG_RESULT", "fail", nccl_evidence(nccl_text(wrong=512))),
+    ("NCCL_TIMEOUT", "fail", nccl_evidence(nccl_text(end_at=1), **HANGS)),
+    ("NCCL_TIMEOUT", "fail", nccl_evidence("", **HANGS)),
+    ("NCCL_ENOMEM", "fail", stopped("spark-0001:1:1 [0] misc/ibvwrap.cc:277 NCCL WARN ibv_reg_mr_iova2 failed: Cannot allocate memory\n")),
+    ("NCCL_ENOMEM", "fail", stopped("Test CUDA failure common.cu:1000 'out of memory'\n")),
+    ("NCCL_TWO_WORLDS", "fail", nccl_evidence(nccl_text(ranks=1) + nccl_text(ranks=1))),
+    ("NCCL_INCOMPLETE", "fail", nccl_evidence(nccl_text(end_at=1))),
+    ("NCCL_INCOMPLETE", "fail", stopped("mpirun noticed that process rank 1 exited on signal 9 (Killed).\n")),
+    ("NCCL_COUNTERS_STILL", "fail", nccl_evidence(growth=nccl_growth(0))),
+    ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=())),
+    ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=nccl_growth(nccl_moved(FIGURES), wire=4.0))),
+    ("NCCL_VERSION_DRIFT", "fail", nccl_evidence(ranks=(rank(1), rank(2, libnccl_sha256="another")))),
+    ("NCCL_VERSION_DRIFT", "fail", nccl_evidence(ranks=(rank(1), rank(2, program_sha256="another")))),
+    ("NCCL_LAUNCH_FAILED", "fail", failed_launch("Host key verification failed.\n")),
+    ("NCCL_LAUNCH_FAILED", "fail", NcclEvidence(problems=(Problem("tool_missing", "desk-01", "no mpirun"),))),
+    ("NCCL_LAUNCH_FAILED", "fail", NcclEvidence(problems=(Problem("library", "desk-01", "x", {"missing": ["libmpi.so.40"]}),))),
+    ("NCCL_LAUNCH_FAILED", "fail", failed_launch("mpirun: something new\n")),
+    ("NCCL_PEER_NOT_READY", "unknown", NcclEvidence(problems=(Problem("no_route", "desk-02", "no route"),))),
+    ("NCCL_PEER_NOT_READY", "unknown", nccl_evidence(neighbours=(dataclasses.replace(neighbours()[0], mac=None), *neighbours()[1:]))),
+    ("NCCL_MEMORY_REFUSED", "unknown", NcclEvidence(problems=(Problem("memory", "desk-02", "too little", MEMORY),))),
+    ("PAIR_FIREWALL_BLOCKS", "fail", NcclEvidence(problems=(Problem("firewall", "desk-02", "dropped"),))),
+    ("PAIR_TRUST_BROKEN", "fail", NcclEvidence(problems=(Problem("trust", "desk-02", "denied"),))),
+    ("RDMA_WRONG_PEER", "fail", nccl_evidence(neighbours=(dataclasses.replace(neighbours()[0], mac="02:00:5e:00:09:01"),))),
+)
+
+
+@pytest.mark.parametrize(("code", "severity", "evidence"), RED)
+def test_a_sick_run_has_its_code_and_no_other(code: str, severity: str, evidence: NcclEvidence) -> None:
+    assert found(evidence) == {code: severity}
+
+
+def test_a_healthy_run_has_no_finding() -> None:
+    assert found(nccl_evidence()) == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_log_lines_within_the_table_change_nothing(seed: int) -> None:
+    assert found(nccl_evidence(shuffled(nccl_text(), seed))) == {}
+
+
+def test_harmless_lines_raise_nothing() -> None:
+    noise = "Authorization required, but no authorization protocol specified\n\n" * 4
+    log = "spark-0001:1:1 [0] NCCL INFO Assigned GIN plugin GIN_IB_GDAKI to comm\n"
+    assert found(nccl_evidence(noise + log + nccl_text())) == {}
+
+
+def test_slow_13g_needs_the_rdma_measurement_of_this_run() -> None:
+    assert found(slow(2.82), slow_13g=True) == {"NCCL_SLOW_13G": "fail"}
+    assert found(slow(2.82), slow_13g=False) == {"NCCL_SLOW": "fail"}
+    assert found(slow(11.2), slow_13g=True) == {"NCCL_SLOW": "fail"}
+
+
+def test_all_reduce_below_the_official_mark_of_all_gather_only_warns() -> None:
+    text = nccl_text({16 * GIB: 21.8}, collective="all_reduce")
+    moved = int(16 * GIB * 2 * 20)
+    assert found(nccl_evidence(text, growth=nccl_growth(moved))) == {"NCCL_SLOW": "warn"}
+
+
+def test_sizes_that_nobody_reported_have_no_mark() -> None:
+    figures = {1 << 20: 3.0}
+    assert found(nccl_evidence(nccl_text(figures), growth=nccl_growth(nccl_moved(figures)))) == {}
+
+
+@pytest.mark.parametrize(
+    ("ranks", "ends", "cause"),
+    [
+        ((rank(1), rank(2, locked_soft=65536)), ENDS, "memlock"),
+        ((rank(1), rank(2)), (ENDS[0], end(2, cma_total_kb=0, cma_free_kb=9)), "kho"),
+        ((rank(1), rank(2)), ENDS, "unknown"),
+    ],
+)
+def test_enomem_tells_its_causes_apart(ranks, ends, cause: str) -> None:
+    text = "spark-0001:1:1 [0] NCCL WARN ibv_reg_mr_iova2 failed: Cannot allocate memory\n"
+    [item] = judge("pair_a", ends, stopped(text, ranks=ranks), iterations=20, warmups=5)
+    assert item.evidence["cause"] == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("accepted a TCP connection from 172.17.0.1, but cannot find a corresponding process entry for that peer", "docker0"),
+        ("user@192.168.100.11: Permission denied (publickey).", "ssh"),
+        ("/x/all_gather_perf: error while loading shared libraries: libnccl.so.2: cannot open shared object file", "library"),
+        ("mpirun was unable to find the specified executable file, and therefore did not launch the job", "program"),
+        ("There are not enough slots available in the system", "slots"),
+        ("ORTE was unable to reliably start one or more daemons.", "daemon"),
+    ],
+)
+def test_failed_launches_are_told_apart(text: str, cause: str) -> None:
+    failure = launch_failure(text)
+    assert failure is not None and failure[0] == cause
+
+
+def test_a_healthy_text_is_no_failed_launch() -> None:
+    assert launch_failure(nccl_text()) is None
+
+
+def test_the_refusal_names_the_largest_size_that_fits() -> None:
+    [item] = judge("pair_a", ENDS, NcclEvidence(problems=(Problem("memory", "desk-02", "little", MEMORY),)), iterations=20, warmups=5)
+    assert item.evidence["largest_bytes"] == 8 * GIB
+    assert "8 GiB" in item.message
+    assert memory_needed_kb(item.evidence["largest_bytes"]) <= MEMORY["available_kb"]
+
+
+def test_nothing_fits_into_no_memory() -> None:
+    assert largest_size(RESERVE_KB) == 0
+
+
+def test_drift_is_found_beside_other_findings() -> None:
+    evidence = dataclasses.replace(slow(11.2), ranks=(rank(1), rank(2, libnccl_sha256="x")))
+    assert found(evidence) == {"NCCL_VERSION_DRIFT": "fail", "NCCL_SLOW": "fail"}
+
+
+def test_the_summary_of_a_run() -> None:
+    told = summary(ENDS, nccl_evidence(), iterations=20, warmups=5, environments={})
+    assert (told["measured"], told["transport"], told["hcas"]["spark-0001"]) == (True, "IB", list(DEVICES))
+    assert "rc" not in told  # Ansible would take it for the module's own
+
+
+def transcript(name: str) -> str:
+    path = TRANSCRIPTS / name
+    if not path.is_file():
+        pytest.skip("the real transcripts stand beside the project's own checkout only")
+    return path.read_text(encoding="utf-8")
+
+
+REAL = (("rocep1s0f1", "enp1s0f1np1"), ("roceP2p1s0f1", "enP2p1s0f1np1"))
+
+
+def real_ends():
+    """The two desks of the transcripts, measured on port 1."""
+    ends = []
+    for desk, host in ((1, "spark-fb97"), (2, "spark-4440")):
+        functions = tuple(
+            dataclasses.replace(item, rdma_device=device, netdev=netdev)
+            for item, (device, netdev) in zip(ENDS[desk - 1].functions, REAL, strict=True)
+        )
+        ends.append(end(desk, port=1, hostname=host, functions=functions))
+    return ends[0], ends[1]
+
+
+def real_growth(total: int):
+    return tuple(
+        dataclasses.replace(
+            item,
+            before={REAL[place][1]: values for place, values in enumerate(item.before.values())},
+            after={REAL[place][1]: values for place, values in enumerate(item.after.values())},
+        )
+        for item in nccl_growth(total)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "iterations", "slow_13g", "expected"),
+    [
+        ("nccl-all_gather.good-1G-4G.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, False, {}),
+        ("nccl-all_gather.INFO-good-1G.mprg.txt", (GIB,), 1, False, {}),
+        ("nccl-all_gather.degraded-cable-moved.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, True, {"NCCL_SLOW_13G": "fail"}),
+        ("nccl-all_gather.degraded-cable-moved.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, False, {"NCCL_SLOW": "fail"}),
+    ],
+)
+def test_real_transcripts(name: str, sizes: tuple[int, ...], iterations: int, slow_13g: bool, expected: dict[str, str]) -> None:
+    moved = sum(size // 2 * 2 * iterations for size in sizes)
+    ends = real_ends()
+    seen = neighbours(ends)
+    evidence = nccl_evidence(transcript(name), growth=real_growth(moved), neighbours=seen)
+    findings = judge("pair_a", ends, evidence, iterations=iterations, warmups=1, slow_13g=slow_13g)
+    assert {item.code: item.severity for item in findings} == expected
+
+
+def test_a_good_transcript_without_log_lines_is_no_pass_without_counters() -> None:
+    evidence = nccl_evidence(transcript("nccl-all_gather.good-1G-4G.mprg.txt"), growth=())
+    assert found(evidence, real_ends())["NCCL_COUNTERS_UNKNOWN"] == "unknown"
