@@ -18,7 +18,7 @@ RESULT_NOISE = ("findings", "invocation", "failed", "changed", "warnings", "depr
 
 
 class ActionModule(DeskAction):
-    """Arguments: stage, gate (result of stage_gate), result (the role's spark_stage_result), failed_task, failed_result."""
+    """Arguments: stage, gate (result of stage_gate), result (what the role registered), failed_task, failed_result."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """See the class."""

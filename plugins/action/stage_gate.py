@@ -11,7 +11,8 @@ from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.checks import STOPS_DESK
 from ..plugin_utils.run_store import FAILED, RunStore
 
-DESK, PAIR, HEAD = "desk", "pair", "head"
+DESK = "desk"
+HEAD = "head"
 
 
 class ActionModule(DeskAction):

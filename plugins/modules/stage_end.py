@@ -51,7 +51,7 @@ EXAMPLES = r"""
   labops.dgx_spark.stage_end:
     stage: link
     gate: "{{ spark_gate }}"
-    result: "{{ spark_stage_result }}"
+    result: "{{ pair_link_result }}"
 """
 
 RETURN = r"""

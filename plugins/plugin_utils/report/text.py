@@ -59,7 +59,7 @@ def _to_tell(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
     desks = " + ".join(member["desk"] for member in pair["members"])
-    return pair["name"], pair["verdict"], desks, _rdma(pair), _nccl(pair), _why(pair["reasons"], pair.get("out_of_service"))
+    return pair["name"], pair["verdict"], desks, _rdma(pair), _nccl(pair), _why(pair["reasons"], bool(pair.get("out_of_service")))
 
 
 def _onboard_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
