@@ -278,7 +278,7 @@ def do_up(arguments: argparse.Namespace) -> int:
     if description is not None:
         for desk in spec.parse(description).desks.values():
             desks.load_model(desk.model)
-    requirements.check(arguments.engine, len((description or {}).get("desks", {})))
+    requirements.check(arguments.engine, len((description or {}).get("desks", {})) + state.desks_of_others(name))
     with state.locked(name):
         if path.exists():
             record = state.Record.load(name)
@@ -310,7 +310,8 @@ def do_up(arguments: argparse.Namespace) -> int:
         record.data["complete"] = True
         record.save()
     say(
-        f"{len(on)} of {len(record.spec.desks)} desks answer on ssh ({time.monotonic() - began:.1f} s); lab {name!r} is 10.{one.number}.0.0/22"
+        f"{len(on)} of {len(record.spec.desks)} desks answer on ssh ({time.monotonic() - began:.1f} s); "
+        f"lab {name!r} is 10.{one.number}.0.0/22"
     )
     return 0
 
@@ -656,7 +657,8 @@ def do_ssh(arguments: argparse.Namespace) -> int:
     desk = one.record.spec.desks[arguments.desk]
     if not one.enrolled(desk):
         raise LabError(
-            f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{one.address(desk.name)} (simulator/lab password {desk.name})."
+            f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{one.address(desk.name)} "
+            f"(simulator/lab password {desk.name})."
         )
     line = [
         "ssh",

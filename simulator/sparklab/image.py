@@ -144,7 +144,8 @@ def _build_noble(engine: Engine, name: str, folder: Path) -> None:
         f"apt-get -y --no-install-recommends install {' '.join(packages)}; "
         f"apt-get -y --download-only --no-install-recommends -o Dir::Cache::archives=/debs/ install {' '.join(extra)}; "
         "userdel --remove ubuntu 2>/dev/null || true; cp -a /image/rootfs/. /; mkdir -p /opt/build; "
-        "cp /image/uname_shim.c /image/limits_shim.c /image/customize.sh /opt/build/; sh /opt/build/customize.sh; rm -rf /debs/partial /debs/lock"
+        "cp /image/uname_shim.c /image/limits_shim.c /image/customize.sh /opt/build/; sh /opt/build/customize.sh; "
+        "rm -rf /debs/partial /debs/lock"
     )
     container = ""
     try:

@@ -387,7 +387,7 @@ class Lab:
 
         :raises LabError: naming the desks that did not come.
         """
-        limit = seconds or 60 + 3 * len(names)
+        limit = seconds or 60 + 10 * len(names)
         end = time.monotonic() + limit
         left = list(names)
         while left and time.monotonic() < end:

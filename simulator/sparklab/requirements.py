@@ -95,7 +95,8 @@ def command(arguments: argparse.Namespace) -> int:
         if tool.program not in known:
             print(f"{'missing':10} {tool.program:12} package {tool.package:16} {tool.why}")
     print(
-        f"{'missing' if raise_sysctl else 'fine':10} sysctl fs.inotify.max_user_instances={INOTIFY_WANTED} (only for more than {DESKS_WITHOUT_SYSCTL} desks)"
+        f"{'missing' if raise_sysctl else 'fine':10} sysctl fs.inotify.max_user_instances={INOTIFY_WANTED} "
+        f"(only for more than {DESKS_WITHOUT_SYSCTL} desks)"
     )
     if not tools and not raise_sysctl:
         print("nothing is missing.")

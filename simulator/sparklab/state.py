@@ -133,3 +133,13 @@ def names() -> list[str]:
     if not paths.STATE_ROOT.is_dir():
         return []
     return sorted(path.name for path in paths.STATE_ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def desks_of_others(name: str) -> int:
+    """How many desks the other labs on this machine have (they share its kernel's limits)."""
+    count = 0
+    for other in names():
+        if other != name:
+            with contextlib.suppress(LabError):
+                count += len(Record.load(other).spec.desks)
+    return count
