@@ -57,7 +57,7 @@ def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
             guilty[desk["name"]] = f"{desk['name']} is {desk['verdict']}{_because(desk['findings'])}"
     names = {desk["name"] for desk in report["desks"]}
     for pair in report["pairs"]:
-        if pair["verdict"] not in BAD or pair.get("out_of_service"):
+        if pair["verdict"] not in BAD or pair.get("out_of_service") or (not pair["judged"] and pair["verdict"] == "UNKNOWN"):
             continue
         for member in pair["members"]:
             if member["desk"] in names:
@@ -173,9 +173,12 @@ def _pair(
     reasons = _unique(reasons)
     judged = verdict(item["severity"] for item in reasons)
     head = pair["head"]
+    asked = any(check.scope == PAIR for check in checks)
     return {
         "name": name,
-        "verdict": "UNKNOWN" if pair["out_of_service"] else judged,
+        # A playbook that measures nothing across pairs cannot call one good; it can still have found it bad.
+        "verdict": "UNKNOWN" if pair["out_of_service"] or (not asked and judged == "PASS") else judged,
+        "judged": asked,
         "out_of_service": pair["out_of_service"],
         "topology": pair["topology"],
         "head": head,

@@ -229,3 +229,8 @@ def test_evidence_is_bounded_and_says_so() -> None:
     assert bounded({"a": 1}) == {"a": 1}
     cut = bounded({"log": "x" * 10000, "rc": 1})
     assert cut["truncated"] is True and cut["rc"] == 1 and len(json.dumps(cut)) <= 2048
+
+
+def test_a_playbook_that_measures_no_pairs_calls_none_good_and_blames_nobody() -> None:
+    report = build({**run(), "playbook": "audit"}, {"facts": healthy()["facts"]}, "f")
+    assert verdicts(report) == {"pair_a": "UNKNOWN", "pair_b": "UNKNOWN"} and bad_desks(report) == {}
