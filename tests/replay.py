@@ -159,7 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif len(paths) != 1:
             raise InputError("one recording folder at a time, or --check for several")
         else:
-            result = replay(paths[0])
+            replayed = replay(paths[0])
+            result = {"facts": replayed["facts"], "findings": replayed["findings"]}
     except InputError as error:
         print(f"replay: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -851,7 +851,8 @@ ansible_facts:
                 description: Content of our netplan file; null when it is not there.
                 type: str
               link_journal:
-                description: State of a link change that is not settled, such as C(applied) or C(undone), from its journal; null when there is none.
+                description: >-
+                  State of a link change that is not settled, such as C(applied) or C(undone), from its journal; null when there is none.
                 type: str
               pair_env:
                 description: Content of /etc/dgx_spark/pair.env; null when unknown.

@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..desk import MISSING
 from ..model.port import Address, ConnectX7, Function, Gid, Port
 from ..readers import ethtool, ethtool_driver, gids, kernel_log
-from ..readers.text import hex_int, to_int
+from ..readers.text import first_line, hex_int, to_int
 from .ask import Ask, first
 from .functions import Found, functions, link_states, port_folder
 from .links import NET, addresses_of, interfaces
@@ -44,6 +45,8 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
     every = functions(ask)
     if not every.looked:
         ask.miss("cx7.ports", *every.sources)
+    elif every.found and not any(item.rdma for item in every.found) and every.sources[1].error not in (None, MISSING):
+        ask.miss("cx7.rdma_devices", every.sources[1])
     built = [_function(ask, item, every.others) for item in every.found]
     enabled, powered = (_flag(ask, name) for name in ("hotplug_enabled", "debug_state"))
     if not built:
@@ -231,6 +234,8 @@ def _gids(ask: Ask, item: Found) -> tuple[Gid, ...]:
     if item.rdma is None:
         return ()
     port = port_folder(ask, item.rdma)
+    if ask.listing(f"{port}/gids").error is not None:
+        ask.miss("cx7.gids", ask.listing(f"{port}/gids"))
     indexes = sorted(index for index in (to_int(name) for name in ask.names(f"{port}/gids")) if index is not None)
     found, empty = [], 0
     for index in indexes[:1024]:
@@ -244,7 +249,10 @@ def _gids(ask: Ask, item: Found) -> tuple[Gid, ...]:
         netdev = ask.word(f"{port}/gid_attrs/ndevs/{index}")
         if netdev is not None and item.netdev is not None and netdev != item.netdev:
             continue
-        found.append(Gid(index, value[:64].lower(), ask.word(f"{port}/gid_attrs/types/{index}"), gids.ipv4_of(value)))
+        kind = ask.text(f"{port}/gid_attrs/types/{index}")
+        if kind.error is not None:
+            ask.miss("cx7.gids", kind)
+        found.append(Gid(index, value[:64].lower(), first_line(kind.text), gids.ipv4_of(value)))
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ STEPS_LIMIT = 10_000
 
 _TAG = re.compile(r"\[[0-9]{1,6},[0-9]{1,6}\](?:<std(?:out|err|diag)>)?:? ?")
 _LOG = re.compile(r"([A-Za-z][A-Za-z0-9.-]{0,252}):([0-9]{1,10}):([0-9]{1,10}) \[[0-9]{1,4}\]")
+_LOG_ALONE = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):[0-9]{1,10}:[0-9]{1,10} \[[0-9]{1,4}\]")
 _RANK = re.compile(
     r"#\s{1,16}Rank\s{1,8}([0-9]{1,6})(?:\s{1,8}Group\s{1,8}([0-9]{1,6}))?\s{1,8}Pid\s{1,16}([0-9]{1,10})\s{1,8}on\s{1,8}(\S{1,253})"
     r"\s{1,8}device\s{1,8}([0-9]{1,4})\s{1,8}\[([0-9a-fA-Fx:.]{1,32})\]\s{0,8}(.{0,100})"
@@ -158,6 +159,9 @@ def _split_log(line: str) -> tuple[str, str | None, str | None]:
     if not places:
         return line, None, None
     place = min(places)
+    alone = _LOG_ALONE.match(line)
+    if alone:
+        return "", alone.group(1), line[place + 1 :]
     begin = max(0, place - 400)
     found = None
     for candidate in _LOG.finditer(line, begin, place + 1):

@@ -653,6 +653,20 @@ def test_a_desk_of_a_few_pasted_answers():
     assert (function.pci_address, function.mac, function.addresses[0].address) == ("0000:01:00.0", FUNCTIONS[0][4], "192.168.104.10")
     assert (facts.driver.user_space_version, facts.driver.persistenced_active, facts.driver.persistenced_enabled) == (DRIVER, True, None)
     assert "driver.gsp_version" in facts.unread
+    assert "not_recorded" in facts.unread["cx7.gids"]
+
+
+def test_gids_without_types_and_devices_without_rdma_are_gaps():
+    desk = healthy(0)
+    path = next(path for path in desk.files if path.endswith("gid_attrs/types/3"))
+    del desk.files[path]
+    desk.errors[path] = "unreadable"
+    assert "unreadable" in collect(desk).unread["cx7.gids"]
+    desk = healthy(0)
+    desk.absent = NOT_RECORDED
+    desk.files = {path: text for path, text in desk.files.items() if "/infiniband/" not in path}
+    desk.links = {path: target for path, target in desk.links.items() if "/infiniband/" not in path}
+    assert "not_recorded" in collect(desk).unread["cx7.rdma_devices"]
 
 
 def test_rdma_devices_without_class_link_are_found_by_their_gids_netdev():

@@ -350,6 +350,11 @@ def test_nccl_tests_harmless_lines_are_no_errors():
     assert nccl_tests.read(text)["errors"] == []
 
 
+def test_nccl_tests_host_name_that_begins_with_a_digit():
+    read = nccl_tests.read("4440-desk:1:1 [0] NCCL INFO NET/IB : Using [0]rocep1s0f1:1/RoCE [RO]; OOB enP7s7:10.0.0.2<0>\n")
+    assert read["hcas"] == {"4440-desk": ["rocep1s0f1"]}
+
+
 def test_nccl_tests_mpirun_tags():
     text = "\n".join(f"[1,0]<stdout>: {line}" for line in sample("nccl_tests.info").splitlines())
     read = nccl_tests.read(text)
