@@ -125,7 +125,13 @@ def locked(name: str, wait: float = 300.0) -> Iterator[None]:
                 if time.monotonic() > end:
                     raise LabError(f"another command has held lab {name!r} for {wait:g} s; wait for it or end it.") from None
                 time.sleep(0.05)
-        yield
+        try:
+            yield
+        finally:
+            # A command that was refused leaves no folder behind.
+            if folder.is_dir() and [path.name for path in folder.iterdir()] == ["lock"]:
+                (folder / "lock").unlink()
+                folder.rmdir()
 
 
 def names() -> list[str]:
