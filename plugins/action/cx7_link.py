@@ -148,7 +148,7 @@ class ActionModule(DeskAction):
             if keeps_role(self.facts(task_vars), (part.data.get("spark") if part else None), numbers, position):
                 position = 1 - position
                 said.append(role_kept(where, addresses(numbers, position)))
-        cable = store.part("cable", desk)
+        cable = store.part("cable_map", desk)
         port = cable.data.get("port") if cable else None
         return [request(numbers, position, int(port) if isinstance(port, int) else None)], said
 

@@ -12,6 +12,7 @@ from ..plugin_utils.checks import STOPS_DESK
 from ..plugin_utils.run_store import FAILED, RunStore
 
 DESK = "desk"
+PAIR = "pair"
 HEAD = "head"
 
 
@@ -50,6 +51,9 @@ def gate(plan: dict[str, Any], store: RunStore, desk: str, scope: str, despite: 
         reason = _stop(store, name, stops=None, despite=despite)
         if reason:
             return False, reason
+    cabling = store.part("cable_map", desk)
+    if cabling is not None and cabling.data.get("allowed") is False:
+        return False, f"the cabling of pair {me['pair']} is not as planned"
     if scope == HEAD and not me["head"]:
         return True, f"{me['peer']} measures for pair {me['pair']}"
     return False, ""

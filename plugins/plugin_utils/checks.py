@@ -31,7 +31,7 @@ REQUIRED: dict[str, tuple[Check, ...]] = {
     "stack_pair": (FACTS, DRIVER, CABLE, LINK, RDMA, NCCL),
     "onboard": (FACTS, DRIVER),
     "audit": (FACTS,),
-    "cable_map": (FACTS,),
+    "cable_map": (FACTS, CABLE),
     "enrol": (),
     "unstack_pair": (),
 }

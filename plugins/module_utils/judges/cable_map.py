@@ -8,9 +8,10 @@ of itself (LLDP system name, the name in our frame) is carried along as a hint f
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..model.cable import CableMap, CableProbe, Edge, Eeprom, End, Neighbour, Plug, ProbedPort, Shared, Stranger, Unseen
 from ..model.desk import Desk
@@ -69,11 +70,17 @@ def macs_by_end(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> 
     return {mac: next(iter(ends)) for mac, ends in claims.items() if len(ends) == 1}
 
 
-def read_map(probes: Mapping[str, CableProbe], facts: Mapping[str, Desk], unread: Mapping[str, str] | None = None) -> CableMap:
+def read_map(
+    probes: Mapping[str, CableProbe],
+    facts: Mapping[str, Desk],
+    unread: Mapping[str, str] | None = None,
+    remembered: Mapping[str, Sequence[object]] | None = None,
+) -> CableMap:
     """The map of all desks' answers.
 
     ``probes``: each answering desk's view; ``facts``: each desk's facts (for MACs of desks whose probe failed);
-    ``unread``: the inventory's desks without an answer, with the reason in words.
+    ``unread``: the inventory's desks without an answer, with the reason in words;
+    ``remembered``: MAC to (desk, port) of an earlier run, which only gives a stranger a name.
     """
     missing = dict(unread or {})
     known = macs_by_end(facts, probes)
@@ -121,7 +128,7 @@ def read_map(probes: Mapping[str, CableProbe], facts: Mapping[str, Desk], unread
                 continue  # a cable without signal is dark, wherever it ends; a side that is switched off explains it
             join(end, other, False, ("serial",))
 
-    found = [strangers[end] for end in sorted(strangers, key=end_key) if end not in settled]
+    found = [_named(strangers[end], remembered or {}) for end in sorted(strangers, key=end_key) if end not in settled]
     settled.update(item.at for item in found)
     dark: list[End] = []
     unseen: list[Unseen] = []
@@ -180,6 +187,12 @@ def _sightings(
         elif foreign or told:
             strangers[end] = Stranger(end, tuple(sorted(foreign)), tuple(foreign[mac] for mac in sorted(foreign)), tuple(told))
     return seen, methods, strangers
+
+
+def _named(stranger: Stranger, remembered: Mapping[str, Sequence[object]]) -> Stranger:
+    """The stranger with the desks that had its MACs in an earlier run."""
+    earlier = {f"{remembered[mac][0]} (at an earlier run)": None for mac in stranger.macs if mac in remembered}
+    return dataclasses.replace(stranger, told=(*stranger.told, *earlier)) if earlier else stranger
 
 
 def _netdev_ports(facts: Mapping[str, Desk]) -> dict[tuple[str, str], End]:

@@ -18,7 +18,7 @@ BAD = ("FAIL", "UNKNOWN")
 Parts = Mapping[str, Mapping[str, Part]]
 """stage -> desk -> part"""
 
-FindingData = dict[str, Any]
+FindingData = Mapping[str, Any]
 
 
 def build(run: Mapping[str, Any], parts: Parts, finished: str) -> dict[str, Any]:

@@ -1,0 +1,322 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cabling of a lab as text, as a picture, and as the inventory that matches it. Pure: plain data in, text out."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ..module_utils.judges.cable_map import REASONS, natural
+from ..module_utils.model.cable import CableMap, Edge, Step
+from .pairs import natural_key
+
+COLOURS = {
+    "ok": "#1a7f37",
+    "wrong_port": "#9a6700",
+    "one_sided": "#6639ba",
+    "wrong": "#cf222e",
+    "looped": "#cf222e",
+    "unplanned": "#59636e",
+}
+"""Colour of a cable by its verdict, as in the report's page."""
+
+WORDS = {
+    "ok": "right",
+    "wrong_port": "works, cages differ",
+    "one_sided": "seen from one side only",
+    "wrong": "WRONG",
+    "looped": "LOOP",
+    "unplanned": "in no pair of the inventory",
+}
+
+
+# ---- text --------------------------------------------------------------------------------------------------------------
+
+
+def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequence[Step]) -> list[str]:
+    """The map in lines: cables, then what else is at the cages, then what hands should do."""
+    rows: list[tuple[str, str, str, str, str]] = []
+    for edge in edges:
+        first, second = (f"{end['desk']} port {end['port']}" for end in edge["ends"])
+        plug = " ".join(word for word in (edge.get("vendor"), edge.get("part")) if word)
+        how = ", ".join(edge.get("methods") or ())
+        rows.append(
+            (first, second, WORDS.get(edge["verdict"], edge["verdict"]), edge.get("pair") or "", f"{how}{'  ' if plug else ''}{plug}")
+        )
+    lines = ["CABLES"]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    for row in rows:
+        first, second, verdict, pair = (cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True))
+        lines.append(f"  {first} ===== {second}  {verdict}  {pair}  {row[4]}".rstrip())
+    if not rows:
+        lines.append("  no cable between two desks was seen")
+    odd: list[tuple[str, str]] = []
+    for stranger in cables.strangers:
+        who = ", ".join(f"{mac} ({vendor})" for mac, vendor in zip(stranger.macs, stranger.vendors, strict=True)) or "no MAC address"
+        told = f", calls itself {', '.join(stranger.told)}" if stranger.told else ""
+        odd.append((str(stranger.at), f"unknown device: {who}{told}"))
+    for shared in cables.shared:
+        odd.append((str(shared.at), f"more than one cage behind it: {', '.join(str(end) for end in shared.others)}"))
+    for unseen in cables.unseen:
+        odd.append((str(unseen.at), f"not seen: {REASONS.get(unseen.reason, unseen.reason)}"))
+    for end in cables.dark:
+        odd.append((str(end), "no signal"))
+    for desk, reason in (cables.unread or {}).items():
+        odd.append((desk, f"no answer: {reason}"))
+    if odd:
+        width = max(len(item[0]) for item in odd)
+        lines += ["", "CAGES WITHOUT A KNOWN CABLE"]
+        lines += [f"  {place.ljust(width)}  {words}" for place, words in sorted(odd, key=lambda item: natural(item[0]))]
+    if steps:
+        lines += ["", "BY HAND"]
+        lines += [f"  {number}. {step.sentence}" for number, step in enumerate(steps, start=1)]
+        lines.append(
+            "  Then reboot the desks that were touched, with the cables in: a cable plugged in while a desk runs often carries 13 Gb/s."
+        )
+    return lines
+
+
+# ---- picture -----------------------------------------------------------------------------------------------------------
+
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 58, 120, 26, 16
+COLUMNS = 2
+"""Pairs side by side."""
+
+
+def picture(report: Mapping[str, Any]) -> str:
+    """An SVG element of the report's desks and cables (cables coloured by verdict); empty when the run looked at no cable."""
+    cables = report.get("cables") or []
+    seen = [item for desk in report["desks"] for item in desk["findings"] if item["code"].startswith("CABLE_")]
+    if not cables and not seen and not any(item["code"].startswith("CABLE_") for pair in report["pairs"] for item in pair["findings"]):
+        return ""
+    verdicts = {desk["name"]: desk["verdict"] for desk in report["desks"]}
+    places, width, height = _layout(report, cables)
+    body = [_cable(edge, places) for edge in cables]
+    body += [_box(name, place, verdicts.get(name), cables, seen) for name, place in places.items()]
+    legend = _legend(height)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 30}" width="{width}" height="{height + 30}" '
+        f'role="img" aria-label="Cables between the desks" font-family="system-ui, sans-serif" font-size="12">'
+        f"{''.join(body)}{legend}</svg>"
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    x: int
+    y: int
+    right_edge: bool
+    """Whether its cages are drawn at its right edge (the left desk of a pair)."""
+
+    def cage(self, port: int) -> tuple[int, int]:
+        return self.x + (BOX_WIDTH if self.right_edge else 0), self.y + 18 + 24 * min(port, 1)
+
+
+def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> tuple[dict[str, _Place], int, int]:
+    """Where each desk stands: pairs side by side, then desks that are in no pair, joined ones beside each other."""
+    rows = [[member["desk"] for member in pair["members"]] for pair in report["pairs"]]
+    paired = {name for row in rows for name in row}
+    joined: dict[str, str] = {}
+    for edge in cables:
+        ends = [str(end["desk"]) for end in edge["ends"]]
+        if len(set(ends)) == 2 and not paired & set(ends):
+            joined.setdefault(ends[0], ends[1])
+            joined.setdefault(ends[1], ends[0])
+    names = [str(desk["name"]) for desk in report["desks"]]
+    names += [str(end["desk"]) for edge in cables for end in edge["ends"] if end["desk"] not in names]
+    rest = [name for name in dict.fromkeys(sorted(names, key=natural_key)) if name not in paired]
+    while rest:
+        name = rest.pop(0)
+        other = joined.get(name)
+        if other in rest:
+            rest.remove(str(other))
+            rows.append([name, str(other)])
+        else:
+            rows.append([name])
+    places: dict[str, _Place] = {}
+    step_x, step_y = 2 * BOX_WIDTH + 2 * GAP_X, BOX_HEIGHT + GAP_Y
+    for number, row in enumerate(rows):
+        left, top = MARGIN + number % COLUMNS * step_x, MARGIN + number // COLUMNS * step_y
+        for index, name in enumerate(row[:2]):
+            places[name] = _Place(left + index * (BOX_WIDTH + GAP_X), top, index == 0)
+    columns = min(COLUMNS, max(1, len(rows)))
+    return places, MARGIN * 2 + columns * step_x - GAP_X, MARGIN * 2 + -(-max(1, len(rows)) // COLUMNS) * step_y - GAP_Y
+
+
+def _box(name: str, place: _Place, verdict: str | None, cables: Sequence[Mapping[str, Any]], findings: Sequence[Mapping[str, Any]]) -> str:
+    mine = {end["port"]: edge["verdict"] for edge in cables for end in edge["ends"] if end["desk"] == name}
+    strange = {
+        (item.get("where") or {}).get("port")
+        for item in findings
+        if item["code"] == "CABLE_UNKNOWN_PEER" and (item.get("where") or {}).get("desk") == name
+    }
+    edge_colour = {"PASS": "#1a7f37", "WARN": "#9a6700", "FAIL": "#cf222e", "UNKNOWN": "#6639ba"}.get(verdict or "", "#d0d7de")
+    outline = f'fill="#f6f8fa" stroke="{edge_colour}" stroke-width="1.5"'
+    middle = f'x="{place.x + BOX_WIDTH // 2}" y="{place.y + BOX_HEIGHT // 2 + 4}" text-anchor="middle"'
+    parts = [
+        f'<g><rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" {outline}/>',
+        f'<text {middle} fill="#1f2328">{html.escape(_short(name))}<title>{html.escape(name)}</title></text>',
+    ]
+    for port in (0, 1):
+        x, y = place.cage(port)
+        colour = COLOURS.get(mine.get(port, ""), "#cf222e" if port in strange else "#ffffff")
+        words = WORDS.get(mine.get(port, ""), "unknown device" if port in strange else "no known cable")
+        parts.append(
+            f'<rect x="{x - 7}" y="{y - 7}" width="14" height="14" fill="{colour}" stroke="#59636e">'
+            f"<title>{html.escape(name)} port {port}: {words}</title></rect>"
+            f'<text x="{x + (-14 if place.right_edge else 14)}" y="{y + 4}" text-anchor="middle" '
+            f'fill="#59636e" font-size="10">{port}</text>'
+        )
+    return "".join(parts) + "</g>"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else name[:15] + "…"
+
+
+def _cable(edge: Mapping[str, Any], places: Mapping[str, _Place]) -> str:
+    ends = [(places.get(str(end["desk"])), int(end["port"])) for end in edge["ends"]]
+    if len(ends) != 2:
+        return ""
+    (one, port_one), (two, port_two) = ends
+    if one is None or two is None:
+        return ""
+    x1, y1 = one.cage(port_one)
+    x2, y2 = two.cage(port_two)
+    bend = 46
+    c1 = x1 + (bend if one.right_edge else -bend)
+    c2 = x2 + (bend if two.right_edge else -bend)
+    verdict = str(edge["verdict"])
+    dash = ' stroke-dasharray="5 4"' if verdict == "one_sided" else ""
+    title = f"{edge['ends'][0]['desk']} port {port_one} to {edge['ends'][1]['desk']} port {port_two}: {WORDS.get(verdict, verdict)}"
+    return (
+        f'<path d="M{x1} {y1} C{c1} {y1} {c2} {y2} {x2} {y2}" fill="none" stroke="{COLOURS.get(verdict, "#59636e")}" '
+        f'stroke-width="3"{dash}><title>{html.escape(title)}</title></path>'
+    )
+
+
+def _legend(height: int) -> str:
+    parts, x = [], MARGIN
+    for verdict, words in WORDS.items():
+        if verdict == "looped":
+            continue
+        parts.append(
+            f'<line x1="{x}" y1="{height + 14}" x2="{x + 22}" y2="{height + 14}" stroke="{COLOURS[verdict]}" stroke-width="3"/>'
+            f'<text x="{x + 27}" y="{height + 18}" fill="#59636e" font-size="11">{html.escape(words.lower())}</text>'
+        )
+        x += 40 + 7 * len(words)
+    return "".join(parts)
+
+
+# ---- the inventory that matches the cabling ----------------------------------------------------------------------------
+
+KEPT = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "spark_expected_serial",
+    "spark_expected_host_key",
+    "spark_out_of_service",
+    "spark_pair_head",
+)
+"""Host variables that are carried into a written inventory. Never a password."""
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """Pairs as they are cabled."""
+
+    pairs: Mapping[str, tuple[str, str]]
+    unsure: Mapping[str, str]
+    """Desk to the reason why it was put into no pair."""
+
+
+def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequence[str]]) -> Discovered:
+    """The pairs that the map proves. ``named``: the inventory's pairs, whose names are kept where the members are the same."""
+    known = list(desks)
+    whole: dict[str, list[Edge]] = {}
+    unsure: dict[str, str] = {}
+    for edge in cables.edges:
+        for desk in {edge.a.desk, edge.b.desk}:
+            whole.setdefault(desk, []).append(edge)
+    for stranger in cables.strangers:
+        unsure.setdefault(stranger.at.desk, f"an unknown device is behind port {stranger.at.port}")
+    for shared in cables.shared:
+        unsure[shared.at.desk] = f"more than one desk is behind port {shared.at.port}"
+    for unseen in cables.unseen:
+        if unseen.plugged:
+            unsure.setdefault(unseen.at.desk, f"port {unseen.at.port}: {REASONS.get(unseen.reason, unseen.reason)}")
+    for desk, reason in (cables.unread or {}).items():
+        unsure[desk] = f"it gave no answer: {reason}"
+    for desk, edges in whole.items():
+        others = {edge.other(desk).desk for edge in edges}
+        if len(others) > 1:
+            unsure[desk] = f"its cables lead to {' and '.join(sorted(others, key=natural_key))}"
+        elif others == {desk}:
+            unsure[desk] = "one cable joins its own two cages"
+        elif any(edge.one_sided for edge in edges):
+            unsure[desk] = f"the cable to {edges[0].other(desk).desk} was seen from one side only"
+    found: list[tuple[str, str]] = []
+    for desk in sorted(whole, key=natural_key):
+        other = whole[desk][0].other(desk).desk
+        if natural_key(desk) < natural_key(other) and desk not in unsure and other not in unsure and {desk, other} <= set(known):
+            found.append((desk, other))
+    names = {frozenset(members): name for name, members in named.items()}
+    used = {names[frozenset(pair)] for pair in found if frozenset(pair) in names}
+    pairs: dict[str, tuple[str, str]] = {}
+    number = 0
+    for pair in found:
+        name = names.get(frozenset(pair))
+        while name is None:
+            number += 1
+            name = f"pair_{number:02d}" if f"pair_{number:02d}" not in used else None
+        pairs[name] = pair
+    for desk in known:
+        if desk not in whole and desk not in unsure:
+            unsure[desk] = "no cable was seen at it"
+    inside = {desk for pair in pairs.values() for desk in pair}
+    for desk in whole:
+        if desk not in inside and desk in known:
+            unsure.setdefault(desk, f"its partner {whole[desk][0].other(desk).desk} is not sure")
+    return Discovered(
+        pairs,
+        {
+            desk: reason
+            for desk, reason in sorted(unsure.items(), key=lambda item: natural_key(item[0]))
+            if desk in known and desk not in inside
+        },
+    )
+
+
+def inventory_text(found: Discovered, variables: Mapping[str, Mapping[str, Any]], made: str) -> str:
+    """A YAML inventory. ``variables``: each desk's host variables (only those in KEPT are written)."""
+
+    def host(desk: str) -> dict[str, Any]:
+        kept = variables.get(desk, {})
+        return {key: _plain(kept[key]) for key in KEPT if kept.get(key) not in (None, "")}
+
+    paired = {desk for pair in found.pairs.values() for desk in pair}
+    alone = [desk for desk in sorted(variables, key=natural_key) if desk not in paired]
+    groups: dict[str, Any] = {
+        "spark_pairs": {"children": {name: {"hosts": {desk: host(desk) for desk in pair}} for name, pair in found.pairs.items()}},
+        "spark_desks": {"children": {"spark_pairs": {}}, "hosts": {desk: host(desk) for desk in alone}},
+    }
+    lines = [f"# The cabling as it was seen, {made}. Each pair was proven by both of its desks.", "---"]
+    if found.unsure:
+        lines.insert(1, "# Not put into a pair:")
+        lines[2:2] = [f"#   {desk}: {reason}" for desk, reason in found.unsure.items()]
+    return "\n".join(lines) + "\n" + yaml.safe_dump(groups, sort_keys=False, default_flow_style=False, width=120)
+
+
+def _plain(value: Any) -> Any:
+    """A scalar that YAML writes without tags (Ansible's strings carry their own type)."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    return str(value)

@@ -1,0 +1,106 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cable map of a run: from the parts of the stages cable and facts to a judged map, and what the last run saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..module_utils.judges.cable_judge import Judgement, judge, moved, snapshot
+from ..module_utils.judges.cable_map import read_map
+from ..module_utils.model.cable import CableMap, CableProbe, PlannedCable
+from ..module_utils.model.data import from_dict
+from ..module_utils.model.desk import Desk
+from ..module_utils.model.finding import Finding
+from .run_store import DONE, Part, RunStore, write_atomically
+
+MEMORY = ".cables.json"
+"""Beside the runs: the cabling as the last run saw it."""
+
+
+@dataclass(frozen=True)
+class LabCables:
+    """The map of a run and what it means."""
+
+    cables: CableMap
+    judgement: Judgement
+    moves: tuple[Finding, ...]
+    """One finding for each cable that moved since the last run."""
+
+
+def cables_of(store: RunStore, plan: Mapping[str, Any]) -> LabCables:
+    """Read the run's parts and judge them against the plan. Reads the memory of the last run, writes nothing."""
+    scope = {name for name, desk in plan["desks"].items() if desk["in_scope"]}
+    parts = {name: part for name, part in store.parts("cable").items() if name in scope}
+    probes = {
+        name: from_dict(CableProbe, part.data["cable"]) for name, part in parts.items() if part.state == DONE and part.data.get("cable")
+    }
+    facts = {
+        name: from_dict(Desk, part.data["spark"]) for name, part in store.parts("facts").items() if name in scope and part.data.get("spark")
+    }
+    unread = {name: _why(store, name, parts.get(name)) for name in plan["desks"] if name not in probes}
+    before = remembered(store)
+    cables = read_map(probes, facts, unread, before.get("macs"))
+    planned = [
+        PlannedCable(pair["name"], pair["head"], pair["peer"], in_service=pair["complete"] and not pair["out_of_service"])
+        for pair in plan["pairs"]
+    ]
+    forks = max((int(part.data.get("forks_needed") or 0) for part in parts.values()), default=0)
+    return LabCables(cables, judge(cables, planned, probes, forks or None), tuple(moved(before, cables, planned)))
+
+
+def _why(store: RunStore, name: str, part: Part | None) -> str:
+    if part is not None and part.reason:
+        return part.reason
+    failed = next((item for item in store.of_desk(name) if item.reason), None)
+    return (failed.reason or "") if failed else "it is not in this run"
+
+
+def remembered(store: RunStore) -> dict[str, Any]:
+    """What the last run saw; empty when there was none or it cannot be read."""
+    try:
+        data = json.loads((store.run_dir.parent / MEMORY).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def remember(store: RunStore, lab: LabCables) -> Path:
+    """Keep the map for the next run. Desks that gave no answer keep what was known of them."""
+    now = snapshot(lab.cables, lab.judgement.edges)
+    before = remembered(store)
+    silent = set(lab.cables.unread or {})
+    now["edges"] += [edge for edge in before.get("edges") or [] if all(end.get("desk") in silent for end in edge.get("ends") or [{}])]
+    now["dark"] += [end for end in before.get("dark") or [] if end and end[0] in silent]
+    now["macs"] = {**{mac: place for mac, place in (before.get("macs") or {}).items() if place and place[0] in silent}, **now["macs"]}
+    path = store.run_dir.parent / MEMORY
+    write_atomically(path, json.dumps(now, indent=1, sort_keys=True))
+    return path
+
+
+def desk_parts(lab: LabCables, plan: Mapping[str, Any], moment: str) -> dict[str, Part]:
+    """The part cable_map of each desk in scope: its cage, its partner's, whether a link may be configured, findings, cables."""
+    heads = {pair["name"]: pair["head"] for pair in plan["pairs"]}
+    by_pair = {item.pair: item for item in lab.judgement.pairs}
+    found: list[Finding] = [item for pair in lab.judgement.pairs for item in pair.findings]
+    found += [item for items in lab.judgement.desk_findings.values() for item in items]
+    found += lab.moves
+    parts = {}
+    for name, desk in plan["desks"].items():
+        if not desk["in_scope"]:
+            continue
+        cabling = by_pair.get(str(desk["pair"]))
+        own = [item for item in found if item.where.desk == name or (item.where.desk is None and heads.get(str(item.where.pair)) == name)]
+        data = {
+            "port": cabling.ports.get(name) if cabling else None,
+            "peer_port": cabling.ports.get(str(desk["peer"])) if cabling else None,
+            "proven": bool(cabling and cabling.proven),
+            "allowed": cabling.allowed if cabling else True,
+            "edges": [edge for edge in lab.judgement.edges if any(end["desk"] == name for end in edge["ends"])],
+        }
+        parts[name] = Part("cable_map", name, DONE, desk["pair"], None, moment, moment, False, tuple(item.as_dict() for item in own), data)
+    return parts
