@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ..changes.settings import Meeting, hostfile, values_of
 from ..judges.nccl import memory_needed_kb
@@ -19,7 +18,7 @@ from ..model.proof import Growth, NcclEvidence, Problem, Rank
 from . import launcher
 from .common import available_kb, counters, neighbours, probe
 from .rdma import all_right
-from .side import PYTHON, Side, SideError
+from .side import PYTHON, Side, SideError, source_of
 
 BUNDLE = "/opt/dgx_spark/nccl"
 COLLECTIVES = ("all_gather", "all_reduce")
@@ -92,7 +91,7 @@ def _stages(
     for which, side in enumerate(sides):
         side.ask("write_file", path=f"{folder}/pair.env", text=envs[which], mode=0o600)
         side.ask("write_file", path=f"{folder}/hostfile", text=hostfile(meet), mode=0o600)
-        side.ask("write_file", path=f"{folder}/launch.py", text=_launcher_source(), mode=0o600)
+        side.ask("write_file", path=f"{folder}/launch.py", text=source_of(launcher), mode=0o600)
     argv = command(folder, options)
     before = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
     evidence = dataclasses.replace(evidence, argv=tuple(argv))
@@ -141,11 +140,6 @@ def command(folder: str, options: NcclOptions) -> list[str]:
         "-b", str(options.min_bytes), "-e", str(options.max_bytes), "-f", "2", "-g", "1",
         "-n", str(options.iterations), "-w", str(options.warmups), "-c", "1",
     ]  # fmt: skip
-
-
-def _launcher_source() -> str:
-    loader: Any = launcher.__loader__
-    return str(loader.get_source(launcher.__name__))
 
 
 def _rank(side: Side, end: Endpoint, folder: str) -> Rank:

@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol
 
 from .. import desk as desk_module
@@ -80,12 +81,16 @@ class Side(Desk, Protocol):
 
 def sources() -> list[list[str]]:
     """The agent's modules and their source, parents first."""
-    texts = []
-    for module in (desk_module, agent_module):
-        # The loader knows the source also inside the zip that Ansible sends to the desk.
-        loader: Any = module.__loader__
-        texts.append(str(loader.get_source(module.__name__)))
+    texts = [source_of(desk_module), source_of(agent_module)]
     return [["spark", ""], ["spark.desk", texts[0]], ["spark.benchmarks", ""], ["spark.benchmarks.agent", texts[1]]]
+
+
+def source_of(module: ModuleType) -> str:
+    """A module's source, from a file or from inside the zip that Ansible sends to the desk."""
+    loader: Any = module.__loader__
+    text = loader.get_source(module.__name__)
+    # The loader of collections on a controller gives bytes.
+    return text.decode() if isinstance(text, bytes) else str(text)
 
 
 def bootstrap_argv(limit: float) -> list[str]:
@@ -170,6 +175,10 @@ class AgentSide:
     def _lost(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2.0)
+        # What ssh said may still lie in the pipe when its end was seen first.
+        stream = self._process.stderr
+        if stream is not None and not stream.closed and self._process.poll() is not None:
+            self._errors = (self._errors + stream.read())[-4096:]
         text = " ".join(self._errors.decode("utf-8", "replace").split())[-600:]
         raise SideError(self.name, classify_ssh(text), text or "the connection ended without a word")
 

@@ -1,0 +1,171 @@
+"""A side of a measurement that answers from a small model of two desks instead of running anything."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError, Started
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import MISSING, Answer, Link, Listing, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
+from proof_samples import ENDS, SECONDS
+
+LIMITS = "Limit                     Soft Limit           Hard Limit           Units\nMax locked memory         {0}   {0}   bytes\n"
+HEADER = " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
+
+
+@dataclasses.dataclass
+class World:
+    """What both desks and the cable do."""
+
+    ends: tuple[Endpoint, Endpoint] = ENDS
+    one_way: float = 109.0
+    dual: float = 98.0
+    both: float = 196.0
+    no_gid: str | None = None
+    blocked: str | None = None
+    """Desk whose firewall drops."""
+    stranger: str | None = None
+    """Netdev behind which another machine answers."""
+    missing: frozenset[tuple[str, str]] = frozenset()
+    """(desk, program) that is not installed."""
+    perftest_fails: tuple[str, str] | None = None
+    """(device, what the client prints)."""
+    lose_after: int | None = None
+    """Starts after which the peer is lost."""
+    nccl: Answer | None = None
+    available_kb: int = 110 << 20
+    ldd: str = ""
+    counting: bool = True
+    log: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
+    octets: dict[tuple[str, str, str], int] = dataclasses.field(default_factory=dict)
+    listening: dict[str, set[int]] = dataclasses.field(default_factory=lambda: {"desk-01": set(), "desk-02": set()})
+    starts: int = 0
+
+
+class ScriptedSide:
+    """See `Side`."""
+
+    def __init__(self, world: World, which: int) -> None:
+        self.world, self.which = world, which
+        self.end, self.other = world.ends[which], world.ends[1 - which]
+        self.name = self.end.desk
+        self.jobs: dict[int, tuple[list[str], bool]] = {}
+
+    def read_text(self, path: str) -> Text:
+        world = self.world
+        if path == "/proc/meminfo":
+            return Text(path, f"MemTotal: 127535000 kB\nMemAvailable: {world.available_kb} kB\n")
+        if path in ("/proc/net/tcp", "/proc/net/tcp6"):
+            ports = sorted(world.listening[self.name]) if path.endswith("tcp") else []
+            rows = [f"   0: 00000000:{port:04X} 00000000:0000 0A" for port in ports]
+            return Text(path, "\n".join(["header", *rows]) + "\n")
+        parts = path.split("/")
+        if path.startswith("/sys/class/infiniband/"):
+            device = parts[4]
+            if parts[-1] in ("port_xmit_data", "port_rcv_data"):
+                return Text(path, f"{1000 + world.octets.get((self.name, device, parts[-1]), 0) // 4}\n")
+            function = next((item for item in self.end.functions if item.rdma_device == device), None)
+            if function is not None and parts[-1] == "3" and world.no_gid != device:
+                high, low = (int(item) for item in function.address.split(".")[:2]), (int(item) for item in function.address.split(".")[2:])
+                mapped = "".join(f"{item:02x}" for item in high) + ":" + "".join(f"{item:02x}" for item in low)
+                return Text(path, "RoCE v2\n" if "types" in parts else f"0000:0000:0000:0000:0000:ffff:{mapped}\n")
+        if path.endswith("/rank.json"):
+            return Text(path, f'{{"hostname": "{self.end.hostname}", "pid": 1, "rank": {self.which}, "libnccl_sha256": "x", "other": 1}}')
+        return Text(path, error=MISSING)
+
+    def read_texts(self, paths: Sequence[str]) -> list[Text]:
+        return [self.read_text(path) for path in paths]
+
+    def list_dir(self, path: str) -> Listing:
+        return Listing(path, error=MISSING)
+
+    def read_link(self, path: str) -> Link:
+        return Link(path, error=MISSING)
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 10.0, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        command = tuple(argv)
+        self.world.log.append((self.name, "run", command))
+        if (self.name, command[0]) in self.world.missing:
+            return Answer(command, error=MISSING)
+        if command[:2] == ("ip", "-j"):
+            netdev = command[-1]
+            function = next(item for item in self.other.functions if item.address == command[5])
+            mac = "02:00:5e:00:09:09" if self.world.stranger == netdev else function.mac
+            return Answer(command, 0, f'[{{"dst": "{function.address}", "lladdr": "{mac}", "state": ["REACHABLE"]}}]')
+        if command[0] == "ethtool":
+            device = next((item.rdma_device for item in self.end.functions if item.netdev == command[2]), "")
+            rows = {name: 5000 + self.world.octets.get((self.name, device, name), 0) for name in ("tx_bytes_phy", "rx_bytes_phy")}
+            return Answer(command, 0, "NIC statistics:\n" + "".join(f"     {name}: {value}\n" for name, value in rows.items()))
+        if command[0] == "ldd":
+            return Answer(command, 0, self.world.ldd)
+        if command[0] == "test" and (self.name, "program") in self.world.missing:
+            return Answer(command, 1)
+        return Answer(command, 0)
+
+    def ask(self, operation: str, patience: float = 10.0, **arguments: Any) -> Any:
+        self.world.log.append((self.name, operation, arguments))
+        if operation == "listen":
+            return {"port": arguments["port"]}
+        if operation == "connect":
+            target = next(end.desk for end in self.world.ends if any(item.address == arguments["address"] for item in end.functions))
+            return {"error": "timeout", "text": "timed out"} if self.world.blocked == target else {}
+        if operation == "end_marked":
+            return {"ended": []}
+        return {}
+
+    def start(self, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Started:
+        world = self.world
+        world.starts += 1
+        if world.lose_after is not None and world.starts > world.lose_after:
+            raise SideError("desk-02", "lost", "the connection ended without a word")
+        world.log.append((self.name, "start", tuple(argv)))
+        if (self.name, argv[0]) in world.missing:
+            return Started(None, None, MISSING)
+        pid = 100 + world.starts
+        server = argv[0].startswith("ib_") and "." not in argv[-1]
+        self.jobs[pid] = (list(argv), server)
+        if server:
+            world.listening[self.name].add(int(argv[list(argv).index("-p") + 1]))
+        return Started(pid, LIMITS.format("unlimited"))
+
+    def wait(self, pid: int, patience: float) -> Answer | None:
+        argv, server = self.jobs[pid]
+        if argv[0] == "mpirun":
+            return self.world.nccl
+        if server:
+            if patience < 1.0:
+                return None
+            self.world.listening[self.name].discard(int(argv[argv.index("-p") + 1]))
+            return Answer(tuple(argv), 0, "")
+        return self._client(argv)
+
+    def stop(self, pid: int) -> Answer:
+        return Answer(tuple(self.jobs[pid][0]), None, "so far", "", "timeout", 24.0)
+
+    def _client(self, argv: list[str]) -> Answer:
+        world, device = self.world, argv[argv.index("-d") + 1]
+        if argv[0] == "ib_write_lat":
+            table = " #bytes #iterations t_min[usec] t_max[usec] t_typical[usec] t_avg[usec] t_stdev[usec] 99% percentile[usec]"
+            return Answer(tuple(argv), 0, f"{table}   99.9% percentile[usec] \n 2  1000  1.42  1.93  1.47  1.47  0.00  1.57  1.93\n")
+        if world.perftest_fails is not None and world.perftest_fails[0] == device:
+            return Answer(tuple(argv), 1, HEADER, world.perftest_fails[1])
+        both = "-b" in argv
+        together = len([1 for _argv, server in self.jobs.values() if not server]) and self._beside(argv)
+        gbps = world.both if both else world.dual if together else world.one_way
+        size, ways = 1 << 20, 2 if both else 1
+        octets = int(gbps / ways * 1e9 / 8 * SECONDS)
+        if world.counting:
+            for sender, receiver in ((self.name, self.other.desk), (self.other.desk, self.name))[:ways]:
+                for desk, names in ((sender, ("port_xmit_data", "tx_bytes_phy")), (receiver, ("port_rcv_data", "rx_bytes_phy"))):
+                    for name in names:
+                        world.octets[(desk, device, name)] = world.octets.get((desk, device, name), 0) + octets
+        banner = " GID index       : 3\n Mtu             : 4096[B]\n"
+        return Answer(tuple(argv), 0, f"{banner}{HEADER} {size}    {octets // 2 // size}   0.00    {gbps:.2f}    0.011687\n")
+
+    def _beside(self, argv: list[str]) -> bool:
+        """Whether the other function's client was started in the same step: its port is the neighbour's."""
+        return len(self.world.listening[self.other.desk]) > 1

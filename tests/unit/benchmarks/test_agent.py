@@ -1,0 +1,170 @@
+"""The agent as a real process on this machine: what it answers, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.agent import marked_processes
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import new_token, unit_name
+
+
+@pytest.fixture
+def token() -> str:
+    return new_token()
+
+
+@pytest.fixture
+def agent(token: str) -> Iterator[side.AgentSide]:
+    opened = side.AgentSide("desk-01", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 60.0)
+    yield opened
+    opened.close()
+
+
+def gone(token: str, patience: float = 10.0) -> bool:
+    """Whether no process carries the mark any more."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if not marked_processes(token):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_it_answers_like_a_desk(agent: side.AgentSide) -> None:
+    assert agent.run(["echo", "a b"]).stdout == "a b\n"
+    assert agent.run(["no-such-program"]).error == "missing"
+    assert agent.run(["sleep", "9"], timeout=0.3).error == "timeout"
+    assert agent.read_text("/proc/self/limits").text
+    assert [item.error for item in agent.read_texts(["/no/such/file", "/proc/uptime"])] == ["missing", None]
+
+
+def test_a_program_runs_beside_questions(agent: side.AgentSide) -> None:
+    started = agent.start(["sh", "-c", "sleep 1; echo done"], timeout=20)
+    assert started.pid is not None and "Max locked memory" in (started.limits or "")
+    assert agent.run(["echo", "meanwhile"]).ok
+    answer = agent.wait(started.pid, 10)
+    assert answer is not None and answer.stdout == "done\n"
+
+
+def test_a_program_is_ended_at_its_time_limit_with_its_children(agent: side.AgentSide, token: str) -> None:
+    started = agent.start(["sh", "-c", "sleep 300 & echo begun; sleep 300"], timeout=1)
+    assert started.pid is not None
+    answer = agent.wait(started.pid, 15)
+    assert answer is not None and (answer.error, answer.rc, answer.stdout) == ("timeout", None, "begun\n")
+    assert gone(token)
+
+
+def test_a_program_that_ignores_the_polite_signal_is_ended_too(agent: side.AgentSide, token: str) -> None:
+    started = agent.start([sys.executable, "-c", "import signal,time; signal.signal(15, signal.SIG_IGN); time.sleep(300)"], timeout=60)
+    assert started.pid is not None
+    time.sleep(0.5)
+    agent.stop(started.pid)
+    assert gone(token)
+
+
+def test_what_left_its_process_group_is_found_by_its_mark(agent: side.AgentSide, token: str) -> None:
+    started = agent.start(["sh", "-c", "setsid sleep 300 & sleep 0.2"], timeout=20)
+    assert started.pid is not None
+    agent.wait(started.pid, 10)
+    assert len(marked_processes(token)) == 1
+    assert len(agent.ask("end_marked")["ended"]) == 1
+    assert gone(token)
+
+
+def test_a_stranger_with_the_same_program_is_left_alone(agent: side.AgentSide, token: str) -> None:
+    stranger = os.posix_spawnp("sleep", ["sleep", "300"], {"PATH": os.environ["PATH"]})
+    try:
+        agent.start(["sleep", "300"], timeout=60)
+        agent.close()
+        assert gone(token)
+        os.kill(stranger, 0)
+    finally:
+        os.kill(stranger, signal.SIGKILL)
+        os.waitpid(stranger, 0)
+
+
+def test_nothing_is_left_when_the_head_dies(agent: side.AgentSide, token: str) -> None:
+    agent.start(["sh", "-c", "setsid sleep 300 & sleep 300"], timeout=60)
+    assert agent._process.stdin is not None
+    agent._process.stdin.close()
+    assert gone(token)
+    assert agent._process.wait(10) == 0
+
+
+def test_nothing_is_left_when_the_agent_is_told_to_end(agent: side.AgentSide, token: str) -> None:
+    agent.start(["sleep", "300"], timeout=60)
+    agent._process.send_signal(signal.SIGTERM)
+    assert gone(token)
+
+
+def test_the_agent_ends_at_its_own_limit(token: str) -> None:
+    opened = side.AgentSide("desk-01", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 2.0)
+    try:
+        opened.start(["sleep", "300"], timeout=60)
+        assert gone(token, 15.0)
+        assert opened._process.wait(15.0) == 0
+        with pytest.raises(side.SideError):
+            opened.run(["echo"])
+    finally:
+        opened.close()
+
+
+def test_files_of_a_measurement_are_removed_with_it(agent: side.AgentSide, token: str) -> None:
+    path = f"/tmp/dgx-spark-test-{token}/pair.env"
+    agent.ask("write_file", path=path, text="A=1\n", mode=0o600)
+    assert oct(os.stat(path).st_mode & 0o777) == "0o600"
+    with pytest.raises(side.SideError, match="FileExistsError"):
+        agent.ask("write_file", path=path, text="A=2\n", mode=0o600)
+    agent.close()
+    assert not os.path.exists(os.path.dirname(path))
+
+
+def test_a_listener_shows_what_a_firewall_would_hide(agent: side.AgentSide) -> None:
+    port = agent.ask("listen", address="127.0.0.1")["port"]
+    call = {"address": "127.0.0.1", "port": port, "source": "127.0.0.1", "timeout": 2.0}
+    assert agent.ask("connect", **call) == {}
+    agent.ask("unlisten", port=port)
+    assert agent.ask("connect", **call)["error"] == "ConnectionRefusedError"
+
+
+def test_an_agent_that_cannot_be_started_is_a_clear_error(token: str) -> None:
+    with pytest.raises(side.SideError, match="cannot be started"):
+        side.AgentSide("desk-01", ["/no/such/program"], token, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("lab@192.168.100.11: Permission denied (publickey).", "trust"),
+        ("Host key verification failed.", "host_key"),
+        ("ssh: connect to host 192.168.100.11 port 22: No route to host", "no_route"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection timed out", "timed_out"),
+        ("kex_exchange_identification: Connection closed by remote host", "lost"),
+        ("", "lost"),
+    ],
+)
+def test_ssh_failures_are_told_apart(token: str, said: str, kind: str) -> None:
+    with pytest.raises(side.SideError) as caught:
+        side.AgentSide("desk-02", ["sh", "-c", f"echo '{said}' >&2; exit 255"], token, 5.0)
+    assert caught.value.kind == kind
+
+
+def test_the_ssh_command_is_quoted_once_and_checks_everything() -> None:
+    argv = side.ssh_argv("lab", "/home/lab", "192.168.100.11", 60.0)
+    assert argv[:5] == ["runuser", "-u", "lab", "--", "ssh"]
+    for option in ("StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes", "ClearAllForwardings=yes"):
+        assert option in argv
+    assert argv[-1].startswith("timeout --kill-after=10 70 /usr/bin/python3 -I -u -c '")
+
+
+def test_the_unit_on_the_head_may_lock_memory_and_ends_by_itself() -> None:
+    argv = side.unit_argv(unit_name("rdma", "pair a/b", "0123456789abcdef"), "lab", 60.0)
+    assert "--unit=dgx-spark-rdma-pair_a_b-01234567" in argv
+    assert {"--uid=lab", "--property=LimitMEMLOCK=infinity", "--property=RuntimeMaxSec=80", "--collect"} <= set(argv)

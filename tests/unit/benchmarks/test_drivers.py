@@ -1,0 +1,175 @@
+"""The drivers against two scripted desks: what they run, what they see, and what they do not run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import nccl, rdma
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import nccl as nccl_judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import rdma as rdma_judge
+from proof_samples import ENDS, end, function, nccl_text
+from scripted_side import ScriptedSide, World
+
+
+def measure_rdma(world: World):
+    return rdma.measure(ScriptedSide(world, 0), ScriptedSide(world, 1), world.ends, rdma.RdmaOptions())
+
+
+def rdma_codes(world: World) -> dict[str, str]:
+    return {item.code: item.severity for item in rdma_judge.judge("pair_a", world.ends, measure_rdma(world))}
+
+
+def started(world: World) -> list[tuple[str, tuple[str, ...]]]:
+    return [(desk, argv) for desk, what, argv in world.log if what == "start"]
+
+
+def test_each_function_alone_both_ways_then_both_then_both_ways() -> None:
+    evidence = measure_rdma(World())
+    assert [(step.kind, step.direction, len(step.runs)) for step in evidence.steps] == [
+        ("one_way", "forward", 1),
+        ("one_way", "back", 1),
+        ("one_way", "forward", 1),
+        ("one_way", "back", 1),
+        ("both_functions", "forward", 2),
+        ("both_functions", "back", 2),
+        ("both_ways", "both", 2),
+    ]
+    assert evidence.latency_us == 1.47
+
+
+def test_a_healthy_pair_passes() -> None:
+    assert rdma_codes(World()) == {}
+
+
+def test_each_desk_uses_its_own_device_names_and_gid() -> None:
+    renamed = end(2, functions=(function(2, 0, rdma_device="mlx5_0"), function(2, 1, rdma_device="mlx5_2")))
+    world = World(ends=(ENDS[0], renamed))
+    measure_rdma(world)
+    for desk, argv in started(world):
+        own = {item.rdma_device for item in world.ends[0 if desk == "desk-01" else 1].functions}
+        assert argv[argv.index("-d") + 1] in own
+        assert argv[argv.index("-x") + 1] == "3"
+
+
+def test_the_client_starts_only_after_the_server_listens() -> None:
+    world = World()
+    measure_rdma(world)
+    order = [(desk, "." in argv[-1]) for desk, argv in started(world)]
+    assert order[:4] == [("desk-02", False), ("desk-01", True), ("desk-01", False), ("desk-02", True)]
+
+
+@pytest.mark.parametrize(
+    ("world", "code"),
+    [
+        (World(missing=frozenset({("desk-02", "ib_write_bw")})), "RDMA_TOOL_MISSING"),
+        (World(no_gid="roceP2p1s0f0"), "RDMA_GID_WRONG"),
+        (World(blocked="desk-02"), "PAIR_FIREWALL_BLOCKS"),
+        (World(stranger="enP2p1s0f0np0"), "RDMA_WRONG_PEER"),
+        (World(one_way=13.0, dual=13.0, both=26.0), "RDMA_SLOW_13G"),
+        (World(both=15.0), "RDMA_BIDIR_DEGRADED"),
+        (World(counting=False), "RDMA_COUNTERS_STILL"),
+        (World(perftest_fails=("roceP2p1s0f0", " Failed status 12: wr_id 0 syndrom 0x81")), "RDMA_ONE_HALF"),
+        (World(perftest_fails=("rocep1s0f0", "Couldn't allocate MR: Cannot allocate memory")), "RDMA_ENOMEM"),
+    ],
+)
+def test_sick_pairs(world: World, code: str) -> None:
+    assert set(rdma_codes(world)) == {code}
+
+
+@pytest.mark.parametrize("world", [World(blocked="desk-01"), World(stranger="enp1s0f0np0"), World(no_gid="rocep1s0f0")])
+def test_nothing_is_launched_towards_a_peer_that_is_not_proven_or_not_reached(world: World) -> None:
+    measure_rdma(world)
+    assert started(world) == []
+
+
+def test_no_further_steps_after_enomem() -> None:
+    evidence = measure_rdma(World(perftest_fails=("rocep1s0f0", "Cannot allocate memory")))
+    assert len(evidence.steps) == 1
+
+
+def test_a_peer_lost_on_the_way_keeps_what_was_measured() -> None:
+    world = World(lose_after=5)
+    evidence = measure_rdma(world)
+    assert len(evidence.steps) == 2
+    assert {item.code for item in rdma_judge.judge("pair_a", ENDS, evidence)} == {"RDMA_NOT_MEASURED"}
+
+
+def test_a_port_that_is_taken_is_not_used() -> None:
+    world = World()
+    world.listening["desk-02"].add(18515)
+    measure_rdma(world)
+    assert all(argv[argv.index("-p") + 1] != "18515" for desk, argv in started(world) if desk == "desk-02" and "." not in argv[-1])
+
+
+def measure_nccl(world: World, **options: object):
+    meet = settings.meeting(world.ends)
+    envs = [
+        settings.pair_env("pair_a", world.ends, which, settings.settings(item, meet, which), "run-1")
+        for which, item in enumerate(world.ends)
+    ]
+    sides = (ScriptedSide(world, 0), ScriptedSide(world, 1))
+    return nccl.measure(*sides, world.ends, (envs[0], envs[1]), meet, "0123456789abcdef", nccl.NcclOptions(**options))  # type: ignore[arg-type]
+
+
+def nccl_codes(world: World, **options: object) -> dict[str, str]:
+    found = nccl_judge.judge("pair_a", world.ends, measure_nccl(world, **options), iterations=20, warmups=5)
+    return {item.code: item.severity for item in found}
+
+
+def good_run() -> Answer:
+    return Answer(("mpirun",), 0, nccl_text())
+
+
+def test_mpirun_runs_once_on_the_head_with_lists_only() -> None:
+    world = World(nccl=good_run())
+    evidence = measure_nccl(world)
+    [(desk, argv)] = started(world)
+    assert desk == "desk-01"
+    assert argv[:3] == ("mpirun", "-np", "2")
+    assert "--bind-to" in argv and argv[argv.index("--bind-to") + 1] == "none"
+    assert [(item.desk, item.rank) for item in evidence.ranks] == [("desk-01", 0), ("desk-02", 1)]
+
+
+def test_both_desks_get_their_own_settings_file_before_the_start() -> None:
+    world = World(nccl=good_run())
+    measure_nccl(world)
+    written = [(desk, call["path"].rsplit("/", 1)[1]) for desk, what, call in world.log if what == "write_file"]
+    assert sorted(written) == sorted((desk, name) for desk in ("desk-01", "desk-02") for name in ("pair.env", "hostfile", "launch.py"))
+
+
+def test_what_is_left_is_ended_on_both_desks() -> None:
+    world = World(nccl=good_run())
+    measure_nccl(world)
+    assert [desk for desk, what, _call in world.log if what == "end_marked"] == ["desk-01", "desk-02"]
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "code"),
+    [
+        (World(available_kb=20 << 20), {"max_bytes": 16 << 30}, "NCCL_MEMORY_REFUSED"),
+        (World(missing=frozenset({("desk-01", "mpirun")})), {}, "NCCL_LAUNCH_FAILED"),
+        (World(missing=frozenset({("desk-02", "program")})), {}, "NCCL_LAUNCH_FAILED"),
+        (World(ldd="\tlibmpi.so.40 => not found\n"), {}, "NCCL_LAUNCH_FAILED"),
+        (World(stranger="enp1s0f0np0"), {}, "RDMA_WRONG_PEER"),
+        (World(blocked="desk-02"), {}, "PAIR_FIREWALL_BLOCKS"),
+    ],
+)
+def test_nothing_is_started_when_a_condition_is_not_met(world: World, options: dict[str, object], code: str) -> None:
+    assert set(nccl_codes(world, **options)) == {code}
+    assert started(world) == []
+
+
+def test_a_hung_run_is_stopped_at_the_limit() -> None:
+    assert nccl_codes(World(nccl=None)) == {"NCCL_TIMEOUT": "fail"}
+
+
+def test_counters_that_did_not_move_are_seen_although_the_log_says_ib() -> None:
+    assert nccl_codes(World(nccl=good_run())) == {"NCCL_COUNTERS_STILL": "fail"}
+
+
+def test_a_meeting_at_management_addresses_needs_them() -> None:
+    with pytest.raises(ValueError, match="management address"):
+        settings.meeting((ENDS[0], dataclasses.replace(ENDS[1], management_address=None)), "management")
