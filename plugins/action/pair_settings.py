@@ -64,9 +64,7 @@ class ActionModule(DeskAction):
         answer = self._apply(result, wanted, setup, task_vars)
         return {**answer, "settings": outcome, "findings": [*findings, *(answer.get("findings") or [])]}
 
-    def _apply(
-        self, result: dict[str, Any], wanted: dict[str, Any] | None, setup: Setup, task_vars: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _apply(self, result: dict[str, Any], wanted: dict[str, Any] | None, setup: Setup, task_vars: dict[str, Any]) -> dict[str, Any]:
         if wanted is None or settings.is_there(setup, wanted):
             return {**result, "changed": False, "commands": []}
         return {**result, **self.execute(MODULE, wanted, task_vars)}

@@ -223,12 +223,8 @@ def main() -> None:
             evidence = measure(head, peer, ends, (envs[0], envs[1]), meet, token, options)
     except SideError as error:
         evidence = NcclEvidence(problems=(Problem(error.kind, error.desk, error.text),))
-    findings = judge(
-        pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks
-    )
-    used = {
-        end.desk: {"pair_env": env, "sha256": hashlib.sha256(env.encode()).hexdigest()} for end, env in zip(ends, envs, strict=True)
-    }
+    findings = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)
+    used = {end.desk: {"pair_env": env, "sha256": hashlib.sha256(env.encode()).hexdigest()} for end, env in zip(ends, envs, strict=True)}
     environments = {end.desk: settings.values_of(env) for end, env in zip(ends, envs, strict=True)}
     module.exit_json(
         changed=False,

@@ -184,9 +184,7 @@ def _run(
     context: _Context, sender: int, receiver: int, place: int, kind: str, client: Answer | None, server: Answer | None, error: str | None
 ) -> RdmaRun:
     source, target = context.ends[sender], context.ends[receiver]
-    run = RdmaRun(
-        place, source.desk, target.desk, source.functions[place].rdma_device, target.functions[place].rdma_device, error=error
-    )
+    run = RdmaRun(place, source.desk, target.desk, source.functions[place].rdma_device, target.functions[place].rdma_device, error=error)
     said = "\n".join(answer.stdout + "\n" + answer.stderr for answer in (client, server) if answer is not None)
     if client is None:
         answer = server

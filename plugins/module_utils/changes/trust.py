@@ -82,9 +82,7 @@ def wanted(
     sources = addresses_of(peer_end, bootstrap)
     rules = []
     if open_firewall and facts.network.ufw_active is not False:
-        rules = [
-            {"netdev": mine.netdev, "source": theirs.address} for mine, theirs in zip(end.functions, peer_end.functions, strict=True)
-        ]
+        rules = [{"netdev": mine.netdev, "source": theirs.address} for mine, theirs in zip(end.functions, peer_end.functions, strict=True)]
         if bootstrap != FABRIC and end.management_netdev and peer_end.management_address:
             rules.append({"netdev": end.management_netdev, "source": peer_end.management_address})
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
@@ -144,9 +142,7 @@ def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
 def is_gone(facts: Desk) -> bool:
     """Whether nothing of ours is there any more."""
     setup = facts.setup
-    return not (
-        setup.trust_public_key or setup.trust_authorized or setup.trust_known_hosts or {RECORD, PAIR_SSH} & set(setup.pair_files)
-    )
+    return not (setup.trust_public_key or setup.trust_authorized or setup.trust_known_hosts or {RECORD, PAIR_SSH} & set(setup.pair_files))
 
 
 def checksum(text: str) -> str:

@@ -142,7 +142,7 @@ def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Seq
     """ENOMEM with its cause told apart: a low limit of the process that failed, else the kernel hand-over fault."""
     handed = [end for end in ends if end.cma_total_kb == 0 and (end.cma_free_kb or 0) > 0]
     enough = LOCKED_LEAST if handed else LOCKED_ENOUGH
-    low = [item for item in limits if item.soft is not None and 0 <= item.soft < enough]
+    low = sorted((item for item in limits if item.soft is not None and 0 <= item.soft < enough), key=lambda item: item.soft or 0)
     seen = {item.desk: item.soft for item in limits}
     if low:
         text = f"{low[0].desk}: the process may lock only {low[0].soft} bytes of memory"

@@ -84,9 +84,7 @@ class ScriptedSide:
     def read_link(self, path: str) -> Link:
         return Link(path, error=MISSING)
 
-    def run(
-        self, argv: Sequence[str], *, timeout: float = 10.0, stdin: str | None = None, env: Mapping[str, str] | None = None
-    ) -> Answer:
+    def run(self, argv: Sequence[str], *, timeout: float = 10.0, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Answer:
         command = tuple(argv)
         self.world.log.append((self.name, "run", command))
         if (self.name, command[0]) in self.world.missing:

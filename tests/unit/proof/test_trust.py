@@ -1,0 +1,259 @@
+"""What lets two desks log in to each other, and the small files of a pair."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, trust
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup
+from proof_samples import ENDS
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample{0} dgx_spark_pair"
+
+
+def facts(number: int, **changes: object) -> Desk:
+    setup = Setup(
+        trust_public_key=KEY.format(number), host_public_keys=(f"ssh-ed25519 AAAAhost{number}", f"ecdsa-sha2-nistp256 BBBB{number}")
+    )
+    desk = Desk(limits=Limits(user="lab", home="/home/lab", uid=1000, gid=1000), network=Network(ufw_active=True), setup=setup)
+    return dataclasses.replace(desk, **changes)  # type: ignore[arg-type]
+
+
+ME, OTHER = ("desk-01", facts(1), ENDS[0]), ("desk-02", facts(2), ENDS[1])
+
+
+def applied(arguments: dict) -> Setup:
+    """Facts after the arguments were applied."""
+    files = {item["path"]: trust.checksum(item["content"]) for item in arguments["files"]}
+    return dataclasses.replace(
+        facts(1).setup,
+        pair_files=files,
+        trust_authorized=tuple(arguments["lines"][0]["lines"]),
+        trust_known_hosts=tuple(arguments["lines"][1]["lines"]),
+    )
+
+
+def test_the_peer_may_run_commands_from_its_fabric_addresses_only() -> None:
+    [line] = trust.wanted(ME, OTHER)["lines"][0]["lines"]
+    assert line == 'restrict,from="192.168.100.11,192.168.101.11" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample2 dgx_spark_pair'
+
+
+def test_ssh_itself_accepts_the_line(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    line = trust.authorized_line((tmp_path / "key.pub").read_text(encoding="ascii"), ["192.168.100.11"])
+    (tmp_path / "authorized_keys").write_text(line + "\n", encoding="ascii")
+    told = subprocess.run(["ssh-keygen", "-l", "-f", str(tmp_path / "authorized_keys")], capture_output=True, text=True, check=True)
+    assert "dgx_spark_pair" in told.stdout
+
+
+def test_known_hosts_has_every_key_for_both_addresses() -> None:
+    lines = trust.wanted(ME, OTHER)["lines"][1]["lines"]
+    assert lines == [
+        "192.168.100.11,192.168.101.11 ecdsa-sha2-nistp256 BBBB2 dgx_spark_pair",
+        "192.168.100.11,192.168.101.11 ssh-ed25519 AAAAhost2 dgx_spark_pair",
+    ]
+
+
+def test_the_firewall_is_opened_for_the_peer_on_the_fabric_only() -> None:
+    assert trust.wanted(ME, OTHER)["rules"] == [
+        {"netdev": "enp1s0f0np0", "source": "192.168.100.11"},
+        {"netdev": "enP2p1s0f0np0", "source": "192.168.101.11"},
+    ]
+
+
+@pytest.mark.parametrize(("active", "opened", "rules"), [(False, True, 0), (True, False, 0), (None, True, 2)])
+def test_the_firewall_is_left_alone_when_it_is_off_or_not_wanted(active: bool | None, opened: bool, rules: int) -> None:
+    me = ("desk-01", facts(1, network=Network(ufw_active=active)), ENDS[0])
+    assert len(trust.wanted(me, OTHER, open_firewall=opened)["rules"]) == rules
+
+
+def test_management_addresses_are_let_in_by_choice() -> None:
+    wanted = trust.wanted(ME, OTHER, bootstrap="management")
+    assert "10.0.0.12" in wanted["lines"][0]["lines"][0]
+    assert {"netdev": "enP7s7", "source": "10.0.0.12"} in wanted["rules"]
+
+
+def test_a_second_run_has_nothing_to_do() -> None:
+    wanted = trust.wanted(ME, OTHER)
+    assert not trust.is_there(facts(1), wanted)
+    assert trust.is_there(facts(1, setup=applied(wanted)), wanted)
+
+
+@pytest.mark.parametrize("name", ["trust_authorized", "trust_known_hosts"])
+def test_lines_that_somebody_removed_are_noticed(name: str) -> None:
+    wanted = trust.wanted(ME, OTHER)
+    assert not trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), **{name: ()})), wanted)
+
+
+@pytest.mark.parametrize(
+    ("me", "other", "blamed"),
+    [
+        (("desk-01", facts(1, limits=Limits()), ENDS[0]), OTHER, "desk-01"),
+        (ME, ("desk-02", facts(2, setup=Setup()), ENDS[1]), "desk-02"),
+        (ME, ("desk-02", facts(2, setup=Setup(trust_public_key=KEY.format(2))), ENDS[1]), "desk-02"),
+    ],
+)
+def test_what_is_missing_names_the_desk(me, other, blamed: str) -> None:
+    with pytest.raises(trust.TrustError) as caught:
+        trust.wanted(me, other)
+    assert caught.value.desk == blamed
+
+
+def test_everything_is_taken_back() -> None:
+    wanted = trust.unwanted(facts(1))
+    assert wanted["rules"] == [] and wanted["key"]["state"] == "absent"
+    assert all(item["lines"] == [] for item in wanted["lines"])
+    assert trust.is_gone(Desk()) and not trust.is_gone(facts(1))
+
+
+def test_the_record_holds_no_key() -> None:
+    content = next(item["content"] for item in trust.wanted(ME, OTHER)["files"] if item["path"] == trust.RECORD)
+    assert "AAAA" not in content
+    assert json.loads(content)["firewall"][0]["netdev"] == "enp1s0f0np0"
+
+
+def test_pair_ssh_is_a_sound_script_that_hands_the_mark_on(tmp_path: Path) -> None:
+    (tmp_path / "ssh").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="ascii")
+    (tmp_path / "ssh").chmod(0o755)
+    script = tmp_path / "pair-ssh"
+    script.write_text(trust.PAIR_SSH_SCRIPT, encoding="utf-8")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/lab", "DGX_SPARK_MEASUREMENT": "abc"}
+    told = subprocess.run(
+        ["sh", str(script), "192.168.100.11", "orted", "-x 1"], capture_output=True, text=True, check=True, env=environment
+    )
+    assert told.stdout.splitlines()[-2:] == ["192.168.100.11", "export DGX_SPARK_MEASUREMENT=abc; orted -x 1"]
+    assert "/home/lab/.ssh/id_ed25519_dgx_spark_pair" in told.stdout
+    environment.pop("DGX_SPARK_MEASUREMENT")
+    plain = subprocess.run(["sh", str(script), "192.168.100.11", "orted"], capture_output=True, text=True, check=True, env=environment)
+    assert plain.stdout.splitlines()[-2:] == ["192.168.100.11", "orted"]
+
+
+# The small files: lines, rules, plan.
+
+OWN = "x y dgx_spark_pair"
+
+
+@pytest.mark.parametrize(
+    ("before", "lines", "after"),
+    [
+        (None, [], None),
+        (None, [OWN], f"{OWN}\n"),
+        ("other\n", [OWN], f"other\n{OWN}\n"),
+        ("other", [OWN], f"other\n{OWN}\n"),
+        (f"a\n{OWN}\nb\n", [OWN], f"a\n{OWN}\nb\n"),
+        (f"a\n{OWN}\nb\n", [], "a\nb\n"),
+        (f"{OWN}\n{OWN}\n", [OWN], f"{OWN}\n"),
+        ("old dgx_spark_pair\nb\n", [OWN], f"b\n{OWN}\n"),
+        ("a\r\nb\n", [], "a\r\nb\n"),
+    ],
+)
+def test_lines_of_others_are_never_touched(before: str | None, lines: list[str], after: str | None) -> None:
+    assert pair_files.with_lines(before, lines) == after
+
+
+def test_our_rules_are_found_among_others() -> None:
+    added = (
+        "Added user rules (see 'ufw status' for running firewall):\nufw allow 22/tcp\n"
+        "ufw allow in on enp1s0f0np0 from 192.168.100.11 comment 'dgx_spark_pair'\nufw allow in on eth0 from 10.0.0.1 comment 'mine'\n"
+    )
+    assert pair_files.rules_of(added) == (pair_files.Rule("enp1s0f0np0", "192.168.100.11"),)
+
+
+class FakeDesk:
+    """A desk of files and answers; writes are kept."""
+
+    def __init__(self, files: dict[str, str], errors: dict[str, str] | None = None, answers: dict[str, Answer] | None = None) -> None:
+        self.files, self.errors, self.answers = files, errors or {}, answers or {}
+        self.ran: list[tuple[list[str], str | None]] = []
+
+    def read_text(self, path: str) -> Text:
+        if path in self.errors:
+            return Text(path, error=self.errors[path])
+        return Text(path, self.files.get(path), None if path in self.files else "missing")
+
+    def list_dir(self, path: str) -> Listing:
+        return Listing(path)
+
+    def run(self, argv, *, timeout: float = 10.0, stdin: str | None = None, env=None) -> Answer:
+        self.ran.append((list(argv), stdin))
+        return self.answers.get(argv[0], Answer(tuple(argv), 0))
+
+    def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+        self.files[path] = text
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def make_folder(self, path: str, mode: int = 0o755) -> None:
+        return None
+
+
+WANT = pair_files.Wanted(
+    files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", "a\n"),),
+    lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (OWN,), "lab"),),
+    rules=(pair_files.Rule("enp1s0f0np0", "192.168.100.11"),),
+)
+
+
+def test_plan_apply_and_nothing_the_second_time() -> None:
+    desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), 0, "")})
+    steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
+    assert [step.kind for step in steps] == ["write", "lines", "allow"]
+    pair_files.apply(desk, steps)
+    assert desk.files["/etc/dgx_spark/hostfile"] == "a\n"
+    assert ["ufw", "allow", "in", "on", "enp1s0f0np0", "from", "192.168.100.11", "comment", "dgx_spark_pair"] in [
+        argv for argv, _ in desk.ran
+    ]
+    written = next(stdin for argv, stdin in desk.ran if "dd" in argv)
+    desk.files["/home/lab/.ssh/known_hosts"] = written or ""
+    desk.answers["ufw"] = Answer(("ufw",), 0, "ufw allow in on enp1s0f0np0 from 192.168.100.11 comment 'dgx_spark_pair'\n")
+    assert pair_files.plan(pair_files.read(desk, WANT), WANT) == []
+
+
+def test_a_users_file_is_written_as_the_user_and_renamed() -> None:
+    desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), error="missing")})
+    pair_files.apply(desk, pair_files.plan(pair_files.read(desk, WANT), WANT))
+    told = [argv for argv, _ in desk.ran if argv[0] == "runuser"]
+    assert all(argv[:4] == ["runuser", "-u", "lab", "--"] for argv in told)
+    assert told[-1][4:] == ["mv", "-f", "/home/lab/.ssh/known_hosts.dgx_spark_pair", "/home/lab/.ssh/known_hosts"]
+
+
+def test_a_desk_without_ufw_needs_no_rules() -> None:
+    desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), error="missing")})
+    assert all(step.kind != "allow" for step in pair_files.plan(pair_files.read(desk, WANT), WANT))
+
+
+def test_what_cannot_be_read_is_not_changed() -> None:
+    desk = FakeDesk({}, errors={"/home/lab/.ssh/known_hosts": "denied"})
+    with pytest.raises(pair_files.PairFilesError, match="known_hosts cannot be read"):
+        pair_files.plan(pair_files.read(desk, WANT), WANT)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/dgx_spark/../passwd", "/usr/local/bin/other"])
+def test_no_other_file_is_ever_written(path: str) -> None:
+    want = pair_files.Wanted(files=(pair_files.WantedFile(path, "x"),))
+    with pytest.raises(pair_files.PairFilesError, match="none of this collection's files"):
+        pair_files.plan(pair_files.Have({path: None}), want)
+
+
+def test_a_line_without_the_mark_is_refused() -> None:
+    want = pair_files.Wanted(lines=(pair_files.WantedLines("/etc/hosts", ("10.0.0.1 x",)),))
+    with pytest.raises(pair_files.PairFilesError, match="must end with"):
+        pair_files.plan(pair_files.Have({"/etc/hosts": ""}), want)
+
+
+def test_a_step_that_fails_is_named() -> None:
+    desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), 0, ""), "runuser": Answer(("runuser",), 1, "", "no such user")})
+    with pytest.raises(pair_files.PairFilesError, match="no such user"):
+        pair_files.apply(desk, pair_files.plan(pair_files.read(desk, WANT), WANT))
+
+
+def test_a_difference_shows_no_key_of_others() -> None:
+    step = pair_files.Step("lines", "/x", f"ssh-rsa ADMIN\n{OWN}\n", "ssh-rsa ADMIN\n")
+    assert "ADMIN" not in json.dumps(pair_files.difference([step]))
