@@ -285,6 +285,8 @@ def real_debs(distribution: str) -> Iterator[tuple[Path, dict[str, str], str]]:
         entries = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         entries = []
+        if not folder.is_dir():
+            raise LabError("the desk image has changed since this lab was made; `simulator/lab up` makes the new one.") from None
         for path in sorted(folder.glob("*.deb")):
             content = path.read_bytes()
             entries.append({"file": path.name, "control": debs.read_control(content), "sha256": hashlib.sha256(content).hexdigest()})
