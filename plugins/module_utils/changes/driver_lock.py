@@ -86,59 +86,52 @@ def run(
 
     Never raises for what the desk answers: a failure is ``failed`` with a finding.
     """
-    first: LockPlan | None = None
-    standing: list[Finding] = []
-    applier: Applier | None = None
+    facts = observe(desk)
+    where = Where(desk=name or facts.identity.hostname)
+    applier = Applier(desk, where, want, limits, check_mode)
+    outcome = applier.outcome
+    plan = first = _plan(desk, facts, want, name)
     for turn in range(TURNS):
-        facts = observe(desk)
-        text = desk.read_text(apt_preferences.PATH).text
-        plan = driver_plan.plan(facts, want, name=name, preferences_now=text)
-        first = first or plan
-        standing = list(plan.findings)
-        if applier is None:
-            where = Where(desk=name or facts.identity.hostname)
-            applier = Applier(desk, where, want, limits, check_mode)
         if plan.blocked:
-            applier.outcome.failed = True
+            outcome.failed = True
+        if plan.blocked or not plan.steps:
             break
-        if not plan.steps:
-            break
-        if turn and not applier.outcome.replan:
+        if turn and not outcome.replan:
             kinds = ", ".join(item for item in plan.kinds() if item not in ASKING)
-            if not kinds:
-                # A conflict that only the admin can end is asked about in every run.
-                break
-            message = f"{applier.where.subject}: the lock did not hold: right after it was set, {kinds} were to be done again"
-            applier.outcome.fail(finding("APT_FAILED", applier.where, message, evidence={"steps": [item.title for item in plan.steps]}))
+            # Without such kinds it is a conflict that only the admin can end: apt is asked about it in every run.
+            if kinds:
+                message = f"{where.subject}: the lock did not hold: right after it was set, {kinds} were to be done again"
+                outcome.fail(finding("APT_FAILED", where, message, evidence={"steps": [item.title for item in plan.steps]}))
             break
-        if applier.outcome.replan:
-            # What apt could not mend a moment ago it cannot mend now; the lock itself is still worth setting.
-            want = replace(want, repair=driver_plan.NEVER, retry_debs=False)
-            applier.want = want
-            applier.outcome.replan = False
-            plan = driver_plan.plan(facts, want, name=name, preferences_now=text)
+        # What apt could not mend a moment ago it cannot mend now; the lock itself is still worth setting.
+        want = replace(want, retry_debs=want.retry_debs and not turn, repair=driver_plan.NEVER if outcome.replan else want.repair)
+        if outcome.replan:
+            applier.want, outcome.replan = want, False
+            plan = _plan(desk, facts, want, name)
             if plan.blocked or not plan.steps:
-                standing = list(plan.findings)
-                applier.outcome.failed = plan.blocked
+                outcome.failed = outcome.failed or plan.blocked
                 break
         applier.apply(plan)
-        if applier.outcome.failed or check_mode:
+        if outcome.failed or check_mode:
             break
         want = replace(want, retry_debs=False, accept=False)
-    assert first is not None and applier is not None
-    return result_of(
-        first, applier, standing, driver_plan.plan(observe(desk), want, name=name) if applier.outcome.changed and not check_mode else None
-    )
+        facts = observe(desk)
+        plan = _plan(desk, facts, want, name)
+    now = _plan(desk, observe(desk), want, name) if outcome.failed and outcome.changed and not check_mode else plan
+    return result_of(first, applier, plan.findings, now.before if outcome.changed and not check_mode else first.after)
 
 
-def result_of(plan: LockPlan, applier: Applier, standing: Sequence[Finding], now: LockPlan | None) -> dict[str, Any]:
-    """The module's result. ``now`` is the plan after the change; its ``before`` is what the desk really is."""
+def _plan(desk: WritableDesk, facts: Desk, want: WantedLock, name: str | None) -> LockPlan:
+    return driver_plan.plan(facts, want, name=name, preferences_now=desk.read_text(apt_preferences.PATH).text)
+
+
+def result_of(plan: LockPlan, applier: Applier, standing: Sequence[Finding], after: LockView) -> dict[str, Any]:
+    """The module's result. ``after`` is what the desk really is, or in check mode what it would be."""
     outcome = applier.outcome
     # What a step said and the standing record repeats is told once.
     findings = list(outcome.findings)
     told = {item.code for item in findings}
     findings += [item for item in standing if item.code not in told]
-    after = now.before if now else plan.after
     result = {
         "changed": outcome.changed,
         "steps": [item.title for item in plan.steps],
