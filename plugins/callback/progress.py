@@ -32,7 +32,7 @@ COLOURS = {"ok": C.COLOR_OK, "note": C.COLOR_OK, "warn": C.COLOR_WARN, "unknown"
 ORDER = ("ok", "note", "warn", "unknown", "fail")
 
 
-class CallbackModule(Default):  # type: ignore[misc]
+class CallbackModule(Default):
     """See DOCUMENTATION."""
 
     CALLBACK_VERSION = 2.0
