@@ -76,6 +76,8 @@ def main(name: str) -> int:
                 if me and me["pid"] != os.getpid() and files.process_alive(me):
                     return 0
                 due = [desk["leave_at"] for desk in record.data["desks"].values() if "leave_at" in desk]
+                if record.data.get("complete"):
+                    due += Lab(record).upgrades_due().values()
                 wanted = {desk: entry["pid"] for desk, entry in record.data["desks"].items() if entry.get("running") and entry.get("pid")}
                 for number, (desk, process) in list(fds.items()):
                     if wanted.get(desk) != process:
