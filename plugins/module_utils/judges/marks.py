@@ -72,3 +72,47 @@ def nccl_mark(size: int, marks: Sequence[Mark] = MARKS) -> Mark | None:
                 source=f"between {low.bytes >> 20} MiB ({low.source}) and {high.bytes >> 20} MiB ({high.source})",
             )
     return listed[-1]
+
+
+LEAST_MEASUREMENTS = 3
+"""Measurements that a lab's mark needs, as many as reports for a mark that may fail."""
+
+BELOW = 0.95
+"""A lab's mark lies this far below the slowest of its good measurements."""
+
+
+def calibrated(rdma: Sequence[Mapping[str, Any]], nccl: Sequence[Mapping[str, Any]], source: str) -> list[dict[str, Any]]:
+    """A lab's own marks from the results of rdma_pair and nccl_pair on pairs that its admin calls good. Raises MarksError.
+
+    Marks for states that nobody may call good (the 13 Gb/s state, one function) cannot be calibrated away.
+    """
+    whole = [item for item in rdma if item.get("measured")]
+    tables = [item for item in nccl if item.get("measured") and item.get("collective") == "all_gather"]
+    if len(whole) < LEAST_MEASUREMENTS or len(tables) < LEAST_MEASUREMENTS:
+        raise MarksError(
+            f"{len(whole)} RDMA and {len(tables)} NCCL measurements are too few for a mark, {LEAST_MEASUREMENTS} of each were expected; "
+            "raise calibrate_runs or take more pairs"
+        )
+    alone = [row[key] for item in whole for row in item["functions"] for key in ("forward_gbps", "back_gbps")]
+    sums = [item[key] for item in whole for key in ("sum_forward_gbps", "sum_back_gbps")]
+    found: list[dict[str, Any]] = []
+    for name, values in (("rdma_one_function", alone), ("rdma_both_functions", sums)):
+        known = [float(value) for value in values if value is not None]
+        if known:
+            found.append({"name": name, "value": round(min(known) * BELOW, 2), "reports": len(whole), "source": source})
+    sizes: dict[int, list[float]] = {}
+    for item in tables:
+        for row in item["rows"]:
+            mean = ((row["out_of_place"]["busbw"] or 0.0) + (row["in_place"]["busbw"] or 0.0)) / 2
+            sizes.setdefault(int(row["bytes"]), []).append(mean)
+    for size, reached in sorted(sizes.items()):
+        if len(reached) >= LEAST_MEASUREMENTS:
+            found.append(
+                {"name": "nccl", "bytes": size, "value": round(min(reached) * BELOW, 3), "reports": len(reached), "source": source}
+            )
+    shipped = {(item.name, item.bytes): item for item in MARKS}
+    for entry in found:
+        floor = shipped[("nccl_one_function", None)] if entry["name"] == "nccl" else shipped[("rdma_25g", None)]
+        if entry["value"] <= floor.value:
+            raise MarksError(f"{entry['name']} would be {entry['value']}: {floor.source}; such a pair is not good and sets no mark")
+    return found

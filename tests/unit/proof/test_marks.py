@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, mark, nccl_mark, with_lab_marks
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, calibrated, mark, nccl_mark, with_lab_marks
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks_data import MARKS
 
 GIB = 1 << 30
@@ -53,3 +53,37 @@ def test_a_labs_marks_replace_and_may_fail() -> None:
 def test_a_bad_mark_is_refused_with_its_place(entry: dict[str, object]) -> None:
     with pytest.raises(MarksError, match=r"marks\[1\]"):
         with_lab_marks([entry])
+
+
+def rdma_result(one: float, both: float) -> dict[str, object]:
+    row = {"forward_gbps": one, "back_gbps": one + 1}
+    return {"measured": True, "functions": [row, row], "sum_forward_gbps": both, "sum_back_gbps": both + 1}
+
+
+def nccl_result(busbw: float) -> dict[str, object]:
+    half = {"busbw": busbw}
+    return {"measured": True, "collective": "all_gather", "rows": [{"bytes": 4 * GIB, "out_of_place": half, "in_place": half}]}
+
+
+def test_a_lab_calibrates_from_its_slowest_good_measurement() -> None:
+    marks = calibrated([rdma_result(100, 190), rdma_result(105, 192), rdma_result(106, 193)], [nccl_result(22.0)] * 3, "this lab")
+    values = {(item["name"], item.get("bytes")): item["value"] for item in marks}
+    assert values == {("rdma_one_function", None): 95.0, ("rdma_both_functions", None): 180.5, ("nccl", 4 * GIB): 20.9}
+    assert with_lab_marks(marks)
+
+
+def test_too_few_measurements_set_no_mark() -> None:
+    with pytest.raises(MarksError, match="too few"):
+        calibrated([rdma_result(100, 190)] * 3, [nccl_result(22.0)] * 2, "x")
+
+
+def test_a_sick_state_sets_no_mark() -> None:
+    with pytest.raises(MarksError, match="is not good"):
+        calibrated([rdma_result(13, 26)] * 3, [nccl_result(22.0)] * 3, "x")
+    with pytest.raises(MarksError, match="is not good"):
+        calibrated([rdma_result(100, 190)] * 3, [nccl_result(2.8)] * 3, "x")
+
+
+def test_what_was_not_measured_does_not_count() -> None:
+    with pytest.raises(MarksError, match="too few"):
+        calibrated([{**rdma_result(100, 190), "measured": False}] * 5, [nccl_result(22.0)] * 3, "x")

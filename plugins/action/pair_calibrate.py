@@ -1,0 +1,59 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a lab's own marks from the run's measurements of pairs that the admin calls good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.judges.marks import MarksError, calibrated
+from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.run_store import RunStore, write_atomically
+
+
+class ActionModule(DeskAction):
+    """Arguments: path (of the file of marks on the controller)."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """See the class."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        plan = self.required_plan(task_vars)
+        store = RunStore(plan["run_dir"])
+        path = Path(str(self.arguments().get("path") or "spark_marks.yml")).expanduser()
+        if self._task.check_mode:
+            return {**result, "changed": False, "msg": "in check mode nothing is measured, so there are no marks to write"}
+        heads = {pair["head"] for pair in plan["pairs"] if pair["in_scope"] and not pair["out_of_service"]}
+        measured: dict[str, list[dict[str, Any]]] = {"rdma": [], "nccl": []}
+        bad = []
+        for stage in store.stages():
+            kind = stage.partition("_")[0]
+            if kind not in measured:
+                continue
+            for desk, part in store.parts(stage).items():
+                if desk in heads and part.data.get("measured"):
+                    measured[kind].append(dict(part.data))
+                    # A slow result is what calibrating is for; a wrong one is not.
+                    bad += [
+                        str(item["code"])
+                        for item in part.findings
+                        if item["severity"] == "fail" and not str(item["code"]).endswith("_SLOW")
+                    ]
+        if bad:
+            raise AnsibleActionFail(f"a pair that is called good has {', '.join(sorted(set(bad)))}; leave it out (--limit) or mend it")
+        pairs = ", ".join(str(pair["name"]) for pair in plan["pairs"] if pair["head"] in heads)
+        try:
+            marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {plan['run_id']}, {pairs}")
+        except MarksError as error:
+            raise AnsibleActionFail(str(error)) from error
+        text = "---\n# Marks of this lab, from pairs that its admin calls good. Put it into group_vars/all.\n" + yaml.safe_dump(
+            {"pair_proof_marks": marks}, sort_keys=False
+        )
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        write_atomically(path, text)
+        result.update(changed=before != text, path=str(path), marks=marks)
+        return result

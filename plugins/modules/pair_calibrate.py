@@ -1,0 +1,51 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pair_calibrate
+short_description: Write a lab's own marks from good pairs
+version_added: 0.1.0
+description:
+  - Takes the measurements of this run and writes marks five percent below the slowest of them into a file of variables.
+  - Refuses fewer than three measurements, pairs with a failing finding other than being slow, and marks at or below the known sick states.
+  - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
+options:
+  path:
+    description: The file of variables on the controller; it gets C(pair_proof_marks).
+    type: path
+    default: spark_marks.yml
+attributes:
+  check_mode:
+    description: Writes nothing in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: Runs on the controller; no desk is contacted.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Write the marks
+  labops.dgx_spark.pair_calibrate:
+    path: group_vars/all/spark_marks.yml
+"""
+
+RETURN = r"""
+marks:
+  description: The marks that were written.
+  returned: success
+  type: list
+  elements: dict
+path:
+  description: The file.
+  returned: success
+  type: str
+"""

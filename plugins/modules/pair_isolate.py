@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pair_isolate
+short_description: Find out whether cable, desk or port makes a pair of DGX Sparks slow
+version_added: 0.1.0
+description:
+  - Says which plug to move next, gives the plan of that trial, and notes what its measurement said, until it can name the culprit.
+  - Used by C(playbooks/isolate.yml). Trials are kept beside the reports, so the playbook can be stopped and continued.
+  - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
+options:
+  phase:
+    description: C(next) says what to move, C(note) keeps the trial that was just measured and then says what to move.
+    type: str
+    choices: [next, note]
+    default: next
+  pair:
+    description: The suspect pair.
+    type: str
+    required: true
+  good:
+    description: A desk outside the pair that is known to be good.
+    type: str
+    required: true
+  ports:
+    description: Port of each of the three desks, 0 where a desk is not named.
+    type: dict
+    default: {}
+  kind:
+    description: The trial to note.
+    type: str
+  desks:
+    description: The two desks of the trial to note.
+    type: list
+    elements: str
+  restart:
+    description: Forget the trials of earlier runs.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Works in check mode as without it, since nothing on a desk is touched.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: Runs on the controller; no desk is contacted.
+    support: full
+    platforms: posix
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: What to move next
+  labops.dgx_spark.pair_isolate:
+    pair: pair_a
+    good: desk-03
+  register: spark_trial
+"""
+
+RETURN = r"""
+done:
+  description: Whether the culprit is known, or cannot be known.
+  returned: success
+  type: bool
+instruction:
+  description: What to move, in words.
+  returned: success
+  type: str
+blame:
+  description: C(none), C(cable), C(desk NAME), C(port N of NAME) or C(inconclusive).
+  returned: success
+  type: str
+conclusion:
+  description: Why, and what to do.
+  returned: success
+  type: str
+"""
