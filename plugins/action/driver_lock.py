@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ..module_utils.changes import driver_plan
+from ..module_utils.changes import driver_plan, lock_model
 from ..module_utils.changes.driver_lock import view, wanted
-from ..module_utils.changes.driver_plan import LockPlan, WantedLock
+from ..module_utils.changes.lock_model import LockPlan, WantedLock
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.driver_lock import lock_file_drift
 from ..module_utils.model.data import from_dict
@@ -68,7 +68,7 @@ class ActionModule(DeskAction):
             lock = read(Path(str(path)).expanduser())
         except LockFileError as error:
             raise AnsibleActionFail(f"the lock file cannot be used; nothing was changed: {error}") from None
-        arguments.update(branch=lock.branch, versions=dict(lock.packages), level=driver_plan.EXACT_LEVEL)
+        arguments.update(branch=lock.branch, versions=dict(lock.packages), level=lock_model.EXACT_LEVEL)
         return lock
 
 
@@ -89,7 +89,7 @@ def settled(plan: LockPlan) -> dict[str, Any]:
 
 def half_a_pair(want: WantedLock, run: Mapping[str, Any] | None, name: str) -> Finding | None:
     """Why a lock may not be opened: the update that it is opened for must reach both desks of the pair. Pure."""
-    if want.state != driver_plan.PAUSED or want.force or run is None:
+    if want.state != lock_model.PAUSED or want.force or run is None:
         return None
     me = (run.get("desks") or {}).get(name) or {}
     peer = me.get("peer")

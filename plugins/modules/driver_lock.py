@@ -170,7 +170,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_apply import Limits
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.apt_runner import Limits
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_lock import run, wanted
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 

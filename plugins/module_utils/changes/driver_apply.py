@@ -10,20 +10,20 @@ was there, so a run that was cut off anywhere is taken up by the next one.
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from ..desk import Answer, WritableDesk
 from ..judges.catalogue import finding
 from ..judges.common import named
-from ..judges.driver_lock import archive_findings, codes, explain
+from ..judges.driver_lock import explain
 from ..model.finding import Finding, Where
-from . import apt_preferences, apt_text, driver_plan, lock_record
+from . import apt_preferences, apt_text, lock_model, lock_record
+from .apt_runner import APT_ENVIRONMENT, FETCH, QUICK, AptRunner, Limits, Outcome
 from .apt_text import Offer
-from .driver_group import MODPROBE, belongs, is_other_branch
-from .driver_plan import LockPlan, Step, WantedLock
+from .driver_group import MODPROBE, is_other_branch
+from .lock_model import LockPlan, Step, WantedLock
 from .lock_record import Debs, Record
 
 RESERVE_BYTES = 256 * 1024 * 1024
@@ -33,68 +33,12 @@ SMALL_BYTES = 16 * 1024 * 1024
 
 APT_CACHE = "/var/cache/apt/archives"
 
-PREVIEW = "/run/dgx_spark_driver_lock.preview"
-"""The pins that are about to be written, for a simulation; removed after it."""
 
-QUICK = 60.0
-"""Seconds for a question to apt or dpkg."""
-RETRY_PAUSE = 3.0
-"""Seconds between two tries when the lock is held and the command cannot wait by itself."""
-
-APT_ENVIRONMENT = {
-    "DEBIAN_FRONTEND": "noninteractive",
-    "NEEDRESTART_SUSPEND": "1",
-    "APT_LISTCHANGES_FRONTEND": "none",
-    "UCF_FORCE_CONFFOLD": "1",
-}
-KEEP_CONFIGURATION = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
-FETCH = ("-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Time limits in seconds."""
-
-    lock: float = 300.0
-    """How long to wait for the package lock, which has four claimants on a stock desk."""
-    fetch: float = 900.0
-    """How long the download of the kept packages may take."""
-    install: float = 1800.0
-    """How long one installation may take once it has begun."""
-
-
-@dataclass
-class Outcome:
-    """What was done."""
-
-    changed: bool = False
-    done: list[str] = field(default_factory=list)
-    """Kinds of the steps that were done."""
-    commands: list[list[str]] = field(default_factory=list)
-    """Commands that changed something, in order."""
-    findings: list[Finding] = field(default_factory=list)
-    failed: bool = False
-    debs: Debs | None = None
-    conflicts: tuple[str, ...] = ()
-    pins: tuple[str, ...] = ()
-    verified: bool = False
-    replan: bool = False
-    """Packages were changed: the desk must be read and planned again before the lock is set."""
-
-    def fail(self, found: Finding) -> None:
-        """A finding that ends the run."""
-        self.findings.append(found)
-        self.failed = True
-
-
-class Applier:
+class Applier(AptRunner):
     """Carries out plans on one desk."""
 
     def __init__(self, desk: WritableDesk, where: Where, want: WantedLock, limits: Limits | None = None, check_mode: bool = False) -> None:
-        self.desk, self.where, self.want = desk, where, want
-        self.limits = limits or Limits()
-        self.check_mode = check_mode
-        self.outcome = Outcome()
+        super().__init__(desk, where, want, limits, check_mode)
         self._offers: dict[str, Offer] = {}
 
     # --- the way through a plan ---
@@ -109,7 +53,7 @@ class Applier:
                 self._do(step, plan)
                 if self.outcome.failed:
                     break
-                if step.kind in (driver_plan.REPAIR, driver_plan.MOVE) and not self.check_mode:
+                if step.kind in (lock_model.REPAIR, lock_model.MOVE) and not self.check_mode:
                     self.outcome.replan = True
                     break
         except OSError as error:
@@ -118,28 +62,28 @@ class Applier:
 
     def _do(self, step: Step, plan: LockPlan) -> None:
         actions: dict[str, Callable[[], None]] = {
-            driver_plan.RECORD: partial(self._record, plan),
-            driver_plan.OPEN: partial(self._select, step.packages, "install"),
-            driver_plan.KEEP_DEBS: partial(self._keep_debs, step),
-            driver_plan.REPAIR: partial(self._repair, step),
-            driver_plan.MOVE: partial(self._install, step.packages),
-            driver_plan.PREFERENCES: partial(self._preferences, step),
-            driver_plan.HOLD: partial(self._select, step.packages, "hold"),
-            driver_plan.UNHOLD: partial(self._select, step.packages, "install"),
-            driver_plan.PROTECT: partial(self._mark, "manual", step.packages),
-            driver_plan.UNPROTECT: partial(self._mark, "auto", step.packages),
-            driver_plan.VERIFY: self._verify,
-            driver_plan.SETTLE: partial(self._settle, plan),
-            driver_plan.ROLL_BACK: partial(self._roll_back, step),
-            driver_plan.FORGET: self._forget,
+            lock_model.RECORD: partial(self._record, plan),
+            lock_model.OPEN: partial(self._select, step.packages, "install"),
+            lock_model.KEEP_DEBS: partial(self._keep_debs, step),
+            lock_model.REPAIR: partial(self._repair, step),
+            lock_model.MOVE: partial(self._install, step.packages),
+            lock_model.PREFERENCES: partial(self._preferences, step),
+            lock_model.HOLD: partial(self._select, step.packages, "hold"),
+            lock_model.UNHOLD: partial(self._select, step.packages, "install"),
+            lock_model.PROTECT: partial(self._mark, "manual", step.packages),
+            lock_model.UNPROTECT: partial(self._mark, "auto", step.packages),
+            lock_model.VERIFY: self._verify,
+            lock_model.SETTLE: partial(self._settle, plan),
+            lock_model.ROLL_BACK: partial(self._roll_back, step),
+            lock_model.FORGET: self._forget,
         }
         if self.check_mode:
             # What preflight simulated stands for the packages; the other steps are certain.
-            if step.kind == driver_plan.REPAIR and step.packages:
+            if step.kind == lock_model.REPAIR and step.packages:
                 refusal = self._simulate(step.packages, frozenset(), _pins_of(plan))
                 if refusal is not None:
                     self.outcome.findings.append(refusal)
-            self.outcome.changed = self.outcome.changed or step.kind != driver_plan.VERIFY
+            self.outcome.changed = self.outcome.changed or step.kind != lock_model.VERIFY
             self.outcome.done.append(step.kind)
             return
         actions[step.kind]()
@@ -151,20 +95,26 @@ class Applier:
         if not kinds:
             return
         steps = {item.kind: item for item in plan.steps}
-        needs_archives = [kind for kind in (driver_plan.KEEP_DEBS, driver_plan.REPAIR, driver_plan.MOVE) if kind in steps]
+        needs_archives = [kind for kind in (lock_model.KEEP_DEBS, lock_model.REPAIR, lock_model.MOVE) if kind in steps]
         for path in (lock_record.FOLDER, "/etc/apt/preferences.d", *([APT_CACHE] if needs_archives else [])):
             free = self.desk.free_bytes(path)
-            if free < SMALL_BYTES and driver_plan.FORGET not in kinds:
+            if free < SMALL_BYTES and lock_model.FORGET not in kinds:
                 self._disk_full(path, SMALL_BYTES, free)
                 return
         if needs_archives and not self.check_mode:
             self._update()
             if self.outcome.failed:
                 return
-        if driver_plan.KEEP_DEBS in steps:
-            self._preflight_debs(steps[driver_plan.KEEP_DEBS])
-        if driver_plan.MOVE in steps and not self.outcome.failed:
-            self._preflight_move(steps[driver_plan.MOVE], _pins_of(plan))
+        if lock_model.KEEP_DEBS in steps:
+            self._preflight_debs(steps[lock_model.KEEP_DEBS])
+        if lock_model.MOVE in steps and not self.outcome.failed:
+            self._preflight_move(steps[lock_model.MOVE], _pins_of(plan))
+
+    def _preflight_move(self, step: Step, pins: str | None) -> None:
+        moving = frozenset(spec.partition("=")[0] for spec in step.packages)
+        refusal = self._simulate(step.packages, moving, pins)
+        if refusal is not None:
+            self.outcome.fail(refusal)
 
     # --- steps ---
 
@@ -356,86 +306,6 @@ class Applier:
     def _has_deb(self, spec: str) -> bool:
         return bool(self._deb_files([spec]))
 
-    # --- apt and dpkg ---
-
-    def _update(self) -> None:
-        """Fresh lists; an archive that fails is named, and fails the run only where a package is needed from it."""
-        argv = ["apt-get", "-q", *FETCH, "-o", "APT::Update::Error-Mode=any", "update"]
-        answer = self._patient(argv, timeout=self.limits.fetch)
-        text = answer.stderr + answer.stdout
-        if answer.error == "timeout":
-            self.outcome.findings.append(
-                finding(
-                    "APT_ARCHIVE_UNREACHABLE", self.where, f"{self.where.subject}: apt-get update did not end in {self.limits.fetch:.0f} s"
-                )
-            )
-            return
-        if not answer.ok and codes(text)[:1] in (("DPKG_LOCKED",), ("DISK_FULL",)):
-            self.outcome.fail(explain(argv, text, self.where, severity="fail"))
-            return
-        self.outcome.findings.extend(archive_findings(text, self.where))
-
-    def _preflight_move(self, step: Step, pins: str | None) -> None:
-        moving = frozenset(spec.partition("=")[0] for spec in step.packages)
-        refusal = self._simulate(step.packages, moving, pins)
-        if refusal is not None:
-            self.outcome.fail(refusal)
-
-    def _simulate(self, packages: Sequence[str], upgrades_allowed: frozenset[str], pins: str | None = None) -> Finding | None:
-        """Why apt would not do this, and nothing else; null when it would. ``pins``: preferences that are not in force yet."""
-        downgrade = ["--allow-downgrades"] if self.want.allow_downgrade else []
-        # The lock's own holds are released when packages move together; the plan refuses when somebody else's hold is among them.
-        held = ["--allow-change-held-packages"] if upgrades_allowed else []
-        argv = ["apt-get", "-q", "-s", "-y", "--no-remove", "--no-install-recommends", *held, *downgrade]
-        if pins is not None:
-            self.desk.write_text(PREVIEW, pins)
-            argv += ["-o", f"Dir::Etc::preferences={PREVIEW}"]
-        try:
-            answer = self.desk.run([*argv, "install", *packages], timeout=QUICK, env=APT_ENVIRONMENT)
-        finally:
-            if pins is not None:
-                self.desk.remove(PREVIEW)
-        if not answer.ok:
-            return explain(answer.argv, answer.stderr + answer.stdout, self.where, severity="fail", timeout=answer.error == "timeout")
-        would = apt_text.simulated(answer.stdout)
-        moved = {name: f"{old} -> {new}" for name, (old, new) in would.upgrades.items() if name not in upgrades_allowed}
-        moved = {name: change for name, change in moved.items() if belongs(name, self.want.branch)}
-        if not moved and not would.removals:
-            return None
-        told = ", ".join(
-            [*(f"{name} {change}" for name, change in sorted(moved.items())[:4]), *(f"removal of {i}" for i in would.removals[:4])]
-        )
-        message = f"{self.where.subject}: installing {', '.join(packages[:4])} would also mean {told}"
-        evidence = {"wanted": list(packages), "would_change": moved, "would_remove": list(would.removals)}
-        return finding("DRIVER_LOCK_UNSATISFIABLE", self.where, message, evidence=evidence)
-
-    def _apt(self, arguments: Sequence[str]) -> None:
-        argv = ["apt-get", "-q", "-o", f"DPkg::Lock::Timeout={self.limits.lock:.0f}", *KEEP_CONFIGURATION, *FETCH, *arguments]
-        answer = self.desk.run(argv, timeout=self.limits.lock + self.limits.install, env=APT_ENVIRONMENT)
-        self._judge(answer)
-
-    def _locked_command(self, argv: list[str], *, stdin: str | None = None, shown: Sequence[str] = (), timeout: float = QUICK) -> None:
-        answer = self._patient(argv, stdin=stdin, timeout=timeout)
-        self._judge(answer, [*argv, *shown])
-
-    def _patient(self, argv: list[str], *, stdin: str | None = None, timeout: float = QUICK) -> Answer:
-        """Run a command that cannot wait for the package lock by itself; try again until the lock's time limit is over."""
-        deadline = time.monotonic() + self.limits.lock
-        while True:
-            answer = self.desk.run(argv, timeout=timeout, stdin=stdin, env=APT_ENVIRONMENT)
-            locked = not answer.ok and "DPKG_LOCKED" in codes(answer.stderr + answer.stdout)
-            if not locked or time.monotonic() + RETRY_PAUSE > deadline:
-                return answer
-            time.sleep(RETRY_PAUSE)
-
-    def _judge(self, answer: Answer, shown: Sequence[str] | None = None) -> None:
-        self.outcome.commands.append(list(shown or answer.argv))
-        if answer.ok:
-            self.outcome.changed = True
-            return
-        text = answer.stderr + answer.stdout
-        self.outcome.fail(explain(answer.argv, text, self.where, severity="fail", timeout=answer.error == "timeout"))
-
     # --- small things ---
 
     def _read_record(self) -> Record | None:
@@ -464,7 +334,7 @@ class Applier:
 
 def _pins_of(plan: LockPlan) -> str | None:
     """The pins that a plan is about to write."""
-    return next((step.text for step in plan.steps if step.kind == driver_plan.PREFERENCES), None)
+    return next((step.text for step in plan.steps if step.kind == lock_model.PREFERENCES), None)
 
 
 def _deb_of(spec: str, names: Iterable[str]) -> str | None:

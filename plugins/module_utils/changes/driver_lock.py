@@ -14,16 +14,17 @@ from ..judges.catalogue import finding
 from ..model.data import as_dict
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
-from . import apt_preferences, driver_plan
+from . import apt_preferences, driver_plan, lock_model
 from .apt_preferences import CUDA_ARCHIVE
-from .driver_apply import Applier, Limits
+from .apt_runner import Limits
+from .driver_apply import Applier
 from .driver_group import BRANCH
-from .driver_plan import LockPlan, LockView, WantedLock
+from .lock_model import LockPlan, LockView, WantedLock
 
 TURNS = 4
 """Times that a desk is planned at most: packages are mended, then locked, then checked."""
 
-ASKING = (driver_plan.RECORD, driver_plan.VERIFY, driver_plan.SETTLE)
+ASKING = (lock_model.RECORD, lock_model.VERIFY, lock_model.SETTLE)
 """Steps that change nothing but the lock's own record."""
 
 SUBSETS = ("identity", "kernel", "driver", "apt", "busy", "setup")
@@ -52,13 +53,13 @@ def wanted(arguments: Mapping[str, Any]) -> WantedLock:
         if any(character.isspace() for character in name + version) or not name or not version:
             raise ValueError(f"versions has {name!r}: {version!r}, a package and its version were expected")
     return WantedLock(
-        state=str(arguments.get("state") or driver_plan.PRESENT),
+        state=str(arguments.get("state") or lock_model.PRESENT),
         branch=branch,
-        level=str(arguments.get("level") or driver_plan.BRANCH_LEVEL),
+        level=str(arguments.get("level") or lock_model.BRANCH_LEVEL),
         versions=versions,
         refused_archives=archives["refused_archives"],
         trusted_archives=archives["trusted_archives"],
-        repair=str(arguments.get("repair") or driver_plan.IF_NEEDED),
+        repair=str(arguments.get("repair") or lock_model.IF_NEEDED),
         **{
             option: default if arguments.get(option) is None else bool(arguments[option])
             for option, default in (
@@ -104,7 +105,7 @@ def run(
                 outcome.fail(finding("APT_FAILED", where, message, evidence={"steps": [item.title for item in plan.steps]}))
             break
         # What apt could not mend a moment ago it cannot mend now; the lock itself is still worth setting.
-        want = replace(want, retry_debs=want.retry_debs and not turn, repair=driver_plan.NEVER if outcome.replan else want.repair)
+        want = replace(want, retry_debs=want.retry_debs and not turn, repair=lock_model.NEVER if outcome.replan else want.repair)
         if outcome.replan:
             applier.want, outcome.replan = want, False
             plan = _plan(desk, facts, want, name)

@@ -9,9 +9,7 @@ from the desk's own state before it writes. Every step may be done twice, so a r
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..judges.busy import busy_findings
@@ -21,117 +19,35 @@ from ..model.desk import Desk
 from ..model.driver import Package
 from ..model.finding import Finding, Where
 from . import apt_preferences, lock_record
-from .apt_preferences import CUDA_ARCHIVE
 from .debian_version import compare
-from .driver_group import BRANCH, driver_package, held_group, module_package, present, user_space_present
-from .lock_record import Before, Debs, Record, RecordError
-
-PRESENT, ABSENT, PAUSED = "present", "absent", "paused"
-BRANCH_LEVEL, EXACT_LEVEL = "branch", "exact"
-IF_NEEDED, NEVER = "if_needed", "never"
-
-# Kinds of steps, in the order in which they are done.
-OPEN, RECORD, KEEP_DEBS, PREFERENCES, REPAIR, MOVE, HOLD, UNHOLD, PROTECT, UNPROTECT, VERIFY, SETTLE, ROLL_BACK, FORGET = (
-    "open",
-    "record",
-    "keep_debs",
-    "preferences",
-    "repair",
-    "move",
-    "hold",
-    "unhold",
-    "protect",
-    "unprotect",
-    "verify",
-    "settle",
-    "roll_back",
-    "forget",
+from .driver_group import driver_package, held_group, module_package, present, user_space_present
+from .lock_model import (
+    ABSENT,
+    EXACT_LEVEL,
+    FORGET,
+    HOLD,
+    KEEP_DEBS,
+    MOVE,
+    NEVER,
+    OPEN,
+    PAUSED,
+    PREFERENCES,
+    PRESENT,
+    PROTECT,
+    RECORD,
+    REPAIR,
+    ROLL_BACK,
+    SETTLE,
+    UNHOLD,
+    UNPROTECT,
+    VERIFY,
+    LockPlan,
+    LockView,
+    Step,
+    WantedLock,
+    sha256,
 )
-
-
-@dataclass(frozen=True)
-class WantedLock:
-    """What the admin wants. See the options of the module driver_lock."""
-
-    state: str = PRESENT
-    branch: int = BRANCH
-    level: str = BRANCH_LEVEL
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """Package to version, from a fleet lock file; empty locks what is installed."""
-    refused_archives: tuple[str, ...] = (CUDA_ARCHIVE,)
-    trusted_archives: tuple[str, ...] = ()
-    protect_platform: bool = True
-    repair: str = IF_NEEDED
-    keep_debs: bool = True
-    retry_debs: bool = False
-    accept: bool = False
-    """Take versions that were changed by hand as the new locked ones."""
-    allow_downgrade: bool = False
-    roll_back: bool = False
-    """With state absent: put the recorded versions back."""
-    force: bool = False
-    """Change packages although the GPU or RDMA is in use."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change. ``packages`` are NAME or NAME=VERSION."""
-
-    kind: str
-    title: str
-    packages: tuple[str, ...] = ()
-    text: str | None = None
-    """Text of the file that the step writes; null removes it."""
-
-
-@dataclass(frozen=True)
-class LockView:
-    """One side of the difference: preferences, holds and versions."""
-
-    preferences: str | None = None
-    """Text of the preferences file; null when there is none or its text is not known (only its fingerprint is in the facts)."""
-    preferences_sha256: str | None = None
-    holds: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    protected: tuple[str, ...] = ()
-    state: str = ABSENT
-
-    def text(self) -> str:
-        """The one formatter of both sides of a difference."""
-        if self.preferences is not None:
-            preferences = self.preferences.rstrip("\n").splitlines()
-        elif self.preferences_sha256:
-            preferences = [f"(other text, sha256 {self.preferences_sha256})"]
-        else:
-            preferences = []
-        lines = [f"lock: {self.state}", f"preferences {apt_preferences.PATH}:", *(f"  {line}".rstrip() for line in preferences)]
-        lines += ["held:", *(f"  {name}" for name in self.holds)]
-        lines += ["versions:", *(f"  {name} {version}" for name, version in sorted(self.versions.items()))]
-        lines += ["kept from autoremove:", *(f"  {name}" for name in self.protected)]
-        return "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
-class LockPlan:
-    """What to do. No steps: nothing is to be done, or (``blocked``) nothing may be done."""
-
-    steps: tuple[Step, ...]
-    before: LockView
-    after: LockView
-    diff: str
-    findings: tuple[Finding, ...]
-    record: Record | None = None
-    """The record as it will stand after the last step; null when there will be none."""
-    blocked: bool = False
-
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds of the steps in order."""
-        return tuple(item.kind for item in self.steps)
-
-
-def sha256(text: str) -> str:
-    """Fingerprint of a text, as the facts carry it."""
-    return hashlib.sha256(text.encode()).hexdigest()
+from .lock_record import Before, Debs, Record, RecordError
 
 
 def plan(desk: Desk, want: WantedLock, *, name: str | None = None, preferences_now: str | None = None) -> LockPlan:

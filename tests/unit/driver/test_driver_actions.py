@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.action import dgx_os, driver_lock, persistenced
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import WantedLock, plan
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import plan
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import WantedLock
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Desk, DgxOs, Identity
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import driver_plan, lock_record
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import LockPlan, WantedLock, plan
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import lock_model, lock_record
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import plan
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Desk, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver, Kernel, KernelImage, Package
 from samples import GROUP, INSTALLED, KERNEL, after, desk, locked, somebody
@@ -208,8 +209,8 @@ def test_the_difference_names_pins_holds_and_versions() -> None:
 
 
 def test_steps_are_done_in_the_order_of_their_kinds() -> None:
-    order = (driver_plan.RECORD, driver_plan.OPEN, driver_plan.KEEP_DEBS, driver_plan.PREFERENCES, driver_plan.REPAIR, driver_plan.MOVE)
-    order += (driver_plan.HOLD, driver_plan.UNHOLD, driver_plan.PROTECT, driver_plan.VERIFY, driver_plan.SETTLE)
+    order = (lock_model.RECORD, lock_model.OPEN, lock_model.KEEP_DEBS, lock_model.PREFERENCES, lock_model.REPAIR, lock_model.MOVE)
+    order += (lock_model.HOLD, lock_model.UNHOLD, lock_model.PROTECT, lock_model.VERIFY, lock_model.SETTLE)
     apt = Apt(first_boot_upgrade="done", autoremove_platform=("dgx-release",), broken_packages=(Package("x", "1", state="unpacked"),))
     kinds = make(replace(locked(), apt=apt), versions={"libnccl2": "2.31.2-1+cuda13.0"}, level="exact").kinds()
     assert [order.index(item) for item in kinds] == sorted(order.index(item) for item in kinds)

@@ -8,8 +8,8 @@ from typing import Any
 import aptroot
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import apt_preferences, driver_lock, lock_record
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_apply import Limits
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import WantedLock
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.apt_runner import Limits
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import WantedLock
 from aptroot import KERNEL_NEW, NEW, NEXT_KERNEL, OLD, AptRoot, Control, driver, kernel
 
 LIMITS = Limits(lock=4, fetch=60, install=120)
