@@ -232,9 +232,12 @@ def _refusals(desk: Desk, want: WantedLock, where: Where, steps: list[Step]) -> 
     if desk.apt.first_boot_upgrade == "pending":
         message = f"{where.subject}: the first-boot upgrade has not ended; nothing was changed"
         found.append(finding("FIRST_BOOT_UPGRADE_PENDING", where, message, severity="fail"))
-    if any(item.kind in (REPAIR, MOVE, ROLL_BACK) for item in steps) and not want.force:
-        # Where no module is loaded nobody computes, so a silent nvidia-smi hides nothing.
-        found.extend(busy_findings(desk, where, require=desk.driver.loaded is not False))
+    touching = [item for item in steps if item.kind in (REPAIR, MOVE, ROLL_BACK)]
+    if touching and not want.force:
+        # Where no module is loaded nobody computes, so a silent nvidia-smi hides nothing; and what is half installed must be finished
+        # unless somebody is seen to be in the way.
+        require = desk.driver.loaded is not False and any(item.packages for item in touching)
+        found.extend(busy_findings(desk, where, require=require))
     return found
 
 

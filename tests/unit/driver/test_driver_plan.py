@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import lock_model, lock_record
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import plan
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Desk, Setup
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Desk, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver, Kernel, KernelImage, Package
 from samples import GROUP, INSTALLED, KERNEL, after, desk, locked, somebody
 
@@ -131,6 +131,10 @@ def test_packages_are_left_alone_while_somebody_computes() -> None:
     busy = make(desk(apt=apt, busy=somebody()))
     assert busy.blocked and "PAIR_BUSY" in codes(busy)
     assert not make(desk(apt=apt, busy=somebody()), force=True).blocked
+    # What is half installed is finished also where nobody could be asked; new packages wait for an answer.
+    assert not make(desk(apt=apt, busy=Busy())).blocked
+    unasked = make(desk({name: version for name, version in INSTALLED.items() if "580" not in name}, busy=Busy()))
+    assert unasked.blocked and "PAIR_BUSY" in codes(unasked)
     # Pins and holds disturb nobody.
     assert not make(desk(busy=somebody())).blocked
 
