@@ -71,7 +71,7 @@ class Script:
         if peer_facts is not None:
             store.write(Part("facts", "desk-02", DONE, data={"spark": as_dict(peer_facts)}))
         if port is not None:
-            store.write(Part("cable", "desk-01", DONE, data={"port": port}))
+            store.write(Part("cable_map", "desk-01", DONE, data={"port": port}))
         task_vars = {
             "inventory_hostname": "desk-01",
             "spark_plan": {"run_dir": str(self.store), "desks": desks},
