@@ -38,7 +38,8 @@ lint: venv ## ruff, mypy, yamllint, role defaults, ansible-lint
 	ruff check .
 	ruff format --check .
 	MYPYPATH=.collections mypy -p ansible_collections.labops.dgx_spark.plugins
-	mypy simulator/sparklab tools tests/replay.py
+	MYPYPATH=simulator mypy -p sparklab
+	mypy tools tests/replay.py
 	yamllint --strict .
 	python tools/check_roles.py
 	ansible-lint --strict

@@ -34,7 +34,7 @@ def problems_of(role: Path) -> list[str]:
             if name in defaults:
                 found.append(f"{role.name}: {name} is required and has a default")
         elif "default" not in option:
-            if name in defaults:
+            if defaults.get(name) is not None:
                 found.append(f"{role.name}: {name} has a default in defaults/main.yml that argument_specs does not state")
         elif name not in defaults:
             found.append(f"{role.name}: {name} has a default in argument_specs but is not in defaults/main.yml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import Judgement, judge, moved, snapshot
@@ -260,7 +261,9 @@ def test_functions_that_are_switched_off_are_the_reason() -> None:
             dataclasses.replace(
                 port,
                 carrier=None,
-                functions=tuple(dataclasses.replace(item, admin_up=False, carrier=None, neighbours=(), methods=()) for item in port.functions),
+                functions=tuple(
+                    dataclasses.replace(item, admin_up=False, carrier=None, neighbours=(), methods=()) for item in port.functions
+                ),
             )
             for port in probes[desk].ports
         )
@@ -319,7 +322,7 @@ def test_a_silent_desk_has_not_moved_its_cable() -> None:
 
 
 def test_every_listed_code_is_made_by_these_cases() -> None:
-    text = open(__file__, encoding="utf-8").read()
+    text = Path(__file__).read_text(encoding="utf-8")
     assert [code.code for code in CODES if f'"{code.code}"' not in text] == []
 
 

@@ -62,9 +62,7 @@ class ScriptedDesk:
     def read_link(self, path: str) -> Link:
         return Link(path, error=MISSING)
 
-    def run(
-        self, argv: Sequence[str], *, timeout: float = 10.0, stdin: str | None = None, env: Mapping[str, str] | None = None
-    ) -> Answer:
+    def run(self, argv: Sequence[str], *, timeout: float = 10.0, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Answer:
         self.asked.append(tuple(argv))
         return self.commands.get(" ".join(argv), Answer(tuple(argv), error=MISSING))
 
@@ -83,7 +81,12 @@ def ok(text: str) -> Answer:
 
 
 def desk(
-    *, link_local: bool = True, up: bool = True, carrier: tuple[int, ...] = (0,), commands: Mapping[str, Answer] | None = None, nic: bool = True
+    *,
+    link_local: bool = True,
+    up: bool = True,
+    carrier: tuple[int, ...] = (0,),
+    commands: Mapping[str, Answer] | None = None,
+    nic: bool = True,
 ) -> ScriptedDesk:
     files = {"/sys/devices/platform/MTKP0001:00/pcie_hotplug/hotplug_enabled": "1\n"}
     files["/sys/devices/platform/MTKP0001:00/pcie_hotplug/debug_state"] = "1\n" if nic else "0\n"

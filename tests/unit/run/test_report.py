@@ -64,7 +64,8 @@ def healthy() -> dict[str, dict[str, Part]]:
             for stage in ("facts", "driver", "link"):
                 parts.setdefault(stage, {})[name] = Part(stage, name, DONE, pair, data={"spark": {"identity": {"product": "GX10"}}})
             parts.setdefault("cable_map", {})[name] = Part("cable_map", name, DONE, pair, data={"proven": True, "port": 0})
-        parts.setdefault("rdma", {})[members[0]] = Part("rdma", members[0], DONE, pair, data={"measured": True, "sum_both_ways_gbps": 392.2})
+        rdma = {"measured": True, "sum_both_ways_gbps": 392.2}
+        parts.setdefault("rdma", {})[members[0]] = Part("rdma", members[0], DONE, pair, data=rdma)
         parts.setdefault("nccl", {})[members[0]] = Part("nccl", members[0], DONE, pair, data={"measured": True, "avg_busbw": 22.4})
     return parts
 

@@ -26,7 +26,10 @@ FUNCTIONS = [
     ("enP2p1s0f1np1", "roceP2p1s0f1", "0002:01:00.1", "p1", 1, "02:51:0a:00:00:15"),
 ]
 FIGURES = {
-    "one_way_gbps": 109.0, "dual_sum_gbps": 196.1, "both_ways_gbps": 213.0, "latency_us": 1.47,
+    "one_way_gbps": 109.0,
+    "dual_sum_gbps": 196.1,
+    "both_ways_gbps": 213.0,
+    "latency_us": 1.47,
     "nccl_busbw": {"1073741824": 20.8, "4294967296": 22.4, "17179869184": 23.0},
 }
 
@@ -39,20 +42,41 @@ def description(model: str = "founders_7_5_0", cabled: tuple[int, ...] = (0,)) -
         ports[str(number)] = {"cable": None, "plugged_after_boot": False, "speed_mbps": 200000, "figures": None}
         if number in cabled:
             ports[str(number)]["cable"] = {
-                "id": f"cable-{number}", "vendor": "Amphenol", "part": "NJAAKK-N911", "serial": "SIM0001", "length_m": 0.4,
+                "id": f"cable-{number}",
+                "vendor": "Amphenol",
+                "part": "NJAAKK-N911",
+                "serial": "SIM0001",
+                "length_m": 0.4,
                 "peer": {"desk": "desk-02", "port": number},
             }
             ports[str(number)]["figures"] = copy.deepcopy(FIGURES)
     return {
-        "name": "desk-01", "hostname": "spark-a1b2", "boot_count": 1, "booted_at": 1790000000.0, "model": facts,
-        "renderer": "NetworkManager", "management": {"netdev": "enP7s7", "mac": "02:5a:00:00:00:01", "wifi": False},
+        "name": "desk-01",
+        "hostname": "spark-a1b2",
+        "boot_count": 1,
+        "booted_at": 1790000000.0,
+        "model": facts,
+        "renderer": "NetworkManager",
+        "management": {"netdev": "enP7s7", "mac": "02:5a:00:00:00:01", "wifi": False},
         "switch_id": "0a0b0c0d0e0f1011",
         "functions": [
-            {"netdev": n, "rdma": r, "pci": p, "phys_port_name": name, "port": port, "mac": mac, "link_width": 4,
-             "link_speed": "32.0 GT/s PCIe", "present": True}
+            {
+                "netdev": n,
+                "rdma": r,
+                "pci": p,
+                "phys_port_name": name,
+                "port": port,
+                "mac": mac,
+                "link_width": 4,
+                "link_speed": "32.0 GT/s PCIe",
+                "present": True,
+            }
             for n, r, p, name, port, mac in FUNCTIONS
         ],
-        "hotplug": {"enabled": True, "powered": True}, "ports": ports, "faults": {}, "processes": [],
+        "hotplug": {"enabled": True, "powered": True},
+        "ports": ports,
+        "faults": {},
+        "processes": [],
     }
 
 
@@ -61,8 +85,12 @@ def live(desk: dict[str, Any], addresses: dict[str, list[str]] | None = None, mt
     links = {}
     for index, function in enumerate(desk["functions"], start=3):
         links[function["netdev"]] = {
-            "index": index, "up": True, "carrier": desk["ports"][str(function["port"])]["cable"] is not None, "mtu": mtu,
-            "mac": function["mac"], "addresses": (addresses or {}).get(function["netdev"], []),
+            "index": index,
+            "up": True,
+            "carrier": desk["ports"][str(function["port"])]["cable"] is not None,
+            "mtu": mtu,
+            "mac": function["mac"],
+            "addresses": (addresses or {}).get(function["netdev"], []),
         }
     return {"links": links}
 
@@ -77,8 +105,12 @@ class PaperDesk:
 
     def environment(self) -> dict[str, str]:
         return {
-            **os.environ, "SPARK_DESK_STATE": str(self.folder), "SPARK_DESK_RUN": str(self.folder / "run"),
-            "SPARK_DESK_DPKG": str(self.folder / "dpkg-status"), "LC_ALL": "C", "TZ": "UTC",
+            **os.environ,
+            "SPARK_DESK_STATE": str(self.folder),
+            "SPARK_DESK_RUN": str(self.folder / "run"),
+            "SPARK_DESK_DPKG": str(self.folder / "dpkg-status"),
+            "LC_ALL": "C",
+            "TZ": "UTC",
         }
 
     def write(self) -> None:
@@ -95,9 +127,7 @@ class PaperDesk:
 
     def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         self.write()
-        return subprocess.run(
-            self.argv(name, *arguments), env=self.environment(), capture_output=True, text=True, timeout=30, check=False
-        )
+        return subprocess.run(self.argv(name, *arguments), env=self.environment(), capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.fixture

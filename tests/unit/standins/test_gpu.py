@@ -43,15 +43,16 @@ def test_table_width_is_constant(paper: PaperDesk) -> None:
     [
         ("nvidia-smi-query.name-mem-driver.csv", "580.126.09", "name,memory.total,driver_version", "csv,noheader"),
         ("nvidia-smi-query.name-driver.580.178.04.csv", "580.178.04", "name,driver_version", "csv,noheader"),
-        ("nvidia-smi-query.index-bus-cc.csv", "580.142", "index,gpu_name,pci.bus_id,driver_version,compute_cap,memory.total",
-         "csv,noheader"),
-        ("nvidia-smi-query.mem-temp-power.csv", "580.142",
-         "name,memory.total,memory.free,memory.used,temperature.gpu,power.draw", "csv"),
+        (
+            "nvidia-smi-query.index-bus-cc.csv",
+            "580.142",
+            "index,gpu_name,pci.bus_id,driver_version,compute_cap,memory.total",
+            "csv,noheader",
+        ),
+        ("nvidia-smi-query.mem-temp-power.csv", "580.142", "name,memory.total,memory.free,memory.used,temperature.gpu,power.draw", "csv"),
     ],
 )
-def test_queries_equal_the_transcripts(
-    paper: PaperDesk, transcript: Read, file: str, version: str, query: str, layout: str
-) -> None:
+def test_queries_equal_the_transcripts(paper: PaperDesk, transcript: Read, file: str, version: str, query: str, layout: str) -> None:
     driver(paper, version)
     paper.data["model"]["gpu"].update(temperature=39, power_w=3.74)
     answer = paper.run("nvidia-smi", f"--query-gpu={query}", f"--format={layout}")
@@ -84,7 +85,8 @@ def test_long_query_has_the_lines_of_the_transcript(paper: PaperDesk, transcript
 
 def test_compute_processes(paper: PaperDesk, transcript: Read) -> None:
     paper.data["processes"] = [
-        {"pid": 3150, "name": "python3", "mib": 218}, {"pid": 6330, "name": "sglang::scheduler", "mib": 96073},
+        {"pid": 3150, "name": "python3", "mib": 218},
+        {"pid": 6330, "name": "sglang::scheduler", "mib": 96073},
     ]
     answer = paper.run("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits")
     assert answer.stdout == transcript("nvidia-smi-compute-apps.csv")

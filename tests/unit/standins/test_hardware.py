@@ -210,8 +210,7 @@ def test_kernel_journal(paper: PaperDesk) -> None:
     from desklib.desk import Desk
 
     log = klog.Log(paper.folder / "klog.jsonl")
-    log.start(Desk(paper.data), [klog.Line(1.5, 6, "cx7-pcie-hotplug MTKP0001:00: Hotplug enabled"),
-                                 klog.Line(9e9, 6, "from the future")])
+    log.start(Desk(paper.data), [klog.Line(1.5, 6, "cx7-pcie-hotplug MTKP0001:00: Hotplug enabled"), klog.Line(9e9, 6, "from the future")])
     answer = paper.run("journalctl", "-k", "-b", "-o", "short-monotonic", "--no-pager")
     if os.geteuid() != 0:
         pytest.skip("only root and the journal's groups may read the kernel log")
@@ -227,8 +226,13 @@ def test_kernel_journal(paper: PaperDesk) -> None:
 
 def test_update_snapshot(paper: PaperDesk, transcript: Read) -> None:
     paper.data["model"]["ota"].update(available=True, title="July 2026", state="ready")
-    call = ["call", "com.nvidia.dgx.dashboard.admin1", "/com/nvidia/dgx/dashboard/admin", "com.nvidia.dgx.dashboard.admin1",
-            "GetOTAAvailabilitySnapshot"]
+    call = [
+        "call",
+        "com.nvidia.dgx.dashboard.admin1",
+        "/com/nvidia/dgx/dashboard/admin",
+        "com.nvidia.dgx.dashboard.admin1",
+        "GetOTAAvailabilitySnapshot",
+    ]
 
     def shape(text: str) -> str:
         return re.sub(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+\d\d:\d\d"', "WHEN", text.strip())

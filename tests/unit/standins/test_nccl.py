@@ -93,8 +93,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     helper = DESK / "standins" / "nccl-fabric"
     for argv in (
         ["make", "-s", "-C", str(folder / "nccl"), "-j", "src.build", "NVCC_GENCODE=-gencode=arch=compute_121,code=sm_121"],
-        ["make", "-s", "-C", str(folder / "nccl-tests"), f"NCCL_HOME={folder / 'nccl' / 'build'}",
-         f"CFLAGS=-O1 -Wall -Wextra -Werror -std=gnu11 -DHELPER='\"{helper}\"'"],
+        [
+            "make",
+            "-s",
+            "-C",
+            str(folder / "nccl-tests"),
+            f"NCCL_HOME={folder / 'nccl' / 'build'}",
+            f"CFLAGS=-O1 -Wall -Wextra -Werror -std=gnu11 -DHELPER='\"{helper}\"'",
+        ],
     ):
         made = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         assert made.returncode == 0, made.stdout + made.stderr
@@ -105,7 +111,11 @@ def perf(built: Path, paper: PaperDesk, *options: str, **environment: str) -> su
     paper.live = live(paper.data, {"enp1s0f0np0": ["192.0.2.10"]})
     paper.write()
     return subprocess.run(
-        [str(built / "nccl-tests/build/all_gather_perf"), *options], capture_output=True, text=True, timeout=60, check=False,
+        [str(built / "nccl-tests/build/all_gather_perf"), *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
         env={**paper.environment(), "LD_LIBRARY_PATH": str(built / "nccl/build/lib"), **environment},
     )
 
@@ -154,15 +164,26 @@ def test_info_lines_have_the_shape_of_the_transcript(built: Path, paper: PaperDe
                 found.add(re.sub(r"roce\w+|en[pP]\w+", "X", re.sub(r"0x[0-9a-f]+|\d+", "N", match.group(1))))
         return found
 
-    wanted = [s for s in shapes(real) if s.startswith(("NET/IB : Using", "NET/IB : Made", "NET/IB : GPU", "NET/IB: [N]", "NCCL version",
-                                                       "Using network", "NCCL_SOCKET_IFNAME"))]
+    wanted = [
+        s
+        for s in shapes(real)
+        if s.startswith(
+            ("NET/IB : Using", "NET/IB : Made", "NET/IB : GPU", "NET/IB: [N]", "NCCL version", "Using network", "NCCL_SOCKET_IFNAME")
+        )
+    ]
     assert len(wanted) >= 6
     assert set(wanted) <= shapes(mine)
 
 
 def test_missing_library_is_the_loaders_message(built: Path, paper: PaperDesk) -> None:
     paper.write()
-    answer = subprocess.run([str(built / "nccl-tests/build/all_gather_perf")], capture_output=True, text=True, timeout=30, check=False,
-                            env={k: v for k, v in paper.environment().items() if k != "LD_LIBRARY_PATH"})
+    answer = subprocess.run(
+        [str(built / "nccl-tests/build/all_gather_perf")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={k: v for k, v in paper.environment().items() if k != "LD_LIBRARY_PATH"},
+    )
     assert answer.returncode == 127
     assert "error while loading shared libraries: libnccl.so.2" in answer.stderr

@@ -20,7 +20,8 @@ def test_rdma_link_equals_the_transcript(paper: PaperDesk, transcript: Read) -> 
 def test_rdma_link_json(paper: PaperDesk) -> None:
     rows = json.loads(paper.run("rdma", "-j", "link").stdout)
     assert [(r["ifname"], r["state"], r["netdev"]) for r in rows][:2] == [
-        ("rocep1s0f0", "ACTIVE", "enp1s0f0np0"), ("rocep1s0f1", "DOWN", "enp1s0f1np1"),
+        ("rocep1s0f0", "ACTIVE", "enp1s0f0np0"),
+        ("rocep1s0f1", "DOWN", "enp1s0f1np1"),
     ]
 
 
@@ -173,8 +174,10 @@ def test_sysfs_topology_lines(transcript: Read) -> None:
     mine = []
     for f in data["functions"]:
         up = f"up/{f['netdev']}"
-        mine.append(f"{f['netdev']:<14} pci={f['pci']}  phys_port_name={read(up + '/phys_port_name')}  "
-                    f"switch_id={read(up + '/phys_switch_id')}  carrier={int(links[f['netdev']].carrier)}")
+        mine.append(
+            f"{f['netdev']:<14} pci={f['pci']}  phys_port_name={read(up + '/phys_port_name')}  "
+            f"switch_id={read(up + '/phys_switch_id')}  carrier={int(links[f['netdev']].carrier)}"
+        )
     for f in data["functions"]:
         port = f"{fakes.device_path(f['pci'])}/infiniband/{f['rdma']}/ports/1"
         state = read(port + "/state")

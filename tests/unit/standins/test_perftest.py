@@ -34,8 +34,12 @@ def both_ends(paper: PaperDesk, tool: str, *options: str) -> tuple[subprocess.Co
     try:
         for _try in range(50):
             client = subprocess.run(
-                paper.argv(tool, "-p", port, *options, "127.0.0.1"), env=paper.environment(), capture_output=True, text=True,
-                timeout=30, check=False,
+                paper.argv(tool, "-p", port, *options, "127.0.0.1"),
+                env=paper.environment(),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
             )
             if "Couldn't connect" not in client.stderr:
                 break

@@ -32,8 +32,10 @@ CODES: tuple[Code, ...] = (
         title="The link change was refused before anything was written",
         severity="fail",
         other_severities=("unknown",),
-        meaning="Something that must be certain before the link may be changed is not: wrong values, an unknown renderer, an undo that could "
-        "not be armed, other interfaces that would be touched, missing rights. The message says what. Unknown when a fact was not readable.",
+        meaning="Something that must be certain before the link may be changed is not: wrong "
+        "values, an unknown renderer, an undo that could "
+        "not be armed, other interfaces that would be touched, missing rights. The message "
+        "says what. Unknown when a fact was not readable.",
         remedy="Mend what the message names and run again.",
         source="this collection's rule",
     ),
@@ -76,7 +78,8 @@ CODES: tuple[Code, ...] = (
         code="CX7_FILE_KEPT",
         title="A file was kept because somebody edited it",
         severity="warn",
-        meaning="When a link change was taken back or the pair was unstacked, a file no longer held what this collection had written, so it "
+        meaning="When a link change was taken back or the pair was unstacked, a file no longer "
+        "held what this collection had written, so it "
         "was left as it is. After unstacking, what was there before lies in /var/lib/dgx_spark/link/originals.",
         remedy="Compare the file with the original and decide which of the two you want.",
         source="this collection's rule",
@@ -85,7 +88,8 @@ CODES: tuple[Code, ...] = (
         code="CX7_ROLE_KEPT",
         title="The pair carries its addresses the other way round",
         severity="note",
-        meaning="Each desk already has the address that the roles (head, peer) give to the other. Addresses that are in use are kept: a swap "
+        meaning="Each desk already has the address that the roles (head, peer) give to the other. "
+        "Addresses that are in use are kept: a swap "
         "is said, not made.",
         remedy="Nothing to do; to swap them, run unstack_pair.yml and then stack_pair.yml.",
         source="this collection's rule",
@@ -95,7 +99,8 @@ CODES: tuple[Code, ...] = (
         title="ARP is answered for addresses of the twin",
         severity="note",
         other_severities=("warn",),
-        meaning="Both functions of a port sit on one cable; without arp_ignore=1 and arp_announce=2 one answers for the other. DGX OS ships "
+        meaning="Both functions of a port sit on one cable; without arp_ignore=1 and "
+        "arp_announce=2 one answers for the other. DGX OS ships "
         "both settings; where they were missing they were set for the two interfaces of the link.",
         remedy="Nothing to do where they were set; else see what removed /etc/sysctl.d/20-nvidia-defaults.conf.",
         source="community (one report: DGX OS ships arp_ignore=1, arp_announce=2)",
@@ -105,7 +110,8 @@ CODES: tuple[Code, ...] = (
         title="The other desk does not answer a full-size ping",
         severity="fail",
         other_severities=("unknown",),
-        meaning="Both ends are configured, and a ping of the link's MTU that may not be fragmented got no answer on a function: a different "
+        meaning="Both ends are configured, and a ping of the link's MTU that may not be fragmented "
+        "got no answer on a function: a different "
         "MTU on the other desk, its address missing, a firewall, or a cable that goes elsewhere.",
         remedy="Compare MTU and addresses of both desks (message), check 'ufw status' on the other one, then the cable map.",
         source="community: prove the MTU with ping -M do -s 8972",

@@ -20,7 +20,8 @@ CODES: tuple[Code, ...] = (
         title="No GPU container was started",
         severity="unknown",
         other_severities=("note",),
-        meaning="Docker or the image is not on the desk, so whether containers reach the GPU was not measured. Images are never pulled by a check.",
+        meaning="Docker or the image is not on the desk, so whether containers reach the GPU was not "
+        "measured. Images are never pulled by a check.",
         remedy="Pull the image named in the message on the desk (or set desk_containers_pull: true), then run again.",
         source="this collection's rule",
     ),
@@ -38,7 +39,8 @@ CODES: tuple[Code, ...] = (
         code="DOCKER_GROUP_MISSING",
         title="The login user is not in the docker group",
         severity="note",
-        meaning="Without the group the login user needs sudo for every docker command. Membership gives root on the desk, so this is the admin's choice.",
+        meaning="Without the group the login user needs sudo for every docker command. Membership gives "
+        "root on the desk, so this is the admin's choice.",
         remedy="If you want it: sudo usermod -aG docker USER on the desk, then log in again.",
         source="NVIDIA DGX Spark user guide as quoted by the community",
     ),

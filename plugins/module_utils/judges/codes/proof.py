@@ -222,8 +222,7 @@ NCCL: tuple[Code, ...] = (
         title="NCCL computed wrong results",
         severity="fail",
         meaning="The test's own check found wrong values (#wrong is not 0). Fast and wrong is worse than slow.",
-        remedy="Take the pair out of service; check driver, firmware and NCCL versions on both desks, then run NVIDIA's field "
-        "diagnostics.",
+        remedy="Take the pair out of service; check driver, firmware and NCCL versions on both desks, then run NVIDIA's field diagnostics.",
         source="this collection's rule",
     ),
     Code(
