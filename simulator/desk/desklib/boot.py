@@ -235,5 +235,3 @@ def hardware_once() -> None:
     from .hardware import Hardware
 
     Hardware(effects=False).start()
-
-

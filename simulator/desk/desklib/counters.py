@@ -83,9 +83,7 @@ def hw_counters(traffic: Traffic) -> dict[str, int]:
     return dict(sorted(counters.items()))
 
 
-def ethtool_counters(
-    traffic: Traffic, net_rx_bytes: int, net_tx_bytes: int, net_rx_packets: int, net_tx_packets: int
-) -> dict[str, int]:
+def ethtool_counters(traffic: Traffic, net_rx_bytes: int, net_tx_bytes: int, net_rx_packets: int, net_tx_packets: int) -> dict[str, int]:
     """The counters of ``ethtool -S`` that matter, in the driver's order."""
     rdma_wire_tx = traffic.tx_framed + traffic.tx_packets * WIRE_EXTRA_OCTETS
     rdma_wire_rx = traffic.rx_framed + traffic.rx_packets * WIRE_EXTRA_OCTETS

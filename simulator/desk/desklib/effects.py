@@ -43,8 +43,12 @@ def sync_cluster_yaml(desk: Desk, port: int) -> str:
     lines = ["network:", "  version: 2", "  renderer: NetworkManager", "  ethernets:"]
     twins = [f for f in desk.data["functions"] if int(f["port"]) == port]
     for number, function in enumerate(twins):
-        lines += [f"    {function['netdev']}:", f"      addresses: [10.100.{184 + number}.{host}/24]",
-                  "      dhcp4: false", "      mtu: 9000"]
+        lines += [
+            f"    {function['netdev']}:",
+            f"      addresses: [10.100.{184 + number}.{host}/24]",
+            "      dhcp4: false",
+            "      mtu: 9000",
+        ]
     return "\n".join(lines) + "\n"
 
 

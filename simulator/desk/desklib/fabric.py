@@ -39,8 +39,14 @@ def resolve(netdev: str, own_mac: str, own_ip: str, peer_ip: str, timeout: float
     """MAC of whoever owns an IPv4 address on this function's wire, or None when nobody answers."""
     own = mac_bytes(own_mac)
     request = (
-        _BROADCAST + own + struct.pack("!H", ETH_P_ARP) + struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 1)
-        + own + socket.inet_aton(own_ip) + bytes(6) + socket.inet_aton(peer_ip)
+        _BROADCAST
+        + own
+        + struct.pack("!H", ETH_P_ARP)
+        + struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 1)
+        + own
+        + socket.inet_aton(own_ip)
+        + bytes(6)
+        + socket.inet_aton(peer_ip)
     )
     with _open(netdev, ETH_P_ARP, 0.3) as sock:
         deadline = time.monotonic() + timeout

@@ -258,8 +258,7 @@ class Hardware:
             if found is None:
                 return {"ok": False, "error": f"nobody answers for {peer_ip} on {function.netdev}", "unresolved": True}
             mac = found
-        sent = fabric.send(function.netdev, function.mac, mac, own_ip, peer_ip, token, int(request["payload"]),
-                           int(request["bytes"]))
+        sent = fabric.send(function.netdev, function.mac, mac, own_ip, peer_ip, token, int(request["payload"]), int(request["bytes"]))
         return {"ok": True, "bytes": sent, "mac": mac}
 
     def _function(self, request: dict[str, Any]) -> Function:

@@ -165,8 +165,11 @@ def first_boot(desk: Desk) -> None:
             Path("/etc/os-release").unlink()
         Path("/etc/os-release").symlink_to("../usr/lib/os-release")
         description = re.search(r'^PRETTY_NAME="(.*)"', model["os_release"], re.M)
-        write("/etc/lsb-release", "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=24.04\nDISTRIB_CODENAME=noble\n"
-              f'DISTRIB_DESCRIPTION="{description.group(1) if description else "Ubuntu 24.04 LTS"}"\n')
+        write(
+            "/etc/lsb-release",
+            "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=24.04\nDISTRIB_CODENAME=noble\n"
+            f'DISTRIB_DESCRIPTION="{description.group(1) if description else "Ubuntu 24.04 LTS"}"\n',
+        )
     for kernel in model.get("kernels_installed") or [model["kernel"]]:
         write(f"/boot/vmlinuz-{kernel}", "simulated kernel\n", 0o600, keep=True)
         write(f"/boot/initrd.img-{kernel}", "simulated initrd\n", keep=True)
@@ -176,17 +179,28 @@ def first_boot(desk: Desk) -> None:
         write(f"{base}/drivers/net/ethernet/mellanox/mlx5/core/mlx5_core.ko.zst", "simulated module\n", keep=True)
     write("/etc/default/grub.d/iommu.cfg", 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX iommu.passthrough=0"\n', keep=True)
     write("/etc/security/limits.d/nv-limits.conf", "* soft nofile 500000\n* hard nofile 500000\n", keep=True)
-    write("/etc/sysctl.d/20-nvidia-defaults.conf", "net.ipv4.conf.all.arp_ignore = 1\nnet.ipv4.conf.default.arp_ignore = 1\n"
-          "net.ipv4.conf.all.arp_announce = 2\nnet.ipv4.conf.default.arp_announce = 2\nvm.max_map_count = 1048576\n", keep=True)
+    write(
+        "/etc/sysctl.d/20-nvidia-defaults.conf",
+        "net.ipv4.conf.all.arp_ignore = 1\nnet.ipv4.conf.default.arp_ignore = 1\n"
+        "net.ipv4.conf.all.arp_announce = 2\nnet.ipv4.conf.default.arp_announce = 2\nvm.max_map_count = 1048576\n",
+        keep=True,
+    )
     if desk.hotplug_enabled:
         write("/etc/nvidia/cx7-hotplug-enabled", "", keep=True)
     if model.get("hotplug", {}).get("supported", True):
-        write("/lib/udev/rules.d/90-mtk-hotplug.rules", 'ACTION=="change", SUBSYSTEM=="platform", KERNEL=="MTKP0001:00", '
-              'RUN+="/opt/nvidia/dgx-spark-mlnx-hotplug/mtk-hotplug-handler.sh"\n', keep=True)
+        write(
+            "/lib/udev/rules.d/90-mtk-hotplug.rules",
+            'ACTION=="change", SUBSYSTEM=="platform", KERNEL=="MTKP0001:00", '
+            'RUN+="/opt/nvidia/dgx-spark-mlnx-hotplug/mtk-hotplug-handler.sh"\n',
+            keep=True,
+        )
     write("/var/lib/nvidia-spark-run-apt-upgrade-once/done", "", keep=True)
     ota = model.get("ota", {})
-    write("/opt/nvidia/spark-ota-check/metadata/installed.json",
-          f'{{"name": "{ota.get("name", "OTA0")}", "releaseDate": "{ota.get("release_date", "")}"}}\n', keep=True)
+    write(
+        "/opt/nvidia/spark-ota-check/metadata/installed.json",
+        f'{{"name": "{ota.get("name", "OTA0")}", "releaseDate": "{ota.get("release_date", "")}"}}\n',
+        keep=True,
+    )
     swap = model.get("meminfo", {}).get("SwapTotal", 0)
     write("/run/spark-hw/swap", f"{swap}\n")
 

@@ -34,8 +34,12 @@ def boot_lines(desk: Desk, functions: list[dict[str, Any]], carriers: dict[str, 
     build = desk.model.get("kernel_build", "#1-Ubuntu SMP PREEMPT_DYNAMIC")
     lines = [
         Line(0.0, 5, f"Linux version {desk.kernel} (buildd@bos03-arm64-sim) (aarch64-linux-gnu-gcc-13) {build}"),
-        Line(0.0, 6, f"DMI: {dmi.get('sys_vendor')} {dmi.get('product_name')}/{dmi.get('board_name')}, "
-                     f"BIOS {dmi.get('bios_version')} {dmi.get('bios_date')}"),
+        Line(
+            0.0,
+            6,
+            f"DMI: {dmi.get('sys_vendor')} {dmi.get('product_name')}/{dmi.get('board_name')}, "
+            f"BIOS {dmi.get('bios_version')} {dmi.get('bios_date')}",
+        ),
         Line(0.0, 5, f"Kernel command line: {desk.model.get('cmdline', '')}"),
     ]
     lines += enumerate_lines(desk, functions, 0.4)
@@ -60,8 +64,14 @@ def gpu_lines(desk: Desk, at: float) -> list[Line]:
     kind = "Open Kernel Module for aarch64" if driver.open else "aarch64 Kernel Module"
     lines = [Line(at, 5, f"NVRM: loading NVIDIA UNIX {kind}  {driver.module_version}  Release Build")]
     if desk.fault("gsp_mismatch") is not None:
-        lines.append(Line(at + 6, 3, "NVRM: Xid (PCI:000f:01:00): 119, Timeout after 6s of waiting for RPC response "
-                                     "from GPU0 GSP! Expected function 4097 (GSP_INIT_DONE)."))
+        lines.append(
+            Line(
+                at + 6,
+                3,
+                "NVRM: Xid (PCI:000f:01:00): 119, Timeout after 6s of waiting for RPC response "
+                "from GPU0 GSP! Expected function 4097 (GSP_INIT_DONE).",
+            )
+        )
     if not driver.open:
         lines.append(Line(at + 1, 3, "NVRM: GPU 000f:01:00.0: RmInitAdapter failed! (0x62:0x1a:2631)"))
     return lines
@@ -77,8 +87,10 @@ def enumerate_lines(desk: Desk, functions: list[dict[str, Any]], at: float) -> l
         width = desk.link_width(function)
         power = "126.028 Gb/s available PCIe bandwidth (32.0 GT/s PCIe x4 link)"
         if width < 4:
-            power = (f"{31.507 * width:.3f} Gb/s available PCIe bandwidth, limited by 32.0 GT/s PCIe x{width} link at "
-                     f"{function['pci'].split(':')[0]}:00:00.0 (capable of 126.028 Gb/s with 32.0 GT/s PCIe x4 link)")
+            power = (
+                f"{31.507 * width:.3f} Gb/s available PCIe bandwidth, limited by 32.0 GT/s PCIe x{width} link at "
+                f"{function['pci'].split(':')[0]}:00:00.0 (capable of 126.028 Gb/s with 32.0 GT/s PCIe x4 link)"
+            )
         lines += [
             Line(when, 6, f"{who} firmware version: {firmware}"),
             Line(when, 6, f"{who} {power}"),

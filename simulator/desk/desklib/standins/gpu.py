@@ -20,10 +20,26 @@ NO_MODULE = (
 )
 # What GB10 answers [N/A] to.
 NOT_TOLD = (
-    "memory.total", "memory.free", "memory.used", "memory.reserved", "power.limit", "power.default_limit", "power.min_limit",
-    "power.max_limit", "enforced.power.limit", "clocks.mem", "clocks.current.memory", "clocks.max.mem", "clocks.max.memory",
-    "temperature.memory", "fan.speed", "ecc.mode.current", "ecc.errors.uncorrected.volatile.total", "mig.mode.current",
-    "gpu_operation_mode.current", "accounting.mode",
+    "memory.total",
+    "memory.free",
+    "memory.used",
+    "memory.reserved",
+    "power.limit",
+    "power.default_limit",
+    "power.min_limit",
+    "power.max_limit",
+    "enforced.power.limit",
+    "clocks.mem",
+    "clocks.current.memory",
+    "clocks.max.mem",
+    "clocks.max.memory",
+    "temperature.memory",
+    "fan.speed",
+    "ecc.mode.current",
+    "ecc.errors.uncorrected.volatile.total",
+    "mig.mode.current",
+    "gpu_operation_mode.current",
+    "accounting.mode",
 )
 COMPUTE_FIELDS = {
     "pid": "pid",
@@ -59,8 +75,9 @@ def compute_processes(context: Context) -> list[dict[str, Any]]:
     ]
     for extra in context.desk.data.get("processes") or []:
         if extra.get("pid"):
-            found.append({"pid": extra["pid"], "name": extra.get("name", "?"), "mib": int(extra.get("mib", 0)),
-                          "type": extra.get("type", "C")})
+            found.append(
+                {"pid": extra["pid"], "name": extra.get("name", "?"), "mib": int(extra.get("mib", 0)), "type": extra.get("type", "C")}
+            )
     return found
 
 
@@ -109,9 +126,14 @@ def query_fields(context: Context) -> dict[str, str]:
         "clocks_throttle_reasons.active": "0x0000000000000000" if busy else "0x0000000000000001",
     }
     for alias, name in {
-        "gpu_temp": "temperature.gpu", "power.draw.average": "power.draw", "power.draw.instant": "power.draw",
-        "clocks.gr": "clocks.sm", "clocks.current.sm": "clocks.sm", "clocks.current.graphics": "clocks.sm",
-        "clocks.max.graphics": "clocks.max.sm", "clocks.max.gr": "clocks.max.sm",
+        "gpu_temp": "temperature.gpu",
+        "power.draw.average": "power.draw",
+        "power.draw.instant": "power.draw",
+        "clocks.gr": "clocks.sm",
+        "clocks.current.sm": "clocks.sm",
+        "clocks.current.graphics": "clocks.sm",
+        "clocks.max.graphics": "clocks.max.sm",
+        "clocks.max.gr": "clocks.max.sm",
     }.items():
         fields[alias] = fields[name]
     for name in NOT_TOLD:
@@ -261,9 +283,11 @@ def nvidia_smi(argv: list[str]) -> int:
             if not value and rest:
                 rest.pop(0)
         elif word == "--version":
-            print(f"NVIDIA-SMI version  : {driver.user_version}\nNVML version        : {driver.user_version}\n"
-                  f"DRIVER version      : {driver.module_version}\n"
-                  f"CUDA Version        : {context.desk.model['driver'].get('cuda', '13.0')}")
+            print(
+                f"NVIDIA-SMI version  : {driver.user_version}\nNVML version        : {driver.user_version}\n"
+                f"DRIVER version      : {driver.module_version}\n"
+                f"CUDA Version        : {context.desk.model['driver'].get('cuda', '13.0')}"
+            )
             return 0
         elif word in ("-L", "--list-gpus"):
             print(f"GPU 0: {context.desk.model['gpu']['name']} (UUID: {uuid(context)})")
@@ -293,9 +317,15 @@ def nvidia_smi(argv: list[str]) -> int:
         rows = []
         for process in compute_processes(context):
             if process["type"] == "C":
-                values = {"pid": str(process["pid"]), "process_name": str(process["name"]), "gpu_uuid": uuid(context),
-                          "used_gpu_memory [MiB]": f"{process['mib']} MiB", "gpu_name": "NVIDIA GB10", "gpu_bus_id": bus,
-                          "timestamp": time.strftime("%Y/%m/%d %H:%M:%S.000")}
+                values = {
+                    "pid": str(process["pid"]),
+                    "process_name": str(process["name"]),
+                    "gpu_uuid": uuid(context),
+                    "used_gpu_memory [MiB]": f"{process['mib']} MiB",
+                    "gpu_name": "NVIDIA GB10",
+                    "gpu_bus_id": bus,
+                    "timestamp": time.strftime("%Y/%m/%d %H:%M:%S.000"),
+                }
                 rows.append([values[COMPUTE_FIELDS[n]] for n in names])
         sys.stdout.write(_csv(names, [COMPUTE_FIELDS[n] for n in names], rows, layout))
         return 0
@@ -321,8 +351,7 @@ def _set(option: str, value: str, bus: str, persistent: bool) -> int:
         return 0
     if not common.is_root():
         what = "persistence mode" if option in ("-pm", "--persistence-mode") else "clocks"
-        print(f"The current user does not have permission to change {what} for GPU {bus}.\n"
-              "Terminating early due to previous errors.")
+        print(f"The current user does not have permission to change {what} for GPU {bus}.\nTerminating early due to previous errors.")
         return 4
     if option in ("-pm", "--persistence-mode"):
         wanted = value in ("1", "ENABLED")
@@ -364,8 +393,11 @@ def modinfo(argv: list[str]) -> int:
     kernel = kernel or context.desk.kernel
     name = names[0]
     if name == "mlx5_core":
-        facts = {"filename": f"/lib/modules/{kernel}/kernel/drivers/net/ethernet/mellanox/mlx5/core/mlx5_core.ko.zst",
-                 "license": "Dual BSD/GPL", "vermagic": f"{kernel} SMP preempt mod_unload modversions aarch64"}
+        facts = {
+            "filename": f"/lib/modules/{kernel}/kernel/drivers/net/ethernet/mellanox/mlx5/core/mlx5_core.ko.zst",
+            "license": "Dual BSD/GPL",
+            "vermagic": f"{kernel} SMP preempt mod_unload modversions aarch64",
+        }
     else:
         on_disk = list(Path(f"/lib/modules/{kernel}/kernel").glob("nvidia-*/nvidia.ko*")) if RUN_DIR.exists() else [None]
         if not on_disk or context.desk.fault("driver_missing") is not None:
@@ -399,10 +431,20 @@ def lsmod(_argv: list[str]) -> int:
     print("Module                  Size  Used by")
     rows = []
     if context.desk.driver().module_version:
-        rows += [("nvidia_uvm", 1900544, "4"), ("nvidia_drm", 135168, "11"), ("nvidia_modeset", 1957888, "12 nvidia_drm"),
-                 ("nvidia", 14675968, "183 nvidia_uvm,nvidia_modeset")]
-    rows += [("mlx5_ib", 524288, "0"), ("ib_uverbs", 217088, "1 mlx5_ib"), ("ib_core", 577536, "2 ib_uverbs,mlx5_ib"),
-             ("mlx5_core", 2879488, "1 mlx5_ib"), ("r8127", 131072, "0"), ("mt7925e", 28672, "0")]
+        rows += [
+            ("nvidia_uvm", 1900544, "4"),
+            ("nvidia_drm", 135168, "11"),
+            ("nvidia_modeset", 1957888, "12 nvidia_drm"),
+            ("nvidia", 14675968, "183 nvidia_uvm,nvidia_modeset"),
+        ]
+    rows += [
+        ("mlx5_ib", 524288, "0"),
+        ("ib_uverbs", 217088, "1 mlx5_ib"),
+        ("ib_core", 577536, "2 ib_uverbs,mlx5_ib"),
+        ("mlx5_core", 2879488, "1 mlx5_ib"),
+        ("r8127", 131072, "0"),
+        ("mt7925e", 28672, "0"),
+    ]
     for name, size, used in rows:
         print(f"{name:<19} {size:>8}  {used}")
     return 0
@@ -413,9 +455,11 @@ def nvcc(argv: list[str]) -> int:
     if "--version" not in argv and "-V" not in argv:
         print("nvcc fatal   : No input files specified; use option --help for more information", file=sys.stderr)
         return 1
-    print("nvcc: NVIDIA (R) Cuda compiler driver\nCopyright (c) 2005-2025 NVIDIA Corporation\n"
-          "Built on Wed_Aug_20_01:57:39_PM_PDT_2025\nCuda compilation tools, release 13.0, V13.0.88\n"
-          "Build cuda_13.0.r13.0/compiler.36424714_0")
+    print(
+        "nvcc: NVIDIA (R) Cuda compiler driver\nCopyright (c) 2005-2025 NVIDIA Corporation\n"
+        "Built on Wed_Aug_20_01:57:39_PM_PDT_2025\nCuda compilation tools, release 13.0, V13.0.88\n"
+        "Build cuda_13.0.r13.0/compiler.36424714_0"
+    )
     return 0
 
 
@@ -427,8 +471,7 @@ def nvidia_ctk(argv: list[str]) -> int:
         print(f"NVIDIA Container Toolkit CLI version {version}\ncommit: {hashlib.sha256(version.encode()).hexdigest()[:8]}")
         return 0
     if argv[:2] == ["cdi", "list"]:
-        print('time="' + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) + '" level=info msg="Found 3 CDI devices"',
-              file=sys.stderr)
+        print('time="' + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) + '" level=info msg="Found 3 CDI devices"', file=sys.stderr)
         print(f"nvidia.com/gpu=0\nnvidia.com/gpu={uuid(context)}\nnvidia.com/gpu=all")
         return 0
     print(f"{os.path.basename(sys.argv[0])}: No help topic for '{' '.join(argv)}'", file=sys.stderr)

@@ -21,9 +21,39 @@ _DENIED = (
 )
 # Options of docker run that take a value as the next word.
 _VALUED = {
-    "--name", "-e", "--env", "--env-file", "-v", "--volume", "--gpus", "--runtime", "--device", "--network", "--net", "-u",
-    "--user", "-w", "--workdir", "--entrypoint", "--ulimit", "--shm-size", "--ipc", "--platform", "--pull", "--memory", "-m",
-    "--label", "-l", "--mount", "--cap-add", "--cap-drop", "--security-opt", "--hostname", "-h", "--stop-timeout", "-p",
+    "--name",
+    "-e",
+    "--env",
+    "--env-file",
+    "-v",
+    "--volume",
+    "--gpus",
+    "--runtime",
+    "--device",
+    "--network",
+    "--net",
+    "-u",
+    "--user",
+    "-w",
+    "--workdir",
+    "--entrypoint",
+    "--ulimit",
+    "--shm-size",
+    "--ipc",
+    "--platform",
+    "--pull",
+    "--memory",
+    "-m",
+    "--label",
+    "-l",
+    "--mount",
+    "--cap-add",
+    "--cap-drop",
+    "--security-opt",
+    "--hostname",
+    "-h",
+    "--stop-timeout",
+    "-p",
 }
 
 
@@ -53,10 +83,21 @@ def docker(argv: list[str]) -> int:
             print("CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAMES")
         return 0
     if command in ("version", "info"):
-        facts = {"ServerVersion": "29.2.1", "Architecture": "aarch64", "OSType": "linux", "Runtimes": {"nvidia": {}, "runc": {}},
-                 "DefaultRuntime": "runc", "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}
-        print(json.dumps(facts) if any("json" in w for w in words) else "29.2.1" if command == "version" else
-              "Server Version: 29.2.1\n Runtimes: io.containerd.runc.v2 nvidia runc\n Architecture: aarch64")
+        facts = {
+            "ServerVersion": "29.2.1",
+            "Architecture": "aarch64",
+            "OSType": "linux",
+            "Runtimes": {"nvidia": {}, "runc": {}},
+            "DefaultRuntime": "runc",
+            "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"],
+        }
+        print(
+            json.dumps(facts)
+            if any("json" in w for w in words)
+            else "29.2.1"
+            if command == "version"
+            else "Server Version: 29.2.1\n Runtimes: io.containerd.runc.v2 nvidia runc\n Architecture: aarch64"
+        )
         return 0
     if command in ("image", "images"):
         return _images(words, images)
@@ -75,8 +116,11 @@ def _images(words: list[str], images: tuple[str, ...]) -> int:
             if name not in images:
                 print(f"Error response from daemon: No such image: {name}", file=sys.stderr)
                 return 1
-            print("arm64" if any("Architecture" in w for w in words) else
-                  json.dumps([{"RepoTags": [name], "Architecture": "arm64", "Os": "linux"}]))
+            print(
+                "arm64"
+                if any("Architecture" in w for w in words)
+                else json.dumps([{"RepoTags": [name], "Architecture": "arm64", "Os": "linux"}])
+            )
         return 0
     if "-q" in words:
         names = [w for w in words[1:] if not w.startswith("-") and w != "ls"]
@@ -97,8 +141,9 @@ def _missing(image: str, images: tuple[str, ...], pull: bool = False) -> int:
     host = image.split("/")[0] if "/" in image and "." in image.split("/")[0] else "registry-1.docker.io"
     if not pull:
         print(f"Unable to find image '{image}' locally", file=sys.stderr)
-    print(f"docker: Error response from daemon: failed to resolve reference \"{image}\": "
-          f"dial tcp: lookup {host}: no such host", file=sys.stderr)
+    print(
+        f'docker: Error response from daemon: failed to resolve reference "{image}": dial tcp: lookup {host}: no such host', file=sys.stderr
+    )
     return 1 if pull else 125
 
 
@@ -121,14 +166,19 @@ def _run(words: list[str], images: tuple[str, ...], context: common.Context) -> 
     if entrypoint:
         command = [entrypoint, *command]
     if gpus and context.desk.fault("docker_gpu_broken") is not None:
-        print("docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
-              "create failed: could not apply required modification to OCI specification: failed to inject CDI devices: "
-              "failed to stat CDI host device \"/usr/lib/aarch64-linux-gnu/libcuda.so.580.126.09\": no such file or directory",
-              file=sys.stderr)
+        print(
+            "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
+            "create failed: could not apply required modification to OCI specification: failed to inject CDI devices: "
+            'failed to stat CDI host device "/usr/lib/aarch64-linux-gnu/libcuda.so.580.126.09": no such file or directory',
+            file=sys.stderr,
+        )
         return 127
     if gpus and (broken := gpu.failure(context)) is not None:
-        print("docker: Error response from daemon: failed to create task for container: nvidia-container-cli: initialization "
-              f"error: {broken[0].strip().splitlines()[0]}", file=sys.stderr)
+        print(
+            "docker: Error response from daemon: failed to create task for container: nvidia-container-cli: initialization "
+            f"error: {broken[0].strip().splitlines()[0]}",
+            file=sys.stderr,
+        )
         return 125
     if not command:
         return 0
@@ -213,8 +263,14 @@ def timedatectl(argv: list[str]) -> int:
     if link.is_symlink() and "zoneinfo/" in os.readlink(link):
         zone = os.readlink(link).split("zoneinfo/")[1]
     if words[:1] == ["show"]:
-        facts = {"Timezone": zone, "LocalRTC": "no", "CanNTP": "yes", "NTP": "yes", "NTPSynchronized": synced,
-                 "TimeUSec": time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime())}
+        facts = {
+            "Timezone": zone,
+            "LocalRTC": "no",
+            "CanNTP": "yes",
+            "NTP": "yes",
+            "NTPSynchronized": synced,
+            "TimeUSec": time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        }
         wanted = [a.partition("=")[2] for a in argv if a.startswith("--property=")]
         wanted += [argv[i + 1] for i, a in enumerate(argv[:-1]) if a in ("-p", "--property")]
         wanted += [a[2:] for a in argv if a.startswith("-p") and len(a) > 2]
@@ -225,10 +281,12 @@ def timedatectl(argv: list[str]) -> int:
     if words and words[0] != "status":
         return common.real("timedatectl", argv)
     now = time.gmtime()
-    print(f"               Local time: {time.strftime('%a %Y-%m-%d %H:%M:%S UTC', now)}\n"
-          f"           Universal time: {time.strftime('%a %Y-%m-%d %H:%M:%S UTC', now)}\n"
-          f"                Time zone: {zone}\nSystem clock synchronized: {synced}\n"
-          f"              NTP service: active\n          RTC in local TZ: no")
+    print(
+        f"               Local time: {time.strftime('%a %Y-%m-%d %H:%M:%S UTC', now)}\n"
+        f"           Universal time: {time.strftime('%a %Y-%m-%d %H:%M:%S UTC', now)}\n"
+        f"                Time zone: {zone}\nSystem clock synchronized: {synced}\n"
+        f"              NTP service: active\n          RTC in local TZ: no"
+    )
     return 0
 
 
@@ -245,12 +303,22 @@ def lldpctl(argv: list[str]) -> int:
         if not peer or not function.carrier:
             continue
         for far in peer.get("functions") or [{"netdev": f"enp1s0f{peer['port']}np{peer['port']}", "mac": ""}]:
-            rows.append({function.netdev: {
-                "via": "LLDP", "rid": "1", "age": "0 day, 00:05:12",
-                "chassis": {str(peer.get("hostname") or peer["desk"]): {"id": {"type": "mac", "value": far.get("mac", "")},
-                            "descr": "Ubuntu 24.04.4 LTS"}},
-                "port": {"id": {"type": "mac", "value": far.get("mac", "")}, "descr": far["netdev"], "ttl": "120"},
-            }})
+            rows.append(
+                {
+                    function.netdev: {
+                        "via": "LLDP",
+                        "rid": "1",
+                        "age": "0 day, 00:05:12",
+                        "chassis": {
+                            str(peer.get("hostname") or peer["desk"]): {
+                                "id": {"type": "mac", "value": far.get("mac", "")},
+                                "descr": "Ubuntu 24.04.4 LTS",
+                            }
+                        },
+                        "port": {"id": {"type": "mac", "value": far.get("mac", "")}, "descr": far["netdev"], "ttl": "120"},
+                    }
+                }
+            )
     if "json" in argv:
         print(json.dumps({"lldp": {"interface": rows}}, indent=2))
     else:

@@ -89,13 +89,16 @@ def journalctl(argv: list[str]) -> int:
         print(f"No journal boot entry found from the specified boot offset ({options.boot}).", file=sys.stderr)
         return 1
     if not _may_read():
-        print("Hint: You are currently not seeing messages from other users and the system.\n      Users in groups 'adm', "
-              "'systemd-journal' can see all messages.\n      Pass -q to turn off this notice.", file=sys.stderr)
+        print(
+            "Hint: You are currently not seeing messages from other users and the system.\n      Users in groups 'adm', "
+            "'systemd-journal' can see all messages.\n      Pass -q to turn off this notice.",
+            file=sys.stderr,
+        )
         print("-- No entries --")
         return 0
     rows = list(_select(desk, options))
     if options.lines not in (None, "all"):
-        rows = rows[-int(str(options.lines).lstrip("+")):]
+        rows = rows[-int(str(options.lines).lstrip("+")) :]
     if options.reverse:
         rows.reverse()
     if not rows:
@@ -155,18 +158,20 @@ def _format(desk: Desk, line: klog.Line, mode: str) -> str:
     if mode == "cat":
         return line.text
     if mode == "json":
-        return json.dumps({
-            "__REALTIME_TIMESTAMP": str(int(moment * 1e6)),
-            "__MONOTONIC_TIMESTAMP": str(int(line.at * 1e6)),
-            "_SOURCE_MONOTONIC_TIMESTAMP": str(int(line.at * 1e6)),
-            "_BOOT_ID": desk.boot_id.replace("-", ""),
-            "_TRANSPORT": "kernel",
-            "_HOSTNAME": desk.hostname,
-            "SYSLOG_IDENTIFIER": "kernel",
-            "SYSLOG_FACILITY": "0",
-            "PRIORITY": str(line.priority),
-            "MESSAGE": line.text,
-        })
+        return json.dumps(
+            {
+                "__REALTIME_TIMESTAMP": str(int(moment * 1e6)),
+                "__MONOTONIC_TIMESTAMP": str(int(line.at * 1e6)),
+                "_SOURCE_MONOTONIC_TIMESTAMP": str(int(line.at * 1e6)),
+                "_BOOT_ID": desk.boot_id.replace("-", ""),
+                "_TRANSPORT": "kernel",
+                "_HOSTNAME": desk.hostname,
+                "SYSLOG_IDENTIFIER": "kernel",
+                "SYSLOG_FACILITY": "0",
+                "PRIORITY": str(line.priority),
+                "MESSAGE": line.text,
+            }
+        )
     local = time.localtime(moment)
     stamp = {
         "short": time.strftime("%b %d %H:%M:%S", local),

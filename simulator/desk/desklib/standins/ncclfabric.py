@@ -89,8 +89,11 @@ def failure(context: Context, functions: list[Function]) -> str | None:
     """What stops NCCL on this desk before any data moves."""
     broken = context.desk.driver().failure
     if broken is not None:
-        texts = {"mismatch": "system has unsupported display driver / cuda driver combination",
-                 "no_devices": "no CUDA-capable device is detected", "no_module": "no CUDA-capable device is detected"}
+        texts = {
+            "mismatch": "system has unsupported display driver / cuda driver combination",
+            "no_devices": "no CUDA-capable device is detected",
+            "no_module": "no CUDA-capable device is detected",
+        }
         return "cuda " + texts[broken]
     soft = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     low = soft != resource.RLIM_INFINITY and soft < MEMLOCK_ENOUGH
@@ -111,8 +114,10 @@ def plan(context: Context, message_sizes: list[int]) -> list[str]:
     for function in chosen:
         index, address, text = _gid(function)
         number = context.functions.index(function)
-        lines.append(f"hca {number} {function.rdma} {function.netdev} {function.pci} {function.speed_mbps} "
-                     f"{_MTU[function.roce_mtu]} {index} {address} {function.mac} {os.urandom(8).hex()} {text}")
+        lines.append(
+            f"hca {number} {function.rdma} {function.netdev} {function.pci} {function.speed_mbps} "
+            f"{_MTU[function.roce_mtu]} {index} {address} {function.mac} {os.urandom(8).hex()} {text}"
+        )
     lines.append(f"payload {min((f.roce_mtu for f in chosen), default=1024)}")
     for name in FAULTS:
         params = context.desk.fault(name)
@@ -196,8 +201,13 @@ class Helper:
             return
         if function.netdev not in fakes.half_open(self.context.desk):
             request: dict[str, Any] = {
-                "op": "send", "device": link.device, "token": link.token, "peer_ip": link.peer_ip, "peer_mac": link.peer_mac,
-                "payload": link.payload, "bytes": WIRE_OCTETS,
+                "op": "send",
+                "device": link.device,
+                "token": link.token,
+                "peer_ip": link.peer_ip,
+                "peer_mac": link.peer_mac,
+                "payload": link.payload,
+                "bytes": WIRE_OCTETS,
             }
             try:
                 with client.Session(timeout=30) as sender:

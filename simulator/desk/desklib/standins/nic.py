@@ -12,8 +12,16 @@ from . import common
 from .common import Context
 
 _MODES = (
-    "1000baseKX/Full", "10000baseKR/Full", "40000baseCR4/Full", "25000baseCR/Full", "50000baseCR2/Full",
-    "100000baseCR4/Full", "50000baseCR/Full", "100000baseCR2/Full", "200000baseCR4/Full", "100000baseCR/Full",
+    "1000baseKX/Full",
+    "10000baseKR/Full",
+    "40000baseCR4/Full",
+    "25000baseCR/Full",
+    "50000baseCR2/Full",
+    "100000baseCR4/Full",
+    "50000baseCR/Full",
+    "100000baseCR2/Full",
+    "200000baseCR4/Full",
+    "100000baseCR/Full",
     "200000baseCR2/Full",
 )
 
@@ -100,8 +108,10 @@ def ethtool(argv: list[str]) -> int:
             return 0
         if management in argv and argv[:1] in (["-i"], ["--driver"]):
             driver = "mt7925e" if (context.desk.data.get("management") or {}).get("wifi") else "r8127"
-            print(f"driver: {driver}\nversion: {context.desk.kernel}\nfirmware-version: \nexpansion-rom-version: \n"
-                  f"bus-info: {'0009' if driver == 'mt7925e' else '0007'}:01:00.0")
+            print(
+                f"driver: {driver}\nversion: {context.desk.kernel}\nfirmware-version: \nexpansion-rom-version: \n"
+                f"bus-info: {'0009' if driver == 'mt7925e' else '0007'}:01:00.0"
+            )
             return 0
         return common.real("ethtool", argv)
     option = argv[0] if argv and argv[0].startswith("-") else ""
@@ -110,9 +120,11 @@ def ethtool(argv: list[str]) -> int:
         return 0
     if option in ("-i", "--driver"):
         cx7 = context.desk.model["cx7"]
-        print(f"driver: mlx5_core\nversion: {context.desk.kernel}\nfirmware-version: {cx7['firmware']} ({cx7['psid']})\n"
-              f"expansion-rom-version: \nbus-info: {function.pci}\nsupports-statistics: yes\nsupports-test: yes\n"
-              "supports-eeprom-access: no\nsupports-register-dump: no\nsupports-priv-flags: yes")
+        print(
+            f"driver: mlx5_core\nversion: {context.desk.kernel}\nfirmware-version: {cx7['firmware']} ({cx7['psid']})\n"
+            f"expansion-rom-version: \nbus-info: {function.pci}\nsupports-statistics: yes\nsupports-test: yes\n"
+            "supports-eeprom-access: no\nsupports-register-dump: no\nsupports-priv-flags: yes"
+        )
         return 0
     if option in ("-m", "--module-info", "--dump-module-eeprom"):
         if not common.is_root():
@@ -122,8 +134,13 @@ def ethtool(argv: list[str]) -> int:
         (sys.stderr if code else sys.stdout).write(text)
         return code
     if option in ("-S", "--statistics"):
-        data = ethtool_counters(context.traffic.get(function.rdma, Traffic()), function.net_rx_bytes, function.net_tx_bytes,
-                                function.net_rx_packets, function.net_tx_packets)
+        data = ethtool_counters(
+            context.traffic.get(function.rdma, Traffic()),
+            function.net_rx_bytes,
+            function.net_tx_bytes,
+            function.net_rx_packets,
+            function.net_tx_packets,
+        )
         print("NIC statistics:")
         for key, value in data.items():
             print(f"     {key}: {value}")
@@ -191,8 +208,7 @@ def lspci(argv: list[str]) -> int:
         if verbose and pci in by_pci:
             function = by_pci[pci]
             down = " (downgraded)" if function.width < 4 else ""
-            print(f"\tLnkCap:\tPort #0, Speed 32GT/s, Width x4, ASPM not supported\n"
-                  f"\tLnkSta:\tSpeed 32GT/s, Width x{function.width}{down}")
+            print(f"\tLnkCap:\tPort #0, Speed 32GT/s, Width x4, ASPM not supported\n\tLnkSta:\tSpeed 32GT/s, Width x{function.width}{down}")
         if driver or verbose:
             used = {"15b3": "mlx5_core", "10ec": "r8127", "10de": "nvidia"}.get(ids[:4])
             if used and number != "0604":
@@ -205,5 +221,3 @@ def lspci(argv: list[str]) -> int:
 def _matches(wanted: str, ids: str) -> bool:
     vendor, _, device = wanted.partition(":")
     return (not vendor or vendor == ids[:4]) and (not device or device.split(":")[0] in ("", ids[5:]))
-
-

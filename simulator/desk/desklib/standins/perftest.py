@@ -127,8 +127,10 @@ def _main(name: str, verb: str, kind: str, argv: list[str]) -> int:
     except SystemExit:
         return 1
     if unknown:
-        print(f"{name}: unrecognized option '{unknown[0]}'\n Invalid Command or flag.\n Please check command line and run again.\n",
-              file=sys.stderr)
+        print(
+            f"{name}: unrecognized option '{unknown[0]}'\n Invalid Command or flag.\n Please check command line and run again.\n",
+            file=sys.stderr,
+        )
         return 1
     if options.V:
         print("Version: 6.23")
@@ -163,8 +165,10 @@ def _prepare(options: argparse.Namespace, verb: str, kind: str) -> Run:
     soft = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     low = soft != resource.RLIM_INFINITY and soft < MEMLOCK_ENOUGH
     if context.desk.fault("kho_enomem") is not None or low:
-        raise Failed("ibv_reg_mr_iova2 failed: Cannot allocate memory\nCouldn't allocate MR\nfailed to create mr\n"
-                     "Failed to create MR\n Couldn't create IB resources")
+        raise Failed(
+            "ibv_reg_mr_iova2 failed: Cannot allocate memory\nCouldn't allocate MR\nfailed to create mr\n"
+            "Failed to create MR\n Couldn't create IB resources"
+        )
     index = options.gid_index if options.gid_index is not None else default_gid(function)
     gid = next((g for g in function.gids if g.index == index), None)
     try:
@@ -201,16 +205,20 @@ def _meet(run: Run) -> socket.socket:
             try:
                 listener.bind(("::", run.options.port))
             except OSError as error:
-                raise Failed(f"{os.strerror(error.errno or 0)}\n Couldn't bind to port {run.options.port}\n"
-                             " Unable to open file descriptor for socket connection") from error
+                raise Failed(
+                    f"{os.strerror(error.errno or 0)}\n Couldn't bind to port {run.options.port}\n"
+                    " Unable to open file descriptor for socket connection"
+                ) from error
             listener.listen(1)
             connection, _peer = listener.accept()
             return connection
     try:
         return socket.create_connection((run.options.host, run.options.port), timeout=20)
     except OSError as error:
-        raise Failed(f"Couldn't connect to {run.options.host}:{run.options.port}\n"
-                     " Unable to open file descriptor for socket connection Unable to init the socket connection") from error
+        raise Failed(
+            f"Couldn't connect to {run.options.host}:{run.options.port}\n"
+            " Unable to open file descriptor for socket connection Unable to init the socket connection"
+        ) from error
 
 
 class Channel:
@@ -234,8 +242,10 @@ class Channel:
         except OSError as error:
             raise Failed("Failed to exchange data between server and clients\n Unable to read to socket/rdma_cm") from error
         if not line:
-            raise Failed("ethernet_read_keys: Couldn't read remote address\n Unable to read to socket/rdma_cm\n"
-                         "Failed to exchange data between server and clients")
+            raise Failed(
+                "ethernet_read_keys: Couldn't read remote address\n Unable to read to socket/rdma_cm\n"
+                "Failed to exchange data between server and clients"
+            )
         document: dict[str, Any] = json.loads(line)
         return document
 
@@ -243,10 +253,18 @@ class Channel:
 def _describe(run: Run) -> dict[str, Any]:
     chance = random.SystemRandom()
     return {
-        "qpn": chance.randrange(0x100, 0x800), "psn": chance.randrange(1 << 24), "rkey": chance.randrange(0x180000, 0x1FFFFF),
-        "vaddr": chance.randrange(0xE00000000000, 0xFFFFFFFFF000) & ~0xFFF, "gid": run.gid.value if run.gid else "",
-        "ip": gid_ip(run.gid), "mac": run.function.mac, "mtu": run.function.roce_mtu, "token": os.urandom(8).hex(),
-        "size": _size(run.options.size, 2 if run.kind == "lat" else 65536), "both_ways": bool(run.options.b), "verb": run.verb,
+        "qpn": chance.randrange(0x100, 0x800),
+        "psn": chance.randrange(1 << 24),
+        "rkey": chance.randrange(0x180000, 0x1FFFFF),
+        "vaddr": chance.randrange(0xE00000000000, 0xFFFFFFFFF000) & ~0xFFF,
+        "gid": run.gid.value if run.gid else "",
+        "ip": gid_ip(run.gid),
+        "mac": run.function.mac,
+        "mtu": run.function.roce_mtu,
+        "token": os.urandom(8).hex(),
+        "size": _size(run.options.size, 2 if run.kind == "lat" else 65536),
+        "both_ways": bool(run.options.b),
+        "verb": run.verb,
         "kind": run.kind,
     }
 
@@ -259,21 +277,33 @@ def _header(run: Run) -> str:
     options = run.options
     two_way = " Bidirectional" if options.b else ""
     title = f"RDMA_{run.verb}{two_way} BW Test" if run.kind == "bw" else f"RDMA_{run.verb} Latency Test"
-    lines = [RULE, " " * 20 + title, f" Dual-port       : OFF\t\tDevice         : {run.function.rdma}",
-             f" Number of qps   : {options.qp}\t\tTransport type : IB", f" Connection type : {options.connection}\t\tUsing SRQ      : OFF",
-             " PCIe relax order: ON", " ibv_wr* API     : ON"]
+    lines = [
+        RULE,
+        " " * 20 + title,
+        f" Dual-port       : OFF\t\tDevice         : {run.function.rdma}",
+        f" Number of qps   : {options.qp}\t\tTransport type : IB",
+        f" Connection type : {options.connection}\t\tUsing SRQ      : OFF",
+        " PCIe relax order: ON",
+        " ibv_wr* API     : ON",
+    ]
     lines.append(f" TX depth        : {options.tx_depth if run.kind == 'bw' else 1}")
     if run.kind == "bw":
         lines.append(f" CQ Moderation   : {options.cq_mod}")
     lines += [f" Mtu             : {run.mtu}[B]", " Link type       : Ethernet", f" GID index       : {run.gid_index}"]
     if run.verb == "Read":
         lines.append(" Outstand reads  : 16")
-    lines += [f" Max inline data : {0 if run.kind == 'bw' else 220}[B]", f" rdma_cm QPs     : {'ON' if options.R else 'OFF'}",
-              f" Data ex. method : {'rdma_cm' if options.R else 'Ethernet'}", RULE]
+    lines += [
+        f" Max inline data : {0 if run.kind == 'bw' else 220}[B]",
+        f" rdma_cm QPs     : {'ON' if options.R else 'OFF'}",
+        f" Data ex. method : {'rdma_cm' if options.R else 'Ethernet'}",
+        RULE,
+    ]
     for which, facts in (("local", run.mine), ("remote", run.theirs)):
         for number in range(options.qp):
-            lines.append(f" {which + ' address:':<16}LID 0000 QPN {facts['qpn'] + number:#06x} PSN {facts['psn']:#x} "
-                         f"RKey {facts['rkey']:#08x} VAddr {facts['vaddr']:#016x}")
+            lines.append(
+                f" {which + ' address:':<16}LID 0000 QPN {facts['qpn'] + number:#06x} PSN {facts['psn']:#x} "
+                f"RKey {facts['rkey']:#08x} VAddr {facts['vaddr']:#016x}"
+            )
             lines.append(f" GID:            {_decimal(facts['gid'])}")
     lines.append(RULE)
     return "\n".join(lines)
@@ -281,8 +311,10 @@ def _header(run: Run) -> str:
 
 def _columns(run: Run) -> str:
     if run.kind == "lat":
-        return (" #bytes #iterations    t_min[usec]    t_max[usec]  t_typical[usec]    t_avg[usec]    t_stdev[usec]   "
-                "99% percentile[usec]   99.9% percentile[usec] ")
+        return (
+            " #bytes #iterations    t_min[usec]    t_max[usec]  t_typical[usec]    t_avg[usec]    t_stdev[usec]   "
+            "99% percentile[usec]   99.9% percentile[usec] "
+        )
     unit = "Gb/sec" if run.options.report_gbits else "MiB/sec"
     return f" #bytes     #iterations    BW peak[{unit}]    BW average[{unit}]   MsgRate[Mpps]"
 
@@ -308,8 +340,14 @@ def _run(run: Run) -> int:
         return 0
     if run.hardware is None:
         raise Failed(" The hardware of this simulated desk does not answer (is hardwared running?)")
-    bench = {"op": "bench", "device": run.function.rdma, "direction": _direction(run), "pid": os.getpid(),
-             "comm": os.path.basename(sys.argv[0])[:15], "qps": options.qp}
+    bench = {
+        "op": "bench",
+        "device": run.function.rdma,
+        "direction": _direction(run),
+        "pid": os.getpid(),
+        "comm": os.path.basename(sys.argv[0])[:15],
+        "qps": options.qp,
+    }
     run.hardware.ask(bench)
     _wire(run, channel)
     rows = _serve(run, channel) if run.server else _drive(run, channel)
@@ -334,11 +372,17 @@ def _wire(run: Run, channel: Channel) -> None:
     outcome: dict[str, Any] = {"ok": False, "bytes": 0}
     if not one_half:
         with client.Session(timeout=30) as sender:
-            outcome = sender.ask({
-                "op": "send", "device": run.function.rdma, "token": run.mine["token"], "peer_ip": run.theirs["ip"],
-                "peer_mac": run.theirs["mac"], "payload": run.mtu,
-                "bytes": WIRE_OCTETS if _direction(run) != "rx" else 64 * run.mtu,
-            })
+            outcome = sender.ask(
+                {
+                    "op": "send",
+                    "device": run.function.rdma,
+                    "token": run.mine["token"],
+                    "peer_ip": run.theirs["ip"],
+                    "peer_mac": run.theirs["mac"],
+                    "payload": run.mtu,
+                    "bytes": WIRE_OCTETS if _direction(run) != "rx" else 64 * run.mtu,
+                }
+            )
     arrived = run.hardware.ask({"op": "arrived", "token": run.theirs["token"], "timeout": 3.0})
     good = bool(outcome.get("bytes")) and bool(arrived.get("bytes"))
     channel.put({"good": good})
@@ -430,28 +474,39 @@ def _row(run: Run, size: int, twins: list[Function]) -> dict[str, Any]:
         count = int(per_direction * 1e9 * seconds / 8 / size)
     else:
         count = (options.iters or 5000) * options.qp
-    return {"bytes": size, "iterations": count, "gbps": gbps, "peak": 0.0 if seconds else gbps * 1.001,
-            "direction_bytes": size * count}
+    return {"bytes": size, "iterations": count, "gbps": gbps, "peak": 0.0 if seconds else gbps * 1.001, "direction_bytes": size * count}
 
 
 def _print_row(run: Run, row: dict[str, Any]) -> None:
     if run.kind == "lat":
         t = row["typical"]
-        print(f" {row['bytes']:<7} {row['iterations']:<10}    {t * 0.966:<7.2f}        {t * 1.313:<7.2f}      {t:<7.2f}     \t       "
-              f"{t:<7.2f}     \t{0.0:<7.2f}\t\t{t * 1.068:<7.2f} \t\t{t * 1.313:<7.2f}", flush=True)
+        print(
+            f" {row['bytes']:<7} {row['iterations']:<10}    {t * 0.966:<7.2f}        {t * 1.313:<7.2f}      {t:<7.2f}     \t       "
+            f"{t:<7.2f}     \t{0.0:<7.2f}\t\t{t * 1.068:<7.2f} \t\t{t * 1.313:<7.2f}",
+            flush=True,
+        )
         return
     unit = 1.0 if run.options.report_gbits else 1e9 / 8 / (1 << 20)
     rate = row["gbps"] * 1e9 / 8 / row["bytes"] / 1e6
-    print(f" {row['bytes']:<7}    {row['iterations']:<10}       {row['peak'] * unit:<7.2f}            {row['gbps'] * unit:<7.2f}\t\t   "
-          f"{rate:<7.6f}", flush=True)
+    print(
+        f" {row['bytes']:<7}    {row['iterations']:<10}       {row['peak'] * unit:<7.2f}            {row['gbps'] * unit:<7.2f}\t\t   "
+        f"{rate:<7.6f}",
+        flush=True,
+    )
 
 
 def _credit(run: Run, row: dict[str, Any]) -> None:
     """Move this end's counters by what the printed row implies."""
     assert run.hardware is not None
     octets, way = int(row["direction_bytes"]), _direction(run)
-    run.hardware.ask({"op": "rdma", "device": run.function.rdma, "tx_bytes": octets if way in ("tx", "both") else 0,
-                      "rx_bytes": octets if way in ("rx", "both") else 0})
+    run.hardware.ask(
+        {
+            "op": "rdma",
+            "device": run.function.rdma,
+            "tx_bytes": octets if way in ("tx", "both") else 0,
+            "rx_bytes": octets if way in ("rx", "both") else 0,
+        }
+    )
 
 
 def _json_out(run: Run, rows: list[dict[str, Any]]) -> None:
@@ -459,10 +514,22 @@ def _json_out(run: Run, rows: list[dict[str, Any]]) -> None:
         return
     last = rows[-1]
     document = {
-        "test_info": {"test": f"RDMA_{run.verb} BW Test", "Dual_port": "OFF", "Device": run.function.rdma,
-                      "Number_of_qps": run.options.qp, "Transport_type": "IB", "Mtu": run.mtu, "GID_index": run.gid_index},
-        "results": {"MsgSize": last["bytes"], "n_iterations": last["iterations"], "BW_peak": round(last["peak"], 2),
-                    "BW_average": round(last["gbps"], 2), "MsgRate": round(last["gbps"] * 1e3 / 8 / last["bytes"], 6)},
+        "test_info": {
+            "test": f"RDMA_{run.verb} BW Test",
+            "Dual_port": "OFF",
+            "Device": run.function.rdma,
+            "Number_of_qps": run.options.qp,
+            "Transport_type": "IB",
+            "Mtu": run.mtu,
+            "GID_index": run.gid_index,
+        },
+        "results": {
+            "MsgSize": last["bytes"],
+            "n_iterations": last["iterations"],
+            "BW_peak": round(last["peak"], 2),
+            "BW_average": round(last["gbps"], 2),
+            "MsgRate": round(last["gbps"] * 1e3 / 8 / last["bytes"], 6),
+        },
     }
     path = run.options.out_json_file or f"perftest_out_{os.getpid()}.json"
     with open(path, "w", encoding="utf-8") as stream:

@@ -64,28 +64,35 @@ def _link(context: Context, words: list[str], as_json: bool) -> int:
 
 def _dev(context: Context, as_json: bool) -> int:
     rows = [
-        {"ifindex": n, "ifname": f.rdma, "node_type": "ca", "fw": context.desk.model["cx7"]["firmware"],
-         "node_guid": fakes.guid(f.mac), "sys_image_guid": fakes.system_guid(context.functions)}
+        {
+            "ifindex": n,
+            "ifname": f.rdma,
+            "node_type": "ca",
+            "fw": context.desk.model["cx7"]["firmware"],
+            "node_guid": fakes.guid(f.mac),
+            "sys_image_guid": fakes.system_guid(context.functions),
+        }
         for n, f in enumerate(context.functions)
     ]
     if as_json:
         print(json.dumps(rows))
         return 0
     for r in rows:
-        print(f"{r['ifindex']}: {r['ifname']}: node_type ca fw {r['fw']} node_guid {r['node_guid']} "
-              f"sys_image_guid {r['sys_image_guid']} ")
+        print(f"{r['ifindex']}: {r['ifname']}: node_type ca fw {r['fw']} node_guid {r['node_guid']} sys_image_guid {r['sys_image_guid']} ")
     return 0
 
 
 def users(context: Context) -> list[dict[str, Any]]:
     """Processes that hold queue pairs: running benchmarks and the fault's process."""
-    found = [{"device": b["device"], "pid": b["pid"], "comm": b.get("comm", "ib_write_bw"), "qps": int(b.get("qps", 1))}
-             for b in context.benches if b.get("pid")]
+    found = [
+        {"device": b["device"], "pid": b["pid"], "comm": b.get("comm", "ib_write_bw"), "qps": int(b.get("qps", 1))}
+        for b in context.benches
+        if b.get("pid")
+    ]
     holder = context.processes.get("rdma_user")
     if holder and context.functions:
         active = next((f for f in context.functions if f.active), context.functions[0])
-        found.append({"device": holder.get("device", active.rdma), "pid": holder["pid"], "comm": holder.get("name", "python3"),
-                      "qps": 2})
+        found.append({"device": holder.get("device", active.rdma), "pid": holder["pid"], "comm": holder.get("name", "python3"), "qps": 2})
     return found
 
 
@@ -95,15 +102,27 @@ def _resource(context: Context, words: list[str], as_json: bool) -> int:
     if names[:1] == ["qp"]:
         rows = []
         for function in context.functions:
-            rows.append({"ifname": function.rdma, "port": 1, "lqpn": 1, "type": "GSI", "state": "RTS", "sq-psn": 0,
-                         "comm": "ib_core"})
+            rows.append({"ifname": function.rdma, "port": 1, "lqpn": 1, "type": "GSI", "state": "RTS", "sq-psn": 0, "comm": "ib_core"})
             for user in held:
                 if user["device"] == function.rdma:
                     for number in range(user["qps"]):
                         qpn = 297 + number
-                        rows.append({"ifname": function.rdma, "port": 1, "lqpn": qpn, "rqpn": qpn, "type": "RC", "state": "RTS",
-                                     "rq-psn": 0, "sq-psn": 0, "path-mig-state": "MIGRATED", "pdn": 9, "pid": user["pid"],
-                                     "comm": user["comm"]})
+                        rows.append(
+                            {
+                                "ifname": function.rdma,
+                                "port": 1,
+                                "lqpn": qpn,
+                                "rqpn": qpn,
+                                "type": "RC",
+                                "state": "RTS",
+                                "rq-psn": 0,
+                                "sq-psn": 0,
+                                "path-mig-state": "MIGRATED",
+                                "pdn": 9,
+                                "pid": user["pid"],
+                                "comm": user["comm"],
+                            }
+                        )
         if as_json:
             print(json.dumps(rows))
             return 0
@@ -116,8 +135,19 @@ def _resource(context: Context, words: list[str], as_json: bool) -> int:
     for number, function in enumerate(context.functions):
         qps = 1 + sum(u["qps"] for u in held if u["device"] == function.rdma)
         contexts = len({u["pid"] for u in held if u["device"] == function.rdma})
-        totals.append({"ifindex": number, "ifname": function.rdma, "pd": 1 + contexts, "cq": 1 + contexts, "qp": qps, "cm_id": 0,
-                       "mr": contexts, "ctx": contexts, "srq": 2})
+        totals.append(
+            {
+                "ifindex": number,
+                "ifname": function.rdma,
+                "pd": 1 + contexts,
+                "cq": 1 + contexts,
+                "qp": qps,
+                "cm_id": 0,
+                "mr": contexts,
+                "ctx": contexts,
+                "srq": 2,
+            }
+        )
     if as_json:
         print(json.dumps(totals))
         return 0
@@ -145,13 +175,15 @@ def ibstat(argv: list[str]) -> int:
     for function in chosen:
         rate = function.rate.split()[0]
         active = function.active
-        print(f"CA '{function.rdma}'\n\tCA type: MT4129\n\tNumber of ports: 1\n"
-              f"\tFirmware version: {context.desk.model['cx7']['firmware']}\n\tHardware version: 0\n"
-              f"\tNode GUID: {_hex(fakes.guid(function.mac))}\n"
-              f"\tSystem image GUID: {_hex(fakes.system_guid(context.functions))}\n\tPort 1:\n"
-              f"\t\tState: {'Active' if active else 'Down'}\n\t\tPhysical state: {'LinkUp' if active else 'Disabled'}\n"
-              f"\t\tRate: {rate}\n\t\tBase lid: 0\n\t\tLMC: 0\n\t\tSM lid: 0\n\t\tCapability mask: 0x00010000\n"
-              f"\t\tPort GUID: {_hex(fakes.guid(function.mac))}\n\t\tLink layer: Ethernet")
+        print(
+            f"CA '{function.rdma}'\n\tCA type: MT4129\n\tNumber of ports: 1\n"
+            f"\tFirmware version: {context.desk.model['cx7']['firmware']}\n\tHardware version: 0\n"
+            f"\tNode GUID: {_hex(fakes.guid(function.mac))}\n"
+            f"\tSystem image GUID: {_hex(fakes.system_guid(context.functions))}\n\tPort 1:\n"
+            f"\t\tState: {'Active' if active else 'Down'}\n\t\tPhysical state: {'LinkUp' if active else 'Disabled'}\n"
+            f"\t\tRate: {rate}\n\t\tBase lid: 0\n\t\tLMC: 0\n\t\tSM lid: 0\n\t\tCapability mask: 0x00010000\n"
+            f"\t\tPort GUID: {_hex(fakes.guid(function.mac))}\n\t\tLink layer: Ethernet"
+        )
     return 0
 
 
@@ -178,12 +210,14 @@ def ibv_devinfo(argv: list[str]) -> int:
     cx7 = context.desk.model["cx7"]
     for function in chosen:
         state = "PORT_ACTIVE (4)" if function.active else "PORT_DOWN (1)"
-        print(f"hca_id:\t{function.rdma}\n\ttransport:\t\t\tInfiniBand (0)\n\tfw_ver:\t\t\t\t{cx7['firmware']}\n"
-              f"\tnode_guid:\t\t\t{fakes.guid(function.mac)}\n\tsys_image_guid:\t\t\t{fakes.system_guid(context.functions)}\n"
-              f"\tvendor_id:\t\t\t0x02c9\n\tvendor_part_id:\t\t\t4129\n\thw_ver:\t\t\t\t0x0\n\tboard_id:\t\t\t{cx7['psid']}\n"
-              f"\tphys_port_cnt:\t\t\t1\n\t\tport:\t1\n\t\t\tstate:\t\t\t{state}\n\t\t\tmax_mtu:\t\t4096 (5)\n"
-              f"\t\t\tactive_mtu:\t\t{function.roce_mtu} ({_MTU[function.roce_mtu]})\n\t\t\tsm_lid:\t\t\t0\n"
-              "\t\t\tport_lid:\t\t0\n\t\t\tport_lmc:\t\t0x00\n\t\t\tlink_layer:\t\tEthernet\n")
+        print(
+            f"hca_id:\t{function.rdma}\n\ttransport:\t\t\tInfiniBand (0)\n\tfw_ver:\t\t\t\t{cx7['firmware']}\n"
+            f"\tnode_guid:\t\t\t{fakes.guid(function.mac)}\n\tsys_image_guid:\t\t\t{fakes.system_guid(context.functions)}\n"
+            f"\tvendor_id:\t\t\t0x02c9\n\tvendor_part_id:\t\t\t4129\n\thw_ver:\t\t\t\t0x0\n\tboard_id:\t\t\t{cx7['psid']}\n"
+            f"\tphys_port_cnt:\t\t\t1\n\t\tport:\t1\n\t\t\tstate:\t\t\t{state}\n\t\t\tmax_mtu:\t\t4096 (5)\n"
+            f"\t\t\tactive_mtu:\t\t{function.roce_mtu} ({_MTU[function.roce_mtu]})\n\t\t\tsm_lid:\t\t\t0\n"
+            "\t\t\tport_lid:\t\t0\n\t\t\tport_lmc:\t\t0x00\n\t\t\tlink_layer:\t\tEthernet\n"
+        )
     return 0
 
 
