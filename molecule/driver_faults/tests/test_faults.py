@@ -149,7 +149,7 @@ def test_a_package_with_a_wrong_checksum() -> None:
     told = run(DESK, **QUICK)
     assert told.codes(DESK) == {"APT_CHECKSUM_WRONG", "DRIVER_ROLLBACK_IMPOSSIBLE"}, told.output
     kept = as_root(DESK).check_output(f"ls {FOLDER}/debs")
-    assert "nvidia-driver-580-open_" in kept and "nvidia-utils-580_" not in kept
+    assert "nvidia-driver-580-open_" in kept and "nvidia-utils-580_" not in kept, kept
     assert "nvidia-driver-580-open" in held(DESK) and trusted(DESK)
 
 

@@ -261,6 +261,10 @@ class Applier(AptRunner):
                 for spec in specs if answer.error != "timeout" else ():
                     if not self._has_deb(spec):
                         self._download([spec])
+        for name in self.desk.list_dir(lock_record.DEBS).names:
+            if not name.endswith(".deb"):
+                # apt leaves a file that it refused under another name.
+                self.desk.remove(f"{lock_record.DEBS}/{name}")
         kept = tuple(spec for spec in step.packages if self._has_deb(spec))
         missing = tuple(spec for spec in step.packages if spec not in kept)
         self.outcome.debs = Debs(kept, missing, True)
