@@ -3,8 +3,8 @@
 """What a measurement runs on each of the two desks: a small server that starts programs, answers questions and cleans up.
 
 It is sent as source over a pipe (ssh to the peer, a transient unit on the head), speaks JSON lines on stdin and stdout, and
-keeps the promise that nothing outlives a measurement: when its input ends (the head or the controller died), when its time is
-up or when it is told to stop, it ends every process group that it started and every process that carries the measurement's
+keeps the promise that nothing outlives a measurement: when its input ends (the head or the controller died), when nothing is
+heard any more (the cable was pulled), when its time is up or when it is told to stop, it ends every process group that it started and every process that carries the measurement's
 mark in its environment (ranks that mpirun started), by process id. Names of programs are never used to end anything.
 """
 
@@ -30,6 +30,9 @@ MARK = "DGX_SPARK_MEASUREMENT"
 
 JOB_OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes kept of each output of a job; nccl-tests with NCCL_DEBUG=INFO writes less than 1 MiB."""
+
+SILENCE = 30.0
+"""Seconds without a sign of life from the other end after which the agent ends everything: a pulled cable closes no connection."""
 
 GRACE = 2.0
 """Seconds between the polite and the final signal."""
@@ -285,7 +288,7 @@ def end_marked(token: str) -> list[int]:
 
 
 def serve(token: str, limit: float) -> None:
-    """Answer requests until the input ends or ``limit`` seconds have passed."""
+    """Answer requests until the input ends, nothing is heard for SILENCE seconds, or ``limit`` seconds have passed."""
     server = Server(token)
     finish = threading.Lock()
 
@@ -295,9 +298,15 @@ def serve(token: str, limit: float) -> None:
         server.clean_up()
         os._exit(0)
 
-    watchdog = threading.Timer(limit, leave)
-    watchdog.daemon = True
-    watchdog.start()
+    begun = time.monotonic()
+    heard = [begun]
+
+    def watch() -> None:
+        while time.monotonic() < min(begun + limit, heard[0] + SILENCE):
+            time.sleep(0.5)
+        leave()
+
+    threading.Thread(target=watch, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=leave, daemon=False).start())
     writing = threading.Lock()
@@ -315,5 +324,7 @@ def serve(token: str, limit: float) -> None:
 
     # Each request in a thread of its own, so that the end of the input is seen while a program runs.
     for line in sys.stdin.buffer:
-        threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()
+        heard[0] = time.monotonic()
+        if line.strip():
+            threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()
     leave()

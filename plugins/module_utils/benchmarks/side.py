@@ -14,6 +14,7 @@ import os
 import selectors
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from . import agent as agent_module
 
 PYTHON = "/usr/bin/python3"
 KEY_NAME = "id_ed25519_dgx_spark_pair"
+
+HEARTBEAT = 5.0
+"""Seconds between signs of life to an agent."""
 
 BOOT = (
     "import sys,json,types\n"
@@ -147,6 +151,8 @@ class AgentSide:
         self._replies: dict[int, dict[str, Any]] = {}
         self._buffer = b""
         self._errors = b""
+        self._writing = threading.Lock()
+        self._closed = threading.Event()
         try:
             self._process = subprocess.Popen(
                 list(argv),
@@ -160,14 +166,25 @@ class AgentSide:
             raise SideError(name, "failed", f"{argv[0]} cannot be started: {error.strerror}") from error
         payload = json.dumps({"sources": sources(), "token": token, "limit": limit}).encode()
         self._send(b"%d\n" % len(payload) + payload)
+        threading.Thread(target=self._keep_alive, daemon=True).start()
         self.hello: dict[str, Any] = self.ask("hello", patience=30.0)
+
+    def _keep_alive(self) -> None:
+        """An empty line now and then: an agent that hears nothing any more ends what it started."""
+        while not self._closed.wait(HEARTBEAT):
+            stream = self._process.stdin
+            with contextlib.suppress(OSError, ValueError), self._writing:
+                if stream is not None:
+                    stream.write(b"\n")
+                    stream.flush()
 
     def _send(self, data: bytes) -> None:
         stream = self._process.stdin
         try:
             if stream is not None:
-                stream.write(data)
-                stream.flush()
+                with self._writing:
+                    stream.write(data)
+                    stream.flush()
         except (BrokenPipeError, ConnectionResetError):
             self._collect(0.5)
             self._lost()
@@ -266,7 +283,8 @@ class AgentSide:
 
     def close(self) -> None:
         """Let the agent clean up and end; its pipe's end is its order to do so."""
-        with contextlib.suppress(OSError, ValueError):
+        self._closed.set()
+        with contextlib.suppress(OSError, ValueError), self._writing:
             if self._process.stdin is not None:
                 self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):

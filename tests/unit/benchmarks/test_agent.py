@@ -115,6 +115,30 @@ def test_the_agent_ends_at_its_own_limit(token: str) -> None:
         opened.close()
 
 
+def test_nothing_is_left_when_the_other_end_falls_silent(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    """As after a pulled cable: the connection stays open and nothing comes any more."""
+    monkeypatch.setattr(side, "HEARTBEAT", 3600.0)
+    quick = [[name, text.replace("SILENCE = 30.0", "SILENCE = 2.0")] for name, text in side.sources()]
+    monkeypatch.setattr(side, "sources", lambda: quick)
+    opened = side.AgentSide("desk-02", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 600.0)
+    try:
+        opened.start(["sleep", "300"], timeout=600)
+        assert gone(token, 15.0)
+    finally:
+        opened.close()
+
+
+def test_signs_of_life_keep_a_long_measurement_alive(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setattr(side, "HEARTBEAT", 0.5)
+    quick = [[name, text.replace("SILENCE = 30.0", "SILENCE = 2.0")] for name, text in side.sources()]
+    monkeypatch.setattr(side, "sources", lambda: quick)
+    opened = side.AgentSide("desk-02", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 600.0)
+    try:
+        assert opened.run(["sleep", "4"], timeout=20).ok
+    finally:
+        opened.close()
+
+
 def test_files_of_a_measurement_are_removed_with_it(agent: side.AgentSide, token: str) -> None:
     path = f"/tmp/dgx-spark-test-{token}/pair.env"
     agent.ask("write_file", path=path, text="A=1\n", mode=0o600)
