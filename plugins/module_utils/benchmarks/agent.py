@@ -3,9 +3,10 @@
 """What a measurement runs on each of the two desks: a small server that starts programs, answers questions and cleans up.
 
 It is sent as source over a pipe (ssh to the peer, a transient unit on the head), speaks JSON lines on stdin and stdout, and
-keeps the promise that nothing outlives a measurement: when its input ends (the head or the controller died), when nothing is
-heard any more (the cable was pulled), when its time is up or when it is told to stop, it ends every process group that it started and every process that carries the measurement's
-mark in its environment (ranks that mpirun started), by process id. Names of programs are never used to end anything.
+keeps the promise that nothing outlives a measurement. When its input ends (the head or the controller died), when nothing is heard
+any more (the cable was pulled), when its time is up or when it is told to stop, it ends every process group that it started and
+every process that carries the measurement's mark in its environment (ranks that mpirun started), by process id. Names of
+programs are never used to end anything.
 """
 
 from __future__ import annotations
