@@ -411,7 +411,7 @@ def _network(machine: Machine, files: dict[str, str], folders: dict[str, list[st
             "network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    enP7s7: {dhcp4: true, optional: true}\n"
         )
     rows = [("enP7s7", "00000000", "FE6433C6", "00000000", 100), ("enP7s7", "006433C6", "00000000", "00FFFFFF", 100)]
-    rows += [(netdev, dest, gate, mask, metric) for netdev, dest, gate, mask, metric in machine.routes]
+    rows += machine.routes
     head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
     files["/proc/net/route"] = head + "".join(
         f"{netdev}\t{dest}\t{gate}\t{'0003' if gate != '00000000' else '0001'}\t0\t0\t{metric}\t{mask}\t0\t0\t0\n"
@@ -497,7 +497,7 @@ def _rdma(item: Fn, files: dict[str, str], links: dict[str, str]) -> None:
 
 def _addresses(machine: Machine) -> str:
     def info(address: str, scope: str, dynamic: bool = False) -> dict[str, Any]:
-        local, _, length = address.partition("/")
+        local, _slash, length = address.partition("/")
         family = "inet6" if ":" in local else "inet"
         return {"family": family, "local": local, "prefixlen": int(length), "scope": scope, **({"dynamic": True} if dynamic else {})}
 

@@ -70,5 +70,5 @@ class ActionModule(DeskAction):
         return {**result, **self.execute(MODULE, wanted, task_vars)}
 
     def _script(self) -> str:
-        """pair-check, which lies in the role's files."""
-        return Path(self._find_needle("files", "pair-check")).read_text(encoding="utf-8")
+        """pair-check, whose body lies in the role's files; its first line names the interpreter of DGX OS."""
+        return "#!/usr/bin/python3 -I\n" + Path(self._find_needle("files", "pair_check.py")).read_text(encoding="utf-8")

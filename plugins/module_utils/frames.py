@@ -130,7 +130,7 @@ def _converse(sockets: dict[socket.socket, Speaker], desk: str, run: str, second
         if mutual == ports:
             end, mutual = min(end, now + GRACE), set()
             ports = {-1}  # everybody was heard; only the grace is left
-        ready, _, _ = select.select(list(sockets), [], [], max(0.0, min(next_round, end) - time.monotonic()))
+        ready, _writable, _failed = select.select(list(sockets), [], [], max(0.0, min(next_round, end) - time.monotonic()))
         for opened in ready:
             speaker = sockets[opened]
             try:

@@ -242,7 +242,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
     whole: dict[str, list[Edge]] = {}
     unsure: dict[str, str] = {}
     for edge in cables.edges:
-        for desk in {edge.a.desk, edge.b.desk}:
+        for desk in sorted({edge.a.desk, edge.b.desk}):
             whole.setdefault(desk, []).append(edge)
     for stranger in cables.strangers:
         unsure.setdefault(stranger.at.desk, f"an unknown device is behind port {stranger.at.port}")

@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 copy=$work/ansible_collections/labops/dgx_spark
 mkdir -p "$copy"
 cd "$root"
-git ls-files -z --cached --others --exclude-standard -- . ':!.collections' ':!playbooks/collections' ':!simulator' ':!molecule' ':!.ci' ':!tests/recordings' |
+git ls-files -z --cached --others --exclude-standard -- . ':!.collections' ':!playbooks/collections' ':!simulator' ':!molecule' ':!.ci' ':!tests/recordings' ':!inventories/simulated' |
     while IFS= read -r -d '' file; do if [ -e "$file" ]; then printf '%s\0' "$file"; fi; done |
     tar --null --create --no-recursion --files-from=- | tar --extract --directory="$copy"
 # ansible-test downloads a pip bootstrap from a host that a closed network does not reach; the interpreter's own copy serves as well.

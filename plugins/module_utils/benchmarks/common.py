@@ -82,7 +82,7 @@ def ethtool_statistics(text: str) -> dict[str, int]:
     wanted = {counter.name for counter in PHYSICAL}
     found = {}
     for line in text.splitlines()[:5000]:
-        name, _, value = line.strip().partition(":")
+        name, _colon, value = line.strip().partition(":")
         if name in wanted and value.strip().isdigit():
             found[name] = int(value)
     return found

@@ -76,7 +76,7 @@ class _View:
         self.home = {desk: planned for planned in plan for desk in (planned.a, planned.b)}
         self.edges: dict[str, list[Edge]] = {}
         for edge in cables.edges:
-            for desk in {edge.a.desk, edge.b.desk}:
+            for desk in sorted({edge.a.desk, edge.b.desk}):
                 self.edges.setdefault(desk, []).append(edge)
         self.strangers = _by_desk(cables.strangers)
         self.shared = _by_desk(cables.shared)

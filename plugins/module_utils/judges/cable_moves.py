@@ -16,6 +16,7 @@ Pairs of which a cage was not seen are left alone: a movement advised on half kn
 from __future__ import annotations
 
 from collections import defaultdict
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -185,8 +186,9 @@ def _largest_matching(pairs: Sequence[PlannedCable], cables: Sequence[Cable]) ->
 def _augment(start: str, touching: Mapping[str, list[Cable]], user: dict[Cable, str]) -> None:
     """One augmenting path from ``start``, found breadth first (a chain of wrong cables may be as long as the lab)."""
     came: dict[Cable, str] = {}
-    queue = [start]
-    for pair in queue:
+    queue = deque([start])
+    while queue:
+        pair = queue.popleft()
         for cable in touching[pair]:
             if cable in came:
                 continue

@@ -103,8 +103,10 @@ class Bench:
         setup = Setup(link_file=ours.read_text() if ours.exists() else None)
         return self.edit(replace(facts, cx7=replace(facts.cx7, ports=ports), setup=setup))
 
-    def apply(self, requests: Sequence[LinkRequest] = REQUEST, check: bool = False, **options: Any) -> Outcome:
-        return self.change.change(requests, LinkOptions(**options), confirm_timeout=60, change_id="c1", check_mode=check)
+    def apply(self, requests: Sequence[LinkRequest] | None = None, check: bool = False, **options: Any) -> Outcome:
+        return self.change.change(
+            REQUEST if requests is None else requests, LinkOptions(**options), confirm_timeout=60, change_id="c1", check_mode=check
+        )
 
 
 @pytest.fixture(params=["NetworkManager", "networkd"])

@@ -97,7 +97,8 @@ def test_every_other_number_is_matched_and_ours_is_not() -> None:
     ],
 )
 def test_versions(left: str, right: str, result: int) -> None:
-    assert compare(left, right) == result and compare(right, left) == -result
+    there, back = (left, right), (right, left)
+    assert compare(*there) == result and compare(*back) == -result
 
 
 def test_the_file_is_always_the_same_and_reads_back() -> None:

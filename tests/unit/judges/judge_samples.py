@@ -35,7 +35,7 @@ METAS = (
 def change(value: Any, **changes: Any) -> Any:
     """A copy with facts replaced; ``__`` walks into parts: ``change(desk, driver__module_version="x")``."""
     for path, new in changes.items():
-        head, _, rest = path.partition("__")
+        head, _mark, rest = path.partition("__")
         value = dataclasses.replace(value, **{head: change(getattr(value, head), **{rest: new}) if rest else new})
     return value
 

@@ -26,7 +26,7 @@ def expected(hint) -> tuple[str, str | None, type | None, bool]:
     """Ansible's type of a field, its elements, the dataclass inside, and whether it may be null."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        kind, elements, inside, _null = expected(next(item for item in arguments if item is not type(None)))
+        kind, elements, inside, _null = expected(next(item for item in arguments if item is not types.NoneType))
         return kind, elements, inside, True
     if origin is tuple:
         kind, _elements, inside, _null = expected(arguments[0])

@@ -46,7 +46,7 @@ def world(sick: str, kind: str) -> str:
 )
 def test_the_culprit_is_found(sick: str, blame: str, trials: int) -> None:
     done: list[Trial] = []
-    for _ in range(6):
+    for _trial in range(6):
         move = advance(WHAT, done)
         if move.done:
             break

@@ -208,7 +208,7 @@ def test_plan_apply_and_nothing_the_second_time() -> None:
     pair_files.apply(desk, steps)
     assert desk.files["/etc/dgx_spark/hostfile"] == "a\n"
     assert ["ufw", "allow", "in", "on", "enp1s0f0np0", "from", "192.168.100.11", "comment", "dgx_spark_pair"] in [
-        argv for argv, _ in desk.ran
+        argv for argv, _stdin in desk.ran
     ]
     written = next(stdin for argv, stdin in desk.ran if "dd" in argv)
     desk.files["/home/lab/.ssh/known_hosts"] = written or ""
@@ -219,7 +219,7 @@ def test_plan_apply_and_nothing_the_second_time() -> None:
 def test_a_users_file_is_written_as_the_user_and_renamed() -> None:
     desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), error="missing")})
     pair_files.apply(desk, pair_files.plan(pair_files.read(desk, WANT), WANT))
-    told = [argv for argv, _ in desk.ran if argv[0] == "runuser"]
+    told = [argv for argv, _stdin in desk.ran if argv[0] == "runuser"]
     assert all(argv[:4] == ["runuser", "-u", "lab", "--"] for argv in told)
     assert told[-1][4:] == ["mv", "-f", "/home/lab/.ssh/known_hosts.dgx_spark_pair", "/home/lab/.ssh/known_hosts"]
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """Say whether the settings in /etc/dgx_spark/pair.env still hold: same boots, same link, same peer as when they were proven.
 
 Written by labops.dgx_spark (role pair_settings). Usage: pair-check [--local]
