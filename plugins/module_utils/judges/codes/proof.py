@@ -305,10 +305,10 @@ NCCL: tuple[Code, ...] = (
     ),
     Code(
         code="NCCL_PEER_NOT_READY",
-        title="NCCL was not started: the pair is not ready",
+        title="NCCL could not be run: the pair is not ready",
         severity="unknown",
-        meaning="A condition of the run was not met (peer not reachable, no proof of the right peer, RDMA not measured); nothing "
-        "was started.",
+        meaning="A condition of the run was not met (peer not reachable, no proof of the right peer, RDMA not measured) and nothing "
+        "was started, or a desk was lost while it ran.",
         remedy="Mend the findings of the earlier stages that the message names and run again.",
         source="this collection's rule",
     ),
