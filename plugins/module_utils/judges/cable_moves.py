@@ -15,8 +15,7 @@ Pairs of which a cage was not seen are left alone: a movement advised on half kn
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

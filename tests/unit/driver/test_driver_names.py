@@ -97,8 +97,11 @@ def test_every_other_number_is_matched_and_ours_is_not() -> None:
     ],
 )
 def test_versions(left: str, right: str, result: int) -> None:
-    there, back = (left, right), (right, left)
-    assert compare(*there) == result and compare(*back) == -result
+    assert compare(left, right) == result
+
+
+def test_a_comparison_turned_round_has_the_other_sign() -> None:
+    assert (compare("1.2-1", "1.10-1"), compare("1.10-1", "1.2-1")) == (-1, 1)
 
 
 def test_the_file_is_always_the_same_and_reads_back() -> None:
