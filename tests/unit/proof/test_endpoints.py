@@ -1,0 +1,133 @@
+"""From facts and the cable map to the two ends of a cable, and pair-check on a desk of files."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.machinery
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Identity, Network
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, ConnectX7, Function, Port
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import EndpointError, ends_of
+from proof_samples import ENDS
+
+
+def port(number: int, desk: int, addressed: bool = True, carrier: bool = True) -> Port:
+    functions = tuple(
+        Function(
+            netdev=f"en{place}p{number}",
+            rdma_device=f"roce{place}p{number}",
+            pci_domain=2 * place,
+            mac=f"02:00:5E:0{number}:0{desk}:0{place}",
+            mtu=9000,
+            addresses=(Address(f"192.168.10{place}.{9 + desk}", 24, "inet"),) if addressed else (),
+            pcie_width=4,
+        )
+        for place in (0, 1)
+    )
+    return Port(number=number, functions=functions, carrier=carrier)
+
+
+def desk(number: int, *ports: Port) -> Desk:
+    network = Network(management_netdev="enP7s7", management_addresses=(Address(f"10.0.0.{number}", 24, "inet"),))
+    return Desk(identity=Identity(hostname=f"spark-{number}", boot_id=f"b{number}"), network=network, cx7=ConnectX7(ports=ports))
+
+
+HEAD = desk(1, port(0, 1), port(1, 1, addressed=False, carrier=False))
+PEER = desk(2, port(0, 2), port(1, 2, addressed=False, carrier=False))
+
+
+def test_both_ends_with_their_own_names() -> None:
+    head, peer = ends_of(("desk-01", HEAD, 0), ("desk-02", PEER, 0))
+    assert [item.address for item in head.functions] == ["192.168.100.10", "192.168.101.10"]
+    assert [item.mac for item in peer.functions] == ["02:00:5e:00:02:00", "02:00:5e:00:02:01"]
+    assert [item.netdev for item in head.others] == ["en0p1", "en1p1"]
+    assert (head.management_network, peer.hostname) == ("10.0.0.0/24", "spark-2")
+    assert from_dict(Endpoint, as_dict(head)) == head
+
+
+def test_without_a_cable_map_the_one_cabled_and_addressed_port_is_taken() -> None:
+    assert ends_of(("desk-01", HEAD, None), ("desk-02", PEER, None))[0].port == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "peer", "number", "text"),
+    [
+        (HEAD, PEER, 7, "port 7, where the cable is, was not found"),
+        (desk(1, port(0, 1), port(1, 1)), PEER, None, "2 ports are cabled and addressed"),
+        (HEAD, desk(2, port(0, 2, addressed=False)), 0, "no IPv4 address"),
+        (HEAD, desk(2, dataclasses.replace(port(0, 2), functions=port(0, 2).functions[:1])), 0, "different numbers of functions"),
+        (HEAD, desk(1, port(0, 1)), 0, "no addresses in one network"),
+    ],
+)
+def test_what_is_not_known_is_named(head: Desk, peer: Desk, number: int | None, text: str) -> None:
+    with pytest.raises(EndpointError, match=text):
+        ends_of(("desk-01", head, number), ("desk-02", peer, number))
+
+
+def test_a_fact_that_was_not_read_is_named() -> None:
+    bare = dataclasses.replace(port(0, 2), functions=tuple(dataclasses.replace(item, mac=None) for item in port(0, 2).functions))
+    with pytest.raises(EndpointError, match="the MAC address of en0p0 could not be read"):
+        ends_of(("desk-01", HEAD, 0), ("desk-02", desk(2, bare), 0))
+
+
+# pair-check
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """pair-check with a desk of files: same boot, same link."""
+    path = Path(__file__).resolve().parents[3] / "roles/pair_settings/files/pair_check.py"
+    loader = importlib.machinery.SourceFileLoader("pair_check", str(path))
+    spec = importlib.util.spec_from_loader("pair_check", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    meet = settings.meeting(ENDS)
+    (tmp_path / "pair.env").write_text(settings.pair_env("pair_a", ENDS, 0, settings.settings(ENDS[0], meet, 0), "run-1"), encoding="utf-8")
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(module, "here", lambda paths: ["boot-1", "1", "1"])
+    monkeypatch.setattr(module, "there", lambda paths: ["boot-2", "1", "1"])
+    return module
+
+
+def test_settings_hold_while_nothing_changed(check: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main([]) == 0
+    assert "run-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("side", "answer", "said"),
+    [
+        ("here", ["boot-9", "1", "1"], "desk-01: started again"),
+        ("there", ["boot-9", "1", "1"], "desk-02: started again"),
+        ("here", ["boot-1", "1", "2"], "went down since the proof"),
+        ("here", ["boot-1", None, "1"], "went down since the proof"),
+    ],
+)
+def test_a_reboot_or_a_link_change_is_noticed(
+    check: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], side: str, answer: list[str | None], said: str
+) -> None:
+    monkeypatch.setattr(check, side, lambda paths: answer)
+    assert check.main([]) == 1
+    assert said in capsys.readouterr().out
+
+
+def test_a_peer_that_cannot_be_asked_is_not_known(check: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "there", lambda paths: None)
+    assert check.main([]) == 2
+    assert check.main(["--local"]) == 0
+
+
+def test_stale_and_missing_settings_are_said(check: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pair.stale").write_text("not measured by run 9\n", encoding="utf-8")
+    assert check.main([]) == 2
+    assert "not measured by run 9" in capsys.readouterr().out
+    (tmp_path / "pair.env").unlink()
+    assert check.main([]) == 2
