@@ -85,17 +85,17 @@ def container() -> Callable[..., str]:
     """The container engine's command on a desk's container."""
 
     def act(verb: str, desk: str) -> str:
-        return subprocess.run([status()["engine"], verb, f"spark-{LAB}-{desk}"], check=True, capture_output=True, text=True).stdout
+        return subprocess.run([status()["engine"]["name"], verb, f"spark-{LAB}-{desk}"], check=True, capture_output=True, text=True).stdout
 
     return act
 
 
 def test_a_pulled_cable_fails_its_pair_by_name_and_the_other_pair_passes(play: Callable[..., Run]) -> None:
-    lab("cable", "pull", "desk-01")
+    lab("cable", "pull", "cable-1")
     try:
         run = play("stack_pair")
     finally:
-        lab("cable", "plug", "desk-01")
+        lab("cable", "plug", "cable-1")
         lab("power", "reboot", "desk-01", "desk-02")
     assert run.verdicts() == {"pair_a": "FAIL", "pair_b": "PASS"}
     assert run.codes("pair_a") & {"CABLE_DARK", "CX7_LINK_DOWN", "CX7_ABSENT_NO_CABLE"}
@@ -135,7 +135,7 @@ def test_a_hung_module_ends_at_its_time_limit(play: Callable[..., Run], tmp_path
     finally:
         as_root("desk-03").run("rm -f /usr/local/bin/hung-python")
     assert run.verdicts() == {"pair_a": "PASS", "pair_b": "FAIL"}
-    assert run.codes("desk-03") == {"STAGE_TIMEOUT"}
+    assert "STAGE_TIMEOUT" in run.codes("desk-03")
 
 
 def test_a_desk_alone_in_the_run_makes_its_pair_unknown(play: Callable[..., Run]) -> None:
