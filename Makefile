@@ -69,8 +69,12 @@ sanity: venv ## ansible-test sanity on both ansible-core versions, without ignor
 	bash tests/sanity/run.sh $(CORE219) 3.11
 
 .PHONY: lab-test
-lab-test: venv ## Tests on simulated desks: the lab itself, then every molecule scenario
+lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a desk, the scenarios default and driver
 	bash tests/lab_test.sh
+
+.PHONY: lab-test-all
+lab-test-all: venv ## Every molecule scenario, the long ones too (faults of apt, survival of a link change, faults of measurements)
+	SCENARIOS=all bash tests/lab_test.sh
 
 .PHONY: bench
 bench: venv-demo ## Measure module executions, controller CPU and wall time as the lab grows

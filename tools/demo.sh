@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo: simulated desks as they come out of the box, enrolled, stacked, tested and reported, then the same again to show that nothing changes.
+# The demo: simulated desks (with a key login already), audited, stacked, tested and reported, then the same again to show that nothing changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 LAB=${LAB:-demo} PAIRS=${PAIRS:-2} ENGINE=${ENGINE:-}

@@ -55,5 +55,11 @@ class ActionModule(DeskAction):
         )
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         write_atomically(path, text)
+        self._display.display("\n" + "".join(f"{_named(mark)}: {mark['value']}\n" for mark in marks) + f"Written to {path}")
         result.update(changed=before != text, path=str(path), marks=marks)
         return result
+
+
+def _named(mark: dict[str, Any]) -> str:
+    size = mark.get("bytes")
+    return f"{mark['name']} at {size >> 20} MiB" if size else str(mark["name"])

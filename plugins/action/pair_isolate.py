@@ -19,6 +19,7 @@ from ..module_utils.judges.isolate import (
     OTHER_PORT,
     PASS,
     UNKNOWN,
+    Move,
     Suspects,
     Trial,
     advance,
@@ -57,6 +58,7 @@ class ActionModule(DeskAction):
         elif given.get("restart"):
             write_atomically(notes, "[]")
         move = advance(what, trials)
+        self._say(trials, move, str(given.get("phase") or "next"))
         result.update(
             changed=False,
             done=move.done,
@@ -71,6 +73,19 @@ class ActionModule(DeskAction):
             plan={} if move.done else trial_plan(plan, move.kind, move.desks, move.ports),
         )
         return result
+
+    def _say(self, trials: list[Trial], move: Move, phase: str) -> None:
+        """The trials and what follows, for every output plugin."""
+        if phase == "note":
+            last = trials[-1]
+            self._display.display(f"\nTrial {last.kind}: {last.verdict} {', '.join(last.codes)}")
+        if move.done:
+            self._display.display(f"\nResult: {move.blame}. {move.conclusion}")
+            self._display.display(
+                "Plug everything back as the inventory says, start the desks again with the cables in, run stack_pair.yml."
+            )
+        else:
+            self._display.display(f"\nNext: {move.instruction}")
 
     def _note(self, given: Mapping[str, Any], plan: Mapping[str, Any], pair: Mapping[str, Any]) -> Trial:
         """The trial from its stages' parts, kept in a run folder of its own."""

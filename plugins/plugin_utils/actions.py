@@ -25,6 +25,9 @@ class DeskAction(ActionBase):
     def plan(self, task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
         """The run's plan (``spark_plan``), null when the task runs outside our playbooks."""
         plan = task_vars.get("spark_plan")
+        if isinstance(plan, str):
+            # Given to an include (a trial of isolate.yml) instead of registered.
+            plan = self._templar.template(plan)
         return dict(plan) if isinstance(plan, Mapping) and plan.get("run_dir") else None
 
     def required_plan(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:

@@ -158,20 +158,19 @@ def _box(name: str, place: _Place, verdict: str | None, cables: Sequence[Mapping
     edge_colour = {"PASS": "#1a7f37", "WARN": "#9a6700", "FAIL": "#cf222e", "UNKNOWN": "#6639ba"}.get(verdict or "", "#d0d7de")
     outline = f'fill="#f6f8fa" stroke="{edge_colour}" stroke-width="1.5"'
     middle = f'x="{place.x + BOX_WIDTH // 2}" y="{place.y + BOX_HEIGHT // 2 + 4}" text-anchor="middle"'
-    parts = [
-        f'<g><rect x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" {outline}/>',
-        f'<text {middle} fill="#1f2328">{html.escape(_short(name))}<title>{html.escape(name)}</title></text>',
-    ]
+    middle = f'x="{place.x + BOX_WIDTH // 2}" y="{place.y + BOX_HEIGHT // 2 + 4}"'
+    size = f'x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
+    name_text, title = html.escape(_short(name)), f"<title>{html.escape(name)}</title>"
+    parts = ["<g>", f'<rect {size} rx="6" fill="#f6f8fa" stroke="{edge_colour}" stroke-width="1.5"/>']
+    parts.append(f'<text {middle} text-anchor="middle" fill="#1f2328">{name_text}{title}</text>')
     for port in (0, 1):
         x, y = place.cage(port)
         colour = COLOURS.get(mine.get(port, ""), "#cf222e" if port in strange else "#ffffff")
         words = WORDS.get(mine.get(port, ""), "unknown device" if port in strange else "no known cable")
-        parts.append(
-            f'<rect x="{x - 7}" y="{y - 7}" width="14" height="14" fill="{colour}" stroke="#59636e">'
-            f"<title>{html.escape(name)} port {port}: {words}</title></rect>"
-            f'<text x="{x + (-14 if place.right_edge else 14)}" y="{y + 4}" text-anchor="middle" '
-            f'fill="#59636e" font-size="10">{port}</text>'
-        )
+        words = f"<title>{html.escape(name)} port {port}: {html.escape(words)}</title>"
+        number_x = x + (-14 if place.right_edge else 14)
+        parts.append(f'<rect x="{x - 7}" y="{y - 7}" width="14" height="14" fill="{colour}" stroke="#59636e">{words}</rect>')
+        parts.append(f'<text x="{number_x}" y="{y + 4}" text-anchor="middle" fill="#59636e" font-size="10">{port}</text>')
     return "".join(parts) + "</g>"
 
 

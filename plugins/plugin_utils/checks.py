@@ -32,7 +32,6 @@ REQUIRED: dict[str, tuple[Check, ...]] = {
     "onboard": (FACTS, DRIVER),
     "audit": (FACTS,),
     "cable_map": (FACTS, CABLE),
-    "enrol": (),
     "unstack_pair": (),
 }
 """Playbook to the checks that it requires. A desk in no pair is judged by the desk checks alone."""

@@ -47,7 +47,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "host_key",
             "DESK_IDENTITY_WRONG",
             "the desk's ssh host key is unknown or differs from the known one",
-            "If the desk was re-imaged, remove its old line from known_hosts and enrol it again (playbooks/enrol.yml); "
+            "If the desk was re-imaged, remove its old line from known_hosts and accept the new key after comparing it at the desk; "
             "if not, another machine answers at this address: check the lease and the cable.",
         ),
     ),
@@ -57,7 +57,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "auth",
             "AUTH_FAILED",
             "the desk answers, the login is refused",
-            "Check ansible_user and the ssh key (ssh USER@ADDRESS must work without a question); enrol the desk with playbooks/enrol.yml.",
+            "Check ansible_user and the ssh key (ssh USER@ADDRESS must work without a question).",
         ),
     ),
     (

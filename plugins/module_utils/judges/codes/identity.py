@@ -80,7 +80,7 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         other_severities=("unknown",),
         meaning="The desk answered on ssh, but no key or password that was offered is accepted for the login user.",
-        remedy="Check the login user's name and its password or key; run playbooks/enrol.yml with --ask-pass for a desk not yet enrolled.",
+        remedy="Check the login user's name and its password or key; ssh USER@ADDRESS must work without a question.",
         source="this collection's rule",
     ),
     Code(
@@ -99,7 +99,7 @@ CODES: tuple[Code, ...] = (
         other_severities=("unknown",),
         meaning="The desk still waits in the first-boot wizard (hotspot or screen), so there is no login user yet.",
         remedy="At the desk: attach a screen or join the hotspot named on its sticker, finish the wizard with the lab's user name, "
-        "let it update and reboot, then run enrol.yml again.",
+        "let it update and reboot, then run again.",
         source="NVIDIA (DGX Spark first boot)",
     ),
 )

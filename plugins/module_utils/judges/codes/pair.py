@@ -26,7 +26,7 @@ CODES: tuple[Code, ...] = (
         meaning="Tests and MPI log in from one desk to the other as the same user. Another name is a failure; the same name with another "
         "uid "
         "or gid is a warning (shared files will belong to somebody else).",
-        remedy="Create the same user with the same uid and gid on both desks (enrol.yml does that), or set the login user per pair.",
+        remedy="Create the same user with the same uid and gid on both desks, or set the login user per pair.",
         source="NVIDIA (Sync Cluster Assistant: same user, uid and gid)",
     ),
     Code(
