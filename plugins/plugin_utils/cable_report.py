@@ -156,8 +156,6 @@ def _box(name: str, place: _Place, verdict: str | None, cables: Sequence[Mapping
         if item["code"] == "CABLE_UNKNOWN_PEER" and (item.get("where") or {}).get("desk") == name
     }
     edge_colour = {"PASS": "#1a7f37", "WARN": "#9a6700", "FAIL": "#cf222e", "UNKNOWN": "#6639ba"}.get(verdict or "", "#d0d7de")
-    outline = f'fill="#f6f8fa" stroke="{edge_colour}" stroke-width="1.5"'
-    middle = f'x="{place.x + BOX_WIDTH // 2}" y="{place.y + BOX_HEIGHT // 2 + 4}" text-anchor="middle"'
     middle = f'x="{place.x + BOX_WIDTH // 2}" y="{place.y + BOX_HEIGHT // 2 + 4}"'
     size = f'x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
     name_text, title = html.escape(_short(name)), f"<title>{html.escape(name)}</title>"
