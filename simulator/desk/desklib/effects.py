@@ -19,6 +19,7 @@ from typing import Any
 from .desk import RUN_DIR, Desk
 
 DONE_FLAG = Path("/var/lib/nvidia-spark-run-apt-upgrade-once/done")
+WANTS = Path("/etc/systemd/system/multi-user.target.wants")
 SYNC_FILE = Path("/etc/netplan/99-nvidia-sync-cluster.yaml")
 LIMITS = Path("/etc/security/limits.d/zz-memlock-sim.conf")
 MANAGER = Path("/etc/systemd/system.conf.d/zz-memlock-sim.conf")
@@ -60,11 +61,17 @@ class Effects:
         self.systemctl = systemctl
         self.state: dict[str, Any] = {}
         self.children: list[subprocess.Popen[bytes]] = []
+        self.booting = False
         with contextlib.suppress(OSError, ValueError):
             self.state = json.loads(self.store.read_text(encoding="utf-8"))
 
-    def apply(self, desk: Desk) -> None:
-        """Make the desk follow its faults."""
+    def apply(self, desk: Desk, booting: bool = False) -> None:
+        """Make the desk follow its faults.
+
+        ``booting``: systemd is still starting the desk and must not be told to reload (it would lose a bus activation
+        that NetworkManager waits for); files written by an earlier boot are read by it anyway.
+        """
+        self.booting = booting
         for name, act in {
             "persistenced_stopped": self._persistenced,
             "memlock_low": self._memlock,
@@ -107,7 +114,13 @@ class Effects:
 
     def _persistenced(self, _desk: Desk, _name: str, want: dict[str, Any] | None, _entry: dict[str, Any]) -> None:
         unit = "nvidia-persistenced.service"
-        self._control("disable" if want is not None else "enable", "-q", unit)
+        link = WANTS / unit
+        if want is not None:
+            link.unlink(missing_ok=True)
+        elif not link.is_symlink():
+            link.symlink_to(f"/usr/lib/systemd/system/{unit}")
+        if not self.booting:
+            self._control("daemon-reload")
         self._control("--no-block", "stop" if want is not None else "start", unit)
 
     def _memlock(self, _desk: Desk, _name: str, want: dict[str, Any] | None, _entry: dict[str, Any]) -> None:
@@ -122,7 +135,8 @@ class Effects:
             ):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="ascii")
-        self._control("daemon-reexec")
+        if not self.booting:
+            self._control("daemon-reexec")
 
     def _first_boot(self, _desk: Desk, _name: str, want: dict[str, Any] | None, _entry: dict[str, Any]) -> None:
         DONE_FLAG.parent.mkdir(parents=True, exist_ok=True)

@@ -408,7 +408,7 @@ def main(arguments: list[str]) -> int:
     server.listen()
     hardware.start()
     if hardware.effects is not None:
-        hardware.effects.apply(hardware.desk)
+        hardware.effects.apply(hardware.desk, booting=True)
         hardware.refresh()
     compiled = _compile()
     server.run()
