@@ -164,6 +164,15 @@ def test_a_file_that_does_not_match_keeps_the_old_bundle(tmp_path: Path) -> None
     assert (folder / "bin/all_gather_perf").exists()
 
 
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil"
+    path.write_text("x", encoding="ascii")
+    archive = tmp_path / "evil.tar.gz"
+    bundle.pack({"../evil": str(path)}, {"schema": bundle.SCHEMA, "key": "k", "files": {"../evil": bundle.digest(str(path))}}, str(archive))
+    with pytest.raises(bundle.BundleError, match="leads out"):
+        bundle.install(str(archive), str(tmp_path / "nccl"))
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b broken"])
 def test_what_is_no_bundle_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar.gz"
