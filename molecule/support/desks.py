@@ -47,7 +47,8 @@ def as_root(desk: str) -> Any:
 
 def as_login_user(desk: str) -> Any:
     """The desk as the login user, over ssh."""
-    values = inventory()["_meta"]["hostvars"][desk]
+    values = {key: value for group in inventory().values() for key, value in (group.get("vars") or {}).items()}
+    values |= inventory()["_meta"]["hostvars"][desk]
     return testinfra.get_host(
         f"paramiko://{values['ansible_user']}@{values['ansible_host']}", ssh_identity_file=values["ansible_ssh_private_key_file"]
     )
