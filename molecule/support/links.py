@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -83,9 +84,19 @@ class Change:
         return found
 
     def kill(self) -> None:
-        """End the controller and its ssh connections at once, as a power cut would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """End the controller and its ssh connections at once, as a power cut would. Its workers lead sessions of their own."""
+        for pid in (self.process.pid, *descendants(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process that was started by a process, directly or not."""
+    found: list[int] = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *descendants(int(child))]
+    return found
 
 
 def change(desk: str, wanted: list[dict[str, Any]] | None = None, **options: Any) -> dict[str, Any]:
@@ -144,6 +155,21 @@ def armed(desk: str) -> list[str]:
     left = host.run("ls -d /etc/systemd/system/dgx-spark-link-undo.* /etc/systemd/system/*.wants/dgx-spark-link-undo.*").stdout.split()
     units = host.run("systemctl list-units --all --plain --no-legend 'dgx-spark-link-*'").stdout
     return left + [line.split()[0] for line in units.splitlines() if " active " in line or " activating " in line]
+
+
+class Cut:
+    """Lets no new ssh connection in from the moment at which a change is applied, until it is mended. Watched for inside the desk, because
+    a look from outside may come too late on a busy machine."""
+
+    def __init__(self, desk: str) -> None:
+        self.host = as_root(desk)
+        script = f'echo $$ > /run/cut.pid; until grep -qs \'"state": "applied"\' {JOURNAL}; do sleep 0.1; done; systemctl stop ssh.service'
+        self.host.check_output("setsid -f sh -c %s < /dev/null > /dev/null 2>&1", script)
+
+    def mend(self) -> None:
+        """Let connections in again."""
+        self.host.run("kill $(cat /run/cut.pid)")
+        self.host.check_output("rm -f /run/cut.pid; systemctl start ssh.service")
 
 
 class Ping:

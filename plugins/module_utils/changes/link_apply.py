@@ -120,6 +120,8 @@ class LinkChange:
         if not made.steps:
             outcome.message = "The link is as wanted."
             outcome.changed = bool(found) and not check_mode
+            if outcome.changed:
+                self._ask("tidy")
             return outcome
         taken = [] if made.state == ABSENT else self._taken(facts, made)
         if taken:
