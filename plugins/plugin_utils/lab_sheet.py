@@ -1,0 +1,451 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab sheet: which desk stands where, as an admin keeps it in a spreadsheet (CSV) or in YAML. Pure: text in, entries or problems out.
+
+Every problem names its line, its column, what was found and what was expected, and all problems are told at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+COLUMNS: dict[str, str] = {
+    "name": "the desk's inventory name, such as desk-01",
+    "address": "IP address or host name of the management interface",
+    "mac": "MAC address of the management interface, where no address is known",
+    "mdns": "mDNS name, such as spark-a1b2.local, where no address is known",
+    "port": "ssh port, 22 when empty",
+    "user": "login user, when it differs from the lab's",
+    "pair": "name of the pair, empty for a desk that stands alone",
+    "position": "head, peer, 1 or 2 within the pair; empty: natural name order",
+    "serial": "serial number on the chassis",
+    "asset_tag": "the lab's own tag",
+    "host_key": "fingerprint of the ssh host key, SHA256:...",
+    "out_of_service": "yes or no",
+}
+"""Column to its meaning."""
+
+ALIASES: dict[str, str] = {
+    "desk": "name",
+    "host": "name",
+    "hostname": "name",
+    "ip": "address",
+    "ip_address": "address",
+    "ansible_host": "address",
+    "mac_address": "mac",
+    "mdns_name": "mdns",
+    "ssh_port": "port",
+    "login": "user",
+    "ansible_user": "user",
+    "role": "position",
+    "serial_number": "serial",
+    "sn": "serial",
+    "asset": "asset_tag",
+    "tag": "asset_tag",
+    "fingerprint": "host_key",
+    "host_key_fingerprint": "host_key",
+    "ssh_host_key": "host_key",
+}
+"""Other spellings of column titles."""
+
+POSITIONS = {"head": 1, "1": 1, "peer": 2, "2": 2}
+TRUTH = {"yes": True, "true": True, "1": True, "x": True, "on": True, "no": False, "false": False, "0": False, "off": False, "": False}
+RESERVED = ("all", "ungrouped", "spark_desks", "spark_pairs")
+PAIR_SIZE = 2
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{12}")
+_GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
+_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+_HOST_KEY = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
+_SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong with a sheet."""
+
+    line: int
+    column: str
+    found: str
+    expected: str
+
+    def sentence(self, source: str) -> str:
+        """In words."""
+        place = f"{source} line {self.line}" if self.line else source
+        column = f", column {self.column}" if self.column else ""
+        return f"{place}{column}: found {self.found}, expected {self.expected}"
+
+
+class SheetError(Exception):
+    """A sheet that cannot be used; ``problems`` holds them all, in the order of their lines."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source, self.problems = source, tuple(sorted(problems))
+        super().__init__("\n".join(f"  - {problem.sentence(source)}" for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One desk of a sheet."""
+
+    line: int
+    name: str
+    address: str | None = None
+    """Address or name to reach it by, null when only a MAC is known."""
+    mac: str | None = None
+    port: int | None = None
+    user: str | None = None
+    pair: str | None = None
+    position: int | None = None
+    """1 for the head, 2 for the peer, null when the sheet does not say."""
+    serial: str | None = None
+    asset_tag: str | None = None
+    host_key: str | None = None
+    out_of_service: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A lab sheet without problems."""
+
+    source: str
+    desks: tuple[Entry, ...]
+    warnings: tuple[str, ...] = ()
+    pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pair to its desks, the head first where the sheet says which it is."""
+
+
+Row = tuple[int, dict[str, str]]
+
+
+def read(text: str, source: str, kind: str) -> Sheet:
+    """The sheet in ``text``. ``kind``: ``csv`` or ``yaml``; ``source`` is only named in messages. Raises SheetError."""
+    text = text.removeprefix("\ufeff")
+    problems: list[Problem] = []
+    rows, warnings = (_csv_rows if kind == "csv" else _yaml_rows)(text, problems)
+    entries = [entry for line, row in rows if (entry := _entry(line, row, problems)) is not None]
+    if not entries and not problems:
+        problems.append(Problem(0, "", "no desk", "one line for each desk below a line of column titles (at least name and address)"))
+    pairs = _pairs(entries, problems)
+    _unique(entries, problems)
+    if problems:
+        raise SheetError(source, problems)
+    return Sheet(source, tuple(entries), tuple(f"{source}: {warning}" for warning in warnings), pairs)
+
+
+# ---- from text to rows -------------------------------------------------------------------------------------------------
+
+
+def _title(text: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "_", text.strip().casefold()).strip("_")
+    return ALIASES.get(plain, plain)
+
+
+def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]:
+    """Rows with their line numbers. The separator is the one of comma, semicolon and tab that the title line has most of."""
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip(" \t,;\"'") and not line.lstrip().startswith("#")), None)
+    if first is None:
+        return [], []
+    separator = max(",;\t", key=lines[first].count)
+    # Excel writes "sep=;" as the first line of some exports.
+    if match := re.fullmatch(r"\"?sep=(.)\"?", lines[first].strip()):
+        separator = match.group(1)
+        first += 1
+    body = "\n".join(lines[first:])
+    reader = csv.reader(io.StringIO(body), delimiter=separator, strict=False)
+    titles: list[str] | None = None
+    warnings: list[str] = []
+    rows: list[Row] = []
+    begun = first
+    try:
+        for cells in reader:
+            line, begun = begun + 1, first + reader.line_num
+            if not any(cell.strip() for cell in cells) or (cells[0].lstrip().startswith("#")):
+                continue
+            if titles is None:
+                titles = _titles(cells, line, problems, warnings)
+                if titles is None:
+                    return [], warnings
+                continue
+            if len(cells) > len(titles) and any(cell.strip() for cell in cells[len(titles) :]):
+                expected = f"{len(titles)} cells as the title line has; a cell that holds the separator {separator!r} needs quotes"
+                problems.append(Problem(line, "", f"{len(cells)} cells", expected))
+                continue
+            rows.append((line, {title: cell.strip() for title, cell in zip(titles, cells, strict=False) if title in COLUMNS}))
+    except csv.Error as error:
+        problems.append(Problem(begun + 1, "", f"a line that cannot be read ({error})", "cells with matching quotes"))
+    return rows, warnings
+
+
+def _titles(cells: Sequence[str], line: int, problems: list[Problem], warnings: list[str]) -> list[str] | None:
+    titles = [_title(cell) for cell in cells]
+    if "name" not in titles:
+        listed = ", ".join(cell.strip() for cell in cells if cell.strip())
+        problems.append(Problem(line, "", f"the titles {listed[:120]}", f"a title line with name and some of {', '.join(COLUMNS)}"))
+        return None
+    for title in sorted({title for title in titles if title in COLUMNS and titles.count(title) > 1}):
+        problems.append(Problem(line, title, "the column twice", "each column once"))
+    return [_known(title, cell.strip(), line, problems, warnings) for title, cell in zip(titles, cells, strict=True)]
+
+
+def _known(title: str, told: str, line: int, problems: list[Problem], warnings: list[str]) -> str:
+    """The column that is meant. A title close to a known one is a slip; any other is the admin's own column and left alone."""
+    if not title or title in COLUMNS:
+        return title
+    close = difflib.get_close_matches(title, [*COLUMNS, *ALIASES], n=1, cutoff=0.8)
+    if close:
+        meant = ALIASES.get(close[0], close[0])
+        problems.append(Problem(line, told, "an unknown column title", f"{meant} ({COLUMNS[meant]})"))
+        return meant  # so that the slip is not told again on every line
+    if (text := f"column {told!r} is not used here") not in warnings:
+        warnings.append(text)
+    return title
+
+
+def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problems.append(
+            Problem(mark.line + 1 if mark else 0, "", f"no YAML ({getattr(error, 'problem', None) or error})", "a list of desks")
+        )
+        return [], []
+    if root is None:
+        return [], []
+    if isinstance(root, yaml.MappingNode):
+        listed = {str(key.value): value for key, value in root.value}
+        root = listed.get("desks", root)
+    warnings: list[str] = []
+    rows: list[Row] = []
+    for node, name in _yaml_desks(root, problems):
+        line = node.start_mark.line + 1
+        row = {"name": name} if name is not None else {}
+        whole = True
+        for key, value in node.value:
+            at = key.start_mark.line + 1
+            if not isinstance(value, yaml.ScalarNode):
+                problems.append(Problem(at, str(key.value), "a list or mapping", "one value"))
+                whole = False
+                continue
+            title = _known(_title(str(key.value)), str(key.value), at, problems, warnings)
+            if title in row:
+                problems.append(Problem(at, title, "the key twice", "each key once"))
+            # The text as it stands: YAML must not make 0x12 or 1e9 of a serial number.
+            row[title] = "" if value.tag.endswith(":null") else str(value.value).strip()
+        if whole:
+            rows.append((line, {title: cell for title, cell in row.items() if title in COLUMNS}))
+    return rows, warnings
+
+
+def _yaml_desks(root: yaml.Node, problems: list[Problem]) -> Iterator[tuple[yaml.MappingNode, str | None]]:
+    """The mapping of each desk; with its name where desks are keys."""
+    if isinstance(root, yaml.SequenceNode):
+        for node in root.value:
+            if isinstance(node, yaml.MappingNode):
+                yield node, None
+            else:
+                problems.append(Problem(node.start_mark.line + 1, "", "no mapping", "name, address and so on of one desk"))
+    elif isinstance(root, yaml.MappingNode):
+        for key, node in root.value:
+            if isinstance(node, yaml.MappingNode):
+                yield node, str(key.value)
+            else:
+                problems.append(Problem(key.start_mark.line + 1, str(key.value), "no mapping", "address and so on of one desk"))
+    else:
+        problems.append(Problem(root.start_mark.line + 1, "", "a single value", "desks: with a list of desks"))
+
+
+# ---- from rows to entries ----------------------------------------------------------------------------------------------
+
+
+def _entry(line: int, row: Mapping[str, str], problems: list[Problem]) -> Entry | None:
+    def wrong(column: str, expected: str) -> None:
+        problems.append(Problem(line, column, repr(row.get(column, ""))[:90] if row.get(column) else "nothing", expected))
+
+    for column, cell in row.items():
+        if _SCIENTIFIC.fullmatch(cell):
+            wrong(column, "the digits as they are (the spreadsheet rounded the number: format the column as text and type it again)")
+            return None
+    name = row.get("name", "")
+    if not _NAME.fullmatch(name):
+        wrong("name", "a name of letters, digits, hyphens, dots or underscores, such as desk-01")
+        return None
+    if name in RESERVED:
+        wrong("name", f"another name: {', '.join(RESERVED)} are groups")
+    address = _address(row, wrong)
+    mac = row.get("mac") or None
+    if mac is not None and not _MAC.fullmatch(mac):
+        wrong("mac", "six bytes in hex, such as 4c:bb:47:01:02:03")
+        mac = None
+    if not any(row.get(column) for column in ("address", "mdns", "mac")):
+        wrong("address", "an address, or an entry in the column mdns or mac")
+    port = row.get("port") or None
+    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        wrong("port", "a number from 1 to 65535, or nothing")
+        port = None
+    user = row.get("user") or None
+    if user is not None and not _USER.fullmatch(user):
+        wrong("user", "a Linux user name")
+    pair = row.get("pair") or None
+    if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):
+        wrong("pair", "letters, digits and underscores, such as pair_a (it becomes a group), or nothing")
+        pair = None
+    position = row.get("position", "").casefold()
+    if position and position not in POSITIONS:
+        wrong("position", "head, peer, 1 or 2, or nothing")
+        position = ""
+    elif position and not row.get("pair"):
+        problems.append(Problem(line, "pair", "nothing", f"the pair in which {name} is {position}"))
+    serial = row.get("serial") or None
+    if serial is not None and not _SERIAL.fullmatch(serial):
+        wrong("serial", "the serial number on the chassis (letters and digits)")
+    host_key = row.get("host_key") or None
+    if host_key is not None:
+        match = _HOST_KEY.fullmatch(host_key)
+        if match is None:
+            wrong("host_key", "SHA256: and 43 characters, as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it")
+        else:
+            host_key = f"SHA256:{match.group(1)}"
+    out = TRUTH.get(row.get("out_of_service", "").casefold())
+    if out is None:
+        wrong("out_of_service", "yes or no, or nothing")
+    return Entry(
+        line=line,
+        name=name,
+        address=address,
+        mac=_plain_mac(mac),
+        port=int(port) if port else None,
+        user=user,
+        pair=pair,
+        position=POSITIONS.get(position),
+        serial=serial,
+        asset_tag=row.get("asset_tag") or None,
+        host_key=host_key,
+        out_of_service=bool(out),
+    )
+
+
+def _address(row: Mapping[str, str], wrong: Any) -> str | None:
+    """The address column, else the mDNS name."""
+    for column in ("address", "mdns"):
+        text = row.get(column)
+        if not text:
+            continue
+        if re.fullmatch(r"[0-9.]+", text) or ":" in text:
+            try:
+                return str(ipaddress.ip_address(text))
+            except ValueError:
+                wrong(column, "an IP address such as 192.0.2.11, or a host name")
+                return None
+        if not _HOST.fullmatch(text):
+            wrong(column, "an IP address such as 192.0.2.11, or a host name")
+            return None
+        if column == "mdns" and "." not in text:
+            return f"{text}.local"
+        return text
+    return None
+
+
+def _plain_mac(mac: str | None) -> str | None:
+    if mac is None:
+        return None
+    digits = re.sub(r"[^0-9a-f]", "", mac.lower())
+    return ":".join(digits[index : index + 2] for index in range(0, 12, 2))
+
+
+def _pairs(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+    members: dict[str, list[Entry]] = {}
+    names = {entry.name for entry in entries}
+    for entry in entries:
+        if entry.pair:
+            members.setdefault(entry.pair, []).append(entry)
+    for pair, found in members.items():
+        line = found[-1].line
+        listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in found)
+        if pair in names:
+            problems.append(Problem(line, "pair", repr(pair), "a name that is no desk's name"))
+        if len(found) != PAIR_SIZE:
+            plural = "desk" if len(found) == 1 else "desks"
+            problems.append(Problem(line, "pair", f"{len(found)} {plural} in {pair}: {listed}", "two desks in a pair"))
+            continue
+        positions = [entry.position for entry in found if entry.position]
+        if len(positions) == PAIR_SIZE and positions[0] == positions[1]:
+            place = "heads" if positions[0] == 1 else "peers"
+            problems.append(Problem(line, "position", f"two {place} in {pair}: {listed}", "one head and one peer"))
+    return {pair: tuple(entry.name for entry in sorted(found, key=_rank)) for pair, found in members.items()}
+
+
+def _rank(entry: Entry) -> int:
+    """The head, then a desk without a word, then the peer."""
+    return {POSITIONS["head"]: 0, POSITIONS["peer"]: 2}.get(entry.position or 0, 1)
+
+
+def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:
+    for column in ("name", "address", "mac", "serial", "asset_tag", "host_key"):
+        seen: dict[Any, Entry] = {}
+        for entry in entries:
+            value: Any = getattr(entry, column)
+            if value is None:
+                continue
+            key = (value, entry.port) if column == "address" else str(value).casefold()
+            if key in seen:
+                first = seen[key]
+                problems.append(
+                    Problem(entry.line, column, f"{value!r} again (line {first.line} gives it to {first.name})", "a value of its own")
+                )
+            seen.setdefault(key, entry)
+
+
+# ---- from entries to an inventory --------------------------------------------------------------------------------------
+
+
+def host_variables(entry: Entry, sheet: Sheet) -> dict[str, Any]:
+    """What the inventory says of one desk."""
+    values: dict[str, Any] = {}
+    if entry.address:
+        values["ansible_host"] = entry.address
+    if entry.port:
+        values["ansible_port"] = entry.port
+    if entry.user:
+        values["ansible_user"] = entry.user
+    if entry.mac:
+        values["spark_management_mac"] = entry.mac
+    if entry.serial:
+        values["spark_expected_serial"] = entry.serial
+    if entry.host_key:
+        values["spark_expected_host_key"] = entry.host_key
+    if entry.asset_tag:
+        values["spark_asset_tag"] = entry.asset_tag
+    if entry.out_of_service:
+        values["spark_out_of_service"] = True
+    positions = {item.name: item.position for item in sheet.desks if entry.pair and item.pair == entry.pair}
+    # Naming the peer names the head too.
+    if entry.position == POSITIONS["head"] or (
+        len(positions) == PAIR_SIZE and entry.position is None and POSITIONS["peer"] in positions.values()
+    ):
+        values["spark_pair_head"] = True
+    return values
+
+
+def addresses_of_macs(neighbours: str) -> dict[str, str]:
+    """MAC to IPv4 address, from the text of /proc/net/arp; incomplete entries are left out."""
+    found: dict[str, str] = {}
+    for line in neighbours.splitlines()[1:]:
+        cells = line.split()
+        if len(cells) >= 4 and cells[2] != "0x0" and _MAC.fullmatch(cells[3]):
+            found[cells[3].lower()] = cells[0]
+    return found

@@ -1,0 +1,267 @@
+"""Lab sheets: what spreadsheets export is read as it is, and whatever is wrong is told with its line and column."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
+    COLUMNS,
+    Sheet,
+    SheetError,
+    addresses_of_macs,
+    host_variables,
+    read,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = "SHA256:" + "a" * 43
+
+GOOD = f"""name,address,pair,position,serial,asset_tag,host_key,out_of_service
+desk-01,192.0.2.11,pair_a,head,1581924000017,LAB-1,{KEY},
+desk-02,192.0.2.12,pair_a,peer,1581924000018,LAB-2,,
+desk-03,spark-a1b2.local,,,,,,yes
+"""
+
+
+def names(sheet: Sheet) -> list[str]:
+    return [entry.name for entry in sheet.desks]
+
+
+def problems(text: str, kind: str = "csv") -> list[tuple[int, str, str, str]]:
+    with pytest.raises(SheetError) as caught:
+        read(text, "lab.csv", kind)
+    return [(item.line, item.column, item.found, item.expected) for item in caught.value.problems]
+
+
+def test_a_plain_sheet() -> None:
+    sheet = read(GOOD, "lab.csv", "csv")
+    assert names(sheet) == ["desk-01", "desk-02", "desk-03"]
+    assert dict(sheet.pairs) == {"pair_a": ("desk-01", "desk-02")}
+    assert host_variables(sheet.desks[0], sheet) == {
+        "ansible_host": "192.0.2.11",
+        "spark_expected_serial": "1581924000017",
+        "spark_expected_host_key": KEY,
+        "spark_asset_tag": "LAB-1",
+        "spark_pair_head": True,
+    }
+    assert host_variables(sheet.desks[2], sheet) == {"ansible_host": "spark-a1b2.local", "spark_out_of_service": True}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD.replace(",", ";"),
+        GOOD.replace(",", "\t"),
+        "sep=;\n" + GOOD.replace(",", ";"),
+        '"' + GOOD.replace(",", '","').replace("\n", '"\n"').rstrip('"'),
+        GOOD.replace("\n", "\n\n,,,,,,,\n"),
+        "# our lab\n" + GOOD.replace("desk-02", "# a remark\ndesk-02"),
+        GOOD.replace("name,address", " Name , IP-Address ").replace("serial,", "Serial Number,").replace("host_key", "Fingerprint"),
+        GOOD.replace("name,", "Name,").replace("desk-01,", "desk-01 ,"),
+        GOOD.rstrip("\n"),
+    ],
+)
+def test_exports_of_spreadsheets_give_the_same_desks(text: str) -> None:
+    plain = read(GOOD, "lab.csv", "csv")
+    found = read(text, "lab.csv", "csv")
+    assert [host_variables(entry, found) for entry in found.desks] == [host_variables(entry, plain) for entry in plain.desks]
+
+
+def test_quoted_cells_may_hold_separators_and_line_ends_and_the_line_count_stays_right() -> None:
+    text = 'name,address,Notes\ndesk-01,192.0.2.11,"left, at\nthe window"\ndesk-02,192.0.2.999,\n'
+    assert problems(text) == [(4, "address", "'192.0.2.999'", "an IP address such as 192.0.2.11, or a host name")]
+
+
+def test_columns_of_the_admin_are_left_alone_with_a_warning() -> None:
+    assert read("name,address,Room\ndesk-01,192.0.2.1,2.14\n", "lab.csv", "csv").warnings == ("lab.csv: column 'Room' is not used here",)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "found"),
+    [
+        ("desk 01,192.0.2.1,,,,,,", "name", "'desk 01'"),
+        (",192.0.2.1,,,,,,", "name", "nothing"),
+        ("all,192.0.2.1,,,,,,", "name", "'all'"),
+        ("desk-01,,,,,,,", "address", "nothing"),
+        ("desk-01,192.0.2.300,,,,,,", "address", "'192.0.2.300'"),
+        ("desk-01,my desk,,,,,,", "address", "'my desk'"),
+        ("desk-01,192.0.2.1,pair-a,,,,,", "pair", "'pair-a'"),
+        ("desk-01,192.0.2.1,,head,,,,", "pair", "nothing"),
+        ("desk-01,192.0.2.1,,,1.58E+12,,,", "serial", "'1.58E+12'"),
+        ("desk-01,192.0.2.1,,,#REF!,,,", "serial", "'#REF!'"),
+        ("desk-01,192.0.2.1,,,,,MD5:aa:bb,", "host_key", "'MD5:aa:bb'"),
+        ("desk-01,192.0.2.1,,,,,,maybe", "out_of_service", "'maybe'"),
+    ],
+)
+def test_each_bad_cell_is_told_with_line_and_column(row: str, column: str, found: str) -> None:
+    (line, at, what, expected), *more = problems(GOOD.splitlines()[0] + "\n" + row + "\n")
+    assert (line, at, what) == (2, column, found) and expected and not more
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column"),
+    [
+        ("desk-02,192.0.2.12", "desk-02,192.0.2.11", "address"),
+        ("desk-02,", "desk-01,", "name"),
+        ("1581924000018", "1581924000017", "serial"),
+        ("LAB-2", "LAB-1", "asset_tag"),
+        ("LAB-2,,", f"LAB-2,{KEY},", "host_key"),
+    ],
+)
+def test_what_must_be_unique_is_told_with_the_first_line(old: str, new: str, column: str) -> None:
+    found = problems(GOOD.replace(old, new))
+    assert found[0][:2] == (3, column) and "line 2 gives it to desk-01" in found[0][2]
+
+
+def test_pairs_have_two_desks_and_one_head() -> None:
+    three = GOOD + "desk-04,192.0.2.14,pair_a,,,,,\n"
+    assert problems(three)[0][:3] == (5, "pair", "3 desks in pair_a: desk-01 (line 2), desk-02 (line 3), desk-04 (line 5)")
+    one = GOOD.replace("192.0.2.12,pair_a,peer", "192.0.2.12,,")
+    assert problems(one)[0][:2] == (2, "pair")
+    heads = GOOD.replace("peer", "head")
+    assert problems(heads)[0][1:3] == ("position", "two heads in pair_a: desk-01 (line 2), desk-02 (line 3)")
+    named = GOOD.replace("pair_a", "desk_9") + "desk_9,192.0.2.19,,,,,,\n"
+    assert ("pair", "'desk_9'") in [item[1:3] for item in problems(named)]
+
+
+def test_naming_the_peer_names_the_head() -> None:
+    sheet = read(GOOD.replace("pair_a,head", "pair_a,"), "lab.csv", "csv")
+    assert [host_variables(entry, sheet).get("spark_pair_head") for entry in sheet.desks] == [True, None, None]
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_lines() -> None:
+    found = problems("name,address,position\na b,192.0.2.1,\ndesk-02,nope nope,\ndesk-03,192.0.2.3,left\n")
+    assert [item[:2] for item in found] == [(2, "name"), (3, "address"), (4, "position")]
+
+
+def test_a_slip_in_a_title_is_told_once() -> None:
+    assert problems("name,adress,pair\ndesk-01,192.0.2.1,\ndesk-02,192.0.2.2,\n")[0][:3] == (1, "adress", "an unknown column title")
+    assert len(problems("name,adress,pair\ndesk-01,192.0.2.1,\n")) == 1
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "name,address\n", "# only a remark\n"])
+def test_an_empty_sheet_is_refused(text: str) -> None:
+    assert problems(text)[0][2] == "no desk"
+
+
+def test_lines_with_too_many_cells_are_told() -> None:
+    assert problems("name,address\ndesk-01,192.0.2.1,left,right\n") == [
+        (2, "", "4 cells", "2 cells as the title line has; a cell that holds the separator ',' needs quotes")
+    ]
+
+
+def test_yaml_sheets() -> None:
+    for text in (
+        "desks:\n  - {name: desk-01, address: 192.0.2.11, pair: pair_a, position: head, serial: 0012}\n  - {name: desk-02, mdns: spark-b, pair: pair_a}\n",
+        "desk-01: {address: 192.0.2.11, pair: pair_a, position: head, serial: 0012}\ndesk-02: {mdns: spark-b.local, pair: pair_a}\n",
+        "- name: desk-01\n  ip: 192.0.2.11\n  pair: pair_a\n  position: 1\n  serial: 0012\n- name: desk-02\n  mdns: spark-b.local\n  pair: pair_a\n",
+    ):
+        sheet = read(text, "lab.yml", "yaml")
+        assert names(sheet) == ["desk-01", "desk-02"]
+        assert [entry.address for entry in sheet.desks] == ["192.0.2.11", "spark-b.local"]
+        assert sheet.desks[0].serial == "0012", "YAML must not make a number of a serial"
+
+
+def test_yaml_problems_have_lines_too() -> None:
+    assert problems("- name: desk-01\n  address: 192.0.2.11\n- name: desk-02\n  adress: x\n", "yaml")[0][:2] == (4, "adress")
+    assert problems("- name: desk-01\n  address: [192.0.2.11]\n", "yaml")[0][:3] == (2, "address", "a list or mapping")
+    assert problems("- desk-01\n", "yaml")[0][:3] == (1, "", "no mapping")
+    assert problems("desks: {\n", "yaml")[0][0] == 2
+    assert problems("just words", "yaml")[0][2] == "a single value"
+
+
+def test_mac_only_desks_are_found_in_the_neighbour_table() -> None:
+    text = "name,mac\ndesk-01,4C-BB-47-01-02-03\n"
+    entry = read(text, "lab.csv", "csv").desks[0]
+    assert entry.mac == "4c:bb:47:01:02:03" and entry.address is None
+    arp = (
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+        "192.0.2.77       0x1         0x2         4c:bb:47:01:02:03     *        eth0\n"
+        "192.0.2.78       0x1         0x0         00:00:00:00:00:00     *        eth0\n"
+    )
+    assert addresses_of_macs(arp) == {"4c:bb:47:01:02:03": "192.0.2.77"}
+
+
+@given(st.text(max_size=400), st.sampled_from(["csv", "yaml"]))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_read_or_refused_with_sentences(text: str, kind: str) -> None:
+    try:
+        read(text, "lab.csv", kind)
+    except SheetError as error:
+        assert error.problems and all(problem.expected for problem in error.problems)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({column: st.sampled_from(["", "desk-01", "192.0.2.1", "head", "pair_a", "ä;,\"'\n", "0", "1e9", KEY]) for column in COLUMNS}),
+        max_size=4,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_any_cells_are_read_or_refused(rows: list[dict[str, str]]) -> None:
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(COLUMNS), delimiter=";")
+    writer.writeheader()
+    writer.writerows(rows)
+    try:
+        sheet = read(out.getvalue(), "lab.csv", "csv")
+    except SheetError as error:
+        assert error.problems
+        return
+    assert len({entry.name for entry in sheet.desks}) == len(sheet.desks)
+
+
+# ---- the plugin in ansible-inventory -----------------------------------------------------------------------------------
+
+
+def inventory(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "COLUMNS": "400",
+    }
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_graph_shows_the_pairs(tmp_path: Path) -> None:
+    sheet = tmp_path / "lab.desks.csv"
+    sheet.write_bytes(("\ufeff" + GOOD.replace(",", ";").replace("\n", "\r\n")).encode())
+    done = inventory(tmp_path, "-i", str(sheet), "--graph")
+    assert done.returncode == 0, done.stderr
+    assert "@pair_a" in done.stdout and done.stdout.count("desk-01") == 2 and "desk-03" in done.stdout
+
+
+def test_a_wrong_sheet_ends_the_command_and_no_other_plugin_takes_it(tmp_path: Path) -> None:
+    sheet = tmp_path / "lab.desks.csv"
+    sheet.write_text(GOOD.replace("192.0.2.12", "192.0.2.11"), encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(sheet), "--graph")
+    assert done.returncode == 4 and "line 3, column address" in done.stderr and "desk-01,192" not in done.stdout
+    sheet.write_bytes(b"PK\x03\x04\0\0")
+    assert "export the spreadsheet as CSV" in inventory(tmp_path, "-i", str(sheet), "--graph").stderr
+
+
+def test_a_yaml_file_names_the_sheet_and_needs_no_setting(tmp_path: Path) -> None:
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets" / "lab.csv").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "lab.yml").write_text("plugin: labops.dgx_spark.desks\nsheet: sheets/lab.csv\n", encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(tmp_path / "lab.yml"), "--graph")
+    assert done.returncode == 0 and "@pair_a" in done.stdout
+
+
+def test_the_sample_is_a_good_sheet(tmp_path: Path) -> None:
+    done = inventory(tmp_path, "-i", str(ROOT / "inventories" / "lab"), "--graph")
+    assert done.returncode == 0 and "WARNING" not in done.stderr and "@pair_b" in done.stdout, done.stderr
