@@ -20,6 +20,7 @@ class Check:
     title: str = ""
 
 
+ENROL = Check("enrol", "enrol", DESK, title="the desk was entered with a proven host key and key login")
 FACTS = Check("facts", "facts", DESK, title="the desk's facts were read")
 DRIVER = Check("driver", "driver", DESK, title="the driver was compared with the lock")
 CABLE = Check("cable", "cable_map", PAIR, key="proven", title="the cable was seen to join the pair's two desks")
@@ -28,6 +29,7 @@ RDMA = Check("rdma", "rdma", PAIR, key="measured", title="RDMA was measured in b
 NCCL = Check("nccl", "nccl", PAIR, key="measured", title="NCCL ran across the pair and its transport was proven")
 
 REQUIRED: dict[str, tuple[Check, ...]] = {
+    "enrol": (ENROL,),
     "stack_pair": (FACTS, DRIVER, CABLE, LINK, RDMA, NCCL),
     "onboard": (FACTS, DRIVER),
     "audit": (FACTS,),

@@ -28,10 +28,13 @@ def summary(report: Mapping[str, Any], folder: str) -> list[str]:
     if report["run"]["playbook"] == "onboard":
         header = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
         lines = table(header, [_onboard_row(desk) for desk in report["desks"]])
+    if report["run"]["playbook"] == "enrol":
+        header = ("DESK", "VERDICT", "PAIR", "LOGIN", "IDENTITY", "WHY")
+        lines = table(header, [_enrol_row(desk) for desk in report["desks"]])
     if report["run"]["playbook"] == "audit":
         lines = table(audit.COLUMNS, audit.table(report))
     alone = [desk for desk in report["desks"] if desk["pair"] is None or not report["pairs"]]
-    if alone and report["run"]["playbook"] not in ("onboard", "audit"):
+    if alone and report["run"]["playbook"] not in ("onboard", "audit", "enrol"):
         lines += [""] if lines else []
         lines += table(("DESK", "VERDICT", "WHY"), [(desk["name"], desk["verdict"], _why(desk["findings"])) for desk in alone])
     told = _to_tell(report)
@@ -55,6 +58,12 @@ def _to_tell(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 seen.setdefault((item["code"], item["message"]), item)
     order = {"fail": 0, "unknown": 1, "warn": 2}
     return sorted(seen.values(), key=lambda item: (order[item["severity"]], item.get("subject", "")))
+
+
+def _enrol_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
+    enrolled = next((item for item in desk["findings"] if item["code"] == "DESK_ENROLLED"), None)
+    by = str(enrolled["evidence"].get("identity", "")) if enrolled else ""
+    return desk["name"], desk["verdict"], desk["pair"] or "", "key" if enrolled else "no", by or "not proven", _why(desk["findings"])
 
 
 def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""First contact with one desk, from the controller: see the module documentation of enrol_desk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import display
+
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.finding import Where
+from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
+from ..plugin_utils.ssh_door import AdminKey, SshDoor, prove
+
+PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
+BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
+
+
+class ActionModule(DeskAction):
+    """Opens its own connections, so Ansible's own connection to the desk is never used."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """See the class."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        desk, arguments = self.desk_name(task_vars), self.arguments()
+        key = admin_key(self._value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
+        if key is None:
+            named = arguments.get("public_key") or " or ".join(f"~/.ssh/{name}.pub" for name in KEY_NAMES)
+            found = finding("ADMIN_KEY_MISSING", Where(desk=desk), f"{desk}: there is no public key {named} on the controller")
+            result.update(failed=True, changed=False, msg=found.message, findings=[found.as_dict()])
+            return result
+        wanted = self._wanted(desk, arguments, task_vars, key)
+        secrets = self._secrets(task_vars)
+        way = Enrolment(
+            wanted,
+            secrets,
+            SshDoor(wanted.address, wanted.port),
+            prove=lambda: prove(wanted.address, wanted.port, wanted.user, wanted.known_hosts, key),
+            ask=self._ask,
+            say=lambda text: display.display(f"  {text}"),
+        )
+        result.update(_result(way.run(), wanted))
+        return result
+
+    def _wanted(self, desk: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any], key: AdminKey) -> Wanted:
+        user = self.login_user(task_vars)
+        if not user:
+            raise AnsibleActionFail(f"{desk} has no login user; set ansible_user, or the column user of the lab sheet")
+        commands = arguments.get("sudo_commands") or ["ALL"]
+        return Wanted(
+            desk=desk,
+            address=str(self._value(task_vars, "ansible_host") or desk),
+            port=int(self._value(task_vars, "ansible_port") or 22),
+            user=user,
+            key=key,
+            known_hosts=Path(str(arguments["known_hosts"])).expanduser().absolute(),
+            serial=_text(self._value(task_vars, "spark_expected_serial")),
+            host_key=_text(self._value(task_vars, "spark_expected_host_key")),
+            sudo_commands=tuple(str(item) for item in commands) if arguments.get("sudo", "password") == "nopasswd" else None,
+            hostname=desk if arguments.get("set_hostname") else None,
+            avahi=bool(arguments.get("avahi", True)),
+            close_password_login=bool(arguments.get("close_password_login", False)),
+            upgrade_wait=float(arguments.get("upgrade_wait", 1800)),
+            check_mode=bool(self._task.check_mode),
+        )
+
+    def _secrets(self, task_vars: Mapping[str, Any]) -> Secrets:
+        """Vaulted variables of the desk, else what --ask-pass and --ask-become-pass asked for."""
+        password = next((value for name in PASSWORDS if (value := self._value(task_vars, name))), None)
+        password = password or getattr(self._play_context, "password", None)
+        become = next((value for name in BECOME_PASSWORDS if (value := self._value(task_vars, name))), None)
+        become = become or getattr(self._play_context, "become_pass", None) or password
+        return Secrets(_text(password), _text(become))
+
+    def _value(self, task_vars: Mapping[str, Any], name: str) -> Any:
+        value = task_vars.get(name)
+        return None if value is None else self._templar.template(value)
+
+    def _ask(self, question: str) -> bool:
+        """Show a question on the terminal. Without a terminal nobody answers, and that is a no."""
+        prompt = f"{question}\nDoes the desk itself show the same? Type yes to trust it, anything else to leave it alone: "
+        try:
+            answer = display.prompt_until(prompt)
+        except AnsibleError:
+            return False
+        return bytes(answer).decode("utf-8", "replace").strip().lower() == "yes"
+
+
+def admin_key(private: Any, public: Any) -> AdminKey | None:
+    """The key to install: the named public key, else the one beside the private key in use, else the first usual one."""
+    folder = Path("~/.ssh").expanduser()
+    if public:
+        candidates = [Path(str(public)).expanduser()]
+    elif private:
+        candidates = [Path(f"{Path(str(private)).expanduser()}.pub")]
+    else:
+        candidates = [folder / f"{name}.pub" for name in KEY_NAMES]
+    for path in candidates:
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if len(text.splitlines()) == 1 and len(text.split()) >= 2:
+            return AdminKey(text, Path(str(private)).expanduser() if private else path.with_suffix(""))
+    return None
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value not in (None, "") else None
+
+
+def _result(outcome: Outcome, wanted: Wanted) -> dict[str, Any]:
+    findings = [item.as_dict() for item in outcome.findings]
+    result: dict[str, Any] = {"changed": bool(outcome.changes), "changes": outcome.changes, "findings": findings, **outcome.data}
+    result["address"] = wanted.address
+    if outcome.failed:
+        worst = next(item for item in outcome.findings if item.severity in ("fail", "unknown"))
+        result.update(failed=True, msg=worst.message)
+    return result

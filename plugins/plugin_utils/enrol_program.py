@@ -1,0 +1,260 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What enrolment runs on a desk, before any key or module is there: ``python3 -c`` with this file's text, standard library only.
+
+It reads one JSON request from standard input, behind a marker line (sudo leaves the password line unread when it needs none), looks,
+changes what the request asks for, and prints one JSON answer. It never prints what it was given.
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+import tempfile
+
+MARK = "labops.dgx_spark enrol 1"
+SERIAL = "/sys/class/dmi/id/product_serial"
+FIRST_BOOT_FLAG = "/var/lib/nvidia-spark-run-apt-upgrade-once/done"
+FIRST_BOOT_UNIT = "nvidia-spark-run-apt-upgrade-once.service"
+UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+OOBE_UNIT = "dgx-oobe.service"
+SUDOERS = "/etc/sudoers.d/90-dgx-spark-{user}"
+SSHD = "/etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf"
+SSHD_TEXT = """# labops.dgx_spark: key login was proven before this was written.
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+"""
+AVAHI = "/etc/avahi/avahi-daemon.conf"
+
+
+class Refused(Exception):
+    """A change that a check of the desk itself refused; nothing was changed."""
+
+
+def run(*argv: str) -> subprocess.CompletedProcess[str]:
+    """A command in the C locale."""
+    environment = {**os.environ, "LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environment, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(argv, 127, "", str(error))
+
+
+def text_of(path: str) -> str | None:
+    """A file's text, null when it is not there or may not be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def write(path: str, text: str, mode: int, folder_mode: int | None = None) -> None:
+    """Write a file as a whole: a reader sees the old or the new one."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=folder_mode or 0o755)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".dgx_spark.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+# ---- looking -----------------------------------------------------------------------------------------------------------
+
+
+def look(user: str) -> dict[str, object]:
+    """What enrolment must know. Null: could not be read."""
+    account = pwd.getpwnam(user)
+    serial = text_of(SERIAL)
+    unit = any(os.path.exists(f"{folder}/{FIRST_BOOT_UNIT}") for folder in UNIT_FOLDERS)
+    first_boot = "done" if os.path.exists(FIRST_BOOT_FLAG) else "pending" if unit else "absent"
+    if first_boot == "done" and run("systemctl", "is-active", FIRST_BOOT_UNIT).stdout.strip() == "activating":
+        first_boot = "pending"
+    oobe = run("systemctl", "is-active", OOBE_UNIT).stdout.strip()
+    keys = []
+    try:
+        names = sorted(os.listdir("/etc/ssh"))
+    except OSError:
+        names = []
+    for name in names:
+        if re.fullmatch(r"ssh_host_[a-z0-9]+_key\.pub", name):
+            words = (text_of(f"/etc/ssh/{name}") or "").split()
+            if len(words) >= 2:
+                keys.append(" ".join(words[:2]))
+    return {
+        "user": user,
+        "uid": account.pw_uid,
+        "gid": account.pw_gid,
+        "groups": sorted(group.gr_name for group in grp.getgrall() if user in group.gr_mem),
+        "root": os.geteuid() == 0,
+        "hostname": os.uname().nodename,
+        "serial": serial.strip() if serial and serial.strip() else None,
+        "boot_id": (text_of("/proc/sys/kernel/random/boot_id") or "").strip() or None,
+        "first_boot": first_boot,
+        "oobe": oobe in ("active", "activating", "reloading"),
+        "host_keys": keys,
+    }
+
+
+# ---- changing: the login user's own file -------------------------------------------------------------------------------
+
+
+def authorise(user: str, key: str, apply: bool) -> list[str]:
+    """The admin's public key in authorized_keys; entries of others stay as they are. Runs as the user."""
+    home = pwd.getpwnam(user).pw_dir
+    path = os.path.join(home, ".ssh", "authorized_keys")
+    present = text_of(path) or ""
+    kind, body = key.split()[:2]
+    if any(line.split()[:2] == [kind, body] for line in present.splitlines()):
+        return []
+    if apply:
+        if present and not present.endswith("\n"):
+            present += "\n"
+        mode = 0o600
+        write(path, f"{present}{key.strip()}\n", mode, folder_mode=0o700)
+        os.chmod(os.path.dirname(path), 0o700)
+    return ["authorized_keys: the admin's public key"]
+
+
+# ---- changing: root's files --------------------------------------------------------------------------------------------
+
+
+def sudoers(user: str, commands: list[str] | None, apply: bool) -> list[str]:
+    """Our file in sudoers.d, checked by visudo before it is put in place; without commands it is taken away."""
+    path = SUDOERS.format(user=re.sub(r"[^A-Za-z0-9_-]", "_", user))
+    if commands is None:
+        if not os.path.exists(path):
+            return []
+        if apply:
+            os.unlink(path)
+        return [f"{path} removed: sudo asks for the password again"]
+    text = f"# labops.dgx_spark: chosen at enrolment\n{user} ALL=(root) NOPASSWD: {', '.join(commands)}\n"
+    if text_of(path) == text:
+        return []
+    handle, name = tempfile.mkstemp(prefix="dgx_spark_sudoers.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o440)
+        checked = run("visudo", "-cf", name)
+        if checked.returncode != 0:
+            words = " ".join((checked.stderr or checked.stdout).replace(name, path).split())
+            raise Refused(f"visudo refuses the sudoers file: {words[:300]}")
+    finally:
+        os.unlink(name)
+    if apply:
+        write(path, text, 0o440)
+    return [f"{path}: no password for {', '.join(commands)}"]
+
+
+def name_desk(name: str, apply: bool) -> list[str]:
+    """The host name, also in /etc/hosts."""
+    if os.uname().nodename == name:
+        return []
+    if apply:
+        old = os.uname().nodename
+        done = run("hostnamectl", "set-hostname", name)
+        if done.returncode != 0:
+            raise Refused(f"hostnamectl refuses the name {name}: {' '.join(done.stderr.split())[:200]}")
+        hosts = text_of("/etc/hosts") or ""
+        changed = re.sub(rf"(?m)^(127\.0\.1\.1\s.*?)\b{re.escape(old)}(?=\s|$)", lambda match: f"{match.group(1)}{name}", hosts)
+        if changed != hosts:
+            write("/etc/hosts", changed, 0o644)
+    return [f"host name {name}"]
+
+
+def avahi(apply: bool) -> list[str]:
+    """avahi speaks on the management interfaces only: with both twins of a cable it makes ghost names and name conflicts."""
+    text = text_of(AVAHI)
+    if text is None or re.search(r"(?m)^\s*(allow|deny)-interfaces\s*=", text):
+        return []
+    routes = run("ip", "-j", "route", "show", "default")
+    try:
+        netdevs = sorted({str(route["dev"]) for route in json.loads(routes.stdout or "[]") if "dev" in route})
+    except ValueError:
+        netdevs = []
+    netdevs = [name for name in netdevs if (text_of(f"/sys/class/net/{name}/device/vendor") or "").strip() != "0x15b3"]
+    if not netdevs or "[server]" not in text:
+        return []
+    line = f"allow-interfaces={','.join(netdevs)}"
+    if apply:
+        write(AVAHI, text.replace("[server]\n", f"[server]\n# labops.dgx_spark: not on the cables between desks\n{line}\n", 1), 0o644)
+        run("systemctl", "try-restart", "avahi-daemon.service")
+    return [f"avahi: {line}"]
+
+
+def keys_only(apply: bool) -> list[str]:
+    """Password login closed, checked by sshd itself before it is reloaded."""
+    if text_of(SSHD) == SSHD_TEXT:
+        return []
+    if apply:
+        before = text_of(SSHD)
+        write(SSHD, SSHD_TEXT, 0o644)
+        checked = run("sshd", "-t")
+        if checked.returncode == 0:
+            checked = run("systemctl", "reload", "ssh.service")
+        if checked.returncode != 0:
+            reopen(before)
+            raise Refused(f"sshd refuses to close the password login: {' '.join(checked.stderr.split())[:200]}")
+    return ["sshd: key login only"]
+
+
+def reopen(before: str | None = None) -> list[str]:
+    """Take our sshd file away again."""
+    if before is None:
+        if not os.path.exists(SSHD):
+            return []
+        os.unlink(SSHD)
+    else:
+        write(SSHD, before, 0o644)
+    run("systemctl", "reload", "ssh.service")
+    return ["sshd: password login open again"]
+
+
+def change(request: dict[str, object]) -> list[str]:
+    """Everything that the request asks for, in order. The list of changes made (or, without ``apply``, to be made)."""
+    user, apply = str(request["user"]), bool(request.get("apply"))
+    changes: list[str] = []
+    if request.get("key"):
+        changes += authorise(user, str(request["key"]), apply)
+    if "sudo_commands" in request:
+        commands = request["sudo_commands"]
+        changes += sudoers(user, [str(item) for item in commands] if isinstance(commands, list) else None, apply)
+    if request.get("hostname"):
+        changes += name_desk(str(request["hostname"]), apply)
+    if request.get("avahi"):
+        changes += avahi(apply)
+    if request.get("keys_only"):
+        changes += keys_only(apply)
+    if request.get("reopen"):
+        changes += reopen()
+    return changes
+
+
+def main() -> None:
+    """Read, do, answer."""
+    request = json.loads(sys.stdin.read().split(MARK, 1)[1])
+    answer: dict[str, object] = {"changes": []}
+    try:
+        answer["changes"] = change(request)
+    except Refused as error:
+        answer["refused"] = str(error)
+    except OSError as error:
+        answer["refused"] = f"{error.filename}: {error.strerror}"
+    answer["look"] = look(str(request["user"]))
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

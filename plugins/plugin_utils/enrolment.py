@@ -1,0 +1,338 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Enrolling one desk: who is it, may we enter, and what must be set so that everything later is key login with a checked host key.
+
+The steps stand in the order of trust: nothing is changed before the desk's identity is proven, nothing is called enrolled before a
+new connection with the key worked, and password login is closed only after that. All input and output goes through a door, so
+that a scripted desk takes its place in tests. Passwords go over standard input and are blotted out of every text that comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.finding import Finding, Where
+from . import enrol_program
+from .connection_errors import classify
+from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
+from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
+
+PROGRAM = Path(enrol_program.__file__).read_text(encoding="utf-8")
+POLL_SECONDS = 10.0
+TELL_SECONDS = 60.0
+SETTLE_SECONDS = 5.0
+"""After the upgrade's flag stands, how long to wait whether the desk starts again by itself."""
+
+KNOWN, FINGERPRINT, SERIAL, CONFIRMED = "known", "fingerprint", "serial", "confirmed"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One desk as the lab sheet and the admin's choices want it."""
+
+    desk: str
+    address: str
+    user: str
+    key: AdminKey
+    known_hosts: Path
+    port: int = 22
+    serial: str | None = None
+    host_key: str | None = None
+    """Fingerprint, SHA256:..."""
+    sudo_commands: tuple[str, ...] | None = None
+    """Commands that need no sudo password; null keeps the password for all."""
+    hostname: str | None = None
+    avahi: bool = True
+    close_password_login: bool = False
+    upgrade_wait: float = 1800.0
+    """Seconds to wait for the first-boot upgrade."""
+    check_mode: bool = False
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What must never be shown."""
+
+    password: str | None = field(default=None, repr=False)
+    become: str | None = field(default=None, repr=False)
+
+    def blot(self, text: str) -> str:
+        """The text without the secrets."""
+        for secret in (self.password, self.become):
+            if secret:
+                text = text.replace(secret, "********")
+        return text
+
+
+@dataclass
+class Outcome:
+    """What became of a desk."""
+
+    findings: list[Finding] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the desk is not enrolled."""
+        return any(item.severity in ("fail", "unknown") for item in self.findings)
+
+
+class _Stop(Exception):
+    """The desk goes no further; its finding is noted."""
+
+
+class Enrolment:
+    """One desk's way. ``ask`` shows a question to a person and is false when nobody is there; ``say`` tells progress."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        secrets: Secrets,
+        door: Door,
+        prove: Callable[[], str | None],
+        ask: Callable[[str], bool],
+        say: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.wanted, self.secrets, self.door = wanted, secrets, door
+        self.prove, self.ask, self.say, self.sleep, self.clock = prove, ask, say, sleep, clock
+        self.outcome = Outcome()
+        self.host_keys: tuple[str, ...] = ()
+        self.changed_from: str | None = None
+        self.root = False
+
+    def run(self) -> Outcome:
+        """Go the whole way, or to the first thing that stops it."""
+        try:
+            by = self._trust()
+            look = self._identify(by, self._enter())
+            if look["first_boot"] == "pending":
+                look = self._await_upgrade()
+            self._set_up(look)
+        except _Stop:
+            pass
+        except Unreachable as error:
+            self._unreachable(str(error))
+        except Lost as error:
+            self._unreachable(f"lost connection: {error}")
+        finally:
+            self.door.close()
+        return self.outcome
+
+    # ---- who is it
+
+    def _trust(self) -> str | None:
+        """What makes the host key trusted before the login, null when only the serial number can."""
+        wanted = self.wanted
+        self.host_keys = self.door.host_keys()
+        shown = [fingerprint(key) for key in self.host_keys]
+        known = keys_of(text_of(wanted.known_hosts), wanted.desk)
+        self.outcome.data["host_key_fingerprints"] = [item for item in shown if item]
+        in_sheet = wanted.host_key in shown if wanted.host_key else None
+        if in_sheet is False:
+            self.changed_from = f"the lab sheet says {wanted.host_key}"
+        if known and set(known) & set(self.host_keys):
+            return KNOWN
+        if in_sheet:
+            if known:
+                self.changed_from = "known_hosts has another key"
+            return FINGERPRINT
+        if known:
+            self.changed_from = f"known_hosts has {fingerprint(known[0])}"
+        if wanted.serial:
+            return None
+        if self.changed_from:
+            self._stop("DESK_IDENTITY_WRONG", f"another ssh host key than expected: {shown[0]}; {self.changed_from}", {"shown": shown})
+        question = f"{wanted.desk} at {wanted.address} shows the ssh host key {shown[0]} ({self.host_keys[0].split()[0]})"
+        if wanted.check_mode or not self.ask(question):
+            message = f"nothing proves that {wanted.address} is this desk: its host key {shown[0]} was not confirmed"
+            self._stop("HOST_KEY_UNCONFIRMED", message, {"shown": shown})
+        return CONFIRMED
+
+    def _enter(self) -> dict[str, Any]:
+        """Log in and look, as root where that is possible."""
+        wanted = self.wanted
+        try:
+            method = self.door.login(wanted.user, self.secrets.password, wanted.key, self.host_keys)
+        except Rejected as error:
+            remedy = (
+                "Check the login user's name and password (--ask-pass, or a vaulted ansible_password for each desk). A desk whose "
+                "first-time setup was never finished has no user yet: finish the wizard at the desk."
+            )
+            self._stop(
+                "AUTH_FAILED", f"the desk answers, the login of {wanted.user} is refused", {"error": str(error)[:200]}, remedy=remedy
+            )
+        self.outcome.data["login"] = method
+        return self._look()
+
+    def _look(self) -> dict[str, Any]:
+        request = {"user": self.wanted.user}
+        answer, words = self._program(request, root=True)
+        self.root = answer is not None
+        if answer is None:
+            self.outcome.data["sudo"] = words[:200]
+            answer, words = self._program(request, root=False)
+        if answer is None:
+            self._stop("DESK_STAGE_FAILED", f"the desk cannot be looked at: {words[:300]}", {"error": words[:300]})
+        look: dict[str, Any] = answer["look"]
+        return look
+
+    def _identify(self, by: str | None, look: dict[str, Any]) -> dict[str, Any]:
+        """Compare the chassis serial number; stop before anything is changed on a machine that is not the one meant."""
+        wanted, serial = self.wanted, look.get("serial")
+        if not self.root and self.secrets.become is None and by is None:
+            self._no_root("its serial number cannot be read, and nothing else proves which desk it is")
+        if not self.root and self.secrets.become is not None:
+            self._no_root("becoming root with sudo does not work")
+        if wanted.serial and serial and serial.strip().casefold() != wanted.serial.strip().casefold():
+            message = (
+                "the serial number of the chassis at this address is not the one of the lab sheet: a lease moved, or desks were swapped"
+            )
+            self._stop("DESK_IDENTITY_WRONG", message, {"compared": "serial number"})
+        if by is None and not (wanted.serial and serial):
+            message = "the serial number that the lab sheet names could not be read on the desk, and its host key is not known"
+            self._stop("DESK_IDENTITY_WRONG", message, {"compared": "serial number"}, severity="unknown")
+        self.outcome.data["identity"] = by or SERIAL
+        self.outcome.data.update({key: look.get(key) for key in ("user", "uid", "gid", "hostname", "first_boot")})
+        if self.changed_from:
+            shown = self.outcome.data["host_key_fingerprints"]
+            message = f"the ssh host key is {shown[0]}, {self.changed_from}"
+            message += "; the chassis serial number is the right one" if wanted.serial and serial else ""
+            self._note("HOST_KEY_CHANGED", message, {"shown": shown, "expected": wanted.host_key})
+        if look["oobe"]:
+            self._stop("OOBE_PENDING", "the first-time setup (wizard) of the desk is not finished", {"unit": enrol_program.OOBE_UNIT})
+        return look
+
+    def _no_root(self, why: str) -> None:
+        words = str(self.outcome.data.get("sudo", ""))
+        self._stop("BECOME_FAILED", f"the login of {self.wanted.user} works, {why}", {"sudo": words})
+
+    # ---- patience
+
+    def _await_upgrade(self) -> dict[str, Any]:
+        """Wait for the upgrade of the first boot and the restart that it does by itself; a lost connection is part of it."""
+        wanted = self.wanted
+        begun, told = self.clock(), -TELL_SECONDS
+        if wanted.check_mode:
+            self._stop("FIRST_BOOT_UPGRADE_PENDING", "the first-boot upgrade is running", {"waited_s": 0})
+        while True:
+            passed = self.clock() - begun
+            if passed - told >= TELL_SECONDS:
+                told = passed
+                self.say(
+                    f"{wanted.desk}: first-boot upgrade is running, waited {passed / 60:.0f} of {wanted.upgrade_wait / 60:.0f} minutes"
+                )
+            if passed > wanted.upgrade_wait:
+                message = f"the first-boot upgrade has not ended within {wanted.upgrade_wait / 60:.0f} minutes"
+                self._stop("FIRST_BOOT_UPGRADE_PENDING", message, {"waited_s": round(passed)})
+            self.sleep(POLL_SECONDS)
+            try:
+                look = self._look_again()
+                if look["first_boot"] == "pending":
+                    continue
+                # The flag stands before the desk starts again: only a desk that stays is through.
+                self.sleep(SETTLE_SECONDS)
+                again = self._look_again()
+            except (Lost, Unreachable):
+                self.door.close()
+                continue
+            if again["first_boot"] != "pending" and again["boot_id"] == look["boot_id"]:
+                self.outcome.data["first_boot"] = again["first_boot"]
+                self.say(f"{wanted.desk}: first-boot upgrade is done")
+                return again
+
+    def _look_again(self) -> dict[str, Any]:
+        """Look once more, over a new connection where the old one is gone. The host key must be the one that was trusted."""
+        try:
+            return self._look()
+        except Lost:
+            try:
+                self.door.login(self.wanted.user, self.secrets.password, self.wanted.key, self.host_keys)
+            except Rejected as error:
+                # pam refuses logins while a desk goes down or comes up (nologin).
+                raise Lost(str(error)) from None
+            return self._look()
+
+    # ---- setting up
+
+    def _set_up(self, look: Mapping[str, Any]) -> None:
+        wanted, apply = self.wanted, not self.wanted.check_mode
+        own = {"user": wanted.user, "key": wanted.key.public, "apply": apply}
+        self._change(own, root=False)
+        if self.root:
+            roots: dict[str, Any] = {"user": wanted.user, "apply": apply, "avahi": wanted.avahi, "hostname": wanted.hostname}
+            roots["sudo_commands"] = None if wanted.sudo_commands is None else list(wanted.sudo_commands)
+            self._change(roots, root=True)
+        # Read over the connection that was just proven, so all kinds of the desk's keys may be known from now on.
+        keys = [key for key in look["host_keys"] if fingerprint(key)] or list(self.host_keys)
+        if not set(keys) & set(self.host_keys):
+            keys = list(self.host_keys)
+        if remember(wanted.known_hosts, wanted.desk, names_of(wanted.desk, wanted.address, wanted.port), keys, write=apply):
+            self.outcome.changes.append(f"known_hosts: {len(keys)} host keys")
+        if not apply and self.outcome.changes:
+            return
+        error = self.prove()
+        if error is not None:
+            self._stop("KEY_LOGIN_FAILED", f"a new connection with the admin's key does not work: {self.secrets.blot(error)}", {})
+        if wanted.close_password_login and self.root:
+            closed = self._change({"user": wanted.user, "keys_only": True, "apply": apply}, root=True)
+            error = self.prove() if closed and apply else None
+            if error is not None:
+                self._program({"user": wanted.user, "reopen": True, "apply": True}, root=True)
+                self._stop("KEY_LOGIN_FAILED", f"password login was opened again, since the key login failed after closing it: {error}", {})
+        how = {
+            KNOWN: "its host key is known",
+            FINGERPRINT: "its host key has the lab sheet's fingerprint",
+            SERIAL: "its chassis has the lab sheet's serial number",
+            CONFIRMED: "its host key was confirmed by hand",
+        }[self.outcome.data["identity"]]
+        self._note("DESK_ENROLLED", f"{how}, and the admin's key opens it", {"identity": self.outcome.data["identity"]})
+
+    def _change(self, request: dict[str, Any], root: bool) -> bool:
+        answer, words = self._program(request, root)
+        if answer is None:
+            self._stop("DESK_STAGE_FAILED", f"the desk does not take the changes: {words[:300]}", {"error": words[:300]})
+        if answer.get("refused"):
+            self._stop("ENROL_REFUSED", str(answer["refused"]), {})
+        self.outcome.changes += answer["changes"]
+        return bool(answer["changes"])
+
+    def _program(self, request: Mapping[str, Any], root: bool) -> tuple[Any, str]:
+        """Run the program on the desk: its answer, or null and the words of whatever refused."""
+        stdin = f"{enrol_program.MARK}{json.dumps(request)}"
+        argv: Sequence[str] = ["python3", "-c", PROGRAM]
+        if root and self.secrets.become is not None:
+            argv, stdin = ["sudo", "-k", "-S", "-p", "", "--", *argv], f"{self.secrets.become}\n{stdin}"
+        elif root:
+            argv = ["sudo", "-k", "-n", "--", *argv]
+        answer: Answer = self.door.run(argv, stdin, 120.0)
+        try:
+            told = json.loads(answer.stdout)
+        except ValueError:
+            told = None
+        return (told if isinstance(told, dict) and "look" in told else None), self.secrets.blot(" ".join(answer.stderr.split()))
+
+    # ---- findings
+
+    def _unreachable(self, text: str) -> None:
+        reason = classify(text)
+        message = f"{self.wanted.desk}: {reason.sentence}"
+        where = Where(desk=self.wanted.desk)
+        evidence = {"reason": reason.kind, "error": self.secrets.blot(text)[:400], "address": self.wanted.address}
+        self.outcome.findings.append(finding(reason.code, where, message, evidence=evidence, remedy=reason.remedy))
+
+    def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
+        where, text = Where(desk=self.wanted.desk), f"{self.wanted.desk}: {message}"
+        self.outcome.findings.append(finding(code, where, text, evidence=evidence, severity=severity, remedy=remedy))
+
+    def _stop(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> Any:
+        self._note(code, message, evidence, severity, remedy)
+        raise _Stop

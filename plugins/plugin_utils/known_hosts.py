@@ -1,0 +1,86 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project's known_hosts: one marked line for each host key of each enrolled desk. Lines of others are left alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .run_store import write_atomically
+
+MARK = "dgx_spark:"
+
+
+def fingerprint(key: str) -> str | None:
+    """SHA256:... of a public key (``type base64``), as ssh-keygen -l prints it."""
+    words = key.split()
+    try:
+        raw = base64.b64decode(words[1], validate=True)
+    except (IndexError, binascii.Error, ValueError):
+        return None
+    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
+
+
+def names_of(desk: str, address: str, port: int) -> tuple[str, ...]:
+    """The names under which ssh looks for the desk's key."""
+    names = (desk, address) if address != desk else (desk,)
+    return names if port == 22 else tuple(f"[{name}]:{port}" for name in names)
+
+
+def keys_of(text: str, desk: str) -> tuple[str, ...]:
+    """The keys that the text holds for a desk (marked lines only)."""
+    return tuple(" ".join(words[1:3]) for words in _lines(text) if _marked(words) == desk)
+
+
+def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> str:
+    """The text with exactly these keys for the desk. Another desk's line loses an address that now is this desk's."""
+    kept: list[str] = []
+    for line in text.splitlines():
+        words = line.split()
+        owner = _marked(words)
+        if owner == desk:
+            continue
+        if owner is not None:
+            left = [name for name in words[0].split(",") if name not in names]
+            line = " ".join([",".join(left), *words[1:]]) if left else ""
+        kept.append(line)
+    while kept and not kept[-1].strip():
+        kept.pop()
+    kept += [f"{','.join(names)} {key} {MARK}{desk}" for key in sorted(keys)]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def remember(path: Path, desk: str, names: Sequence[str], keys: Iterable[str], write: bool = True) -> bool:
+    """Put the keys of a desk into the file; whether it changed. Many desks do so at once, hence the lock."""
+    listed = sorted(set(keys))
+    if not write:
+        return merged(text_of(path), desk, names, listed) != text_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.parent / f".{path.name}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = text_of(path)
+        after = merged(before, desk, names, listed)
+        if after != before:
+            write_atomically(path, after, mode=0o644)
+    return after != before
+
+
+def text_of(path: Path) -> str:
+    """The file's text, empty when there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _lines(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _marked(words: Sequence[str]) -> str | None:
+    return words[3].removeprefix(MARK) if len(words) == 4 and words[3].startswith(MARK) and words[0][:1] not in ("#", "|", "@") else None

@@ -1,0 +1,245 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""First contact with a desk over ssh, with paramiko: the host key is handed to the caller before anything is sent, and passwords
+go over standard input only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+KEY_TYPES = {
+    "ssh-ed25519": ("ssh-ed25519",),
+    "ecdsa": ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
+}
+"""Kinds of host keys to the algorithms that ask for them."""
+
+CONNECT_SECONDS = 10.0
+OUTPUT_LIMIT = 1024 * 1024
+
+
+class Unreachable(Exception):
+    """No connection; the text tells refused, timed out, no route and unknown name apart."""
+
+
+class Rejected(Exception):
+    """The desk answered and refused the login."""
+
+
+class Lost(Exception):
+    """The connection ended in the middle, as when a desk starts again."""
+
+
+@dataclass(frozen=True)
+class AdminKey:
+    """The key that later logins use."""
+
+    public: str
+    """As in the .pub file: type, base64, comment."""
+    private: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command on the desk gave."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class Door(Protocol):
+    """One way to one desk."""
+
+    def host_keys(self) -> tuple[str, ...]:
+        """All host keys that the desk shows (``type base64``), the preferred one first. Raises Unreachable."""
+
+    def login(self, user: str, password: str | None, key: AdminKey, host_keys: Sequence[str]) -> str:
+        """Log in to the machine that has one of these host keys; ``key`` or ``password``, whichever worked.
+
+        Raises Unreachable, Rejected.
+        """
+
+    def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
+        """Run a command. Raises Lost."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class SshDoor:
+    """See `Door`."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address, self.port = address, port
+        self._transport: Any = None
+
+    def _open(self, algorithms: Sequence[str] | None = None) -> Any:
+        import paramiko
+
+        try:
+            wire = socket.create_connection((self.address, self.port), timeout=CONNECT_SECONDS)
+        except socket.gaierror as error:
+            raise Unreachable(f"could not resolve hostname {self.address}: {error.strerror}") from None
+        except TimeoutError:
+            raise Unreachable(f"connect to {self.address} port {self.port}: Connection timed out") from None
+        except OSError as error:
+            raise Unreachable(f"connect to {self.address} port {self.port}: {error.strerror or error}") from None
+        transport = paramiko.Transport(wire)
+        if algorithms:
+            transport.get_security_options().key_types = tuple(algorithms)
+        try:
+            transport.start_client(timeout=CONNECT_SECONDS)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            transport.close()
+            raise Unreachable(f"connection closed by {self.address} port {self.port} during the key exchange: {error}") from None
+        return transport
+
+    def host_keys(self) -> tuple[str, ...]:
+        """See `Door`. One handshake for each kind of key; a kind that the desk has not is left out."""
+        found: list[str] = []
+        failure: Unreachable | None = None
+        for algorithms in KEY_TYPES.values():
+            try:
+                transport = self._open(algorithms)
+            except Unreachable as error:
+                failure = failure or error
+                if "key exchange" not in str(error):
+                    raise
+                continue
+            found.append(_public(transport))
+            transport.close()
+        if not found:
+            raise failure or Unreachable(f"{self.address} shows no host key")
+        return tuple(found)
+
+    def login(self, user: str, password: str | None, key: AdminKey, host_keys: Sequence[str]) -> str:
+        """See `Door`."""
+        import paramiko
+
+        self.close()
+        transport = self._open(_algorithms(host_keys))
+        if _public(transport) not in host_keys:
+            transport.close()
+            raise Unreachable(f"remote host identification has changed at {self.address} between two connections")
+        self._transport = transport
+        try:
+            for private in _keys(key):
+                try:
+                    transport.auth_publickey(user, private)
+                except paramiko.BadAuthenticationType:
+                    break
+                except paramiko.AuthenticationException:
+                    continue
+                return "key"
+            if password is not None:
+                transport.auth_password(user, password)
+                return "password"
+        except paramiko.AuthenticationException:
+            raise Rejected(f"permission denied for {user}") from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise Rejected(f"permission denied for {user}: {error}") from None
+        raise Rejected(f"permission denied for {user}: no key fits and no password was given")
+
+    def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
+        """See `Door`."""
+        import paramiko
+
+        if self._transport is None:
+            raise Lost("there is no connection")
+        deadline = time.monotonic() + seconds
+        try:
+            with self._transport.open_session(timeout=CONNECT_SECONDS) as channel:
+                channel.settimeout(1.0)
+                # ssh carries one string to the desk's shell; shlex quotes each word of it.
+                channel.exec_command(shlex.join(argv))
+                channel.sendall(stdin.encode())
+                channel.shutdown_write()
+                out, err = bytearray(), bytearray()
+                while not (channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready()):
+                    if time.monotonic() > deadline:
+                        raise Lost(f"no answer within {seconds:.0f} s")
+                    took = _drain(channel, out, err)
+                    if not took:
+                        if channel.closed or not self._transport.is_active():
+                            break
+                        time.sleep(0.02)
+                _drain(channel, out, err)
+                status = channel.recv_exit_status() if channel.exit_status_ready() else -1
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise Lost(str(error) or type(error).__name__) from None
+        if status < 0:
+            raise Lost("the connection ended before the command did")
+        return Answer(status, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """See `Door`."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+
+def _drain(channel: Any, out: bytearray, err: bytearray) -> bool:
+    took = False
+    while channel.recv_ready():
+        out += channel.recv(65536)
+        took = True
+    while channel.recv_stderr_ready():
+        err += channel.recv_stderr(65536)
+        took = True
+    del out[OUTPUT_LIMIT:], err[OUTPUT_LIMIT:]
+    return took
+
+
+def _public(transport: Any) -> str:
+    key = transport.get_remote_server_key()
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def _algorithms(host_keys: Sequence[str]) -> list[str]:
+    kinds = [key.split()[0] for key in host_keys]
+    return [name for kind in kinds for name in (KEY_TYPES["ecdsa"] if kind.startswith("ecdsa") else KEY_TYPES.get(kind, (kind,)))]
+
+
+def _keys(key: AdminKey) -> list[Any]:
+    """The admin's private key: from its file, else (it has a passphrase) from an agent. No other key is offered: sshd counts tries."""
+    import paramiko
+
+    if key.private is not None and key.private.exists():
+        with contextlib.suppress(paramiko.SSHException, OSError, ValueError, TypeError):
+            return [paramiko.PKey.from_path(key.private)]
+    with contextlib.suppress(paramiko.SSHException, OSError):
+        return [item for item in paramiko.Agent().get_keys() if item.get_base64() == key.public.split()[1]]
+    return []
+
+
+def prove(address: str, port: int, user: str, known_hosts: Path, key: AdminKey) -> str | None:
+    """Log in once with OpenSSH as every later playbook does: new connection, key only, checked host key. Null when it works."""
+    command = ["ssh", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey", "-o", "ControlMaster=no", "-o", "ControlPath=none"]
+    command += ["-o", "StrictHostKeyChecking=yes", "-o", f'UserKnownHostsFile="{known_hosts}"', "-o", "GlobalKnownHostsFile=/dev/null"]
+    command += ["-o", "UpdateHostKeys=no", "-o", f"ConnectTimeout={CONNECT_SECONDS:.0f}", "-p", str(port)]
+    if key.private is not None and key.private.exists():
+        command += ["-i", str(key.private), "-o", "IdentitiesOnly=yes"]
+    command += ["--", f"{user}@{address}", "true"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=3 * CONNECT_SECONDS, stdin=subprocess.DEVNULL, env=_environment()
+        )
+    except subprocess.TimeoutExpired:
+        return f"ssh gave no answer within {3 * CONNECT_SECONDS:.0f} s"
+    except OSError as error:
+        return f"ssh cannot be run on the controller: {error.strerror}"
+    return None if done.returncode == 0 else " ".join(done.stderr.split())[-300:] or f"ssh ended with {done.returncode}"
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C"}
