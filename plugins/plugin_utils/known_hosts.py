@@ -40,10 +40,13 @@ def keys_of(text: str, desk: str) -> tuple[str, ...]:
 def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> str:
     """The text with exactly these keys for the desk. Another desk's line loses an address that now is this desk's."""
     kept: list[str] = []
+    place: int | None = None
     for line in text.splitlines():
         words = line.split()
         owner = _marked(words)
         if owner == desk:
+            # Where they stood they stand again, so that a second run changes nothing.
+            place = len(kept) if place is None else place
             continue
         if owner is not None:
             left = [name for name in words[0].split(",") if name not in names]
@@ -51,7 +54,8 @@ def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> s
         kept.append(line)
     while kept and not kept[-1].strip():
         kept.pop()
-    kept += [f"{','.join(names)} {key} {MARK}{desk}" for key in sorted(keys)]
+    place = len(kept) if place is None else min(place, len(kept))
+    kept[place:place] = [f"{','.join(names)} {key} {MARK}{desk}" for key in sorted(keys)]
     return "".join(f"{line}\n" for line in kept)
 
 
