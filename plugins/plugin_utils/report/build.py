@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...module_utils.judges.catalogue import finding
-from ...module_utils.model.finding import SEVERITIES, Where, verdict
+from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
 from ..checks import DESK, PAIR, Check, required
 from ..run_store import DONE, FAILED, SKIPPED, Part
 
@@ -59,9 +59,15 @@ def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
     for pair in report["pairs"]:
         if pair["verdict"] not in BAD or pair.get("out_of_service") or (not pair["judged"] and pair["verdict"] == "UNKNOWN"):
             continue
+        reasons = pair["reasons"]
+        if report["run"]["playbook"] == "enrol":
+            # First contact concerns each desk alone: a partner that could not be enrolled takes nothing back from this one.
+            reasons = [item for item in pair["findings"] if VERDICT_OF_SEVERITY[item["severity"]] in BAD]
+            if not reasons:
+                continue
         for member in pair["members"]:
             if member["desk"] in names:
-                guilty.setdefault(member["desk"], f"pair {pair['name']} is {pair['verdict']}{_because(pair['reasons'])}")
+                guilty.setdefault(member["desk"], f"pair {pair['name']} is {pair['verdict']}{_because(reasons)}")
     return guilty
 
 

@@ -29,7 +29,7 @@ def summary(report: Mapping[str, Any], folder: str) -> list[str]:
         header = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
         lines = table(header, [_onboard_row(desk) for desk in report["desks"]])
     if report["run"]["playbook"] == "enrol":
-        header = ("DESK", "VERDICT", "PAIR", "LOGIN", "IDENTITY", "WHY")
+        header = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
         lines = table(header, [_enrol_row(desk) for desk in report["desks"]])
     if report["run"]["playbook"] == "audit":
         lines = table(audit.COLUMNS, audit.table(report))
@@ -62,8 +62,8 @@ def _to_tell(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _enrol_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
     enrolled = next((item for item in desk["findings"] if item["code"] == "DESK_ENROLLED"), None)
-    by = str(enrolled["evidence"].get("identity", "")) if enrolled else ""
-    return desk["name"], desk["verdict"], desk["pair"] or "", "key" if enrolled else "no", by or "not proven", _why(desk["findings"])
+    identity = str(enrolled["evidence"].get("identity", "")) if enrolled else ""
+    return desk["name"], desk["verdict"], desk["pair"] or "", "yes" if enrolled else "no", identity, _why(desk["findings"])
 
 
 def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
