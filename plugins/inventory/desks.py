@@ -15,6 +15,8 @@ description:
   - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(position) (head or peer), C(serial), C(asset_tag), C(host_key)
     (fingerprint), C(out_of_service), C(user) and C(port). Other columns are left alone. Exports of spreadsheets work as they are, with
     commas, semicolons or tabs, a byte order mark, Windows line ends, quoted cells and blank lines.
+  - The group C(spark_desks) gets C(spark_known_hosts), the file C(known_hosts.txt) beside the sheet that C(enrol.yml) writes, and
+    C(ansible_ssh_extra_args) that make ssh look there first. Both may be overridden in group_vars.
   - Every line is checked. All problems are told at once, each with its line, its column, what was found and what was expected, and the
     command ends with exit code 4 before any desk is touched. It does not go on as with other inventory plugins, because the next one (ini)
     would take each line of a CSV file for the name of a host.
@@ -72,6 +74,9 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import 
 display = Display()
 
 SUFFIXES = (".desks.csv", ".desks.tsv", ".desks.yml", ".desks.yaml")
+KNOWN_HOSTS = "known_hosts.txt"
+"""Beside the sheet. Not plain known_hosts: Ansible takes that for an inventory when it is given the folder; it leaves .txt alone."""
+
 PARSER_ERROR = 4
 """Ansible's exit code for input that cannot be parsed."""
 
@@ -103,6 +108,9 @@ class InventoryModule(BaseInventoryPlugin):
         for warning in sheet.warnings:
             display.warning(warning)
         _fill(inventory, sheet)
+        known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
+        inventory.set_variable("spark_desks", "spark_known_hosts", known_hosts)
+        inventory.set_variable("spark_desks", "ansible_ssh_extra_args", f"-o 'UserKnownHostsFile=\"{known_hosts}\" ~/.ssh/known_hosts'")
 
 
 def _settings(path: str) -> dict[str, Any]:

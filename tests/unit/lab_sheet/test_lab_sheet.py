@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -160,9 +161,16 @@ def test_lines_with_too_many_cells_are_told() -> None:
 
 def test_yaml_sheets() -> None:
     for text in (
-        "desks:\n  - {name: desk-01, address: 192.0.2.11, pair: pair_a, position: head, serial: 0012}\n  - {name: desk-02, mdns: spark-b, pair: pair_a}\n",
+        (
+            "desks:\n"
+            "  - {name: desk-01, address: 192.0.2.11, pair: pair_a, position: head, serial: 0012}\n"
+            "  - {name: desk-02, mdns: spark-b, pair: pair_a}\n"
+        ),
         "desk-01: {address: 192.0.2.11, pair: pair_a, position: head, serial: 0012}\ndesk-02: {mdns: spark-b.local, pair: pair_a}\n",
-        "- name: desk-01\n  ip: 192.0.2.11\n  pair: pair_a\n  position: 1\n  serial: 0012\n- name: desk-02\n  mdns: spark-b.local\n  pair: pair_a\n",
+        (
+            "- name: desk-01\n  ip: 192.0.2.11\n  pair: pair_a\n  position: 1\n  serial: 0012\n"
+            "- name: desk-02\n  mdns: spark-b.local\n  pair: pair_a\n"
+        ),
     ):
         sheet = read(text, "lab.yml", "yaml")
         assert names(sheet) == ["desk-01", "desk-02"]
@@ -199,12 +207,10 @@ def test_any_text_is_read_or_refused_with_sentences(text: str, kind: str) -> Non
         assert error.problems and all(problem.expected for problem in error.problems)
 
 
-@given(
-    st.lists(
-        st.fixed_dictionaries({column: st.sampled_from(["", "desk-01", "192.0.2.1", "head", "pair_a", "ä;,\"'\n", "0", "1e9", KEY]) for column in COLUMNS}),
-        max_size=4,
-    )
-)
+CELLS = ("", "desk-01", "192.0.2.1", "head", "pair_a", "ä;,\"'\n", "0", "1e9", KEY)
+
+
+@given(st.lists(st.fixed_dictionaries({column: st.sampled_from(CELLS) for column in COLUMNS}), max_size=4))
 @settings(max_examples=200, deadline=None)
 def test_any_cells_are_read_or_refused(rows: list[dict[str, str]]) -> None:
     import csv
@@ -243,6 +249,17 @@ def test_graph_shows_the_pairs(tmp_path: Path) -> None:
     done = inventory(tmp_path, "-i", str(sheet), "--graph")
     assert done.returncode == 0, done.stderr
     assert "@pair_a" in done.stdout and done.stdout.count("desk-01") == 2 and "desk-03" in done.stdout
+
+
+def test_the_known_hosts_beside_the_sheet_are_used_and_are_no_inventory(tmp_path: Path) -> None:
+    (tmp_path / "lab.desks.csv").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "known_hosts.txt").write_text("desk-01,192.0.2.11 ssh-ed25519 AAAA dgx_spark:desk-01\n", encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(tmp_path), "--host", "desk-01")
+    assert done.returncode == 0, done.stderr
+    variables = json.loads(done.stdout)
+    assert variables["spark_known_hosts"] == str(tmp_path / "known_hosts.txt")
+    assert variables["ansible_ssh_extra_args"] == f"-o 'UserKnownHostsFile=\"{tmp_path}/known_hosts.txt\" ~/.ssh/known_hosts'"
+    assert "AAAA" not in inventory(tmp_path, "-i", str(tmp_path), "--list").stdout
 
 
 def test_a_wrong_sheet_ends_the_command_and_no_other_plugin_takes_it(tmp_path: Path) -> None:
