@@ -131,15 +131,18 @@ counters:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import jumbo_ping
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import RdmaOptions, measure
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import both_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import meeting
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.jumbo import judge_jumbo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import judge, summary
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.jumbo import JumboAnswer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Problem, RdmaEvidence
 
@@ -180,12 +183,16 @@ def main() -> None:
     token = new_token()
     limit = 8 * options.step_limit + 60.0
     names = (ends[0].desk, ends[1].desk)
+    pings: tuple[JumboAnswer, ...] = ()
     try:
         with both_sides("rdma", pair, given["user"], names, meet.addresses[1], token, limit) as (head, peer):
+            # Before the measurement: a link of the wrong MTU is told by its name, not by a low figure.
+            pings = (*jumbo_ping.ask(head, *ends), *jumbo_ping.ask(peer, ends[1], ends[0]))
             evidence = measure(head, peer, ends, options)
     except SideError as error:
         evidence = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
-    findings = judge(pair, ends, evidence, marks)
+    macs = {end.desk: [function.mac for function in end.functions] for end in ends}
+    findings = [*judge_jumbo(pair, pings, macs), *judge(pair, ends, evidence, marks)]
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],
