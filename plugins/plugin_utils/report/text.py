@@ -12,6 +12,11 @@ from .. import audit
 COLOURS = {"PASS": "green", "WARN": "yellow", "UNKNOWN": "bright yellow", "FAIL": "red"}
 """Ansible's colour names for the verdicts."""
 
+PAIR_COLUMNS = ("PAIR", "VERDICT", "DESKS", "RDMA Gb/s", "NCCL GB/s", "WHY")
+DESK_COLUMNS = ("DESK", "VERDICT", "WHY")
+ENROL_COLUMNS = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
+ONBOARD_COLUMNS = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Aligned columns, two spaces between them."""
@@ -22,21 +27,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def summary(report: Mapping[str, Any], folder: str) -> list[str]:
     """Pair table, table of desks without a pair, what is wrong and what to do, where the report lies."""
-    lines: list[str] = []
-    if report["pairs"]:
-        lines += table(("PAIR", "VERDICT", "DESKS", "RDMA Gb/s", "NCCL GB/s", "WHY"), [_pair_row(pair) for pair in report["pairs"]])
-    if report["run"]["playbook"] == "onboard":
-        header = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
-        lines = table(header, [_onboard_row(desk) for desk in report["desks"]])
-    if report["run"]["playbook"] == "enrol":
-        header = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
-        lines = table(header, [_enrol_row(desk) for desk in report["desks"]])
-    if report["run"]["playbook"] == "audit":
-        lines = table(audit.COLUMNS, audit.table(report))
-    alone = [desk for desk in report["desks"] if desk["pair"] is None or not report["pairs"]]
-    if alone and report["run"]["playbook"] not in ("onboard", "audit", "enrol"):
-        lines += [""] if lines else []
-        lines += table(("DESK", "VERDICT", "WHY"), [(desk["name"], desk["verdict"], _why(desk["findings"])) for desk in alone])
+    lines = _tables(report)
     told = _to_tell(report)
     if told:
         lines += ["", "What to do:"]
@@ -47,6 +38,23 @@ def summary(report: Mapping[str, Any], folder: str) -> list[str]:
         lines += ["", "Check mode: nothing was changed and nothing was measured."]
     lines += [f"Note: {item['message']}" for item in run.get("findings", ())]
     lines += ["", f"Report: {folder}/index.html  (report.json, junit.xml, metrics.prom beside it)"]
+    return lines
+
+
+def _tables(report: Mapping[str, Any]) -> list[str]:
+    """What the playbook ends with: a table of its own, else the pairs and then the desks that are in none."""
+    playbook, desks = report["run"]["playbook"], report["desks"]
+    if playbook == "audit":
+        return table(audit.COLUMNS, audit.table(report))
+    if playbook == "enrol":
+        return table(ENROL_COLUMNS, [_enrol_row(desk) for desk in desks])
+    if playbook == "onboard":
+        return table(ONBOARD_COLUMNS, [_onboard_row(desk) for desk in desks])
+    lines = table(PAIR_COLUMNS, [_pair_row(pair) for pair in report["pairs"]]) if report["pairs"] else []
+    alone = [desk for desk in desks if desk["pair"] is None or not report["pairs"]]
+    if alone:
+        lines += [""] if lines else []
+        lines += table(DESK_COLUMNS, [(desk["name"], desk["verdict"], _why(desk["findings"])) for desk in alone])
     return lines
 
 
