@@ -132,7 +132,7 @@ counters:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import jumbo_ping
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import RdmaOptions, measure
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import STEPS, RdmaOptions, measure
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import both_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import meeting
@@ -181,7 +181,7 @@ def main() -> None:
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
     token = new_token()
-    limit = 8 * options.step_limit + 60.0
+    limit = (STEPS + 1) * options.step_limit + 60.0
     names = (ends[0].desk, ends[1].desk)
     pings: tuple[JumboAnswer, ...] = ()
     try:

@@ -19,6 +19,9 @@ from .side import Side, SideError
 FORWARD, BACK, BOTH = "forward", "back", "both"
 ONE_WAY, BOTH_FUNCTIONS, BOTH_WAYS = "one_way", "both_functions", "both_ways"
 
+STEPS = 9
+"""Steps of a whole measurement, latency not counted: three of each function, three of both."""
+
 PORTS = 32
 """Size of the port range that is searched for free ports."""
 
@@ -118,10 +121,12 @@ def all_right(seen: Sequence[Neighbour], ends: tuple[Endpoint, Endpoint]) -> boo
 
 def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
     everything = tuple(range(len(context.ends[0].functions)))
-    plan: list[tuple[str, str, tuple[int, ...]]] = [(ONE_WAY, direction, (place,)) for place in everything for direction in (FORWARD, BACK)]
+    plan: list[tuple[str, str, tuple[int, ...]]] = []
+    for place in everything:
+        # Both ways also on each function alone: a degraded cable was told by that figure when all one-way figures were healthy.
+        plan += [(ONE_WAY, FORWARD, (place,)), (ONE_WAY, BACK, (place,)), (BOTH_WAYS, BOTH, (place,))]
     if len(everything) > 1:
-        plan += [(BOTH_FUNCTIONS, FORWARD, everything), (BOTH_FUNCTIONS, BACK, everything)]
-    plan += [(BOTH_WAYS, BOTH, everything)]
+        plan += [(BOTH_FUNCTIONS, FORWARD, everything), (BOTH_FUNCTIONS, BACK, everything), (BOTH_WAYS, BOTH, everything)]
     for kind, direction, functions in plan:
         step, limits = _step(context, kind, direction, functions)
         yield step, limits

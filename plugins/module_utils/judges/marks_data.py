@@ -47,8 +47,12 @@ MARKS: tuple[Mark, ...] = (
     ),
     Mark("rdma_25g", 30.0, "Gb/s", "one report (GIGABYTE): 25 Gb/s after the cable was connected again", 1),
     Mark(
-        "rdma_both_ways_share", 0.75, "of one function one way",
-        "this collection's rule: both functions in both directions must carry at least about what one function carries one way", 0,
+        "rdma_both_ways_one_function", 1.5, "times one way",
+        "one report: a healthy cable carries 213 Gb/s both ways and 109 one way on a function, degraded ones 119 or 26 both ways", 1,
+    ),
+    Mark(
+        "rdma_both_ways_least", 1.0, "times one way",
+        "this collection's rule: a full-duplex link never carries less in two directions at once than in one alone", 0,
     ),
     Mark("nccl", 21.875, "GB/s", "NVIDIA dgx-spark-playbooks, MIN_NCCL_TEST_BW of the two-node all_gather test", 1, True, 16 * GIB),
     Mark("nccl", 21.0, "GB/s", "user reports: 22.1 to 22.5 at 4 GiB", 2, bytes=4 * GIB),

@@ -45,7 +45,7 @@ def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, ma
     found = _errors(pair, ends, evidence)
     if found:
         return found
-    if not complete(evidence):
+    if not complete(evidence, ends):
         return [finding("RDMA_NOT_MEASURED", Where(pair=pair), f"pair {pair}: the measurement has no result")]
     found = _speeds(pair, ends, evidence, marks)
     found += _counters(pair, ends, evidence)
@@ -55,10 +55,12 @@ def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, ma
     return found
 
 
-def complete(evidence: RdmaEvidence) -> bool:
-    """Whether every step was measured, the one with both functions in both directions included."""
+def complete(evidence: RdmaEvidence, ends: tuple[Endpoint, Endpoint]) -> bool:
+    """Whether every step was measured, the last one with all functions in both directions included."""
     steps = evidence.steps
-    return bool(steps) and steps[-1].kind == "both_ways" and all(run.gbps is not None for step in steps for run in step.runs)
+    if not steps or any(run.gbps is None for step in steps for run in step.runs):
+        return False
+    return steps[-1].kind == "both_ways" and len(steps[-1].runs) == len(ends[0].functions)
 
 
 def problems(pair: str, seen: Iterable[Problem], otherwise: str) -> list[Finding]:
@@ -194,13 +196,29 @@ def _speeds(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, 
         message = f"pair {pair}: {worst.gbps:.1f} Gb/s on {worst.source_device} alone, {thin.value:.0f} and more was expected"
         shown = {"slow": [_shown(run) for run in weak], "mark": thin.value, "source": thin.source, "reports": thin.reports}
         found.append(finding("RDMA_SLOW", where, message, evidence=shown, severity="fail" if thin.may_fail else "warn"))
-    best = max((run.gbps or 0.0) for run in alone)
-    share = mark("rdma_both_ways_share", marks)
-    both = speeds["sum_both_ways_gbps"]
-    if both is not None and both < share.value * best:
-        message = f"pair {pair}: both directions at once carry {both:.1f} Gb/s in all, one function one way carries {best:.1f}"
-        found.append(finding("RDMA_BIDIR_DEGRADED", where, message, evidence={**speeds, "rule": share.source}))
-    return found
+    return found + _both_ways(pair, speeds, marks)
+
+
+def _both_ways(pair: str, speeds: dict[str, Any], marks: Sequence[Mark]) -> list[Finding]:
+    """Two directions at once beside one direction: each function alone, then both functions together. The worst one is told."""
+    compared = [
+        (f"{row['head_device']} alone", row["both_ways_gbps"], max(row["forward_gbps"], row["back_gbps"])) for row in speeds["functions"]
+    ]
+    one_way = [value for value in (speeds["sum_forward_gbps"], speeds["sum_back_gbps"]) if value is not None]
+    if one_way and speeds["sum_both_ways_gbps"] is not None:
+        compared.append(("both functions together", speeds["sum_both_ways_gbps"], max(one_way)))
+    least, thin = mark("rdma_both_ways_least", marks), mark("rdma_both_ways_one_function", marks)
+    for rule, severity, rows in (
+        (least, "fail", compared),
+        (thin, "fail" if thin.may_fail else "warn", compared[: len(speeds["functions"])]),
+    ):
+        poor = [row for row in rows if row[1] < rule.value * row[2]]
+        if poor:
+            what, both, alone = min(poor, key=lambda row: row[1] / row[2])
+            message = f"pair {pair}: {what}, both directions at once carry {both:.1f} Gb/s in all, one direction carries {alone:.1f}"
+            shown = {**speeds, "rule": rule.source, "times_one_way": rule.value, "reports": rule.reports}
+            return [finding("RDMA_BIDIR_DEGRADED", Where(pair=pair), message, evidence=shown, severity=severity)]
+    return []
 
 
 def _shown(run: RdmaRun) -> dict[str, Any]:
@@ -283,9 +301,10 @@ def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
     for step in evidence.steps:
         values = [run.gbps for run in step.runs]
         total = None if any(value is None for value in values) else round(sum(value or 0.0 for value in values), 2)
+        alone = len(step.runs) == 1
         if step.kind == "both_functions":
             sums[f"sum_{step.direction}_gbps"] = total
-        elif step.kind == "both_ways":
+        elif step.kind == "both_ways" and not alone:
             sums["sum_both_ways_gbps"] = total
         for run in step.runs:
             row = table.setdefault(run.function, {"forward_gbps": None, "back_gbps": None, "both_ways_gbps": None})
@@ -295,7 +314,7 @@ def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
                     (run.source_device, run.target_device) if forward else (run.target_device, run.source_device)
                 )
                 row[f"{step.direction}_gbps"] = run.gbps
-            elif step.kind == "both_ways":
+            elif step.kind == "both_ways" and alone:
                 row["both_ways_gbps"] = run.gbps
     return {"functions": [{"function": place, **table[place]} for place in sorted(table)], **sums}
 
@@ -304,7 +323,7 @@ def summary(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> dict[str
     """The measurement as results and reports carry it."""
     growth = {item.desk: item for item in evidence.growth}
     return {
-        "measured": complete(evidence),
+        "measured": complete(evidence, ends),
         **speeds_of(evidence),
         "latency_us": evidence.latency_us,
         "neighbours": [item.__dict__ for item in evidence.neighbours],

@@ -74,7 +74,7 @@ class RdmaStep:
     """One step: which functions, which way."""
 
     kind: str
-    """one_way (one function), both_functions (one way), both_ways (both functions, both directions at once)"""
+    """one_way (one function), both_functions (one way), both_ways (both directions at once, of one function or of both)"""
     direction: str
     """forward (head to peer), back (peer to head), both"""
     runs: tuple[RdmaRun, ...]

@@ -23,6 +23,7 @@ class World:
     one_way: float = 109.0
     dual: float = 98.0
     both: float = 196.0
+    both_alone: float = 213.0
     no_gid: str | None = None
     blocked: str | None = None
     """Desk whose firewall drops."""
@@ -153,7 +154,10 @@ class ScriptedSide:
             return Answer(tuple(argv), 1, HEADER, world.perftest_fails[1])
         both = "-b" in argv
         together = len([1 for _argv, server in self.jobs.values() if not server]) and self._beside(argv)
-        gbps = world.both if both else world.dual if together else world.one_way
+        if both:
+            gbps = world.both if together else world.both_alone
+        else:
+            gbps = world.dual if together else world.one_way
         size, ways = 1 << 20, 2 if both else 1
         octets = int(gbps / ways * 1e9 / 8 * SECONDS)
         if world.counting:

@@ -31,13 +31,15 @@ def test_each_function_alone_both_ways_then_both_then_both_ways() -> None:
     assert [(step.kind, step.direction, len(step.runs)) for step in evidence.steps] == [
         ("one_way", "forward", 1),
         ("one_way", "back", 1),
+        ("both_ways", "both", 1),
         ("one_way", "forward", 1),
         ("one_way", "back", 1),
+        ("both_ways", "both", 1),
         ("both_functions", "forward", 2),
         ("both_functions", "back", 2),
         ("both_ways", "both", 2),
     ]
-    assert evidence.latency_us == 1.47
+    assert len(evidence.steps) == rdma.STEPS and evidence.latency_us == 1.47
 
 
 def test_a_healthy_pair_passes() -> None:
@@ -68,8 +70,9 @@ def test_the_client_starts_only_after_the_server_listens() -> None:
         (World(no_gid="roceP2p1s0f0"), "RDMA_GID_WRONG"),
         (World(blocked="desk-02"), "PAIR_FIREWALL_BLOCKS"),
         (World(stranger="enP2p1s0f0np0"), "RDMA_WRONG_PEER"),
-        (World(one_way=13.0, dual=13.0, both=26.0), "RDMA_SLOW_13G"),
-        (World(both=15.0), "RDMA_BIDIR_DEGRADED"),
+        (World(one_way=13.0, dual=13.0, both=26.0, both_alone=26.0), "RDMA_SLOW_13G"),
+        (World(both=26.0, both_alone=26.0), "RDMA_BIDIR_DEGRADED"),
+        (World(both_alone=119.0), "RDMA_BIDIR_DEGRADED"),
         (World(counting=False), "RDMA_COUNTERS_STILL"),
         (World(perftest_fails=("roceP2p1s0f0", " Failed status 12: wr_id 0 syndrom 0x81")), "RDMA_ONE_HALF"),
         (World(perftest_fails=("rocep1s0f0", "Couldn't allocate MR: Cannot allocate memory")), "RDMA_ENOMEM"),

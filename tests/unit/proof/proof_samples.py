@@ -79,13 +79,21 @@ def run(place: int, source: int, target: int, gbps: float, share: float = 1.0, *
 
 
 def steps(
-    forward: tuple[float, float] = (109.0, 108.7), back: tuple[float, float] = (108.9, 108.8), dual: float = 98.0, both: float = 196.0
+    forward: tuple[float, float] = (109.0, 108.7),
+    back: tuple[float, float] = (108.9, 108.8),
+    dual: float = 98.0,
+    both: float = 196.0,
+    alone: tuple[float, float] | None = None,
 ) -> tuple[RdmaStep, ...]:
+    """``both``: Gb/s of each function with all in use both ways; ``alone``: of each function alone both ways, healthy by default."""
+    alone = (1.95 * forward[0], 1.95 * forward[1]) if alone is None else alone
     return (
         RdmaStep("one_way", "forward", (run(0, 1, 2, forward[0]),)),
         RdmaStep("one_way", "back", (run(0, 2, 1, back[0]),)),
+        RdmaStep("both_ways", "both", (run(0, 1, 2, alone[0], 0.5),)),
         RdmaStep("one_way", "forward", (run(1, 1, 2, forward[1]),)),
         RdmaStep("one_way", "back", (run(1, 2, 1, back[1]),)),
+        RdmaStep("both_ways", "both", (run(1, 1, 2, alone[1], 0.5),)),
         RdmaStep("both_functions", "forward", (run(0, 1, 2, min(dual, forward[0])), run(1, 1, 2, min(dual, forward[1])))),
         RdmaStep("both_functions", "back", (run(0, 2, 1, min(dual, back[0])), run(1, 2, 1, min(dual, back[1])))),
         RdmaStep("both_ways", "both", (run(0, 1, 2, both, 0.5), run(1, 1, 2, both, 0.5))),

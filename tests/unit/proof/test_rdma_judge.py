@@ -36,7 +36,7 @@ def problem(kind: str, **evidence: object) -> RdmaEvidence:
 
 def test_a_healthy_pair_has_no_finding() -> None:
     assert found(rdma_evidence()) == {}
-    assert complete(rdma_evidence())
+    assert complete(rdma_evidence(), ENDS)
 
 
 def test_physical_counters_that_show_the_whole_port_fit_as_well() -> None:
@@ -53,9 +53,12 @@ RED = (
     ("RDMA_SLOW_13G", "fail", rdma_evidence(SLOW), ENDS),
     ("RDMA_SLOW_13G", "fail", rdma_evidence(steps((12.7, 12.7), (109.0, 109.0), 98.0, 25.4)), ENDS),
     ("RDMA_SLOW_13G", "fail", rdma_evidence(steps((25.1, 25.0), (25.0, 25.0), 25.0, 50.0)), ENDS),
-    ("RDMA_SLOW", "fail", rdma_evidence(steps(dual=80.0)), ENDS),
+    ("RDMA_SLOW", "fail", rdma_evidence(steps(dual=80.0, both=160.0)), ENDS),
     ("RDMA_SLOW", "warn", rdma_evidence(steps((93.0, 109.0), dual=93.0)), ENDS),
-    ("RDMA_BIDIR_DEGRADED", "fail", rdma_evidence(steps(both=15.0)), ENDS),
+    ("RDMA_BIDIR_DEGRADED", "fail", rdma_evidence(steps(both=26.0, alone=(26.0, 26.0))), ENDS),
+    ("RDMA_BIDIR_DEGRADED", "fail", rdma_evidence(steps(both=90.0)), ENDS),
+    ("RDMA_BIDIR_DEGRADED", "fail", rdma_evidence(steps(alone=(213.0, 100.0))), ENDS),
+    ("RDMA_BIDIR_DEGRADED", "warn", rdma_evidence(steps(alone=(213.0, 119.0))), ENDS),
     ("RDMA_ONE_HALF", "fail", with_error("retry", 1), ENDS),
     ("RDMA_HALF_WIDTH", "fail", rdma_evidence(steps((109.0, 54.5), (109.0, 54.5), 98.0, 109.0)), NARROW),
     ("RDMA_HALF_WIDTH", "warn", rdma_evidence(), NARROW),
@@ -86,7 +89,8 @@ def test_a_sick_pair_has_its_code_and_no_other(code: str, severity: str, evidenc
 
 
 def test_an_interrupted_measurement_is_unknown() -> None:
-    assert found(rdma_evidence(steps()[:5])) == {"RDMA_NOT_MEASURED": "unknown"}
+    for made in range(len(steps())):
+        assert found(rdma_evidence(steps()[:made])) == {"RDMA_NOT_MEASURED": "unknown"}, made
 
 
 def test_another_machine_behind_the_right_address_never_passes() -> None:
@@ -152,10 +156,10 @@ def test_a_labs_own_mark_takes_the_place_of_a_thin_one() -> None:
 
 
 def test_speeds_are_given_per_function_and_direction() -> None:
-    speeds = speeds_of(rdma_evidence())
+    speeds = speeds_of(rdma_evidence(steps(alone=(213.0, 212.0))))
     assert speeds["functions"][0] == {
         "function": 0, "head_device": "rocep1s0f0", "peer_device": "rocep1s0f0",
-        "forward_gbps": 109.0, "back_gbps": 108.9, "both_ways_gbps": 196.0,
+        "forward_gbps": 109.0, "back_gbps": 108.9, "both_ways_gbps": 213.0,
     }  # fmt: skip
     assert (speeds["sum_forward_gbps"], speeds["sum_back_gbps"], speeds["sum_both_ways_gbps"]) == (196.0, 196.0, 392.0)
 

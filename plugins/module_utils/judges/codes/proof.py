@@ -21,7 +21,7 @@ TRUST: tuple[Code, ...] = (
         "Measurements and MPI start their second half that way.",
         remedy="Run stack_pair.yml again (role pair_trust renews keys and host keys); if the host key keeps changing, "
         "another machine answers at the peer's address.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="PAIR_FIREWALL_BLOCKS",
@@ -41,7 +41,7 @@ TRUST: tuple[Code, ...] = (
         severity="fail",
         meaning="perftest or Open MPI is not on the desk and could not be installed (the message names the package and apt's reason).",
         remedy="Give the desk a package source, or the .deb files by path (pair_tools_debs).",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
 )
 
@@ -71,12 +71,13 @@ RDMA: tuple[Code, ...] = (
         code="RDMA_BIDIR_DEGRADED",
         title="Fine one way, poor both ways",
         severity="fail",
-        meaning="Each direction alone is fast, both directions at once carry less than one function carries one way. A one-way test "
-        "passes "
-        "such a cable.",
+        other_severities=("warn",),
+        meaning="Each direction alone is fast, both directions at once are not: less than one direction alone (a failure), or, of one "
+        "function, less than one and a half times one direction (a warning: one report gives 213 Gb/s of 109 for a healthy cable, 119 "
+        "and 26 for degraded ones). A one-way test passes such a cable.",
         remedy="Reboot both desks with the cable in and measure again; if it stays, change the cable for an approved one "
         "(playbooks/isolate.yml finds out whether cable, desk or port is to blame).",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="RDMA_ONE_HALF",
@@ -131,7 +132,7 @@ RDMA: tuple[Code, ...] = (
         "use the same "
         "addresses, so an answer alone proves nothing; this measurement was not made.",
         remedy="Plug the cable where the inventory says, or change the inventory; playbooks/cable_map.yml shows which cable goes where.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="RDMA_COUNTERS_STILL",
@@ -139,7 +140,7 @@ RDMA: tuple[Code, ...] = (
         severity="fail",
         meaning="perftest reported bytes, but counters of a function on the cable hardly grew: the bytes did not cross it.",
         remedy="Look whether the peer's address lies on the same desk or another port; run again and send a recording if it stays.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="RDMA_COUNTERS_UNKNOWN",
@@ -156,7 +157,7 @@ RDMA: tuple[Code, ...] = (
         severity="unknown",
         meaning="ib_write_bw is not there, so nothing was measured.",
         remedy="Run stack_pair.yml (role pair_tools installs perftest), or give its .deb by path.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="RDMA_NOT_MEASURED",
@@ -164,7 +165,7 @@ RDMA: tuple[Code, ...] = (
         severity="unknown",
         meaning="The measurement could not be made or not be finished; the message says why. Nothing is known about the link's speed.",
         remedy="Mend what the message names and run again.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
 )
 
@@ -223,7 +224,7 @@ NCCL: tuple[Code, ...] = (
         severity="fail",
         meaning="The test's own check found wrong values (#wrong is not 0). Fast and wrong is worse than slow.",
         remedy="Take the pair out of service; check driver, firmware and NCCL versions on both desks, then run NVIDIA's field diagnostics.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="NCCL_TIMEOUT",
@@ -267,7 +268,7 @@ NCCL: tuple[Code, ...] = (
         severity="fail",
         meaning="The program ended, and rows or the average are missing, or a rank died on the way.",
         remedy="Look at the last lines in the evidence and at the kernel log of both desks (out-of-memory killer).",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="NCCL_COUNTERS_STILL",
@@ -275,7 +276,7 @@ NCCL: tuple[Code, ...] = (
         severity="fail",
         meaning="Counters of both functions hardly grew: the bytes took another way.",
         remedy="Look at the transport lines in the evidence; a container or plugin may route NCCL around the RDMA devices.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="NCCL_COUNTERS_UNKNOWN",
@@ -283,7 +284,7 @@ NCCL: tuple[Code, ...] = (
         severity="unknown",
         meaning="A counter could not be read, or it grew by another amount than NCCL moved (outside a factor of two).",
         remedy="Run playbooks/record.yml on both desks and send the recording, so that the unit can be confirmed.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="NCCL_VERSION_DRIFT",
@@ -310,7 +311,7 @@ NCCL: tuple[Code, ...] = (
         meaning="A condition of the run was not met (peer not reachable, no proof of the right peer, RDMA not measured) and nothing "
         "was started, or a desk was lost while it ran.",
         remedy="Mend the findings of the earlier stages that the message names and run again.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
 )
 
@@ -321,7 +322,7 @@ SETTINGS: tuple[Code, ...] = (
         severity="note",
         meaning="The pair failed its proof, so /etc/dgx_spark/pair.env and the hostfile of an earlier proof were removed.",
         remedy="Mend the pair's failing findings and run stack_pair.yml again; the settings come back with the proof.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
     Code(
         code="PAIR_SETTINGS_STALE",
@@ -329,7 +330,7 @@ SETTINGS: tuple[Code, ...] = (
         severity="note",
         meaning="The pair could not be measured this time; settings of an earlier proof were left and marked stale.",
         remedy="Run stack_pair.yml again when the reason is gone.",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
 )
 
@@ -342,7 +343,7 @@ BUNDLE: tuple[Code, ...] = (
         meaning="Building failed on the builder desk, or the bundle does not match its checksum (the message tells which). Unknown on a "
         "desk that waited for a bundle which another one could not build.",
         remedy="Read the last lines of the build in the evidence; a bundle made elsewhere can be given by path (nccl_bundle_archive).",
-        source="this collection's rule",
+        source="one user report of degraded cables; the failure is this collection's rule",
     ),
 )
 
