@@ -61,6 +61,23 @@ def test_rdma_faults(name: str, expected: dict[str, str]) -> None:
     assert_nothing_left()
 
 
+def test_a_cable_that_is_half_as_good_both_ways_warns_on_one_report() -> None:
+    with fault(PEER, "bidir_degraded", "both_ways_gbps=119"):
+        result = measure("rdma")
+    assert codes(result) == {"RDMA_BIDIR_DEGRADED": "warn"}
+    assert all(row["forward_gbps"] > 100 and row["back_gbps"] > 100 for row in result["functions"])
+
+
+def test_another_mtu_at_the_far_end_is_named_before_the_figures() -> None:
+    as_root(PEER).check_output("ip link set enP2p1s0f0np0 mtu 1500")
+    try:
+        result = measure("rdma")
+    finally:
+        as_root(PEER).check_output("ip link set enP2p1s0f0np0 mtu 9000")
+    assert codes(result)["CX7_MTU_MISMATCH"] == "fail"
+    assert "enP2p1s0f0np0" in next(item["message"] for item in result["findings"] if item["code"] == "CX7_MTU_MISMATCH")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
