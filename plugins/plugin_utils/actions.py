@@ -75,8 +75,9 @@ class DeskAction(ActionBase):
                 self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
             )
         except AnsibleError as error:
-            # A refused sudo password is a plain AnsibleError; anything else that is no connection failure is not ours to judge.
-            if isinstance(error, AnsibleConnectionFailure) or classify(str(error)).become:
+            # A refused sudo password, or an unknown host key where a password is set, is a plain AnsibleError; anything else that is no
+            # connection failure is not ours to judge.
+            if isinstance(error, AnsibleConnectionFailure) or classify(str(error)).plain_error:
                 return self.unreachable(desk, str(error), severity)
             raise
         if result.pop("unreachable", False):

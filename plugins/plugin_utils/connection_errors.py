@@ -12,7 +12,7 @@ class Reason:
     """Why a desk could not be entered."""
 
     kind: str
-    """refused, timed_out, no_route, name, host_key, auth, become, closed, other"""
+    """refused, timed_out, no_route, name, host_key_unknown, host_key, auth, become, closed, other"""
     code: str
     sentence: str
     remedy: str | None = None
@@ -21,6 +21,11 @@ class Reason:
     def become(self) -> bool:
         """Whether the login worked and only becoming root failed."""
         return self.kind == "become"
+
+    @property
+    def plain_error(self) -> bool:
+        """Whether Ansible raises it as a plain error, not as a failed connection."""
+        return self.kind in ("become", "host_key_unknown")
 
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
@@ -39,6 +44,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "BECOME_FAILED",
             "the login works, becoming root with sudo does not",
             "Give the sudo password (--ask-become-pass or a vaulted ansible_become_password) and check that the login user may use sudo.",
+        ),
+    ),
+    (
+        # ssh's own words for a key that it does not know, and Ansible's for the same when a password is set.
+        ("host key is known for", "because host key checking is enabled"),
+        Reason(
+            "host_key_unknown",
+            "HOST_KEY_UNCONFIRMED",
+            "no ssh host key is known for it: the desk is not enrolled",
+            "Enrol it first: ansible-playbook -i INVENTORY playbooks/enrol.yml --ask-pass --ask-become-pass --limit DESK.",
         ),
     ),
     (

@@ -19,6 +19,8 @@ import tempfile
 
 MARK = "labops.dgx_spark enrol 1"
 SERIAL = "/sys/class/dmi/id/product_serial"
+RELEASE = "/etc/dgx-release"
+PLACEHOLDERS = ("not specified", "default string", "to be filled by o.e.m.", "none", "n/a", "system serial number", "unknown")
 FIRST_BOOT_FLAG = "/var/lib/nvidia-spark-run-apt-upgrade-once/done"
 FIRST_BOOT_UNIT = "nvidia-spark-run-apt-upgrade-once.service"
 UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -29,7 +31,10 @@ SSHD_TEXT = """# labops.dgx_spark: key login was proven before this was written.
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 """
+CLOSED = ("passwordauthentication no", "kbdinteractiveauthentication no")
 AVAHI = "/etc/avahi/avahi-daemon.conf"
+NETDEVS = "/sys/class/net"
+MELLANOX = "0x15b3"
 
 
 class Refused(Exception):
@@ -73,10 +78,18 @@ def write(path: str, text: str, mode: int, folder_mode: int | None = None) -> No
 # ---- looking -----------------------------------------------------------------------------------------------------------
 
 
+def serial() -> str | None:
+    """The chassis serial number, which only root may read; where the firmware has none, the one of DGX OS."""
+    number = (text_of(SERIAL) or "").strip()
+    if number and number.lower() not in PLACEHOLDERS:
+        return number
+    match = re.search(r"(?m)^DGX_SERIAL_NUMBER=[\"']?([^\"'\s]+)", text_of(RELEASE) or "")
+    return match.group(1) if match else None
+
+
 def look(user: str) -> dict[str, object]:
     """What enrolment must know. Null: could not be read."""
     account = pwd.getpwnam(user)
-    serial = text_of(SERIAL)
     unit = any(os.path.exists(f"{folder}/{FIRST_BOOT_UNIT}") for folder in UNIT_FOLDERS)
     first_boot = "done" if os.path.exists(FIRST_BOOT_FLAG) else "pending" if unit else "absent"
     if first_boot == "done" and run("systemctl", "is-active", FIRST_BOOT_UNIT).stdout.strip() == "activating":
@@ -99,7 +112,7 @@ def look(user: str) -> dict[str, object]:
         "groups": sorted(group.gr_name for group in grp.getgrall() if user in group.gr_mem),
         "root": os.geteuid() == 0,
         "hostname": os.uname().nodename,
-        "serial": serial.strip() if serial and serial.strip() else None,
+        "serial": serial(),
         "boot_id": (text_of("/proc/sys/kernel/random/boot_id") or "").strip() or None,
         "first_boot": first_boot,
         "oobe": oobe in ("active", "activating", "reloading"),
@@ -174,18 +187,27 @@ def name_desk(name: str, apply: bool) -> list[str]:
     return [f"host name {name}"]
 
 
-def avahi(apply: bool) -> list[str]:
-    """avahi speaks on the management interfaces only: with both twins of a cable it makes ghost names and name conflicts."""
-    text = text_of(AVAHI)
-    if text is None or re.search(r"(?m)^\s*(allow|deny)-interfaces\s*=", text):
-        return []
-    routes = run("ip", "-j", "route", "show", "default")
+def management() -> list[str]:
+    """Network interfaces with hardware behind them that are no function of the adapter between desks."""
     try:
-        netdevs = sorted({str(route["dev"]) for route in json.loads(routes.stdout or "[]") if "dev" in route})
-    except ValueError:
-        netdevs = []
-    netdevs = [name for name in netdevs if (text_of(f"/sys/class/net/{name}/device/vendor") or "").strip() != "0x15b3"]
-    if not netdevs or "[server]" not in text:
+        names = sorted(os.listdir(NETDEVS))
+    except OSError:
+        return []
+    vendors = {name: (text_of(f"{NETDEVS}/{name}/device/vendor") or "").strip() for name in names}
+    return [name for name in names if os.path.exists(f"{NETDEVS}/{name}/device") and vendors[name] != MELLANOX]
+
+
+def avahi(apply: bool) -> list[str]:
+    """avahi speaks on the management interfaces only: with both twins of a cable it makes ghost names and name conflicts.
+
+    All of them, wired and Wi-Fi, whichever carries the desk today: else its mDNS name is gone on the day when the other one does. The
+    functions of the cables cannot be listed instead, since they are absent while no cable is in.
+    """
+    text = text_of(AVAHI)
+    if text is None or "[server]\n" not in text or re.search(r"(?m)^\s*(allow|deny)-interfaces\s*=", text):
+        return []
+    netdevs = management()
+    if not netdevs:
         return []
     line = f"allow-interfaces={','.join(netdevs)}"
     if apply:
@@ -201,12 +223,16 @@ def keys_only(apply: bool) -> list[str]:
     if apply:
         before = text_of(SSHD)
         write(SSHD, SSHD_TEXT, 0o644)
-        checked = run("sshd", "-t")
-        if checked.returncode == 0:
+        checked = run("sshd", "-T")
+        # An earlier file of the folder wins over ours: what sshd makes of them all is what counts.
+        effective = {line.lower() for line in checked.stdout.splitlines()}
+        missing = [line for line in CLOSED if line not in effective]
+        if checked.returncode == 0 and not missing:
             checked = run("systemctl", "reload", "ssh.service")
-        if checked.returncode != 0:
+        if checked.returncode != 0 or missing:
             reopen(before)
-            raise Refused(f"sshd refuses to close the password login: {' '.join(checked.stderr.split())[:200]}")
+            words = " ".join(checked.stderr.split())[:200] or f"another file of its configuration keeps it open ({', '.join(missing)})"
+            raise Refused(f"sshd refuses to close the password login: {words}")
     return ["sshd: key login only"]
 
 

@@ -49,7 +49,8 @@ def prepare(pid: int, scripts: Sequence[str], settings: dict[str, str]) -> None:
     text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
     for script in scripts:
         text += (paths.SIMULATOR / "image" / script).read_text(encoding="utf-8")
-    shell.run(["nsenter", "-t", str(pid), "-m", "-u", "--", "/bin/sh", "-s"], stdin=text)
+    # In its process namespace too: umount finds no /proc/self of its own otherwise, and takes nothing away.
+    shell.run(["nsenter", "-t", str(pid), "-m", "-u", "-p", "--", "/bin/sh", "-s"], stdin=text)
 
 
 def inside(pid: int, argv: Sequence[str], *, check: bool = True, stdin: str | None = None, timeout: float = 60) -> str:

@@ -22,21 +22,19 @@ def judge_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[Find
 
 def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """DESK_IDENTITY_WRONG when the lab sheet names another chassis or host key; unknown when neither can be compared."""
-    wanted = options.expected_serial_sha256
-    if wanted is None and options.expected_serial is not None:
-        wanted = hashlib.sha256(options.expected_serial.strip().encode()).hexdigest()
+    wanted = serial_hashes(options)
     keys = frozenset(options.expected_host_key_fingerprints) | ({options.expected_host_key} if options.expected_host_key else set())
-    if wanted is None and not keys:
+    if not wanted and not keys:
         return []
     identity = desk.identity
     wrong: list[str] = []
     unknown: list[str] = []
     right: list[str] = []
-    if wanted is not None:
+    if wanted:
         if identity.serial_sha256 is None:
             unknown.append(f"the chassis serial could not be read ({unread_reason(desk, 'identity.serial_sha256') or 'no answer'})")
         else:
-            same = identity.serial_sha256.lower() == wanted.strip().lower()
+            same = identity.serial_sha256.lower() in wanted
             (right if same else wrong).append("the chassis serial" if same else "the chassis serial is another one")
     if keys:
         if not identity.host_key_fingerprints:
@@ -52,6 +50,16 @@ def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[F
         message = f"Whether this is the machine of the lab sheet is not known: {' and '.join(unknown)}."
         return [finding("DESK_IDENTITY_WRONG", where, message, evidence=evidence, severity="unknown")]
     return []
+
+
+def serial_hashes(options: JudgeOptions) -> frozenset[str]:
+    """Hashes that the expected serial number may have: a sheet's spelling may differ in upper and lower case, a hash knows only one."""
+    if options.expected_serial_sha256 is not None:
+        return frozenset({options.expected_serial_sha256.strip().lower()})
+    if options.expected_serial is None:
+        return frozenset()
+    text = options.expected_serial.strip()
+    return frozenset(hashlib.sha256(spelling.encode()).hexdigest() for spelling in (text, text.upper(), text.lower()))
 
 
 def machine(desk: Desk, where: Where) -> list[Finding]:

@@ -132,6 +132,8 @@ def writable_net_sysctl() -> None:
     for key, value in (("arp_ignore", "1"), ("arp_announce", "2")):
         for scope in ("all", "default"):
             Path(f"/proc/sys/net/ipv4/conf/{scope}/{key}").write_text(value, encoding="ascii")
+    # As systemd's 50-default.conf on Ubuntu: everybody may ping. Engines set it to root or to nobody.
+    Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 2147483647", encoding="ascii")
 
 
 def shim_protocol(desk: Desk, kernel: str) -> None:

@@ -217,6 +217,12 @@ def test_a_failed_result_with_findings_keeps_its_own() -> None:
         ("ssh: Could not resolve hostname desk-9: Name or service not known", "name"),
         ("labadmin@10.0.0.9: Permission denied (publickey,password).", "auth"),
         ("Host key verification failed.", "host_key"),
+        (
+            "No ED25519 host key is known for 10.0.0.9 and you have requested strict checking. Host key verification failed.",
+            "host_key_unknown",
+        ),
+        ("Using a SSH password instead of a key is not possible because Host Key checking is enabled.", "host_key_unknown"),
+        ("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! Host key for 10.0.0.9 has changed. Host key verification failed.", "host_key"),
         ("Incorrect sudo password", "become"),
         ("kex_exchange_identification: Connection closed by remote host", "closed"),
         ("something else", "other"),
