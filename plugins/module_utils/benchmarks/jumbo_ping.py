@@ -26,7 +26,7 @@ def ask(side: Desk, end: Endpoint, other: Endpoint) -> tuple[JumboAnswer, ...]:
         # iproute2 6.1 leaves "dev" out of the answer when it is asked for one device, so each device is asked alone.
         table = side.run(["ip", "-j", "neigh", "show", "to", theirs.address, "dev", mine.netdev])
         mac = neighbour_mac(table.stdout) if table.ok else None
-        error = None if full is not None else (big.error or (big.stderr or big.stdout).strip()[-200:] or f"exit {big.rc}")
+        error = None if full is not None else (big.error or " ".join((big.stderr or big.stdout).split())[-200:] or f"exit {big.rc}")
         found.append(JumboAnswer(end.desk, other.desk, mine.netdev, theirs.address, mine.mtu, full, small, mac, error))
     return tuple(found)
 
