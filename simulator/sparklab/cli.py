@@ -291,14 +291,17 @@ def do_up(arguments: argparse.Namespace) -> int:
             assert description is not None
             tool = engine.detect(arguments.engine)
             _refuse_leftovers(name, tool)
-            record = state.new(
-                name,
-                description,
-                engine={"name": tool.name, "runtime": tool.runtime},
-                subnet=subnets.choose(net.used_networks(), arguments.subnet),
-                enrolled=arguments.enrolled,
-                distribution=arguments.image,
-            )
+            with state.choosing():
+                record = state.new(
+                    name,
+                    description,
+                    engine={"name": tool.name, "runtime": tool.runtime},
+                    subnet=subnets.choose([*net.used_networks(), *state.subnets_of_others(name)], arguments.subnet),
+                    enrolled=arguments.enrolled,
+                    distribution=arguments.image,
+                )
+                record.data["complete"] = False
+                record.save()
         record.data["complete"] = False
         record.save()
         one = lab.Lab(record, say)

@@ -84,8 +84,6 @@ def plugged(wiring: Wiring, cable: str, ends: tuple[End, ...]) -> Wiring:
         if other is not None or end in now:
             raise LabError(f"port {end} already holds {other or cable}; pull that first.")
         now[now.index(None)] = end
-    if now[0] is not None and now[1] is not None and now[0].desk == now[1].desk:
-        raise LabError(f"{cable}: both ends would be on {now[0].desk}; a cable joins two desks.")
     stale = {end for end in ends if end.desk in wiring.running}
     return replace(wiring, ends={**wiring.ends, cable: (now[0], now[1])}, stale=wiring.stale | stale)
 

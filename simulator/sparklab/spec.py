@@ -249,8 +249,6 @@ def _cables(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, Cable
             if end in used:
                 raise LabError(f"{spot}: port {end} already holds {used[end]}; one port takes one cable.")
             used[end] = str(name)
-        if parsed[0] is not None and parsed[1] is not None and parsed[0].desk == parsed[1].desk:
-            raise LabError(f"{spot}: both ends are on {parsed[0].desk}; a cable joins two desks.")
         cables[str(name)] = CableSpec(
             id=str(name),
             ends=(parsed[0], parsed[1]),

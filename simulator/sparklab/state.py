@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sparklab import laws, paths, spec
+from sparklab import laws, paths, spec, subnets
 from sparklab.errors import LabError
 from sparklab.files import write_json
 
@@ -139,6 +140,28 @@ def names() -> list[str]:
     if not paths.STATE_ROOT.is_dir():
         return []
     return sorted(path.name for path in paths.STATE_ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+@contextlib.contextmanager
+def choosing() -> Iterator[None]:
+    """Hold the choice of what labs must not share, until it is written in the record: two labs may be started at the same moment."""
+    paths.STATE_ROOT.mkdir(parents=True, exist_ok=True)
+    folder = os.open(paths.STATE_ROOT, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def subnets_of_others(name: str) -> list[str]:
+    """Management networks of the other labs, also of those whose network is not made yet."""
+    found = []
+    for other in names():
+        if other != name:
+            with contextlib.suppress(LabError, KeyError):
+                found.append(str(subnets.subnet(int(Record.load(other).data["subnet"]))))
+    return found
 
 
 def desks_of_others(name: str) -> int:

@@ -87,6 +87,13 @@ def test_moving_to_another_desk_crosses_pairs() -> None:
     assert wiring.stale == {End("c", 0)}
 
 
+def test_a_cable_may_join_both_ports_of_a_desk() -> None:
+    wiring = laws.plugged(on("a", "b", "c"), "y", (End("c", 0),))
+    assert wiring.peer(End("c", 0)) == End("c", 1) and wiring.peer(End("c", 1)) == End("c", 0)
+    assert laws.carrier(wiring, End("c", 0)) and laws.carrier(wiring, End("c", 1))
+    assert not laws.carrier(laws.stopped(wiring, "c"), End("c", 0))
+
+
 def test_home_is_where_the_description_has_it() -> None:
     wiring = laws.pulled(on(), "x", End("b", 0))
     assert laws.home(LAB.cables["x"], wiring) == (End("b", 0),)
@@ -100,7 +107,7 @@ def test_home_is_where_the_description_has_it() -> None:
         (lambda w: laws.pulled(laws.pulled(w, "x"), "x"), "in no port already"),
         (lambda w: laws.plugged(w, "x", (End("c", 0),)), "no loose end"),
         (lambda w: laws.plugged(w, "y", (End("a", 0),)), "already holds x"),
-        (lambda w: laws.plugged(w, "y", (End("c", 0),)), "both ends would be on c"),
+        (lambda w: laws.plugged(w, "y", (End("c", 1),)), "already holds y"),
         (lambda w: laws.moved(w, "x", End("b", 0), End("c", 1)), "already holds y"),
     ],
 )

@@ -72,7 +72,7 @@ TWO = {"desk-01": {}, "desk-02": {}}
         ({"desks": TWO, "cables": {"c": {"ends": ["desk-01/0", "desk-09/0"]}}}, "no desk 'desk-09'"),
         ({"desks": TWO, "cables": {"c": {"ends": ["desk-01/0", "desk-02/2"]}}}, "ports 0 and 1, not 2"),
         ({"desks": TWO, "cables": {"c": {"ends": ["desk-01", "desk-02/0"]}}}, "is not a port"),
-        ({"desks": TWO, "cables": {"c": {"ends": ["desk-01/0", "desk-01/1"]}}}, "both ends are on desk-01"),
+        ({"desks": TWO, "cables": {"c": {"ends": ["desk-01/0", "desk-01/0"]}}}, "already holds c"),
         (
             {"desks": TWO, "cables": {"c": {"ends": ["desk-01/0", "desk-02/0"]}, "d": {"ends": ["desk-01/0", None]}}},
             "already holds c",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from sparklab import subnets
+from sparklab import paths, state, subnets
 from sparklab.errors import LabError
 
 
@@ -40,3 +42,14 @@ def test_leases_move() -> None:
     assert subnets.leases(own, {"a": "b"}) == {"a": 1, "b": 0}
     moved = subnets.leases(own, {"a": None})
     assert moved["b"] == 1 and moved["a"] not in own.values()
+
+
+def test_the_subnet_of_a_lab_that_is_only_written_down_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "STATE_ROOT", tmp_path / "labs")
+    with state.choosing():
+        assert state.subnets_of_others("one") == []
+        (tmp_path / "labs" / "one").mkdir()
+        state.new("one", {"desks": {"a": {}}}, subnet=77).save()
+    with state.choosing():
+        assert state.subnets_of_others("two") == ["10.77.0.0/22"] and state.subnets_of_others("one") == []
+        assert subnets.choose(state.subnets_of_others("two")) == 78
