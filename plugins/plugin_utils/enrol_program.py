@@ -32,6 +32,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 """
 CLOSED = ("passwordauthentication no", "kbdinteractiveauthentication no")
+SSH_FOLDER = "/etc/ssh"
+HOSTS = "/etc/hosts"
 AVAHI = "/etc/avahi/avahi-daemon.conf"
 NETDEVS = "/sys/class/net"
 MELLANOX = "0x15b3"
@@ -97,12 +99,12 @@ def look(user: str) -> dict[str, object]:
     oobe = run("systemctl", "is-active", OOBE_UNIT).stdout.strip()
     keys = []
     try:
-        names = sorted(os.listdir("/etc/ssh"))
+        names = sorted(os.listdir(SSH_FOLDER))
     except OSError:
         names = []
     for name in names:
         if re.fullmatch(r"ssh_host_[a-z0-9]+_key\.pub", name):
-            words = (text_of(f"/etc/ssh/{name}") or "").split()
+            words = (text_of(f"{SSH_FOLDER}/{name}") or "").split()
             if len(words) >= 2:
                 keys.append(" ".join(words[:2]))
     return {
@@ -180,10 +182,10 @@ def name_desk(name: str, apply: bool) -> list[str]:
         done = run("hostnamectl", "set-hostname", name)
         if done.returncode != 0:
             raise Refused(f"hostnamectl refuses the name {name}: {' '.join(done.stderr.split())[:200]}")
-        hosts = text_of("/etc/hosts") or ""
+        hosts = text_of(HOSTS) or ""
         changed = re.sub(rf"(?m)^(127\.0\.1\.1\s.*?)\b{re.escape(old)}(?=\s|$)", lambda match: f"{match.group(1)}{name}", hosts)
         if changed != hosts:
-            write("/etc/hosts", changed, 0o644)
+            write(HOSTS, changed, 0o644)
     return [f"host name {name}"]
 
 

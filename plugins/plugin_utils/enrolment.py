@@ -28,6 +28,11 @@ POLL_SECONDS = 10.0
 TELL_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
 """After the upgrade's flag stands, how long to wait whether the desk starts again by itself."""
+STARTING_SECONDS = 90.0
+"""How long a desk that refuses or closes connections may still be starting, or starting again after its first-boot upgrade."""
+STARTING = ("refused", "closed")
+PROOF_TRIES = 5
+PROOF_SECONDS = 2.0
 
 KNOWN, FINGERPRINT, SERIAL, CONFIRMED = "known", "fingerprint", "serial", "confirmed"
 
@@ -68,6 +73,14 @@ class Secrets:
             if secret:
                 text = text.replace(secret, "********")
         return text
+
+    def blot_all(self, value: Any) -> Any:
+        """The value with every text in it blotted."""
+        if isinstance(value, Mapping):
+            return {key: self.blot_all(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.blot_all(item) for item in value]
+        return self.blot(value) if isinstance(value, str) else value
 
 
 @dataclass
@@ -112,8 +125,8 @@ class Enrolment:
     def run(self) -> Outcome:
         """Go the whole way, or to the first thing that stops it."""
         try:
-            by = self._trust()
-            look = self._identify(by, self._enter())
+            by, entered = self._first_contact()
+            look = self._identify(by, entered)
             if look["first_boot"] == "pending":
                 look = self._await_upgrade()
             self._set_up(look)
@@ -128,6 +141,22 @@ class Enrolment:
         return self.outcome
 
     # ---- who is it
+
+    def _first_contact(self) -> tuple[str | None, dict[str, Any]]:
+        """Key and login; once more while the desk may be starting. Nothing was changed before, so trying again is harmless."""
+        begun, told = self.clock(), False
+        while True:
+            try:
+                return self._trust(), self._enter()
+            except (Unreachable, Lost) as error:
+                lost = isinstance(error, Lost)
+                if (not lost and classify(str(error)).kind not in STARTING) or self.clock() - begun > STARTING_SECONDS:
+                    raise
+                self.door.close()
+            if not told:
+                self.say(f"{self.wanted.desk}: it refuses or closes connections, it may be starting; trying for {STARTING_SECONDS:.0f} s")
+                told = True
+            self.sleep(POLL_SECONDS)
 
     def _trust(self) -> str | None:
         """What makes the host key trusted before the login, null when only the serial number can."""
@@ -167,9 +196,7 @@ class Enrolment:
                 "Check the login user's name and password (--ask-pass, or a vaulted ansible_password for each desk). A desk whose "
                 "first-time setup was never finished has no user yet: finish the wizard at the desk."
             )
-            self._stop(
-                "AUTH_FAILED", f"the desk answers, the login of {wanted.user} is refused", {"error": str(error)[:200]}, remedy=remedy
-            )
+            self._stop("AUTH_FAILED", f"the desk answers, the login of {wanted.user} is refused", {"error": str(error)}, remedy=remedy)
         self.outcome.data["login"] = method
         return self._look()
 
@@ -241,7 +268,9 @@ class Enrolment:
                 # The flag stands before the desk starts again: only a desk that stays is through.
                 self.sleep(SETTLE_SECONDS)
                 again = self._look_again()
-            except (Lost, Unreachable):
+            except (Lost, Unreachable) as error:
+                if classify(str(error)).kind == "host_key":
+                    raise  # another machine has taken the address meanwhile
                 self.door.close()
                 continue
             if again["first_boot"] != "pending" and again["boot_id"] == look["boot_id"]:
@@ -279,12 +308,12 @@ class Enrolment:
             self.outcome.changes.append(f"known_hosts: {len(keys)} host keys")
         if not apply and self.outcome.changes:
             return
-        error = self.prove()
+        error = self._proof()
         if error is not None:
-            self._stop("KEY_LOGIN_FAILED", f"a new connection with the admin's key does not work: {self.secrets.blot(error)}", {})
+            self._stop("KEY_LOGIN_FAILED", f"a new connection with the admin's key does not work: {error}", {})
         if wanted.close_password_login and self.root:
             closed = self._change({"user": wanted.user, "keys_only": True, "apply": apply}, root=True)
-            error = self.prove() if closed and apply else None
+            error = self._proof() if closed and apply else None
             if error is not None:
                 self._program({"user": wanted.user, "reopen": True, "apply": True}, root=True)
                 self._stop("KEY_LOGIN_FAILED", f"password login was opened again, since the key login failed after closing it: {error}", {})
@@ -296,13 +325,22 @@ class Enrolment:
         }[self.outcome.data["identity"]]
         self._note("DESK_ENROLLED", f"{how}, and the admin's key opens it", {"identity": self.outcome.data["identity"]})
 
+    def _proof(self) -> str | None:
+        """A new login with the key, null when it works. sshd does not listen for a moment while it is reloaded."""
+        for _try in range(PROOF_TRIES - 1):
+            error = self.prove()
+            if error is None or classify(error).kind not in STARTING:
+                return error
+            self.sleep(PROOF_SECONDS)
+        return self.prove()
+
     def _change(self, request: dict[str, Any], root: bool) -> bool:
         answer, words = self._program(request, root)
         if answer is None:
             self._stop("DESK_STAGE_FAILED", f"the desk does not take the changes: {words[:300]}", {"error": words[:300]})
         if answer.get("refused"):
             self._stop("ENROL_REFUSED", str(answer["refused"]), {})
-        self.outcome.changes += answer["changes"]
+        self.outcome.changes += [self.secrets.blot(str(item)) for item in answer["changes"]]
         return bool(answer["changes"])
 
     def _program(self, request: Mapping[str, Any], root: bool) -> tuple[Any, str]:
@@ -324,14 +362,14 @@ class Enrolment:
 
     def _unreachable(self, text: str) -> None:
         reason = classify(text)
-        message = f"{self.wanted.desk}: {reason.sentence}"
-        where = Where(desk=self.wanted.desk)
+        # Blotted before it is cut, lest half a secret is left.
         evidence = {"reason": reason.kind, "error": self.secrets.blot(text)[:400], "address": self.wanted.address}
-        self.outcome.findings.append(finding(reason.code, where, message, evidence=evidence, remedy=reason.remedy))
+        self._note(reason.code, reason.sentence, evidence, remedy=reason.remedy)
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
-        where, text = Where(desk=self.wanted.desk), f"{self.wanted.desk}: {message}"
-        self.outcome.findings.append(finding(code, where, text, evidence=evidence, severity=severity, remedy=remedy))
+        # Here every text ends that a desk may have written.
+        text, told = self.secrets.blot(f"{self.wanted.desk}: {message}"), self.secrets.blot_all(evidence)
+        self.outcome.findings.append(finding(code, Where(desk=self.wanted.desk), text, evidence=told, severity=severity, remedy=remedy))
 
     def _stop(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> Any:
         self._note(code, message, evidence, severity, remedy)

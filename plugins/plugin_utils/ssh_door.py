@@ -145,9 +145,11 @@ class SshDoor:
                 transport.auth_password(user, password)
                 return "password"
         except paramiko.AuthenticationException:
-            raise Rejected(f"permission denied for {user}") from None
+            if transport.is_active():
+                raise Rejected(f"permission denied for {user}") from None
+            raise Unreachable(f"connection closed by {self.address} port {self.port} during the login of {user}") from None
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise Rejected(f"permission denied for {user}: {error}") from None
+            raise Unreachable(f"connection closed by {self.address} port {self.port} during the login of {user}: {error}") from None
         raise Rejected(f"permission denied for {user}: no key fits and no password was given")
 
     def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:

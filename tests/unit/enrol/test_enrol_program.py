@@ -1,0 +1,310 @@
+"""What enrolment runs on a desk, on a temporary root: files as a whole, checks before they count, nothing without ``apply``."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import os
+import pwd
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import enrol_program as program
+
+KEY = "ssh-ed25519 QURNSU4= admin@lab"
+USER = getpass.getuser()
+AVAHI = "# avahi\n[server]\nuse-ipv4=yes\n\n[wide-area]\nenable-wide-area=yes\n"
+
+Answers = dict[str, tuple[int, str, str]]
+
+
+class Root:
+    """A desk's root folder; ``answers`` gives return code, output and errors of commands by the start of their words."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers: Answers = {}
+        self.calls: list[str] = []
+
+    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        words = " ".join(argv)
+        self.calls.append(words)
+        found = [answer for start, answer in self.answers.items() if words.startswith(start)]
+        return subprocess.CompletedProcess(argv, *(found[0] if found else (0, "", "")))
+
+    def put(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def picture(self) -> dict[str, str]:
+        """Every file with its mode and text."""
+        files = sorted(item for item in self.path.rglob("*") if item.is_file())
+        return {str(item.relative_to(self.path)): f"{item.stat().st_mode:o} {item.read_text(encoding='utf-8')}" for item in files}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
+    made = Root(tmp_path)
+    names = {
+        "SERIAL": "sys/class/dmi/id/product_serial",
+        "RELEASE": "etc/dgx-release",
+        "FIRST_BOOT_FLAG": "var/lib/first-boot/done",
+        "SUDOERS": "etc/sudoers.d/90-dgx-spark-{user}",
+        "SSHD": "etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf",
+        "SSH_FOLDER": "etc/ssh",
+        "HOSTS": "etc/hosts",
+        "AVAHI": "etc/avahi/avahi-daemon.conf",
+        "NETDEVS": "sys/class/net",
+    }
+    for name, place in names.items():
+        monkeypatch.setattr(program, name, f"{tmp_path}/{place}")
+    monkeypatch.setattr(program, "UNIT_FOLDERS", (f"{tmp_path}/usr/lib/systemd/system",))
+    monkeypatch.setattr(program, "run", made.run)
+    account = SimpleNamespace(pw_name=USER, pw_uid=1000, pw_gid=1000, pw_dir=str(tmp_path / "home"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _user: account)
+    (tmp_path / "home").mkdir()
+    return made
+
+
+# ---- looking -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dmi", "release", "serial"),
+    [
+        ("1581924000017\n", "", "1581924000017"),
+        ("Default string\n", 'DGX_SERIAL_NUMBER="1581924000017"\n', "1581924000017"),
+        (None, "DGX_NAME=x\nDGX_SERIAL_NUMBER=1581924000017\n", "1581924000017"),
+        ("\n", "DGX_NAME=x\n", None),
+        (None, None, None),
+    ],
+)
+def test_the_serial_number(root: Root, dmi: str | None, release: str | None, serial: str | None) -> None:
+    if dmi is not None:
+        root.put("sys/class/dmi/id/product_serial", dmi)
+    if release is not None:
+        root.put("etc/dgx-release", release)
+    assert program.look(USER)["serial"] == serial
+
+
+@pytest.mark.parametrize(
+    ("flag", "unit", "active", "state"),
+    [
+        (False, False, "inactive", "absent"),
+        (False, True, "activating", "pending"),
+        (False, True, "inactive", "pending"),
+        (True, True, "activating", "pending"),
+        (True, True, "inactive", "done"),
+        (True, False, "inactive", "done"),
+    ],
+)
+def test_the_first_boot_upgrade(root: Root, flag: bool, unit: bool, active: str, state: str) -> None:
+    if flag:
+        root.put("var/lib/first-boot/done", "")
+    if unit:
+        root.put(f"usr/lib/systemd/system/{program.FIRST_BOOT_UNIT}", "")
+    root.answers[f"systemctl is-active {program.FIRST_BOOT_UNIT}"] = (3, f"{active}\n", "")
+    assert program.look(USER)["first_boot"] == state
+
+
+@pytest.mark.parametrize(("active", "oobe"), [("active", True), ("activating", True), ("inactive", False), ("failed", False), ("", False)])
+def test_the_wizard(root: Root, active: str, oobe: bool) -> None:
+    root.answers[f"systemctl is-active {program.OOBE_UNIT}"] = (0, f"{active}\n", "")
+    assert program.look(USER)["oobe"] is oobe
+
+
+def test_public_host_keys_are_read_and_private_ones_are_not(root: Root) -> None:
+    root.put("etc/ssh/ssh_host_ed25519_key.pub", "ssh-ed25519 AAAA root@spark\n")
+    root.put("etc/ssh/ssh_host_rsa_key.pub", "ssh-rsa BBBB\n")
+    root.put("etc/ssh/ssh_host_ed25519_key", "PRIVATE\n")
+    root.put("etc/ssh/ssh_host_broken_key.pub", "\n")
+    assert program.look(USER)["host_keys"] == ["ssh-ed25519 AAAA", "ssh-rsa BBBB"]
+
+
+# ---- the login user's key ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("present", [None, "", "ssh-rsa OTHERS= someone", "ssh-rsa OTHERS= someone\n# a remark\n"])
+def test_the_key_is_added_and_other_entries_stay(root: Root, present: str | None) -> None:
+    if present is not None:
+        root.put("home/.ssh/authorized_keys", present)
+    assert len(program.change({"user": USER, "key": KEY, "apply": True})) == 1
+    path = root.path / "home/.ssh/authorized_keys"
+    text = path.read_text()
+    assert text.splitlines()[-1] == KEY and text.endswith("\n") and (present or "").strip() in text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert program.change({"user": USER, "key": KEY, "apply": True}) == []
+    assert program.change({"user": USER, "key": KEY.replace("admin@lab", "another comment"), "apply": True}) == []
+
+
+# ---- sudo --------------------------------------------------------------------------------------------------------------
+
+
+def test_sudoers_is_checked_then_written_then_left_alone_then_taken_away(root: Root) -> None:
+    path = root.path / f"etc/sudoers.d/90-dgx-spark-{USER}"
+    request = {"user": USER, "sudo_commands": ["/usr/bin/true", "/usr/bin/id"], "apply": True}
+    assert len(program.change(request)) == 1 and root.calls[0].startswith("visudo -cf ")
+    assert path.read_text().splitlines()[-1] == f"{USER} ALL=(root) NOPASSWD: /usr/bin/true, /usr/bin/id"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o440
+    assert program.change(request) == []
+    assert len(program.change({**request, "sudo_commands": None})) == 1 and not path.exists()
+    assert program.change({**request, "sudo_commands": None}) == []
+
+
+def test_sudoers_that_visudo_refuses_are_not_put_in_place(root: Root) -> None:
+    root.answers["visudo"] = (1, "", "/tmp/x:2:17: syntax error")
+    with pytest.raises(program.Refused, match="syntax error"):
+        program.change({"user": USER, "sudo_commands": ["not a path"], "apply": True})
+    assert not (root.path / "etc").exists() and [call for call in root.calls if call.startswith("visudo")]
+
+
+# ---- name, avahi -------------------------------------------------------------------------------------------------------
+
+
+def test_the_host_name_is_set_also_in_hosts(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="spark-a1b2"))
+    hosts = root.put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1\tspark-a1b2.lan spark-a1b2\n10.0.0.9 spark-a1b2-nas\n")
+    assert program.change({"user": USER, "hostname": "desk-01", "apply": True}) == ["host name desk-01"]
+    assert "hostnamectl set-hostname desk-01" in root.calls
+    assert "10.0.0.9 spark-a1b2-nas" in hosts.read_text() and "desk-01" in hosts.read_text().splitlines()[1]
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="desk-01"))
+    assert program.change({"user": USER, "hostname": "desk-01", "apply": True}) == []
+
+
+def test_a_name_that_hostnamectl_refuses(root: Root) -> None:
+    root.answers["hostnamectl"] = (1, "", "Invalid hostname")
+    with pytest.raises(program.Refused, match="Invalid hostname"):
+        program.change({"user": USER, "hostname": "-", "apply": True})
+
+
+def netdev(root: Root, name: str, vendor: str | None) -> None:
+    (root.path / "sys/class/net" / name).mkdir(parents=True)
+    if vendor is not None:
+        root.put(f"sys/class/net/{name}/device/vendor", f"{vendor}\n")
+
+
+def test_avahi_keeps_to_wired_and_wifi_management_and_off_the_cables(root: Root) -> None:
+    conf = root.put("etc/avahi/avahi-daemon.conf", AVAHI)
+    for name, vendor in (("enP7s7", "0x10ec"), ("wlP9s9", "0x14c3"), ("enp1s0f0np0", "0x15b3"), ("enP2p1s0f0np0", "0x15b3"), ("lo", None)):
+        netdev(root, name, vendor)
+    netdev(root, "docker0", None)
+    assert program.change({"user": USER, "avahi": True, "apply": True}) == ["avahi: allow-interfaces=enP7s7,wlP9s9"]
+    assert (
+        "[server]\n# labops.dgx_spark: not on the cables between desks\nallow-interfaces=enP7s7,wlP9s9\nuse-ipv4=yes\n" in conf.read_text()
+    )
+    assert "systemctl try-restart avahi-daemon.service" in root.calls
+    assert program.change({"user": USER, "avahi": True, "apply": True}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        AVAHI.replace("[server]\n", "[server]\nallow-interfaces=eth0\n"),
+        AVAHI.replace("[server]\n", "[server]\n deny-interfaces = enp1s0f0np0\n"),
+        "no section\n",
+        None,
+    ],
+)
+def test_avahi_that_the_admin_has_set_is_left_alone(root: Root, text: str | None) -> None:
+    netdev(root, "enP7s7", "0x10ec")
+    conf = root.put("etc/avahi/avahi-daemon.conf", text) if text is not None else None
+    assert program.change({"user": USER, "avahi": True, "apply": True}) == []
+    assert conf is None or conf.read_text() == text
+
+
+def test_avahi_without_a_management_interface_is_left_alone(root: Root) -> None:
+    root.put("etc/avahi/avahi-daemon.conf", AVAHI)
+    netdev(root, "enp1s0f0np0", "0x15b3")
+    assert program.change({"user": USER, "avahi": True, "apply": True}) == []
+
+
+# ---- password login ----------------------------------------------------------------------------------------------------
+
+CLOSED = (0, "port 22\npasswordauthentication no\nkbdinteractiveauthentication no\n", "")
+
+
+def test_password_login_is_closed_and_opened_again(root: Root) -> None:
+    root.answers["sshd -T"] = CLOSED
+    path = root.path / "etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf"
+    assert program.change({"user": USER, "keys_only": True, "apply": True}) == ["sshd: key login only"]
+    assert path.read_text() == program.SSHD_TEXT and root.calls == ["sshd -T", "systemctl reload ssh.service"]
+    assert program.change({"user": USER, "keys_only": True, "apply": True}) == []
+    assert len(program.change({"user": USER, "reopen": True, "apply": True})) == 1 and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "answer", "words"),
+    [
+        ("sshd -T", (255, "", "bad configuration option"), "bad configuration option"),
+        ("sshd -T", (0, "passwordauthentication yes\nkbdinteractiveauthentication no\n", ""), "another file"),
+        ("systemctl reload", (1, "", "ssh.service is not active"), "not active"),
+    ],
+)
+def test_what_does_not_close_password_login_is_taken_back(root: Root, start: str, answer: tuple[int, str, str], words: str) -> None:
+    root.answers["sshd -T"] = CLOSED
+    root.answers[start] = answer
+    with pytest.raises(program.Refused, match=words):
+        program.change({"user": USER, "keys_only": True, "apply": True})
+    assert not (root.path / "etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf").exists()
+
+
+# ---- as a whole --------------------------------------------------------------------------------------------------------
+
+EVERYTHING = {"user": USER, "key": KEY, "sudo_commands": ["ALL"], "hostname": "desk-01", "avahi": True, "keys_only": True}
+
+
+def test_without_apply_everything_is_told_and_nothing_is_changed(root: Root) -> None:
+    root.put("etc/avahi/avahi-daemon.conf", AVAHI)
+    netdev(root, "enP7s7", "0x10ec")
+    before = root.picture()
+    assert len(program.change(EVERYTHING)) == 5
+    assert root.picture() == before
+    assert not [call for call in root.calls if not call.startswith("visudo -cf")]
+
+
+def test_a_write_that_is_interrupted_leaves_the_old_file(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = root.put("etc/hosts", "old\n")
+
+    def die(_from: str, _to: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        program.write(str(path), "new\n", 0o644)
+    assert root.picture() == {"etc/hosts": "100644 old\n"}
+
+
+def answer_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stdin: str) -> dict[str, Any]:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    program.main()
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return told
+
+
+@pytest.mark.parametrize("before", ["", "the-sudo-password\n"])
+def test_the_password_line_before_the_marker_is_passed_over(
+    root: Root, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str
+) -> None:
+    told = answer_of(monkeypatch, capsys, f"{before}{program.MARK}{json.dumps({'user': USER})}")
+    assert told["changes"] == [] and told["look"]["uid"] == 1000 and "the-sudo-password" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "breaks", [lambda root: root.answers.update(visudo=(1, "", "no")), lambda root: root.put("etc", "a file, no folder")]
+)
+def test_a_refused_change_is_an_answer_and_no_trace(
+    root: Root, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], breaks: Callable[[Root], Any]
+) -> None:
+    breaks(root)
+    request = {"user": USER, "sudo_commands": ["ALL"], "apply": True}
+    told = answer_of(monkeypatch, capsys, f"{program.MARK}{json.dumps(request)}")
+    assert told["refused"] and told["changes"] == [] and told["look"]["user"] == USER
