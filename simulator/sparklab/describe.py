@@ -101,12 +101,18 @@ def ports(
                 "part": about.part,
                 "serial": about.serial,
                 "length_m": about.length_m,
-                "peer": None if peer is None else {"desk": peer.desk, "port": peer.port},
+                "peer": None if peer is None else _peer(peer, lists),
             }
             if peer is not None:
                 port["figures"] = figures.figures((mine, _end_state(peer, wiring, lists, faults)))
         result[str(number)] = port
     return result
+
+
+def _peer(end: End, lists: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Who is at the other end, with what its lldpd would send."""
+    functions = [{"netdev": item["netdev"], "mac": item["mac"]} for item in lists[end.desk] if int(item["port"]) == end.port]
+    return {"desk": end.desk, "port": end.port, "functions": functions}
 
 
 def desk_json(
