@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from ..module_utils.judges.cable_map import REASONS, natural
+from ..module_utils.judges.cable_map import REASONS, natural, who
+from ..module_utils.judges.cable_moves import reboot_sentence, touched
 from ..module_utils.model.cable import CableMap, Edge, Step
 from .pairs import natural_key
 
@@ -57,27 +58,31 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
         lines.append("  no cable between two desks was seen")
     odd: list[tuple[str, str]] = []
     for stranger in cables.strangers:
-        who = ", ".join(f"{mac} ({vendor})" for mac, vendor in zip(stranger.macs, stranger.vendors, strict=True)) or "no MAC address"
         told = f", calls itself {', '.join(stranger.told)}" if stranger.told else ""
-        odd.append((str(stranger.at), f"unknown device: {who}{told}"))
+        odd.append((str(stranger.at), f"unknown desk or device: {who(stranger.macs, stranger.vendors)}{told}"))
     for shared in cables.shared:
         odd.append((str(shared.at), f"more than one cage behind it: {', '.join(str(end) for end in shared.others)}"))
     for unseen in cables.unseen:
         odd.append((str(unseen.at), f"not seen: {REASONS.get(unseen.reason, unseen.reason)}"))
+    cabled = {end.desk for edge in cables.edges for end in edge.ends}
     for end in cables.dark:
-        odd.append((str(end), "no signal"))
+        if end.desk not in cabled:
+            odd.append((str(end), "no signal"))
     for desk, reason in (cables.unread or {}).items():
         odd.append((desk, f"no answer: {reason}"))
     if odd:
         width = max(len(item[0]) for item in odd)
         lines += ["", "CAGES WITHOUT A KNOWN CABLE"]
         lines += [f"  {place.ljust(width)}  {words}" for place, words in sorted(odd, key=lambda item: natural(item[0]))]
+    empty = sum(end.desk in cabled for end in cables.dark)
+    if empty:
+        lines += ["", f"{empty} more cage{'s' if empty > 1 else ''} without a signal, at desks whose other cage has a cable."]
     if steps:
         lines += ["", "BY HAND"]
         lines += [f"  {number}. {step.sentence}" for number, step in enumerate(steps, start=1)]
-        lines.append(
-            "  Then reboot the desks that were touched, with the cables in: a cable plugged in while a desk runs often carries 13 Gb/s."
-        )
+        reboot = reboot_sentence(touched(steps))
+        if reboot:
+            lines.append(f"  {reboot} A cable that is plugged in while a desk runs often carries only 13 Gb/s.")
     return lines
 
 
@@ -159,7 +164,8 @@ def _box(name: str, place: _Place, verdict: str | None, cables: Sequence[Mapping
     middle = f'x="{place.x + BOX_WIDTH // 2}" y="{place.y + BOX_HEIGHT // 2 + 4}"'
     size = f'x="{place.x}" y="{place.y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
     name_text, title = html.escape(_short(name)), f"<title>{html.escape(name)}</title>"
-    parts = ["<g>", f'<rect {size} rx="6" fill="#f6f8fa" stroke="{edge_colour}" stroke-width="1.5"/>']
+    parts = ["<g>", *(_stub(place, port) for port in (0, 1) if port in strange)]
+    parts += [f'<rect {size} rx="6" fill="#f6f8fa" stroke="{edge_colour}" stroke-width="1.5"/>']
     parts.append(f'<text {middle} text-anchor="middle" fill="#1f2328">{name_text}{title}</text>')
     for port in (0, 1):
         x, y = place.cage(port)
@@ -170,6 +176,16 @@ def _box(name: str, place: _Place, verdict: str | None, cables: Sequence[Mapping
         parts.append(f'<rect x="{x - 7}" y="{y - 7}" width="14" height="14" fill="{colour}" stroke="#59636e">{words}</rect>')
         parts.append(f'<text x="{number_x}" y="{y + 4}" text-anchor="middle" fill="#59636e" font-size="10">{port}</text>')
     return "".join(parts) + "</g>"
+
+
+def _stub(place: _Place, port: int) -> str:
+    """A cable that leads to somebody unknown."""
+    x, y = place.cage(port)
+    far = x + (34 if place.right_edge else -34)
+    return (
+        f'<line x1="{x}" y1="{y}" x2="{far}" y2="{y}" stroke="{COLOURS["wrong"]}" stroke-width="3" stroke-dasharray="5 4"/>'
+        f'<text x="{far + (7 if place.right_edge else -7)}" y="{y + 4}" text-anchor="middle" fill="{COLOURS["wrong"]}">?</text>'
+    )
 
 
 def _short(name: str) -> str:
@@ -300,8 +316,8 @@ def inventory_text(found: Discovered, variables: Mapping[str, Mapping[str, Any]]
     paired = {desk for pair in found.pairs.values() for desk in pair}
     alone = [desk for desk in sorted(variables, key=natural_key) if desk not in paired]
     groups: dict[str, Any] = {
-        "spark_pairs": {"children": {name: {"hosts": {desk: host(desk) for desk in pair}} for name, pair in found.pairs.items()}},
-        "spark_desks": {"children": {"spark_pairs": {}}, "hosts": {desk: host(desk) for desk in alone}},
+        "spark_pairs": {"children": {str(name): {"hosts": {str(desk): host(desk) for desk in pair}} for name, pair in found.pairs.items()}},
+        "spark_desks": {"children": {"spark_pairs": {}}, "hosts": {str(desk): host(desk) for desk in alone}},
     }
     lines = [f"# The cabling as it was seen, {made}. Each pair was proven by both of its desks.", "---"]
     if found.unsure:

@@ -16,7 +16,7 @@ from ..module_utils.model.cable import CableMap, CableProbe, PlannedCable
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding
-from .run_store import DONE, Part, RunStore, write_atomically
+from .run_store import DONE, FAILED, Part, RunStore, write_atomically
 
 MEMORY = ".cables.json"
 """Beside the runs: the cabling as the last run saw it."""
@@ -54,10 +54,14 @@ def cables_of(store: RunStore, plan: Mapping[str, Any]) -> LabCables:
 
 
 def _why(store: RunStore, name: str, part: Part | None) -> str:
-    if part is not None and part.reason:
-        return part.reason
-    failed = next((item for item in store.of_desk(name) if item.reason), None)
-    return (failed.reason or "") if failed else "it is not in this run"
+    """In words; the stage that failed says more than one that was skipped for it."""
+    parts = [item for item in [*store.of_desk(name), *([part] if part else [])] if item.reason]
+    told = sorted(parts, key=lambda item: item.state != FAILED)
+    if not told:
+        return "it is not in this run"
+    # A finding says it in words; the reason of a stage may be what Ansible said.
+    words = next((str(item["message"]) for item in told[0].findings if item["severity"] in ("fail", "unknown")), str(told[0].reason))
+    return words.removeprefix(f"{name}: ")
 
 
 def remembered(store: RunStore) -> dict[str, Any]:

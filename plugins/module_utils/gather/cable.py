@@ -24,8 +24,12 @@ HOTPLUG = "/sys/devices/platform/MTKP0001:00/pcie_hotplug"
 VENDOR = "0x15b3"
 """Mellanox, PCI vendor of the ConnectX-7."""
 
+ECHOES = {True: ("3", "0.2"), False: ("2", "1")}
+"""With root or without: how many echoes, and the seconds between them. To a group, ping lets a user send one a second at most; and
+one alone would end with the desk's own reply."""
+
 PING_LIMIT = 4.0
-"""Seconds for three echoes 0.2 s apart with ping's own deadline of 2 s."""
+"""Seconds for all echoes with ping's own deadline of 2 s."""
 
 CONFIRMED = ("REACHABLE", "DELAY", "PROBE")
 """Neighbour states that stand for an answer within the last half minute. A STALE entry counts only when its address answered now."""
@@ -46,7 +50,7 @@ def read_cables(
     with ThreadPoolExecutor(max_workers=8) as pool:
         told = pool.submit(_lldp, desk)
         plugs = {number: pool.submit(_plug, desk, functions, privileged) for number, functions in ports.items()}
-        echoes = list(pool.map(lambda item: _echo(desk, item), active))
+        echoes = list(pool.map(lambda item: _echo(desk, item, privileged), active))
         neighbours_told, lldp_used = told.result()
         eeproms = {number: future.result() for number, future in plugs.items()}
     asked = {item.netdev: item for item in echoes}
@@ -142,10 +146,11 @@ def _link_locals(desk: Desk) -> set[str] | None:
 # ---- who is there ------------------------------------------------------------------------------------------------------
 
 
-def _echo(desk: Desk, function: ProbedFunction) -> ProbedFunction:
+def _echo(desk: Desk, function: ProbedFunction, privileged: bool) -> ProbedFunction:
     if function.link_local is False:
         return dataclasses.replace(function, reason="no IPv6 link-local address")
-    answer = desk.run(["ping", "-6", "-n", "-c", "3", "-i", "0.2", "-w", "2", f"ff02::1%{function.netdev}"], timeout=PING_LIMIT)
+    count, interval = ECHOES[privileged]
+    answer = desk.run(["ping", "-6", "-n", "-c", count, "-i", interval, "-w", "2", f"ff02::1%{function.netdev}"], timeout=PING_LIMIT)
     if answer.error in (MISSING, DENIED) or (answer.error is None and answer.rc == 2 and not answer.stdout.strip()):
         return dataclasses.replace(function, reason=f"ping: {answer.error or ' '.join(answer.stderr.split())[:120]}")
     answered = set(ping.read(answer.stdout))

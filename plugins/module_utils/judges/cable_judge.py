@@ -10,8 +10,8 @@ from typing import Any
 
 from ..model.cable import CableMap, CableProbe, Edge, End, PlannedCable, Step, Unseen
 from ..model.finding import Finding, Where
-from .cable_map import REASONS, end_key, natural
-from .cable_moves import is_good, joins, place, plan_moves
+from .cable_map import REASONS, end_key, natural, who
+from .cable_moves import is_good, joins, place, plan_moves, reboot_sentence, touched
 from .cable_parts import known_part
 from .catalogue import finding
 
@@ -86,10 +86,11 @@ class _View:
             self.dark.setdefault(end.desk, []).append(end)
         self.plugs = {plug.at: plug.eeprom for plug in cables.plugs}
         self.unread = cables.unread or {}
-        self.advice: dict[str, list[str]] = {}
+        self.advice: dict[str, list[Step]] = {}
         for step in steps:
             for pair in step.pairs:
-                self.advice.setdefault(pair, []).append(step.sentence)
+                self.advice.setdefault(pair, []).append(step)
+        self.advised: set[str] = set()
 
     # ---- one pair
 
@@ -195,16 +196,16 @@ class _View:
     def _stranger(self, planned: PlannedCable, stranger: Any, served: bool) -> Finding:
         desk = stranger.at.desk
         peer = planned.b if desk == planned.a else planned.a
-        who = ", ".join(f"{mac} ({vendor})" for mac, vendor in zip(stranger.macs, stranger.vendors, strict=True)) or "no MAC address"
+        seen = who(stranger.macs, stranger.vendors)
         told = f", it calls itself {', '.join(stranger.told)}" if stranger.told else ""
         where = Where(planned.pair, desk, stranger.at.port)
         evidence = {"macs": list(stranger.macs), "vendors": list(stranger.vendors), "told": list(stranger.told), "expected": peer}
         silent = sorted(self.unread, key=natural)
         if silent and not served:
             may_be = f"It may be {_one_of(silent)}, which gave no answer in this run"
-            message = f"{place(stranger.at)}: an unknown device answered: {who}{told}. {may_be}"
+            message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}. {may_be}"
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence={**evidence, "silent": silent[:20]}, severity="unknown")
-        message = f"{place(stranger.at)}: a device that is no desk of the inventory answered: {who}{told}; "
+        message = f"{place(stranger.at)}: a device that is no desk of the inventory answered: {seen}{told}; "
         message += "the pair's own cable is beside it" if served else f"{peer} was expected{self._advice(planned)}"
         return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="note" if served else None)
 
@@ -226,6 +227,9 @@ class _View:
             elif self._switched_off(planned.b if desk == planned.a else planned.a):
                 message = f"{desk}: no signal, but {REASONS['peer_down']}"
                 found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence={"reason": "peer_down"}))
+            elif self._peer_may_be_off(planned, desk):
+                message = f"{desk}: no signal, but {REASONS['peer_off']}"
+                found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence={"reason": "peer_off"}))
             else:
                 found.append(self._dark(planned, desk))
                 certain = True
@@ -235,6 +239,12 @@ class _View:
     def _switched_off(self, desk: str) -> bool:
         hidden = self.unseen.get(desk, ())
         return any(item.reason == "function_down" for item in hidden)
+
+    def _peer_may_be_off(self, planned: PlannedCable, desk: str) -> bool:
+        """Whether a missing signal may come from the silent other desk. An adapter that sees no plug at all is another matter."""
+        probe = self.probes.get(desk)
+        peer = planned.b if desk == planned.a else planned.a
+        return peer in self.unread and not (probe is not None and probe.nic_present is False)
 
     def _only_doubts(self, planned: PlannedCable) -> bool:
         """Whether what leads away is nothing but strangers that may be silent desks."""
@@ -248,6 +258,8 @@ class _View:
         cages = " and ".join(str(item.at.port) for item in plugged)
         message = f"{desk} port {cages}: it is not known where the cable goes: {REASONS[reason]}"
         evidence = {"reason": reason, "ports": [item.at.port for item in plugged], "methods": self._methods(desk)}
+        told = self._tools(desk) if reason == "no_tools" else ""
+        message += f" ({told})" if told else ""
         if reason == "needs_forks":
             number = f"; run with -f {self.forks_needed}" if self.forks_needed else ""
             return finding("CABLE_PROBE_NEEDS_FORKS", where, message + number, evidence=evidence)
@@ -298,6 +310,17 @@ class _View:
             if edge.looped:
                 message = f"{desk}: one cable joins its two QSFP cages"
                 found.append(finding("CABLE_LOOPED", Where(desk=desk), message, evidence=self._evidence(edge), severity="warn"))
+        for stranger in self.strangers.get(desk, ()):
+            message = f"{place(stranger.at)}: an unknown device answered: {who(stranger.macs, stranger.vendors)}"
+            evidence = {"macs": list(stranger.macs), "vendors": list(stranger.vendors), "told": list(stranger.told)}
+            found.append(
+                finding("CABLE_UNKNOWN_PEER", Where(desk=desk, port=stranger.at.port), message, evidence=evidence, severity="note")
+            )
+        for item in self.unseen.get(desk, ()):
+            if item.plugged:
+                message = f"{item.at}: it is not known where the cable goes: {REASONS[item.reason]}"
+                where = Where(desk=desk, port=item.at.port)
+                found.append(finding("CABLE_NOT_SEEN", where, message, evidence={"reason": item.reason}, severity="note"))
         return found
 
     def edge(self, edge: Edge) -> dict[str, Any]:
@@ -330,8 +353,12 @@ class _View:
         return other if all(len(self.edges.get(desk, ())) == 1 for desk in partners) else None
 
     def _advice(self, planned: PlannedCable, lead: str = ". ") -> str:
-        sentences = self.advice.get(planned.pair)
-        return lead + " ".join(sentences) + " Then reboot the desks that were touched, with the cables in." if sentences else ""
+        """What hands should do, told once for each pair: with its first finding that has to do with it."""
+        steps = self.advice.get(planned.pair)
+        if not steps or planned.pair in self.advised:
+            return ""
+        self.advised.add(planned.pair)
+        return lead + " ".join([*(step.sentence for step in steps), reboot_sentence(touched(steps))]).rstrip()
 
     def _likely_port(self, desk: str) -> int | None:
         """The one cage that surely holds a cable of which nothing more is known."""
@@ -339,6 +366,12 @@ class _View:
         plugged |= {item.at.port for item in self.strangers.get(desk, ())}
         plugged |= {end.port for end in self.dark.get(desk, ()) if end in self.plugs}
         return plugged.pop() if len(plugged) == 1 else None
+
+    def _tools(self, desk: str) -> str:
+        """What a tool said when it could not be used."""
+        probe = self.probes.get(desk)
+        reasons = [item.reason for port in probe.ports for item in port.functions if item.reason] if probe else []
+        return reasons[0] if reasons else ""
 
     def _methods(self, desk: str) -> list[str]:
         probe = self.probes.get(desk)

@@ -21,6 +21,7 @@ REASONS: dict[str, str] = {
     "desk_unread": "the desk gave no answer in this run",
     "peer_unread": "a device answered that may be a desk of the inventory which gave no answer in this run",
     "nic_unread": "the ConnectX-7 of the desk could not be read",
+    "peer_off": "the pair's other desk gave no answer in this run, and a cable whose other desk is off carries no signal",
     "function_down": "the functions of the port are switched off (administratively down), and a reading run does not switch them on",
     "peer_down": "the functions of the pair's other desk are switched off, so the cable carries no signal",
     "ipv6_off": "the functions have no IPv6 link-local address and no LLDP neighbour, so nobody could be asked without root",
@@ -30,6 +31,14 @@ REASONS: dict[str, str] = {
     "no_tools": "neither ping nor lldpctl could be used",
 }
 """Why it is not known where a cable goes. The key goes into evidence, the sentence into messages."""
+
+
+def who(macs: Sequence[str], vendors: Sequence[str]) -> str:
+    """MAC addresses in words, those of one vendor together."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for mac, vendor in zip(macs, vendors, strict=True):
+        groups[vendor].append(mac)
+    return ", ".join(f"{' and '.join(group)} ({vendor})" for vendor, group in groups.items()) or "no MAC address"
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -280,6 +280,12 @@ def _ordered(moves: Sequence[PlugMove], pairs: Mapping[PlugMove, set[str]]) -> l
     return steps
 
 
+def touched(steps: Iterable[Step]) -> list[str]:
+    """The desks at both ends of every cable of which a plug goes into another cage: they must start again with it in."""
+    ends = [end for step in steps for move in step.plugs if move.target is not None for end in (move.target, move.anchor)]
+    return sorted({end.desk for end in ends if end is not None}, key=natural)
+
+
 # ---- sentences ---------------------------------------------------------------------------------------------------------
 
 
@@ -325,3 +331,11 @@ def add_sentence(one: End, two: End) -> str:
     """A new cable."""
     approved = ", ".join(f"{part.vendor} {part.number}" for part in PARTS if part.approved)
     return f"Join {place(one)} and {place(two)} with a cable from the shelf (approved: {approved})."
+
+
+def reboot_sentence(desks: Sequence[str]) -> str:
+    """What follows the hand movements; empty when no plug goes into another cage."""
+    if not desks:
+        return ""
+    names = desks[0] if len(desks) == 1 else f"{', '.join(desks[:-1])} and {desks[-1]}"
+    return f"Then reboot {names} with the cables in."

@@ -104,4 +104,4 @@ def mac_vendor(mac: str) -> str:
         local = bool(int(mac[:2], 16) & 2)
     except ValueError:
         return "not a MAC address"
-    return "locally administered (virtual or changed by software)" if local else f"vendor {mac[:8].lower()} (not listed here)"
+    return "locally administered: virtual, or changed by software" if local else f"vendor {mac[:8].lower()} (not listed here)"

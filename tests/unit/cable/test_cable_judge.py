@@ -157,6 +157,50 @@ def test_unknown_device_while_a_desk_is_silent_may_be_that_desk() -> None:
     assert pair is not None and not pair.proven and not pair.allowed
 
 
+def test_no_signal_towards_a_silent_desk_is_not_a_missing_cable() -> None:
+    this = Lab(DESKS, [[A1, None], *right(PLAN[1:])], eeprom=True)
+    this.silent = {"desk-02"}
+    found = judged(this)
+    assert codes(found) == {"CABLE_NOT_SEEN": "unknown"} and others_are_fine(found) and found.steps == ()
+    assert "the pair's other desk gave no answer" in message(found, "CABLE_NOT_SEEN")
+    probes = this.probes()
+    probes["desk-01"] = CableProbe("desk-01", nic_present=False, hotplug_enabled=True, powered=False)
+    assert codes(judged(this, probes)) == {"CABLE_DARK": "fail", "CABLE_NOT_SEEN": "unknown"}, "it sees no plug at all"
+
+
+def test_what_hands_should_do_is_told_once_and_names_the_desks_to_reboot() -> None:
+    found = judged(lab([A1, End("desk-01", 1)], [B1, B2]))
+    pair = found.of_pair("pair_1")
+    assert pair is not None
+    text = " ".join(item.message for item in pair.findings)
+    assert text.count(found.steps[0].sentence) == 1 and "Then reboot desk-01 and desk-02 with the cables in." in text
+    assert "Then reboot desk-01, desk-02, desk-03 and desk-04" in message(judged(lab([A1, B1], [A2, B2])), "CABLE_CROSSED")
+    away = judged(lab([End("desk-01", 1), End("desk-03", 1)], pairs_kept=2))
+    assert "reboot" not in message(away, "CABLE_UNPLANNED"), "taking a cable out needs no reboot"
+
+
+def test_a_tool_that_could_not_be_used_is_named() -> None:
+    this = lab(pairs_kept=2)
+    this.deaf = {"desk-01", "desk-02"}
+    probes = this.probes()
+    for desk in ("desk-01", "desk-02"):
+        port = probes[desk].ports[0]
+        functions = tuple(dataclasses.replace(item, link_local=True, reason="ping: missing") for item in port.functions)
+        probes[desk] = dataclasses.replace(probes[desk], ports=(dataclasses.replace(port, functions=functions), probes[desk].ports[1]))
+    assert "neither ping nor lldpctl could be used (ping: missing)" in message(judged(this, probes), "CABLE_NOT_SEEN")
+
+
+def test_a_desk_in_no_pair_is_told_of_unknown_devices_and_cages_that_could_not_be_asked() -> None:
+    this = Lab(["desk-01", "desk-02", "desk-99"], [[A1, A2], [End("desk-99", 0), SWITCH]])
+    probes = this.probes()
+    found = judge(read_map(probes, {}, {}), PLAN[:1], probes).desk_findings["desk-99"]
+    assert [(item.code, item.severity) for item in found] == [("CABLE_UNKNOWN_PEER", "note")] and "MikroTik" in found[0].message
+    this.deaf = {"desk-99"}
+    probes = this.probes()
+    found = judge(read_map(probes, {}, {}), PLAN[:1], probes).desk_findings["desk-99"]
+    assert [(item.code, item.severity) for item in found] == [("CABLE_NOT_SEEN", "note")]
+
+
 def test_a_silent_desk_with_known_macs_is_seen_by_its_peer() -> None:
     this = lab(pairs_kept=2)
     this.silent = {"desk-02"}

@@ -106,10 +106,15 @@ def desk(
     return ScriptedDesk(files, commands or {}, ["lo", "enP7s7", *(OWN if nic else ())])
 
 
+AS_ROOT, AS_USER = "ping -6 -n -c 3 -i 0.2 -w 2", "ping -6 -n -c 2 -i 1 -w 2"
+"""ping refuses a user who asks a group more often than once a second."""
+
+
 def answering(**neighbour_tables: str) -> dict[str, Answer]:
     commands = {}
     for netdev in list(OWN)[:2]:
-        commands[f"ping -6 -n -c 3 -i 0.2 -w 2 ff02::1%{netdev}"] = ok(PING.replace("enp1s0f0np0", netdev))
+        for way in (AS_ROOT, AS_USER):
+            commands[f"{way} ff02::1%{netdev}"] = ok(PING.replace("enp1s0f0np0", netdev))
         commands[f"ip -j -6 neigh show dev {netdev}"] = ok(neighbour_tables.get(netdev, neighbour_tables.get("both", "[]")))
     return commands
 
@@ -143,6 +148,14 @@ def test_only_functions_with_a_signal_are_asked() -> None:
     this = desk(commands=answering(both=BOTH))
     probe(this)
     assert {argv[-1] for argv in this.asked if argv[0] == "ping"} == {"ff02::1%enp1s0f0np0", "ff02::1%enP2p1s0f0np0"}
+
+
+@pytest.mark.parametrize(("privileged", "way"), [(True, AS_ROOT), (False, AS_USER)])
+def test_a_user_asks_as_slowly_as_ping_lets_him(privileged: bool, way: str) -> None:
+    this = desk(commands=answering(both=BOTH))
+    found = probe(this, ScriptedFrames() if privileged else None, privileged=privileged)
+    assert {" ".join(argv[:-1]) for argv in this.asked if argv[0] == "ping"} == {way}
+    assert macs(found, 0) == set(PEER) and found.frames == "not_needed"
 
 
 def test_nothing_that_can_harm_a_desk_is_run() -> None:
@@ -224,7 +237,7 @@ def test_absent_adapter_with_its_switch() -> None:
 
 
 def test_ping_that_may_not_be_run_is_a_reason_not_an_answer() -> None:
-    commands = {f"ping -6 -n -c 3 -i 0.2 -w 2 ff02::1%{name}": Answer((), error=DENIED) for name in OWN}
+    commands = {f"{AS_USER} ff02::1%{name}": Answer((), error=DENIED) for name in OWN}
     found = probe(desk(commands=commands))
     assert found.ports[0].functions[0].reason == "ping: denied"
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
 
+import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import read_map
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_moves import plan_moves
@@ -146,6 +150,187 @@ def test_no_other_way_moves_fewer_plugs(case: tuple[Lab, list[PlannedCable]]) ->
     assert fewest(lab, plan) <= plugs_moved(steps) <= fewest(lab, plan) + inside
 
 
+# ---- kinds with a known verdict and a known number of plugs ------------------------------------------------------------
+
+Ends = list[End | str | None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to cable wrongly: how many pairs it needs, what it does to them, which codes each gets, how many plugs mend it."""
+
+    pairs: int
+    cables: Callable[[Sequence[PlannedCable]], list[Ends]]
+    codes: tuple[frozenset[str], ...]
+    plugs: int
+    steps: int
+
+
+def codes(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+STRANGER = "48:8f:5a:00:00:01"
+FINE = codes("CABLE_OK")
+KINDS: dict[str, Kind] = {
+    "right": Kind(1, lambda p: [[End(p[0].a, 0), End(p[0].b, 0)]], (FINE,), 0, 0),
+    "right_on_port_1": Kind(1, lambda p: [[End(p[0].a, 1), End(p[0].b, 1)]], (FINE,), 0, 0),
+    "double": Kind(1, lambda p: [[End(p[0].a, port), End(p[0].b, port)] for port in (0, 1)], (codes("CABLE_OK", "CABLE_DOUBLE"),), 0, 0),
+    "crossed": Kind(
+        2,
+        lambda p: [[End(p[0].a, 0), End(p[1].a, 0)], [End(p[0].b, 0), End(p[1].b, 0)]],
+        (codes("CABLE_CROSSED"), codes("CABLE_CROSSED")),
+        2,
+        1,
+    ),
+    "crossed_the_other_way_on_mixed_ports": Kind(
+        2,
+        lambda p: [[End(p[0].a, 0), End(p[1].b, 1)], [End(p[0].b, 0), End(p[1].a, 1)]],
+        (codes("CABLE_CROSSED"), codes("CABLE_CROSSED")),
+        2,
+        # One plug into a free cage, then the next: an exchange is not needed, or not enough.
+        0,
+    ),
+    "ring_of_three": Kind(
+        3,
+        lambda p: [[End(p[0].b, 0), End(p[1].a, 0)], [End(p[1].b, 0), End(p[2].a, 0)], [End(p[2].b, 0), End(p[0].a, 0)]],
+        (codes("CABLE_WRONG_PEER"),) * 3,
+        3,
+        1,
+    ),
+    "wrong_port": Kind(1, lambda p: [[End(p[0].a, 0), End(p[0].b, 1)]], (codes("CABLE_WRONG_PORT"),), 1, 1),
+    "looped": Kind(1, lambda p: [[End(p[0].a, 0), End(p[0].a, 1)]], (codes("CABLE_LOOPED", "CABLE_DARK"),), 1, 1),
+    "two_loops": Kind(1, lambda p: [[End(p[0].a, 0), End(p[0].a, 1)], [End(p[0].b, 0), End(p[0].b, 1)]], (codes("CABLE_LOOPED"),), 2, 1),
+    "no_cable": Kind(1, lambda p: [], (codes("CABLE_DARK"),), 2, 1),
+    "one_plug_out": Kind(1, lambda p: [[End(p[0].a, 0), None]], (codes("CABLE_DARK"),), 1, 1),
+    "unknown_device": Kind(1, lambda p: [[End(p[0].a, 0), STRANGER]], (codes("CABLE_UNKNOWN_PEER", "CABLE_DARK"),), 1, 1),
+    "in_a_pair_that_is_right": Kind(
+        2,
+        lambda p: [[End(p[0].a, 0), End(p[1].b, 1)], [End(p[1].a, 0), End(p[1].b, 0)]],
+        (codes("CABLE_WRONG_PEER", "CABLE_DARK"), codes("CABLE_OK", "CABLE_UNPLANNED")),
+        1,
+        1,
+    ),
+    "one_too_many": Kind(
+        2,
+        lambda p: [[End(p[0].a, 0), End(p[0].b, 0)], [End(p[1].a, 0), End(p[1].b, 0)], [End(p[0].a, 1), End(p[1].a, 1)]],
+        (codes("CABLE_OK", "CABLE_UNPLANNED"),) * 2,
+        0,
+        1,
+    ),
+}
+
+
+@st.composite
+def mixtures(draw: st.DrawFn) -> tuple[Lab, list[PlannedCable], list[tuple[str, tuple[PlannedCable, ...]]]]:
+    """1 to 100 pairs, each in one of the kinds, in random order."""
+    desks, plan = pairs(draw(st.integers(1, 100)))
+    rng = draw(st.randoms(use_true_random=False))
+    wanted = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=20))
+    left = list(plan)
+    rng.shuffle(left)
+    cables: list[Ends] = []
+    placed: list[tuple[str, tuple[PlannedCable, ...]]] = []
+    for name in [*wanted, *["right"] * len(plan)]:
+        kind = KINDS[name]
+        if len(left) >= kind.pairs:
+            mine, left = tuple(left[: kind.pairs]), left[kind.pairs :]
+            placed.append((name, mine))
+            cables += [list(cable) for cable in kind.cables(mine)]
+    rng.shuffle(cables)
+    for cable in cables:
+        rng.shuffle(cable)
+    return Lab(desks, cables, eeprom=True), plan, placed
+
+
+@given(mixtures())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_each_kind_gets_its_code_in_any_company_and_the_fewest_plugs_mend_all(
+    case: tuple[Lab, list[PlannedCable], list[tuple[str, tuple[PlannedCable, ...]]]],
+) -> None:
+    lab, plan, placed = case
+    probes = lab.probes()
+    judged = judge(read_map(probes, {}, {}), plan, probes)
+    for name, mine in placed:
+        for planned, expected in zip(mine, KINDS[name].codes, strict=True):
+            pair = judged.of_pair(planned.pair)
+            assert pair is not None
+            assert {item.code for item in pair.findings} == expected, (name, pair.findings)
+            assert pair.allowed == bool(expected & CODES_OF_OWN_CABLE), name
+    # A pair without any cable takes a whole cable that is of no use elsewhere, so kinds with one to spare are counted alone.
+    assert plugs_moved(judged.steps) == sum(KINDS[name].plugs for name, _mine in placed)
+    lab.apply(judged.steps)
+    probes = lab.probes()
+    after = judge(read_map(probes, {}, {}), plan, probes)
+    assert after.steps == ()
+    assert not {item.code for pair in after.pairs for item in pair.findings if item.severity not in ("ok", "note")}
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_each_kind_alone_is_mended_by_the_known_number_of_steps(name: str) -> None:
+    kind = KINDS[name]
+    desks, plan = pairs(kind.pairs)
+    lab = Lab(desks, [list(cable) for cable in kind.cables(plan)], eeprom=True)
+    probes = lab.probes()
+    judged = judge(read_map(probes, {}, {}), plan, probes)
+    assert plugs_moved(judged.steps) == kind.plugs
+    if name != "crossed_the_other_way_on_mixed_ports":
+        assert len(judged.steps) == kind.steps
+    sentences = [item.message for pair in judged.pairs for item in pair.findings]
+    for planned in plan:
+        told = [step.sentence for step in judged.steps if planned.pair in step.pairs]
+        own = " ".join(item.message for item in judged.of_pair(planned.pair).findings)  # type: ignore[union-attr]
+        assert all(own.count(sentence) == 1 for sentence in told), "each movement is told once for each pair that it concerns"
+    assert all(len(message) < 900 for message in sentences)
+
+
+# ---- desks that cannot be asked ----------------------------------------------------------------------------------------
+
+
+@given(labs(most=30), st.randoms(use_true_random=False), st.sampled_from([0.1, 0.5, 1.0]))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_what_cannot_be_asked_is_never_proven_and_never_guessed(case: tuple[Lab, list[PlannedCable]], rng: Random, share: float) -> None:
+    """Desks without IPv6, LLDP and root: no cable is shown that is not there, and no pair is proven without a cable of its own."""
+    lab, plan = case
+    lab.deaf = {desk for desk in lab.desks if rng.random() < share}
+    probes = lab.probes()
+    cables = read_map(probes, {}, lab.unread())
+    truth = {frozenset(cable) for cable in lab.cables if all(isinstance(end, End) for end in cable)}
+    found = {frozenset((edge.a, edge.b)) for edge in cables.edges}
+    assert found <= truth
+    asked = {cable for cable in truth if not any(end.desk in lab.deaf | lab.silent for end in cable)}  # type: ignore[union-attr]
+    assert asked <= found
+    judged = judge(cables, plan, probes)
+    for planned in plan:
+        pair = judged.of_pair(planned.pair)
+        assert pair is not None
+        own = [cable for cable in found if {end.desk for end in cable} == {planned.a, planned.b}]  # type: ignore[union-attr]
+        assert pair.proven == bool(own)
+        if not own:
+            assert {item.severity for item in pair.findings} & {"fail", "unknown"}
+    # What is told to be moved is a cable that was seen, or one that the desk itself holds.
+    held = {end for cable in lab.cables for end in cable if isinstance(end, End)}
+    for step in judged.steps:
+        for move in step.plugs:
+            assert move.source is None or move.source in held
+            assert move.anchor is None or move.anchor in held
+
+
+@given(mixtures())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_every_cage_is_in_exactly_one_place_of_the_map(
+    case: tuple[Lab, list[PlannedCable], list[tuple[str, tuple[PlannedCable, ...]]]],
+) -> None:
+    lab, _plan, _placed = case
+    cables = read_map(lab.probes(), {}, {})
+    told = [end for edge in cables.edges for end in edge.ends]
+    told += [item.at for item in (*cables.strangers, *cables.shared, *cables.unseen)] + list(cables.dark)
+    assert sorted(told) == sorted(End(desk, port) for desk in lab.desks for port in (0, 1))
+
+
+# ---- time --------------------------------------------------------------------------------------------------------------
+
+
 def test_two_hundred_desks_are_judged_in_less_than_a_second() -> None:
     desks, plan = pairs(100)
     cables: list[list[End | str | None]] = []
@@ -154,7 +339,8 @@ def test_two_hundred_desks_are_judged_in_less_than_a_second() -> None:
         cables.append([End(planned.b, 0), End(plan[(index + 1) % 100].a, 0)])
     lab = Lab(desks, cables, eeprom=True)
     probes = lab.probes()
-    begun = time.perf_counter()
+    # Processor time: the machine that runs the tests may be busy with others. tests/bench/cables.py prints both.
+    begun = time.process_time()
     judged = judge(read_map(probes, {}, {}), plan, probes)
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0
     assert plugs_moved(judged.steps) == 100

@@ -69,8 +69,8 @@ CODES: tuple[Code, ...] = (
         severity="unknown",
         meaning="One desk saw the other one's MAC address, the other one was asked too and saw nobody. The cable is probably right, but "
         "half a proof is no proof.",
-        remedy="Run again with root (become) so that both desks send raw frames; if it stays, look for a filter (ufw, nftables) on the "
-        "desk that saw nobody.",
+        remedy="Look at the desk that saw nobody: no root (become), no ping, IPv6 switched off on its ConnectX-7 functions, or a filter "
+        "(ufw, nftables). Mend that and run again.",
         source=RULE,
     ),
     Code(
