@@ -8,33 +8,36 @@ The chassis serial number in the file is left out of `read`; only `serial_number
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from . import text as _text
 
+_VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9A-Za-z+~-]{1,32}){1,8}")
+
 
 def read(text: str) -> dict[str, Any]:
     """Keys: version (running: last OTA, else factory), factory_version, ota_history (versions in file order), ota_dates
-    (texts as written), name, pretty_name, platform, build_date, commit_id. Null for what is not there."""
+    (texts as written), name, pretty_name, platform, build_date, commit_id. Null for what is not there; the running version
+    is null too when the file breaks off inside the last one."""
     first: dict[str, str] = {}
-    history: list[str] = []
+    history: list[str | None] = []
     dates: list[str] = []
-    for key, value in _text.key_values(text):
+    for key, value in _text.key_values(text, keep_quotes=True):
         name = key.removeprefix("export ").strip()
-        if not value:
+        if not value.strip('"' + "'"):
             continue
         if name == "DGX_OTA_VERSION":
-            history.append(value)
+            history.append(_version(value))
         elif name == "DGX_OTA_DATE":
-            dates.append(value)
+            dates.append(_text.unquoted(value))
         else:
-            first[name] = value
-    factory = _text.word(first.get("DGX_SWBUILD_VERSION"))
-    versions = [item for item in (_text.word(version) for version in history) if item]
+            first[name] = value if name == "DGX_SWBUILD_VERSION" else _text.unquoted(value)
+    factory = _version(first.get("DGX_SWBUILD_VERSION", ""))
     return {
-        "version": versions[-1] if versions else factory,
+        "version": history[-1] if history else factory,
         "factory_version": factory,
-        "ota_history": versions,
+        "ota_history": [version for version in history if version],
         "ota_dates": [item for item in (_text.word(date) for date in dates) if item],
         "name": _text.word(first.get("DGX_NAME")),
         "pretty_name": _text.word(first.get("DGX_PRETTY_NAME")),
@@ -42,6 +45,17 @@ def read(text: str) -> dict[str, Any]:
         "build_date": _text.word(first.get("DGX_SWBUILD_DATE")),
         "commit_id": _text.word(first.get("DGX_COMMIT_ID")),
     }
+
+
+def _version(value: str) -> str | None:
+    """A whole version; null for what the end of a truncated file left of one. DGX OS versions have three numbers, so one of
+    three whose closing quote is gone is taken as whole."""
+    quote = value[:1]
+    plain = _text.word(_text.unquoted(value), 64)
+    if plain is None or not _VERSION.fullmatch(plain):
+        return None
+    cut_off = quote in ('"', "'") and quote not in value[1:]
+    return plain if not cut_off or plain.count(".") >= 2 else None
 
 
 def serial_number(text: str) -> str | None:

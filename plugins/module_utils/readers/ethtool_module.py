@@ -14,12 +14,15 @@ from typing import Any
 from . import text as _text
 
 _LENGTH = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,4})?)\s?(m|km)")
+_NO_MODULE = ("Input/output error", "Invalid argument", "No such device", "No data available", "module is not present")
+"""Answers of a cage without a cable. A refusal (no root, no support by the driver) says nothing about one."""
 _ERRORS = ("netlink error", "Cannot get module EEPROM", "Cannot get Module EEPROM", "Operation not permitted", "No data available")
 
 
 def read(text: str) -> dict[str, Any]:
     """Keys: vendor_name, vendor_pn, vendor_rev, vendor_sn, identifier, connector, transceiver_type, technology, length_m (metres as
-    the EEPROM says), present (whether a module answered), error, values (every field, name to text). Null for what is not there."""
+    the EEPROM says), present (whether a module is plugged; null when nobody was
+    allowed to ask), error, values (every field, name to text). Null for what is not there."""
     values: dict[str, str] = {}
     error: str | None = None
     for line in _text.lines(text):
@@ -44,7 +47,16 @@ def read(text: str) -> dict[str, Any]:
         "transceiver_type": values.get("Transceiver type"),
         "technology": values.get("Transmitter technology"),
         "length_m": float(length.group(1)) * (1000 if length.group(2) == "km" else 1) if length else None,
-        "present": True if "Identifier" in values or "Vendor PN" in values else (False if error else None),
+        "present": _present(values, error),
         "error": error,
         "values": values,
     }
+
+
+def _present(values: dict[str, str], error: str | None) -> bool | None:
+    identifier = values.get("Identifier", "")
+    if identifier.startswith("0x00"):
+        return False
+    if identifier or "Vendor PN" in values:
+        return True
+    return False if error and any(phrase in error for phrase in _NO_MODULE) else None

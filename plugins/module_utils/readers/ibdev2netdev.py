@@ -9,11 +9,13 @@ from typing import Any
 
 from . import text as _text
 
-_LINE = re.compile(r"port ([0-9]{1,5}) (?:\(([A-Z]{1,16})\) )?==> (\S{1,64})(?: \(([A-Za-z]{1,16})\))?")
+_LINE = re.compile(
+    r"\bport\s{1,8}([0-9]{1,5})\s{1,8}(?:\(([A-Z]{1,16})\s{0,8}\)\s{1,8})?==>(?:\s{1,8}([^\s(]\S{0,63}))?(?:\s{1,8}\(([A-Za-z]{1,16})\s{0,8}\))?"
+)
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """A list of: device, port (int), netdev, up (bool, null when not told)."""
+    """A list of: device, port (int), netdev (null when the device has none), up (bool, null when not told)."""
     found: list[dict[str, Any]] = []
     for line in _text.lines(text):
         match = _LINE.search(line)

@@ -20,8 +20,9 @@ _NAMES = {
 
 def read(text: str) -> dict[str, Any]:
     """Keys: total_kb, available_kb, free_kb, swap_total_kb, cma_total_kb, cma_free_kb (kB of 1024 bytes, null when the file does not
-    name them; 0 only when it says 0) and values (every line of the file: name to number)."""
+    name them or breaks off before their unit; 0 only when it says 0) and values (every line of the file: name to number)."""
     values: dict[str, int] = {}
+    sized: set[str] = set()
     for line in _text.lines(text):
         name, colon, rest = line.partition(":")
         words = rest.split()
@@ -29,4 +30,6 @@ def read(text: str) -> dict[str, Any]:
         name = name.strip()
         if number is not None and number >= 0 and 0 < len(name) <= 64 and len(values) < 200 and words[1:] in ([], ["kB"]):
             values.setdefault(name, number)
-    return {key: values.get(name) for key, name in _NAMES.items()} | {"values": values}
+            if words[1:]:
+                sized.add(name)
+    return {key: values.get(name) if name in sized else None for key, name in _NAMES.items()} | {"values": values}

@@ -15,13 +15,16 @@ PHRASES = (
     'Field "',
     "Driver/library version mismatch",
     "Insufficient Permissions",
+    "nvidia-smi: command not found",
+    "nvidia-smi: not found",
 )
 
 
 def read(text: str) -> str | None:
     """The first line that is an error, null when there is none."""
     for line in _text.lines(text[:65536]):
-        if any(phrase in line for phrase in PHRASES) and not line.lstrip().startswith("["):
+        # [Insufficient Permissions] in brackets is the value of one field, not a refusal.
+        if any(phrase in line and f"[{phrase}]" not in line for phrase in PHRASES) and not line.lstrip().startswith("["):
             return _text.word(line)
     return None
 

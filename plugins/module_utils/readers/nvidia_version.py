@@ -9,8 +9,10 @@ from typing import Any
 
 from . import text as _text
 
-_OPEN = re.compile(r"NVIDIA UNIX Open Kernel Module for (\S{1,32})\s{1,16}([0-9][0-9.]{1,31})")
-_PROPRIETARY = re.compile(r"NVIDIA UNIX (\S{1,32}) Kernel Module\s{1,16}([0-9][0-9.]{1,31})")
+# A version ends at a blank or at the end of the line; "580." is what a truncated file leaves of one.
+_NUMBER = r"(?:\s{1,16}([0-9]{1,6}(?:\.[0-9]{1,6}){1,4})(?=\s|$))?"
+_OPEN = re.compile(r"NVIDIA UNIX Open Kernel Module for (\S{1,32})" + _NUMBER)
+_PROPRIETARY = re.compile(r"NVIDIA UNIX (\S{1,32})\s{1,4}Kernel Module" + _NUMBER)
 
 
 def read(text: str) -> dict[str, Any]:
@@ -19,11 +21,11 @@ def read(text: str) -> dict[str, Any]:
     for line in _text.lines(text):
         if line.startswith("GCC version:"):
             result["gcc"] = _text.word(line.partition(":")[2])
-        if result["version"] is not None or "NVIDIA UNIX" not in line:
+        if result["open"] is not None or "NVIDIA UNIX" not in line:
             continue
         for is_open, pattern in ((True, _OPEN), (False, _PROPRIETARY)):
             found = pattern.search(line)
             if found:
-                result.update(version=found.group(2).rstrip("."), open=is_open, arch=found.group(1))
+                result.update(version=found.group(2), open=is_open, arch=found.group(1))
                 break
     return result

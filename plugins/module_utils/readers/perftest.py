@@ -110,7 +110,7 @@ def _facts(line: str) -> list[tuple[str, str]]:
     if ":" not in line:
         return []
     pairs = []
-    for part in re.split(r"(?: {3,}|\t)(?=[A-Za-z])", line[:300]):
+    for part in re.split(r"(?: {3,}| {0,8}\t[ \t]{0,32})(?=[A-Za-z])", line[:300]):
         found = _FACT.fullmatch(part.strip())
         if found:
             pairs.append((found.group(1).strip(), found.group(2).strip()))

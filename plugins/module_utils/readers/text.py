@@ -82,15 +82,16 @@ def json_value(text: str) -> Any:
         return None
 
 
-def key_values(text: str, separator: str = "=") -> list[tuple[str, str]]:
-    """``KEY=value`` lines in order; quotes around the value are optional, also when only one survived a truncation."""
+def key_values(text: str, separator: str = "=", keep_quotes: bool = False) -> list[tuple[str, str]]:
+    """``KEY=value`` lines in order; quotes around the value are optional, also when only one survived a truncation. With
+    ``keep_quotes`` the value stays as written, for readers that must know whether it is whole."""
     found = []
     for line in lines(text):
         stripped = line.strip()
         if not stripped or stripped.startswith("#") or separator not in stripped:
             continue
         key, _separator, value = stripped.partition(separator)
-        found.append((key.strip(), unquoted(value)))
+        found.append((key.strip(), value.strip() if keep_quotes else unquoted(value)))
     return found
 
 

@@ -359,3 +359,93 @@ def test_nccl_tests_mpirun_tags():
     text = "\n".join(f"[1,0]<stdout>: {line}" for line in sample("nccl_tests.info").splitlines())
     read = nccl_tests.read(text)
     assert (len(read["rows"]), read["transport"], read["complete"]) == (3, "IB", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "history"),
+    [
+        ('DGX_SWBUILD_VERSION="7.2.3"\nDGX_OTA_VERSION="7.4.0"\nDGX_OTA_VERSION="7.', None, ["7.4.0"]),
+        ('DGX_SWBUILD_VERSION="7.2.3"\nDGX_OTA_VERSION=7.', None, []),
+        ('DGX_SWBUILD_VERSION="7.2', None, []),
+        ('DGX_SWBUILD_VERSION="7.2.3"\nDGX_OTA_VERSION=""\n', "7.2.3", []),
+        ("DGX_SWBUILD_VERSION = '7.2.3' # factory\n", "7.2.3", []),
+    ],
+)
+def test_dgx_release_takes_no_half_of_a_version_for_one(text, version, history):
+    read = dgx_release.read(text)
+    assert (read["version"], read["ota_history"]) == (version, history)
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "is_open", "arch"),
+    [
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.142  Release Build\n", "580.142", True, "aarch64"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.", None, True, "aarch64"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64", None, True, "aarch64"),
+        ("NVRM version: NVIDIA UNIX aarch64 Kernel Module  580.142  Tue\n", "580.142", False, "aarch64"),
+        ("NVRM version: NVIDIA UNIX aarch64 Kern", None, None, None),
+    ],
+)
+def test_nvidia_version_of_a_truncated_file(text, version, is_open, arch):
+    read = nvidia_version.read(text)
+    assert (read["version"], read["open"], read["arch"]) == (version, is_open, arch)
+
+
+def test_meminfo_without_its_unit_is_a_truncated_number():
+    read = meminfo.read("CmaTotal:              0 kB\nMemTotal:       1275")
+    assert (read["total_kb"], read["cma_total_kb"]) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "present"),
+    [
+        ("netlink error: Operation not permitted\n", None),
+        ("Cannot get module EEPROM information: Operation not supported\n", None),
+        ("netlink error: Input/output error\n", False),
+        ("\tIdentifier                                : 0x00 (no module present, unknown, or unspecified)\n", False),
+        ("\tIdentifier                                : 0x11 (QSFP28)\n", True),
+    ],
+)
+def test_ethtool_module_says_nothing_about_a_cable_that_it_may_not_ask(text, present):
+    assert ethtool_module.read(text)["present"] is present
+
+
+def test_nvidia_smi_csv_one_refused_field_is_not_a_refused_answer():
+    read = nvidia_smi_csv.read("name, serial\nNVIDIA GB10, [Insufficient Permissions]\n")
+    assert (read["error"], read["records"]) == (None, [{"name": "NVIDIA GB10", "serial": None}])
+    assert nvidia_smi_csv.read("Insufficient Permissions\n")["error"] == "Insufficient Permissions"
+    assert nvidia_smi_csv.read("bash: nvidia-smi: command not found\n")["rows"] == []
+
+
+GID = "0000:0000:0000:0000:0000:ffff:c0a8:640a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"gid[3]={GID} type=RoCE v2\r\n",
+        f"GID[3]={GID.upper()} type=RoCE v2  \n",
+        f"gid[3]: {GID} type: RoCE v2\n",
+        f"/sys/class/infiniband/d/ports/1/gids/3:{GID}\n/sys/class/infiniband/d/ports/1/gid_attrs/types/3:RoCE v2\n",
+        "\t\t\tGID[  3]:\t\t::ffff:192.168.100.10, RoCE v2\n",
+        f"3: {GID} RoCE v2\n",
+        f"mlx5_0  1  3  {GID} 192.168.100.10  v2  fabric0\n",
+    ],
+)
+def test_gids_layouts(text):
+    [entry] = gids.read(text)
+    assert (entry["index"], entry["gid"], entry["type"], entry["ipv4"]) == (3, GID, "RoCE v2", "192.168.100.10")
+
+
+def test_gids_leaves_out_what_was_cut_off_or_refused():
+    assert gids.read("gid[3]=0000:0000:0000:0000:0000:ff") == []
+    assert gids.read(f"gid[3]={GID} type=cat: Invalid argument\n")[0]["type"] is None
+    assert gids.read(f"gid[2]={'0000:' * 7}0000 type=\ngid[5]=\n") == []
+
+
+def test_ibdev2netdev_without_netdev_and_with_loose_blanks():
+    assert ibdev2netdev.read("rocep1s0f0 port 1 ==>  (Down)\n") == [{"device": "rocep1s0f0", "port": 1, "netdev": None, "up": False}]
+    loose = " rocep1s0f1  port 1  ==>  enp1s0f1np1  (Down) \n"
+    assert ibdev2netdev.read(loose) == [{"device": "rocep1s0f1", "port": 1, "netdev": "enp1s0f1np1", "up": False}]
+    verbose = "0000:01:00.0 rocep1s0f0 (MT4129 - NVD) CX7 fw 28.45.4028 port 1 (DOWN  ) ==> enp1s0f0np0 (Down)\n"
+    assert ibdev2netdev.read(verbose) == [{"device": "rocep1s0f0", "port": 1, "netdev": "enp1s0f0np0", "up": False}]
