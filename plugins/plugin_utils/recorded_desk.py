@@ -87,6 +87,16 @@ class RecordedDesk:
         self._denied = frozenset(posixpath.normpath(path) for path in denied)
         self._missing = frozenset(posixpath.normpath(path) for path in missing)
         self._asked: dict[int, int] = {}
+        self._exact: dict[tuple[str, ...], int] = {}
+        self._plain: dict[tuple[str, ...], int] = {}
+        for number, entry in enumerate(commands):
+            self._exact.setdefault(tuple(entry["argv"]), number)
+            self._plain.setdefault(_plain(entry["argv"]), number)
+        self._told_absent = frozenset(path for path in map(_told_absent, commands) if path)
+
+    def recorded_commands(self) -> tuple[tuple[str, ...], ...]:
+        """Every command line that the recording holds, without a leading sudo or path. See `Ask.recorded`."""
+        return tuple(self._plain)
 
     def _link_target(self, path: str) -> str | None:
         """Where a link of the recording points, null for what is none. Asked once: replaying a fleet asks for the same folders again."""
@@ -139,7 +149,7 @@ class RecordedDesk:
             return Text(path, error=error)
         try:
             if not here.exists():
-                return Text(path, error=self._absent(path))
+                return self._printed(path)
             if not here.is_file():
                 return Text(path, error=UNREADABLE)
             if here.stat().st_size > FILE_LIMIT:
@@ -150,6 +160,23 @@ class RecordedDesk:
         except OSError:
             return Text(path, error=UNREADABLE)
 
+    def _printed(self, path: str) -> Text:
+        """A file that the recording holds only as the answer of ``cat``, or whose absence another command tells."""
+        error = self._absent(path)
+        if error == MISSING:
+            return Text(path, error=error)
+        answer = self.run(("cat", path))
+        if answer.ok:
+            return Text(path, answer.stdout)
+        if answer.error in (DENIED,) or "Permission denied" in answer.stderr:
+            return Text(path, error=DENIED)
+        return Text(path, error=MISSING if self._denies(path) else NOT_RECORDED)
+
+    def _denies(self, path: str) -> bool:
+        """Whether a recorded command says that the path, or a folder above it, is not there."""
+        wanted = posixpath.normpath(path)
+        return any(wanted == item or wanted.startswith(item + "/") for item in self._told_absent)
+
     def list_dir(self, path: str) -> Listing:
         """See `Desk`."""
         if self._refused(path):
@@ -159,12 +186,21 @@ class RecordedDesk:
             return Listing(path, error=error)
         try:
             if not here.exists():
-                return Listing(path, error=self._absent(path))
+                return self._printed_names(path)
             return Listing(path, tuple(sorted(name for name in os.listdir(here) if name != ".gitkeep")))
         except NotADirectoryError:
             return Listing(path, error=MISSING)
         except OSError:
             return Listing(path, error=UNREADABLE)
+
+    def _printed_names(self, path: str) -> Listing:
+        """A folder that the recording holds only as the answer of ``ls``."""
+        error = self._absent(path)
+        for words in (("ls",), ("ls", "-1"), ("ls", "-A"), ("ls", "-a")) if error == NOT_RECORDED else ():
+            answer = self.run((*words, path))
+            if answer.ok:
+                return Listing(path, tuple(sorted(set(answer.stdout.split()) - {".", ".."})))
+        return Listing(path, error=MISSING if error == MISSING or self._denies(path) else NOT_RECORDED)
 
     def read_link(self, path: str) -> Link:
         """See `Desk`."""
@@ -183,17 +219,40 @@ class RecordedDesk:
     ) -> Answer:
         """See `Desk`."""
         command = tuple(argv)
-        for number, entry in enumerate(self._commands):
-            if tuple(entry["argv"]) != command:
-                continue
-            responses = entry.get("responses") or [entry]
-            turn = min(self._asked.get(number, 0), len(responses) - 1)
-            self._asked[number] = self._asked.get(number, 0) + 1
-            response = responses[turn]
-            error = response.get("error")
-            rc = None if error else int(response.get("rc", 0))
-            return Answer(command, rc, str(response.get("stdout") or ""), str(response.get("stderr") or ""), error)
-        return Answer(command, error=NOT_RECORDED)
+        found = self._entry(command)
+        if found is None:
+            return Answer(command, error=NOT_RECORDED)
+        responses = self._commands[found].get("responses") or [self._commands[found]]
+        turn = min(self._asked.get(found, 0), len(responses) - 1)
+        self._asked[found] = self._asked.get(found, 0) + 1
+        response = responses[turn]
+        error = response.get("error")
+        rc = None if error else int(response.get("rc", 0))
+        return Answer(command, rc, str(response.get("stdout") or ""), str(response.get("stderr") or ""), error)
+
+    def _entry(self, command: tuple[str, ...]) -> int | None:
+        """Place of the first entry that answers a command. One may hold it as somebody typed it: with sudo, or with the program's path."""
+        found = self._exact.get(command)
+        return self._plain.get(_plain(command)) if found is None else found
+
+
+def _told_absent(entry: Mapping[str, Any]) -> str | None:
+    """The path of which a recorded ``cat``, ``ls``, ``stat`` or ``test`` says that it is not there."""
+    command = _plain(entry["argv"])
+    if command[0] not in ("cat", "ls", "stat", "test") or len(command) < 2 or not command[-1].startswith("/"):
+        return None
+    response = (entry.get("responses") or [entry])[-1]
+    told = "No such file or directory" in str(response.get("stderr") or "")
+    refused = command[0] == "test" and command[1] in ("-e", "-f", "-d") and response.get("rc") == 1
+    return posixpath.normpath(command[-1]) if told or refused else None
+
+
+def _plain(argv: Sequence[str]) -> tuple[str, ...]:
+    """A command line without a leading sudo (and its -n) and without the path of its program."""
+    words = list(argv)
+    if words[:1] == ["sudo"] and len(words) > 1:
+        words = words[2:] if words[1] == "-n" and len(words) > 2 else words[1:]
+    return (posixpath.basename(words[0]), *words[1:]) if words else ()
 
 
 def _yaml(path: Path) -> Any:

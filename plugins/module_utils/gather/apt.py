@@ -39,6 +39,8 @@ def gather(ask: Ask, options: Options) -> Apt:
     if any(name.isdigit() for name in ask.names(UPDATES)):
         # A run of dpkg was cut off before it wrote the database: apt refuses to work until it is finished.
         broken.append(Package("dpkg", database.version("dpkg") or "unknown", state="interrupted"))
+    known = {item.name for item in broken}
+    broken += [Package(name, database.version(name) or "unknown", state="half-configured") for name in _audited(ask) if name not in known]
     holder, readable, reason = lock_holder(ask)
     if readable is not True:
         ask.miss("apt.lock_holder", reason)
@@ -53,6 +55,15 @@ def gather(ask: Ask, options: Options) -> Apt:
         autoremove_platform=_automatic(ask),
         mlnx_fw_updater=database.version("mlnx-fw-updater"),
     )
+
+
+def _audited(ask: Ask) -> list[str]:
+    """Packages that a recording's ``dpkg --audit`` complains about; a live desk's database is read instead."""
+    found = []
+    for option in ("--audit", "-C"):
+        for argv in ask.recorded("dpkg", option):
+            found += re.findall(r"^ ([a-z0-9][a-z0-9.+-]{1,99})(?::[a-z0-9]+)?(?: |$)", ask.run(*argv).stdout[:65536], re.MULTILINE)
+    return found
 
 
 def lock_holder(ask: Ask) -> tuple[str | None, bool, str | None]:
@@ -74,7 +85,36 @@ def lock_holder(ask: Ask) -> tuple[str | None, bool, str | None]:
     if answer.ok:
         held = next((item for item in lslocks.read(answer.stdout) if item["path"] in LOCKS), None)
         return (f"{held['pid']} {held['command'] or 'unknown'}" if held else None), True, None
+    told = _recorded_holder(ask)
+    if told is not None:
+        return told or None, True, None
     return None, False, f"{why(file) or why(ask.asked(*INODES))}; {why(answer)}"
+
+
+def _recorded_holder(ask: Ask) -> str | None:
+    """Who holds a package lock as a recording's lslocks, fuser or lsof tells; empty for nobody, null when none was recorded."""
+    found: str | None = None
+    for argv in ask.recorded("lslocks"):
+        for line in ask.run(*argv).stdout.split("\n")[:2000]:
+            words = line.split()
+            if len(words) > 3 and words[-1] in LOCKS and to_int(words[1]) is not None:
+                return f"{words[1]} {words[0][:64]}"
+        found = ""
+    for argv in (*ask.recorded("fuser"), *ask.recorded("lsof")):
+        if not set(LOCKS) & set(argv):
+            continue
+        answer = ask.run(*argv)
+        if answer.error is not None:
+            continue
+        found = ""
+        for line in answer.stdout.split("\n")[:200]:
+            words = line.split()
+            if argv[0] == "lsof" and len(words) > 8 and words[-1] in LOCKS and to_int(words[1]) is not None:
+                return f"{words[1]} {words[0][:64]}"
+            pids = [word.rstrip("ceFfrm") for word in words] if argv[0] == "fuser" else []
+            if pids and to_int(pids[0]) is not None:
+                return _process(ask, to_int(pids[0]) or 0)
+    return found
 
 
 def _process(ask: Ask, pid: int) -> str:
@@ -94,6 +134,10 @@ def _first_boot(ask: Ask) -> str | None:
         return "pending"
     if absent and units and all(unit is False for unit in units) and not installed:
         return "absent"
+    for name in (FIRST_BOOT_UNIT, FIRST_BOOT_UNIT.removesuffix(".service")):
+        # A one-shot that is done says inactive, so only one that runs or failed tells anything.
+        if any(ask.run(*argv).stdout.strip() in ("activating", "failed") for argv in ask.recorded("systemctl", "is-active", name)):
+            return "pending"
     if _whole(ask) and not installed and FIRST_BOOT_PACKAGE not in (packages(ask).by_name or {}) and not any(units):
         return "absent"
     ask.miss("apt.first_boot_upgrade", ask.listing(FIRST_BOOT_FOLDER))

@@ -37,6 +37,7 @@ class Ask:
         self._listings: dict[str, Listing] = {}
         self._links: dict[str, Link] = {}
         self._memos: dict[str, Any] = {}
+        self._recorded: tuple[tuple[str, ...], ...] | None = None
         self._lock = threading.Lock()
 
     def text(self, path: str) -> Text:
@@ -87,6 +88,16 @@ class Ask:
             self._answers[argv] = answer
             self.processes += answer.error not in (MISSING, NOT_RECORDED)
         return answer
+
+    def recorded(self, *words: str) -> list[tuple[str, ...]]:
+        """Command lines that begin with some words and that a recording holds, however its author asked; none on a live desk.
+
+        A live desk is asked one question for each fact. A recording made by other means answers the same question in other words.
+        """
+        if self._recorded is None:
+            tell = getattr(self.desk, "recorded_commands", None)
+            self._recorded = tell() if tell is not None else ()
+        return [argv for argv in self._recorded if argv[: len(words)] == words]
 
     def asked(self, *argv: str) -> Answer | None:
         """The answer of a command that was run already; never runs it, so it may stand in an explanation."""

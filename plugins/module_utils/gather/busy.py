@@ -37,6 +37,18 @@ def gather(ask: Ask, options: Options) -> Busy:
 
 
 def _gpu_processes(ask: Ask) -> list[dict[str, Any]] | None:
+    found = _told_processes(ask)
+    known = {item["pid"] for item in found or []}
+    for argv in ask.recorded("nvidia-smi"):
+        # A recording may hold several answers that were not taken at one moment: every process in one of them counts.
+        answer = ask.run(*argv) if any(word.startswith("--query-compute-apps=pid,") for word in argv) else None
+        if answer is not None and answer.ok:
+            found = [*(found or []), *(item for item in compute_apps.read(answer.stdout) if item["pid"] not in known)]
+            known |= {item["pid"] for item in found}
+    return found
+
+
+def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
     told = smi(ask)
     if told.detail and any(gpu["processes_told"] for gpu in told.detail["gpus"]):
         return [process for gpu in told.detail["gpus"] for process in gpu["processes"]]

@@ -23,6 +23,10 @@ def gather(ask: Ask, options: Options) -> Clock:
     else:
         answer = ask.first_answer(SHOW, ("timedatectl", "status"), ("timedatectl",))
         synchronized = timedatectl.read(answer.stdout)["synchronized"] if answer.ok else None
+        for argv in ask.recorded("timedatectl") if synchronized is None else ():
+            told = ask.run(*argv).stdout
+            value = f"NTPSynchronized={told}" if "--value" in argv and "NTPSynchronized" in " ".join(argv) else told
+            synchronized = timedatectl.read(value)["synchronized"] if synchronized is None else synchronized
         source = _source(ask)
         ask.told("clock.synchronized", synchronized, answer)
     return Clock(synchronized, source, options.now if options.now is not None else _epoch(ask))

@@ -7,12 +7,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..desk import MISSING
+from ..desk import MISSING, NOT_RECORDED
 from ..model.port import Address, ConnectX7, Function, Gid, Port
 from ..readers import ethtool, ethtool_driver, gids, kernel_log
 from ..readers.text import first_line, hex_int, to_int
 from .ask import Ask, first
-from .functions import Found, functions, link_states, port_folder
+from .functions import Found, functions, link_states, named_port, port_folder
 from .links import NET, addresses_of, interfaces
 from .options import Options
 from .owners import owner, renderer_of
@@ -80,10 +80,15 @@ def read_log(ask: Ask) -> dict[str, Any] | None:
 
 
 def _read_log(ask: Ask) -> dict[str, Any] | None:
-    for argv in LOGS:
-        answer = ask.run(*argv)
+    for question in LOGS:
+        answer = ask.run(*question)
         if answer.ok:
             read = kernel_log.read(answer.stdout)
+            if read["lines"]:
+                return read
+    for argv in (*ask.recorded("dmesg"), *ask.recorded("journalctl")):
+        if argv[0] == "dmesg" or {"-k", "--dmesg"} & set(argv) or any(word.startswith("-") and "k" in word for word in argv[1:2]):
+            read = kernel_log.read(ask.run(*argv).stdout)
             if read["lines"]:
                 return read
     return None
@@ -146,7 +151,7 @@ def _function(ask: Ask, item: Found, others: tuple[str, ...]) -> Function:
         pcie_max_width=to_int(_pcie(ask, item, "max_link_width")),
         pcie_speed=_pcie(ask, item, "current_link_speed"),
         mac=mac,
-        phys_port_name=_net_word(ask, item, "phys_port_name"),
+        phys_port_name=_net_word(ask, item, "phys_port_name") or _named_port(ask, item),
         phys_switch_id=_net_word(ask, item, "phys_switch_id"),
         mtu=mtu,
         admin_up=admin_up,
@@ -176,6 +181,12 @@ def _lower(value: object) -> str | None:
 
 def _net_word(ask: Ask, item: Found, name: str) -> str | None:
     return ask.word(f"{NET}/{item.netdev}/{name}") if item.netdev else None
+
+
+def _named_port(ask: Ask, item: Found) -> str | None:
+    """The port as a predictable interface name tells it, only where nobody recorded phys_port_name."""
+    asked = ask.text(f"{NET}/{item.netdev}/phys_port_name")
+    return named_port(item.netdev) if asked.error == NOT_RECORDED else None
 
 
 def _carrier(ask: Ask, item: Found, flags: list[str], admin_up: bool | None) -> bool | None:
@@ -212,7 +223,25 @@ def _pcie(ask: Ask, item: Found, name: str) -> str | None:
     folders = [f"/sys/bus/pci/devices/{item.pci_address}"] if item.pci_address else []
     folders += [f"{NET}/{item.netdev}/device"] if item.netdev else []
     folders += [f"/sys/class/infiniband/{item.rdma}/device"] if item.rdma else []
-    return first(ask.word(f"{folder}/{name}") for folder in folders)
+    value = first(ask.word(f"{folder}/{name}") for folder in folders)
+    return value if value is not None else _recorded_pcie(ask, item).get(name)
+
+
+def _recorded_pcie(ask: Ask, item: Found) -> dict[str, str]:
+    """Link width and rate from a recording's ``lspci -vv``; sysfs holds both on a live desk."""
+    found: dict[str, str] = {}
+    for argv in ask.recorded("lspci"):
+        if not any(word.startswith(("-v", "-Dv")) for word in argv):
+            continue
+        for block in re.split(r"\n(?=[0-9a-f])", ask.run(*argv).stdout[: 4 * 1024 * 1024]):
+            place = block.partition(" ")[0].lower()
+            if item.pci_address not in (place, f"0000:{place}"):
+                continue
+            for kind, name in (("Cap", "max"), ("Sta", "current")):
+                told = re.search(rf"Lnk{kind}:[^\n]{{0,200}}?Speed ([0-9.]{{1,5}})GT/s[^\n]{{0,40}}?Width x([0-9]{{1,2}})", block)
+                if told:
+                    found |= {f"{name}_link_speed": f"{told.group(1)} GT/s", f"{name}_link_width": told.group(2)}
+    return found
 
 
 def _firmware(ask: Ask, item: Found) -> str | None:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..desk import MISSING
+from ..desk import MISSING, NOT_RECORDED, Answer
 from ..readers import ethtool_driver, ibdev2netdev, rdma_link
 from .ask import Ask, Source
-from .links import NET
+from .links import NET, interfaces
 from .pci import CX7_ID, device_id, pci
 from .pci import FOLDER as BUS
 
@@ -25,7 +25,8 @@ LINKS = (("rdma", "link", "show"), ("rdma", "link"), ("rdma", "-j", "link", "sho
 FUNCTIONS_LIMIT = 64
 
 _ADDRESS = re.compile(r"([0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7])(?:/|$)")
-_PREDICTABLE = re.compile(r"en(?:P([0-9]{1,4}))?p([0-9]{1,3})s([0-9]{1,3})f([0-7])np[01]")
+_PREDICTABLE = re.compile(r"en(?:P([0-9]{1,4}))?p([0-9]{1,3})s([0-9]{1,3})f([0-7])n(p[01])")
+_PREDICTABLE_RDMA = re.compile(r"roce(?:P([0-9]{1,4}))?p([0-9]{1,3})s([0-9]{1,3})f([0-7])")
 
 
 @dataclass
@@ -60,15 +61,34 @@ def address_in(target: str | None) -> str | None:
     return found[-1].lower() if found else None
 
 
+def named_port(netdev: str | None) -> str | None:
+    """The port name inside a predictable interface name: udev made the name of enp1s0f0np0 from phys_port_name p0. Null for any other
+    name, because users rename."""
+    found = _PREDICTABLE.fullmatch(netdev or "")
+    return found.group(5) if found else None
+
+
+def _named_place(pattern: re.Pattern[str], name: str) -> str | None:
+    """The PCI address inside a predictable name."""
+    found = pattern.fullmatch(name)
+    if found is None:
+        return None
+    domain, bus, slot, function = (int(part or 0) for part in found.groups()[:4])
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{function}"
+
+
 def _functions(ask: Ask) -> Functions:
     net = ask.listing(NET)
     rdma = ask.listing(INFINIBAND)
     bus = pci(ask)
-    rdma_links = _rdma_links(ask, rdma.error not in (None, MISSING))
+    # A recording may hold the answers of the tools and nothing of sysfs.
+    names = tuple(interfaces(ask).by_name or ()) if net.error == NOT_RECORDED else net.names
+    unplaced = any(_rdma_place(ask, device) is None and _ndev(ask, device) is None for device in rdma.names)
+    rdma_links = _rdma_links(ask, unplaced or rdma.error not in (None, MISSING))
     owned = {netdev for _device, netdev in rdma_links.items() if netdev}
     by_key: dict[str, Found] = {}
     others: list[str] = []
-    for name in net.names[:1024]:
+    for name in names[:1024]:
         place, driver, belongs = _netdev(ask, name, owned)
         if belongs:
             item = by_key.setdefault(place or f"netdev {name}", Found(place))
@@ -77,9 +97,10 @@ def _functions(ask: Ask) -> Functions:
                 item.netdev, item.driver = name, driver
         elif name != "lo":
             others.append(name)
-    for device in sorted(set(rdma.names) | set(rdma_links)):
-        place = _rdma_place(ask, device)
+    # What sysfs lists is all there is; the tools' list counts where sysfs could not be listed.
+    for device in sorted(rdma.names if rdma.error is None else set(rdma.names) | set(rdma_links)):
         netdev = rdma_links.get(device) or _ndev(ask, device)
+        place = _rdma_place(ask, device) or _named_place(_PREDICTABLE_RDMA, device)
         identity, driver = _rdma_id(ask, device, place)
         if not _is_cx7(identity, driver, assume=netdev is not None or device.startswith(("roce", "mlx5_"))):
             continue
@@ -98,7 +119,12 @@ def _functions(ask: Ask) -> Functions:
             item.netdev = next(iter(ask.names(f"{BUS}/{item.pci_address}/net")), None)
         if item.pci_address is not None and item.rdma is None:
             item.rdma = next(iter(ask.names(f"{BUS}/{item.pci_address}/infiniband")), None)
-    looked = bool(by_key) or net.error is None or bus.devices is not None
+    told_by_tools = net.error == NOT_RECORDED and interfaces(ask).by_name is not None
+    looked = bool(by_key) or net.error is None or bus.devices is not None or told_by_tools
+    stray = [key for key, item in by_key.items() if item.pci_address is None and item.netdev is None]
+    if stray and len(stray) < len(by_key):
+        # Nothing tells whose RDMA devices these are: they are no functions of their own.
+        ask.miss("cx7.rdma_devices", f"nothing recorded tells the interface of {', '.join(by_key.pop(key).rdma or '?' for key in stray)}")
     found = sorted(by_key.values(), key=lambda item: (item.pci_address or "~", item.netdev or "", item.rdma or ""))
     return Functions(tuple(found[:FUNCTIONS_LIMIT]), looked, (net, rdma), tuple(others))
 
@@ -122,16 +148,20 @@ def _netdev(ask: Ask, name: str, owned: set[str]) -> tuple[str | None, str | Non
     if identity[0] is None and driver is None:
         if name == "lo" or (target is None and ask.listing(folder).error is None and not ask.names(folder)):
             return None, None, False
-        named = _PREDICTABLE.fullmatch(name)
-        if named and place is None:
-            domain, bus, slot, function = (int(part or 0) for part in named.groups())
-            place = f"{domain:04x}:{bus:02x}:{slot:02x}.{function}"
-        if named is None and name not in owned:
+        named = _named_place(_PREDICTABLE, name)
+        place = place or named
+        if named is None and name not in owned and not _switched(ask, name):
             answer = ask.run("ethtool", "-i", name) if target is not None else None
             told = ethtool_driver.read(answer.stdout) if answer is not None and answer.ok else {}
             return place or address_in(told.get("bus_info")), told.get("driver"), told.get("driver") == DRIVER
         return place, None, True
     return place, driver, _is_cx7(identity, driver)
+
+
+def _switched(ask: Ask, name: str) -> bool:
+    """Whether a netdev names a port of a switch, as the adapter's do and the Realtek and the Wi-Fi do not."""
+    port = ask.word(f"{NET}/{name}/phys_port_name") or ""
+    return bool(re.fullmatch(r"p[01]", port) and ask.word(f"{NET}/{name}/phys_switch_id"))
 
 
 def _rdma_place(ask: Ask, device: str) -> str | None:
@@ -170,7 +200,12 @@ def _ndev(ask: Ask, device: str) -> str | None:
 
 def link_states(ask: Ask) -> dict[str, dict[str, str | None]]:
     """What ``rdma link show`` says, by device."""
-    return ask.memo("rdma-links", lambda: {item["device"]: item for item in rdma_link.read(ask.first_answer(*LINKS).stdout)})
+    return ask.memo("rdma-links", lambda: {item["device"]: item for item in rdma_link.read(_ask_links(ask).stdout)})
+
+
+def _ask_links(ask: Ask) -> Answer:
+    forms = [argv for argv in ask.recorded("rdma") if "link" in argv and "statistic" not in argv]
+    return ask.first_answer(*LINKS, *forms)
 
 
 def _rdma_links(ask: Ask, needed: bool) -> dict[str, str | None]:
@@ -179,5 +214,6 @@ def _rdma_links(ask: Ask, needed: bool) -> dict[str, str | None]:
         return {}
     found = {device: item["netdev"] for device, item in link_states(ask).items()}
     if not found:
-        found = {item["device"]: item["netdev"] for item in ibdev2netdev.read(ask.run("ibdev2netdev").stdout)}
+        answer = ask.first_answer(("ibdev2netdev",), *ask.recorded("ibdev2netdev"))
+        found = {item["device"]: item["netdev"] for item in ibdev2netdev.read(answer.stdout)}
     return found

@@ -19,17 +19,20 @@ _COLUMNS = (
     "temperature.gpu,utilization.gpu"
 )
 QUERY = ("nvidia-smi", f"--query-gpu={_COLUMNS}", "--format=csv")
-OTHER_QUERIES = (
-    "index,gpu_name,pci.bus_id,driver_version,compute_cap,memory.total",
-    "name,memory.total,driver_version",
-    "name,driver_version",
-    "name,compute_cap",
-    "name,driver_version,compute_cap",
-    "driver_version",
-    "name",
-)
-"""Shorter questions that a recording may hold; a live desk is never asked them."""
-WITH_HEADER = ("name,memory.total,memory.free,memory.used,temperature.gpu,power.draw",)
+SAME_COLUMNS = {
+    "gpu_name": "name",
+    "gpu_bus_id": "pci.bus_id",
+    "vbios": "vbios_version",
+    "clocks.current.sm": "clocks.sm",
+    "clocks.gr": "clocks.sm",
+    "clocks.current.graphics": "clocks.sm",
+    "clocks.max.gr": "clocks.max.sm",
+    "clocks.max.graphics": "clocks.max.sm",
+    "power.draw.instant": "power.draw",
+    "power.draw.average": "power.draw",
+    "compute_capability": "compute_cap",
+}
+"""Other names of a column (nvidia-smi --help-query-gpu), and the graphics clock, which on GB10 is the SM's."""
 TABLE = ("nvidia-smi",)
 
 
@@ -76,10 +79,12 @@ def _ask_smi(ask: Ask) -> Smi:
         if read["gpus"] or read["driver_version"]:
             found.detail = read
     if query.ok:
-        found.records = nvidia_smi_csv.read(query.stdout)["records"]
+        found.records = [_renamed(record) for record in nvidia_smi_csv.read(query.stdout)["records"]]
     if not found.records and not found.missing and found.error is None:
-        found.records = _other_queries(ask, found)
-    if not found.worked:
+        found.records = _recorded_queries(ask, found)
+    if found.detail is None:
+        found.detail = _recorded_details(ask)
+    if not found.worked or (found.detail is None and ask.recorded(*TABLE)):
         answer = ask.run(*TABLE)
         _judge(found, answer)
         if answer.ok:
@@ -102,21 +107,43 @@ def _judge(found: Smi, answer: Any) -> None:
         found.raw = f"{answer.stdout}\n{answer.stderr}"[:4000]
 
 
-def _other_queries(ask: Ask, found: Smi) -> list[dict[str, Any]]:
-    merged: dict[str, Any] = {}
-    forms = [(columns, "csv,noheader") for columns in OTHER_QUERIES] + [(columns, "csv") for columns in WITH_HEADER]
-    if ask.run(*QUERY).error is None:
-        return []
-    for columns, form in forms:
-        answer = ask.run("nvidia-smi", f"--query-gpu={columns}", f"--format={form}")
-        if answer.error is not None:
+def _renamed(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with one name for each column; the exact name wins over a similar one."""
+    renamed: dict[str, Any] = {}
+    for name, value in sorted(record.items(), key=lambda pair: pair[0] in SAME_COLUMNS):
+        renamed.setdefault(SAME_COLUMNS.get(name, name), value)
+    return renamed
+
+
+def _recorded_queries(ask: Ask, found: Smi) -> list[dict[str, Any]]:
+    """What a recording's queries tell together, whichever columns and format their author chose; a live desk is never asked them."""
+    merged: list[dict[str, Any]] = []
+    for argv in ask.recorded("nvidia-smi"):
+        columns = next((word.partition("=")[2] for word in argv if word.startswith("--query-gpu=")), None)
+        answer = ask.run(*argv) if columns else None
+        if answer is None or answer.error is not None:
             continue
         _judge(found, answer)
-        read = nvidia_smi_csv.read(answer.stdout)
-        names = [{"gpu_name": "name"}.get(name, name) for name in columns.split(",")]
-        for name, value in zip(names, read["rows"][0] if answer.ok and read["rows"] else [], strict=False):
-            merged.setdefault(name, value)
-    return [merged] if merged else []
+        bare = any("noheader" in word for word in argv)
+        read = nvidia_smi_csv.read(f"{columns}\n{answer.stdout}" if bare else answer.stdout) if answer.ok else {"records": []}
+        for place, record in enumerate(read["records"][:16]):
+            if place >= len(merged):
+                merged.append({})
+            for name, value in _renamed(record).items():
+                if merged[place].get(name) is None:
+                    merged[place][name] = value
+    return merged
+
+
+def _recorded_details(ask: Ask) -> dict[str, Any] | None:
+    """A recording's ``nvidia-smi -q`` with other options (-d POWER, -i 0)."""
+    for argv in ask.recorded("nvidia-smi"):
+        if argv != DETAIL and "-x" not in argv and ("-q" in argv or "--query" in argv):
+            answer = ask.run(*argv)
+            read = nvidia_smi_q.read(answer.stdout) if answer.ok else {"gpus": [], "driver_version": None}
+            if read["gpus"] or read["driver_version"]:
+                return read
+    return None
 
 
 def gpu_names(ask: Ask) -> list[str]:
@@ -146,7 +173,7 @@ def gather(ask: Ask, options: Options) -> Gpu:
         "name": first([names[0] if names else None, listed.get("model")]),
         "bus_id": first([told.value("bus_id", "pci.bus_id"), table.get("bus_id"), listed.get("bus_id")]),
         "compute_capability": told.value("", "compute_cap"),
-        "clock_sm_mhz": _number(told.value("clock_sm_mhz", "clocks.sm") or _current(told)),
+        "clock_sm_mhz": _number(told.value("clock_sm_mhz", "clocks.sm")),
         "clock_sm_max_mhz": _number(told.value("clock_sm_max_mhz", "clocks.max.sm")),
         "power_draw_w": _number(told.value("power_draw_w", "power.draw")),
         "temperature_c": _number(told.value("temperature_c", "temperature.gpu")),
@@ -159,10 +186,6 @@ def gather(ask: Ask, options: Options) -> Gpu:
     if values["compute_capability"] is not None:
         values["compute_capability"] = str(values["compute_capability"])
     return Gpu(present=present, count=count, **values)
-
-
-def _current(told: Smi) -> Any:
-    return told.records[0].get("clocks.current.sm") if told.records else None
 
 
 def _number(value: Any) -> float | None:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..model.desk import Limits
 from ..readers import group, limits_conf, passwd, proc_limits, proc_status
+from ..readers.text import to_int
 from .ask import Ask
 from .options import Options
 
@@ -40,6 +42,8 @@ def gather(ask: Ask, options: Options) -> Limits:
     soft, hard = _of_process(ask, uid, options.login_user is None)
     if soft is None and hard is None and user.get("name"):
         soft, hard = _configured(ask, user["name"], groups)
+    if soft is None and hard is None:
+        soft, hard = _recorded_ulimit(ask)
     ask.told("limits.memlock_soft", soft, f"no process of {user.get('name') or 'the login user'} to read and no line in limits.conf")
     return Limits(
         user=user.get("name"),
@@ -69,6 +73,22 @@ def _of_process(ask: Ask, uid: int | None, any_user: bool) -> tuple[int | None, 
             break
         process = str(status["parent"])
     return None, None
+
+
+def _recorded_ulimit(ask: Ask) -> tuple[int | None, int | None]:
+    """Soft and hard limit from a recording's ``bash -c 'ulimit -l'`` (KiB, as bash prints it); a live desk is never asked."""
+    limits: dict[str, int | None] = {"soft": None, "hard": None}
+    for argv in (*ask.recorded("bash"), *ask.recorded("sh")):
+        asked = re.fullmatch(r"ulimit -(?:([SH])?l|l ?-([SH])|([SH]) -l)", argv[-1].strip())
+        answer = ask.run(*argv) if asked else None
+        if asked is None or answer is None or not answer.ok:
+            continue
+        said = answer.stdout.strip()
+        kib = to_int(said)
+        value = -1 if said == "unlimited" else kib * 1024 if kib is not None else None
+        letter = asked.group(1) or asked.group(2) or asked.group(3)
+        limits["hard" if letter == "H" else "soft"] = value
+    return limits["soft"], limits["hard"]
 
 
 def _configured(ask: Ask, name: str, groups: tuple[str, ...]) -> tuple[int | None, int | None]:

@@ -43,15 +43,16 @@ def interfaces(ask: Ask) -> Interfaces:
 
 
 def _interfaces(ask: Ask) -> Interfaces:
-    answer = ask.first_answer(*ADDRESSES)
+    # ``ip link`` knows no addresses: taking it for an answer would make every interface bare.
+    forms = [argv for argv in ask.recorded("ip") if {"addr", "address", "a"} & set(argv) and not {"add", "del", "-6"} & set(argv)]
+    answer = ask.first_answer(*ADDRESSES, *(argv for argv in forms if argv[-1] in ("addr", "address", "a", "show", "list", "ls")))
     found = {item["netdev"]: item for item in ip_addr.read(answer.stdout)} if answer.error is None else {}
     if found:
         return Interfaces(found)
     # A recording may hold the question for single interfaces only.
-    for name in ask.names(NET)[:64] if answer.error else ():
-        for argv in (("ip", "-j", "addr", "show", "dev", name), ("ip", "addr", "show", name), ("ip", "addr", "show", "dev", name)):
-            for item in ip_addr.read(ask.run(*argv).stdout):
-                found.setdefault(item["netdev"], item)
+    for argv in forms if answer.error else ():
+        for item in ip_addr.read(ask.run(*argv).stdout):
+            found.setdefault(item["netdev"], item)
     return Interfaces(found or None, None if found else answer)
 
 
@@ -69,7 +70,8 @@ def _routes(ask: Ask) -> tuple[list[dict[str, Any]] | None, Source | None]:
     file = ask.text("/proc/net/route")
     if file.text is not None and file.text.lstrip().startswith("Iface"):
         return ip_route.read(file.text), None
-    answer = ask.first_answer(*ROUTES)
+    forms = [argv for argv in ask.recorded("ip") if {"route", "r"} & set(argv) and not {"get", "add", "del", "-6"} & set(argv)]
+    answer = ask.first_answer(*ROUTES, *forms)
     return (ip_route.read(answer.stdout), None) if answer.ok else (None, answer)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from ..model.driver import Package
 from ..readers import dpkg_query, dpkg_status
@@ -55,7 +56,7 @@ def _read(ask: Ask) -> Packages:
     source: Source | None = file
     if not entries:
         answer = ask.first_answer(FULL, SHORT)
-        entries = dpkg_query.read(answer.stdout) if answer.rc == 0 else []
+        entries = (dpkg_query.read(answer.stdout) if answer.rc == 0 else []) or _recorded(ask)
         source = answer
     if not entries:
         return Packages(None, False, source)
@@ -65,6 +66,10 @@ def _read(ask: Ask) -> Packages:
         answer = ask.run(*HOLDS)
         known = answer.ok
         held = set(answer.stdout.split()) if answer.ok else set()
+        for argv in ask.recorded("dpkg", "--get-selections") if not known else ():
+            pairs = [line.split() for line in ask.run(*argv).stdout.split("\n")[:50_000]]
+            held |= {pair[0].partition(":")[0] for pair in pairs if pair[1:] == ["hold"]}
+            known = known or any(pair[1:] for pair in pairs)
     by_name: dict[str, Package] = {}
     for entry in entries:
         name = entry["name"]
@@ -82,6 +87,23 @@ def _read(ask: Ask) -> Packages:
         if present is None or (present.state != "installed" and package.state == "installed"):
             by_name[name] = dataclasses.replace(package, held=package.held or bool(present and present.held))
     return Packages(by_name, known, None)
+
+
+def _recorded(ask: Ask) -> list[dict[str, Any]]:
+    """The packages that a recording's other questions name (dpkg-query with another format or for single packages, dpkg -l); a live
+    desk's database is read instead."""
+    entries: list[dict[str, Any]] = []
+    for argv in (*ask.recorded("dpkg-query"), *ask.recorded("dpkg", "-l"), *ask.recorded("dpkg", "--list")):
+        form = None
+        for place, word in enumerate(argv):
+            option, _equals, value = word.partition("=")
+            if option in ("-f", "--showformat"):
+                form = value or next(iter(argv[place + 1 :]), "")
+            elif word.startswith("-f"):
+                form = word[2:]
+        # An answer about single packages may end with 1 because one of them is not there, and still names the others.
+        entries += dpkg_query.read(ask.run(*argv).stdout, form.strip("'\"") if form else None)
+    return entries
 
 
 def upstream(version: str | None) -> str | None:

@@ -51,6 +51,11 @@ def _hex(value: str | None) -> str | None:
     return short if len(short) == 4 and all(letter in "0123456789abcdef" for letter in short) else None
 
 
+def _forms(ask: Ask) -> list[tuple[str, ...]]:
+    """Other questions that list the bus (lspci of one device or as a tree does not)."""
+    return [argv for argv in ask.recorded("lspci") if not any(word.startswith(("-s", "-t")) for word in argv)]
+
+
 def _read(ask: Ask) -> Pci:
     listing = ask.listing(FOLDER)
     if listing.error is None:
@@ -59,7 +64,7 @@ def _read(ask: Ask) -> Pci:
             devices[address], drivers[address] = device_id(ask, f"{FOLDER}/{address}")
         if devices:
             return Pci(devices, drivers)
-    answer = ask.first_answer(("lspci", "-D", "-nn"), ("lspci", "-D"), ("lspci", "-D", "-d", "15b3:"))
+    answer = ask.first_answer(("lspci", "-D", "-nn"), ("lspci", "-D"), ("lspci", "-D", "-d", "15b3:"), *_forms(ask))
     if answer.ok:
         found = {}
         for item in lspci.read(answer.stdout):

@@ -65,8 +65,8 @@ def _cuda(ask: Ask, database: Packages) -> str | None:
         versions = [database.version(name) for name in packaged]
         known = [item for item in versions if item]
         version = known[-1].partition("-")[0] if known else None
-    if version is None and database.by_name is None:
-        answer = ask.first_answer((f"{CUDA}/bin/nvcc", "--version"), ("nvcc", "--version"))
+    if version is None and (database.by_name is None or ask.recorded("nvcc")):
+        answer = ask.first_answer((f"{CUDA}/bin/nvcc", "--version"), ("nvcc", "--version"), *ask.recorded("nvcc"))
         version = cuda_version.read(answer.stdout)["nvcc"] if answer.ok else None
     return version
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..desk import MISSING
 from .ask import Ask
 
@@ -37,6 +39,9 @@ def active(ask: Ask, unit: str) -> bool | None:
         said = answer.stdout.strip()
         if answer.error is None and said:
             return {"active": True, "reloading": True, "activating": None}.get(said, False)
+    told = _recorded_status(ask, unit)
+    if told is not None:
+        return told[1]
     return False if any(ask.listing(f"{folder}/{unit}").error == MISSING and ask.names(folder) for folder in GROUPS) else None
 
 
@@ -53,4 +58,20 @@ def enabled(ask: Ask, unit: str) -> bool | None:
             return _ENABLED.get(said)
         if answer.error is None and "No such file or directory" in answer.stderr:
             return False
+    told = _recorded_status(ask, unit)
+    return told[0] if told is not None else None
+
+
+def _recorded_status(ask: Ask, unit: str) -> tuple[bool | None, bool | None] | None:
+    """Enabled and active as a recording's ``systemctl status`` or ``systemctl show`` tells them; a live desk is never asked it."""
+    names = (unit, unit.removesuffix(".service"))
+    for argv in ask.recorded("systemctl"):
+        if not any(word in ("status", "show") for word in argv) or not any(word in names for word in argv):
+            continue
+        text = ask.run(*argv).stdout
+        state = re.search(r"^\s*Active(?:State)?[:=]\s*([a-z]+)", text, re.MULTILINE)
+        start = re.search(r"^\s*(?:Loaded:[^;\n]{0,300};\s*|UnitFileState=)([a-z-]+)", text, re.MULTILINE)
+        if state:
+            active_now = {"active": True, "reloading": True, "activating": None}.get(state.group(1), False)
+            return _ENABLED.get(start.group(1)) if start else None, active_now
     return None

@@ -112,7 +112,8 @@ def _time(line: str, last: float | None) -> float | None:
             return (datetime.fromisoformat(f"{iso.group(1)}T{iso.group(2)}") - datetime(2000, 1, 1)).total_seconds()
         except ValueError:
             return None
-    syslog = _SYSLOG.match(head)
+    # dmesg -T writes [Thu Jun 18 10:00:03 2026].
+    syslog = _SYSLOG.match(head[5:] if head.startswith("[") and head[4:5] == " " else head)
     if syslog:
         month, day = _MONTHS[syslog.group(1)], int(syslog.group(2))
         hours, minutes, seconds = (int(syslog.group(place)) for place in (3, 4, 5))

@@ -8,7 +8,15 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DEFAULT_TIMEOUT, MISSING, Answer, Link, Listing, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import (
+    DEFAULT_TIMEOUT,
+    MISSING,
+    NOT_RECORDED,
+    Answer,
+    Link,
+    Listing,
+    Text,
+)
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.apt import INODES
 
 NET = "/sys/class/net"
@@ -93,6 +101,10 @@ class FakeDesk:
             else:
                 return posixpath.normpath(path)
         return path
+
+    def recorded_commands(self) -> tuple[tuple[str, ...], ...]:
+        """A recording tells which commands it holds; a live desk has none to tell."""
+        return tuple(tuple(words.split(" ")) for words in self.commands) if self.absent == NOT_RECORDED else ()
 
     def read_text(self, path: str) -> Text:
         self.asked.append(path)
