@@ -15,7 +15,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 .PHONY: demo
-demo: venv-demo ## Start a simulated lab of four desks and stack its two pairs (PAIRS=8, KEEP=1, ENGINE=docker|podman, YES=1)
+demo: venv-demo ## Start four boxed simulated desks, enrol them and stack their two pairs (PAIRS=8, KEEP=1, ENGINE=docker|podman, YES=1)
 	@PAIRS=$(PAIRS) LAB=$(LAB) ENGINE=$(ENGINE) bash tools/demo.sh
 
 .PHONY: demo-down

@@ -1,23 +1,36 @@
 #!/usr/bin/env bash
-# The demo: simulated desks (with a key login already), audited, stacked, tested and reported, then the same again to show that nothing changes.
+# The demo: boxed simulated desks, enrolled from a lab sheet, audited, stacked, tested and reported, then the same again to show that
+# nothing changes. It may be ended at any point and started again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 LAB=${LAB:-demo} PAIRS=${PAIRS:-2} ENGINE=${ENGINE:-}
 export LAB
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+run() {
+    printf '$ ansible-playbook -i %s playbooks/%s\n' "$folder" "$1"
+    ansible-playbook -i "$folder" "playbooks/$1"
+}
 
-say "Starting $((PAIRS * 2)) simulated desks in $PAIRS pairs (lab $LAB)"
-arguments=(--lab "$LAB" up --enrolled)
+say "Starting $((PAIRS * 2)) simulated desks in $PAIRS pairs, as they come out of their boxes (lab $LAB)"
+arguments=(--lab "$LAB" up)
 [ -n "$ENGINE" ] && arguments+=(--engine "$ENGINE")
 if [ "$PAIRS" -ne 2 ]; then arguments+=(--pairs "$PAIRS"); fi
 simulator/lab "${arguments[@]}"
 
-say "Audit: what are these desks? (read-only)"
-ansible-playbook -i inventories/simulated playbooks/audit.yml
+# What an admin has beside the boxes: a sheet (address, pair, serial number) and the passwords, each in its place.
+folder=$(simulator/lab --lab "$LAB" sheet --folder)
+say "The lab sheet: $folder/lab.desks.csv"
+cat "$folder/lab.desks.csv"
 
-say "Stack: ansible-playbook -i inventories/simulated playbooks/stack_pair.yml"
+say "Enrol: first contact with passwords; from here on every login is with a key and a checked host key"
+run enrol.yml
+
+say "Audit: what are these desks? (read-only)"
+run audit.yml
+
+say "Stack"
 first=0
-ansible-playbook -i inventories/simulated playbooks/stack_pair.yml || first=$?
+run stack_pair.yml || first=$?
 if [ "$first" -ne 0 ]; then
     echo
     echo "The run ended with exit code $first: see the reasons above. The lab is still up; simulator/lab --lab $LAB status shows it."
@@ -27,7 +40,7 @@ fi
 say "Again: the second run changes nothing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-ansible-playbook -i inventories/simulated playbooks/stack_pair.yml | tee "$log"
+run stack_pair.yml | tee "$log"
 if grep -E 'changed=[1-9]' "$log"; then
     echo "The second run changed something (above); it must not." >&2
     exit 1
@@ -37,7 +50,7 @@ say "Done"
 cat <<TEXT
 The report:            $(ls -d reports/*/ | tail -1)index.html
 Break something:       simulator/lab --lab $LAB cable pull cable-1
-                       ansible-playbook -i inventories/simulated playbooks/stack_pair.yml
+                       LAB=$LAB ansible-playbook -i inventories/simulated playbooks/stack_pair.yml
 Look into a desk:      simulator/lab --lab $LAB ssh desk-01
 Remove everything:     make demo-down
 TEXT

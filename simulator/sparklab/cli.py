@@ -122,6 +122,11 @@ def parser() -> argparse.ArgumentParser:
     pw.add_argument("desk", metavar="DESK")
     sheet = command("sheet", do_sheet, "print the lab sheet (CSV) that an admin would have of these desks")
     sheet.add_argument("--fingerprints", action="store_true", help="with the desks' host-key fingerprints")
+    sheet.add_argument(
+        "--folder",
+        action="store_true",
+        help="write an admin's inventory (sheet, login, passwords) into the lab's folder and print its path",
+    )
 
     cable = command("cable", None, "pull, plug or move a cable")
     acts = cable.add_subparsers(metavar="ACTION", required=True)
@@ -524,6 +529,10 @@ def do_password(arguments: argparse.Namespace) -> int:
 
 
 def do_sheet(arguments: argparse.Namespace) -> int:
+    if arguments.folder:
+        need_root()
+        print(inventory.write_folder(reader(arguments), arguments.fingerprints))
+        return 0
     print(inventory.sheet(reader(arguments), arguments.fingerprints), end="")
     return 0
 
@@ -658,21 +667,20 @@ def do_exec(arguments: argparse.Namespace) -> int:
 def do_ssh(arguments: argparse.Namespace) -> int:
     one, _ = _running(arguments)
     desk = one.record.spec.desks[arguments.desk]
-    if not one.enrolled(desk):
-        raise LabError(
-            f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{one.address(desk.name)} "
-            f"(simulator/lab password {desk.name})."
-        )
+    address = one.address(desk.name)
+    known = [line.split()[0].split(",") for path in one.known_hosts if path.exists() for line in path.read_text().splitlines() if line]
+    if not any(address in names for names in known):
+        raise LabError(f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{address} (simulator/lab password {desk.name}).")
     line = [
         "ssh",
         "-i",
         str(one.record.dir / "ssh" / "id_ed25519"),
         "-o",
-        f"UserKnownHostsFile={one.record.dir / 'known_hosts'}",
+        f"UserKnownHostsFile={' '.join(str(path) for path in one.known_hosts)}",
     ]
     line += ["-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"]
     line += [
-        f"labadmin@{one.address(desk.name)}",
+        f"labadmin@{address}",
         *(arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv),
     ]
     sys.stdout.flush()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from sparklab import describe, desks, files, paths
 from sparklab.errors import LabError
@@ -12,25 +15,29 @@ from sparklab.lab import Lab
 
 SHEET_COLUMNS = ("name", "address", "mac", "pair", "position", "serial", "fingerprint", "out_of_service")
 
+# The lab has no way to the internet: what desks would fetch from there comes from this machine.
+OFFLINE: dict[str, Any] = {
+    "nccl_bundle_nccl": {"archive": str(paths.SIMULATOR / "desk" / "packages" / "nccl")},
+    "nccl_bundle_nccl_tests": {"archive": str(paths.SIMULATOR / "desk" / "packages" / "nccl-tests")},
+}
+
 
 def build(lab: Lab) -> dict[str, Any]:
     """The inventory as Ansible's dynamic inventory JSON."""
     record = lab.record
     passwords = lab.passwords()
     hostvars: dict[str, Any] = {}
-    for name, desk in record.spec.desks.items():
+    for name in record.spec.desks:
         entry: dict[str, Any] = {"ansible_host": lab.address(name), "ansible_become_password": passwords[name]}
-        if lab.enrolled(desk):
-            entry["ansible_ssh_private_key_file"] = str(record.dir / "ssh" / "id_ed25519")
+        # A boxed desk lets this key in once the lab's own sheet was used to enrol it.
+        entry["ansible_ssh_private_key_file"] = str(record.dir / "ssh" / "id_ed25519")
         hostvars[name] = entry
+    known_hosts = " ".join(str(path) for path in lab.known_hosts)
     common: dict[str, Any] = {
         "ansible_user": "labadmin",
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={record.dir / 'known_hosts'} "
-        "-o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes",
+        "ansible_ssh_common_args": f"-o 'UserKnownHostsFile={known_hosts}' -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes",
+        **OFFLINE,
     }
-    # The lab has no way to the internet: what desks would fetch from there comes from this machine.
-    common["nccl_bundle_nccl"] = {"archive": str(paths.SIMULATOR / "desk" / "packages" / "nccl")}
-    common["nccl_bundle_nccl_tests"] = {"archive": str(paths.SIMULATOR / "desk" / "packages" / "nccl-tests")}
     groups: dict[str, Any] = {
         "_meta": {"hostvars": hostvars},
         "all": {"children": ["spark_desks"]},
@@ -87,3 +94,23 @@ def sheet(lab: Lab, fingerprints: bool = False) -> str:
             row[column] = value
         writer.writerow(row)
     return out.getvalue()
+
+
+def write_folder(lab: Lab, fingerprints: bool = False) -> Path:
+    """An admin's inventory of this lab, as inventories/lab is one: the sheet, the login user, and the passwords as a vault would give them.
+
+    It lies in the lab's own folder and goes with it. Enrolment leaves its known_hosts.txt there.
+    """
+    folder = lab.sheet_folder
+    secret = f"(lookup('ansible.builtin.file', '{lab.record.dir / 'secrets.json'}') | from_json)[inventory_hostname]"
+    desks_vars = {
+        "ansible_user": "labadmin",
+        "ansible_ssh_private_key_file": str(lab.record.dir / "ssh" / "id_ed25519"),
+        "ansible_password": f"{{{{ {secret} }}}}",
+        "ansible_become_password": f"{{{{ {secret} }}}}",
+        **OFFLINE,
+    }
+    (folder / "group_vars").mkdir(parents=True, exist_ok=True)
+    files.write_atomic(folder / "lab.desks.csv", sheet(lab, fingerprints))
+    files.write_atomic(folder / "group_vars" / "spark_desks.yml", yaml.safe_dump(desks_vars, sort_keys=False, width=1000))
+    return folder

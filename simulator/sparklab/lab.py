@@ -213,6 +213,16 @@ class Lab:
         """Whether the lab's key lets us in: what the description says of this desk, else what `up` was asked for."""
         return (desk.state or ("enrolled" if self.record.data["enrolled"] else "boxed")) == "enrolled"
 
+    @property
+    def sheet_folder(self) -> Path:
+        """Where `sheet --folder` writes an admin's inventory."""
+        return self.record.dir / "lab"
+
+    @property
+    def known_hosts(self) -> tuple[Path, Path]:
+        """The lab's own, and the one that enrolment from the lab's sheet leaves."""
+        return self.record.dir / "known_hosts", self.sheet_folder / "known_hosts.txt"
+
     def create(self, names: Sequence[str]) -> None:
         """Make the containers of these desks, as out of the box."""
         if not names:
@@ -630,6 +640,7 @@ class Lab:
     def reset(self, names: Sequence[str] | None = None) -> None:
         """Bring the lab back to its description: cables, faults, power, and the desks' file systems."""
         chosen = list(names or self.record.spec.desks)
+        self._forget(chosen)
         containers = [self.record.desk(name)["container"] for name in chosen if self.record.desk(name).get("container")]
         wiring = self.record.wiring
         for name in chosen:
@@ -647,6 +658,13 @@ class Lab:
         self.engine.remove(containers)
         self.light()
         self.make()
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """Desks with new file systems have new host keys: what enrolment knew of them is no longer true."""
+        _, path = self.known_hosts
+        with contextlib.suppress(FileNotFoundError):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            files.write_atomic(path, "".join(line for line in lines if line.split(",")[0] not in names))
 
 
 def destroy(name: str, say: Say = lambda text: None) -> bool:
