@@ -21,6 +21,7 @@ HOST_VARIABLES = (
     "ansible_host",
     "ansible_port",
     "ansible_user",
+    "ansible_ssh_private_key_file",
     "spark_expected_serial",
     "spark_expected_host_key",
     "spark_out_of_service",

@@ -88,9 +88,10 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
 
 # ---- picture -----------------------------------------------------------------------------------------------------------
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 58, 120, 26, 16
-COLUMNS = 2
-"""Pairs side by side."""
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 58, 200, 26, 16
+NAME_WIDTH = 110
+"""Room for the pair's name. Pairs stand below each other, so that every cable runs in the gap between the two desks' cages and none
+is hidden by another or by a box."""
 
 
 def picture(report: Mapping[str, Any]) -> str:
@@ -102,10 +103,11 @@ def picture(report: Mapping[str, Any]) -> str:
     verdicts = {desk["name"]: desk["verdict"] for desk in report["desks"]}
     places, width, height = _layout(report, cables)
     body = [_cable(edge, places) for edge in cables]
+    body += [_name(pair["name"], places[pair["members"][0]["desk"]]) for pair in report["pairs"] if pair["members"]]
     body += [_box(name, place, verdicts.get(name), cables, seen) for name, place in places.items()]
     legend = _legend(height)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 30}" width="{width}" height="{height + 30}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 50}" width="{width}" height="{height + 50}" '
         f'role="img" aria-label="Cables between the desks" font-family="system-ui, sans-serif" font-size="12">'
         f"{''.join(body)}{legend}</svg>"
     )
@@ -123,7 +125,7 @@ class _Place:
 
 
 def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> tuple[dict[str, _Place], int, int]:
-    """Where each desk stands: pairs side by side, then desks that are in no pair, joined ones beside each other."""
+    """Where each desk stands: pairs below each other, then desks that are in no pair, joined ones beside each other."""
     rows = [[member["desk"] for member in pair["members"]] for pair in report["pairs"]]
     paired = {name for row in rows for name in row}
     joined: dict[str, str] = {}
@@ -144,13 +146,18 @@ def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> t
         else:
             rows.append([name])
     places: dict[str, _Place] = {}
-    step_x, step_y = 2 * BOX_WIDTH + 2 * GAP_X, BOX_HEIGHT + GAP_Y
+    step = BOX_HEIGHT + GAP_Y
     for number, row in enumerate(rows):
-        left, top = MARGIN + number % COLUMNS * step_x, MARGIN + number // COLUMNS * step_y
         for index, name in enumerate(row[:2]):
-            places[name] = _Place(left + index * (BOX_WIDTH + GAP_X), top, index == 0)
-    columns = min(COLUMNS, max(1, len(rows)))
-    return places, MARGIN * 2 + columns * step_x - GAP_X, MARGIN * 2 + -(-max(1, len(rows)) // COLUMNS) * step_y - GAP_Y
+            left = MARGIN + NAME_WIDTH + index * (BOX_WIDTH + GAP_X)
+            places[name] = _Place(left, MARGIN + number * step, index == 0)
+    return places, MARGIN * 2 + NAME_WIDTH + 2 * BOX_WIDTH + GAP_X, MARGIN * 2 + max(1, len(rows)) * step - GAP_Y
+
+
+def _name(pair: str, place: _Place) -> str:
+    """The pair's name, left of its desks."""
+    words, title = html.escape(_short(pair)), f"<title>{html.escape(pair)}</title>"
+    return f'<text x="{MARGIN}" y="{place.y + BOX_HEIGHT // 2 + 4}" fill="#59636e">{words}{title}</text>'
 
 
 def _box(name: str, place: _Place, verdict: str | None, cables: Sequence[Mapping[str, Any]], findings: Sequence[Mapping[str, Any]]) -> str:
@@ -201,7 +208,9 @@ def _cable(edge: Mapping[str, Any], places: Mapping[str, _Place]) -> str:
         return ""
     x1, y1 = one.cage(port_one)
     x2, y2 = two.cage(port_two)
-    bend = 46
+    # Two cages on the same side: the farther apart, the wider the bow, so that one does not lie upon another.
+    rows_apart = abs(one.y - two.y) // (BOX_HEIGHT + GAP_Y)
+    bend = min(46 + 20 * rows_apart, GAP_X) if one.right_edge == two.right_edge else 46
     c1 = x1 + (bend if one.right_edge else -bend)
     c2 = x2 + (bend if two.right_edge else -bend)
     verdict = str(edge["verdict"])
@@ -214,15 +223,14 @@ def _cable(edge: Mapping[str, Any], places: Mapping[str, _Place]) -> str:
 
 
 def _legend(height: int) -> str:
-    parts, x = [], MARGIN
-    for verdict, words in WORDS.items():
-        if verdict == "looped":
-            continue
+    """Three verdicts in a row, so that it is no wider than the picture."""
+    parts = []
+    for number, (verdict, words) in enumerate((key, words) for key, words in WORDS.items() if key != "looped"):
+        x, y = MARGIN + number % 3 * 200, height + 14 + number // 3 * 20
         parts.append(
-            f'<line x1="{x}" y1="{height + 14}" x2="{x + 22}" y2="{height + 14}" stroke="{COLOURS[verdict]}" stroke-width="3"/>'
-            f'<text x="{x + 27}" y="{height + 18}" fill="#59636e" font-size="11">{html.escape(words.lower())}</text>'
+            f'<line x1="{x}" y1="{y}" x2="{x + 22}" y2="{y}" stroke="{COLOURS[verdict]}" stroke-width="3"/>'
+            f'<text x="{x + 27}" y="{y + 4}" fill="#59636e" font-size="11">{html.escape(words.lower())}</text>'
         )
-        x += 40 + 7 * len(words)
     return "".join(parts)
 
 
@@ -232,6 +240,7 @@ KEPT = (
     "ansible_host",
     "ansible_port",
     "ansible_user",
+    "ansible_ssh_private_key_file",
     "spark_expected_serial",
     "spark_expected_host_key",
     "spark_out_of_service",

@@ -96,9 +96,8 @@ def plan_moves(cables: CableMap, plan: Iterable[PlannedCable]) -> tuple[Step, ..
         final[cable] = (planned, *_stay(cable, planned))
     rest = [planned for planned in open_pairs if planned.pair not in chosen]
     left = [cable for cable in usable if cable not in final]
-    # A whole cable that is of no use where it is, then the second cable of a pair, before one from the shelf.
+    # A whole cable that is of no use where it is, before one from the shelf. The second cable of a pair may be meant, and carry traffic.
     spare = [cable for cable in left if cable.b is not None]
-    spare += [cable for found in good.values() for cable in found[1:]]
     taken = {end for ends in final.values() for end in ends[1:]}
     added: list[tuple[PlannedCable, End, End]] = []
     for planned in rest:

@@ -116,6 +116,34 @@ def test_desks_do_not_overlap_and_all_are_in_the_frame() -> None:
             assert abs(x - other_x) >= width or abs(y - other_y) >= height
 
 
+def test_no_cable_lies_upon_another_and_none_runs_behind_a_box() -> None:
+    """Crossed pairs once looked like right ones: two straight lines upon each other."""
+
+    def points(path: str) -> list[tuple[float, float]]:
+        x1, y1, c1, d1, c2, d2, x2, y2 = (float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", path))
+        steps = [number / 20 for number in range(21)]
+        return [
+            (
+                (1 - t) ** 3 * x1 + 3 * (1 - t) ** 2 * t * c1 + 3 * (1 - t) * t**2 * c2 + t**3 * x2,
+                (1 - t) ** 3 * y1 + 3 * (1 - t) ** 2 * t * d1 + 3 * (1 - t) * t**2 * d2 + t**3 * y2,
+            )
+            for t in steps
+        ]
+
+    far = [End(DESKS[0], 0), End(DESKS[7], 1)]
+    for this in (lab([A1, B1], [A2, B2]), Lab(DESKS, [[A1, B2], [A2, B1], [End("desk-05", 0), End("desk-05", 1)]]), Lab(DESKS, [far])):
+        svg = drawn(this)
+        lines = [points(str(item.get("d"))) for item in svg.iter("{http://www.w3.org/2000/svg}path")]
+        boxes = [item for item in svg.iter("{http://www.w3.org/2000/svg}rect") if item.get("rx")]
+        for index, line in enumerate(lines):
+            for other in lines[index + 1 :]:
+                near = sum(min(abs(x - u) + abs(y - v) for u, v in other) < 2 for x, y in line)
+                assert near <= 2, "they may cross, not run together"
+            for box in boxes:
+                x, y, width, height = (float(str(box.get(key))) for key in ("x", "y", "width", "height"))
+                assert not any(x + 1 < px < x + width - 1 and y < py < y + height for px, py in line)
+
+
 def test_an_unknown_device_is_a_broken_red_line_with_a_question_mark() -> None:
     def marks(this: Lab) -> list[str | None]:
         return [item.text for item in drawn(this).iter("{http://www.w3.org/2000/svg}text") if item.text == "?"]
