@@ -119,10 +119,14 @@ def home() -> None:
 
 
 def ipv6(*desks: str, on: bool) -> None:
-    """Switch IPv6 of the ConnectX-7 functions off or on, as a hardening guide has it."""
+    """Switch IPv6 of the ConnectX-7 functions off or on. NetworkManager switches it on again when it tries DHCP anew, so it is filtered too."""
     for desk in desks:
-        value = "0" if on else "1"
-        as_root(desk).check_output(f"for each in /proc/sys/net/ipv6/conf/en*np*/disable_ipv6; do echo {value} > $each; done")
+        value, act = ("0", "-D") if on else ("1", "-I")
+        as_root(desk).check_output(
+            "for each in /proc/sys/net/ipv6/conf/en*np*/disable_ipv6; do "
+            f"echo {value} > $each; name=$(basename $(dirname $each)); "
+            f"ip6tables -w {act} INPUT -i $name -j DROP; ip6tables -w {act} OUTPUT -o $name -j DROP; done; true"
+        )
 
 
 def moment(desk: str) -> str:

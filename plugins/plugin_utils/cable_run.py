@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,20 @@ def remembered(store: RunStore) -> dict[str, Any]:
 
 
 def remember(store: RunStore, lab: LabCables) -> Path:
-    """Keep the map for the next run. Desks that gave no answer keep what was known of them."""
+    """Keep the map for the next run. Of cages about which nothing was learned now, what was known stays."""
     now = snapshot(lab.cables, lab.judgement.edges)
     before = remembered(store)
     silent = set(lab.cables.unread or {})
-    now["edges"] += [edge for edge in before.get("edges") or [] if all(end.get("desk") in silent for end in edge.get("ends") or [{}])]
-    now["dark"] += [end for end in before.get("dark") or [] if end and end[0] in silent]
+    learned = {end for edge in lab.cables.edges for end in edge.ends} | set(lab.cables.dark)
+    learned |= {item.at for item in (*lab.cables.strangers, *lab.cables.shared)}
+    told = {(end.desk, end.port) for end in learned}
+
+    def unknown(ends: Iterable[tuple[Any, Any]]) -> bool:
+        return not any(end in told for end in ends)
+
+    old = before.get("edges") or []
+    now["edges"] += [edge for edge in old if edge.get("ends") and unknown((end.get("desk"), end.get("port")) for end in edge["ends"])]
+    now["dark"] += [end for end in before.get("dark") or [] if end and unknown([tuple(end)])]
     now["macs"] = {**{mac: place for mac, place in (before.get("macs") or {}).items() if place and place[0] in silent}, **now["macs"]}
     path = store.run_dir.parent / MEMORY
     write_atomically(path, json.dumps(now, indent=1, sort_keys=True))
