@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Replay recordings of desks without a desk, and without Ansible: only PyYAML is needed.
+"""Replay recordings of desks without a desk, and without Ansible: only PyYAML is needed (by the readers, for netplan files alone).
+A Python without it hands over to the checkout's .venv where there is one.
 
     python3 tests/replay.py DIR                  facts and findings of one recording, as JSON
     python3 tests/replay.py --check [DIR ...]    compare the findings with what each recording expects
@@ -17,7 +18,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
+import os
+import stat
 import sys
 import time
 import types
@@ -69,6 +73,9 @@ def read_file(name: str, path: Path) -> Any:
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, a text file was expected")
+        # A pipe or a device could make the reading wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} is no regular file")
         if path.stat().st_size > FILE_LIMIT:
             raise InputError(f"{path} is larger than {FILE_LIMIT} bytes")
         data = path.read_bytes()
@@ -165,11 +172,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"replay: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except ImportError as error:
-        print(f"replay: {error}; install PyYAML for this Python", file=sys.stderr)
+        print(f"replay: {error}; install PyYAML for {sys.executable} (pip install PyYAML)", file=sys.stderr)
         return 2
     print(json.dumps(result, indent=2, sort_keys=True))
     return 0
 
 
+def hand_over() -> None:
+    """Go on in the checkout's own environment when this Python has no PyYAML and that one does; at most once."""
+    python = ROOT / ".venv" / "bin" / "python"
+    mark = "DGX_SPARK_REPLAY_HANDED_OVER"
+    if importlib.util.find_spec("yaml") is None and mark not in os.environ and os.access(python, os.X_OK):
+        os.execve(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]], os.environ | {mark: "1"})
+
+
 if __name__ == "__main__":
+    hand_over()
     sys.exit(main())

@@ -227,7 +227,7 @@ class RecordedDesk:
         self._asked[found] = self._asked.get(found, 0) + 1
         response = responses[turn]
         error = response.get("error")
-        rc = None if error else int(response.get("rc", 0))
+        rc = None if error else int(response.get("rc") or 0)
         return Answer(command, rc, str(response.get("stdout") or ""), str(response.get("stderr") or ""), error)
 
     def _entry(self, command: tuple[str, ...]) -> int | None:
@@ -258,7 +258,10 @@ def _plain(argv: Sequence[str]) -> tuple[str, ...]:
 def _yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except RecursionError as error:
+        raise RecordingError(f"{path} cannot be read: nested too deeply") from error
+    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
+        # PyYAML lets several built-in errors through on hostile scalars (dates, tags).
         raise RecordingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 
 
@@ -287,7 +290,7 @@ def _commands(path: Path) -> list[Mapping[str, Any]]:
         for response in responses or [entry]:
             if response.get("error") not in (None, "timeout", "denied", "missing"):
                 raise RecordingError(f"{path}: entry {number} has error {response['error']!r}, expected timeout, denied or missing")
-            if not isinstance(response.get("rc", 0), int):
+            if not isinstance(response.get("rc", 0), (int, type(None))):
                 raise RecordingError(f"{path}: entry {number} has rc {response['rc']!r}, a number was expected")
     return data
 
@@ -300,4 +303,5 @@ def _paths(path: Path) -> list[str]:
         data = data.get("files") or []
     if not isinstance(data, list):
         raise RecordingError(f"{path} holds {type(data).__name__}, a list of paths was expected")
-    return [str(item) for item in data]
+    # A path counts from the desk's root, with or without the first slash.
+    return ["/" + str(item).lstrip("/") for item in data]

@@ -55,6 +55,53 @@ def test_recording_with_plain_python(recording):
     assert result["facts"]["driver"]["module_version"] is None
 
 
+def replay_without_yaml(checkout, *arguments):
+    """tests/replay.py of another checkout, run by a Python that sees no PyYAML."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    command = [sys.executable, "-I", "-S", str(checkout / "tests/replay.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout without an environment of its own."""
+    folder = tmp_path / "checkout"
+    (folder / "tests").mkdir(parents=True)
+    shutil.copy(REPLAY, folder / "tests")
+    (folder / "plugins").symlink_to(ROOT / "plugins")
+    return folder
+
+
+def test_without_yaml_most_readers_read_and_a_recording_is_one_line_and_two(checkout, recording, tmp_path):
+    (tmp_path / "x.txt").write_text("MemTotal: 5 kB\n")
+    assert replay_without_yaml(checkout, "--reader", "meminfo", tmp_path / "x.txt").returncode == 0
+    for arguments in ([recording], ["--reader", "netplan", tmp_path / "x.txt"]):
+        done = replay_without_yaml(checkout, *arguments)
+        assert (done.returncode, done.stdout, len(done.stderr.strip().splitlines())) == (2, "", 1)
+        assert "yaml" in done.stderr.lower()
+
+
+def test_without_yaml_the_checkouts_environment_goes_on(checkout, recording):
+    (checkout / ".venv/bin").mkdir(parents=True)
+    (checkout / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (checkout / ".venv/bin/python").chmod(0o755)
+    done = replay_without_yaml(checkout, recording)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["facts"]["dgx_os"]["version"] == "7.5.0"
+
+
+def test_loose_recordings_are_read(recording):
+    (recording / "commands.yml").write_text(
+        "- {argv: [nvidia-smi, -q], rc: null, error: timeout}\n- {argv: [uname, -r], rc: null, stdout: x}\n"
+    )
+    (recording / "denied.yml").write_text("- proc/meminfo\n")
+    done = replay(recording)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)["facts"]
+    assert facts["kernel"]["running"] == "x"
+    assert "denied" in facts["unread"]["memory.total_kb"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -63,6 +110,7 @@ def test_recording_with_plain_python(recording):
         (["--reader", "meminfo", "/etc"], "is a folder"),
         (["--reader", "meminfo", sys.executable], "not a text file"),
         (["--reader", "meminfo"], "exactly one file"),
+        (["--reader", "meminfo", "/dev/zero"], "no regular file"),
         (["/nonexistent"], "not a folder"),
     ],
 )
@@ -79,6 +127,9 @@ def test_unreadable_input_is_one_line_and_two(arguments, said):
     [
         ("recording.yml", "- a list\n"),
         ("recording.yml", "name: [\n"),
+        ("recording.yml", "name: 2001-99-99\n"),
+        ("recording.yml", "name: !!int x\n"),
+        ("recording.yml", "name: " + "[" * 100_000),
         ("recording.yml", "name: x\nexpect: no list\n"),
         ("commands.yml", "- {argv: 5}\n"),
         ("commands.yml", "- {argv: [a], error: odd}\n"),
