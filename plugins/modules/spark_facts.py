@@ -145,16 +145,17 @@ ansible_facts:
       type: dict
       contains:
           schema:
-            description: Name and version of this layout.
+            description: Name and version of this layout (given by this collection).
             type: str
           run_id:
             description: Id of the run that asked, as given in O(run_id); null when unknown.
             type: str
           collected_at:
-            description: Seconds since 1970 when the facts were read, by the desk's clock; null when unknown.
+            description: >-
+              Seconds since 1970 when the facts were read, by the desk's clock (C(time) of the module's Python); null when unknown.
             type: float
           subsets:
-            description: Parts that were gathered; the facts of the others are at their defaults.
+            description: Parts that were gathered (O(gather_subset)); the facts of the others are at their defaults.
             type: list
             elements: str
           privileged:
@@ -193,11 +194,11 @@ ansible_facts:
                 type: str
               is_gb10:
                 description: >-
-                  True with evidence for GB10 (product, PCI id and GPU name together), false with evidence against it; null when
-                  unknown.
+                  True with evidence for GB10 (DMI product, PCI id and GPU name of nvidia-smi together), false with evidence against it;
+                  null when unknown.
                 type: bool
               gb10_evidence:
-                description: What speaks for GB10.
+                description: What speaks for GB10, each with its source (DMI, /sys/bus/pci/devices, nvidia-smi).
                 type: list
                 elements: str
               machine_id:
@@ -213,7 +214,7 @@ ansible_facts:
                   O(include_serial); null when unknown.
                 type: str
               serial_sha256:
-                description: SHA-256 of the chassis serial number; null when unknown.
+                description: SHA-256 of the chassis serial number (DMI product_serial, else /etc/dgx-release); null when unknown.
                 type: str
               boot_id:
                 description: Id of the current boot (/proc/sys/kernel/random/boot_id); null when unknown.
@@ -282,7 +283,7 @@ ansible_facts:
                   null when unknown.
                 type: str
               installed:
-                description: Installed kernels, highest version first (/boot).
+                description: Installed kernels, highest version first (/boot/vmlinuz-*, else the package database).
                 type: list
                 elements: dict
                 contains:
@@ -295,13 +296,13 @@ ansible_facts:
                       unknown.
                     type: bool
                   module_path:
-                    description: Path of that module; null when unknown.
+                    description: Path of that module (/lib/modules/RELEASE/); null when unknown.
                     type: str
               command_line:
                 description: Command line of the running kernel (/proc/cmdline); null when unknown.
                 type: str
               kho:
-                description: Value of the C(kho=) parameter; null when it is not given.
+                description: Value of the C(kho=) parameter (/proc/cmdline); null when it is not given.
                 type: str
           driver:
             description: The NVIDIA driver.
@@ -324,10 +325,11 @@ ansible_facts:
                 description: Licence of the module on disk (C(modinfo -F license nvidia)); null when unknown.
                 type: str
               branch:
-                description: Major number of the driver, 580 for R580; null when unknown.
+                description: >-
+                  Major number of the driver, 580 for R580 (from RV(ansible_facts.spark.driver.module_version)); null when unknown.
                 type: int
               loaded:
-                description: Whether a kernel module is loaded; null when unknown.
+                description: Whether a kernel module is loaded (/proc/driver/nvidia/version, else /proc/modules); null when unknown.
                 type: bool
               nvml_error:
                 description: What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown.
@@ -481,18 +483,20 @@ ansible_facts:
                 description: Whether /etc/nvidia/cx7-hotplug-enabled is there; null when unknown.
                 type: bool
               ports:
-                description: Physical QSFP cages with their functions, grouped by phys_port_name and phys_switch_id.
+                description: Physical QSFP cages with their functions, grouped by phys_port_name and phys_switch_id (sysfs).
                 type: list
                 elements: dict
                 contains:
                   number:
-                    description: 0 (next to RJ45) or 1 (phys_port_name); null when unknown.
+                    description: 0 (next to RJ45) or 1 (sysfs phys_port_name); null when unknown.
                     type: int
                   phys_switch_id:
                     description: Id of the adapter (sysfs); null when unknown.
                     type: str
                   functions:
-                    description: PCIe functions of the port, in PCI order; two on a healthy desk.
+                    description: >-
+                      PCIe functions of the port, in PCI order; two on a healthy desk (/sys/class/net, /sys/class/infiniband and
+                      /sys/bus/pci/devices, joined by PCI address).
                     type: list
                     elements: dict
                     contains:
@@ -530,10 +534,11 @@ ansible_facts:
                         description: MTU of the interface, in bytes; null when unknown.
                         type: int
                       admin_up:
-                        description: Whether the interface is switched on (flags); null when unknown.
+                        description: Whether the interface is switched on (sysfs flags); null when unknown.
                         type: bool
                       carrier:
-                        description: Whether there is a link; null when the interface is switched off.
+                        description: >-
+                          Whether there is a link (sysfs carrier, else the flags of C(ip addr)); null when the interface is switched off.
                         type: bool
                       operstate:
                         description: State as the kernel names it; null when unknown.
@@ -565,16 +570,19 @@ ansible_facts:
                         description: 'C(ACTIVE), C(DOWN), C(INIT) or C(ARMED) (sysfs, else C(rdma link show)); null when unknown.'
                         type: str
                       rdma_physical_state:
-                        description: 'C(LINK_UP), C(DISABLED), C(POLLING) ...; null when unknown.'
+                        description: >-
+                          C(LINK_UP), C(DISABLED), C(POLLING) ... (sysfs phys_state, else C(rdma link show)); null when unknown.
                         type: str
                       rdma_rate:
                         description: Rate as sysfs says; null when unknown.
                         type: str
                       active_mtu:
-                        description: RoCE MTU in bytes that fits the interface's MTU; 1024 at 1500, 4096 at 9000; null when unknown.
+                        description: >-
+                          RoCE MTU in bytes that fits the interface's MTU; 1024 at 1500, 4096 at 9000 (computed as the kernel does, from
+                          sysfs mtu); null when unknown.
                         type: int
                       gids:
-                        description: GID table without empty slots.
+                        description: GID table without empty slots (sysfs gids and gid_attrs).
                         type: list
                         elements: dict
                         contains:
@@ -597,29 +605,34 @@ ansible_facts:
                         description: Name to raw value of the RDMA counters and hw_counters (sysfs).
                         type: dict
                       firmware:
-                        description: Firmware version; null when unknown.
+                        description: Firmware version (sysfs fw_ver, else C(ethtool -i IF)); null when unknown.
                         type: str
                       carrier_down_count:
                         description: Link drops since the interface was made (sysfs); null when unknown.
                         type: int
                       renderer:
-                        description: 'C(NetworkManager) or C(networkd), whichever manages it; null when unknown.'
+                        description: >-
+                          C(NetworkManager) or C(networkd), whichever manages it (C(nmcli device), else as for the box); null when
+                          unknown.
                         type: str
                       owner:
-                        description: File or profile that configures it; null when unknown.
+                        description: >-
+                          File or profile that configures it (netplan files, NetworkManager's profiles, /etc/systemd/network); null when
+                          unknown.
                         type: str
                       owner_kind:
                         description: >-
-                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); null when files could not be read.
+                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); from the same files; null when they
+                          could not be read.
                         type: str
                       driver:
-                        description: Kernel driver; null when unknown.
+                        description: Kernel driver (sysfs uevent, else C(ethtool -i IF)); null when unknown.
                         type: str
                   carrier:
-                    description: Whether any function of the port has carrier; null when unknown.
+                    description: Whether any function of the port has carrier (sysfs, as for the functions); null when unknown.
                     type: bool
                   speed_mbps:
-                    description: Lowest speed of its functions, in Mb/s; null when unknown.
+                    description: Lowest speed of its functions, in Mb/s (sysfs, else ethtool, as for the functions); null when unknown.
                     type: int
               ungrouped:
                 description: Functions whose port could not be read; same keys as in RV(ansible_facts.spark.cx7.ports[].functions).
@@ -627,11 +640,11 @@ ansible_facts:
                 elements: dict
               plugged_after_boot:
                 description: >-
-                  Whether the kernel log of this boot tells of a plug more than 60 s after the hotplug driver's start, or after a
-                  removal; null when unknown.
+                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the
+                  hotplug driver's start, or after a removal; null when unknown.
                 type: bool
               plug_events:
-                description: The lines that say so, newest last, at most ten.
+                description: The lines of that log that say so, newest last, at most ten (C(journalctl -k -b), else C(dmesg)).
                 type: list
                 elements: str
               firmware:
@@ -643,13 +656,14 @@ ansible_facts:
             contains:
               management_netdev:
                 description: >-
-                  Interface of the best default route that is no ConnectX-7 function, else the one of the session; null when unknown.
+                  Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session;
+                  null when unknown.
                 type: str
               management_mac:
-                description: Its MAC address; null when unknown.
+                description: Its MAC address (sysfs, else C(ip -j addr show)); null when unknown.
                 type: str
               management_addresses:
-                description: Its addresses.
+                description: Its addresses (C(ip -j addr show)).
                 type: list
                 elements: dict
                 contains:
@@ -683,7 +697,7 @@ ansible_facts:
                     description: Metric; null when unknown.
                     type: int
               routed_networks:
-                description: Networks of the main table with interface, such as C(10.0.0.0/24 dev enP7s7).
+                description: Networks of the main table with interface (/proc/net/route), such as C(10.0.0.0/24 dev enP7s7).
                 type: list
                 elements: str
               renderer:
@@ -694,13 +708,13 @@ ansible_facts:
                 type: list
                 elements: str
               session_netdev:
-                description: Interface that the current ssh session came over; null when unknown.
+                description: Interface that the current ssh session came over (SSH_CONNECTION in /proc/PID/environ); null when unknown.
                 type: str
               arp_ignore:
-                description: net.ipv4.conf.all.arp_ignore; null when unknown.
+                description: Kernel setting (/proc/sys/net/ipv4/conf/all/arp_ignore); null when unknown.
                 type: int
               arp_announce:
-                description: net.ipv4.conf.all.arp_announce; null when unknown.
+                description: Kernel setting (/proc/sys/net/ipv4/conf/all/arp_announce); null when unknown.
                 type: int
               ufw_active:
                 description: Whether ufw is on (/etc/ufw/ufw.conf, else C(ufw status)); null when unknown.
@@ -760,7 +774,7 @@ ansible_facts:
             type: dict
             contains:
               user:
-                description: Login user; null when unknown.
+                description: Login user (O(login_user)); null when unknown.
                 type: str
               memlock_soft:
                 description: >-
@@ -768,16 +782,16 @@ ansible_facts:
                   limits.conf); null when unknown.
                 type: int
               memlock_hard:
-                description: Hard limit, likewise; null when unknown.
+                description: Hard limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits, else limits.conf); null when unknown.
                 type: int
               uid:
                 description: User id (/etc/passwd); null when unknown.
                 type: int
               gid:
-                description: Group id; null when unknown.
+                description: Group id (/etc/passwd); null when unknown.
                 type: int
               home:
-                description: Home folder; null when unknown.
+                description: Home folder (/etc/passwd); null when unknown.
                 type: str
               groups:
                 description: Groups (/etc/group).
@@ -791,10 +805,12 @@ ansible_facts:
                 description: Whether the clock is synchronised (/run/systemd/timesync, else timedatectl); null when unknown.
                 type: bool
               source:
-                description: Time service seen; null when unknown.
+                description: Time service seen (/run/systemd/timesync, /run/chrony); null when unknown.
                 type: str
               epoch:
-                description: Seconds since 1970 on the desk when the facts were read; null when unknown.
+                description: >-
+                  Seconds since 1970 on the desk when the facts were read (its clock, in a replay /proc/stat and /proc/uptime); null when
+                  unknown.
                 type: float
           busy:
             description: Who uses the GPU or RDMA now.
@@ -841,7 +857,7 @@ ansible_facts:
                     description: Its user; null when unknown.
                     type: str
               readable:
-                description: Whether both could be read; null when unknown.
+                description: Whether both could be read (nvidia-smi and C(rdma resource show qp)); null when unknown.
                 type: bool
           setup:
             description: What this collection has set up on the desk.
@@ -882,10 +898,12 @@ ansible_facts:
                 description: SHA-256 of the manifest of the installed NCCL bundle; null when unknown.
                 type: str
           kernel_log_readable:
-            description: Whether the kernel log of this boot could be read; null when unknown.
+            description: Whether the kernel log of this boot could be read (C(journalctl -k -b), C(dmesg)); null when unknown.
             type: bool
           unread:
-            description: Path of a fact (such as C(apt.lock_holder)) to the reason why it could not be read.
+            description: >-
+              Path of a fact (such as C(apt.lock_holder)) to the reason why it could not be read, with the file or command that refused
+              (this collection's own).
             type: dict
 """
 

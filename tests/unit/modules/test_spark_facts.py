@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import types
 import typing
 
@@ -66,6 +67,57 @@ def documented_facts() -> dict:
 
 def test_every_fact_is_documented_with_type_and_null():
     assert differences(Desk, documented_facts()) == []
+
+
+SOURCE = re.compile(
+    r"/(?:etc|proc|sys|run|boot|usr|var|opt|lib)/|DMI|nvidia-smi|sysfs|dpkg|package database|netplan|pcie_hotplug|grubenv|_link_"
+    r"|C\((?:ip|uname|rdma|modinfo|ethtool|timedatectl|systemctl|journalctl|time|DGX_\w+|Mem\w+|Swap\w+|Cma\w+)\b|O\(|RV\(|this collection"
+)
+"""What names a source: a file, a tool, an option, another fact."""
+
+
+def without_source(documented: dict, path: str = "", told: bool = False) -> list[str]:
+    """Facts that name no source, neither themselves nor in the fact that holds them."""
+    found = []
+    for name, entry in documented.items():
+        here = told or bool(SOURCE.search(entry["description"]))
+        if "contains" in entry:
+            found += without_source(entry["contains"], f"{path}{name}.", here)
+        elif not here:
+            found.append(f"{path}{name}")
+    return found
+
+
+def test_every_fact_names_its_source():
+    assert without_source(documented_facts()) == []
+
+
+def test_a_fact_without_source_would_be_noticed():
+    documented = documented_facts()
+    documented["cx7"]["contains"]["firmware"]["description"] = "Firmware version; null when unknown."
+    assert without_source(documented) == ["cx7.firmware"]
+
+
+UNITS = {"_kb": "kB", "_mib": "MiB", "_mhz": "MHz", "_w": " W", "_c": "degrees", "_percent": "percent", "_mbps": "Mb/s", "mtu": "bytes"}
+"""End of a name to the word that its documentation (or that of the fact that holds it) must have."""
+
+
+def without_unit(documented: dict, path: str = "", above: str = "") -> list[str]:
+    found = []
+    for name, entry in documented.items():
+        told = f"{above} {entry['description']}"
+        if "contains" in entry:
+            found += without_unit(entry["contains"], f"{path}{name}.", told)
+        elif entry["type"] in ("int", "float"):
+            found += [f"{path}{name}" for ending, word in UNITS.items() if name.endswith(ending) and word not in told]
+    return found
+
+
+def test_every_measured_fact_names_its_unit():
+    assert without_unit(documented_facts()) == []
+    documented = documented_facts()
+    documented["gpu"]["contains"]["power_draw_w"]["description"] = "Power now; null when unknown."
+    assert without_unit(documented) == ["gpu.power_draw_w"]
 
 
 def test_a_missing_fact_would_be_noticed():
