@@ -7,6 +7,7 @@ CORE219 := .venv-core219
 PAIRS ?= 2
 LAB ?= demo
 ENGINE ?=
+KEEP ?= 1
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
@@ -15,8 +16,8 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 .PHONY: demo
-demo: venv-demo ## Start four boxed simulated desks, enrol them and stack their two pairs (PAIRS=8, KEEP=1, ENGINE=docker|podman, YES=1)
-	@PAIRS=$(PAIRS) LAB=$(LAB) ENGINE=$(ENGINE) bash tools/demo.sh
+demo: venv-demo ## Start four boxed simulated desks, enrol them and stack their two pairs (PAIRS=8, KEEP=0, ENGINE=docker|podman, YES=1)
+	@PAIRS=$(PAIRS) LAB=$(LAB) ENGINE=$(ENGINE) KEEP=$(KEEP) bash tools/demo.sh
 
 .PHONY: demo-down
 demo-down: ## Remove everything that make demo made

@@ -3,13 +3,20 @@
 # nothing changes. It may be ended at any point and started again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-LAB=${LAB:-demo} PAIRS=${PAIRS:-2} ENGINE=${ENGINE:-}
+LAB=${LAB:-demo} PAIRS=${PAIRS:-2} ENGINE=${ENGINE:-} KEEP=${KEEP:-1}
 export LAB
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 run() {
     printf '$ ansible-playbook -i %s playbooks/%s\n' "$folder" "$1"
     ansible-playbook -i "$folder" "playbooks/$1"
 }
+
+needs=(requirements --desks "$((PAIRS * 2))")
+[ -n "$ENGINE" ] && needs+=(--engine "$ENGINE")
+if ! simulator/lab "${needs[@]}" >/dev/null; then
+    say "What this machine lacks"
+    simulator/lab "${needs[@]}" --install
+fi
 
 say "Starting $((PAIRS * 2)) simulated desks in $PAIRS pairs, as they come out of their boxes (lab $LAB)"
 arguments=(--lab "$LAB" up)
@@ -54,4 +61,4 @@ Break something:       simulator/lab --lab $LAB cable pull cable-1
 Look into a desk:      simulator/lab --lab $LAB ssh desk-01
 Remove everything:     make demo-down
 TEXT
-if [ -z "${KEEP:-1}" ]; then simulator/lab --lab "$LAB" down; fi
+if [ "$KEEP" = 0 ]; then simulator/lab --lab "$LAB" down; fi
