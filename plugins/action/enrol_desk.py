@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ class ActionModule(DeskAction):
         """See the class."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
+        if importlib.util.find_spec("paramiko") is None:
+            raise AnsibleActionFail(
+                "first contact needs paramiko on the controller: pip install paramiko (for the Python of ansible-playbook)"
+            )
         desk, arguments = self.desk_name(task_vars), self.arguments()
         key = admin_key(self._value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
         if key is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -139,12 +141,16 @@ class Admin:
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.vault_password),
             "ANSIBLE_LOG_PATH": str(self.home / "ansible.log"),
             "ANSIBLE_NOCOLOR": "1",
+            # Each run makes its own connections: one that was left open has had its host key checked by an earlier run.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.home / f"cp-{self.runs}"),
             "LAB": LAB,
         }
         if terminal is None:
             streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         else:
             streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+            # Its controlling terminal, as a shell's: a question is only put to somebody who is in the foreground.
+            streams["preexec_fn"] = lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **streams), folder
 
     def run(self, playbook: str, *arguments: str, watched: bool = False, **options: Any) -> Ended:
@@ -161,10 +167,12 @@ class Admin:
             process, folder = self.start(playbook, *arguments, terminal=theirs, **options)
         finally:
             os.close(theirs)
-        text, waiting, deadline = "", dict(answers), time.monotonic() + 300
+        text, typed, waiting, deadline = "", b"", dict(answers), time.monotonic() + 300
         try:
             while time.monotonic() < deadline:
-                if not select.select([ours], [], [], 1.0)[0]:
+                if not select.select([ours], [], [], 3.0)[0]:
+                    # A question throws away what was typed before it listens, so an answer may be lost. Nobody minds one too many.
+                    os.write(ours, typed)
                     continue
                 try:
                     data = os.read(ours, 65536)
@@ -174,7 +182,8 @@ class Admin:
                     break
                 text += data.decode("utf-8", "replace")
                 for question in [question for question in waiting if question in text]:
-                    os.write(ours, f"{waiting.pop(question)}\n".encode())
+                    typed = f"{waiting.pop(question)}\n".encode()
+                    os.write(ours, typed)
             return Ended(process.wait(timeout=60), text, folder)
         finally:
             end(process)

@@ -138,6 +138,10 @@ def _desk(name: str, run: Mapping[str, Any], parts: Parts, checks: Iterable[Chec
     }
 
 
+DESK_BY_DESK = ("enrol",)
+"""Playbooks in which a desk stands for itself: that its partner is not in the run is nothing to tell."""
+
+
 def _pair(
     pair: Mapping[str, Any], run: Mapping[str, Any], parts: Parts, desks: Mapping[str, Mapping[str, Any]], checks: Iterable[Check]
 ) -> dict[str, Any]:
@@ -154,7 +158,7 @@ def _pair(
     if pair["out_of_service"]:
         message = f"pair {name} was left alone: a desk of it is out of service"
         findings.append(finding("PAIR_OUT_OF_SERVICE", where, message).as_dict())
-    elif outside:
+    elif outside and run["playbook"] not in DESK_BY_DESK:
         message = f"pair {name}: {', '.join(outside)} is not in this run, so the pair was not measured"
         findings.append(finding("PAIR_INCOMPLETE", where, message, evidence={"outside": outside}).as_dict())
     own = _unique(findings)

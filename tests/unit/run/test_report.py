@@ -121,6 +121,12 @@ def test_a_pair_with_a_desk_outside_the_run_is_unknown() -> None:
     assert set(bad_desks(report)) == {"d-1"}
 
 
+def test_enrolling_one_desk_of_a_pair_says_nothing_of_the_other() -> None:
+    parts = {"enrol": {"d-1": Part("enrol", "d-1", DONE, "pair_a")}}
+    report = build({**run(scope=("d-1",)), "playbook": "enrol"}, parts, "f")
+    assert report["pairs"][0]["findings"] == [] and bad_desks(report) == {}
+
+
 def test_a_pair_out_of_service_is_said_and_is_nobodys_guilt() -> None:
     report = build(run(out=("pair_b",)), healthy(), "f")
     assert report["pairs"][1]["out_of_service"] and bad_desks(report) == {}
