@@ -1,0 +1,192 @@
+"""The door itself, against an ssh server in this process: keys before anything is sent, passwords only to the machine that showed them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import AdminKey, Lost, Rejected, SshDoor, Unreachable
+
+USER, PASSWORD = "labadmin", "hunter2-Zebra"
+
+
+def public(key: paramiko.PKey) -> str:
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+class Server(paramiko.ServerInterface):
+    """Knows one user, notes what it was given, and answers a command with what it read."""
+
+    def __init__(self, authorised: str | None, cuts: bool) -> None:
+        self.authorised, self.cuts = authorised, cuts
+        self.passwords: list[str] = []
+        self.transport: paramiko.Transport | None = None
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self.passwords.append(password)
+        if self.cuts and self.transport is not None:
+            self.transport.close()
+        return paramiko.AUTH_SUCCESSFUL if (username, password) == (USER, PASSWORD) else paramiko.AUTH_FAILED
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return paramiko.AUTH_SUCCESSFUL if username == USER and public(key) == self.authorised else paramiko.AUTH_FAILED
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey,password"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=self.answer, args=(channel, command), daemon=True).start()
+        return True
+
+    def answer(self, channel: paramiko.Channel, command: bytes) -> None:
+        read = bytearray()
+        while data := channel.recv(65536):
+            read += data
+        if command == b"die" and self.transport is not None:
+            self.transport.close()
+            return
+        channel.sendall(command + b"|" + bytes(read))
+        channel.sendall_stderr(b"words")
+        channel.send_exit_status(3)
+        channel.close()
+
+
+class Desk:
+    """An ssh server on a port of this machine, with as many host keys as it is given."""
+
+    def __init__(self, *keys: paramiko.PKey) -> None:
+        self.keys = list(keys)
+        self.authorised: str | None = None
+        self.cuts = False
+        self.servers: list[Server] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                wire, _from = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.greet, args=(wire,), daemon=True).start()
+
+    def greet(self, wire: socket.socket) -> None:
+        transport, server = paramiko.Transport(wire), Server(self.authorised, self.cuts)
+        server.transport = transport
+        self.servers.append(server)
+        for key in self.keys:
+            transport.add_server_key(key)
+        try:
+            transport.start_server(server=server)
+        except (paramiko.SSHException, EOFError, OSError):
+            transport.close()
+
+    @property
+    def passwords(self) -> list[str]:
+        return [password for server in self.servers for password in server.passwords]
+
+
+KEY, ANOTHER = paramiko.ECDSAKey.generate(), paramiko.ECDSAKey.generate()
+RSA = paramiko.RSAKey.generate(2048)
+NO_KEY = AdminKey("ssh-ed25519 Tk9LRVk= nobody")
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk(KEY, RSA)
+    yield made
+    made.listener.close()
+
+
+@pytest.fixture
+def door(desk: Desk) -> Iterator[SshDoor]:
+    made = SshDoor("127.0.0.1", desk.port)
+    yield made
+    made.close()
+
+
+def test_every_kind_of_host_key_is_read_and_nothing_is_sent(desk: Desk, door: SshDoor) -> None:
+    assert door.host_keys() == (public(KEY), public(RSA)) and desk.passwords == []
+
+
+def test_a_login_with_the_password_and_a_command(desk: Desk, door: SshDoor) -> None:
+    assert door.login(USER, PASSWORD, NO_KEY, door.host_keys()) == "password"
+    answer = door.run(["echo", "a b"], "typed\n")
+    assert (answer.rc, answer.stdout, answer.stderr) == (3, "echo 'a b'|typed\n", "words")
+
+
+def test_a_login_with_the_key_sends_no_password(desk: Desk, door: SshDoor, tmp_path: Path) -> None:
+    mine = paramiko.ECDSAKey.generate()
+    mine.write_private_key_file(str(tmp_path / "key"))
+    desk.authorised = public(mine)
+    assert door.login(USER, PASSWORD, AdminKey(public(mine), tmp_path / "key"), door.host_keys()) == "key" and desk.passwords == []
+
+
+def test_a_key_that_does_not_fit_is_followed_by_the_password(desk: Desk, door: SshDoor, tmp_path: Path) -> None:
+    mine = paramiko.ECDSAKey.generate()
+    mine.write_private_key_file(str(tmp_path / "key"))
+    assert door.login(USER, PASSWORD, AdminKey(public(mine), tmp_path / "key"), door.host_keys()) == "password"
+
+
+def test_a_wrong_password_is_rejected(desk: Desk, door: SshDoor) -> None:
+    with pytest.raises(Rejected):
+        door.login(USER, "wrong", NO_KEY, door.host_keys())
+    with pytest.raises(Rejected, match="no password"):
+        door.login(USER, None, NO_KEY, door.host_keys())
+    assert desk.passwords == ["wrong"]
+
+
+def test_a_desk_that_cuts_the_login_off_has_refused_no_password(desk: Desk, door: SshDoor) -> None:
+    desk.cuts = True
+    with pytest.raises(Unreachable, match="connection closed"):
+        door.login(USER, PASSWORD, NO_KEY, door.host_keys())
+
+
+def test_no_password_goes_to_a_machine_with_another_key_than_was_shown(desk: Desk, door: SshDoor) -> None:
+    shown = door.host_keys()
+    desk.keys = [ANOTHER]
+    with pytest.raises(Unreachable, match="has changed"):
+        door.login(USER, PASSWORD, NO_KEY, shown)
+    assert desk.passwords == []
+
+
+def test_a_connection_that_ends_in_the_middle_is_lost(desk: Desk, door: SshDoor) -> None:
+    door.login(USER, PASSWORD, NO_KEY, door.host_keys())
+    with pytest.raises(Lost):
+        door.run(["die"])
+    with pytest.raises(Lost):
+        SshDoor("127.0.0.1", desk.port).run(["true"])
+
+
+def test_nobody_listens(desk: Desk) -> None:
+    desk.listener.close()
+    with pytest.raises(Unreachable, match="Connection refused"):
+        SshDoor("127.0.0.1", desk.port).host_keys()
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    with pytest.raises(Unreachable, match="could not resolve hostname"):
+        SshDoor("no-such-desk.invalid", 22).host_keys()
+
+
+def test_something_else_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            wire, _from = listener.accept()
+            wire.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            wire.close()
+
+        threads = [threading.Thread(target=hang_up, daemon=True) for _number in range(3)]
+        for thread in threads:
+            thread.start()
+        with pytest.raises(Unreachable, match="key exchange"):
+            SshDoor("127.0.0.1", listener.getsockname()[1]).host_keys()
