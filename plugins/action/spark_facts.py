@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.actions import DeskAction
-from ..plugin_utils.known_hosts import fingerprint, keys_of, text_of
 
 
 class ActionModule(DeskAction):
@@ -30,7 +28,8 @@ class ActionModule(DeskAction):
         expected = dict(arguments.get("expected_identity") or {})
         if task_vars.get("spark_expected_serial"):
             expected.setdefault("serial", str(self._templar.template(task_vars["spark_expected_serial"])))
-        fingerprints = self._proven_keys(task_vars) or self._sheet_key(task_vars)
+        # Proven keys count before the sheet's, which may be an old one.
+        fingerprints = self.proven_keys(task_vars) or self._sheet_key(task_vars)
         if fingerprints:
             expected.setdefault("host_key_fingerprints", fingerprints)
         if expected:
@@ -38,14 +37,6 @@ class ActionModule(DeskAction):
         severity = "unknown" if options.get("purpose") == "audit" else None
         result.update(self.execute("labops.dgx_spark.spark_facts", arguments, task_vars, severity))
         return result
-
-    def _proven_keys(self, task_vars: dict[str, Any]) -> list[str]:
-        """Fingerprints of the keys that enrolment proved to be this desk's. They count before the sheet's, which may be an old one."""
-        path = task_vars.get("spark_known_hosts")
-        if not path:
-            return []
-        text = text_of(Path(str(self._templar.template(path))).expanduser())
-        return [print_ for key in keys_of(text, self.desk_name(task_vars)) if (print_ := fingerprint(key))]
 
     def _sheet_key(self, task_vars: dict[str, Any]) -> list[str]:
         key = task_vars.get("spark_expected_host_key")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -13,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
 from .connection_errors import classify
+from .known_hosts import fingerprint, keys_of, text_of
 from .run_store import RunStore
 
 
@@ -65,11 +67,20 @@ class DeskAction(ActionBase):
             user = None
         return str(user or task_vars.get("ansible_user") or self._play_context.remote_user or "") or None
 
+    def proven_keys(self, task_vars: Mapping[str, Any]) -> list[str]:
+        """Fingerprints of the host keys that enrolment proved to be this desk's, from the project's known_hosts."""
+        path = task_vars.get("spark_known_hosts")
+        if not path:
+            return []
+        text = text_of(Path(str(self._templar.template(path))).expanduser())
+        return [print_ for key in keys_of(text, self.desk_name(task_vars)) if (print_ := fingerprint(key))]
+
     def execute(
         self, module: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any], severity: str | None = None
     ) -> dict[str, Any]:
         """Run a module on the desk. An unreachable desk gives ``failed`` with DESK_UNREACHABLE or AUTH_FAILED, never ``unreachable``."""
         desk = self.desk_name(task_vars)
+        enrolled = bool(self.proven_keys(task_vars))
         try:
             result: dict[str, Any] = dict(
                 self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
@@ -78,18 +89,18 @@ class DeskAction(ActionBase):
             # A refused sudo password, or an unknown host key where a password is set, is a plain AnsibleError; anything else that is no
             # connection failure is not ours to judge.
             if isinstance(error, AnsibleConnectionFailure) or classify(str(error)).plain_error:
-                return self.unreachable(desk, str(error), severity)
+                return self.unreachable(desk, str(error), severity, enrolled)
             raise
         if result.pop("unreachable", False):
-            return self.unreachable(desk, str(result.get("msg", "")), severity)
+            return self.unreachable(desk, str(result.get("msg", "")), severity, enrolled)
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
         return result
 
     @staticmethod
-    def unreachable(desk: str, text: str, severity: str | None = None) -> dict[str, Any]:
+    def unreachable(desk: str, text: str, severity: str | None = None, enrolled: bool = False) -> dict[str, Any]:
         """The failed result of a desk that could not be reached or entered."""
-        reason = classify(text)
+        reason = classify(text, enrolled=enrolled)
         found = finding(
             reason.code,
             Where(desk=desk),

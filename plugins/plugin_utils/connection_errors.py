@@ -28,6 +28,17 @@ class Reason:
         return self.kind in ("become", "host_key_unknown")
 
 
+UNKNOWN_KEY = ("host key is known for", "because host key checking is enabled")
+"""ssh's own words for a key that it does not know, and Ansible's for any unknown or changed key where a password is set."""
+
+HOST_KEY = Reason(
+    "host_key",
+    "DESK_IDENTITY_WRONG",
+    "the desk's ssh host key is unknown or differs from the known one",
+    "If the desk was re-imaged or has another address now, run enrol.yml again, which compares its serial number; if not, another "
+    "machine answers at this address: check the lease and the cable.",
+)
+
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (
         (
@@ -47,8 +58,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        # ssh's own words for a key that it does not know, and Ansible's for the same when a password is set.
-        ("host key is known for", "because host key checking is enabled"),
+        UNKNOWN_KEY,
         Reason(
             "host_key_unknown",
             "HOST_KEY_UNCONFIRMED",
@@ -58,13 +68,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
     ),
     (
         ("host key verification failed", "remote host identification has changed", "host key for", "no matching host key"),
-        Reason(
-            "host_key",
-            "DESK_IDENTITY_WRONG",
-            "the desk's ssh host key is unknown or differs from the known one",
-            "If the desk was re-imaged, remove its old line from known_hosts and accept the new key after comparing it at the desk; "
-            "if not, another machine answers at this address: check the lease and the cable.",
-        ),
+        HOST_KEY,
     ),
     (
         ("permission denied", "authentication failed", "too many authentication failures", "invalid/incorrect password"),
@@ -123,10 +127,10 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 )
 
 
-def classify(*texts: str) -> Reason:
-    """The reason behind some error texts."""
+def classify(*texts: str, enrolled: bool = False) -> Reason:
+    """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
     text = " ".join(texts).lower()
     for signs, reason in REASONS:
         if any(sign in text for sign in signs):
-            return reason
+            return HOST_KEY if enrolled and signs is UNKNOWN_KEY else reason
     return Reason("other", "DESK_UNREACHABLE", "it could not be reached", None)

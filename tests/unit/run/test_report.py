@@ -238,6 +238,12 @@ def test_connection_errors_are_told_apart(text: str, kind: str) -> None:
     assert classify(text).kind == kind
 
 
+def test_a_key_that_is_not_known_is_another_one_where_the_desk_is_enrolled() -> None:
+    text = "Using a SSH password instead of a key is not possible because Host Key checking is enabled."
+    assert (classify(text).code, classify(text, enrolled=True).code) == ("HOST_KEY_UNCONFIRMED", "DESK_IDENTITY_WRONG")
+    assert classify("Connection refused", enrolled=True).kind == "refused"
+
+
 def test_evidence_is_bounded_and_says_so() -> None:
     assert bounded({"a": 1}) == {"a": 1}
     cut = bounded({"log": "x" * 10000, "rc": 1})
