@@ -74,7 +74,7 @@ lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a d
 	bash tests/lab_test.sh
 
 .PHONY: lab-test-all
-lab-test-all: venv ## Every molecule scenario, the long ones too (faults of apt, survival of a link change, faults of measurements)
+lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, faults of apt, survival of a link change, faults of measurements)
 	SCENARIOS=all bash tests/lab_test.sh
 
 .PHONY: bench
