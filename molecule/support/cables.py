@@ -119,7 +119,7 @@ def home() -> None:
 
 
 def ipv6(*desks: str, on: bool) -> None:
-    """Switch IPv6 of the ConnectX-7 functions off or on. NetworkManager switches it on again when it tries DHCP anew, so it is filtered too."""
+    """Switch IPv6 of the ConnectX-7 functions off or on, and filter it: NetworkManager switches it on again when it tries DHCP anew."""
     for desk in desks:
         value, act = ("0", "-D") if on else ("1", "-I")
         as_root(desk).check_output(

@@ -70,6 +70,12 @@ def test_two_crossed_pairs_get_one_sentence_with_two_plugs() -> None:
     assert pair is not None and not pair.allowed and not pair.proven
 
 
+def test_crossed_is_told_only_where_two_plugs_are_all_that_is_wrong() -> None:
+    found = judged(lab([A1, B1], [A2, B2], [End("desk-03", 1), End("desk-05", 1)]))
+    assert codes(found) == {"CABLE_WRONG_PEER": "fail"} == codes(found, "pair_2")
+    assert codes(found, "pair_3") == {"CABLE_OK": "ok", "CABLE_UNPLANNED": "warn"}
+
+
 def test_three_pairs_in_a_ring_need_three_plugs() -> None:
     ends = [End(desk, 0) for desk in DESKS[:6]]
     this = Lab(DESKS, [[ends[1], ends[2]], [ends[3], ends[4]], [ends[5], ends[0]], *right(PLAN[3:])])
@@ -83,7 +89,7 @@ def test_left_to_right_works_but_warns() -> None:
     assert codes(found) == {"CABLE_WRONG_PORT": "warn"}
     pair = found.of_pair("pair_1")
     assert pair is not None and pair.allowed and pair.proven and dict(pair.ports) == {"desk-01": 0, "desk-02": 1}
-    assert plugs_moved(found.steps) == 1
+    assert [(move.source, move.target) for step in found.steps for move in step.plugs] == [(End("desk-02", 1), End("desk-02", 0))]
     assert "desk-02 port 1 (the QSFP cage farther from the RJ45)" in message(found, "CABLE_WRONG_PORT")
 
 
@@ -229,6 +235,28 @@ def test_switch_is_told_and_refused() -> None:
         probes[desk] = dataclasses.replace(probes[desk], ports=(dataclasses.replace(port, functions=functions), probes[desk].ports[1]))
     found = judged(this, probes)
     assert codes(found) == {"CABLE_SWITCH": "fail"} and others_are_fine(found) and found.steps == ()
+
+
+def test_a_cage_behind_a_switch_makes_no_cable_with_another_one() -> None:
+    this = lab(pairs_kept=2)
+    probes = this.probes()
+
+    def sees(desk: str, *others: int) -> None:
+        port = probes[desk].ports[0]
+        seen = tuple(Neighbour(mac(other, 0, 0), "ipv6") for other in others)
+        functions = tuple(dataclasses.replace(item, neighbours=seen) for item in port.functions)
+        probes[desk] = dataclasses.replace(probes[desk], ports=(dataclasses.replace(port, functions=functions), probes[desk].ports[1]))
+
+    sees("desk-01", 1, 2)
+    sees("desk-02")
+    sees("desk-03", 3)
+    sees("desk-04")
+    cables = read_map(probes, {}, {})
+    assert [str(item.at) for item in cables.shared] == ["desk-01 port 0"]
+    assert not any(end.desk in DESKS[:4] for edge in cables.edges for end in edge.ends)
+    sees("desk-01", 1)
+    sees("desk-02", 0)
+    assert any(edge.a == A1 and edge.b == A2 for edge in read_map(probes, {}, {}).edges)
 
 
 @pytest.mark.parametrize("crossed", [False, True])
