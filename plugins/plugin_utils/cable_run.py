@@ -79,7 +79,7 @@ def remember(store: RunStore, lab: LabCables) -> Path:
     before = remembered(store)
     silent = set(lab.cables.unread or {})
     learned = {end for edge in lab.cables.edges for end in edge.ends} | set(lab.cables.dark)
-    learned |= {item.at for item in (*lab.cables.strangers, *lab.cables.shared)}
+    learned |= {item.at for item in lab.cables.strangers} | {item.at for item in lab.cables.shared}
     told = {(end.desk, end.port) for end in learned}
 
     def unknown(ends: Iterable[tuple[Any, Any]]) -> bool:
