@@ -69,7 +69,16 @@ _SSID = (
     re.compile(r"(?im)^\s*ssid\s*[:=]\s*\"?([^\"\n]+?)\"?\s*$"),
     re.compile(r"(?im)^[ \t]*access-points:[ \t]*\n[ \t]+\"?'?([^\"'\n]+?)\"?'?:"),
 )
-_DOMAIN = re.compile(r"(?im)^\s*(?:search|domain)\s+([^\n#]+)$")
+_DOMAIN = re.compile(r"(?m)^[ \t]*(?:search|domain)[ \t]+([^\n#;]+)$")
+"""A line of resolv.conf. Prose has lines that begin so too ("search for ..."), so every word must be a dotted name."""
+_DOTTED = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)+\.?")
+_DOMAIN_SETTING = (
+    re.compile(r"(?im)^[ \t]*(?:Domains|dns-search|ipv[46]\.dns-search)[ \t]*[=:][ \t]*([^\n#]+)$"),
+    re.compile(r"(?m)^[ \t]*search:[ \t]*\[([^\]\n]*)\]"),
+    re.compile(r"(?m)^[ \t]*search:[ \t]*\n((?:[ \t]*-[ \t]+[^\n]+\n?)+)"),
+)
+"""Search domains of systemd-networkd and resolved, NetworkManager and netplan. One word may be a domain there."""
+_RESOLVER_FILES = re.compile(r"/resolv\.conf$")
 _PASSWD = re.compile(r"(?m)^([a-z_][\w.-]*):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
@@ -123,7 +132,7 @@ class Sanitiser:
             self._note("switch", content)
         if ROUTE_FILE.search(path):
             self._addresses.learn_routes(text)
-        self._learn(text, addresses=not NO_ADDRESS_FILES.search(path))
+        self._learn(text, addresses=not NO_ADDRESS_FILES.search(path), resolver=bool(_RESOLVER_FILES.search(path)))
         if path.endswith("/passwd"):
             self._accounts(text)
         if PROFILE_FILES.search(path):
@@ -171,6 +180,12 @@ class Sanitiser:
         if domain:
             self._note("domain", domain)
 
+    def _domains(self, names: Iterable[str]) -> None:
+        for name in names:
+            plain = name.strip("\"'~-.")
+            if re.fullmatch(r"[A-Za-z0-9_.-]+", plain):
+                self._note("domain", plain)
+
     def _accounts(self, text: str) -> None:
         for match in _PASSWD.finditer(text):
             name, number, comment = match.groups()
@@ -187,7 +202,7 @@ class Sanitiser:
         if not any(value.lower() == other.lower() for others in self._kinds.values() for other in others):
             self._kinds.setdefault(kind, []).append(value)
 
-    def _learn(self, text: str, addresses: bool = True) -> None:
+    def _learn(self, text: str, addresses: bool = True, resolver: bool = False) -> None:
         self._pattern = None
         self._addresses.learn_macs(text)
         for kind, pattern in (("uuid", _UUID), ("key", _PUBLIC_KEY), ("fingerprint", _FINGERPRINT), ("guid", _GUID), ("mail", _MAIL)):
@@ -209,8 +224,12 @@ class Sanitiser:
             for match in network.finditer(text):
                 self._note("ssid", match.group(1))
         for match in _DOMAIN.finditer(text):
-            for name in match.group(1).split():
-                self._note("domain", name)
+            names = match.group(1).split()
+            if resolver or all(_DOTTED.fullmatch(name) for name in names):
+                self._domains(names)
+        for setting in _DOMAIN_SETTING:
+            for match in setting.finditer(text):
+                self._domains(re.split(r"[\s,;]+", match.group(1).replace("\n", " ")))
         for account in (_HOME, _ID_USER):
             for match in account.finditer(text):
                 self._note("user", match.group(1))

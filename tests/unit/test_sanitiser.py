@@ -108,6 +108,33 @@ def test_things_that_only_look_like_addresses_are_kept() -> None:
 KEY = base64.b64encode(b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00 " + bytes(range(32))).decode()
 
 
+def test_prose_about_searching_is_no_search_domain() -> None:
+    prose = (
+        "Description: tools\n search for files\n  domain name of example.org, search of 3 things\n"
+        'NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.142\nDGX_PLATFORM="DGX Server for KVM"\n'
+    )
+    assert sanitised(prose) == [prose]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "kept"),
+    [
+        ("/etc/resolv.conf", "nameserver 127.0.0.53\nsearch corpnet lab.example.edu\n", "nameserver 127.0.0.53\nsearch "),
+        ("/x", "search lab.example.edu corpnet.example\n", "search "),
+        ("/etc/netplan/a.yaml", "      nameservers:\n        search: [corpnet, lab.example.edu]\n", "search: ["),
+        ("/etc/netplan/a.yaml", "        search:\n        - corpnet\n        - lab.example.edu\n", "search:\n        - "),
+        ("/etc/systemd/network/a.network", "[Network]\nDomains=~corpnet lab.example.edu\n", "[Network]\nDomains="),
+        ("/run/x.nmconnection", "[ipv4]\ndns-search=corpnet;lab.example.edu;\n", "dns-search="),
+    ],
+)
+def test_search_domains_are_replaced_wherever_they_are_set(path: str, text: str, kept: str) -> None:
+    sanitiser = Sanitiser("recorded-01")
+    sanitiser.learn_file(path, text)
+    new = sanitiser.text(text)
+    assert "corpnet" not in new and "lab.example.edu" not in new
+    assert kept in new
+
+
 def test_keys_and_fingerprints_still_fit() -> None:
     def fingerprint(key: str) -> str:
         return "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode().rstrip("=")

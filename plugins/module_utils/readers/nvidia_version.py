@@ -12,7 +12,8 @@ from . import text as _text
 # A version ends at a blank or at the end of the line; "580." is what a truncated file leaves of one.
 _NUMBER = r"(?:\s{1,16}([0-9]{1,6}(?:\.[0-9]{1,6}){1,4})(?=\s|$))?"
 _OPEN = re.compile(r"NVIDIA UNIX Open Kernel Module for (\S{1,32})" + _NUMBER)
-_PROPRIETARY = re.compile(r"NVIDIA UNIX (\S{1,32})\s{1,4}Kernel Module" + _NUMBER)
+# A damaged line of the open module ("... Open Kernel Module") names no architecture and must not pass for the proprietary one.
+_PROPRIETARY = re.compile(r"NVIDIA UNIX (?!Open\b)(\S{1,32})\s{1,4}Kernel Module(?=\s|$)" + _NUMBER)
 
 
 def read(text: str) -> dict[str, Any]:

@@ -384,6 +384,8 @@ def test_dgx_release_takes_no_half_of_a_version_for_one(text, version, history):
         ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64", None, True, "aarch64"),
         ("NVRM version: NVIDIA UNIX aarch64 Kernel Module  580.142  Tue\n", "580.142", False, "aarch64"),
         ("NVRM version: NVIDIA UNIX aarch64 Kern", None, None, None),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module", None, None, None),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module 4 aarch64  580.142  Release Build\n", None, None, None),
     ],
 )
 def test_nvidia_version_of_a_truncated_file(text, version, is_open, arch):
