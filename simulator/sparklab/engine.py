@@ -109,8 +109,7 @@ def detect(wish: str | None = None) -> Engine:
             reasons.append(f"{name} is not installed")
             continue
         if name == "docker":
-            answer = shell.run(["docker", "info", "--format", "{{.ServerVersion}}"], check=False, timeout=20)
-            if answer.returncode != 0:
+            if not docker_answers():
                 reasons.append("docker is installed but its daemon does not answer")
                 continue
             return Engine("docker")
@@ -121,6 +120,11 @@ def detect(wish: str | None = None) -> Engine:
         f"no container engine: {'; '.join(reasons)}. Run `simulator/lab requirements --install`, or install podman and runc.",
         code=2,
     )
+
+
+def docker_answers() -> bool:
+    """Whether Docker's daemon runs; the client alone is on many machines."""
+    return shell.run(["docker", "info", "--format", "{{.ServerVersion}}"], check=False, timeout=20).returncode == 0
 
 
 def _podman_runtime() -> str | None:

@@ -50,7 +50,7 @@ def missing(wish: str | None) -> list[Tool]:
     if wish == "docker":
         if not usable:
             tools.insert(0, Tool("docker", "docker.io", "runs the desks"))
-    elif "podman" in usable or not usable:
+    elif "podman" in usable or not usable or (wish is None and not engine.docker_answers()):
         tools = [tool for tool in PODMAN if not _which(tool.program)] + tools
     return tools
 
