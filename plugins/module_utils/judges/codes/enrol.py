@@ -23,7 +23,7 @@ CODES: tuple[Code, ...] = (
         title="Nothing proves that this is the desk",
         severity="fail",
         meaning="The lab sheet has neither the fingerprint of the ssh host key nor the serial number, the key is not known from "
-        "before, and nobody confirmed it. A host key is never accepted unattended.",
+        "before, and nobody confirmed it. A host key is never accepted unattended. In a later playbook: the desk was never enrolled.",
         remedy="Put the serial number on the chassis, or the fingerprint that the desk's console shows "
         "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), into the lab sheet, or run enrol.yml in a terminal and compare it when asked.",
         source=RULE,
