@@ -31,6 +31,7 @@ from sparklab import (
     laws,
     net,
     paths,
+    recordings,
     shell,
     spec,
     state,
@@ -235,6 +236,8 @@ class Lab:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             os.chmod(folder, 0o777)
+            if desk.recording is not None:
+                recordings.unpack(recordings.find(desk.recording), folder)
             mounts = [
                 (paths.SIMULATOR / "desk", "/opt/desk", "ro"),
                 (folder, "/opt/desk-state", "rw"),
@@ -709,7 +712,11 @@ def load_description(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         text = " ".join(str(error).split())
         raise LabError(f"{path} is not YAML: {text}", code=2) from error
-    spec.parse(data, path.name)
+    parsed = spec.parse(data, path.name)
+    for name, desk in parsed.desks.items():
+        if desk.recording is not None:
+            # The lab lives longer than the folder that it was started from.
+            data["desks"][name]["recording"] = str(recordings.find(desk.recording, path.resolve().parent))
     return dict(data)
 
 

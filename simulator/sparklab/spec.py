@@ -62,6 +62,8 @@ class DeskSpec:
     serial: str
     faults: dict[str, dict[str, Any]]
     sheet: dict[str, Any]
+    recording: str | None = None
+    """Folder of a recording that the desk answers from; None for a desk that is made from its model alone."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def _desk(name: str, index: int, raw: Any, where: str, taken: set[str]) -> DeskS
     _known(
         entry,
         where,
-        ("model", "hostname", "renderer", "management", "hotplug", "power", "state", "serial", "faults", "sheet"),
+        ("model", "hostname", "renderer", "management", "hotplug", "power", "state", "serial", "faults", "sheet", "recording"),
     )
     mark = digest("desk", name)
     # Four hexadecimal digits, as from the factory; the first of the name's digest that no other desk has.
@@ -227,7 +229,14 @@ def _desk(name: str, index: int, raw: Any, where: str, taken: set[str]) -> DeskS
         serial=serial,
         faults=faults,
         sheet=_mapping(entry.get("sheet"), f"{where}.sheet"),
+        recording=_recording(entry.get("recording"), where),
     )
+
+
+def _recording(value: Any, where: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise LabError(f"{where}: recording must be the folder of a recording, not {value!r}.")
+    return value
 
 
 def _cables(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, CableSpec]:

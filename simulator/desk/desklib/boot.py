@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import identity, mounts
+from . import identity, mounts, recording
 from .desk import RUN_DIR, Desk, load
 
 CLONE_NEWTIME = 0x80
@@ -197,7 +197,8 @@ def main() -> None:
     kernel_first = not identity.FIRST.exists()
     if kernel_first:
         step("identity", lambda: identity.first_boot(desk))
-    kernel = identity.choose_kernel(desk)
+    recorded = recording.load()
+    kernel = (recording.kernel(recorded) if recorded else None) or identity.choose_kernel(desk)
     step("shim", lambda: shim_protocol(desk, kernel))
     step("driver", lambda: loaded_module(desk, kernel))
     step("sys", sys_tree)
@@ -205,6 +206,8 @@ def main() -> None:
     step("proc", lambda: proc_files(desk, kernel))
     step("sysctl", writable_net_sysctl)
     step("stand-ins", identity.install_standins)
+    if recorded is not None:
+        step("recording", lambda: answer_from(recorded, desk))
     step("daemons", identity.daemons)
     step("masks", identity.mask_units)
     step("networkd", lambda: networkd_default(str(desk.data.get("renderer"))))
@@ -212,6 +215,8 @@ def main() -> None:
     step("host keys", identity.host_keys)
     if kernel_first:
         step("units", identity.enable_units)
+        if recorded is not None:
+            step("recorded units", lambda: recording.units(recorded, lambda name: name in identity.UNITS))
         identity.FIRST.parent.mkdir(parents=True, exist_ok=True)
         identity.FIRST.touch()
     step("hostname", lambda: set_hostname(desk))
@@ -221,6 +226,15 @@ def main() -> None:
     for name in ("SPARK_DESK_STATE", "SPARK_DESK_RUN"):
         os.environ.pop(name, None)
     os.execv(init, [init])
+
+
+def answer_from(recorded: recording.Recording, desk: Desk) -> None:
+    """Put a recording over this desk."""
+    management = str((desk.data.get("management") or {}).get("netdev", "enP7s7"))
+    step("recorded files", lambda: recording.write_files(recorded, management))
+    step("recorded /proc", lambda: recording.cover_proc(recorded))
+    step("recorded /sys", lambda: recording.cover_sys(recorded, management, TREE))
+    step("recorded commands", lambda: recording.install(recorded, identity.STANDINS, identity.REAL))
 
 
 def set_hostname(desk: Desk) -> None:

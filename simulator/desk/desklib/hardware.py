@@ -31,7 +31,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import fabric, fakes, klog, mounts, netlink
+from . import fabric, fakes, klog, mounts, netlink, recording
 from .counters import Traffic
 from .desk import RUN_DIR, STATE_DIR, Desk, load, unknown_faults
 from .effects import Effects
@@ -59,6 +59,7 @@ class Hardware:
     def __init__(self, state_dir: Path = STATE_DIR, run_dir: Path = RUN_DIR, mount: bool = True, effects: bool = True) -> None:
         self.state_dir, self.run_dir, self.mount = state_dir, run_dir, mount
         self.desk: Desk = load(state_dir)
+        self.recorded = recording.load(state_dir / "recording") is not None
         self.log = klog.Log(state_dir / "klog.jsonl")
         self.effects = Effects(run_dir / "effects.json") if effects else None
         self.sync = fakes.Sync(run_dir / "tree")
@@ -132,6 +133,9 @@ class Hardware:
         wanted = {}
         for path in tree:
             head, _, name = path.rstrip("/").rpartition("/net/")
+            if self.recorded and not head.startswith(("devices/pci0007", "devices/pci0009")):
+                # A recording lies over the adapter: its interfaces are told and not live.
+                continue
             if path.endswith("/") and head.startswith("devices/") and name in self.links:
                 keys = tuple(sorted(p for p in tree if p.startswith(f"up/{name}/")))
                 wanted[name] = (SYS / path.rstrip("/"), self.links[name].index, keys)

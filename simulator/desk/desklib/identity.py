@@ -76,7 +76,7 @@ _DAEMON = """#!/bin/sh
 trap 'exit 0' TERM INT
 while :; do sleep 86400 & wait $!; done
 """
-_UNITS = {
+UNITS = {
     "spark-hw.service": """[Unit]
 Description=Simulated hardware of this desk
 DefaultDependencies=no
@@ -209,7 +209,7 @@ def daemons() -> None:
     """Programs behind the units, and the units themselves."""
     write("/usr/bin/nvidia-persistenced", _DAEMON, 0o755)
     write("/opt/nvidia/dgx-dashboard/dgx-dashboard", _DAEMON, 0o755)
-    for name, text in _UNITS.items():
+    for name, text in UNITS.items():
         write(f"/usr/lib/systemd/system/{name}", text)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from sparklab import spec
+from sparklab import recordings, spec
 from sparklab.errors import LabError
 
 LABS = Path(__file__).resolve().parents[3] / "simulator" / "labs"
@@ -94,3 +95,38 @@ def test_mistakes_are_named(data: Any, words: str) -> None:
 def test_a_wrong_inventory_can_be_described_on_purpose() -> None:
     lab = spec.parse({"desks": TWO, "pairs": {"pair_a": ["desk-01"], "pair_b": ["desk-01", "desk-02"]}})
     assert lab.pairs == {"pair_a": ("desk-01",), "pair_b": ("desk-01", "desk-02")}
+
+
+def test_a_recording_is_found_by_path_beside_the_lab_file_or_by_name(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/recording.yml").write_text("name: mine\n")
+    assert recordings.find("mine", tmp_path) == tmp_path / "mine"
+    assert recordings.find(str(tmp_path / "mine")) == tmp_path / "mine"
+    assert recordings.find("pcie_half_rate").name == "pcie_half_rate"
+    with pytest.raises(LabError, match="is no recording"):
+        recordings.find("nowhere", tmp_path)
+    assert spec.parse({"desks": {"desk-01": {"recording": "mine"}}}).desks["desk-01"].recording == "mine"
+    with pytest.raises(LabError, match="must be the folder of a recording"):
+        spec.parse({"desks": {"desk-01": {"recording": 5}}})
+
+
+def test_a_recording_is_unpacked_for_its_desk(tmp_path: Path) -> None:
+    source, state = tmp_path / "mine", tmp_path / "state"
+    (source / "files/etc").mkdir(parents=True)
+    state.mkdir()
+    for name in ("secret", "plain"):
+        (source / "files/etc" / name).write_text("x\n")
+    (source / "recording.yml").write_text("name: mine\n")
+    (source / "commands.yml").write_text("- {argv: [a, 1], stdout: hi}\n- {argv: [b], responses: [{error: timeout}, {rc: 2}]}\n")
+    (source / "denied.yml").write_text("- /etc/secret\n")
+    (source / "missing.yml").write_text("- /etc/none\n")
+    recordings.unpack(source, state)
+    document = json.loads((state / "recording/recording.json").read_text())
+    assert [entry["argv"] for entry in document["commands"]] == [["a", "1"], ["b"]]
+    assert [one["error"] for one in document["commands"][1]["responses"]] == ["timeout", None]
+    assert document["missing"] == ["/etc/none"]
+    modes = {name: (state / "recording/files/etc" / name).stat().st_mode & 0o777 for name in ("secret", "plain")}
+    assert modes == {"secret": 0o600, "plain": 0o644}
+    (source / "commands.yml").write_text("- {rc: 0}\n")
+    with pytest.raises(LabError, match="entry 1 has no argv list"):
+        recordings.unpack(source, state)

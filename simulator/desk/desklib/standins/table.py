@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from .. import recording
+from .common import REAL
+
 COMMANDS = {
     "nvidia-smi": "gpu.nvidia_smi",
     "modinfo": "gpu.modinfo",
@@ -46,6 +49,11 @@ def find(name: str) -> Callable[[list[str]], int]:
 def main(argv: list[str]) -> int:
     """Run the stand-in that the program's name asks for."""
     name = os.path.basename(argv[0])
+    recorded = recording.answer(argv)
+    if recorded is not None:
+        return recorded
+    if name not in COMMANDS and (REAL / name).exists():
+        os.execv(REAL / name, [name, *argv[1:]])
     if name not in COMMANDS:
         print(f"{name}: no such stand-in; known: {', '.join(COMMANDS)}", file=sys.stderr)
         return 127

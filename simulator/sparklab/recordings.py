@@ -1,0 +1,92 @@
+"""A recording as a desk takes it: checked, and copied into the desk's state folder as plain JSON and files.
+
+The format is that of the project's recordings (recording.yml, files/, commands.yml, denied.yml); it is read here on its own, so that
+a desk and a replay that agree agree about the recording and not about one reader of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparklab import paths
+from sparklab.errors import LabError
+
+FOLDER = "recording"
+"""Name of the copy in the desk's state folder."""
+
+
+def find(text: str, beside: Path | None = None) -> Path:
+    """The folder of a recording: a path (from here or from the lab file's folder), or a name in tests/recordings/.
+
+    :raises LabError: when none of them is a recording.
+    """
+    places = [Path(text), *([beside / text] if beside else []), paths.SIMULATOR.parent / "tests" / "recordings" / text]
+    found = next((place.resolve() for place in places if (place / "recording.yml").is_file()), None)
+    if found is None:
+        raise LabError(f"{text!r} is no recording (a folder with recording.yml) and no name in tests/recordings/.", code=2)
+    return found
+
+
+def commands(folder: Path) -> list[dict[str, Any]]:
+    """The recorded commands as the desk's stand-ins read them: argv and a list of responses.
+
+    :raises LabError: naming the file and the entry that is wrong.
+    """
+    path = folder / "commands.yml"
+    data = _yaml(path) if path.exists() else []
+    if not isinstance(data, list):
+        raise LabError(f"{path} must be a list of commands.", code=2)
+    found = []
+    for number, entry in enumerate(data, start=1):
+        argv = entry.get("argv") if isinstance(entry, dict) else None
+        if not isinstance(argv, list) or not argv:
+            raise LabError(f"{path}: entry {number} has no argv list.", code=2)
+        responses = [
+            {
+                "rc": int(one.get("rc") or 0),
+                "stdout": str(one.get("stdout") or ""),
+                "stderr": str(one.get("stderr") or ""),
+                "error": one.get("error"),
+            }
+            for one in entry.get("responses") or [entry]
+        ]
+        found.append({"argv": [str(word) for word in argv], "responses": responses})
+    return found
+
+
+def _paths(path: Path) -> list[str]:
+    """The paths that a file lists, each from the desk's root."""
+    data = _yaml(path) if path.exists() else []
+    return ["/" + str(item).lstrip("/") for item in data] if isinstance(data, list) else []
+
+
+def unpack(folder: Path, state: Path) -> None:
+    """Copy a recording into a desk's state folder."""
+    target = state / FOLDER
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    if (folder / "files").is_dir():
+        shutil.copytree(folder / "files", target / "files", symlinks=True, ignore=shutil.ignore_patterns(".gitkeep"))
+    refused = _paths(folder / "denied.yml")
+    document = {"commands": commands(folder), "missing": _paths(folder / "missing.yml")}
+    (target / "recording.json").write_text(json.dumps(document), encoding="utf-8")
+    for here, _folders, names in os.walk(target):
+        os.chmod(here, 0o755)
+        for name in names:
+            path = os.path.join(here, name)
+            if not os.path.islink(path):
+                own = "/" + os.path.relpath(path, target / "files")
+                os.chmod(path, 0o600 if any(own == one or own.startswith(one + "/") for one in refused) else 0o644)
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise LabError(f"{path} cannot be read: {' '.join(str(error).split())}", code=2) from error
