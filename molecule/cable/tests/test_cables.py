@@ -76,7 +76,7 @@ def test_a_right_lab_passes_with_one_execution_a_desk_and_nothing_written(report
 # ---- crossed, with nothing that answers --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def crossed() -> Iterator[None]:
     """Pairs a and b have exchanged plugs; IPv6 is off, nobody runs lldpd, and the plugs' serial numbers mean nothing."""
     home()
@@ -86,88 +86,88 @@ def crossed() -> Iterator[None]:
     ipv6(*CROSSED_DESKS, on=True)
 
 
-def test_crossed_pairs_with_ipv6_and_lldp_off_are_found_by_raw_frames_and_one_swap_is_named(crossed: None, reports: Path) -> None:
-    target = reports / "crossed.yml"
-    run = cable_map("-e", f"write_inventory={target}", reports=reports)
-    assert run.rc != 0
-    for pair in ("pair_a", "pair_b"):
-        assert run.codes(pair)["CABLE_CROSSED"] == "fail" and run.pairs[pair]["verdict"] == "FAIL"
-        message = run.finding("CABLE_CROSSED", pair)["message"]
-        assert SWAP in message and "Then reboot desk-01, desk-02, desk-03 and desk-04 with the cables in." in message
-    assert run.by_hand == [SWAP]
-    assert run.pairs["pair_c"]["verdict"] == run.pairs["pair_d"]["verdict"] == "PASS"
-    wrong = [edge for edge in run.report["cables"] if edge["verdict"] == "wrong"]
-    assert len(wrong) == 2 and all(edge["methods"] == ["frame"] and len(edge["seen_by"]) == 2 for edge in wrong)
-    page = (run.folder / "index.html").read_text(encoding="utf-8")
-    assert "desk-01 port 0 to desk-03 port 0: WRONG" in page and "desk-05 port 0 to desk-06 port 0: right" in page
-    kept = json.loads((run.folder / "cables.json").read_text(encoding="utf-8"))
-    assert len(kept["map"]["edges"]) == len(kept["edges"]) == 4
-    # What the previous run saw is remembered.
-    moved = run.finding("CABLE_MOVED")
-    assert "desk-01 port 0 was joined with desk-02 port 0" in moved["message"] and "13 Gb/s" in moved["message"]
-    assert moved["evidence"]["is"] == "desk-01 port 0 - desk-03 port 0"
+@pytest.mark.usefixtures("crossed")
+class TestCrossed:
+    """What is asked of the same two crossed pairs."""
 
+    def test_crossed_pairs_with_ipv6_and_lldp_off_are_found_by_raw_frames_and_one_swap_is_named(self, reports: Path) -> None:
+        target = reports / "crossed.yml"
+        run = cable_map("-e", f"write_inventory={target}", reports=reports)
+        assert run.rc != 0
+        for pair in ("pair_a", "pair_b"):
+            assert run.codes(pair)["CABLE_CROSSED"] == "fail" and run.pairs[pair]["verdict"] == "FAIL"
+            message = run.finding("CABLE_CROSSED", pair)["message"]
+            assert SWAP in message and "Then reboot desk-01, desk-02, desk-03 and desk-04 with the cables in." in message
+        assert run.by_hand == [SWAP]
+        assert run.pairs["pair_c"]["verdict"] == run.pairs["pair_d"]["verdict"] == "PASS"
+        wrong = [edge for edge in run.report["cables"] if edge["verdict"] == "wrong"]
+        assert len(wrong) == 2 and all(edge["methods"] == ["frame"] and len(edge["seen_by"]) == 2 for edge in wrong)
+        page = (run.folder / "index.html").read_text(encoding="utf-8")
+        assert "desk-01 port 0 to desk-03 port 0: WRONG" in page and "desk-05 port 0 to desk-06 port 0: right" in page
+        kept = json.loads((run.folder / "cables.json").read_text(encoding="utf-8"))
+        assert len(kept["map"]["edges"]) == len(kept["edges"]) == 4
+        # What the previous run saw is remembered.
+        moved = run.finding("CABLE_MOVED")
+        assert "desk-01 port 0 was joined with desk-02 port 0" in moved["message"] and "13 Gb/s" in moved["message"]
+        assert moved["evidence"]["is"] == "desk-01 port 0 - desk-03 port 0"
 
-def test_the_written_inventory_is_the_cabling_and_stack_pair_takes_it(crossed: None, reports: Path) -> None:
-    target = reports / "crossed.yml"
-    groups = yaml.safe_load(target.read_text(encoding="utf-8"))["spark_pairs"]["children"]
-    assert {name: sorted(group["hosts"]) for name, group in groups.items()} == {
-        "pair_01": ["desk-01", "desk-03"],
-        "pair_02": ["desk-02", "desk-04"],
-        "pair_c": ["desk-05", "desk-06"],
-        "pair_d": ["desk-07", "desk-08"],
-    }
-    assert "password" not in target.read_text(encoding="utf-8")
-    # What an inventory must not carry stands beside it, as at an admin's.
-    told = inventory()
-    beside = {"group_vars/spark_desks.yml": told["spark_desks"]["vars"]}
-    beside |= {f"host_vars/{desk}.yml": values for desk, values in told["_meta"]["hostvars"].items()}
-    for name, values in beside.items():
-        path = reports / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    run = Run("stack_pair.yml", "--check", "--limit", "pair_01", source=target)
-    assert set(run.pairs) == {"pair_01"} and run.codes("pair_01")["CABLE_OK"] == "ok", run.output
-    before = sorted(path.name for path in reports.iterdir())
-    again = cable_map("-e", f"write_inventory={target}", reports=reports)
-    assert again.rc != 0 and "exists already" in again.output
-    assert sorted(path.name for path in reports.iterdir()) == before, "it was refused before the run began"
+    def test_the_written_inventory_is_the_cabling_and_stack_pair_takes_it(self, reports: Path) -> None:
+        target = reports / "crossed.yml"
+        groups = yaml.safe_load(target.read_text(encoding="utf-8"))["spark_pairs"]["children"]
+        assert {name: sorted(group["hosts"]) for name, group in groups.items()} == {
+            "pair_01": ["desk-01", "desk-03"],
+            "pair_02": ["desk-02", "desk-04"],
+            "pair_c": ["desk-05", "desk-06"],
+            "pair_d": ["desk-07", "desk-08"],
+        }
+        assert "password" not in target.read_text(encoding="utf-8")
+        # What an inventory must not carry stands beside it, as at an admin's.
+        told = inventory()
+        beside = {"group_vars/spark_desks.yml": told["spark_desks"]["vars"]}
+        beside |= {f"host_vars/{desk}.yml": values for desk, values in told["_meta"]["hostvars"].items()}
+        for name, values in beside.items():
+            path = reports / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        run = Run("stack_pair.yml", "--check", "--limit", "pair_01", source=target)
+        assert set(run.pairs) == {"pair_01"} and run.codes("pair_01")["CABLE_OK"] == "ok", run.output
+        before = sorted(path.name for path in reports.iterdir())
+        again = cable_map("-e", f"write_inventory={target}", reports=reports)
+        assert again.rc != 0 and "exists already" in again.output
+        assert sorted(path.name for path in reports.iterdir()) == before, "it was refused before the run began"
 
+    def test_too_few_forks_for_raw_frames_are_refused_with_the_number(self) -> None:
+        run = cable_map("-f", "4")
+        assert run.rc != 0
+        for pair in ("pair_a", "pair_b"):
+            assert run.codes(pair) == {"CABLE_PROBE_NEEDS_FORKS": "unknown"} and run.pairs[pair]["verdict"] == "UNKNOWN"
+        assert "run with -f 8" in run.finding("CABLE_PROBE_NEEDS_FORKS")["message"]
+        assert run.fine("pair_c", "pair_d") and run.by_hand == []
 
-def test_too_few_forks_for_raw_frames_are_refused_with_the_number(crossed: None) -> None:
-    run = cable_map("-f", "4")
-    assert run.rc != 0
-    for pair in ("pair_a", "pair_b"):
-        assert run.codes(pair) == {"CABLE_PROBE_NEEDS_FORKS": "unknown"} and run.pairs[pair]["verdict"] == "UNKNOWN"
-    assert "run with -f 8" in run.finding("CABLE_PROBE_NEEDS_FORKS")["message"]
-    assert run.fine("pair_c", "pair_d") and run.by_hand == []
+    def test_stack_pair_configures_nothing_on_crossed_pairs_and_the_others_pass(self) -> None:
+        run = Run("stack_pair.yml", "-e", "pair_proof_rdma_seconds=2", seconds=1500)
+        assert run.rc != 0
+        for pair in ("pair_a", "pair_b"):
+            assert run.pairs[pair]["verdict"] == "FAIL" and run.codes(pair)["CABLE_CROSSED"] == "fail"
+            assert run.pairs[pair].get("rdma") in (None, {}) and run.pairs[pair].get("nccl") in (None, {})
+        for desk in CROSSED_DESKS:
+            assert not as_root(desk).file("/etc/netplan/90-dgx-spark-link.yaml").exists
+            assert "192.168.10" not in as_root(desk).check_output("ip -br -4 addr")
+        for pair in ("pair_c", "pair_d"):
+            assert run.pairs[pair]["verdict"] == "PASS", run.output
+        for desk in ("desk-05", "desk-06", "desk-07", "desk-08"):
+            assert as_root(desk).file("/etc/netplan/90-dgx-spark-link.yaml").exists
 
-
-def test_stack_pair_configures_nothing_on_crossed_pairs_and_the_others_pass(crossed: None) -> None:
-    run = Run("stack_pair.yml", seconds=1500)
-    assert run.rc != 0
-    for pair in ("pair_a", "pair_b"):
-        assert run.pairs[pair]["verdict"] == "FAIL" and run.codes(pair)["CABLE_CROSSED"] == "fail"
-        assert run.pairs[pair].get("rdma") in (None, {}) and run.pairs[pair].get("nccl") in (None, {})
-    for desk in CROSSED_DESKS:
-        assert not as_root(desk).file("/etc/netplan/90-dgx-spark-link.yaml").exists
-        assert "192.168.10" not in as_root(desk).check_output("ip -br -4 addr")
-    for pair in ("pair_c", "pair_d"):
-        assert run.pairs[pair]["verdict"] == "PASS", run.output
-    for desk in ("desk-05", "desk-06", "desk-07", "desk-08"):
-        assert as_root(desk).file("/etc/netplan/90-dgx-spark-link.yaml").exists
-
-
-def test_without_root_ipv6_answers_or_the_reason_is_told(crossed: None) -> None:
-    run = cable_map("-e", "ansible_become=false")
-    assert run.rc != 0
-    for pair in ("pair_a", "pair_b"):
-        assert run.codes(pair) == {"CABLE_NOT_SEEN": "unknown"} and run.pairs[pair]["verdict"] == "UNKNOWN"
-    assert "nobody could be asked without root" in run.finding("CABLE_NOT_SEEN", "pair_a")["message"]
-    for pair in ("pair_c", "pair_d"):
-        assert run.codes(pair) == {"CABLE_OK": "ok"}, run.output
-    methods = {tuple(edge["methods"]) for edge in run.report["cables"]}
-    assert methods == {("ipv6",)}
+    def test_without_root_ipv6_answers_or_the_reason_is_told(self) -> None:
+        run = cable_map("-e", "ansible_become=false")
+        assert run.rc != 0
+        for pair in ("pair_a", "pair_b"):
+            assert run.codes(pair) == {"CABLE_NOT_SEEN": "unknown"} and run.pairs[pair]["verdict"] == "UNKNOWN"
+            assert "without root" in run.finding("CABLE_NOT_SEEN", pair)["message"]
+        for pair in ("pair_c", "pair_d"):
+            assert run.codes(pair) == {"CABLE_OK": "ok"}, run.output
+        methods = {tuple(edge["methods"]) for edge in run.report["cables"]}
+        assert methods == {("ipv6",)}
 
 
 # ---- the other kinds ---------------------------------------------------------------------------------------------------

@@ -28,8 +28,11 @@ ECHOES = {True: ("3", "0.2"), False: ("2", "1")}
 """With root or without: how many echoes, and the seconds between them. To a group, ping lets a user send one a second at most; and
 one alone would end with the desk's own reply."""
 
-PING_LIMIT = 4.0
+PING_LIMIT = 6.0
 """Seconds for all echoes with ping's own deadline of 2 s."""
+
+TOOL_LIMIT = 12.0
+"""Seconds for lldpctl and for the plug's memory. Both take milliseconds; a busy desk may take seconds, and half an answer is no proof."""
 
 CONFIRMED = ("REACHABLE", "DELAY", "PROBE")
 """Neighbour states that stand for an answer within the last half minute. A STALE entry counts only when its address answered now."""
@@ -167,7 +170,7 @@ def _echo(desk: Desk, function: ProbedFunction, privileged: bool) -> ProbedFunct
 
 def _lldp(desk: Desk) -> tuple[Mapping[str, list[Neighbour]], bool]:
     """Interface to the neighbours that lldpd knows, and whether lldpd answered."""
-    answer = desk.run(["lldpctl", "-f", "json"], timeout=4.0)
+    answer = desk.run(["lldpctl", "-f", "json"], timeout=TOOL_LIMIT)
     if not answer.ok:
         return {}, False
     found: dict[str, list[Neighbour]] = {}
@@ -225,7 +228,7 @@ def _plug(desk: Desk, functions: Sequence[ProbedFunction], privileged: bool) -> 
     """The plug's memory, asked through the first function of the cage (both tell the same)."""
     if not privileged:
         return None, "needs_root"
-    answer = desk.run(["ethtool", "-m", functions[0].netdev], timeout=5.0)
+    answer = desk.run(["ethtool", "-m", functions[0].netdev], timeout=TOOL_LIMIT)
     if answer.error is not None:
         return None, answer.error if answer.error in (MISSING, TIMEOUT) else "refused"
     told = ethtool_module.read(answer.stdout)

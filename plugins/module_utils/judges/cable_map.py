@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "peer_down": "the functions of the pair's other desk are switched off, so the cable carries no signal",
     "ipv6_off": "the functions have no IPv6 link-local address and no LLDP neighbour, so nobody could be asked without root",
     "needs_forks": "the raw-frame probe needs all desks at the same time, and there are fewer forks than desks",
+    "no_answer_to_user": "there is a signal, but nobody answered, and without root no raw frames can be sent",
     "no_answer": "there is a signal, but nobody answered by any method",
     "contradicted": "this end saw a desk that itself sees another one",
     "no_tools": "neither ping nor lldpctl could be used",
@@ -266,7 +267,7 @@ def _why(end: End, port: ProbedPort, probe: CableProbe, contradicted: bool, plug
     if probe.frames == "needs_forks":
         return "needs_forks", True
     if "ipv6" in used:
-        return "no_answer", True
+        return ("no_answer_to_user" if probe.frames == "not_privileged" else "no_answer"), True
     if any(item.link_local is False for item in port.functions):
         return "ipv6_off", True
     return ("no_answer" if used else "no_tools"), True

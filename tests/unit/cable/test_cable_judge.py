@@ -271,6 +271,18 @@ def test_with_ipv6_and_lldp_off_nothing_is_proven(crossed: bool) -> None:
     assert pair.allowed and dict(pair.ports) == {"desk-01": 0, "desk-02": 0}, "the one cage with a signal may be tried"
 
 
+@pytest.mark.parametrize(("frames", "words"), [("not_privileged", "without root no raw frames"), ("used", "nobody answered by any method")])
+def test_a_signal_without_an_answer_is_told_with_what_is_left_to_try(frames: str, words: str) -> None:
+    this = lab(pairs_kept=2)
+    probes = this.probes()
+    for desk in ("desk-01", "desk-02"):
+        port = probes[desk].ports[0]
+        port = dataclasses.replace(port, functions=tuple(dataclasses.replace(item, neighbours=()) for item in port.functions))
+        probes[desk] = dataclasses.replace(probes[desk], ports=(port, probes[desk].ports[1]), frames=frames)
+    found = judged(this, probes)
+    assert codes(found) == {"CABLE_NOT_SEEN": "unknown"} and words in message(found, "CABLE_NOT_SEEN")
+
+
 def test_equal_serials_prove_a_cable_where_nobody_answers_and_unequal_ones_prove_nothing() -> None:
     this = lab([A1, B1], [A2, B2])
     this.deaf, this.eeprom = set(DESKS[:4]), True
