@@ -138,15 +138,12 @@ def _desk(name: str, run: Mapping[str, Any], parts: Parts, checks: Iterable[Chec
     }
 
 
-DESK_BY_DESK = ("enrol",)
-"""Playbooks in which a desk stands for itself: that its partner is not in the run is nothing to tell."""
-
-
 def _pair(
     pair: Mapping[str, Any], run: Mapping[str, Any], parts: Parts, desks: Mapping[str, Mapping[str, Any]], checks: Iterable[Check]
 ) -> dict[str, Any]:
     name, members = pair["name"], list(pair["members"])
     where = Where(pair=name)
+    asked = any(check.scope == PAIR for check in checks)
     findings = [
         item
         for stage in parts.values()
@@ -158,7 +155,7 @@ def _pair(
     if pair["out_of_service"]:
         message = f"pair {name} was left alone: a desk of it is out of service"
         findings.append(finding("PAIR_OUT_OF_SERVICE", where, message).as_dict())
-    elif outside and run["playbook"] not in DESK_BY_DESK:
+    elif outside and asked:
         message = f"pair {name}: {', '.join(outside)} is not in this run, so the pair was not measured"
         findings.append(finding("PAIR_INCOMPLETE", where, message, evidence={"outside": outside}).as_dict())
     own = _unique(findings)
@@ -183,7 +180,6 @@ def _pair(
     reasons = _unique(reasons)
     judged = verdict(item["severity"] for item in reasons)
     head = pair["head"]
-    asked = any(check.scope == PAIR for check in checks)
     return {
         "name": name,
         # A playbook that measures nothing across pairs cannot call one good; it can still have found it bad.

@@ -121,9 +121,10 @@ def test_a_pair_with_a_desk_outside_the_run_is_unknown() -> None:
     assert set(bad_desks(report)) == {"d-1"}
 
 
-def test_enrolling_one_desk_of_a_pair_says_nothing_of_the_other() -> None:
-    parts = {"enrol": {"d-1": Part("enrol", "d-1", DONE, "pair_a")}}
-    report = build({**run(scope=("d-1",)), "playbook": "enrol"}, parts, "f")
+@pytest.mark.parametrize(("playbook", "stage"), [("enrol", "enrol"), ("audit", "facts")])
+def test_a_playbook_that_asks_no_pair_says_nothing_of_a_partner_that_is_not_in_the_run(playbook: str, stage: str) -> None:
+    parts = {stage: {"d-1": Part(stage, "d-1", DONE, "pair_a")}}
+    report = build({**run(scope=("d-1",)), "playbook": playbook}, parts, "f")
     assert report["pairs"][0]["findings"] == [] and bad_desks(report) == {}
 
 
