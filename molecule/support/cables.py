@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from desks import LAB, ROOT, as_root, inventory, lab
+from desks import ROOT, as_root, inventory, lab, play
 
 AFTER_BOOT = "CX7_PLUGGED_AFTER_BOOT"
 
@@ -26,24 +27,13 @@ class Run:
         self, playbook: str, *arguments: str, reports: Path | None = None, source: Path | None = None, seconds: float = 900
     ) -> None:
         self.reports = reports or Path(tempfile.mkdtemp(prefix="cable-run-"))
-        command = [
-            str(ROOT / ".venv/bin/ansible-playbook"),
-            f"--inventory={source or ROOT / 'inventories/simulated'}",
-            str(ROOT / "playbooks" / playbook),
-            f"--extra-vars={json.dumps({'spark_report_dir': str(self.reports), **PATIENCE})}",
-            *arguments,
-        ]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")}
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**environment, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=seconds,
-        )
-        self.rc, self.output = done.returncode, done.stdout
+        process = play(ROOT / "playbooks" / playbook, *arguments, source=source, spark_report_dir=str(self.reports), **PATIENCE)
+        try:
+            self.output, _nothing = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        self.rc = process.returncode
         folders = sorted(self.reports.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
         assert folders, self.output
         self.folder = folders[-1].parent

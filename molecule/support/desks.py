@@ -35,6 +35,27 @@ def lab(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def play(playbook: Path, *arguments: str, source: Path | None = None, **variables: Any) -> subprocess.Popen[str]:
+    """A playbook over the lab (or over the inventory ``source``) in a process and a session of its own, without molecule's settings."""
+    command = [
+        str(ROOT / ".venv/bin/ansible-playbook"),
+        f"--inventory={source or ROOT / 'inventories/simulated'}",
+        str(playbook),
+        f"--extra-vars={json.dumps(variables)}",
+        *arguments,
+    ]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**environment, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def desk_names() -> list[str]:
     """Names of the desks, sorted."""
     return sorted(inventory()["_meta"]["hostvars"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from desks import LAB, ROOT, as_root, lab
+from desks import ROOT, as_root, lab, play
 
 FOLDER = "/var/lib/dgx_spark/driver_lock"
 PINS = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
@@ -24,24 +23,8 @@ class Run:
     def __init__(self, *desks: str, playbook: str | None = None, check: bool = False, **variables: Any) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="driver-run-"))
         values = {"driver_reports": str(self.folder), "spark_report_dir": str(self.folder), **variables}
-        command = [
-            str(ROOT / ".venv/bin/ansible-playbook"),
-            f"--inventory={ROOT / 'inventories/simulated'}",
-            str(ROOT / "playbooks" / playbook if playbook else ROOT / "molecule/support/driver_run.yml"),
-            f"--limit={','.join(desks)}",
-            f"--extra-vars={json.dumps(values)}",
-            *(["--check", "--diff"] if check else []),
-        ]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")}
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**environment, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        source = ROOT / "playbooks" / playbook if playbook else ROOT / "molecule/support/driver_run.yml"
+        self.process = play(source, f"--limit={','.join(desks)}", *(["--check", "--diff"] if check else []), **values)
         self.output = ""
 
     def end(self, seconds: float = 600) -> Run:

@@ -7,14 +7,13 @@ import json
 import os
 import re
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from desks import LAB, ROOT, as_root, inventory
+from desks import ROOT, as_root, inventory, play
 
 JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 OUR_FILE = "/etc/netplan/90-dgx-spark-link.yaml"
@@ -54,23 +53,7 @@ class Change:
             "link_facts": facts,
             "link_folder": str(self.folder),
         }
-        command = [
-            str(ROOT / ".venv/bin/ansible-playbook"),
-            f"--inventory={ROOT / 'inventories/simulated'}",
-            str(ROOT / "molecule/support/link_change.yml"),
-            f"--extra-vars={json.dumps(values)}",
-            *(["--check", "--diff"] if check else []),
-        ]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")}
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**environment, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        self.process = play(ROOT / "molecule/support/link_change.yml", *(["--check", "--diff"] if check else []), **values)
         self.check = check
 
     def results(self) -> dict[str, dict[str, Any]]:
