@@ -48,7 +48,13 @@ def play(playbook: Path, *arguments: str, source: Path | None = None, **variable
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**environment, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        env={
+            **environment,
+            "LAB": LAB,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_FORCE_COLOR": "false",
+            "ANSIBLE_NOCOLOR": "true",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -42,6 +42,9 @@ def command(what: str, **options: Any) -> tuple[list[str], dict[str, str]]:
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_TIMEOUT": "60",
+        # molecule asks for colours, which would stand between the brackets of the JSON.
+        "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_NOCOLOR": "true",
     }
     return argv, environment
 
