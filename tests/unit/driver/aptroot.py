@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Link, Listing, LiveDesk, Text
 
-TOOLS = ("apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-deb", "dpkg-query", "gpg", "gpgv")
+TOOLS = ("apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-deb", "dpkg-query", "gpg", "gpgconf", "gpgv")
 ARCHITECTURE = "arm64"
 
 KERNEL = "6.17.0-1021-nvidia"
@@ -233,6 +233,10 @@ class AptRoot(LiveDesk):
             subprocess.run(make, check=True, capture_output=True)
             subprocess.run([*gpg, "--output", str(public), "--export"], check=True, capture_output=True)
         return public
+
+    def close(self) -> None:
+        """End the agent that gpg left running for the throwaway key."""
+        subprocess.run(["gpgconf", "--homedir", str(self.root / "gpg"), "--kill", "gpg-agent"], check=False, capture_output=True)
 
     def install(self, controls: Sequence[Control]) -> None:
         """Put packages on the desk with dpkg, past apt."""

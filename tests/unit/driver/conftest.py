@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ def debs(tmp_path_factory: pytest.TempPathFactory) -> aptroot.Debs:
 
 
 @pytest.fixture
-def root(tmp_path: Path, debs: aptroot.Debs) -> aptroot.AptRoot:
+def root(tmp_path: Path, debs: aptroot.Debs) -> Iterator[aptroot.AptRoot]:
     """A desk's root with the stock packages installed and three archives."""
-    return aptroot.stock_desk(tmp_path / "root", debs)
+    desk = aptroot.stock_desk(tmp_path / "root", debs)
+    yield desk
+    desk.close()
