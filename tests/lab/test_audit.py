@@ -25,7 +25,8 @@ ip route
 ip -6 route show default
 systemctl list-unit-files --no-legend --no-pager
 systemctl list-units --all --no-legend --no-pager --plain --type=service,timer,socket |
-    awk '{print $1, $2, $3, $4}' | grep -v '^user@\|^user-\|^run-\|^ssh@\|^systemd-hostnamed\|^systemd-timedated\|^NetworkManager-dispatcher'
+    awk '{print $1, $2, $3, $4}' |
+    grep -v '^user@\|^user-\|^run-\|^ssh@\|^systemd-hostnamed\|^systemd-timedated\|^NetworkManager-dispatcher'
 find /tmp /var/tmp /run -xdev -type f | sort |
     grep -v '^/run/systemd/\|^/run/user/\|^/run/spark-hw/\|^/run/udev/\|^/run/NetworkManager/\|utmp'
 """
