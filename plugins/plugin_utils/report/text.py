@@ -31,8 +31,8 @@ def summary(report: Mapping[str, Any], folder: str) -> list[str]:
     told = _to_tell(report)
     if told:
         lines += ["", "What to do:"]
-        for item in told:
-            lines += [f"  {item['severity'].upper():7} {item['code']}: {item['message']}", f"          -> {item['remedy']}"]
+        for item, subjects in told:
+            lines += [f"  {item['severity'].upper():7} {item['code']}: {_named(item, subjects)}", f"          -> {item['remedy']}"]
     run = report["run"]
     if run.get("check_mode"):
         lines += ["", "Check mode: nothing was changed and nothing was measured."]
@@ -58,14 +58,23 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _to_tell(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    seen: dict[tuple[str, str], Mapping[str, Any]] = {}
+def _to_tell(report: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], list[str]]]:
+    """Each loud finding once, the worst first, with everything that it is about: forty desks may share one sentence."""
+    seen: dict[tuple[str, str, str], tuple[Mapping[str, Any], list[str]]] = {}
     for owner in (*report["pairs"], *report["desks"]):
         for item in owner["findings"]:
             if item["severity"] in ("warn", "unknown", "fail"):
-                seen.setdefault((item["code"], item["message"]), item)
+                _first, subjects = seen.setdefault((item["code"], item["severity"], item["message"]), (item, []))
+                if item.get("subject") and item["subject"] not in subjects:
+                    subjects.append(item["subject"])
     order = {"fail": 0, "unknown": 1, "warn": 2}
-    return sorted(seen.values(), key=lambda item: (order[item["severity"]], item.get("subject", "")))
+    return sorted(seen.values(), key=lambda told: (order[told[0]["severity"]], told[0].get("subject", "")))
+
+
+def _named(item: Mapping[str, Any], subjects: Sequence[str]) -> str:
+    """The message, with what it is about in front where it does not say so itself."""
+    missing = [subject for subject in subjects if subject.split()[0] not in item["message"] and subject not in item["message"]]
+    return f"{', '.join(missing)}: {item['message']}" if missing else item["message"]
 
 
 def _enrol_row(desk: Mapping[str, Any]) -> tuple[str, ...]:

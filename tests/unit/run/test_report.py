@@ -141,6 +141,20 @@ def test_check_mode_says_that_it_measured_nothing() -> None:
     assert verdicts(report)["pair_a"] == "UNKNOWN" and codes == {"NOT_MEASURED_CHECK_MODE"}
 
 
+def test_what_to_do_names_every_desk_of_a_sentence_that_they_share() -> None:
+    parts = healthy()
+    for desk in ("d-1", "d-2"):
+        bad = finding("CX7_LINK_DOWN", Where(desk=desk, port=0), "No light.", severity="fail").as_dict()
+        own = finding("CX7_FUNCTION_MISSING", Where(desk=desk), f"{desk} has lost a function.").as_dict()
+        parts["facts"][desk] = Part("facts", desk, DONE, "pair_a", findings=(bad, own))
+    lines = summary(build(run(), parts, "f"), "/r")
+    assert "  FAIL    CX7_LINK_DOWN: d-1 port 0, d-2 port 0: No light." in lines
+    assert [line for line in lines if "CX7_FUNCTION_MISSING: " in line] == [
+        "  FAIL    CX7_FUNCTION_MISSING: d-1 has lost a function.",
+        "  FAIL    CX7_FUNCTION_MISSING: d-2 has lost a function.",
+    ]
+
+
 def test_every_rendering_names_the_failure() -> None:
     parts = healthy()
     bad = finding("DESK_STAGE_FAILED", Where(pair="pair_a", desk="d-1"), "d-1: <b>boom</b> \x07 & co").as_dict()
