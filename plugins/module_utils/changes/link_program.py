@@ -21,8 +21,8 @@ Every command prints one JSON object.
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
-import difflib
 import fcntl
 import glob
 import hashlib
@@ -338,13 +338,18 @@ def _refuse_others(before: str, after: str, change: Mapping[str, Any]) -> None:
     for path in sorted(set(old) | set(new)):
         if old.get(path) == new.get(path) or is_ours(path, change["ids"]) or path in INDIFFERENT or path.startswith("/run/netplan/"):
             continue
-        lines = difflib.ndiff(old.get(path, b"").decode().splitlines(), new.get(path, b"").decode().splitlines())
-        changed = [line[2:] for line in lines if line[:1] in "+-" and line[2:].strip()]
-        if path == UDEV_RULES and all(any(word in line for word in words) for line in changed):
-            continue
+        if path == UDEV_RULES:
+            # netplan writes one rule for each interface, in the order of its files: another order is no change.
+            lines, others = _rules(old.get(path, b"")), _rules(new.get(path, b""))
+            if all(any(word in line for word in words) for line in ((lines - others) + (others - lines))):
+                continue
         strangers.append(path)
     if strangers:
         raise ChangeError(f"other_interfaces: the change would also alter what netplan makes for other interfaces: {', '.join(strangers)}")
+
+
+def _rules(content: bytes) -> collections.Counter[str]:
+    return collections.Counter(line for line in content.decode().splitlines() if line.strip())
 
 
 def _generated(desk: Desk, after: str, change: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
@@ -582,8 +587,16 @@ def _same(now: Mapping[str, Any] | None, entry: Mapping[str, Any] | None) -> boo
     return digest(now) == digest(entry) and (now or {}).get("mode") == (entry or {}).get("mode")
 
 
+def _with_ids_given_back(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
+    """The change with the netplan ids of the files that it gives back: they name our interfaces in words of their own."""
+    if change["state"] != "absent":
+        return change
+    return {**change, "ids": sorted({*change["ids"], *(desk.read_json(BASELINE) or {}).get("ids", [])})}
+
+
 def check(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
     """Stage the change without keeping anything: what would be written."""
+    change = _with_ids_given_back(desk, change)
     files, kept = file_changes(desk, change)
     generated = stage(desk, change, files)
     return {"ok": True, "files": sorted(files), "generated": sorted(generated), "kept": kept}
@@ -595,6 +608,7 @@ def prepare(desk: Desk, change: dict[str, Any]) -> dict[str, Any]:
         journal = desk.read_json(JOURNAL)
         if journal is not None and journal["state"] in UNSETTLED:
             raise ChangeError(f"a change of {journal['id']} is unsettled ({journal['state']})")
+        change = _with_ids_given_back(desk, change)
         files, kept = file_changes(desk, change)
         generated = stage(desk, change, files)
         everything = {**files, **generated}
@@ -843,6 +857,7 @@ def _merge_baseline(desk: Desk, journal: Mapping[str, Any]) -> None:
         if item["lasting"]:
             baseline["files"].setdefault(item["path"], item["before"])
             baseline["written"][item["path"]] = digest(item["after"])
+    baseline["ids"] = sorted({*baseline.get("ids", []), *journal["ids"]})
     for netdev, state in journal["live"].items():
         baseline["live"].setdefault(netdev, state)
     desk.write_json(BASELINE, baseline)

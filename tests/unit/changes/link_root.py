@@ -79,11 +79,14 @@ if NAME == "netplan":
             path = root / "run/NetworkManager/system-connections" / ("netplan-" + name + ".nmconnection")
             text = "id=netplan-" + name + "\\ninterface-name=" + name + "\\n"
             text += ("mtu=%s\\n" % device["mtu"] if device.get("mtu") else "") + ("address1=%s\\n" % address if address else "")
-            rules += "# " + name + "\\n"
         else:
             path = root / "run/systemd/network" / ("10-netplan-" + name + ".network")
             text = "Name=" + name + "\\n" + ("MTUBytes=%s\\n" % device["mtu"] if device.get("mtu") else "")
             text += "Address=%s\\n" % address if address else ""
+        # As netplan 1.1 does for both renderers, in the order in which its files name the interfaces.
+        seen = (device.get("match") or {{}}).get("name", name)
+        rules += "# netplan: network.ethernets." + name + "\\n"
+        rules += 'SUBSYSTEM=="net", ENV{{ID_NET_NAME}}=="' + seen + '", ENV{{NM_UNMANAGED}}="x"\\n'
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o600)

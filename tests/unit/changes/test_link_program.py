@@ -232,6 +232,32 @@ def test_change_of_other_interfaces_is_refused(desk: LinkRoot, capsys: pytest.Ca
     assert desk.picture() == before
 
 
+def test_a_file_that_stood_before_the_managements_can_be_set_aside(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    # netplan then writes its rule for the management interface in another place of the same file.
+    desk.write("/etc/netplan/05-cx7.yaml", FOREIGN_TEXT)
+    assert prepare_and_apply(desk, capsys, description(desk, remove=["/etc/netplan/05-cx7.yaml"]))["ok"]
+
+
+def test_another_rule_for_the_management_is_refused(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    content = f"network:\n  ethernets:\n    {MANAGEMENT}:\n      match: {{name: other0}}\n"
+    write = [{"path": "/etc/netplan/99-more.yaml", "content": content, "mode": 0o600}]
+    answer = ask(desk, capsys, "prepare", json.dumps(description(desk, write=write)))
+    assert answer["error"].startswith("other_interfaces: ") and "90-netplan.rules" in answer["error"]
+
+
+def test_a_file_with_ids_of_its_own_is_given_back(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "network:\n  ethernets:\n    NM-7c9e:\n      match: {name: enP2p1s0f0np0}\n      addresses: [172.30.6.1/24]\n"
+    desk.write("/etc/netplan/90-NM-7c9e.yaml", text)
+    before = desk.picture("/etc")
+    taken = description(desk, remove=["/etc/netplan/90-NM-7c9e.yaml"], ids=["NM-7c9e", *sorted(FUNCTIONS)])
+    assert prepare_and_apply(desk, capsys, taken)["ok"]
+    assert ask(desk, capsys, "confirm", "change-1")["ok"]
+    # Whoever takes the link away knows only the interfaces of our own file.
+    assert prepare_and_apply(desk, capsys, absent(desk))["ok"]
+    assert ask(desk, capsys, "confirm", "change-2")["ok"]
+    assert desk.picture("/etc") == before
+
+
 def test_undo_that_cannot_be_armed_refuses_the_change(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:
     before = desk.picture()
     desk.change_state(fail=["systemctl start"])
