@@ -171,7 +171,8 @@ class Lab:
                 entry.clear()
                 missing.append(name)
                 continue
-            if entry.get("running") and not self.engine.pid(entry["container"]):
+            # A start that was cut short left a container without description or network: only a recorded process was given all.
+            if entry.get("running") and not files.process_alive(entry.get("pid")):
                 self.record.wiring = laws.stopped(self.record.wiring, name)
         stray = set(known) - {desk.get("container") for desk in self.record.data["desks"].values()}
         self.engine.remove(sorted(stray))
@@ -183,6 +184,7 @@ class Lab:
             and self.record.desk(name).setdefault("power", "on" if desk.power else "off") == "on"
         ]
         self.boot(wanted)
+        self.light()
         self.record.save()
 
     def write_archive_faults(self) -> None:

@@ -165,6 +165,18 @@ class TestRunning:
         assert inside("desk-01", "sh", "-c", "ls /root/litter 2>/dev/null || echo gone").strip() == "gone"
         lab("ssh", "desk-01", "true")
 
+    def test_up_boots_a_desk_whose_start_was_cut_short(self, labfile: Path) -> None:
+        """What a kill between a container's start and its network leaves: it runs, nobody wrote its process down, it has no leg."""
+        path = Path("/var/lib/spark-lab") / NAME / "state.json"
+        state = json.loads(path.read_text(encoding="utf-8"))
+        del state["desks"]["desk-01"]["pid"]
+        path.write_text(json.dumps(state), encoding="utf-8")
+        subprocess.run(["ip", "-n", f"lab-{NAME}", "link", "delete", "d0m"], check=True, timeout=20)
+        assert lab("ssh", "desk-01", "true", check=False).returncode != 0
+        lab("up", str(labfile), "--enrolled")
+        lab("ssh", "desk-01", "true")
+        assert status()["cables"][0]["one_way_gbps"] == 109.0
+
     @pytest.mark.parametrize(
         ("words", "text"),
         [
