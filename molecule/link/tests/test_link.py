@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from desks import as_root, desk_names, lab
-from links import FUNCTIONS, OUR_FILE, PEER, RENDERERS, Change, Ping, armed, change, codes, links, live, picture
+from links import FUNCTIONS, OUR_FILE, PEER, RENDERERS, Change, Ping, armed, change, codes, links, live, picture, wait_for
 
 SYNC = "/etc/netplan/99-nvidia-sync-cluster.yaml"
 SYNC_TEXT = """network:
@@ -80,9 +80,11 @@ def fresh(desk: str) -> Iterator[str]:
     change(desk, [], state="absent")
     as_root(desk).run(f"rm -f {SYNC} {PLAYBOOK} {VLLM} {KEYFILE} {NM_YAML}")
     assert as_root(desk).check_output("ls /etc/netplan /etc/NetworkManager/system-connections") == before
-    lab(
-        "exec", desk, "--", "sh", "-c", "if systemctl is-active -q NetworkManager; then nmcli connection reload; else networkctl reload; fi"
+    # What a hand took out of netplan is still in the renderer's hands, where it would come back in the middle of the next test.
+    as_root(desk).check_output(
+        "netplan generate && if systemctl is-active -q NetworkManager; then nmcli connection reload; else networkctl reload; fi"
     )
+    wait_for(lambda: not any(addresses for _mtu, addresses in live(desk).values()), 30, f"{desk} to drop the addresses of the test")
 
 
 # ---- after converge ------------------------------------------------------------------------------------------------
