@@ -17,6 +17,7 @@ from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.pairs import InventoryError, InventoryView, Pair, pairs_of, view_of_inventory
 from ..plugin_utils.run_store import RunStore
+from ..plugin_utils.waves import WaveError, sizes
 
 
 class ActionModule(DeskAction):
@@ -38,6 +39,12 @@ class ActionModule(DeskAction):
                 raise InventoryError(
                     [f"{playbook} needs pairs: make each pair a child group of spark_pairs with two hosts (inventories/lab shows it)"]
                 )
+            waves = arguments.get("waves")
+            if waves is not None:
+                waves = list(waves) if isinstance(waves, list | tuple) else [waves]
+                sizes(waves, 1)
+        except WaveError as error:
+            raise AnsibleActionFail(f"{error}; no desk was touched") from None
         except InventoryError as error:
             lines = "\n".join(f"  - {problem}" for problem in error.problems)
             raise AnsibleActionFail(f"the inventory cannot be used; no desk was touched:\n{lines}") from None
@@ -52,6 +59,7 @@ class ActionModule(DeskAction):
             "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "playbook": playbook,
             "check_mode": bool(self._task.check_mode),
+            "waves": waves,
             "pairs": [_pair(pair, desks) for pair in pairs],
             "desks": desks,
         }

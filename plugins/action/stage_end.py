@@ -67,7 +67,8 @@ def part_of(
         reason = str(failed_result.get("msg") or findings[0].get("message") or "failed")
         return Part(stage, desk, FAILED, pair, reason, started, ended, False, findings, _data(failed_result))
     if not gate.get("proceed", True):
-        return Part(stage, desk, SKIPPED, pair, str(gate.get("reason") or ""), started, ended)
+        findings = tuple(gate.get("findings") or ())
+        return Part(stage, desk, SKIPPED, pair, str(gate.get("reason") or ""), started, ended, False, findings)
     findings = tuple(stage_result.get("findings") or ())
     return Part(stage, desk, DONE, pair, None, started, ended, bool(stage_result.get("changed")), findings, _data(stage_result))
 

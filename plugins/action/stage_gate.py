@@ -7,9 +7,12 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.checks import STOPS_DESK
-from ..plugin_utils.run_store import FAILED, RunStore
+from ..plugin_utils.run_store import FAILED, HELD_BACK, RunStore
+from ..plugin_utils.waves import loss
 
 DESK = "desk"
 PAIR = "pair"
@@ -17,19 +20,35 @@ HEAD = "head"
 
 
 class ActionModule(DeskAction):
-    """Result: proceed (bool), reason (text, empty when it proceeds), started (UTC)."""
+    """Result: proceed (bool), reason (text, empty when it proceeds), findings, started (UTC)."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """See the class."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         plan = self.required_plan(task_vars)
-        scope = str(self.arguments().get("scope") or DESK)
+        arguments = self.arguments()
+        stage, scope, desk = str(arguments["stage"]), str(arguments.get("scope") or DESK), self.desk_name(task_vars)
+        store = RunStore(plan["run_dir"])
         now = datetime.datetime.now(datetime.UTC)
-        despite = frozenset(str(item) for item in self.arguments().get("despite") or ())
-        silent, reason = gate(plan, RunStore(plan["run_dir"]), self.desk_name(task_vars), scope, despite)
-        result.update(changed=False, proceed=not reason, silent=silent, reason=reason, started=f"{now:%Y-%m-%dT%H:%M:%S.%f}Z")
+        despite = frozenset(str(item) for item in arguments.get("despite") or ())
+        silent, reason = gate(plan, store, desk, scope, despite)
+        findings: list[dict[str, Any]] = []
+        if not reason:
+            reason, findings = held_back(plan, store, stage, desk, [str(name) for name in arguments.get("after") or ()])
+        started = f"{now:%Y-%m-%dT%H:%M:%S.%f}Z"
+        result.update(changed=False, proceed=not reason, silent=silent, reason=reason, findings=findings, started=started)
         return result
+
+
+def held_back(plan: dict[str, Any], store: RunStore, stage: str, desk: str, after: list[str]) -> tuple[str, list[dict[str, Any]]]:
+    """(why not, finding): empty when the waves before this desk's, with the desks ``after``, lost nobody."""
+    lost = loss(store.part(stage, name) for name in after)
+    if not lost:
+        return "", []
+    message = f"{desk} was left as it is: stage {stage} lost {lost} in a wave before, so it was not carried on"
+    where = Where(pair=plan["desks"][desk]["pair"], desk=desk)
+    return f"a wave before lost {lost}", [finding(HELD_BACK, where, message, evidence={"stage": stage, "lost": lost}).as_dict()]
 
 
 def gate(plan: dict[str, Any], store: RunStore, desk: str, scope: str, despite: frozenset[str] = frozenset()) -> tuple[bool, str]:
@@ -64,6 +83,8 @@ def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: fro
     for part in store.of_desk(desk):
         if part.stage in despite:
             continue
+        if part.held_back and stops is None:
+            return f"{desk} was left out of stage {part.stage} ({HELD_BACK})"
         codes = [code for code in part.failing_codes if stops is None or code in stops]
         if part.state == FAILED or codes:
             return f"{desk} failed in stage {part.stage}" + (f" ({', '.join(codes)})" if codes else "")

@@ -25,6 +25,10 @@ options:
     description: Folder on the controller below which the run's folder is made; relative to the working directory.
     type: path
     default: reports
+  waves:
+    description: How many pairs at a time the stages change that can cost a desk its network, see M(labops.dgx_spark.stage_waves).
+    type: list
+    elements: raw
   notes:
     description: Sentences that the report shows.
     type: list

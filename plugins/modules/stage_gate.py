@@ -27,6 +27,13 @@ options:
     type: list
     elements: str
     default: []
+  after:
+    description:
+      - Desks on which this stage ran in earlier waves (M(labops.dgx_spark.stage_waves)). When it lost one of them, the stage does not
+        run here.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Works in check mode as without it, since nothing on a desk is touched.
@@ -63,6 +70,11 @@ reason:
   description: Why the stage does not run; empty when it does.
   returned: success
   type: str
+findings:
+  description: WAVE_STOPPED when a wave before lost a desk.
+  returned: success
+  type: list
+  elements: dict
 started:
   description: UTC time.
   returned: success

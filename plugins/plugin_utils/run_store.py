@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+HELD_BACK = "WAVE_STOPPED"
+"""Code of a stage that was not carried on to a desk because an earlier wave lost one."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Part:
     def failing_codes(self) -> tuple[str, ...]:
         """Codes of the findings that fail."""
         return tuple(str(item["code"]) for item in self.findings if item.get("severity") == "fail")
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the desk was left as it is, so that later stages have nothing to measure."""
+        return any(item["code"] == HELD_BACK for item in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
         """As it is written."""

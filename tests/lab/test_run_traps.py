@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from typing import Any
 
 import pytest
 from desks import LAB, as_root, lab, status
+from desks import play as start
+from links import Cut
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,33 +42,29 @@ class Run:
                 }
         raise AssertionError(f"{owner} is not in the report")
 
+    def message(self, desk: str, code: str) -> str:
+        """What a finding of a desk says."""
+        findings = next(item["findings"] for item in self.report["desks"] if item["name"] == desk)
+        return next(item["message"] for item in findings if item["code"] == code)
+
+
+def run_playbook(playbook: str, folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs a playbook on the shared lab, its report below the folder: exit code and output."""
+    process = start(ROOT / f"playbooks/{playbook}.yml", *arguments, spark_report_dir=str(folder))
+    output, _ = process.communicate()
+    return process.returncode, output
+
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., Run]:
     """Runs a playbook on the shared lab and reads its report."""
 
     def run(playbook: str, *arguments: str) -> Run:
-        command = [
-            str(ROOT / ".venv/bin/ansible-playbook"),
-            "-i",
-            str(ROOT / "inventories/simulated"),
-            str(ROOT / f"playbooks/{playbook}.yml"),
-            "-e",
-            f"spark_report_dir={tmp_path}",
-            *arguments,
-        ]
         begun = time.monotonic()
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        code, output = run_playbook(playbook, tmp_path, *arguments)
         reports = sorted(tmp_path.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-        assert reports, f"no report was written:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
-        return Run(done.returncode, done.stdout + done.stderr, json.loads(reports[-1].read_text()), time.monotonic() - begun)
+        assert reports, f"no report was written:\n{output[-4000:]}"
+        return Run(code, output, json.loads(reports[-1].read_text()), time.monotonic() - begun)
 
     return run
 
@@ -88,6 +85,28 @@ def container() -> Callable[..., str]:
         return subprocess.run([status()["engine"]["name"], verb, f"spark-{LAB}-{desk}"], check=True, capture_output=True, text=True).stdout
 
     return act
+
+
+def test_a_wave_that_loses_a_desk_stops_the_next(play: Callable[..., Run]) -> None:
+    cut = Cut("desk-01")
+    try:
+        run = play("stack_pair", "-e", "pair_link_confirm_timeout=30")
+    finally:
+        cut.mend()
+    assert "Stage link: pair_a first, then one more wave" in run.output
+    assert run.verdicts() == {"pair_a": "FAIL", "pair_b": "UNKNOWN"} and run.code != 0
+    assert run.codes("desk-01") & {"CX7_CHANGE_UNCONFIRMED", "CX7_CHANGE_UNDONE"}
+    assert run.codes("desk-03") == run.codes("desk-04") == {"WAVE_STOPPED"}
+    assert "desk-01" in run.message("desk-03", "WAVE_STOPPED")
+    for desk in ("desk-03", "desk-04"):
+        assert not as_root(desk).file("/etc/netplan/90-dgx-spark-link.yaml").exists
+
+
+@pytest.mark.parametrize("waves", [[0], [1, "some"], []])
+def test_waves_that_cannot_be_read_are_refused_before_a_desk_is_touched(waves: list[Any], tmp_path: Path) -> None:
+    code, output = run_playbook("stack_pair", tmp_path, "-e", json.dumps({"spark_waves": waves}))
+    assert code != 0 and "spark_waves" in output and "no desk was touched" in output
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_pulled_cable_fails_its_pair_by_name_and_the_other_pair_passes(play: Callable[..., Run]) -> None:

@@ -405,6 +405,7 @@ class LinkChange:
             "state": state,
             "change": journal.get("id"),
             "reason": reason,
+            "unconfirmed": bool(journal.get("unconfirmed")),
             "kept": journal.get("kept"),
             "failed": [item for item in journal.get("commands") or [] if item.get("rc")],
         }

@@ -731,6 +731,7 @@ def undo(desk: Desk, reason: str | None) -> dict[str, Any]:
                 _remove_folders(desk, journal.get("new_folders", []))
             return {"ok": True, "state": journal and journal["state"], "undone": False}
         if reason is None:
+            journal["unconfirmed"] = True
             reason = f"nobody confirmed it within {journal['confirm_timeout']} s"
             if journal.get("boot_id") and journal["boot_id"] != boot_id(desk):
                 reason = "the desk started again before anybody confirmed it"

@@ -10,7 +10,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
 from ..checks import DESK, PAIR, Check, required
-from ..run_store import DONE, FAILED, SKIPPED, Part
+from ..run_store import DONE, FAILED, HELD_BACK, SKIPPED, Part
 
 SCHEMA = "labops.dgx_spark/report/1"
 BAD = ("FAIL", "UNKNOWN")
@@ -115,10 +115,10 @@ def _desk(name: str, run: Mapping[str, Any], parts: Parts, checks: Iterable[Chec
     findings += [
         item for part in own for item in part.findings if not (item.get("where") or {}).get("desk") and not item["where"].get("pair")
     ]
-    broken = any(part.state == FAILED or part.failing_codes for part in own)
+    told = any(part.state == FAILED or part.failing_codes or part.held_back for part in own)
     in_pair = plan["pair"] is not None and not plan["out_of_service"]
     for check in checks:
-        if check.scope != DESK or broken or plan["out_of_service"]:
+        if check.scope != DESK or told or plan["out_of_service"]:
             continue
         if check.stage == "link" and (not in_pair or not run["desks"][plan["peer"]]["in_scope"]):
             continue
@@ -162,7 +162,7 @@ def _pair(
     reasons = list(own)
     for member in members:
         reasons += desks[member]["findings"] if member in desks else []
-    failed = any(item["severity"] == "fail" for item in reasons)
+    told = any(item["severity"] == "fail" or item["code"] == HELD_BACK for item in reasons)
     if not pair["out_of_service"] and not outside:
         for check in checks:
             if check.scope != PAIR:
@@ -173,8 +173,8 @@ def _pair(
                 (part for part in found if part is not None and part.state in (SKIPPED, FAILED)), next((p for p in found if p), None)
             )
             missing = _missing(check, done or fallback, where, run)
-            # What failed already says why; a missing measurement behind it is told as a skipped stage, not as one more unknown.
-            if missing and not failed:
+            # What failed or was held back already says why; a missing measurement behind it is not one more unknown.
+            if missing and not told:
                 own.append(missing)
                 reasons.append(missing)
     reasons = _unique(reasons)

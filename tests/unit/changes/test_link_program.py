@@ -93,6 +93,7 @@ def test_undo_gives_everything_back_byte_for_byte(desk: LinkRoot, capsys: pytest
     assert not desk.path(FOREIGN).exists()
     undone = ask(desk, capsys, "undo")
     assert undone["undone"] and "nobody confirmed it within 90 s" in undone["reason"]
+    assert json.loads(desk.path(link_program.JOURNAL).read_text())["unconfirmed"] is True
     assert desk.picture() == before
     assert live(desk) == links
     assert desk.state()["units"] == {}

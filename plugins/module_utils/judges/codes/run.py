@@ -44,6 +44,15 @@ CODES: tuple[Code, ...] = (
         source="this collection's rule",
     ),
     Code(
+        code="WAVE_STOPPED",
+        title="A wave before lost a desk",
+        severity="unknown",
+        meaning="A stage that can cost a desk its network goes in waves (spark_waves). A wave before this one lost a desk: it could not be "
+        "reached after its change. The stage was not carried on: this desk is as it was and its pair was not measured.",
+        remedy="Mend the desk that the message names, then run again; desks that were left out take part then.",
+        source="this collection's rule",
+    ),
+    Code(
         code="PAIR_INCOMPLETE",
         title="A desk of the pair is not in this run",
         severity="unknown",

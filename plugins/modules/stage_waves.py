@@ -1,0 +1,78 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stage_waves
+short_description: Choose which pairs a changing stage takes first
+version_added: 0.1.0
+description:
+  - Splits the desks of the run into waves for a stage that can cost a desk its network. M(labops.dgx_spark.stage_gate) keeps a wave
+    from starting when one before it lost a desk.
+  - A pair goes as a whole; a desk in no pair goes alone. Pairs that are skipped anyway are not counted.
+options:
+  stage:
+    description: Name of the stage.
+    type: str
+    required: true
+  scope:
+    description: As in O(labops.dgx_spark.stage_gate#module:scope).
+    type: str
+    choices: [desk, pair, head]
+    default: desk
+  waves:
+    description:
+      - How many pairs each wave takes, as whole numbers or as percentages of all pairs that take part. The last entry repeats until
+        all are taken.
+      - Without it, O(labops.dgx_spark.run_begin#module:waves) of the run. Without that, one pair goes first and then all others where
+        the facts show no desk that this collection has changed before, else all go at once.
+    type: list
+    elements: raw
+attributes:
+  check_mode:
+    description: Works in check mode as without it, since nothing on a desk is touched.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+  platform:
+    description: Runs on the controller; no desk is contacted.
+    support: full
+    platforms: posix
+seealso:
+  - module: labops.dgx_spark.stage_gate
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: One pair, then a quarter at a time
+  labops.dgx_spark.stage_waves:
+    stage: link
+    scope: pair
+    waves: [1, 25%]
+  run_once: true
+  register: spark_waves_of_link
+"""
+
+RETURN = r"""
+waves:
+  description: The waves in their order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    number:
+      description: From 1.
+      type: int
+    desks:
+      description: The desks that the stage runs on in this wave.
+      type: list
+      elements: str
+    after:
+      description: The desks of all waves before.
+      type: list
+      elements: str
+"""

@@ -1,0 +1,105 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In which order the pairs of a run are changed, so that a change that loses a desk is not carried on to the others. Pure.
+
+A wave chooses which desks a stage runs on; every desk stays in the play. The unit is a pair, or a desk that is in no pair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .run_store import FAILED, Part
+
+ONE_FIRST: tuple[Any, ...] = (1, "100%")
+"""Waves of an inventory that this collection has not changed before."""
+ALL_AT_ONCE: tuple[Any, ...] = ("100%",)
+
+TRACES: dict[str, tuple[str, ...]] = {"link": ("link_file",), "reboot": ("driver_lock", "link_file")}
+"""Stage to the facts (below ``setup``) that show that this collection has changed a desk before."""
+
+LOSSES = frozenset({"CX7_CHANGE_UNCONFIRMED", "DESK_UNREACHABLE", "REBOOT_FAILED", "STAGE_TIMEOUT"})
+"""Findings of a changing stage after which the desk is out of reach. A link change that was taken back counts as well when nobody
+could confirm it or the undo failed, but not when a step of it failed: then the desk was reachable all the time."""
+
+PERCENT = re.compile(r"(\d{1,3})\s*%")
+
+
+class WaveError(ValueError):
+    """The wished waves cannot be read; the text is for the admin."""
+
+
+def sizes(wish: Sequence[Any], units: int) -> list[int]:
+    """How many units each wave takes; the last wish repeats until all are taken.
+
+    :param wish: whole numbers of at least 1, or percentages of all units (``"25%"``, rounded up).
+    :raises WaveError: naming the entry that is neither.
+    """
+    if not wish:
+        raise WaveError("spark_waves is empty; write numbers of pairs or percentages, such as [1, '25%', '100%']")
+    counts = [_count(entry, units) for entry in wish]
+    taken: list[int] = []
+    while sum(taken) < units:
+        taken.append(min(counts[min(len(taken), len(counts) - 1)], units - sum(taken)))
+    return taken
+
+
+def _count(entry: Any, units: int) -> int:
+    text = str(entry).strip()
+    percent = PERCENT.fullmatch(text)
+    if percent and 1 <= int(percent[1]) <= 100:
+        return max(1, -(-units * int(percent[1]) // 100))
+    if not isinstance(entry, bool) and text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise WaveError(f"spark_waves: {entry!r} is neither a number of pairs (1 or more) nor a percentage of them (1% to 100%)")
+
+
+def units_of(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The desks that go together: the pairs of the run in the inventory's order, then each desk that is in none."""
+    scope = {name for name, desk in plan["desks"].items() if desk["in_scope"]}
+    pairs = [tuple(member for member in pair["members"] if member in scope) for pair in plan["pairs"]]
+    return [unit for unit in pairs if unit] + [(name,) for name in plan["desks"] if name in scope and not plan["desks"][name]["pair"]]
+
+
+def waves(units: Sequence[Sequence[str]], ready: Iterable[Sequence[str]], wish: Sequence[Any]) -> list[dict[str, Any]]:
+    """The waves: ``number`` (from 1), ``desks``, and ``after`` (the desks of all waves before).
+
+    Only units that are ready are counted: a pair that is skipped proves nothing to those that wait for it. The others come with the
+    first wave, where each is told why it is skipped.
+
+    :raises WaveError: see :func:`sizes`.
+    """
+    counted = list(ready)
+    idle = [desk for unit in units if unit not in counted for desk in unit]
+    found: list[dict[str, Any]] = []
+    position = 0
+    for size in sizes(wish, len(counted)) or [0]:
+        before = [desk for unit in counted[:position] for desk in unit]
+        desks = [desk for unit in counted[position : position + size] for desk in unit]
+        found.append({"number": len(found) + 1, "desks": desks + ([] if found else idle), "after": before})
+        position += size
+    return found
+
+
+def worked_before(stage: str, facts: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any of these desks (facts of this run) carries what the stage leaves behind."""
+    return any((desk.get("setup") or {}).get(trace) for desk in facts for trace in TRACES.get(stage, ()))
+
+
+def loss(parts: Iterable[Part | None]) -> str:
+    """The first desk that a wave lost, with the codes; empty when it lost none."""
+    for part in parts:
+        if part is None or part.state != FAILED:
+            continue
+        codes = sorted({str(item["code"]) for item in part.findings if item.get("severity") == "fail" and _out_of_reach(item)})
+        if codes:
+            return f"{part.desk} ({', '.join(codes)})"
+    return ""
+
+
+def _out_of_reach(item: Mapping[str, Any]) -> bool:
+    evidence = item.get("evidence") or {}
+    taken_back = item["code"] == "CX7_CHANGE_UNDONE" and (evidence.get("unconfirmed") or evidence.get("state") == "undo_failed")
+    return item["code"] in LOSSES or bool(taken_back)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.action.stage_end import part_of
+from ansible_collections.labops.dgx_spark.plugins.action.stage_gate import gate, held_back
+from ansible_collections.labops.dgx_spark.plugins.action.stage_waves import announcement
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, FAILED, SKIPPED, Part, RunStore
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.waves import WaveError, sizes, units_of, waves, worked_before
+
+PAIRS = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4"), "pair_c": ("d-5", "d-6")}
+UNITS = [*PAIRS.values(), ("d-7",)]
+
+
+def plan(scope: tuple[str, ...] = ("d-1", "d-2", "d-3", "d-4", "d-5", "d-6", "d-7")) -> dict[str, Any]:
+    home = {member: (pair, members) for pair, members in PAIRS.items() for member in members}
+    desks = {}
+    for name in ("d-7", *home):
+        pair, members = home.get(name, (None, ()))
+        peer = next((member for member in members if member != name), None)
+        desks[name] = {"pair": pair, "peer": peer, "head": name in members[:1], "in_scope": name in scope, "out_of_service": False}
+    return {
+        "run_id": "r",
+        "started": "s",
+        "playbook": "stack_pair",
+        "check_mode": False,
+        "findings": [],
+        "pairs": [
+            {
+                "name": name,
+                "members": list(members),
+                "head": members[0],
+                "peer": members[1],
+                "topology": "direct",
+                "out_of_service": False,
+                "in_scope": True,
+            }
+            for name, members in PAIRS.items()
+        ],
+        "desks": desks,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wish", "units", "expected"),
+    [
+        (["100%"], 8, [8]),
+        ([1, "100%"], 8, [1, 7]),
+        ([1, "25%"], 8, [1, 2, 2, 2, 1]),
+        (["1", " 50 % "], 3, [1, 2]),
+        ([3], 8, [3, 3, 2]),
+        (["1%"], 3, [1, 1, 1]),
+        ([1, "100%"], 1, [1]),
+        ([5], 0, []),
+    ],
+)
+def test_the_last_wish_repeats_until_all_are_taken(wish: list[Any], units: int, expected: list[int]) -> None:
+    assert sizes(wish, units) == expected
+
+
+@pytest.mark.parametrize("wish", [[], [0], ["0%"], ["101%"], [-1], [True], ["some"], [1.5], [None], [{}], [[1]]])
+def test_a_wish_that_is_no_number_is_refused_in_words(wish: list[Any]) -> None:
+    with pytest.raises(WaveError) as refused:
+        sizes(wish, 4)
+    assert "spark_waves" in str(refused.value)
+
+
+def test_pairs_go_as_a_whole_and_a_desk_in_no_pair_alone() -> None:
+    assert units_of(plan()) == UNITS
+    assert units_of(plan(scope=("d-3", "d-5", "d-6"))) == [("d-3",), ("d-5", "d-6")]
+
+
+def test_each_wave_knows_the_desks_before_it() -> None:
+    assert waves(UNITS[:3], UNITS[:3], [1, "100%"]) == [
+        {"number": 1, "desks": ["d-1", "d-2"], "after": []},
+        {"number": 2, "desks": ["d-3", "d-4", "d-5", "d-6"], "after": ["d-1", "d-2"]},
+    ]
+
+
+def test_a_pair_that_is_skipped_does_not_count_as_the_one_that_went_first() -> None:
+    first, second = waves(UNITS, [UNITS[1], UNITS[2]], [1, "100%"])
+    assert first["desks"] == ["d-3", "d-4", "d-1", "d-2", "d-7"] and first["after"] == []
+    assert second == {"number": 2, "desks": ["d-5", "d-6"], "after": ["d-3", "d-4"]}
+
+
+def test_where_nobody_is_ready_one_wave_tells_everybody_why() -> None:
+    assert waves(UNITS, [], [1]) == [{"number": 1, "desks": [desk for unit in UNITS for desk in unit], "after": []}]
+
+
+@pytest.mark.parametrize(
+    ("stage", "setup", "known"),
+    [
+        ("link", {"link_file": "network:"}, True),
+        ("link", {"driver_lock": "{}"}, False),
+        ("reboot", {"driver_lock": "{}"}, True),
+        ("link", {}, False),
+    ],
+)
+def test_an_inventory_is_new_until_a_desk_carries_the_stage(stage: str, setup: dict[str, str], known: bool) -> None:
+    assert worked_before(stage, [{}, {"setup": setup}]) is known
+
+
+def undone(**evidence: Any) -> dict[str, Any]:
+    return finding("CX7_CHANGE_UNDONE", Where(pair="pair_a", desk="d-2"), "taken back", evidence=evidence).as_dict()
+
+
+UNCONFIRMED = finding("CX7_CHANGE_UNCONFIRMED", Where(pair="pair_a", desk="d-2"), "not reached any more").as_dict()
+LOST = Part("link", "d-2", FAILED, "pair_a", findings=(UNCONFIRMED,))
+
+
+@pytest.mark.parametrize(
+    ("part", "stops"),
+    [
+        (LOST, True),
+        (Part("link", "d-2", FAILED, "pair_a", findings=({"code": "DESK_UNREACHABLE", "severity": "fail"},)), True),
+        (Part("link", "d-2", FAILED, "pair_a", findings=({"code": "CX7_LINK_DOWN", "severity": "fail"},)), False),
+        (Part("link", "d-2", FAILED, "pair_a", findings=(undone(unconfirmed=True, state="undone"),)), True),
+        (Part("link", "d-2", FAILED, "pair_a", findings=(undone(unconfirmed=False, state="undo_failed"),)), True),
+        (Part("link", "d-2", FAILED, "pair_a", findings=(undone(unconfirmed=False, state="undone"),)), False),
+        (Part("link", "d-2", DONE, "pair_a", changed=True, findings=({"code": "CX7_CHANGE_UNDONE", "severity": "note"},)), False),
+        (Part("link", "d-2", SKIPPED, "pair_a"), False),
+        (Part("driver", "d-2", FAILED, "pair_a", findings=({"code": "DESK_UNREACHABLE", "severity": "fail"},)), False),
+    ],
+)
+def test_a_wave_that_loses_a_desk_stops_the_next(tmp_path: Path, part: Part, stops: bool) -> None:
+    store = RunStore(tmp_path)
+    store.write(part)
+    reason, findings = held_back(plan(), store, "link", "d-3", ["d-1", "d-2"])
+    assert bool(reason) is stops and [item["code"] for item in findings] == (["WAVE_STOPPED"] if stops else [])
+    assert not stops or "d-2" in findings[0]["message"]
+    assert held_back(plan(), store, "link", "d-1", []) == ("", [])
+
+
+def test_a_pair_that_was_held_back_is_not_measured_and_unknown(tmp_path: Path) -> None:
+    store, run = RunStore(tmp_path), plan()
+    store.write(LOST)
+    for desk in PAIRS["pair_b"]:
+        reason, findings = held_back(run, store, "link", desk, ["d-1", "d-2"])
+        part = part_of("link", desk, "pair_b", {"proceed": False, "reason": reason, "findings": findings}, {}, "", {}, "e")
+        assert part.state == SKIPPED
+        store.write(part)
+    assert "WAVE_STOPPED" in gate(run, store, "d-3", "head")[1]
+    pairs = {pair["name"]: pair for pair in build(run, store.everything(), "e")["pairs"]}
+    assert pairs["pair_a"]["verdict"] == "FAIL" and pairs["pair_b"]["verdict"] == "UNKNOWN"
+    assert {item["code"] for item in pairs["pair_b"]["reasons"]} == {"WAVE_STOPPED"}
+
+
+def test_the_admin_reads_who_goes_first() -> None:
+    chosen = waves(UNITS, [UNITS[1], UNITS[2], UNITS[3]], [1])
+    assert announcement("link", plan(), chosen) == "Stage link: pair_b first, then 2 more waves unless a desk is lost (spark_waves)."
