@@ -32,7 +32,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 	@sh tools/venv.sh $(CORE219) requirements-dev.txt 3.11
 
 .PHONY: test
-test: lint unit docs-check package sanity lab-test ## Run every check of the project, cheap ones first
+test: lint unit docs-check package sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 .PHONY: lint
 lint: venv ## ruff, mypy, yamllint, role defaults, ansible-lint
@@ -74,7 +74,7 @@ lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a d
 	bash tests/lab_test.sh
 
 .PHONY: lab-test-all
-lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, faults of apt, survival of a link change, faults of measurements)
+lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, cables, faults of apt, link changes, faults of measurements)
 	SCENARIOS=all bash tests/lab_test.sh
 
 .PHONY: bench
