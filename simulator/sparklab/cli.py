@@ -28,6 +28,7 @@ from sparklab import (
     requirements,
     spec,
     state,
+    status,
     subnets,
 )
 from sparklab.errors import LabError
@@ -370,134 +371,9 @@ def do_down(arguments: argparse.Namespace) -> int:
 
 
 def do_status(arguments: argparse.Namespace) -> int:
-    one = reader(arguments)
-    record = one.record
-    wiring = record.wiring
-    lists = one.functions()
-    rows = []
-    for name, desk in record.spec.desks.items():
-        entry = record.desk(name)
-        alive = files.process_alive(entry.get("pid"))
-        ports = {str(port): wiring.at(spec.End(name, port)) for port in (0, 1)}
-        rows.append(
-            {
-                "desk": name,
-                "hostname": desk.hostname,
-                "model": desk.model,
-                "power": "on" if entry.get("running") and alive else "off",
-                "ssh": bool(entry.get("running") and alive and one.listens(name) and one.answers(name)),
-                "address": one.address(name),
-                "renderer": desk.renderer,
-                "management": desk.management,
-                "state": "enrolled" if one.enrolled(desk) else "boxed",
-                "boots": entry.get("boot_count", 0),
-                "adapter": "present" if entry.get("nic") else "gone",
-                "ports": ports,
-                "faults": record.data["faults"].get(name, {}),
-                "container": entry.get("container", ""),
-            }
-        )
-    cables: list[dict[str, Any]] = []
-    for cable, ends in wiring.ends.items():
-        stale = [str(end) for end in ends if end in wiring.stale]
-        about = describe_cable(one, cable, lists)
-        cables.append(
-            {
-                "cable": cable,
-                "ends": [None if end is None else str(end) for end in ends],
-                "replugged": stale,
-                "one_way_gbps": about,
-            }
-        )
-    data = {
-        "lab": record.name,
-        "complete": bool(record.data.get("complete")),
-        "engine": record.data["engine"],
-        "subnet": str(subnets.subnet(one.number)),
-        "archive_set": record.data.get("archive_set"),
-        "desks": rows,
-        "cables": cables,
-        "services": {name: files.process_alive(record.data["processes"].get(name)) for name in ("dnsmasq", "httpd", "watcher")},
-    }
-    if arguments.json:
-        print(json.dumps(data, indent=1))
-        return 0
-    print(
-        f"lab {record.name}: {data['subnet']}, {record.data['engine']['name']}, archive set {data['archive_set']}"
-        + ("" if data["complete"] else ", HALF MADE (run up again)")
-    )
-    _table(
-        [
-            "desk",
-            "host name",
-            "model",
-            "power",
-            "ssh",
-            "address",
-            "renderer",
-            "management",
-            "state",
-            "boots",
-            "CX-7",
-            "port 0",
-            "port 1",
-            "faults",
-        ],
-        [
-            [
-                row["desk"],
-                row["hostname"],
-                row["model"],
-                row["power"],
-                "yes" if row["ssh"] else "no",
-                row["address"],
-                row["renderer"],
-                row["management"],
-                row["state"],
-                str(row["boots"]),
-                row["adapter"],
-                row["ports"]["0"] or "-",
-                row["ports"]["1"] or "-",
-                ", ".join(row["faults"]) or "-",
-            ]
-            for row in rows
-        ],
-    )
-    print()
-    _table(
-        ["cable", "end", "end", "Gb/s a function", "plugged after boot"],
-        [
-            [
-                row["cable"],
-                row["ends"][0] or "loose",
-                row["ends"][1] or "loose",
-                str(row["one_way_gbps"] or "-"),
-                ", ".join(row["replugged"]) or "-",
-            ]
-            for row in cables
-        ],
-    )
-    dead = [name for name, alive in data["services"].items() if not alive]
-    if dead:
-        print(f"\nnot running: {', '.join(dead)}; `simulator/lab up --lab {record.name}` starts them again")
+    data = status.collect(reader(arguments))
+    print(json.dumps(data, indent=1) if arguments.json else "\n".join(status.lines(data)))
     return 0
-
-
-def describe_cable(one: lab.Lab, cable: str, lists: dict[str, Any]) -> float | None:
-    """The one-way figure of a cable, None when an end is loose."""
-    from sparklab import describe
-
-    end = one.record.wiring.ends[cable][0]
-    if end is None:
-        return None
-    found = describe.ports(end.desk, one.record.wiring, one.record.spec.cables, lists, one.record.data["faults"])[str(end.port)]
-    return None if found["figures"] is None else float(found["figures"]["one_way_gbps"])
-
-
-def _table(head: list[str], rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def do_inventory(arguments: argparse.Namespace) -> int:

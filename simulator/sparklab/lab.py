@@ -8,8 +8,6 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +30,7 @@ from sparklab import (
     net,
     paths,
     recordings,
+    services,
     shell,
     spec,
     state,
@@ -568,77 +567,9 @@ class Lab:
         self.tell(self.write_desks([name]))
         self.power("reboot", name)
 
-    # ---- services -----------------------------------------------------------------------------------------------
-
     def ensure_services(self) -> None:
-        """Start what is not running of: DHCP and names, the archive's web server, the watcher of the desks."""
-        processes = self.record.data["processes"]
-        self.write_leases()
-        if not files.process_alive(processes.get("dnsmasq")):
-            self._spawn("dnsmasq", self._dnsmasq_argv(), lab_network=True)
-        if not files.process_alive(processes.get("httpd")):
-            argv = [
-                sys.executable,
-                "-m",
-                "sparklab.httpd",
-                str(self.record.dir / "archive"),
-                subnets.server_address(self.number),
-            ]
-            self._spawn("httpd", argv, lab_network=True)
-        if not files.process_alive(processes.get("watcher")):
-            self._spawn("watcher", [sys.executable, "-m", "sparklab.watcher", self.name])
-        self.record.save()
-
-    def write_leases(self) -> None:
-        """The fixed leases: which desk's management MAC gets which address."""
-        leased = self.leased()
-        lines = [
-            f"{describe.management_mac(desk)},{leased[name]},{desk.hostname},infinite\n" for name, desk in self.record.spec.desks.items()
-        ]
-        path, text = self.record.dir / "leases.conf", "".join(lines)
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            # A fresh server: the old one would not give an address away that it has leased to another.
-            files.end_process(self.record.data["processes"].get("dnsmasq"))
-            (self.record.dir / "leases").unlink(missing_ok=True)
-        files.write_atomic(path, text)
-
-    def _dnsmasq_argv(self) -> list[str]:
-        server = subnets.server_address(self.number)
-        network = subnets.subnet(self.number)
-        argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--no-resolv"]
-        argv += ["--no-hosts", "--interface=mgmt", "--bind-interfaces", "--except-interface=lo", "--dhcp-authoritative"]
-        argv += [f"--dhcp-range={network.network_address + 512},{network.network_address + 765},{network.netmask},12h"]
-        argv += [
-            f"--dhcp-hostsfile={self.record.dir / 'leases.conf'}",
-            f"--dhcp-leasefile={self.record.dir / 'leases'}",
-        ]
-        argv += [f"--dhcp-option=option:router,{server}", f"--dhcp-option=option:dns-server,{server}"]
-        argv += [f"--address=/{host}/{server}" for host in archives.hosts()]
-        return argv
-
-    def _spawn(self, name: str, argv: list[str], lab_network: bool = False) -> None:
-        """Start a process of the lab that outlives this command, and record it."""
-        if lab_network:
-            argv = ["nsenter", f"--net={net.NETNS_DIR / self.netns}", "--", *argv]
-        log = self.record.dir / f"{name}.log"
-        environment = {**os.environ, "PYTHONPATH": str(paths.SIMULATOR), "LC_ALL": "C"}
-        with open(log, "ab") as stream:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-                env=environment,
-                cwd="/",
-            )
-        self.record.data["processes"][name] = files.describe_process(process.pid)
-        self.record.save()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.3)
-            with contextlib.suppress(OSError):
-                text = shell.last_line(log.read_text(encoding="utf-8", errors="replace"))
-                raise LabError(f"the lab's {name} ended at once: {text}")
+        """Start what is not running of the lab's own processes."""
+        services.ensure(self.record, self.leased())
 
     # ---- taking down --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,78 @@
+"""The lab's own processes: DHCP and names, the archives' web server, the watcher of the desks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from sparklab import archives, describe, files, net, paths, shell, subnets
+from sparklab.errors import LabError
+from sparklab.state import Record
+
+
+def ensure(record: Record, leased: Mapping[str, str]) -> None:
+    """Start what is not running. ``leased`` is the address that DHCP gives each desk.
+
+    :raises LabError: when a process ends as soon as it is started, with its last line.
+    """
+    processes = record.data["processes"]
+    number = int(record.data["subnet"])
+    _write_leases(record, leased)
+    if not files.process_alive(processes.get("dnsmasq")):
+        _spawn(record, "dnsmasq", _dnsmasq_argv(record, number), lab_network=True)
+    if not files.process_alive(processes.get("httpd")):
+        argv = [sys.executable, "-m", "sparklab.httpd", str(record.dir / "archive"), subnets.server_address(number)]
+        _spawn(record, "httpd", argv, lab_network=True)
+    if not files.process_alive(processes.get("watcher")):
+        _spawn(record, "watcher", [sys.executable, "-m", "sparklab.watcher", record.name])
+    record.save()
+
+
+def _write_leases(record: Record, leased: Mapping[str, str]) -> None:
+    """The fixed leases: which desk's management MAC gets which address."""
+    lines = [f"{describe.management_mac(desk)},{leased[name]},{desk.hostname},infinite\n" for name, desk in record.spec.desks.items()]
+    path, text = record.dir / "leases.conf", "".join(lines)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        # A fresh server: the old one would not give an address away that it has leased to another.
+        files.end_process(record.data["processes"].get("dnsmasq"))
+        (record.dir / "leases").unlink(missing_ok=True)
+    files.write_atomic(path, text)
+
+
+def _dnsmasq_argv(record: Record, number: int) -> list[str]:
+    server, network = subnets.server_address(number), subnets.subnet(number)
+    argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--no-resolv"]
+    argv += ["--no-hosts", "--interface=mgmt", "--bind-interfaces", "--except-interface=lo", "--dhcp-authoritative"]
+    argv += [f"--dhcp-range={network.network_address + 512},{network.network_address + 765},{network.netmask},12h"]
+    argv += [f"--dhcp-hostsfile={record.dir / 'leases.conf'}", f"--dhcp-leasefile={record.dir / 'leases'}"]
+    argv += [f"--dhcp-option=option:router,{server}", f"--dhcp-option=option:dns-server,{server}"]
+    argv += [f"--address=/{host}/{server}" for host in archives.hosts()]
+    return argv
+
+
+def _spawn(record: Record, name: str, argv: list[str], lab_network: bool = False) -> None:
+    """Start a process of the lab that outlives this command, and record it."""
+    if lab_network:
+        argv = ["nsenter", f"--net={net.NETNS_DIR / net.netns_name(record.name)}", "--", *argv]
+    log = record.dir / f"{name}.log"
+    environment = {**os.environ, "PYTHONPATH": str(paths.SIMULATOR), "LC_ALL": "C"}
+    with open(log, "ab") as stream:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            env=environment,
+            cwd="/",
+        )
+    record.data["processes"][name] = files.describe_process(process.pid)
+    record.save()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.3)
+        with contextlib.suppress(OSError):
+            text = shell.last_line(log.read_text(encoding="utf-8", errors="replace"))
+            raise LabError(f"the lab's {name} ended at once: {text}")
