@@ -21,17 +21,8 @@ options:
   write_inventory:
     description: File to write the inventory to that matches the cabling; it must not exist. One-sided evidence makes no pair.
     type: path
-attributes:
-  check_mode:
-    description: Works in check mode as without it, since nothing on a desk is touched.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 seealso:
   - module: labops.dgx_spark.cx7_cable
 author:

@@ -24,17 +24,8 @@ options:
         file (C(playbooks/lock_from.yml)), or a mapping of wanted facts.
       - Without it no drift is judged.
     type: raw
-attributes:
-  check_mode:
-    description: Works in check mode as without it, since nothing on a desk is touched.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 author:
   - LabOps (@labops)
 """

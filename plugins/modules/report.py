@@ -12,17 +12,8 @@ description:
   - Makes C(report.json), C(index.html), C(junit.xml), C(metrics.prom) and C(summary.txt) from the parts of the run.
   - Prints the verdict table.
   - Succeeds whatever the verdict is; M(labops.dgx_spark.verdict) fails afterwards on exactly the guilty desks.
-attributes:
-  check_mode:
-    description: Works in check mode as without it, since nothing on a desk is touched.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 author:
   - LabOps (@labops)
 """

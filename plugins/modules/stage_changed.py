@@ -10,17 +10,8 @@ short_description: Tell whether a stage of the run changed the desk
 version_added: 0.1.0
 description:
   - Says which stages of this run changed the desk since its facts were read, so that facts are read again only then.
-attributes:
-  check_mode:
-    description: Works in check mode as without it, since nothing on a desk is touched.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 author:
   - LabOps (@labops)
 """

@@ -34,17 +34,8 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Works in check mode as without it, since nothing on a desk is touched.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 author:
   - LabOps (@labops)
 """
