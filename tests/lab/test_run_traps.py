@@ -51,7 +51,7 @@ class Run:
 def run_playbook(playbook: str, folder: Path, *arguments: str) -> tuple[int, str]:
     """Runs a playbook on the shared lab, its report below the folder: exit code and output."""
     process = start(ROOT / f"playbooks/{playbook}.yml", *arguments, spark_report_dir=str(folder))
-    output, _ = process.communicate()
+    output = process.communicate()[0]
     return process.returncode, output
 
 
