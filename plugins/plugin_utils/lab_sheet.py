@@ -294,7 +294,7 @@ def _entry(line: int, row: Mapping[str, str], problems: list[Problem]) -> Entry 
     if not any(row.get(column) for column in ("address", "mdns", "mac")):
         wrong("address", "an address, or an entry in the column mdns or mac")
     port = row.get("port") or None
-    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if port is not None and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         wrong("port", "a number from 1 to 65535, or nothing")
         port = None
     user = row.get("user") or None

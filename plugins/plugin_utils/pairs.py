@@ -71,7 +71,7 @@ class InventoryError(Exception):
 
 def natural_key(name: str) -> tuple[Any, ...]:
     """Sorts desk-9 before desk-10."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
 
 
 def pairs_of(view: InventoryView) -> list[Pair]:

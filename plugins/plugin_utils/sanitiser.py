@@ -349,7 +349,7 @@ def _without_secret(match: re.Match[str]) -> str:
 def _bounded(value: str) -> str:
     """A pattern for a literal: anywhere when it is long or odd enough, as a whole word when it is a short one."""
     escaped = re.escape(value)
-    if len(value) >= 8 or (len(value) >= 6 and not value.isdigit()):
+    if len(value) >= 8 or (len(value) >= 6 and not value.isdecimal()):
         return escaped
     return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
 

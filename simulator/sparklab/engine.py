@@ -63,7 +63,7 @@ class Engine:
     def pid(self, container: str) -> int:
         """The number of the container's first process, 0 when it does not run."""
         text = self.call("inspect", "--type", "container", "-f", "{{.State.Pid}}", container, check=False)
-        return int(text) if text.isdigit() else 0
+        return int(text) if text.isdecimal() else 0
 
     def kill(self, container: str) -> None:
         """Take the power away."""

@@ -261,7 +261,7 @@ def marked_processes(token: str) -> list[int]:
     wanted = f"{MARK}={token}".encode()
     found = []
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+        if not name.isdecimal() or int(name) == os.getpid():
             continue
         try:
             with open(f"/proc/{name}/environ", "rb") as file:

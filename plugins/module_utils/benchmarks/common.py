@@ -68,7 +68,7 @@ def counters(side: Side, end: Endpoint) -> Counters:
         mine: dict[str, int] = {}
         for counter in SYSFS:
             text = next(texts).text
-            if text is not None and text.strip().isdigit():
+            if text is not None and text.strip().isdecimal():
                 mine[counter.name] = int(text)
         answer = side.run(["ethtool", "-S", item.netdev])
         if answer.ok:
@@ -83,7 +83,7 @@ def ethtool_statistics(text: str) -> dict[str, int]:
     found = {}
     for line in text.splitlines()[:5000]:
         name, _colon, value = line.strip().partition(":")
-        if name in wanted and value.strip().isdigit():
+        if name in wanted and value.strip().isdecimal():
             found[name] = int(value)
     return found
 
@@ -174,7 +174,7 @@ def locked(desk: str, limits: str | None) -> Locked:
     found = _LOCKED.search(limits or "")
     if found is None:
         return Locked(desk, None, None)
-    soft, hard = (-1 if value == "unlimited" else int(value) if value.isdigit() else None for value in found.groups())
+    soft, hard = (-1 if value == "unlimited" else int(value) if value.isdecimal() else None for value in found.groups())
     return Locked(desk, soft, hard)
 
 

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
     evidence = {
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
-        "rank": int(rank) if rank.isdigit() else None,
+        "rank": int(rank) if rank.isdecimal() else None,
         "env_sha256": hashlib.sha256(content).hexdigest(),
         "locked_soft": bytes_or_unlimited(soft),
         "locked_hard": bytes_or_unlimited(hard),

@@ -101,7 +101,7 @@ def offers(text: str) -> tuple[Offer, ...]:
         }
         name, version = fields.get("Package"), fields.get("Version")
         if name and version and fields.get("Filename"):
-            size, installed = (int(fields.get(key, "0")) if fields.get(key, "0").isdigit() else 0 for key in ("Size", "Installed-Size"))
+            size, installed = (int(fields.get(key, "0")) if fields.get(key, "0").isdecimal() else 0 for key in ("Size", "Installed-Size"))
             found.setdefault((name, version), Offer(name, version, fields.get("Architecture", "all"), size, installed * 1024))
     return tuple(found.values())
 

@@ -19,7 +19,7 @@ def compare(left: str, right: str) -> int:
 
 def _split(version: str) -> tuple[int, str, str]:
     epoch, colon, rest = version.partition(":")
-    if not colon or not epoch.isdigit():
+    if not colon or not epoch.isdecimal():
         epoch, rest = "0", version
     upstream, dash, revision = rest.rpartition("-")
     return int(epoch), (upstream if dash else rest), (revision if dash else "")

@@ -53,7 +53,7 @@ def branch_number(branch: int) -> str:
 def other_branches(branch: int) -> str:
     """Regular expression (POSIX extended and Python alike) for every three-digit number but ``branch``."""
     digits = str(branch)
-    if len(digits) != 3 or not digits.isdigit():
+    if len(digits) != 3 or not digits.isdecimal():
         raise ValueError(f"a driver branch has three digits, such as 580; {branch!r} was given")
     parts = []
     for position, digit in enumerate(digits):

@@ -274,7 +274,7 @@ class LinkChange:
 
     def _number(self, path: str) -> int | None:
         text = (self.desk.read_text(path).text or "").strip()
-        return int(text) if text.lstrip("-").isdigit() else None
+        return int(text) if text.lstrip("-").isdecimal() else None
 
     def _carry_out(self, description: Mapping[str, Any], confirm_timeout: int, outcome: Outcome) -> Outcome:
         try:

@@ -36,7 +36,7 @@ def gather(ask: Ask, options: Options) -> Apt:
     if database.by_name is None:
         ask.miss("apt.broken_packages", database.source)
     broken = [item for item in (database.by_name or {}).values() if item.state not in SETTLED]
-    if any(name.isdigit() for name in ask.names(UPDATES)):
+    if any(name.isdecimal() for name in ask.names(UPDATES)):
         # A run of dpkg was cut off before it wrote the database: apt refuses to work until it is finished.
         broken.append(Package("dpkg", database.version("dpkg") or "unknown", state="interrupted"))
     known = {item.name for item in broken}

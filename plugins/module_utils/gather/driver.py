@@ -139,7 +139,7 @@ def _user_space(ask: Ask, database: Packages) -> str | None:
 
 def _branch(version: str | None) -> int | None:
     major = (version or "").partition(".")[0]
-    return int(major) if major.isdigit() and len(major) <= 4 else None
+    return int(major) if major.isdecimal() and len(major) <= 4 else None
 
 
 def _families(database: Packages) -> tuple[Package, ...]:

@@ -102,7 +102,7 @@ def _packaged(ask: Ask, release: str) -> bool | None:
         return True
     # A list that names no kernel at all is only an excerpt of the database.
     whole = any(name.startswith("linux-image-") for name in database.by_name) and any(
-        name.startswith("linux-modules-nvidia-") and name.removesuffix("-nvidia")[-1:].isdigit() for name in database.by_name
+        name.startswith("linux-modules-nvidia-") and name.removesuffix("-nvidia")[-1:].isdecimal() for name in database.by_name
     )
     built = any(name.startswith("nvidia-dkms-") for name in database.by_name)
     return False if whole and not built else None

@@ -44,7 +44,7 @@ def who(macs: Sequence[str], vendors: Sequence[str]) -> str:
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts desk-9 before desk-10."""
-    return tuple((0, int(item), "") if item.isdigit() else (1, 0, item) for item in re.split(r"(\d+)", text) if item)
+    return tuple((0, int(item), "") if item.isdecimal() else (1, 0, item) for item in re.split(r"(\d+)", text) if item)
 
 
 def end_key(end: End) -> tuple[object, ...]:

@@ -145,7 +145,7 @@ def _take(state: _State, line: str) -> None:
         return
     if (
         message is None
-        and not stripped[0].isdigit()
+        and not stripped[0].isdecimal()
         and any(phrase in line for phrase in _ERROR_PHRASES)
         and not any(phrase in line for phrase in _HARMLESS)
     ):
@@ -250,7 +250,7 @@ def _take_cells(state: _State, line: str) -> None:
         state.collective = named.group(1) if named else None
     if len(cells) > 32:
         return
-    fresh = len(cells) >= 3 and cells[0].isdigit() and cells[1].isdigit() and cells[2][0].isalpha()
+    fresh = len(cells) >= 3 and cells[0].isdecimal() and cells[1].isdecimal() and cells[2][0].isalpha()
     if fresh:
         state.half_rows += bool(state.pending)
         candidate = cells

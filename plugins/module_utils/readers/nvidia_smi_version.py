@@ -24,6 +24,6 @@ def read(text: str) -> dict[str, Any]:
     result["error"] = nvidia_smi_error.read(text)
     for key, value in _text.key_values(text, ":"):
         name = _NAMES.get(" ".join(key.split()))
-        if name and value[:1].isdigit():
+        if name and value[:1].isdecimal():
             result[name] = _text.word(value, 32)
     return result

@@ -23,7 +23,7 @@ def read(text: str) -> list[dict[str, Any]]:
         words = line.split()
         # iproute2 writes "link DEV/PORT ..." since 4.20 and wrote "1/1: DEV/PORT: ..." before.
         names = [(number, _NAME.fullmatch(word)) for number, word in enumerate(words[:3])]
-        named = [(number, found) for number, found in names if found and not found.group(1).isdigit()]
+        named = [(number, found) for number, found in names if found and not found.group(1).isdecimal()]
         if not named or len(links) >= LINKS_LIMIT:
             continue
         number, found = named[0]

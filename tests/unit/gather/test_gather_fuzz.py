@@ -25,7 +25,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from .fake_desk import FakeDesk, healthy, said
@@ -102,6 +102,7 @@ NAMES = st.lists(
 )
 
 
+@example(text="²", names=[])
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=garbage, names=NAMES)
 def test_a_desk_that_answers_nonsense_to_everything(text, names):

@@ -146,7 +146,7 @@ def _select(desk: Desk, options: argparse.Namespace) -> Iterator[klog.Line]:
     worst = 7
     if options.priority:
         name = options.priority.split("..")[-1]
-        worst = int(name) if name.isdigit() else next((n for n, level in enumerate(_LEVELS) if level.startswith(name[:3])), 7)
+        worst = int(name) if name.isdecimal() else next((n for n, level in enumerate(_LEVELS) if level.startswith(name[:3])), 7)
     for line in lines(desk):
         wanted = options.grep is None or klog.matches(line, options.grep)
         if wanted and line.priority <= worst and since <= desk.booted_at + line.at <= until:
