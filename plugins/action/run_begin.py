@@ -17,7 +17,7 @@ from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.pairs import InventoryError, InventoryView, Pair, pairs_of, view_of_inventory
 from ..plugin_utils.run_store import RunStore
-from ..plugin_utils.waves import WaveError, sizes
+from ..plugin_utils.waves import WaveError, wished
 
 
 class ActionModule(DeskAction):
@@ -39,10 +39,7 @@ class ActionModule(DeskAction):
                 raise InventoryError(
                     [f"{playbook} needs pairs: make each pair a child group of spark_pairs with two hosts (inventories/lab shows it)"]
                 )
-            waves = arguments.get("waves")
-            if waves is not None:
-                waves = list(waves) if isinstance(waves, list | tuple) else [waves]
-                sizes(waves, 1)
+            waves = wished(arguments.get("waves"))
         except WaveError as error:
             raise AnsibleActionFail(f"{error}; no desk was touched") from None
         except InventoryError as error:

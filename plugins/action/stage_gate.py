@@ -43,7 +43,7 @@ class ActionModule(DeskAction):
 
 def held_back(plan: dict[str, Any], store: RunStore, stage: str, desk: str, after: list[str]) -> tuple[str, list[dict[str, Any]]]:
     """(why not, finding): empty when the waves before this desk's, with the desks ``after``, lost nobody."""
-    lost = loss(store.part(stage, name) for name in after)
+    lost = loss({name: store.part(stage, name) for name in after})
     if not lost:
         return "", []
     message = f"{desk} was left as it is: stage {stage} lost {lost} in a wave before, so it was not carried on"

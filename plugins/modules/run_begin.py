@@ -26,7 +26,9 @@ options:
     type: path
     default: reports
   waves:
-    description: How many pairs at a time the stages change that can cost a desk its network, see M(labops.dgx_spark.stage_waves).
+    description:
+      - How many pairs each wave of a stage takes that can cost a desk its network, as whole numbers or as percentages of the pairs that
+        take part, see M(labops.dgx_spark.stage_waves). The last entry repeats until all are taken.
     type: list
     elements: raw
   notes:

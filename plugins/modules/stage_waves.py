@@ -12,6 +12,8 @@ description:
   - Splits the desks of the run into waves for a stage that can cost a desk its network. M(labops.dgx_spark.stage_gate) keeps a wave
     from starting when one before it lost a desk.
   - A pair goes as a whole; a desk in no pair goes alone. Pairs that are skipped anyway are not counted.
+  - How many pairs a wave takes is O(labops.dgx_spark.run_begin#module:waves). Where nothing is wished one pair goes first and then all
+    others; links go all at once where a whole pair of the run carries a link of this collection already. In check mode all go at once.
 options:
   stage:
     description: Name of the stage.
@@ -22,14 +24,6 @@ options:
     type: str
     choices: [desk, pair, head]
     default: desk
-  waves:
-    description:
-      - How many pairs each wave takes, as whole numbers or as percentages of all pairs that take part. The last entry repeats until
-        all are taken.
-      - Without it, O(labops.dgx_spark.run_begin#module:waves) of the run. Without that, one pair goes first and then all others where
-        the facts show no desk that this collection has changed before, else all go at once.
-    type: list
-    elements: raw
 extends_documentation_fragment:
   - labops.dgx_spark.on_controller
 seealso:
@@ -39,11 +33,10 @@ author:
 """
 
 EXAMPLES = r"""
-- name: One pair, then a quarter at a time
+- name: Which pairs are linked first
   labops.dgx_spark.stage_waves:
     stage: link
     scope: pair
-    waves: [1, 25%]
   run_once: true
   register: spark_waves_of_link
 """

@@ -14,21 +14,44 @@ from typing import Any
 from .run_store import FAILED, Part
 
 ONE_FIRST: tuple[Any, ...] = (1, "100%")
-"""Waves of an inventory that this collection has not changed before."""
+"""Waves where nobody wished otherwise and nothing shows that the stage works on these desks."""
 ALL_AT_ONCE: tuple[Any, ...] = ("100%",)
 
-TRACES: dict[str, tuple[str, ...]] = {"link": ("link_file",), "reboot": ("driver_lock", "link_file")}
-"""Stage to the facts (below ``setup``) that show that this collection has changed a desk before."""
+LOSSES = frozenset(
+    {
+        "AUTH_FAILED",
+        "BECOME_FAILED",
+        "CX7_CHANGE_UNCONFIRMED",
+        "DESK_IDENTITY_WRONG",
+        "DESK_UNREACHABLE",
+        "REBOOT_FAILED",
+        "STAGE_TIMEOUT",
+    }
+)
+"""Findings of a changing stage after which the desk cannot be reached, entered or used. A link change that was taken back counts as
+well when nobody could confirm it or the undo failed, but not when a step of it failed: then the desk was reachable all the time."""
 
-LOSSES = frozenset({"CX7_CHANGE_UNCONFIRMED", "DESK_UNREACHABLE", "REBOOT_FAILED", "STAGE_TIMEOUT"})
-"""Findings of a changing stage after which the desk is out of reach. A link change that was taken back counts as well when nobody
-could confirm it or the undo failed, but not when a step of it failed: then the desk was reachable all the time."""
+PERCENT = re.compile(r"([0-9]{1,3})\s*%")
+NUMBER = re.compile(r"[0-9]{1,6}")
 
-PERCENT = re.compile(r"(\d{1,3})\s*%")
+
+FORM = 'write a YAML or JSON list, such as -e \'{"spark_waves": [1, "25%"]}\''
 
 
 class WaveError(ValueError):
     """The wished waves cannot be read; the text is for the admin."""
+
+
+def wished(given: Any) -> list[Any] | None:
+    """The wish of an admin as a list, None where nothing was wished; one number or percentage is a list of one.
+
+    :raises WaveError: see :func:`sizes`.
+    """
+    if given is None:
+        return None
+    wish = list(given) if isinstance(given, list | tuple) else [given]
+    sizes(wish, 1)
+    return wish
 
 
 def sizes(wish: Sequence[Any], units: int) -> list[int]:
@@ -38,7 +61,7 @@ def sizes(wish: Sequence[Any], units: int) -> list[int]:
     :raises WaveError: naming the entry that is neither.
     """
     if not wish:
-        raise WaveError("spark_waves is empty; write numbers of pairs or percentages, such as [1, '25%', '100%']")
+        raise WaveError(f"spark_waves is empty; {FORM}")
     counts = [_count(entry, units) for entry in wish]
     taken: list[int] = []
     while sum(taken) < units:
@@ -51,9 +74,9 @@ def _count(entry: Any, units: int) -> int:
     percent = PERCENT.fullmatch(text)
     if percent and 1 <= int(percent[1]) <= 100:
         return max(1, -(-units * int(percent[1]) // 100))
-    if not isinstance(entry, bool) and text.isdecimal() and int(text) >= 1:
+    if not isinstance(entry, bool) and NUMBER.fullmatch(text) and int(text) >= 1:
         return int(text)
-    raise WaveError(f"spark_waves: {entry!r} is neither a number of pairs (1 or more) nor a percentage of them (1% to 100%)")
+    raise WaveError(f"spark_waves: {entry!r} is neither a number of pairs (1 or more) nor a percentage of them (1% to 100%); {FORM}")
 
 
 def units_of(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -67,7 +90,7 @@ def waves(units: Sequence[Sequence[str]], ready: Iterable[Sequence[str]], wish: 
     """The waves: ``number`` (from 1), ``desks``, and ``after`` (the desks of all waves before).
 
     Only units that are ready are counted: a pair that is skipped proves nothing to those that wait for it. The others come with the
-    first wave, where each is told why it is skipped.
+    first wave, where each is told why it is skipped; nobody waits for them.
 
     :raises WaveError: see :func:`sizes`.
     """
@@ -83,15 +106,17 @@ def waves(units: Sequence[Sequence[str]], ready: Iterable[Sequence[str]], wish: 
     return found
 
 
-def worked_before(stage: str, facts: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether any of these desks (facts of this run) carries what the stage leaves behind."""
-    return any((desk.get("setup") or {}).get(trace) for desk in facts for trace in TRACES.get(stage, ()))
+def linked_before(units: Iterable[Sequence[str]], facts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a whole pair carries our link (facts of this run): half a pair is what a lost desk leaves behind."""
+    return any(all((facts.get(desk, {}).get("setup") or {}).get("link_file") for desk in unit) for unit in units if len(unit) > 1)
 
 
-def loss(parts: Iterable[Part | None]) -> str:
-    """The first desk that a wave lost, with the codes; empty when it lost none."""
-    for part in parts:
-        if part is None or part.state != FAILED:
+def loss(parts: Mapping[str, Part | None]) -> str:
+    """The first desk (name to part) that a wave lost, with the codes; empty when it lost none. One that left no part is lost."""
+    for desk, part in parts.items():
+        if part is None:
+            return f"{desk} (it left no result)"
+        if part.state != FAILED:
             continue
         codes = sorted({str(item["code"]) for item in part.findings if item.get("severity") == "fail" and _out_of_reach(item)})
         if codes:

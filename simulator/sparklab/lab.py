@@ -193,7 +193,7 @@ class Lab:
     def _keys(self) -> None:
         """The lab's own ssh key, and a password for each desk."""
         key = self.record.dir / "ssh" / "id_ed25519"
-        if not key.exists():
+        if not (key.exists() and key.with_suffix(".pub").exists()):
             key.parent.mkdir(mode=0o700, exist_ok=True)
             for left in key.parent.glob("id_ed25519*"):
                 left.unlink()
@@ -270,6 +270,8 @@ class Lab:
         for name in names:
             wiring = laws.started(wiring, name)
             entry = self.record.desk(name)
+            # No process is recorded until it has got everything: who finds none makes the desk start again.
+            entry.pop("pid", None)
             entry.update(
                 power="on",
                 boot_count=int(entry.get("boot_count", 0)) + 1,
@@ -453,7 +455,7 @@ class Lab:
         come = []
         for name, desk in self.record.spec.desks.items():
             entry = self.record.desk(name)
-            if not entry.get("running"):
+            if not entry.get("running") or not entry.get("pid"):
                 continue
             present = laws.nic_present(wiring, name, describe.hotplug(desk, self.model(desk.model)))
             if present:
@@ -498,7 +500,7 @@ class Lab:
                 self.engine.call("unpause", entry["container"])
         self._act(name, before, now)
         lists = self.functions()
-        if entry.get("running") and entry.get("nic"):
+        if entry.get("running") and entry.get("pid") and entry.get("nic"):
             there = net.links(self.netns)
             pid = int(entry["pid"]["pid"])
             for number, function in enumerate(lists[name]):

@@ -41,7 +41,7 @@ def handle(name: str, stopped: set[str], now: float) -> None:
         for desk in sorted(stopped):
             entry = lab.record.data["desks"].get(desk, {})
             # A command of the lab may have dealt with it while this process waited for the lock.
-            if not entry.get("running") or files.process_alive(entry.get("pid")):
+            if not entry.get("running") or not entry.get("pid") or files.process_alive(entry["pid"]):
                 continue
             said = wish(lab, desk)
             files.wait_until(partial(_gone, lab, entry["container"]), 10)

@@ -730,6 +730,9 @@ def undo(desk: Desk, reason: str | None) -> dict[str, Any]:
             if journal is not None and journal["state"] == "undone":
                 _remove_folders(desk, journal.get("new_folders", []))
             return {"ok": True, "state": journal and journal["state"], "undone": False}
+        if reason is None and journal["state"] in ("undoing", "undo_failed"):
+            # An undo that was cut off goes on for the reason that it began with.
+            reason = journal.get("reason")
         if reason is None:
             journal["unconfirmed"] = True
             reason = f"nobody confirmed it within {journal['confirm_timeout']} s"

@@ -4,14 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.action import stage_waves
 from ansible_collections.labops.dgx_spark.plugins.action.stage_end import part_of
 from ansible_collections.labops.dgx_spark.plugins.action.stage_gate import gate, held_back
-from ansible_collections.labops.dgx_spark.plugins.action.stage_waves import announcement
+from ansible_collections.labops.dgx_spark.plugins.action.stage_waves import announcement, may_reboot
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Kernel
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, FAILED, SKIPPED, Part, RunStore
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.waves import WaveError, sizes, units_of, waves, worked_before
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.waves import WaveError, linked_before, sizes, units_of, waves, wished
 
 PAIRS = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4"), "pair_c": ("d-5", "d-6")}
 UNITS = [*PAIRS.values(), ("d-7",)]
@@ -70,6 +73,17 @@ def test_a_wish_that_is_no_number_is_refused_in_words(wish: list[Any]) -> None:
     assert "spark_waves" in str(refused.value)
 
 
+@pytest.mark.parametrize(("given", "wish"), [(None, None), (2, [2]), ("25%", ["25%"]), ([1, "50%"], [1, "50%"]), ((1,), [1])])
+def test_one_wish_is_a_list_of_one(given: Any, wish: Any) -> None:
+    assert wished(given) == wish
+
+
+@pytest.mark.parametrize("given", ["12%3", "9" * 5000, '[1,"25%"]', {"a": 1}, False, "²"])
+def test_what_is_no_wish_is_refused_in_words(given: Any) -> None:
+    with pytest.raises(WaveError):
+        wished(given)
+
+
 def test_pairs_go_as_a_whole_and_a_desk_in_no_pair_alone() -> None:
     assert units_of(plan()) == UNITS
     assert units_of(plan(scope=("d-3", "d-5", "d-6"))) == [("d-3",), ("d-5", "d-6")]
@@ -93,16 +107,38 @@ def test_where_nobody_is_ready_one_wave_tells_everybody_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "setup", "known"),
+    ("linked", "known"),
     [
-        ("link", {"link_file": "network:"}, True),
-        ("link", {"driver_lock": "{}"}, False),
-        ("reboot", {"driver_lock": "{}"}, True),
-        ("link", {}, False),
+        ((), False),
+        (("d-1",), False),
+        (("d-1", "d-3", "d-7"), False),
+        (("d-3", "d-4"), True),
     ],
 )
-def test_an_inventory_is_new_until_a_desk_carries_the_stage(stage: str, setup: dict[str, str], known: bool) -> None:
-    assert worked_before(stage, [{}, {"setup": setup}]) is known
+def test_links_are_known_when_a_whole_pair_has_one(linked: tuple[str, ...], known: bool) -> None:
+    facts = {desk: {"setup": {"link_file": "network:" if desk in linked else None}} for unit in UNITS for desk in unit}
+    assert linked_before(UNITS, facts) is known
+    assert linked_before(UNITS, {}) is False
+
+
+@pytest.mark.parametrize(
+    ("variables", "running", "goes"),
+    [
+        ({"desk_reboot_policy": "if_needed"}, "a", True),
+        ({"driver_lock_reboot": "if_needed"}, "a", True),
+        ({"desk_reboot_policy": "never", "driver_lock_reboot": "if_needed"}, "a", False),
+        ({}, "a", False),
+        ({"desk_reboot_policy": "if_needed"}, "b", False),
+    ],
+)
+def test_only_desks_that_may_and_must_reboot_are_counted(
+    tmp_path: Path, variables: dict[str, str], running: str, goes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_waves, "reboot_reasons", lambda desk: ["kernel"] if desk.kernel.running == "a" else [])
+    store = RunStore(tmp_path)
+    assert may_reboot(store, variables, "d-1") is False
+    store.write(Part("facts", "d-1", DONE, started="1", data={"spark": as_dict(Desk(kernel=Kernel(running=running)))}))
+    assert may_reboot(store, variables, "d-1") is goes
 
 
 def undone(**evidence: Any) -> dict[str, Any]:
@@ -124,11 +160,12 @@ LOST = Part("link", "d-2", FAILED, "pair_a", findings=(UNCONFIRMED,))
         (Part("link", "d-2", FAILED, "pair_a", findings=(undone(unconfirmed=False, state="undone"),)), False),
         (Part("link", "d-2", DONE, "pair_a", changed=True, findings=({"code": "CX7_CHANGE_UNDONE", "severity": "note"},)), False),
         (Part("link", "d-2", SKIPPED, "pair_a"), False),
-        (Part("driver", "d-2", FAILED, "pair_a", findings=({"code": "DESK_UNREACHABLE", "severity": "fail"},)), False),
+        (Part("driver", "d-2", FAILED, "pair_a", findings=({"code": "DESK_UNREACHABLE", "severity": "fail"},)), True),
     ],
 )
 def test_a_wave_that_loses_a_desk_stops_the_next(tmp_path: Path, part: Part, stops: bool) -> None:
     store = RunStore(tmp_path)
+    store.write(Part("link", "d-1", DONE, "pair_a"))
     store.write(part)
     reason, findings = held_back(plan(), store, "link", "d-3", ["d-1", "d-2"])
     assert bool(reason) is stops and [item["code"] for item in findings] == (["WAVE_STOPPED"] if stops else [])
@@ -138,6 +175,7 @@ def test_a_wave_that_loses_a_desk_stops_the_next(tmp_path: Path, part: Part, sto
 
 def test_a_pair_that_was_held_back_is_not_measured_and_unknown(tmp_path: Path) -> None:
     store, run = RunStore(tmp_path), plan()
+    store.write(Part("link", "d-1", DONE, "pair_a"))
     store.write(LOST)
     for desk in PAIRS["pair_b"]:
         reason, findings = held_back(run, store, "link", desk, ["d-1", "d-2"])

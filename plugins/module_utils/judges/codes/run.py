@@ -48,7 +48,7 @@ CODES: tuple[Code, ...] = (
         title="A wave before lost a desk",
         severity="unknown",
         meaning="A stage that can cost a desk its network goes in waves (spark_waves). A wave before this one lost a desk: it could not be "
-        "reached after its change. The stage was not carried on: this desk is as it was and its pair was not measured.",
+        "reached or used after its change. The stage was not carried on: this desk is as it was and its pair was not measured.",
         remedy="Mend the desk that the message names, then run again; desks that were left out take part then.",
         source="this collection's rule",
     ),
