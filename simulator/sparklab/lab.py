@@ -629,6 +629,8 @@ def destroy(name: str, say: Say = lambda text: None) -> bool:
                 tool.remove(sorted(containers))
     if net.exists(net.netns_name(name)):
         found = True
+        for pid in net.processes(net.netns_name(name)):
+            files.end_process(files.describe_process(pid))
         net.destroy(net.netns_name(name))
     if "subnet" in data and net.host_interface(int(data["subnet"])) in net.links(None):
         shell.run(["ip", "link", "delete", net.host_interface(int(data["subnet"]))], check=False)

@@ -98,6 +98,11 @@ def make(netns: str, number: int, cables: int) -> None:
     )
 
 
+def processes(netns: str) -> list[int]:
+    """The processes of this machine that live in the namespace: services of the lab; desks have their own."""
+    return [int(word) for word in shell.run(["ip", "netns", "pids", netns], check=False).stdout.split()]
+
+
 def destroy(netns: str) -> None:
     """Remove the namespace with everything in it (the legs' other ends go with them)."""
     if exists(netns):

@@ -21,6 +21,7 @@ def ensure(record: Record, leased: Mapping[str, str]) -> None:
     processes = record.data["processes"]
     number = int(record.data["subnet"])
     _write_leases(record, leased)
+    _end_strays(record)
     if not files.process_alive(processes.get("dnsmasq")):
         _spawn(record, "dnsmasq", _dnsmasq_argv(record, number), lab_network=True)
     if not files.process_alive(processes.get("httpd")):
@@ -29,6 +30,14 @@ def ensure(record: Record, leased: Mapping[str, str]) -> None:
     if not files.process_alive(processes.get("watcher")):
         _spawn(record, "watcher", [sys.executable, "-m", "sparklab.watcher", record.name])
     record.save()
+
+
+def _end_strays(record: Record) -> None:
+    """A command that was killed between starting a process and recording it left one that holds the address."""
+    known = {int(process["pid"]) for process in record.data["processes"].values() if process}
+    for pid in net.processes(net.netns_name(record.name)):
+        if pid not in known:
+            files.end_process(files.describe_process(pid))
 
 
 def _write_leases(record: Record, leased: Mapping[str, str]) -> None:

@@ -64,6 +64,14 @@ def eventually(test: Callable[[], bool], seconds: float) -> bool:
     return test()
 
 
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie that nobody has asked about yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def status() -> dict:
     return json.loads(lab("status", "--json").stdout)
 
@@ -164,6 +172,15 @@ class TestRunning:
         assert data["cables"][0]["one_way_gbps"] == 109.0
         assert inside("desk-01", "sh", "-c", "ls /root/litter 2>/dev/null || echo gone").strip() == "gone"
         lab("ssh", "desk-01", "true")
+
+    def test_up_ends_a_service_that_a_killed_command_left_unrecorded(self, labfile: Path) -> None:
+        path = Path("/var/lib/spark-lab") / NAME / "state.json"
+        state = json.loads(path.read_text(encoding="utf-8"))
+        stray = state["processes"].pop("dnsmasq")["pid"]
+        path.write_text(json.dumps(state), encoding="utf-8")
+        lab("up", str(labfile), "--enrolled")
+        assert not runs(stray)
+        assert status()["services"]["dnsmasq"]
 
     def test_up_boots_a_desk_whose_start_was_cut_short(self, labfile: Path) -> None:
         """What a kill between a container's start and its network leaves: it runs, nobody wrote its process down, it has no leg."""
