@@ -43,6 +43,7 @@ lint: venv ## ruff, mypy, yamllint, role defaults, ansible-lint
 	mypy tools tests/replay.py
 	yamllint --strict .
 	python tools/check_roles.py
+	python tools/check_wants.py
 	ansible-lint --strict
 
 .PHONY: unit
