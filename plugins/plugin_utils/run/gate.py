@@ -67,7 +67,8 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
         return Gate(f"{', '.join(outside)} is not in this run")
     despite = stage.despite | playbook(run.playbook).despite
     for name in (desk, *stack.others(desk)):
-        reason = _stop(store, name, None, despite)
+        # What this very stage just left on another desk does not count: which of them is first is luck.
+        reason = _stop(store, name, None, despite | ({stage.kept_as} if name != desk else set()))
         if reason:
             return Gate(reason)
     cabling = store.part("cable_map", desk)
