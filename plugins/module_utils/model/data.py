@@ -27,7 +27,7 @@ def as_dict(value: Any) -> Any:
 
 def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
     """The dataclass ``cls`` from plain data; unknown keys are left out, missing ones take their default."""
-    hints = _hints(cls)
+    hints = _hints(typing.cast(type, cls))
     values = {
         item.name: _value(hints[item.name], data[item.name])
         for item in dataclasses.fields(cls)  # type: ignore[arg-type]

@@ -68,6 +68,13 @@ WAVES = Want(
     None,
     "How many stacks each wave takes of a stage that can cost a desk its network, as numbers or percentages; the last entry repeats.",
 )
+ONLY_STAGES = Want(
+    "spark_stages",
+    "list",
+    None,
+    "The only stages to run, such as rdma and nccl for a nightly proof that changes nothing; the facts are always read.",
+    elements="str",
+)
 REPORT_DIR = Want(
     "spark_report_dir",
     "path",
@@ -115,6 +122,7 @@ WANTS: tuple[Want, ...] = (
     PAIR_HEAD,
     OUT_OF_SERVICE,
     WAVES,
+    ONLY_STAGES,
     REPORT_DIR,
     KNOWN_HOSTS,
     TAKE_OVER,
