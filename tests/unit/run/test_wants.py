@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,18 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import STACK, STACKED, options_from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import STACK, STACKED, JudgeOptions, options_from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES, required
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WANTS, WantError, check, judge_wants
-from house import ROOT, role_options, spec_of
+from house import ROOT, role_options
 from sample_run import run_of
 from scripted_action import Script, part
 
@@ -47,14 +49,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 JUDGED = [
     # wish, value, recording, purpose, code, severity without the wish, severity with it (null: not found)
-    ("pair_link_take_over", "true", "link_foreign_nvidia_sync", STACK, "CX7_FOREIGN_OWNER", "fail", "warn"),
+    ("pair_link_take_over", "true", "link_foreign_nvidia_sync", STACK, "CX7_FOREIGN_OWNER", "fail", "note"),
     ("dgx_os_minimum", "7.1.0", "dgx_os_too_old", STACK, "DGX_OS_TOO_OLD", "fail", None),
     ("dgx_os_minimum", "7.6.0", "founders_7_5_0", STACK, "DGX_OS_TOO_OLD", None, "fail"),
-    ("dgx_os_newest_known", "99.0.0", "dgx_os_newer", STACK, "DGX_OS_NEWER", "note", None),
+    ("dgx_os_newest_known", "99.0.0", "dgx_os_newer", STACK, "DGX_OS_UNKNOWN_NEWER", "note", None),
     ("driver_lock_branch", "590", "driver_branch_590", STACK, "DRIVER_BRANCH_WRONG", "fail", None),
-    ("desk_facts_cuda_major", "14", "founders_7_5_0", STACK, "CUDA_MISSING", None, "fail"),
-    ("desk_facts_minimum_memlock_mib", "99999999", "founders_7_5_0", STACK, "MEMLOCK_TOO_LOW", None, "fail"),
-    ("desk_facts_minimum_memory_gib", "4096", "founders_7_5_0", STACK, "MEMORY_TOO_SMALL", None, "fail"),
+    ("desk_facts_cuda_major", "14", "founders_7_5_0", STACK, "CUDA_MAJOR_WRONG", None, "fail"),
+    ("desk_facts_minimum_memlock_mib", "0", "neglected_desk", STACK, "MEMLOCK_LOW", "fail", None),
+    ("desk_facts_minimum_memory_gib", "4096", "founders_7_5_0", STACK, "MEMORY_SHORT", None, "fail"),
     ("desk_facts_mtu", "1500", "founders_stacked", STACKED, "CX7_MTU_MISMATCH", None, "fail"),
 ]
 
@@ -107,13 +109,11 @@ def test_every_wish_that_a_judge_reads_reaches_it(want: Any) -> None:
     assert want.variable in {row[0] for row in JUDGED}
     value = next(row[1] for row in JUDGED if row[0] == want.variable)
     assert judge_wants({want.variable: value})[want.judge] == want.read({want.variable: value})
-    assert want.judge in spec_of("spark_facts")["judge_options"]["options"], "a wish that the module refuses"
+    assert want.judge in {item.name for item in dataclasses.fields(JudgeOptions)}, "a wish that the module refuses"
 
 
 def test_a_foreign_owner_does_not_keep_a_pair_from_its_link_when_it_is_to_be_taken_over(tmp_path: Path) -> None:
     """Fault 1: the take-over that the judge of the facts made impossible."""
-    from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
-
     for value, goes in (("false", False), ("true", True)):
         folder = tmp_path / value
         facts_stage(folder, "link_foreign_nvidia_sync", STACK, pair_link_take_over=value)
@@ -154,6 +154,18 @@ def test_the_waves(here: Path, _about: Any) -> None:
         script = Script("spark_run", {"phase": "waves", "stage": "link"})
         assert script.run("d-1", run_from(plan), hostvars={})["waves"] == numbers
         assert bool(script.shown) is (len(numbers) > 1)
+
+
+@shows("spark_stages")
+@pytest.mark.parametrize("wish", [["rdma", "nccl"], "rdma,nccl"])
+def test_only_some_stages(here: Path, _about: Any, wish: Any) -> None:
+    run = run_from(begin("stack_pair", hostvars_of(here, spark_stages=wish)))
+    store = RunStore(run.run_dir)
+    ran = {name for name, stage in STAGES.items() if gate(run, store, "desk-01", stage).proceed}
+    assert {"facts", "rdma", "nccl"} <= ran and not ran & {"driver", "link", "trust", "bundle", "settings", "tools", "cable"}
+    assert {check.name for check in required("stack_pair", run.stages)} == {"facts", "rdma", "nccl"}
+    everything = run_from(begin("stack_pair", hostvars_of(here)))
+    assert gate(everything, RunStore(everything.run_dir), "desk-01", STAGES["driver"]).proceed
 
 
 @shows("spark_report_dir")
@@ -234,6 +246,7 @@ WRONG = {
     "spark_pair_head": "perhaps",
     "spark_out_of_service": "later",
     "spark_waves": "some",
+    "spark_stages": ["rdma", "speed"],
     "pair_link_take_over": "maybe",
     "pair_link_mtu": 1400,
     "audit_baseline": "/nowhere/wanted.yml",
@@ -258,8 +271,8 @@ def test_the_wrong_ones_are_all_there() -> None:
 def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, variable: str) -> None:
     with pytest.raises(AnsibleActionFail) as refused:
         begin("stack_pair", hostvars_of(here, **{variable: WRONG[variable]}))
-    text = str(refused.value)
-    assert variable in text and str(WRONG[variable]) in text and "no desk was touched" in text
+    text, wrong = str(refused.value), "speed" if variable == "spark_stages" else str(WRONG[variable])
+    assert variable in text and wrong in text and "no desk was touched" in text
     assert not (here / "reports").exists()
 
 
@@ -268,7 +281,7 @@ def test_all_that_is_wrong_is_told_at_once_and_for_all_desks_once(here: Path) ->
     with pytest.raises(AnsibleActionFail) as refused:
         begin("stack_pair", hostvars_of(here, own=own, pair_link_take_over="maybe"))
     text = str(refused.value)
-    assert text.count("pair_link_take_over") >= 1 and text.count("maybe") == 1 and "desk-01: pair_link_mtu" in text and "desk-02: " in text
+    assert text.count("pair_link_take_over is 'maybe'") == 1 and "desk-01: pair_link_mtu" in text and "desk-02: " in text
 
 
 def test_an_unknown_playbook_and_one_that_needs_pairs_are_refused(here: Path) -> None:
