@@ -55,7 +55,7 @@ JUDGED = [
     ("dgx_os_newest_known", "99.0.0", "dgx_os_newer", STACK, "DGX_OS_UNKNOWN_NEWER", "note", None),
     ("driver_lock_branch", "590", "driver_branch_590", STACK, "DRIVER_BRANCH_WRONG", "fail", None),
     ("desk_facts_cuda_major", "14", "founders_7_5_0", STACK, "CUDA_MAJOR_WRONG", None, "fail"),
-    ("desk_facts_minimum_memlock_mib", "0", "neglected_desk", STACK, "MEMLOCK_LOW", "fail", None),
+    ("desk_facts_minimum_memlock_mib", "0", "neglected_desk", STACK, "MEMLOCK_LOW", "warn", None),
     ("desk_facts_minimum_memory_gib", "4096", "founders_7_5_0", STACK, "MEMORY_SHORT", None, "fail"),
     ("desk_facts_mtu", "1500", "founders_stacked", STACKED, "CX7_MTU_MISMATCH", None, "fail"),
 ]
