@@ -120,7 +120,7 @@ def test_a_shipped_recording_is_made_where_it_is_missing(tmp_path: Path, monkeyp
     monkeypatch.setattr(recordings.paths, "SIMULATOR", tmp_path / "simulator")
     assert recordings.find("made") == tmp_path / "tests/recordings/made"
     tool.write_text("raise SystemExit('no disk')")
-    with pytest.raises(LabError, match="cannot be made .* no disk"):
+    with pytest.raises(LabError, match=r"cannot be made .* no disk"):
         recordings.find("other")
 
 
