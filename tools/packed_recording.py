@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A recording as one YAML file, so that git keeps one file for it and a review shows what changed.
 
-The folder is the exchange format; this form only stores it: `recording` is recording.yml, `files` and `links` are keyed by path,
-`folders` names every folder that is empty, `commands`, `denied` and `missing` are the lists of the folder's own files.
-A file that is not UTF-8 stands as `!!binary`.
+The folder is the exchange format; this form only stores it: `recording` is recording.yml, `files` is keyed by path, `folders` names every
+folder that is empty, `links`, `commands`, `denied` and `missing` are the folder's own files. A file that is not UTF-8 stands as `!!binary`;
+a symbolic link in files/ becomes an entry of `links`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-LISTS = ("commands", "denied", "missing")
+OTHERS = ("links", "commands", "denied", "missing")
 KEEP = ".gitkeep"
 """Stands in an empty folder, which git would not keep."""
 
@@ -48,6 +48,8 @@ def pack(folder: Path) -> str:
     links: dict[str, str] = {}
     folders: list[str] = []
     root = folder / "files"
+    if any(path.is_symlink() for path in folder.iterdir()):
+        raise PackError(f"{folder} has a symbolic link beside its files/: it would be somebody else's file")
     for here, inner, names in os.walk(root):
         own = os.path.relpath(here, root)
         base = "" if own == "." else f"/{own}"
@@ -59,9 +61,11 @@ def pack(folder: Path) -> str:
                 files[f"{base}/{name}"] = _content(Path(path))
         if base and not inner and not set(names) - {KEEP}:
             folders.append(base)
-    tables = {"files": dict(sorted(files.items())), "links": dict(sorted(links.items())), "folders": sorted(folders)}
-    document |= {key: value for key, value in tables.items() if value}
-    document |= {name: _read(folder / f"{name}.yml") for name in LISTS if (folder / f"{name}.yml").is_file()}
+    document |= {key: value for key, value in (("files", dict(sorted(files.items()))), ("folders", sorted(folders))) if value}
+    others = {name: _read(folder / f"{name}.yml") for name in OTHERS if (folder / f"{name}.yml").is_file()}
+    if links:
+        others["links"] = dict(sorted({**links, **(others.get("links") or {})}.items()))
+    document |= others
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
 
 
@@ -78,10 +82,7 @@ def expand(packed: Path, folder: Path) -> None:
         (place / KEEP).touch()
     for path, content in (document.get("files") or {}).items():
         _place(root, path).write_bytes(content if isinstance(content, bytes) else content.encode())
-    # Last, so that no link can lead a file out of the folder.
-    for path, target in (document.get("links") or {}).items():
-        _place(root, path).symlink_to(target)
-    for name in ("recording", *LISTS):
+    for name in ("recording", *OTHERS):
         if name in document:
             text = yaml.dump(document[name], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
             (folder / f"{name}.yml").write_text(text, encoding="utf-8")

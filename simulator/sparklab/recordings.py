@@ -1,6 +1,6 @@
 """A recording as a desk takes it: checked, and copied into the desk's state folder as plain JSON and files.
 
-The format is that of the project's recordings (recording.yml, files/, commands.yml, denied.yml); it is read here on its own, so that
+The format is that of the project's recordings (recording.yml, files/, links.yml, commands.yml, denied.yml, missing.yml); it is read here on its own, so that
 a desk and a replay that agree agree about the recording and not about one reader of it.
 """
 
@@ -21,6 +21,18 @@ from sparklab.errors import LabError
 
 FOLDER = "recording"
 """Name of the copy in the desk's state folder."""
+
+SIZE_LIMIT = 32 * 1024 * 1024
+"""Bytes of one of the recording's YAML files."""
+
+
+class _Loader(yaml.SafeLoader):
+    """No aliases and no merge keys: a few lines of them can become gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read")
+        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
 
 
 def find(text: str, beside: Path | None = None) -> Path:
@@ -93,8 +105,11 @@ def unpack(folder: Path, state: Path) -> None:
     target = state / FOLDER
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
+    if (folder / "files").is_symlink():
+        raise LabError(f"{folder / 'files'} is a symbolic link; a recording holds its files itself.", code=2)
     if (folder / "files").is_dir():
         shutil.copytree(folder / "files", target / "files", symlinks=True, ignore=shutil.ignore_patterns(".gitkeep"))
+    _make_links(target / "files", _yaml(folder / "links.yml") if (folder / "links.yml").exists() else {}, folder / "links.yml")
     refused = _paths(folder / "denied.yml")
     document = {"commands": commands(folder), "missing": _paths(folder / "missing.yml")}
     (target / "recording.json").write_text(json.dumps(document), encoding="utf-8")
@@ -107,8 +122,23 @@ def unpack(folder: Path, state: Path) -> None:
                 os.chmod(path, 0o600 if any(own == one or own.startswith(one + "/") for one in refused) else 0o644)
 
 
+def _make_links(root: Path, links: Any, source: Path) -> None:
+    """Make the links that the recording keeps as data, where the desk looks for them."""
+    if not isinstance(links, dict):
+        raise LabError(f"{source} must be a mapping of paths to the targets of links.", code=2)
+    for path, target in sorted((str(path), str(target)) for path, target in links.items()):
+        parts = [part for part in path.split("/") if part]
+        places = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+        if not parts or ".." in parts or any(place.is_symlink() for place in places) or os.path.lexists(places[-1]):
+            continue
+        places[-1].parent.mkdir(parents=True, exist_ok=True)
+        places[-1].symlink_to(target)
+
+
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.is_symlink() or path.stat().st_size > SIZE_LIMIT:
+            raise LabError(f"{path} is a link, or larger than {SIZE_LIMIT} bytes.", code=2)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise LabError(f"{path} cannot be read: {' '.join(str(error).split())}", code=2) from error
