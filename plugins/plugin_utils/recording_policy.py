@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from . import recording_reducers as reduce
 from .recording_reducers import Reducer
@@ -71,6 +71,27 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"ufw status", reduce.ufw_status),
 )
 
+_ANY = r"[^/]+"
+_FOLDERS: tuple[tuple[str, str], ...] = (
+    (r"/(?:sys|proc|lib/modules|usr/lib/modules)(?:/.*)?", _ANY),
+    (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)[\w.+~-]*|grub|efi|grubenv|grub\.cfg"),
+    (r"/etc/ssh", r"ssh_host_\w+_key(?:\.pub)?|sshd?_config(?:\.d)?"),
+    (r"/etc/systemd/system", r"(?:(?:multi-user|graphical|basic|sysinit|network-online)\.target\.(?:wants|requires)|nvidia-[\w.-]+)"),
+    (r"/(?:etc|usr/lib|lib)/systemd/system/[\w.-]+\.(?:wants|requires)", r"(?:nvidia|dgx|NetworkManager|systemd|ssh|chrony)[\w@.-]*"),
+    (r"/run/(?:NetworkManager|chrony|systemd(?:/\w+)*)", r"[a-z.-]{1,40}|\d{1,6}"),
+    (r"/var/lib/(?:dpkg/updates|nvidia-spark-run-apt-upgrade-once)", r"[\w.-]{1,60}"),
+    (r"/home|/root|/", r"(?!)"),
+    (r"/.+/\.ssh", r"authorized_keys|known_hosts|id_ed25519_dgx_spark_pair(?:\.pub)?"),
+    (r"/opt/dgx_spark(?:/nccl)?|/var/lib/dgx_spark(?:/\w+)?", r"[\w.-]{1,60}"),
+)
+"""Folders and which of their names are recorded; elsewhere the names of files that a rule above names."""
+
+_LINKS = re.compile(r"/(?:sys|proc|lib|usr|bin|sbin|boot|run|var/run|var/lock|etc/systemd/system|etc/cdi|etc/netplan)(?:/.*)?")
+"""Links whose targets the system chose. Others stay when something recorded lies behind them."""
+
+_PLACES = re.compile(r"/(?:sys|proc|lib|usr|opt|boot|run|var/lib|var/run|var/cache/apt|etc)/.*|/.+/\.ssh(?:/.*)?")
+
+_FOLDER_RULES = tuple((re.compile(pattern), re.compile(names)) for pattern, names in _FOLDERS)
 _FILE_RULES = tuple((re.compile(pattern), reducer) for pattern, reducer in _FILES)
 _COMMAND_RULES = tuple((re.compile(pattern), reducer) for pattern, reducer in _COMMANDS)
 
@@ -82,6 +103,28 @@ def file_rule(path: str) -> Reducer | None:
     """How a file is reduced; null when it is not recorded."""
     plain = posixpath.normpath(path)
     return next((reducer for pattern, reducer in _FILE_RULES if pattern.fullmatch(plain)), None)
+
+
+def reduced_names(folder: str, names: Iterable[str]) -> list[str]:
+    """Which names of a folder are recorded."""
+    plain = posixpath.normpath(folder)
+    rule = next((wanted for pattern, wanted in _FOLDER_RULES if pattern.fullmatch(plain)), None)
+    if rule is not None:
+        return [name for name in names if rule.fullmatch(name)]
+    return [name for name in names if file_rule(f"{plain}/{name}") is not None]
+
+
+def keeps_link(path: str, target: str, recorded: Collection[str]) -> bool:
+    """Whether a link is recorded; ``recorded`` are the paths of what is."""
+    if _LINKS.fullmatch(path):
+        return True
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return any(item == place or item.startswith(place + "/") for item in recorded)
+
+
+def keeps_path(path: str) -> bool:
+    """Whether it is recorded that a path is not there or may not be read."""
+    return _PLACES.fullmatch(path) is not None or file_rule(path) is not None
 
 
 def command_rule(argv: Sequence[str]) -> Reducer | None:

@@ -70,7 +70,9 @@ SECTIONS = (
     *("ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels", "vrfs", "dummy-devices", "virtual-ethernets", "modems"),
     "nm-devices",
 )
-_FLAG_KEYS = frozenset(("dhcp4", "dhcp6", "optional", "critical", "accept-ra", "wakeonlan", "ignore-carrier", "on-link", "use-routes", "use-dns"))
+_FLAG_KEYS = frozenset(
+    ("dhcp4", "dhcp6", "optional", "critical", "accept-ra", "wakeonlan", "ignore-carrier", "on-link", "use-routes", "use-dns")
+)
 _NUMBER_KEYS = frozenset(("mtu", "id", "table", "metric", "route-metric", "priority", "mark", "port"))
 _WORD_KEYS = frozenset(
     (
@@ -101,14 +103,17 @@ def netplan(text: str, _logins: Collection[str]) -> str:
     network = data.get("network") if isinstance(data, dict) else None
     if not isinstance(network, dict):
         # Read as "no network section", "not a netplan file", or nothing at all.
-        return yaml.safe_dump({"network": []} if isinstance(data, dict) and "network" in data else {} if isinstance(data, dict) else data and [])
+        return yaml.safe_dump(
+            {"network": []} if isinstance(data, dict) and "network" in data else {} if isinstance(data, dict) else data and []
+        )
     found: dict[str, Any] = {key: network[key] for key in ("version", "renderer") if _plain(key, network.get(key)) is not None}
     for section in SECTIONS:
         devices = network.get(section)
         if isinstance(devices, dict):
             named = [(name, device) for name, device in list(devices.items())[:LIST_LIMIT] if isinstance(name, str)]
             found[section] = {
-                name if _WORD.fullmatch(name) else f"device{number}": _device(device) for number, (name, device) in enumerate(named, start=1)
+                name if _WORD.fullmatch(name) else f"device{number}": _device(device)
+                for number, (name, device) in enumerate(named, start=1)
             }
     return str(yaml.safe_dump({"network": found}, sort_keys=False, default_flow_style=False, width=140))
 
@@ -147,7 +152,7 @@ def _plain(key: str, value: Any) -> Any:
         return value if _ADDRESS.fullmatch(value) or value == "default" else None
     if key == "name" and re.fullmatch(r"[\w .:*?\[\]-]{1,64}", value):
         return value
-    return value if _WORD.fullmatch(value) or key == "version" and value.isdecimal() else None
+    return value if _WORD.fullmatch(value) or (key == "version" and value.isdecimal()) else None
 
 
 # Key files ------------------------------------------------------------------------------------------------------------------------
@@ -241,7 +246,7 @@ def limits_conf(text: str, logins: Collection[str]) -> str:
 # ssh and names --------------------------------------------------------------------------------------------------------------------
 
 _KEY = r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[\w@.-]{1,60}) [A-Za-z0-9+/]{20,2000}={0,3}"
-_SOURCES = r'[0-9A-Fa-f:.,/*]{1,400}'
+_SOURCES = r"[0-9A-Fa-f:.,/*]{1,400}"
 
 
 def authorized_keys(text: str, _logins: Collection[str]) -> str:
@@ -313,7 +318,9 @@ def json_like(shape: Any) -> Reducer:
 
 def _shaped(value: Any, shape: Any) -> Any:
     if isinstance(shape, dict) and isinstance(value, dict):
-        pairs = [(key, shape.get(key, shape.get("*"))) for key in list(value)[:20_000] if key in shape or ("*" in shape and _NAME.fullmatch(key))]
+        pairs = [
+            (key, shape.get(key, shape.get("*"))) for key in list(value)[:20_000] if key in shape or ("*" in shape and _NAME.fullmatch(key))
+        ]
         return {key: _shaped(value[key], inner) for key, inner in pairs}
     if isinstance(shape, list) and isinstance(value, list):
         return [found for found in (_shaped(item, shape[0]) for item in value[:20_000]) if found is not None]
@@ -331,7 +338,7 @@ journal = json_like({"state": r"[a-z_]{1,32}", "schema": r"[\w./]{1,60}"})
 
 driver_lock = json_like(
     {
-        **{key: r"[\w./-]{1,60}" for key in ("schema", "phase", "state", "branch", "level")},
+        **dict.fromkeys(("schema", "phase", "state", "branch", "level"), r"[\w./-]{1,60}"),
         **{key: [_PACKAGE] for key in ("held", "protected", "conflicts")},
         "packages": {"*": _VERSION},
         "pins": [r"[\w.-]{1,80}"],
@@ -342,23 +349,23 @@ driver_lock = json_like(
 )
 manifest = json_like(
     {
-        **{key: r"[\w./ ,=-]{1,200}" for key in ("schema", "key", "gencode")},
+        **dict.fromkeys(("schema", "key", "gencode"), r"[\w./ ,=-]{1,200}"),
         "sources": [{"name": r"[\w.-]{1,40}", "tag": r"[\w.-]{1,60}", "commit": r"[0-9a-f]{7,64}"}],
         "files": {"*": r"(?:sha256:)?[0-9a-f]{64}"},
     }
 )
 cuda_version = json_like({"*": {"name": r"[\w. ()-]{1,80}", "version": r"[\w.-]{1,40}"}})
 _ADDRESS_INFO = {
-    **{key: r"[0-9A-Fa-f:.]{2,45}" for key in ("local", "broadcast", "peer", "address")},
-    **{key: r"[\w-]{1,40}" for key in ("family", "scope", "prefixlen", "valid_life_time", "preferred_life_time", "protocol")},
-    **{key: "" for key in ("dynamic", "noprefixroute", "temporary", "deprecated", "tentative", "dadfailed", "mngtmpaddr")},
+    **dict.fromkeys(("local", "broadcast", "peer", "address"), r"[0-9A-Fa-f:.]{2,45}"),
+    **dict.fromkeys(("family", "scope", "prefixlen", "valid_life_time", "preferred_life_time", "protocol"), r"[\w-]{1,40}"),
+    **dict.fromkeys(("dynamic", "noprefixroute", "temporary", "deprecated", "tentative", "dadfailed", "mngtmpaddr"), ""),
 }
 ip_address_json = json_like(
     [
         {
-            **{key: r"[\w.@:-]{1,40}" for key in ("ifname", "link", "master", "qdisc", "operstate", "link_type", "parentbus", "parentdev")},
-            **{key: r"\d{1,12}" for key in ("ifindex", "link_index", "mtu", "txqlen", "link_netnsid")},
-            **{key: r"[0-9a-f:]{2,60}" for key in ("address", "broadcast", "permaddr")},
+            **dict.fromkeys(("ifname", "link", "master", "qdisc", "operstate", "link_type", "parentbus", "parentdev"), r"[\w.@:-]{1,40}"),
+            **dict.fromkeys(("ifindex", "link_index", "mtu", "txqlen", "link_netnsid"), r"\d{1,12}"),
+            **dict.fromkeys(("address", "broadcast", "permaddr"), r"[0-9a-f:]{2,60}"),
             "flags": [r"[A-Z0-9_-]{1,40}"],
             "altnames": [r"en\w{1,20}|wl\w{1,20}"],
             "addr_info": [_ADDRESS_INFO],
@@ -463,8 +470,16 @@ def stanzas(text: str, _logins: Collection[str]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(found))
 
 
-preferences: Reducer = lines_like(r"Package: [\w .*?+:/-]{1,4000}", r"Pin: (?:version|release|origin) [\w .,*=+:~/-]{1,200}", r"Pin-Priority: -?\d{1,6}", r"")
-_FOREIGN_PATH = re.compile(r"(?<![\w.])/(?!usr/|opt/nvidia/|bin/|sbin/|lib/|proc/|sys/|dev/|etc/|boot/)(?:[^\s/,|]+/)+([\w.+-]{1,64})[^\n,|]*")
+preferences: Reducer = lines_like(
+    r"Package: [\w .*?+:/-]{1,4000}",
+    r"Pin: (?:version|release) [\w .,*=+:~/-]{1,200}",
+    r"Pin: origin \"?(?:[\w.-]+\.)?(?:nvidia|ubuntu|debian)\.(?:com|org)\"?",
+    r"Pin-Priority: -?\d{1,6}",
+    r"",
+)
+_FOREIGN_PATH = re.compile(
+    r"(?<![\w.])/(?!usr/|opt/nvidia/|bin/|sbin/|lib/|proc/|sys/|dev/|etc/|boot/)(?:[^\s/,|]+/)+([\w.+-]{1,64})[^\n,|]*"
+)
 _AFTER_PROGRAM = re.compile(r"((?:^|[ ,|])/?(?:[\w.+-]+/)*[\w.+-]{1,64}) +-[^\n,|]*")
 
 
@@ -484,6 +499,8 @@ release: Reducer = lines_like(
     r"DGX_(?:NAME|PRETTY_NAME|SWBUILD_DATE|SWBUILD_VERSION|COMMIT_ID|PLATFORM|SERIAL_NUMBER|OTA_VERSION|OTA_DATE)=.{0,120}",
     r"(?:PRETTY_NAME|NAME|VERSION|VERSION_ID|VERSION_CODENAME|ID|ID_LIKE|BUILD_TYPE|UBUNTU_CODENAME|BUILD_ID)=.{0,120}",
 )
-time_settings: Reducer = lines_like(r"(?:LocalRTC|CanNTP|NTP|NTPSynchronized)=(?:yes|no)", r"\s*(?:System clock synchronized|NTP service): [\w/]{1,20}")
+time_settings: Reducer = lines_like(
+    r"(?:LocalRTC|CanNTP|NTP|NTPSynchronized)=(?:yes|no)", r"\s*(?:System clock synchronized|NTP service): [\w/]{1,20}"
+)
 ufw_conf: Reducer = lines_like(r"\s*ENABLED=\"?(?:yes|no)\"?\s*")
 ufw_status: Reducer = lines_like(r"Status: (?:active|inactive)")

@@ -8,9 +8,13 @@ Folders are for their owner only (0700, files 0600).
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +31,10 @@ NOT_READ = "/.not-recorded"
 DETAILS = ("rc", "stdout", "stderr", "error")
 ENTRIES_LIMIT = 50_000
 """Files, links, names in folders, or answers of commands in one recording."""
+PACKED_LIMIT = 24 * 1024 * 1024
+UNPACKED_LIMIT = 96 * 1024 * 1024
+"""Bytes of a recording as the module sends it, and as it is unpacked; one of a real desk has about 4 MB."""
+
 PATH_LIMIT = 4096
 TEXT_LIMIT = 16 * 1024 * 1024
 """Characters of one file or output."""
@@ -69,11 +77,34 @@ def recorded_from_dict(data: Mapping[str, Any]) -> Recorded:
     for path, text in (*recorded.files.items(), *recorded.links.items()):
         if not isinstance(text, str) or len(text) > TEXT_LIMIT:
             raise ShapeError(f"{path[:80]!r} holds no text of at most {TEXT_LIMIT} characters")
-    paths = (*recorded.files, *recorded.links, *folders, *recorded.denied, *recorded.missing, *(n for names in folders.values() for n in names))
+    paths = (
+        *recorded.files,
+        *recorded.links,
+        *folders,
+        *recorded.denied,
+        *recorded.missing,
+        *(n for names in folders.values() for n in names),
+    )
     for path in paths:
         if not isinstance(path, str) or len(path) > PATH_LIMIT:
             raise ShapeError(f"a path is no text of at most {PATH_LIMIT} characters")
     return recorded
+
+
+def unpacked(packed: Any) -> Recorded:
+    """What the module `spark_record` sent: base64 of compressed JSON, never more than a bound unpacked. Raises ShapeError."""
+    if not isinstance(packed, str) or len(packed) > PACKED_LIMIT:
+        raise ShapeError(f"the recording is no text of at most {PACKED_LIMIT} characters")
+    try:
+        opener = zlib.decompressobj()
+        data = opener.decompress(base64.b64decode(packed, validate=True), UNPACKED_LIMIT)
+        if not opener.eof:
+            raise ShapeError(f"the recording is cut, or larger than {UNPACKED_LIMIT} bytes unpacked")
+        return recorded_from_dict(json.loads(data.decode("utf-8", "surrogatepass")))
+    except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
+        if isinstance(error, ShapeError):
+            raise
+        raise ShapeError(f"the recording cannot be unpacked: {error}") from error
 
 
 def _table(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
@@ -114,24 +145,30 @@ def reduced(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     """Of each file and output what may be recorded; a path or command that no rule names is left out."""
     logins = sanitiser.logins
     files = {path: policy.reduced_file(path, text, logins) for path, text in recorded.files.items()}
+    kept = {path for path, text in files.items() if text is not None}
+    folders = {path: policy.reduced_names(path, names) for path, names in recorded.folders.items() if policy.keeps_path(f"{path}/")}
     return Recorded(
         files={path: text for path, text in files.items() if text is not None},
-        links=recorded.links,
-        folders=recorded.folders,
+        links={path: target for path, target in recorded.links.items() if policy.keeps_link(path, target, kept)},
+        folders=folders,
         commands=tuple(
             {"argv": entry["argv"], "responses": [_reduced_response(entry["argv"], response, logins) for response in entry["responses"]]}
             for entry in recorded.commands
             if policy.command_rule(entry["argv"]) is not None
         ),
-        denied=recorded.denied,
-        missing=recorded.missing,
+        denied=tuple(filter(policy.keeps_path, recorded.denied)),
+        missing=tuple(filter(policy.keeps_path, recorded.missing)),
     )
 
 
 def _reduced_response(argv: list[str], response: Mapping[str, Any], logins: frozenset[str]) -> dict[str, Any]:
     found = {key: response[key] for key in ("rc", "error") if response.get(key) is not None}
     for key, limit in (("stdout", TEXT_LIMIT), ("stderr", policy.STDERR_LIMIT)):
-        text = policy.reduced_output(argv, str(response.get(key) or "")[:limit], logins) if key == "stdout" else str(response.get(key) or "")[:limit]
+        text = (
+            policy.reduced_output(argv, str(response.get(key) or "")[:limit], logins)
+            if key == "stdout"
+            else str(response.get(key) or "")[:limit]
+        )
         found |= {key: text} if text else {}
     return found
 

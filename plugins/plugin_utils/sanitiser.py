@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replace what names a desk, its owner or its network in a recording, the same name by the same stand-in everywhere. Pure.
 
-What of a file or an output stays at all is decided before (`recording_policy`); here the names in it are replaced. First everything is read (`learn`), then everything is written anew (`text`): a name that turns up in the last file is also replaced
-in the first. Relations stay true: addresses of one network stay in one network with their host part, MACs of one adapter keep their
+What of a file or an output stays at all is decided before (`recording_policy`); here the names in it are replaced. First everything is
+read (`learn`), then everything is written anew (`text`): a name that turns up in the last file is also replaced in the first. Relations
+stay true: addresses of one network stay in one network with their host part, MACs of one adapter keep their
 distance, a link-local address still carries its MAC, a GID still maps its IPv4 address, a fingerprint still fits its key.
 """
 

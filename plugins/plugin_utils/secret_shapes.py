@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -122,7 +123,7 @@ def _telling(text: str, match: re.Match[str]) -> bool:
 
 def _switches(run: str) -> float:
     kinds = [0 if item.isupper() else 1 if item.islower() else 2 if item.isdigit() else 3 for item in run]
-    return sum(one != two and 3 not in (one, two) for one, two in zip(kinds, kinds[1:], strict=False)) / len(run)
+    return sum(one != two and 3 not in (one, two) for one, two in itertools.pairwise(kinds)) / len(run)
 
 
 def _says(run: str) -> bool:
@@ -149,6 +150,5 @@ def _nested(text: str) -> Iterator[Any]:
             waiting += [(secret or bool(_KEY_OF_SECRET.search(str(key))), item) for key, item in value.items()]
         elif isinstance(value, list):
             waiting += [(secret, item) for item in value]
-        elif secret and isinstance(value, (str, int, float)) and not isinstance(value, bool) and REMOVED not in str(value):
-            if not re.match(r"(?:release|version|origin) ", str(value)):
-                yield value
+        elif secret and isinstance(value, (str, int, float)) and not isinstance(value, bool) and re.match(_NO_VALUE, str(value)):
+            yield value

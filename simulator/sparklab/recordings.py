@@ -1,7 +1,7 @@
 """A recording as a desk takes it: checked, and copied into the desk's state folder as plain JSON and files.
 
-The format is that of the project's recordings (recording.yml, files/, links.yml, commands.yml, denied.yml, missing.yml); it is read here on its own, so that
-a desk and a replay that agree agree about the recording and not about one reader of it.
+The format is that of the project's recordings (recording.yml, files/, links.yml, commands.yml, denied.yml, missing.yml); it is read here
+on its own, so that a desk and a replay that agree agree about the recording and not about one reader of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not read")
-        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
 
 
 def find(text: str, beside: Path | None = None) -> Path:
