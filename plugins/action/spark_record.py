@@ -12,6 +12,7 @@ from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.recording_writer import LeakError, ShapeError, sanitised, unpacked, write
 from ..plugin_utils.sanitiser import Sanitiser
 
+_USER = re.compile(r"[\w.@\\-]{1,64}")
 _STANDIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -41,18 +42,21 @@ class ActionModule(DeskAction):
             return result
         dest = Path(str(arguments.get("dest") or "recordings")).expanduser()
         folder = (dest if dest.is_absolute() else Path.cwd() / dest) / standin
-        users = [str(name) for name in (user, answer.get("login_user")) if name]
+        told = str(answer.get("login_user") or "")
+        users = [str(name) for name in (user, told if _USER.fullmatch(told) else None) if name]
         hosts = [desk, *(str(task_vars[name]) for name in ("ansible_host", "inventory_hostname_short") if task_vars.get(name))]
         sanitiser = Sanitiser(standin, hostnames=[name for name in hosts if not _is_address(name)], users=users)
         about = {
             "name": standin,
             "source": "a desk, recorded and sanitised by playbooks/record.yml",
         }
+        description = str(arguments.get("description") or "")
+        sanitiser.learn_file("", description)
         try:
             clean = sanitised(recorded, sanitiser)
-            about["description"] = sanitiser.text(str(arguments.get("description") or ""))
-            if answer.get("login_user"):
-                about["login_user"] = sanitiser.text(str(answer["login_user"]))
+            about["description"] = sanitiser.text(description)
+            if users:
+                about["login_user"] = sanitiser.text(users[-1])
             left_out = len(recorded.files) - len(clean.files) + len(recorded.commands) - len(clean.commands)
             result.update(
                 name=standin, path=str(folder), files=len(clean.files), commands=len(clean.commands), left_out=left_out, changed=True
