@@ -428,7 +428,8 @@ _SUBSYSTEM = re.compile(
     r"|INFO: rcu|soft lockup|Kernel panic|Modules linked in|Tainted|secureboot|Secure boot|Lockdown|EXT4-fs|Hardware name|PCI|ACPI Error"
     r"|RmInitAdapter|module|mlx5|efi|smp|CPU)\b.*"
 )
-_PROGRAM = re.compile(r"(?i)\b(name|comm|task|process|killed process \d+|Comm:)([=: ]+\(?)('?)(?!\d+\b)[^\s,')]{1,64}")
+_PROGRAM = re.compile(r"(?i)\b(name|comm|task|process|killed process \d+|lockdown)([=: ]+\(?)('?)(?!\d+\b)[^\s,')]{1,64}")
+_IN_BRACKETS = re.compile(r"\[[^\]\s]{1,64}:(\d+)\]")
 _ODD = re.compile(r"[^\x20-\x7e]")
 
 
@@ -448,7 +449,8 @@ def kernel_log(text: str, _logins: Collection[str]) -> str:
         if re.match(r"(?:Kernel )?command line|printk: ", said, re.IGNORECASE):
             continue
         if _SUBSYSTEM.fullmatch(said):
-            found.append(f"{match['time']}{middle} {_ODD.sub('?', _PROGRAM.sub(_program, said))}\n")
+            said = _IN_BRACKETS.sub(r"[program:\1]", _PROGRAM.sub(_program, said))
+            found.append(f"{match['time']}{middle} {_ODD.sub('?', said)}\n")
         elif not found:
             # The first line tells when the log begins.
             found.append(f"{match['time']}{middle} not recorded\n")
@@ -477,15 +479,17 @@ preferences: Reducer = lines_like(
     r"Pin-Priority: -?\d{1,6}",
     r"",
 )
-_FOREIGN_PATH = re.compile(
-    r"(?<![\w.])/(?!usr/|opt/nvidia/|bin/|sbin/|lib/|proc/|sys/|dev/|etc/|boot/)(?:[^\s/,|]+/)+([\w.+-]{1,64})[^\n,|]*"
-)
-_AFTER_PROGRAM = re.compile(r"((?:^|[ ,|])/?(?:[\w.+-]+/)*[\w.+-]{1,64}) +-[^\n,|]*")
+_OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
+_FOREIGN_PATH = re.compile(rf"(?<![\w.])/(?!{_OWN})(?:[^\s/,|]+/)+([\w.+-]{{1,64}})[^\s,|]*(?: [^\s,|]+)*")
+_OWN_PATH = re.compile(rf"(?<![\w.])(/{_OWN}[^\s,|]+)(?: [^\s,|]+)+")
+_ARGUMENTS = re.compile(r"(?<=, )([\w.+-]{1,64}) -[^,|\n]*(?=,)")
 
 
 def programs(text: str, _logins: Collection[str]) -> str:
     """An answer of nvidia-smi or another program that names processes: names without folders of people and without arguments."""
-    return "\n".join(_FOREIGN_PATH.sub(r"\1", line) for line in text.split("\n"))
+    for pattern in (_FOREIGN_PATH, _OWN_PATH, _ARGUMENTS):
+        text = pattern.sub(r"\1", text)
+    return text
 
 
 process_status: Reducer = lines_like(r"(?:Name|State|Pid|PPid|Tgid|Uid|Gid|NoNewPrivs|Seccomp):\t[\w \t().+/-]{0,120}")

@@ -21,7 +21,7 @@ from typing import Any
 from ..module_utils.readers import netplan
 from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
-from .recording_reducers import PLAIN_PROFILE
+from .recording_reducers import MARK, PLAIN_PROFILE
 from .secret_shapes import REMOVED
 
 GENERIC = frozenset(
@@ -85,7 +85,7 @@ _DOMAIN_SETTING = (
 )
 """Search domains of systemd-networkd and resolved, NetworkManager and netplan. One word may be a domain there."""
 _RESOLVER_FILES = re.compile(r"/resolv\.conf$")
-_PASSWD = re.compile(r"(?m)^([a-z_][\w.-]*):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
+_PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?\s*[:= ]\s*["']?([0-9a-f]{12,40})\b""")
@@ -97,6 +97,7 @@ _PUBLIC_HOST = re.compile(
 )
 _MARKED_NAME = re.compile(r"(?m)^# (?:desk|boot_id|link_changes) ([\w.-]{1,64})\b")
 _PAIR_NAME = re.compile(r"(?m)^# pair ([\w.-]{1,64})$")
+_OUR_HOSTS = re.compile(rf"(?m)^([^\s#@|]+) .* {MARK}$")
 _NETPLAN_FILES = re.compile(r"/netplan/[^/]+\.ya?ml$")
 _SPACED_PROFILE = re.compile(r"netplan-(?:en|wl|eth)\w{1,13}-(.+)")
 _WITH_UUID = re.compile(rf"(.+)-{_UUID}")
@@ -157,6 +158,11 @@ class Sanitiser:
                 self._host(match.group(1))
             for match in _PAIR_NAME.finditer(text):
                 self._note("pair", match.group(1))
+        if path.endswith("/known_hosts"):
+            for match in _OUR_HOSTS.finditer(text):
+                for name in match.group(1).split(","):
+                    if not re.fullmatch(r"[\d.:a-f\[\]]+|pair-\w+", name):
+                        self._host(name.strip("[]").partition("]")[0])
         if _NETPLAN_FILES.search(path):
             self._netplan(text)
         if PROFILE_FILES.search(path):

@@ -40,7 +40,13 @@ FILES = lines("files")
 COMMANDS = lines("commands")
 PROGRAMS = (
     *("journalctl -k -b -o short-monotonic --no-pager", "nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device", "nmcli -s connection show wlan"),
-    *("nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader", "nvidia-smi -q", "ip -j addr show", "dmesg"),
+    *(
+        "nvidia-smi",
+        "nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader",
+        "nvidia-smi -q",
+        "ip -j addr show",
+        "dmesg",
+    ),
     *("timedatectl show", "uname -a", "rdma resource show qp", "env", "ps aux", "cat /etc/shadow", "wg show wg0", "docker inspect a"),
     *("git config -l", "last", "who", "systemctl show x -p Environment", "systemctl status x", "lldpctl -f json", "ethtool -m enP7s7"),
     "curl -u «anakowalska»:«Gletscher77» https://«api.zebra-gmbh.de»",
