@@ -137,6 +137,7 @@ def test_ansible_goes_on_with_a_desk_in_scope(tmp_path: Path, venv: str) -> None
     [
         (("-i", "hosts.yml", "--limit", "desk-77"), "desk-77"),
         (("-i", "hosts.yml", "--limit", "pair_a:!pair_a"), "no hosts to target"),
+        (("-i", "hosts.yml", "--limit", "web-1"), "--limit web-1 leaves none of the 3 desks"),
         (("-i", "empty.yml"), "has no host in group spark_desks"),
         (("-i", "lab.desks.csv"), "labops.dgx_spark.desks"),
         ((), "has no host in group spark_desks"),
