@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ..module_utils.judges.options import AUDIT, STACK, STACKED
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.stages import playbook
-from ..plugin_utils.run.wants import WANTS, WantError, judge_wants
+from ..plugin_utils.run.wants import PURPOSE, WANTS, WantError, judge_wants
 
 
 class ActionModule(DeskAction):
@@ -43,11 +43,12 @@ class ActionModule(DeskAction):
     def _options(self, call: Call) -> dict[str, Any]:
         """The purpose of the run, the admin's wishes, and what the task itself names, the later before the earlier."""
         try:
-            wishes = judge_wants(self.values(call.task_vars, [want.variable for want in WANTS]), call.desk)
+            variables = self.values(call.task_vars, [want.variable for want in WANTS])
+            wishes, purpose = judge_wants(variables, call.desk), PURPOSE.read(variables, call.desk)
         except WantError as error:
             raise AnsibleActionFail(str(error)) from None
         given = {key: value for key, value in dict(call.given.get("judge_options") or {}).items() if value not in (None, "")}
-        return {"purpose": self._purpose(call), **wishes, **given}
+        return {"purpose": purpose or self._purpose(call), **wishes, **given}
 
     @staticmethod
     def _purpose(call: Call) -> str:

@@ -111,7 +111,13 @@ class DeskAction(ActionBase):
             return {**result, **self._as_stage(call, {"failed": True, "msg": error.message}, task_vars)}
         if stage is None:
             return {**result, **self.work(call)}
-        return {**result, **self._as_stage(call, None, task_vars)}
+        try:
+            return {**result, **self._as_stage(call, None, task_vars)}
+        except BaseException as error:
+            if not _is_time_limit(error):
+                raise
+            # It ran out outside the work itself. Ansible sets its alarm once for a task, so this ends.
+            return {**result, **self._as_stage(call, _timed_out(error), task_vars)}
 
     # ---- the stage around the task ----------------------------------------------------------------------------------
 
@@ -156,10 +162,9 @@ class DeskAction(ActionBase):
             self._display.vvv(traceback.format_exc())
             return {"failed": True, "msg": f"{type(error).__name__}: {error} (run with -vvv for the place in the code)"}
         except BaseException as error:
-            # Ansible's time limit of a task is no Exception, so that a task cannot swallow it by mistake.
-            if "TimeoutError" not in type(error).__name__:
+            if not _is_time_limit(error):
                 raise
-            return {"failed": True, "msg": str(error), "timedout": True}
+            return _timed_out(error)
 
     # ---- what actions ask for ---------------------------------------------------------------------------------------
 
@@ -255,3 +260,12 @@ class DeskAction(ActionBase):
             "findings": [item.as_dict() for item in findings],
             **more,
         }
+
+
+def _is_time_limit(error: BaseException) -> bool:
+    """Ansible's time limit of a task, which is no Exception, so that a task cannot swallow it by mistake."""
+    return "TimeoutError" in type(error).__name__
+
+
+def _timed_out(error: BaseException) -> dict[str, Any]:
+    return {"failed": True, "msg": str(error), "timedout": True}

@@ -23,7 +23,7 @@ def judge_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[Find
 def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """DESK_IDENTITY_WRONG when the lab sheet names another chassis or host key; unknown when neither can be compared."""
     wanted = serial_hashes(options)
-    keys = frozenset(options.expected_host_key_fingerprints) | ({options.expected_host_key} if options.expected_host_key else set())
+    keys = frozenset(options.expected_host_key_fingerprints)
     if not wanted and not keys:
         return []
     identity = desk.identity

@@ -48,8 +48,6 @@ class JudgeOptions:
     """SHA-256 (hex) of the chassis serial that the lab sheet names; takes the place of the serial itself."""
     expected_host_key_fingerprints: tuple[str, ...] = ()
     """SHA256:... fingerprints, any of which identifies the desk."""
-    expected_host_key: str | None = None
-    """One more such fingerprint."""
     previous_carrier_down: dict[str, int] = field(default_factory=dict)
     """carrier_down_count of each ConnectX-7 netdev earlier in this run, by netdev."""
     baseline: dict[str, Any] = field(default_factory=dict)

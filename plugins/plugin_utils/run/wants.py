@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ...module_utils.judges.options import JudgeOptions
+from ...module_utils.judges.options import PURPOSES, JudgeOptions
 
 _JUDGE = JudgeOptions()
 VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}")
@@ -90,6 +90,15 @@ REPORT_DIR = Want(
     "Folder on the controller below which each run has its folder; relative to the working directory.",
 )
 KNOWN_HOSTS = Want("spark_known_hosts", "path", None, "File of the host keys that enrolment proved, on the controller.")
+PURPOSE = Want(
+    "desk_facts_purpose",
+    "str",
+    "",
+    "What the facts are judged for; decides which unread facts are unknown and which wanted states are only notes. C(stack) is before the "
+    "link is configured, C(stacked) after it. Empty for what the playbook wants, C(audit) without one.",
+    role="desk_facts",
+    choices=("", *PURPOSES),
+)
 TAKE_OVER = Want(
     "pair_link_take_over",
     "bool",
@@ -133,6 +142,7 @@ WANTS: tuple[Want, ...] = (
     ONLY_STAGES,
     REPORT_DIR,
     KNOWN_HOSTS,
+    PURPOSE,
     TAKE_OVER,
     LINK_MTU,
     BASELINE,

@@ -37,7 +37,7 @@ RED: tuple[Case, ...] = (
     ("DGX_OS_UNKNOWN_NEWER", change(DESK, dgx_os__version="7.10.0"), {}, "note"),
     ("DESK_IDENTITY_WRONG", DESK, {"expected_serial": "NOT-THIS-ONE"}, "fail"),
     ("DESK_IDENTITY_WRONG", DESK, {"expected_host_key_fingerprints": ("SHA256:other",)}, "fail"),
-    ("DESK_IDENTITY_WRONG", DESK, {"expected_host_key": "SHA256:other"}, "fail"),
+    ("DESK_IDENTITY_WRONG", DESK, {"expected_host_key_fingerprints": ("SHA256:other",)}, "fail"),
     ("DESK_IDENTITY_WRONG", change(DESK, identity__serial_sha256=None), {"expected_serial_sha256": "00"}, "unknown"),
     ("FACTS_INCOMPLETE", change(DESK, memory__total_kb=None, unread={"memory.total_kb": "denied"}), {}, "unknown"),
     ("FACTS_INCOMPLETE", change(DESK, network__ufw_active=None, unread={"network.ufw_active": "denied"}), {}, "note"),
@@ -204,7 +204,7 @@ def test_green_a_healthy_desk_has_no_finding_at_all(purpose: str) -> None:
 # code, desk, options: near misses that must stay silent.
 GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("DESK_NOT_AARCH64", change(DESK, identity__architecture="arm64"), {}),
-    ("DESK_IDENTITY_WRONG", change(DESK, identity__serial_sha256=None), {"expected_serial": "X", "expected_host_key": "SHA256:key1"}),
+    ("DESK_IDENTITY_WRONG", change(DESK, identity__serial_sha256=None), {"expected_serial": "X", "expected_host_key_fingerprints": ("SHA256:key1",)}),
     ("DGX_OS_TOO_OLD", change(DESK, dgx_os__version="7.10.0"), {"minimum_dgx_os": "7.9.1"}),
     ("DGX_OS_TOO_OLD", change(DESK, dgx_os__version="7.2.3"), {}),
     ("DGX_OS_UNKNOWN_NEWER", change(DESK, dgx_os__version="7.6"), {}),
