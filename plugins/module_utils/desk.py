@@ -9,7 +9,10 @@ replays a recording takes its place. A refused, missing or hanging answer is a v
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
+import pwd
 import selectors
 import shutil
 import signal
@@ -18,7 +21,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 FILE_LIMIT = 4 * 1024 * 1024
 """Bytes read from one file at most; more is an error ``too_large``, not a cut text."""
@@ -29,11 +32,21 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a reading command may take."""
 
+USER_SECONDS = 30.0
+"""Seconds that a helper which acts as a user may take: a home may lie on a slow network file system."""
+
+COPY_SECONDS = 600.0
+"""Seconds that copying a file which a user gave may take."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 MISSING = "missing"
 DENIED = "denied"
 TIMEOUT = "timeout"
 TOO_LARGE = "too_large"
 UNREADABLE = "unreadable"
+DAMAGED = "damaged"
+"""A key of ours that is there and of no use: half of it is gone, or others may read it."""
 NOT_RECORDED = "not_recorded"
 
 
@@ -44,7 +57,7 @@ class Text:
     path: str
     text: str | None = None
     error: str | None = None
-    """missing, denied, too_large, unreadable (a folder, a symlink loop, an I/O error), not_recorded"""
+    """missing, denied, too_large, unreadable (a folder, a symlink loop, an I/O error), damaged (a key), not_recorded"""
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,13 @@ class WritableDesk(Desk, Protocol):
         """Remove a folder with all that is in it; one that is not there is no error. Raises OSError."""
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
-        """Make a folder and its parents; one that is there keeps its mode. Raises OSError."""
+        """Make a folder and its parents with this mode, whatever the umask is; one that is there keeps its mode. Raises OSError."""
+
+    def ask_as(self, user: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have something of a user's done as that user (see `programs.user_files`): the helper's answer, ``error`` when it gave none.
+
+        Root never reads or writes below a user's home itself: a link that the user put there would lead it anywhere.
+        """
 
     def free_bytes(self, path: str) -> int:
         """Bytes that root may still write on the file system of the nearest existing folder of ``path``. Raises OSError."""
@@ -170,23 +189,32 @@ class LiveDesk:
             return Link(path, error=_reason(error))
 
     def run(
-        self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
     ) -> Answer:
-        """See `Desk`."""
+        """See `Desk`. Always in ``/``: what lies in the login user's home is nothing that a command should find. ``user``: as that user."""
         command = tuple(argv)
         begun = time.monotonic()
         try:
+            who = identity(user)
             # Not AnsibleModule.run_command: it knows no time limit, and this door also serves replays and tests without a module.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=command_environment(env),
+                env=command_environment(env) if who is None else {**who.environment, **(env or {})},
+                cwd="/",
                 start_new_session=True,
+                **({} if who is None else who.credentials),
             )
         except OSError as error:
-            return Answer(command, error=_reason(error))
+            return Answer(command, stderr=error.strerror or "", error=_reason(error))
         try:
             stdout, stderr, fault = _converse(process, stdin, begun + timeout)
         finally:
@@ -197,6 +225,61 @@ class LiveDesk:
         if fault == TIMEOUT:
             return Answer(command, None, stdout, stderr, TIMEOUT, seconds)
         return Answer(command, process.returncode, stdout, stderr, fault, seconds)
+
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        """Of each file below a user's home the lines that carry our mark, then of each of our keys there its public half.
+
+        Read as that user, in one helper.
+        """
+        answer = self.ask_as(user, {"op": "read", "paths": list(paths), "keys": list(keys)})
+        told = answer.get("texts")
+        wanted = (*paths, *keys)
+        if not isinstance(told, list) or len(told) != len(wanted):
+            return [Text(path, error=DENIED if answer.get("reason") == DENIED else UNREADABLE) for path in wanted]
+        return [_told(path, item) for path, item in zip(wanted, told, strict=True)]
+
+    def ask_as(self, user: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """See `WritableDesk`."""
+        from .programs import carrier, user_files  # pylint: disable=import-outside-toplevel,cyclic-import
+
+        program = carrier.text([user_files])
+        answer = self.run(carrier.argv(), timeout=USER_SECONDS, stdin=carrier.feed(program, json.dumps(request)), user=user)
+        try:
+            data = json.loads(answer.stdout)
+        except ValueError:
+            data = None
+        if isinstance(data, dict):
+            return data
+        said = " ".join(answer.stderr.split())[-300:]
+        return {"error": f"nothing can be done as user {user} ({answer.error or f'exit {answer.rc}'}): {said}", "reason": answer.error}
+
+    def copy_as(self, user: str | None, source: str, target: str) -> None:
+        """Copy what a user gave into a new file of ours (0600): opened by a program of that user, so only what the user may read.
+
+        ``user`` null: of this process. Raises OSError.
+        """
+        who = identity(user)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            done = subprocess.run(  # pylint: disable=ansible-bad-function
+                ["cat", "--", source],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=subprocess.PIPE,
+                env=command_environment() if who is None else who.environment,
+                cwd="/",
+                timeout=COPY_SECONDS,
+                check=False,
+                start_new_session=True,
+                **({} if who is None else who.credentials),
+            )
+        except subprocess.TimeoutExpired:
+            raise OSError(errno.ETIMEDOUT, f"could not be read within {COPY_SECONDS:.0f} s", source) from None
+        finally:
+            os.close(descriptor)
+        if done.returncode:
+            said = " ".join(done.stderr.decode("utf-8", "replace").split())[-200:]
+            raise OSError(errno.EACCES, said or f"cat ended with {done.returncode}", source)
 
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
         """See `WritableDesk`. A kill leaves at most one hidden file, which the next write takes."""
@@ -227,7 +310,17 @@ class LiveDesk:
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         """See `WritableDesk`."""
-        os.makedirs(path, mode, exist_ok=True)
+        if os.path.isdir(path):
+            return
+        parent = os.path.dirname(path.rstrip("/"))
+        if parent and not os.path.isdir(parent):
+            self.make_folder(parent, mode | 0o111)
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            return
+        # mkdir takes the umask away, and root's may be 077.
+        os.chmod(path, mode)
 
     def free_bytes(self, path: str) -> int:
         """See `WritableDesk`."""
@@ -247,10 +340,44 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Another user, as a child process is made to be."""
+
+    credentials: dict[str, Any]
+    """Keywords of `subprocess`; none when this process is that user already."""
+    environment: dict[str, str]
+
+
+def identity(user: str | None) -> Identity | None:
+    """How a child becomes a user; null for this process' own. Raises PermissionError when it may not, or when there is none."""
+    if user is None:
+        return None
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise PermissionError(errno.EPERM, f"there is no user {user}") from None
+    environment = {"LC_ALL": "C", "LANG": "C", "PATH": PATH, "HOME": account.pw_dir, "USER": user, "LOGNAME": user, "SHELL": "/bin/sh"}
+    if account.pw_uid == os.geteuid():
+        return Identity({}, environment)
+    if os.geteuid() != 0:
+        raise PermissionError(errno.EPERM, f"only root may act for user {user}")
+    groups = os.getgrouplist(user, account.pw_gid)
+    return Identity({"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups, "umask": 0o022}, environment)
+
+
+def _told(path: str, item: Any) -> Text:
+    """One text of a user's helper. The user may have had a hand in it: only its shape is believed."""
+    text, error = (item.get("text"), item.get("error")) if isinstance(item, dict) else (None, UNREADABLE)
+    if isinstance(text, str) and error is None:
+        return Text(path, text[:FILE_LIMIT])
+    return Text(path, error=error if error in (MISSING, DENIED, TOO_LARGE, DAMAGED) else UNREADABLE)
+
+
 def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every command: C locale, a full PATH (sbin included), no X11."""
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "LANGUAGE") and not key.startswith("LC_")}
-    environment.update(LC_ALL="C", LANG="C", PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    environment.update(LC_ALL="C", LANG="C", PATH=PATH)
     environment.update(extra or {})
     return environment
 
