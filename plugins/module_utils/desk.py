@@ -130,7 +130,13 @@ class WritableDesk(Desk, Protocol):
         """Remove a folder with all that is in it; one that is not there is no error. Raises OSError."""
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
-        """Make a folder and its parents with this mode, whatever the umask is; one that is there keeps its mode. Raises OSError."""
+        """Make a folder with this mode, and its parents with 0755, whatever the umask is; what is there keeps its mode. Raises OSError."""
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Make a file or folder root's, with this mode. Raises OSError."""
+
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        """See `LiveDesk.read_as`."""
 
     def ask_as(self, user: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Have something of a user's done as that user (see `programs.user_files`): the helper's answer, ``error`` when it gave none.
@@ -292,7 +298,7 @@ class LiveDesk:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(folder)
+        sync_folder(folder)
 
     def remove(self, path: str) -> None:
         """See `WritableDesk`."""
@@ -301,7 +307,7 @@ class LiveDesk:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(item)
         with contextlib.suppress(FileNotFoundError):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def remove_folder(self, path: str) -> None:
         """See `WritableDesk`."""
@@ -314,13 +320,22 @@ class LiveDesk:
             return
         parent = os.path.dirname(path.rstrip("/"))
         if parent and not os.path.isdir(parent):
-            self.make_folder(parent, mode | 0o111)
+            self.make_folder(parent)
         try:
             os.mkdir(path, mode)
         except FileExistsError:
             return
         # mkdir takes the umask away, and root's may be 077.
         os.chmod(path, mode)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """See `WritableDesk`."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.fchown(descriptor, os.geteuid(), os.getegid())
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
     def free_bytes(self, path: str) -> int:
         """See `WritableDesk`."""
@@ -331,7 +346,7 @@ class LiveDesk:
         return figures.f_bavail * figures.f_frsize
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Make a rename or a removal in a folder last through a power cut."""
     descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -111,12 +111,14 @@ def _bundle(ask: Ask) -> str | None:
     files = manifest.get("files") if isinstance(manifest, dict) else None
     if digest is None or not isinstance(files, dict):
         return digest
-    names = sorted(name for name in files if isinstance(name, str) and posixpath.normpath(name) == name and not name.startswith(("/", "..")))
+    names = sorted(
+        name for name in files if isinstance(name, str) and posixpath.normpath(name) == name and not name.startswith(("/", ".."))
+    )
     modes = {MANIFEST: FILE_MODE, **{f"{BUNDLE}/{name}": PROGRAM_MODE for name in names[:64]}}
     modes |= {folder: FOLDER_MODE for path in modes for folder in (posixpath.dirname(path), posixpath.dirname(BUNDLE))}
     if _wrong_modes(ask, modes):
         return None
-    paths = [f"{BUNDLE}/{name}" for name in names[:64]]
+    paths = [f"{BUNDLE}/{name}" for name in names]
     answer = ask.run("sha256sum", "--", *paths, timeout=HASH_SECONDS)
     if answer.error is not None:
         return digest  # it could not be asked, which says nothing about the files

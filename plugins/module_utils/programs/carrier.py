@@ -69,7 +69,7 @@ def text(modules: Sequence[ModuleType], entry: str = "main") -> str:
             if package not in packages:
                 packages.append(package)
                 parts.append(f"SOURCES.append(({package!r}, None))\n")
-        lines = "".join(f"    {ascii(line)}\n" for line in source_of(module).splitlines(keepends=True))
+        lines = "".join(f"    {line!a}\n" for line in source_of(module).splitlines(keepends=True))
         parts.append(f"SOURCES.append(({name!r}, (\n{lines or '    ' + repr('') + chr(10)})))\n")
     last = name_of(modules[-1])
     return "".join([*parts, _LOAD, f"sys.exit(sys.modules[{last!r}].{entry}(sys.argv[1:]))\n"])
