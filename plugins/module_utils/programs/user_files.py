@@ -296,8 +296,7 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
             answer = {"changed": after != before, "before": marked(before or b""), "after": marked(after or b"")}
             if after is None or after == before or not apply:
                 return answer
-            mode = int(request.get("mode") or 0o600) if about is None else stat.S_IMODE(about.st_mode) & ~0o022
-            fresh = fill(folder, name, after, mode, None if about is None else about.st_gid)
+            fresh = fill(folder, name, after, int(request.get("mode") or 0o600), None if about is None else about.st_gid)
             try:
                 before_rename(where)
                 if same_file(where, about):
