@@ -1,3 +1,5 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Say whether the settings in /etc/dgx_spark/pair.env still hold: same boots, same link, same peer as when they were proven.
 
 Written by labops.dgx_spark (role pair_settings). Usage: pair-check [--local]
