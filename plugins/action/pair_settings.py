@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -14,6 +13,7 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Setup
 from ..module_utils.model.finding import Where
+from ..module_utils.programs import carrier, pair_check
 from ..plugin_utils.actions import DeskAction
 from ..plugin_utils.run_store import FAILED, RunStore
 
@@ -54,7 +54,7 @@ class ActionModule(DeskAction):
         proof = dict(nccl.data) if nccl is not None else {}
         outcome = settings.state_of(severities["rdma"], severities["nccl"], bool(proof.get("measured")), failed)
         existing = setup.pair_env is not None
-        wanted = settings.wanted(outcome, desk, proof, self._script(), existing, str(plan["run_id"]))
+        wanted = settings.wanted(outcome, desk, proof, carrier.script(pair_check), existing, str(plan["run_id"]))
         where = Where(pair=pair, desk=desk)
         findings = []
         if existing and outcome == settings.FAILED:
@@ -68,7 +68,3 @@ class ActionModule(DeskAction):
         if wanted is None or settings.is_there(setup, wanted):
             return {**result, "changed": False, "commands": []}
         return {**result, **self.execute(MODULE, wanted, task_vars)}
-
-    def _script(self) -> str:
-        """pair-check, whose body lies in the role's files; its first line names the interpreter of DGX OS."""
-        return "#!/usr/bin/python3 -I\n" + Path(self._find_needle("files", "pair_check.py")).read_text(encoding="utf-8")

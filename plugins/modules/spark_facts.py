@@ -876,9 +876,20 @@ ansible_facts:
               pair_files:
                 description: Path to SHA-256 of each other file of ours.
                 type: dict
+              wrong_modes:
+                description: Files and folders of ours whose owner or mode is not what this collection leaves.
+                type: list
+                elements: str
+              firewall_rules:
+                description: Our firewall rules as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
+                type: list
+                elements: str
               trust_public_key:
-                description: Public key that the desk uses towards its peer; null when unknown.
+                description: Public key that the desk uses towards its peer, read from the private half; null when there is no usable one.
                 type: str
+              trust_key_damaged:
+                description: Whether something of the pair's key is there that ssh cannot use.
+                type: bool
               trust_authorized:
                 description: Our lines in the login user's authorized_keys.
                 type: list
@@ -895,7 +906,9 @@ ansible_facts:
                 description: Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown.
                 type: str
               nccl_bundle:
-                description: SHA-256 of the manifest of the installed NCCL bundle; null when unknown.
+                description: >-
+                  SHA-256 of the manifest of the installed NCCL bundle; null without one, or when a file of it is gone, changed or cannot
+                  be run.
                 type: str
           kernel_log_readable:
             description: Whether the kernel log of this boot could be read (C(journalctl -k -b), C(dmesg)); null when unknown.
