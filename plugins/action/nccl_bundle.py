@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ..module_utils.changes import bundle, received
 from ..module_utils.judges.catalogue import finding
@@ -127,6 +127,8 @@ class ActionModule(DeskAction):
         try:
             self._connection.fetch_file(path, str(target))
             got = bundle.digest(str(target))
+        except AnsibleError as error:
+            raise bundle.BundleError(f"the bundle cannot be fetched as the login user (set ansible_user): {error}") from error
         finally:
             command = self._connection._shell.remove(path.rpartition("/")[0], recurse=True)
             self._low_level_execute_command(command, sudoable=False)

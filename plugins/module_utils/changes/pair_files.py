@@ -187,6 +187,7 @@ def plan(have: Have, want: Wanted) -> list[Step]:
     for file in want.files:
         if not file.path.startswith(OWN_FOLDERS) or posixpath.normpath(file.path) != file.path:
             raise PairFilesError(f"{file.path} is none of this collection's files")
+        refuse_content(file.path, file.content)
         before, folder = have.contents.get(file.path), posixpath.dirname(file.path)
         if folder in have.wrong_modes and all(step.path != folder for step in steps):
             steps.append(Step("folder", folder, mode=FOLDER_MODE))
@@ -223,6 +224,21 @@ def refuse_line(path: str, line: str) -> None:
     shape = _SHAPES.get(posixpath.basename(path))
     if shape is None or shape.fullmatch(line) is None:
         raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
+
+
+_CONTENTS = {
+    "/etc/dgx_spark/pair.env": re.compile(r"# [^\x00-\x1f\x7f-\x9f]*|(?:NCCL|UCX|OMPI|PRTE)_[A-Za-z0-9_]+=[A-Za-z0-9_.,:/=^+@~-]*"),
+    "/etc/dgx_spark/hostfile": re.compile(rf"{_PLAIN} slots=[0-9]+"),
+}
+"""What each line looks like in a file that a shell or mpirun reads: nothing that a shell would expand or run."""
+
+
+def refuse_content(path: str, content: str | None) -> None:
+    """Raises PairFilesError for a text of ours with a line that is not of its kind."""
+    shape = _CONTENTS.get(path)
+    for line in (content or "").split("\n") if shape is not None else ():
+        if line and shape is not None and shape.fullmatch(line) is None:
+            raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
 
 
 def commands(step: Step) -> list[list[str]]:

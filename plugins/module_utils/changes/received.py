@@ -9,6 +9,7 @@ folder of its own, and only the copy is hashed, compared with what was told over
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import posixpath
@@ -78,10 +79,10 @@ def given_away(folder: str, user: str | None) -> str:
 
 
 def received(desk: LiveDesk, source: str, sha256: str, user: str | None, folder: str, name: str) -> str:
-    """Our own copy of what was sent, proven. Its path. Raises ReceivedError."""
+    """Our own copy of what was sent, proven. Its path. Raises ReceivedError. ``user`` null: whoever the file belongs to."""
     target = posixpath.join(folder, name)
     try:
-        desk.copy_as(user, source, target)
+        desk.copy_as(user or _owner(source), source, target)
     except OSError as error:
         raise ReceivedError(f"{source} cannot be read: {error.strerror}") from error
     got = digest(target)
@@ -91,6 +92,15 @@ def received(desk: LiveDesk, source: str, sha256: str, user: str | None, folder:
             "Nothing of it was used."
         )
     return target
+
+
+def _owner(path: str) -> str | None:
+    """The user whom a file belongs to; null for this process' own."""
+    uid = os.lstat(path).st_uid
+    try:
+        return None if uid == os.geteuid() else pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise PermissionError(errno.EPERM, f"it belongs to user id {uid}, which has no name") from None
 
 
 def handed(path: str, user: str | None) -> str:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, trust
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup
 from proof_samples import ENDS
@@ -219,9 +219,10 @@ class FakeDesk:
         return None
 
 
+HOSTFILE = "192.168.100.10 slots=1\n"
 KNOWN = "192.168.100.11 ssh-ed25519 AAAAhost dgx_spark_pair"
 WANT = pair_files.Wanted(
-    files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", "a\n"),),
+    files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", HOSTFILE),),
     lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), "lab"),),
     rules=(pair_files.Rule("enp1s0f0np0", "192.168.100.11"),),
 )
@@ -232,7 +233,7 @@ def test_plan_apply_and_nothing_the_second_time() -> None:
     steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
     assert [step.kind for step in steps] == ["write", "lines", "allow"]
     pair_files.apply(desk, steps)
-    assert desk.files["/etc/dgx_spark/hostfile"] == "a\n"
+    assert desk.files["/etc/dgx_spark/hostfile"] == HOSTFILE
     assert ["ufw", "allow", "in", "on", "enp1s0f0np0", "from", "192.168.100.11", "comment", "dgx_spark_pair"] in [
         argv for argv, _stdin in desk.ran
     ]
@@ -291,6 +292,33 @@ def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
         pair_files.plan(pair_files.Have({path: ""}), want)
 
 
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/etc/dgx_spark/pair.env", "# boot_id desk-02 x\nLD_PRELOAD=/tmp/x.so\n"),
+        ("/etc/dgx_spark/pair.env", "NCCL_IB_HCA=$(id)\n"),
+        ("/etc/dgx_spark/pair.env", "NCCL_IB_HCA=a;id\n"),
+        ("/etc/dgx_spark/pair.env", "NCCL_IB_HCA=a b\n"),
+        ("/etc/dgx_spark/pair.env", "X=$(command)\n"),
+        ("/etc/dgx_spark/pair.env", "# note \x1b]52;c;x\x07\n"),
+        ("/etc/dgx_spark/hostfile", "-x LD_PRELOAD=/tmp/x.so\n"),
+    ],
+)
+def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str) -> None:
+    want = pair_files.Wanted(files=(pair_files.WantedFile(path, content),))
+    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+        pair_files.plan(pair_files.Have({path: None}), want)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_settings_that_we_write_are_of_their_kind(which: int) -> None:
+    meet = settings.meeting(ENDS)
+    pair_files.refuse_content(
+        settings.PAIR_ENV, settings.pair_env("pair_a", ENDS, which, settings.settings(ENDS[which], meet, which), "run-1")
+    )
+    pair_files.refuse_content(settings.HOSTFILE, settings.hostfile(meet))
+
+
 @pytest.mark.parametrize("text", ['fe80::1%",*,"', "fe80::1%eth0", "*", "10.0.0.1,*", "10.0.0.1 *", ""])
 def test_an_address_that_is_a_pattern_lets_nobody_in(text: str) -> None:
     end = dataclasses.replace(ENDS[1], management_address=text)
@@ -313,9 +341,9 @@ def test_a_file_that_somebody_removed_is_noticed(taken: str) -> None:
 def test_a_mode_that_shuts_the_login_user_out_is_noticed_and_set() -> None:
     wanted = trust.wanted(ME, OTHER)
     assert not trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), wrong_modes=("/etc/dgx_spark",))), wanted)
-    want = pair_files.Wanted(files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", "a\n"),))
+    want = pair_files.Wanted(files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", HOSTFILE),))
     stat = Answer(("stat",), 0, "700 0 /etc/dgx_spark\n600 0 /etc/dgx_spark/hostfile\n")
-    desk = FakeDesk({"/etc/dgx_spark/hostfile": "a\n"}, answers={"stat": stat})
+    desk = FakeDesk({"/etc/dgx_spark/hostfile": HOSTFILE}, answers={"stat": stat})
     steps = pair_files.plan(pair_files.read(desk, want), want)
     assert [step.kind for step in steps] == ["folder", "write"]
     pair_files.apply(desk, steps)
