@@ -20,6 +20,9 @@ MARK = "dgx_spark_pair"
 OWN_FOLDERS = ("/etc/dgx_spark/", "/usr/local/bin/pair-")
 """Where whole files may be written or removed."""
 
+ROOTS_FILES = ("/etc/hosts",)
+"""Files of others that root itself writes into. Everything else belongs to a user, who writes it."""
+
 FOLDER_MODE = 0o755
 
 
@@ -194,6 +197,8 @@ def plan(have: Have, want: Wanted) -> list[Step]:
         if before != file.content or file.path in have.wrong_modes:
             steps.append(Step("remove" if file.content is None else "write", file.path, before, file.content, file.mode))
     for item in want.lines:
+        if item.user is None and item.path not in ROOTS_FILES:
+            raise PairFilesError(f"{item.path} is no file of root's that this collection writes into; name its user")
         for line in item.lines:
             refuse_line(item.path, line)
         before = have.contents.get(item.path)

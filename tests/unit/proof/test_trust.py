@@ -287,7 +287,7 @@ def test_a_line_without_the_mark_is_refused() -> None:
     ],
 )
 def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
-    want = pair_files.Wanted(lines=(pair_files.WantedLines(path, (line,), None),))
+    want = pair_files.Wanted(lines=(pair_files.WantedLines(path, (line,), None if path == "/etc/hosts" else "lab"),))
     with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: ""}), want)
 
@@ -360,6 +360,12 @@ def test_firewall_rules_that_somebody_deleted_are_noticed() -> None:
 @pytest.mark.parametrize("change", [{"trust_key_damaged": True}, {"firewall_rules": ("a 10.0.0.1",)}])
 def test_what_is_left_of_ours_is_not_gone(change: dict) -> None:
     assert not trust.is_gone(Desk(setup=dataclasses.replace(Setup(), **change)))
+
+
+def test_root_itself_writes_into_no_file_of_a_user() -> None:
+    want = pair_files.Wanted(lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), None),))
+    with pytest.raises(pair_files.PairFilesError, match="name its user"):
+        pair_files.plan(pair_files.Have({}), want)
 
 
 def test_a_step_that_fails_is_named() -> None:
