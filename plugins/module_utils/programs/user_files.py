@@ -240,6 +240,36 @@ def same_file(path: str, about: os.stat_result | None) -> bool:
     )
 
 
+@contextlib.contextmanager
+def old_file(path: str, about: os.stat_result | None) -> Iterator[int | None]:
+    """The file that is about to be replaced, held open; null when there is none (any more)."""
+    try:
+        descriptor = -1 if about is None else os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        descriptor = -1
+    if descriptor < 0:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def carry_over(old: int | None, before: bytes, path: str) -> None:
+    """What somebody who still had the old file open has added to it since it was read goes to the end of the new one."""
+    if old is None:
+        return
+    late = os.pread(old, LIMIT, len(before))
+    if late and os.pread(old, len(before), 0) == before:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, late)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def fill(folder: str, name: str, data: bytes, mode: int, gid: int | None = None) -> str:
     """A new file with a random name in the folder, on the disk when this returns; its path. Raises OSError."""
     fresh = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
@@ -299,10 +329,12 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
             fresh = fill(folder, name, after, int(request.get("mode") or 0o600), None if about is None else about.st_gid)
             try:
                 before_rename(where)
-                if same_file(where, about):
-                    os.replace(fresh, where)
-                    sync(folder)
-                    return answer
+                with old_file(where, about) as old:
+                    if same_file(where, about):
+                        os.replace(fresh, where)
+                        carry_over(old, before or b"", where)
+                        sync(folder)
+                        return answer
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(fresh)

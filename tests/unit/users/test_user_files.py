@@ -134,9 +134,10 @@ def test_a_folder_that_leads_to_one_of_root_is_not_written_to(person: Person) ->
     assert list(place.iterdir()) == []
 
 
-def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("moment", ["before the look", "after the look"])
+def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     path = person.put(AUTHORIZED, b"ssh-rsa AAAA one\n")
-    added: list[str] = []
+    replace, added = os.replace, []
 
     def meanwhile(where: str) -> None:
         if not added:
@@ -144,7 +145,14 @@ def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeyp
             with open(where, "ab") as file:
                 file.write(b"ssh-rsa BBBB two\n")
 
-    monkeypatch.setattr(user_files, "before_rename", meanwhile)
+    def late(fresh: str, where: str) -> None:
+        meanwhile(where)
+        replace(fresh, where)
+
+    if moment == "before the look":
+        monkeypatch.setattr(user_files, "before_rename", meanwhile)
+    else:
+        monkeypatch.setattr(user_files.os, "replace", late)
     child = os.fork()
     if child == 0:
         os.setgid(person.gid)
@@ -152,7 +160,7 @@ def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeyp
         told = user_files.handle(pair_files.merge_request(want(person).lines[0], apply=True))
         os._exit(0 if told.get("changed") else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert path.read_text(encoding="ascii") == f"ssh-rsa AAAA one\nssh-rsa BBBB two\n{LINE}\n"
+    assert sorted(path.read_text(encoding="ascii").splitlines()) == sorted(["ssh-rsa AAAA one", "ssh-rsa BBBB two", LINE])
     assert sorted(item.name for item in path.parent.iterdir()) == ["authorized_keys"]
 
 
