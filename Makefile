@@ -44,6 +44,7 @@ lint: venv ## ruff, mypy, yamllint, role defaults, how programs start on desks, 
 	yamllint --strict .
 	python tools/check_roles.py
 	python tools/check_programs.py
+	python tools/check_wants.py
 	ansible-lint --strict
 
 .PHONY: unit

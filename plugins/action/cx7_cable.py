@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible import context
 
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.run.model import Run
 
 SECONDS_BASE = 8.0
 SECONDS_PER_DESK = 0.25
@@ -22,43 +21,32 @@ SECONDS_PER_DESK = 0.25
 class ActionModule(DeskAction):
     """Fills in desk, run_id, frames and frames_seconds; a lost connection becomes a failed result with a finding."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        arguments = self.arguments()
-        arguments.setdefault("desk", self.desk_name(task_vars))
-        plan = self.plan(task_vars)
-        forks = int(context.CLIARGS.get("forks") or 5)
-        if plan is not None:
-            arguments.setdefault("run_id", plan["run_id"])
-        desks = _desks(plan, task_vars)
-        if "frames" not in arguments and forks < desks:
+    def work(self, call: Call) -> dict[str, Any]:
+        """Ask the desk's cables."""
+        run = call.known_run
+        arguments = {"desk": call.desk, **call.only_named()}
+        if run is not None:
+            arguments.setdefault("run_id", run.run_id)
+        desks = len(run.scope if run is not None else call.task_vars.get("ansible_play_hosts_all") or [1])
+        if "frames" not in arguments and int(context.CLIARGS.get("forks") or 5) < desks:
             arguments["frames"] = "needs_forks"
         if "frames_seconds" not in arguments:
-            arguments["frames_seconds"] = round(_until_common_end(plan, desks), 1)
-        result.update(self.execute("labops.dgx_spark.cx7_cable", arguments, task_vars))
+            arguments["frames_seconds"] = round(_until_common_end(run, desks), 1)
+        answer = self.execute("labops.dgx_spark.cx7_cable", arguments, call)
         if arguments.get("frames") == "needs_forks":
-            result["forks_needed"] = desks
-        return result
+            answer["forks_needed"] = desks
+        return answer
 
 
-def _desks(plan: Mapping[str, Any] | None, task_vars: Mapping[str, Any]) -> int:
-    """How many desks take part."""
-    if plan is not None:
-        return sum(bool(desk.get("in_scope")) for desk in plan["desks"].values())
-    return len(task_vars.get("ansible_play_hosts_all") or [1])
-
-
-def _until_common_end(plan: Mapping[str, Any] | None, desks: int) -> float:
+def _until_common_end(run: Run | None, desks: int) -> float:
     """Seconds from now until the moment at which all desks of the run stop. The first desk of the run sets that moment.
 
     It is handed on as seconds, not as a time of day: the clocks of new desks are not set yet.
     """
     window = SECONDS_BASE + SECONDS_PER_DESK * desks
-    if plan is None:
+    if run is None:
         return window
-    path = Path(str(plan["run_dir"])) / "cable_window"
+    path = run.folder / "cable_window"
     now = time.time()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)

@@ -20,11 +20,11 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.addressing import AddressingError, Numbers, addresses, keeps_role, mtu_differs, request, role_kept
+from ..plugin_utils.run.wants import LINK_MTU
 
 MODULE = "labops.dgx_spark.cx7_link"
-MTU_VARIABLE = "pair_link_mtu"
 RETRY_EVERY = 2.0
 """Seconds between attempts to come back."""
 AFTERWARDS = 45.0
@@ -34,44 +34,35 @@ AFTERWARDS = 45.0
 class ActionModule(DeskAction):
     """See the module's documentation."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        if self._task.async_val:
-            raise AnsibleActionFail(
-                "cx7_link cannot be run with async: the change is confirmed over a new connection. Remove async and poll."
-            )
-        result = super().run(tmp, task_vars)
-        arguments = self.arguments()
-        if arguments.get("phase", "change") != "change":
-            result.update(self.execute(MODULE, arguments, task_vars))
-            return result
-        return {**result, **self._change(arguments, task_vars)}
+    def work(self, call: Call) -> dict[str, Any]:
+        """Plan on the controller; change, come back, confirm where the plan is not empty."""
+        if call.given["phase"] != "change":
+            return self.execute(MODULE, call.only_named(), call)
+        return self._change(call)
 
     # ---- planning on the controller ---------------------------------------------------------------------------------
 
-    def _change(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        desk = self.desk_name(task_vars)
-        run_plan = self.plan(task_vars)
-        place = ((run_plan or {}).get("desks") or {}).get(desk) or {}
-        where = Where(pair=place.get("pair"), desk=desk)
-        arguments.setdefault("desk", desk)
-        if place.get("pair"):
-            arguments.setdefault("pair_name", place["pair"])
-        state = str(arguments.get("state") or PRESENT)
+    def _change(self, call: Call) -> dict[str, Any]:
+        desk = call.desk
+        stack = call.stack
+        where = Where(pair=stack.name if stack else None, desk=desk)
+        arguments = {"desk": desk, **call.only_named()}
+        if stack is not None:
+            arguments.setdefault("pair_name", stack.name)
+        state = call.given["state"]
         said: list[Finding] = []
         numbers = arguments.pop("pair", None)
         if state == PRESENT and not arguments.get("links"):
-            if not isinstance(numbers, Mapping):
+            if numbers is None:
                 raise AnsibleActionFail("cx7_link needs links (ports and addresses of this desk) or pair (numbers of its pair)")
             try:
-                asked, said = self._from_pair(numbers, where, place, run_plan, task_vars)
+                asked, said = self._from_pair(numbers, where, call)
             except AddressingError as error:
                 raise AnsibleActionFail(f"{desk}: {error}") from error
             arguments["links"] = [{"port": item.port, "addresses": list(item.addresses), "mtu": item.mtu} for item in asked]
         if any(item.severity == "fail" for item in said):
             return _refused(said)
-        made, facts = self._plan(arguments, state, where, task_vars)
+        made, facts = self._plan(arguments, call, where)
         if made is not None and made.is_refused:
             return _refused([*said, *made.findings], made)
         if made is not None and facts is not None and not made.steps:
@@ -87,18 +78,16 @@ class ActionModule(DeskAction):
                 "armed": False,
                 "msg": "The link is as wanted." if state == PRESENT else "Nothing of the link is set up here.",
             }
-        outcome = self._apply_and_confirm(arguments, where, task_vars)
+        outcome = self._apply_and_confirm(arguments, where, call)
         outcome["findings"] = [item.as_dict() for item in said] + list(outcome.get("findings") or [])
         return outcome
 
-    def _plan(
-        self, arguments: Mapping[str, Any], state: str, where: Where, task_vars: Mapping[str, Any]
-    ) -> tuple[LinkPlan | None, Desk | None]:
+    @staticmethod
+    def _plan(arguments: Mapping[str, Any], call: Call, where: Where) -> tuple[LinkPlan | None, Desk | None]:
         """The plan from this run's facts; null when they do not tell enough, so that the desk must be asked."""
-        raw = self.facts(task_vars)
-        if raw is None:
+        if call.facts is None:
             return None, None
-        facts = from_dict(Desk, raw)
+        facts, state = from_dict(Desk, call.facts), call.given["state"]
         needed = {"cx7", "network", "busy", "setup"}
         if (
             not facts.privileged
@@ -106,7 +95,7 @@ class ActionModule(DeskAction):
             or any(key.startswith("setup.link") for key in facts.unread)
         ):
             return None, None
-        options = LinkOptions(state, _truth(arguments.get("take_over")), _truth(arguments.get("force")))
+        options = LinkOptions(state, call.given["take_over"], call.given["force"])
         if state == ABSENT:
             return plan(facts, where, (), options), facts
         asked = [_request(item) for item in arguments["links"]]
@@ -118,56 +107,45 @@ class ActionModule(DeskAction):
             return LinkPlan(PRESENT, findings=findings, is_refused=True), facts
         return plan(facts, where, wants, options), facts
 
-    def _from_pair(
-        self,
-        given: Mapping[str, Any],
-        where: Where,
-        place: Mapping[str, Any],
-        run_plan: Mapping[str, Any] | None,
-        task_vars: Mapping[str, Any],
-    ) -> tuple[list[LinkRequest], list[Finding]]:
+    def _from_pair(self, given: Mapping[str, Any], where: Where, call: Call) -> tuple[list[LinkRequest], list[Finding]]:
         """The desk's request from its place in the pair. Raises AddressingError."""
-        if run_plan is None or place.get("pair") is None or place.get("position") is None:
-            raise AddressingError("pair needs the run's plan (spark_plan) with this desk in a pair; name links instead")
-        defaults = Numbers()
-        numbers = Numbers(
-            subnets=tuple(str(item) for item in given.get("subnets") or defaults.subnets),
-            head_host=int(given.get("head_host") or defaults.head_host),
-            peer_host=int(given.get("peer_host") or defaults.peer_host),
-            mtu=int(given.get("mtu") or defaults.mtu),
-            port=None if given.get("port") in (None, "") else int(given["port"]),
-        )
-        desk, other, position = str(where.desk), place.get("peer"), int(place["position"])
-        store = self.store(task_vars)
+        stack = call.stack
+        if stack is None:
+            raise AddressingError("pair needs a run (spark_plan) with this desk in a pair; name links instead")
+        numbers = Numbers(tuple(given["subnets"]), given["head_host"], given["peer_host"], given["mtu"], given.get("port"))
+        desk, rank = call.desk, call.run.members[call.desk].rank
+        store = call.store
         said: list[Finding] = []
-        if other:
-            other_mtu = self._mtu_of(str(other), numbers.mtu, desk, task_vars)
+        for other in stack.neighbours(desk):
+            other_mtu = self._mtu_of(other, numbers.mtu, desk, call)
             if other_mtu != numbers.mtu:
-                said.append(mtu_differs(where, desk, numbers.mtu, str(other), other_mtu))
-            part = store.part("facts", str(other))
-            if keeps_role(self.facts(task_vars), (part.data.get("spark") if part else None), numbers, position):
-                position = 1 - position
-                said.append(role_kept(where, addresses(numbers, position)))
+                said.append(mtu_differs(where, desk, numbers.mtu, other, other_mtu))
+            part = store.part("facts", other)
+            if keeps_role(call.facts, (part.data.get("spark") if part else None), numbers, rank):
+                rank = 1 - rank
+                said.append(role_kept(where, addresses(numbers, rank)))
         cable = store.part("cable_map", desk)
         port = cable.data.get("port") if cable else None
-        return [request(numbers, position, int(port) if isinstance(port, int) else None)], said
+        return [request(numbers, rank, int(port) if isinstance(port, int) else None)], said
 
-    def _mtu_of(self, other: str, mine: int, desk: str, task_vars: Mapping[str, Any]) -> int:
+    @staticmethod
+    def _mtu_of(other: str, mine: int, desk: str, call: Call) -> int:
         """The other desk's MTU variable; mine where neither desk's inventory sets one."""
+        hostvars = call.task_vars.get("hostvars") or {}
         values = {}
         for name in (desk, other):
-            variables = (task_vars.get("hostvars") or {}).get(name) or {}
-            if variables.get(MTU_VARIABLE) is not None:
-                values[name] = int(variables[MTU_VARIABLE])
+            variables = hostvars.get(name) or {}
+            if variables.get(LINK_MTU.variable) is not None:
+                values[name] = LINK_MTU.read({LINK_MTU.variable: variables[LINK_MTU.variable]}, name)
         if other in values:
-            return values[other]
+            return int(values[other])
         return Numbers().mtu if desk in values else mine
 
     # ---- applying and confirming ------------------------------------------------------------------------------------
 
-    def _apply_and_confirm(self, arguments: Mapping[str, Any], where: Where, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    def _apply_and_confirm(self, arguments: Mapping[str, Any], where: Where, call: Call) -> dict[str, Any]:
         begun = time.monotonic()
-        first = self.execute(MODULE, {**arguments, "phase": "change"}, task_vars)
+        first = self.execute(MODULE, {**arguments, "phase": "change"}, call)
         if first.get("failed") or not first.get("armed"):
             return first
         deadline = time.monotonic() + int(first.get("confirm_within") or 0)
@@ -175,13 +153,13 @@ class ActionModule(DeskAction):
         second: dict[str, Any] = {}
         while True:
             self._new_connection()
-            second = self.execute(MODULE, {**arguments, "phase": "confirm", "change_id": change_id}, task_vars)
+            second = self.execute(MODULE, {**arguments, "phase": "confirm", "change_id": change_id}, call)
             if not second.get("desk_unreachable"):
                 return _joined(first, second)
             if time.monotonic() + RETRY_EVERY > deadline:
                 break
             time.sleep(RETRY_EVERY)
-        return self._aftermath(first, second, arguments, change_id, deadline, where, task_vars, time.monotonic() - begun)
+        return self._aftermath(first, second, arguments, change_id, deadline, where, call, time.monotonic() - begun)
 
     def _aftermath(
         self,
@@ -191,14 +169,14 @@ class ActionModule(DeskAction):
         change_id: str,
         deadline: float,
         where: Where,
-        task_vars: Mapping[str, Any],
+        call: Call,
         waited: float,
     ) -> dict[str, Any]:
         """The desk did not come back in time: ask what it did, and say so when it cannot be asked."""
         limit = deadline + AFTERWARDS
         while time.monotonic() < limit:
             self._new_connection()
-            status = self.execute(MODULE, {**arguments, "phase": "status", "change_id": change_id}, task_vars)
+            status = self.execute(MODULE, {**arguments, "phase": "status", "change_id": change_id}, call)
             if not status.get("desk_unreachable") and not status.get("armed"):
                 return _joined(first, status)
             time.sleep(RETRY_EVERY)
@@ -253,11 +231,4 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 
 
 def _request(item: Mapping[str, Any]) -> LinkRequest:
-    port = item.get("port")
-    return LinkRequest(
-        None if port in (None, "") else int(port), tuple(str(word) for word in item.get("addresses") or ()), int(item.get("mtu") or 9000)
-    )
-
-
-def _truth(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).strip().lower() in ("true", "yes", "on", "1")
+    return LinkRequest(item.get("port"), tuple(item["addresses"]), item.get("mtu") or Numbers().mtu)

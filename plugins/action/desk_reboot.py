@@ -16,9 +16,9 @@ from ..module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
-from ..plugin_utils.actions import DeskAction
-from ..plugin_utils.run_store import write_atomically
-from .stage_changed import changed_since_facts
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.run.gate import changed_since_facts
+from ..plugin_utils.run.store import write_atomically
 
 SUBSETS = ["identity", "kernel", "driver", "apt", "busy"]
 
@@ -26,43 +26,39 @@ SUBSETS = ["identity", "kernel", "driver", "apt", "busy"]
 class ActionModule(DeskAction):
     """See the module documentation of desk_reboot."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        arguments = self.arguments()
-        name = self.desk_name(task_vars)
+    def work(self, call: Call) -> dict[str, Any]:
+        """Reboot where a reason is known, policy allows it and nothing speaks against it."""
+        name, task_vars = call.desk, call.task_vars
         where = Where(desk=name)
-        result.update(changed=False, rebooted=False, findings=[], reasons=[])
-        if str(arguments.get("policy") or "never") == "never":
+        result: dict[str, Any] = {"changed": False, "rebooted": False, "findings": [], "reasons": []}
+        if call.given["policy"] == "never":
             return result
-        plan = self.required_plan(task_vars)
-        known = self.facts(task_vars)
-        if known is not None and not reboot_reasons(_desk(known)) and not changed_since_facts(self.store(task_vars), name):
+        run = call.run
+        known = call.facts
+        if known is not None and not reboot_reasons(_desk(known)) and not changed_since_facts(call.store, name):
             return result
-        before, failure = self._read(task_vars)
+        before, failure = self._read(call)
         if before is None:
             return {**result, **failure}
         result["reasons"] = reboot_reasons(before)
         if not result["reasons"]:
             return result
-        refusals = reboot_refusals(before, where, force=bool(arguments.get("force", False)))
+        refusals = reboot_refusals(before, where, force=call.given["force"])
         if refusals:
             return _failed(result, refusals)
         if self._task.check_mode:
             result.update(changed=True)
             return result
-        pair = (plan["desks"].get(name) or {}).get("pair")
-        with turn_of(Path(plan["run_dir"]), pair or name, name) as turn:
+        with turn_of(run.folder, call.stack.name if call.stack else name, name) as turn:
             if turn.lost:
                 message = f"{name} was not rebooted: {turn.lost}, the pair's other desk, has not come back from its own reboot"
                 return _failed(result, [finding("REBOOT_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
-            told = self._reboot(int(arguments.get("patience") or 1800), task_vars)
+            told = self._reboot(call.given["patience"], task_vars)
             result["changed"] = True
             if told.get("failed") or told.get("unreachable"):
                 text = " ".join(str(told.get("msg") or "no message").split())[:400]
                 return _failed(result, [finding("REBOOT_FAILED", where, f"{name} did not come back: {text}", evidence={"error": text})])
-            after, failure = self._read(task_vars)
+            after, failure = self._read(call)
             if after is None:
                 return {**result, **failure}
             wrong = reboot_result(before, after, where)
@@ -72,10 +68,10 @@ class ActionModule(DeskAction):
         result.update(rebooted=True)
         return result
 
-    def _read(self, task_vars: Mapping[str, Any]) -> tuple[Desk | None, dict[str, Any]]:
+    def _read(self, call: Call) -> tuple[Desk | None, dict[str, Any]]:
         """What the desk is now: the facts at the run's start may be older than its last change."""
-        arguments = {"gather_subset": SUBSETS, "desk": self.desk_name(task_vars)}
-        answer = self.execute("labops.dgx_spark.spark_facts", arguments, task_vars)
+        arguments = {"gather_subset": SUBSETS, "desk": call.desk}
+        answer = self.execute("labops.dgx_spark.spark_facts", arguments, call)
         facts = (answer.get("ansible_facts") or {}).get("spark")
         if answer.get("failed") or not isinstance(facts, Mapping):
             return None, {"failed": True, "msg": answer.get("msg", "no facts"), "findings": list(answer.get("findings") or [])}

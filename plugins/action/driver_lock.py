@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +17,39 @@ from ..module_utils.judges.driver_lock import lock_file_drift
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.lock_file import LockFile, LockFileError, read
+from ..plugin_utils.run.model import Run
 
 
 class ActionModule(DeskAction):
     """The module's options, and lock_file: a fleet lock file on the controller whose versions are wanted."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        arguments = self.arguments()
-        name = self.desk_name(task_vars)
-        arguments.setdefault("desk", name)
+    def work(self, call: Call) -> dict[str, Any]:
+        """Plan, and execute the module where the plan is not empty."""
+        name = call.desk
+        arguments = {"desk": name, **call.only_named()}
         lock = self._lock_file(arguments.pop("lock_file", None), arguments)
         try:
             want = wanted(arguments)
         except (TypeError, ValueError) as error:
             raise AnsibleActionFail(f"driver_lock on {name}: {error}") from None
-        facts = self._facts_of_run(task_vars)
-        refusal = half_a_pair(want, self.plan(task_vars), name)
+        facts = _facts_of_run(call)
+        refusal = half_a_stack(want, call.known_run, name)
         if refusal is not None:
-            result.update(failed=True, msg=refusal.message, findings=[refusal.as_dict()], changed=False)
-            return result
+            return self.refused([refusal])
         plan: LockPlan | None = None
         if facts is not None:
             plan = driver_plan.plan(facts, want, name=name)
             if plan.blocked or not plan.steps:
-                result.update(settled(plan))
+                result = settled(plan)
                 if lock is not None:
                     result["findings"] += [item.as_dict() for item in drift(facts, lock, name)]
                 return result
-        result.update(self.execute("labops.dgx_spark.driver_lock", arguments, task_vars))
-        return result
+        return self.execute("labops.dgx_spark.driver_lock", arguments, call)
 
-    def _facts_of_run(self, task_vars: Mapping[str, Any]) -> Desk | None:
-        """This run's facts. Facts of another run (a cache) are as good as none: then the module decides alone."""
-        facts, plan = self.facts(task_vars), self.plan(task_vars)
-        if facts is None or (plan is not None and facts.get("run_id") not in (None, plan["run_id"])):
-            return None
-        desk: Desk = from_dict(Desk, facts)
-        return desk
-
-    def _lock_file(self, path: Any, arguments: dict[str, Any]) -> LockFile | None:
+    @staticmethod
+    def _lock_file(path: Any, arguments: dict[str, Any]) -> LockFile | None:
         if not path:
             return None
         try:
@@ -70,6 +58,15 @@ class ActionModule(DeskAction):
             raise AnsibleActionFail(f"the lock file cannot be used; nothing was changed: {error}") from None
         arguments.update(branch=lock.branch, versions=dict(lock.packages), level=lock_model.EXACT_LEVEL)
         return lock
+
+
+def _facts_of_run(call: Call) -> Desk | None:
+    """This run's facts. Facts of another run (a cache) are as good as none: then the module decides alone."""
+    facts, run = call.facts, call.known_run
+    if facts is None or (run is not None and facts.get("run_id") not in (None, run.run_id)):
+        return None
+    desk: Desk = from_dict(Desk, facts)
+    return desk
 
 
 def settled(plan: LockPlan) -> dict[str, Any]:
@@ -87,16 +84,13 @@ def settled(plan: LockPlan) -> dict[str, Any]:
     return result
 
 
-def half_a_pair(want: WantedLock, run: Mapping[str, Any] | None, name: str) -> Finding | None:
-    """Why a lock may not be opened: the update that it is opened for must reach both desks of the pair. Pure."""
-    if want.state != lock_model.PAUSED or want.force or run is None:
+def half_a_stack(want: WantedLock, run: Run | None, name: str) -> Finding | None:
+    """Why a lock may not be opened: the update that it is opened for must reach every desk of the stack. Pure."""
+    stack = run.stack_of(name) if run is not None else None
+    if want.state != lock_model.PAUSED or want.force or run is None or stack is None or not run.outside(stack):
         return None
-    me = (run.get("desks") or {}).get(name) or {}
-    peer = me.get("peer")
-    if peer is None or run["desks"][peer].get("in_scope"):
-        return None
-    message = f"{name}: the lock is opened for both desks of a pair together, and {peer} is not in this run"
-    return finding("PAIR_INCOMPLETE", Where(pair=me.get("pair"), desk=name), message)
+    message = f"{name}: the lock is opened for both desks of a pair together, and {', '.join(run.outside(stack))} is not in this run"
+    return finding("PAIR_INCOMPLETE", Where(pair=stack.name, desk=name), message)
 
 
 def drift(desk: Desk, lock: LockFile, name: str) -> list[Finding]:

@@ -14,7 +14,7 @@ from ansible.plugins.action import display
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
 from ..plugin_utils.ssh_door import AdminKey, SshDoor, prove
 
@@ -26,21 +26,19 @@ KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 class ActionModule(DeskAction):
     """Opens its own connections, so Ansible's own connection to the desk is never used."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+    def work(self, call: Call) -> dict[str, Any]:
+        """Take one desk through first contact."""
+        task_vars = call.task_vars
         if importlib.util.find_spec("paramiko") is None:
             raise AnsibleActionFail(
                 "first contact needs paramiko on the controller: pip install paramiko (for the Python of ansible-playbook)"
             )
-        desk, arguments = self.desk_name(task_vars), self.arguments()
-        key = admin_key(self._value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
+        desk, arguments = call.desk, call.given
+        key = admin_key(self.value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
         if key is None:
             named = arguments.get("public_key") or " or ".join(f"~/.ssh/{name}.pub" for name in KEY_NAMES)
             found = finding("ADMIN_KEY_MISSING", Where(desk=desk), f"{desk}: there is no public key {named} on the controller")
-            result.update(failed=True, changed=False, msg=found.message, findings=[found.as_dict()])
-            return result
+            return self.refused([found])
         wanted = self._wanted(desk, arguments, task_vars, key)
         secrets = self._secrets(task_vars)
         way = Enrolment(
@@ -51,42 +49,37 @@ class ActionModule(DeskAction):
             ask=self._ask,
             say=lambda text: display.display(f"  {text}"),
         )
-        result.update(_result(way.run(), wanted))
-        return result
+        return _result(way.run(), wanted)
 
     def _wanted(self, desk: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any], key: AdminKey) -> Wanted:
         user = self.login_user(task_vars)
         if not user:
             raise AnsibleActionFail(f"{desk} has no login user; set ansible_user, or the column user of the lab sheet")
-        commands = arguments.get("sudo_commands") or ["ALL"]
+        commands = arguments["sudo_commands"]
         return Wanted(
             desk=desk,
-            address=str(self._value(task_vars, "ansible_host") or desk),
-            port=int(self._value(task_vars, "ansible_port") or 22),
+            address=str(self.value(task_vars, "ansible_host") or desk),
+            port=int(self.value(task_vars, "ansible_port") or 22),
             user=user,
             key=key,
             known_hosts=Path(str(arguments["known_hosts"])).expanduser().absolute(),
-            serial=_text(self._value(task_vars, "spark_expected_serial")),
-            host_key=_text(self._value(task_vars, "spark_expected_host_key")),
-            sudo_commands=tuple(str(item) for item in commands) if arguments.get("sudo", "password") == "nopasswd" else None,
-            hostname=desk if arguments.get("set_hostname") else None,
-            avahi=bool(arguments.get("avahi", True)),
-            close_password_login=bool(arguments.get("close_password_login", False)),
-            upgrade_wait=float(arguments.get("upgrade_wait", 1800)),
+            serial=_text(self.value(task_vars, "spark_expected_serial")),
+            host_key=_text(self.value(task_vars, "spark_expected_host_key")),
+            sudo_commands=tuple(str(item) for item in commands) if arguments["sudo"] == "nopasswd" else None,
+            hostname=desk if arguments["set_hostname"] else None,
+            avahi=arguments["avahi"],
+            close_password_login=arguments["close_password_login"],
+            upgrade_wait=float(arguments["upgrade_wait"]),
             check_mode=bool(self._task.check_mode),
         )
 
     def _secrets(self, task_vars: Mapping[str, Any]) -> Secrets:
         """Vaulted variables of the desk, else what --ask-pass and --ask-become-pass asked for."""
-        password = next((value for name in PASSWORDS if (value := self._value(task_vars, name))), None)
+        password = next((value for name in PASSWORDS if (value := self.value(task_vars, name))), None)
         password = password or getattr(self._play_context, "password", None)
-        become = next((value for name in BECOME_PASSWORDS if (value := self._value(task_vars, name))), None)
+        become = next((value for name in BECOME_PASSWORDS if (value := self.value(task_vars, name))), None)
         become = become or getattr(self._play_context, "become_pass", None) or password
         return Secrets(_text(password), _text(become))
-
-    def _value(self, task_vars: Mapping[str, Any], name: str) -> Any:
-        value = task_vars.get(name)
-        return None if value is None else self._templar.template(value)
 
     def _ask(self, question: str) -> bool:
         """Show a question on the terminal. Without a terminal nobody answers, and that is a no."""

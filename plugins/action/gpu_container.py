@@ -8,19 +8,17 @@ from typing import Any
 
 from ..module_utils.judges.containers import judge_docker_group
 from ..module_utils.model.finding import Where
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 
 
 class ActionModule(DeskAction):
     """A lost connection becomes a failed result with a finding."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        desk = self.desk_name(task_vars)
-        result.update(self.execute("labops.dgx_spark.gpu_container", {"desk": desk, **self.arguments()}, task_vars))
-        limits = (self.facts(task_vars) or {}).get("limits") or {}
+    def work(self, call: Call) -> dict[str, Any]:
+        """Start the container, look at the group."""
+        desk = call.desk
+        result = self.execute("labops.dgx_spark.gpu_container", {"desk": desk, **call.only_named()}, call)
+        limits = (call.facts or {}).get("limits") or {}
         group = judge_docker_group(Where(desk=desk), limits.get("user"), tuple(limits.get("groups") or ()))
         result["findings"] = [*(result.get("findings") or []), *(item.as_dict() for item in group)]
         return result

@@ -19,9 +19,11 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ..module_utils.changes import bundle, received
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
-from ..plugin_utils.actions import DeskAction
-from ..plugin_utils.run_store import RunStore
-from .stage_gate import PAIR, gate
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.run.gate import takes_part
+from ..plugin_utils.run.model import Run
+from ..plugin_utils.run.stages import STAGES
+from ..plugin_utils.run.store import RunStore
 
 MODULE = "labops.dgx_spark.nccl_bundle"
 BUILT = re.compile(re.escape(f"{received.PLACE}/{received.HANDED_PREFIX}") + r"[A-Za-z0-9_]{8}/bundle\.tar\.gz")
@@ -36,54 +38,45 @@ SOURCES = ("nccl", "nccl_tests")
 class ActionModule(DeskAction):
     """Arguments: state (built, present, absent), cache, archive, checksum, builder, nccl, nccl_tests, and the module's."""
 
-    TRANSFERS_FILES = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        given = self.arguments()
-        desk = self.desk_name(task_vars)
-        state = str(given.get("state") or "present")
+    def work(self, call: Call) -> dict[str, Any]:
+        """Build, install or remove."""
+        state = call.given["state"]
         try:
             if state == "built":
-                answer = self._built(given, desk, task_vars)
-            elif state == "present":
-                answer = self._present(given, desk, task_vars)
-            else:
-                answer = self.execute(MODULE, {"state": "absent", **_only(given, ("folder",))}, task_vars)
+                return self._built(call)
+            if state == "present":
+                return self._present(call)
+            return self.execute(MODULE, {"state": "absent", **_only(call.given, ("folder",))}, call)
         except bundle.BundleError as error:
-            found = finding("NCCL_BUNDLE_FAILED", Where(desk=desk), f"{desk}: {error.text}", evidence={"said": error.said})
-            answer = {"failed": True, "msg": found.message, "findings": [found.as_dict()]}
-        result.update(answer)
-        return result
+            found = finding("NCCL_BUNDLE_FAILED", Where(desk=call.desk), f"{call.desk}: {error.text}", evidence={"said": error.said})
+            return self.refused([found])
 
-    def _built(self, given: Mapping[str, Any], desk: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _built(self, call: Call) -> dict[str, Any]:
         """On the builder desk, and only when the controller has no bundle of these wishes."""
+        given, desk = call.given, call.desk
         wishes = Wishes(given)
         if given.get("archive"):
             wishes.given_archive()
             return {"changed": False, "builder": None}
-        plan = self.required_plan(task_vars)
-        builder = str(given.get("builder") or "") or default_builder(plan, RunStore(plan["run_dir"]))
+        builder = str(given.get("builder") or "") or default_builder(call.run, call.store)
         if desk != builder or wishes.cached.is_file():
             return {"changed": False, "builder": builder, "bundle": str(wishes.cached)}
         arguments = {
             "state": "built",
             "key": wishes.key,
             "desk": desk,
-            "user": self.login_user(task_vars) or "",
+            "user": self.login_user(call.task_vars) or "",
             **{name: wishes.pinned(name) for name in SOURCES},
             **_only(given, ("folder", "gencode", "cuda_home", "mpi_home", "jobs", "packages", "lock_timeout")),
         }
         if self._task.check_mode:
-            return self.execute(MODULE, arguments, task_vars)
+            return self.execute(MODULE, arguments, call)
         folder = self._connection._shell.tmpdir or self._make_tmp_path()
         for name in SOURCES:
             if arguments[name].get("archive"):
                 source = wishes.source(name)
                 arguments[name] |= {"archive": self._send(source, folder, f"{name}.tar"), "sha256": bundle.digest(str(source))}
-        answer = self.execute(MODULE, arguments, task_vars)
+        answer = self.execute(MODULE, arguments, call)
         if not answer.get("failed"):
             fresh = wishes.cached.with_suffix(".part")
             fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +87,9 @@ class ActionModule(DeskAction):
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return answer
 
-    def _present(self, given: Mapping[str, Any], desk: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _present(self, call: Call) -> dict[str, Any]:
         """On every desk whose manifest differs."""
+        given, desk = call.given, call.desk
         wishes = Wishes(given)
         path = wishes.given_archive() if given.get("archive") else wishes.cached
         if not path.is_file():
@@ -105,15 +99,15 @@ class ActionModule(DeskAction):
             found = finding("NCCL_BUNDLE_FAILED", Where(desk=desk), text, severity="unknown", evidence={"expected": str(path)})
             return {"failed": True, "msg": text, "findings": [found.as_dict()]}
         wanted = hashlib.sha256(bundle.manifest_of(str(path)).encode()).hexdigest()
-        setup = (self.facts(task_vars) or {}).get("setup") or {}
+        setup = (call.facts or {}).get("setup") or {}
         if setup.get("nccl_bundle") == wanted:
             return {"changed": False, "manifest_sha256": wanted}
         arguments = {"state": "present", "desk": desk, "archive": str(path), **_only(given, ("folder",))}
-        arguments |= {"sha256": bundle.digest(str(path)), "user": self.login_user(task_vars) or ""}
+        arguments |= {"sha256": bundle.digest(str(path)), "user": self.login_user(call.task_vars) or ""}
         if not self._task.check_mode:
             folder = self._connection._shell.tmpdir or self._make_tmp_path()
             arguments["archive"] = self._send(path, folder, "bundle.tar.gz")
-        answer = self.execute(MODULE, arguments, task_vars)
+        answer = self.execute(MODULE, arguments, call)
         answer["manifest_sha256"] = wanted
         if not self._task.check_mode:
             self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -241,13 +235,10 @@ def packed(folder: Path, cache: Path) -> Path:
     return target
 
 
-def default_builder(plan: Mapping[str, Any], store: RunStore) -> str | None:
-    """The head of the first pair that is still in the run."""
-    for pair in plan["pairs"]:
-        members = [pair["head"], pair["peer"]]
-        if pair["in_scope"] and all(not gate(dict(plan), store, name, PAIR)[1] for name in members):
-            return str(pair["head"])
-    return None
+def default_builder(run: Run, store: RunStore) -> str | None:
+    """The head of the first stack that is still in the run."""
+    stage = STAGES["bundle_build"]
+    return next((stack.head for stack in run.stacks if all(takes_part(run, store, desk, stage) for desk in stack.members)), None)
 
 
 def _only(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

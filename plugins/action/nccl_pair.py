@@ -9,7 +9,8 @@ from typing import Any
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.pair_measurement import PairMeasurement
-from ..plugin_utils.run_store import RunStore
+from ..plugin_utils.run.model import Stack
+from ..plugin_utils.run.store import RunStore
 
 
 class ActionModule(PairMeasurement):
@@ -19,16 +20,16 @@ class ActionModule(PairMeasurement):
     what = "NCCL"
     not_measured = "NCCL_PEER_NOT_READY"
 
-    def conditions(self, store: RunStore, pair: str, desk: str) -> list[Finding]:
+    def conditions(self, store: RunStore, stack: Stack) -> list[Finding]:
         """RDMA of this run was measured, where the run has such a stage."""
-        part = store.part("rdma", desk)
+        part = store.part("rdma", stack.head)
         if part is None or part.data.get("measured"):
             return []
         codes = [str(item["code"]) for item in part.findings]
-        message = f"pair {pair}: NCCL was not started because RDMA was not measured ({', '.join(codes) or part.reason or part.state})"
-        return [finding("NCCL_PEER_NOT_READY", Where(pair=pair), message, evidence={"rdma": codes, "state": part.state})]
+        message = f"pair {stack.name}: NCCL was not started because RDMA was not measured ({', '.join(codes) or part.reason or part.state})"
+        return [finding("NCCL_PEER_NOT_READY", Where(pair=stack.name), message, evidence={"rdma": codes, "state": part.state})]
 
-    def more(self, store: RunStore, desk: str) -> dict[str, Any]:
+    def more(self, store: RunStore, stack: Stack) -> dict[str, Any]:
         """Whether the 13 Gb/s state was measured."""
-        part = store.part("rdma", desk)
+        part = store.part("rdma", stack.head)
         return {"slow_13g": part is not None and any(item["code"] == "RDMA_SLOW_13G" for item in part.findings)}

@@ -11,27 +11,26 @@ import yaml
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.judges.marks import MarksError, calibrated
-from ..plugin_utils.actions import DeskAction
-from ..plugin_utils.run_store import RunStore, write_atomically
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.run.stages import stage_of_part
+from ..plugin_utils.run.store import write_atomically
 
 
 class ActionModule(DeskAction):
     """Arguments: path (of the file of marks on the controller)."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        plan = self.required_plan(task_vars)
-        store = RunStore(plan["run_dir"])
-        path = Path(str(self.arguments().get("path") or "spark_marks.yml")).expanduser()
+    def work(self, call: Call) -> dict[str, Any]:
+        """Marks from every repetition of every pair in scope."""
+        run, store = call.run, call.store
+        path = Path(str(call.given["path"])).expanduser()
         if self._task.check_mode:
-            return {**result, "changed": False, "msg": "in check mode nothing is measured, so there are no marks to write"}
-        heads = {pair["head"] for pair in plan["pairs"] if pair["in_scope"] and not pair["out_of_service"]}
+            return {"changed": False, "msg": "in check mode nothing is measured, so there are no marks to write"}
+        measuring = [stack for stack in run.stacks if run.in_scope(stack) and not stack.out_of_service]
+        heads = {stack.head for stack in measuring}
         measured: dict[str, list[dict[str, Any]]] = {"rdma": [], "nccl": []}
         bad = []
         for stage in store.stages():
-            kind = stage.partition("_")[0]
+            kind = stage_of_part(stage)
             if kind not in measured:
                 continue
             for desk, part in store.parts(stage).items():
@@ -44,10 +43,10 @@ class ActionModule(DeskAction):
                         if item["severity"] == "fail" and not str(item["code"]).endswith("_SLOW")
                     ]
         if bad:
-            raise AnsibleActionFail(f"a pair that is called good has {', '.join(sorted(set(bad)))}; leave it out (--limit) or mend it")
-        pairs = ", ".join(str(pair["name"]) for pair in plan["pairs"] if pair["head"] in heads)
+            raise AnsibleActionFail(f"a pair that is called good has {', '.join(sorted(set(bad)))}; leave it out (--limit) or fix it")
+        pairs = ", ".join(stack.name for stack in measuring)
         try:
-            marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {plan['run_id']}, {pairs}")
+            marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {run.run_id}, {pairs}")
         except MarksError as error:
             raise AnsibleActionFail(str(error)) from error
         text = "---\n# Marks of this lab, from pairs that its admin calls good. Put it into group_vars/all.\n" + yaml.safe_dump(
@@ -56,8 +55,7 @@ class ActionModule(DeskAction):
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         write_atomically(path, text)
         self._display.display("\n" + "".join(f"{_named(mark)}: {mark['value']}\n" for mark in marks) + f"Written to {path}")
-        result.update(changed=before != text, path=str(path), marks=marks)
-        return result
+        return {"changed": before != text, "path": str(path), "marks": marks}
 
 
 def _named(mark: dict[str, Any]) -> str:

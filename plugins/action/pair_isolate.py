@@ -24,10 +24,10 @@ from ..module_utils.judges.isolate import (
     Trial,
     advance,
 )
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
-from ..plugin_utils.run_store import DONE, Part, RunStore, write_atomically
-
+from ..plugin_utils.run.model import Run, Stack, plain
+from ..plugin_utils.run.store import DONE, Part, RunStore, write_atomically
 
 HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
 """Host number of a trial's head; its peer has the next. Every trial has its own, so that no desk brings a role along."""
@@ -36,43 +36,40 @@ HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
 class ActionModule(DeskAction):
     """Arguments: phase (next, note), pair, good, ports (desk to port), report_dir, restart, confirmed, rebooted."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        given = self.arguments()
-        plan = self.required_plan(task_vars)
-        pair = next((item for item in plan["pairs"] if item["name"] == given.get("pair")), None)
-        good = str(given.get("good") or "")
+    def work(self, call: Call) -> dict[str, Any]:
+        """Note a trial where one was made; what to try next."""
+        given, run = call.given, call.run
+        pair, good = run.stack(given.get("pair")), str(given.get("good") or "")
         if pair is None:
-            raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair of the inventory was expected")
-        if good not in plan["desks"] or good in pair["members"]:
-            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk of the inventory outside pair {pair['name']} was expected")
-        notes = Path(plan["run_dir"]).parent / f"isolate-{pair['name']}.json"
-        trials = [] if given.get("restart") else read_trials(notes)
-        ports = {str(name): int(port) for name, port in dict(given.get("ports") or {}).items()}
-        what = Suspects(pair["head"], pair["peer"], good, *(ports.get(name, 0) for name in (pair["head"], pair["peer"], good)))
-        if given.get("phase") == "note":
-            trials.append(self._note(given, plan, pair))
+            known = ", ".join(stack.name for stack in run.stacks)
+            raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair of the inventory was expected: {known}")
+        if good not in run.members or good in pair.members:
+            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk of the inventory outside pair {pair.name} was expected")
+        notes = run.folder.parent / f"isolate-{pair.name}.json"
+        trials = [] if given["restart"] else read_trials(notes)
+        suspects = (*pair.members, good)
+        ports = _ports(given.get("ports") or {}, suspects)
+        what = Suspects(pair.members[0], pair.members[1], good, *(ports[name] for name in suspects))
+        if given["phase"] == "note":
+            trials.append(self._note(given, run))
             write_atomically(notes, json.dumps([trial.__dict__ for trial in trials], indent=1))
-        elif given.get("restart"):
+        elif given["restart"]:
             write_atomically(notes, "[]")
         move = advance(what, trials)
-        self._say(trials, move, str(given.get("phase") or "next"))
-        result.update(
-            changed=False,
-            done=move.done,
-            kind=move.kind,
-            desks=list(move.desks),
-            ports=dict(move.ports),
-            head_host=HOSTS.get(move.kind, 0),
-            instruction=move.instruction,
-            blame=move.blame,
-            conclusion=move.conclusion,
-            trials=[trial.__dict__ for trial in trials],
-            plan={} if move.done else trial_plan(plan, move.kind, move.desks, move.ports),
-        )
-        return result
+        self._say(trials, move, given["phase"])
+        return {
+            "changed": False,
+            "done": move.done,
+            "kind": move.kind,
+            "desks": list(move.desks),
+            "ports": dict(move.ports),
+            "head_host": HOSTS.get(move.kind, 0),
+            "instruction": move.instruction,
+            "blame": move.blame,
+            "conclusion": move.conclusion,
+            "trials": [trial.__dict__ for trial in trials],
+            "plan": {} if move.done else plain(trial_run(run, move.kind, move.desks, move.ports)),
+        }
 
     def _say(self, trials: list[Trial], move: Move, phase: str) -> None:
         """The trials and what follows, for every output plugin."""
@@ -87,10 +84,11 @@ class ActionModule(DeskAction):
         else:
             self._display.display(f"\nNext: {move.instruction}")
 
-    def _note(self, given: Mapping[str, Any], plan: Mapping[str, Any], pair: Mapping[str, Any]) -> Trial:
+    @staticmethod
+    def _note(given: Mapping[str, Any], run: Run) -> Trial:
         """The trial from its stages' parts, kept in a run folder of its own."""
         kind, desks = str(given["kind"]), [str(name) for name in given["desks"]]
-        store = RunStore(Path(plan["run_dir"]) / f"trial-{kind}")
+        store = RunStore(trial_folder(run, kind))
         part = store.part("rdma", desks[0])
         codes = tuple(str(item["code"]) for item in part.findings) if part else ()
         severities = [str(item["severity"]) for item in part.findings] if part else ["unknown"]
@@ -98,13 +96,13 @@ class ActionModule(DeskAction):
         verdict = FAIL if "fail" in severities else UNKNOWN if "unknown" in severities or not measured else PASS
         if verdict == FAIL and not measured and "RDMA_ONE_HALF" not in codes:
             verdict = UNKNOWN  # a firewall or a missing key says nothing about the cable
-        return Trial(kind, verdict, rebooted(plan, store, desks), codes)
+        return Trial(kind, verdict, rebooted(run, store, desks), codes)
 
 
-def rebooted(plan: Mapping[str, Any], store: RunStore, desks: list[str]) -> bool:
+def rebooted(run: Run, store: RunStore, desks: list[str]) -> bool:
     """Whether both desks have another boot id than when the run began."""
     try:
-        before = [desk_facts(RunStore(plan["run_dir"]), name).identity.boot_id for name in desks]
+        before = [desk_facts(RunStore(run.run_dir), name).identity.boot_id for name in desks]
         after = [desk_facts(store, name).identity.boot_id for name in desks]
     except EndpointError:
         return False
@@ -123,21 +121,23 @@ def read_trials(path: Path) -> list[Trial]:
     return [Trial(item["kind"], item["verdict"], bool(item["rebooted"]), tuple(item.get("codes") or ())) for item in data]
 
 
-def trial_plan(plan: Mapping[str, Any], kind: str, desks: tuple[str, str], ports: Mapping[str, int]) -> dict[str, Any]:
-    """A plan with the trial's two desks as its only pair, in a folder of its own; the ports are noted where stages look for them."""
-    folder = str(Path(plan["run_dir"]) / f"trial-{kind}")
-    store = RunStore(folder)
-    name = f"isolate_{kind}"
-    members = {}
-    for position, desk in enumerate(desks):
-        other = desks[1 - position]
-        members[desk] = {
-            **plan["desks"][desk],
-            "pair": name, "peer": other, "head": position == 0, "position": position, "out_of_service": False, "in_scope": True,
-        }  # fmt: skip
-        store.write(Part("cable_map", desk, DONE, name, data={"port": ports[desk]}))
-    pair = {
-        "name": name, "head": desks[0], "peer": desks[1], "members": list(desks), "out_of_service": False, "in_scope": True,
-        "topology": "direct",
-    }  # fmt: skip
-    return {**plan, "run_dir": folder, "pairs": [pair], "desks": members}
+def trial_folder(run: Run, kind: str) -> Path:
+    """The folder of a trial's parts."""
+    return run.folder / f"trial-{kind}"
+
+
+def trial_run(run: Run, kind: str, desks: tuple[str, str], ports: Mapping[str, int]) -> Run:
+    """The run of a trial: its two desks as the only stack; the ports are noted where stages look for them."""
+    trial = run.only(Stack(f"isolate_{kind}", desks), str(trial_folder(run, kind)))
+    store = RunStore(trial.run_dir)
+    for desk in desks:
+        store.write(Part("cable_map", desk, DONE, trial.stacks[0].name, data={"port": ports[desk]}))
+    return trial
+
+
+def _ports(given: Mapping[str, Any], desks: tuple[str, ...]) -> dict[str, int]:
+    """The port of each desk, 0 where none is named. Raises AnsibleActionFail."""
+    wrong = [f"{name}: {port!r}" for name, port in given.items() if name not in desks or str(port) not in ("0", "1")]
+    if wrong:
+        raise AnsibleActionFail(f"isolate_ports has {', '.join(wrong)}; the port (0 or 1) of {', '.join(desks)} was expected")
+    return {name: int(given.get(name, 0)) for name in desks}

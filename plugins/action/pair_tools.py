@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.changes.received import digest
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 
 MODULE = "labops.dgx_spark.pair_tools"
 
@@ -19,21 +19,15 @@ MODULE = "labops.dgx_spark.pair_tools"
 class ActionModule(DeskAction):
     """Arguments: those of the module; debs are paths on the controller."""
 
-    TRANSFERS_FILES = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        arguments = {"desk": self.desk_name(task_vars), **self.arguments()}
-        plan, facts = self.plan(task_vars), self.facts(task_vars)
-        nothing = {**result, "changed": False, "added": [], "removed": [], "commands": []}
-        if arguments.get("state", "present") == "absent":
-            result.update(self.execute(MODULE, arguments, task_vars))
-            return result
-        if plan is not None and plan["desks"][self.desk_name(task_vars)]["pair"] is None:
+    def work(self, call: Call) -> dict[str, Any]:
+        """Install what is missing, or remove what was added."""
+        arguments = {"desk": call.desk, **call.only_named()}
+        nothing = {"changed": False, "added": [], "removed": [], "commands": []}
+        if call.given["state"] == "absent":
+            return self.execute(MODULE, arguments, call)
+        if call.known_run is not None and call.stack is None:
             return nothing
-        toolkit = (facts or {}).get("toolkit") or {}
+        toolkit = (call.facts or {}).get("toolkit") or {}
         if toolkit.get("perftest") and toolkit.get("open_mpi"):
             return nothing
         debs = [str(item) for item in arguments.pop("debs", None) or ()]
@@ -50,11 +44,11 @@ class ActionModule(DeskAction):
             self._fixup_perms2([folder, *copied])
             arguments["debs"] = copied
             arguments["checksums"] = proven(debs, dict(arguments.get("checksums") or {}))
-            arguments["user"] = self.login_user(task_vars) or ""
-        result.update(self.execute(MODULE, arguments, task_vars))
+            arguments["user"] = self.login_user(call.task_vars) or ""
+        answer = self.execute(MODULE, arguments, call)
         if debs:
             self._remove_tmp_path(self._connection._shell.tmpdir)
-        return result
+        return answer
 
 
 def proven(debs: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, str]:

@@ -6,38 +6,55 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.actions import DeskAction
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.judges.options import AUDIT, STACK, STACKED
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.run.stages import playbook
+from ..plugin_utils.run.wants import WANTS, WantError, judge_wants
 
 
 class ActionModule(DeskAction):
     """Fills in login_user, run_id and the expected identity; a lost connection becomes a failed result with a finding."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        arguments = self.arguments()
-        plan = self.plan(task_vars)
-        user = self.login_user(task_vars)
-        if user and not arguments.get("login_user"):
-            arguments["login_user"] = user
-        if plan and not arguments.get("run_id"):
-            arguments["run_id"] = plan["run_id"]
-        arguments.setdefault("desk", self.desk_name(task_vars))
-        options = dict(arguments.get("judge_options") or {})
+    def work(self, call: Call) -> dict[str, Any]:
+        """Read the desk, judge it with every wish that a judge reads."""
+        arguments = {"desk": call.desk, **call.only_named()}
+        user = self.login_user(call.task_vars)
+        if user:
+            arguments.setdefault("login_user", user)
+        if call.known_run:
+            arguments.setdefault("run_id", call.known_run.run_id)
+        arguments["judge_options"] = self._options(call)
         expected = dict(arguments.get("expected_identity") or {})
-        if task_vars.get("spark_expected_serial"):
-            expected.setdefault("serial", str(self._templar.template(task_vars["spark_expected_serial"])))
+        serial = self.value(call.task_vars, "spark_expected_serial")
+        if serial:
+            expected.setdefault("serial", str(serial))
         # Proven keys count before the sheet's, which may be an old one.
-        fingerprints = self.proven_keys(task_vars) or self._sheet_key(task_vars)
+        sheet = self.value(call.task_vars, "spark_expected_host_key")
+        fingerprints = self.proven_keys(call.task_vars, call.desk) or ([str(sheet)] if sheet else [])
         if fingerprints:
             expected.setdefault("host_key_fingerprints", fingerprints)
         if expected:
             arguments["expected_identity"] = expected
-        severity = "unknown" if options.get("purpose") == "audit" else None
-        result.update(self.execute("labops.dgx_spark.spark_facts", arguments, task_vars, severity))
-        return result
+        severity = "unknown" if arguments["judge_options"]["purpose"] == AUDIT else None
+        return self.execute("labops.dgx_spark.spark_facts", arguments, call, severity)
 
-    def _sheet_key(self, task_vars: dict[str, Any]) -> list[str]:
-        key = task_vars.get("spark_expected_host_key")
-        return [str(self._templar.template(key))] if key else []
+    def _options(self, call: Call) -> dict[str, Any]:
+        """The purpose of the run, the admin's wishes, and what the task itself names, the later before the earlier."""
+        try:
+            wishes = judge_wants(self.values(call.task_vars, [want.variable for want in WANTS]), call.desk)
+        except WantError as error:
+            raise AnsibleActionFail(str(error)) from None
+        given = {key: value for key, value in dict(call.given.get("judge_options") or {}).items() if value not in (None, "")}
+        return {"purpose": self._purpose(call), **wishes, **given}
+
+    @staticmethod
+    def _purpose(call: Call) -> str:
+        if call.known_run is None:
+            return AUDIT
+        purpose = playbook(call.known_run.playbook).purpose
+        if purpose == STACK and call.stage is not None and call.stage.after_change:
+            link = call.store.part("link", call.desk)
+            return STACKED if link is not None and link.changed else STACK
+        return purpose

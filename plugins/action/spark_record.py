@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.recording_writer import LeakError, recorded_from_dict, sanitised, write
 from ..plugin_utils.sanitiser import Sanitiser
 
@@ -18,19 +18,19 @@ from ..plugin_utils.sanitiser import Sanitiser
 class ActionModule(DeskAction):
     """The raw answers stay in this process: neither the result nor the log holds them."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        arguments = self.arguments()
+    def work(self, call: Call) -> dict[str, Any]:
+        """Ask, sanitise, write."""
+        task_vars = call.task_vars
+        result: dict[str, Any] = {}
+        arguments = call.only_named()
         user = arguments.get("login_user") or self.login_user(task_vars)
-        answer = self.execute("labops.dgx_spark.spark_record", {**arguments, **({"login_user": user} if user else {})}, task_vars)
+        answer = self.execute("labops.dgx_spark.spark_record", {**arguments, **({"login_user": user} if user else {})}, call)
         packed = answer.pop("recorded", None)
         if packed is None:
             result.update(answer)
             return result
         recorded = recorded_from_dict(json.loads(zlib.decompress(base64.b64decode(packed)).decode("utf-8", "surrogatepass")))
-        desk = self.desk_name(task_vars)
+        desk = call.desk
         standin = str(arguments.get("standin") or f"recorded-{_place(desk, task_vars):02d}")
         dest = Path(str(arguments.get("dest") or "recordings")).expanduser()
         folder = (dest if dest.is_absolute() else Path.cwd() / dest) / standin
@@ -48,7 +48,7 @@ class ActionModule(DeskAction):
                 about["login_user"] = sanitiser.text(str(answer["login_user"]))
             result.update(name=standin, path=str(folder), files=len(clean.files), commands=len(clean.commands), changed=True)
             if not self._task.check_mode:
-                write(clean, folder, about, replace=str(arguments.get("replace") or "").lower() in ("true", "yes", "1"))
+                write(clean, folder, about, replace=call.given["replace"])
         except LeakError as error:
             result.update(failed=True, changed=False, msg=f"{desk}: {error}")
         except FileExistsError as error:

@@ -26,8 +26,7 @@ from typing import Any
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
 
-STAGE_END = "labops.dgx_spark.stage_end"
-OUR_LAST = "labops.dgx_spark.verdict"
+RUN = "labops.dgx_spark.spark_run"
 COLOURS = {"ok": C.COLOR_OK, "note": C.COLOR_OK, "warn": C.COLOR_WARN, "unknown": C.COLOR_UNREACHABLE, "fail": C.COLOR_ERROR}
 ORDER = ("ok", "note", "warn", "unknown", "fail")
 
@@ -72,8 +71,9 @@ class CallbackModule(Default):
             return
         data = self._data(result)
         task, host = self._task(result), self._host(result)
-        if task.action == STAGE_END:
-            self._stage(host, str(task.get_name()).removeprefix("End stage ").removeprefix("Note the failure of stage "), data)
+        stage = data.get("stage")
+        if isinstance(stage, dict) and "state" in stage:
+            self._stage(host, stage, data)
         elif data.get("changed"):
             name = str(task.get_name()).rsplit(" : ", 1)[-1]
             self._display.display(f"  {host:16} changed: {name}", color=C.COLOR_CHANGED)
@@ -86,7 +86,7 @@ class CallbackModule(Default):
         task, host, data = self._task(result), self._host(result), self._data(result)
         message = str(data.get("msg") or data.get("exception") or "failed")
         name = str(task.get_name()).rsplit(" : ", 1)[-1]
-        text = message if "\n" in message or task.action == OUR_LAST else message[:400]
+        text = message if "\n" in message or task.action == RUN else message[:400]
         self._display.display(f"  {host:16} {name}: {text}", color=C.COLOR_ERROR)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -97,16 +97,16 @@ class CallbackModule(Default):
         message = " ".join(str(self._data(result).get("msg", "")).split())[:300]
         self._display.display(f"  {self._host(result):16} unreachable: {message}", color=C.COLOR_UNREACHABLE)
 
-    def _stage(self, host: str, stage: str, data: dict[str, Any]) -> None:
-        state = data.get("state")
+    def _stage(self, host: str, stage: dict[str, Any], data: dict[str, Any]) -> None:
+        state, reason = stage.get("state"), stage.get("reason")
         if state == "none":
             return
         findings = [item for item in data.get("findings") or [] if item.get("severity") in ("warn", "unknown", "fail")]
         worst = max((item["severity"] for item in findings), key=ORDER.index, default="ok")
         codes = ", ".join(dict.fromkeys(f"{item['code']} ({item['severity']})" for item in findings))
-        words = {"done": codes or "ok", "skipped": f"skipped: {data.get('reason')}", "failed": f"FAILED {codes or data.get('reason')}"}
+        words = {"done": codes or "ok", "skipped": f"skipped: {reason}", "failed": f"FAILED {codes or reason}"}
         colour = C.COLOR_SKIP if state == "skipped" else C.COLOR_ERROR if state == "failed" else COLOURS[worst]
-        self._display.display(f"  {host:16} {stage:12} {words.get(str(state), state)}", color=colour)
+        self._display.display(f"  {host:16} {stage.get('name'):12} {words.get(str(state), state)}", color=colour)
 
     # ansible-core 2.19 carries the parts of a result in private names, later versions in public ones.
     @staticmethod

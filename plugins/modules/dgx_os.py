@@ -6,14 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dgx_os
-short_description: Hold the facts of a desk against what DGX OS must be
+short_description: Say what the facts of a desk show about its DGX OS
 version_added: 0.1.0
 description:
-  - Judges machine and DGX OS from the facts of the run. A version that could not be read is unknown, never accepted.
-options:
-  minimum:
-    description: Oldest DGX OS that is accepted.
-    type: str
+  - Says what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about machine and DGX OS. A version
+    that could not be read is unknown, never accepted.
+  - The oldest DGX OS that is accepted is the variable C(dgx_os_minimum), which that judgement reads.
+options: {}
 attributes:
   check_mode:
     description: Changes nothing.
@@ -30,9 +29,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Is this DGX OS 7.4.0 or newer
+- name: Read the desk and judge its facts
+  ansible.builtin.import_role:
+    name: labops.dgx_spark.desk_facts
+  vars:
+    dgx_os_minimum: 7.4.0
+
+- name: Say what they show of DGX OS
   labops.dgx_spark.dgx_os:
-    minimum: 7.4.0
 """
 
 RETURN = r"""

@@ -73,6 +73,18 @@ options:
     description: The login user, who builds and whose files are received; the one that sudo tells when left out.
     type: str
     default: ''
+  cache:
+    description: Folder on the controller that keeps bundles; read by the action plugin.
+    type: path
+    default: ~/.cache/labops.dgx_spark/nccl_bundle
+  checksum:
+    description: SHA-256 of a ready bundle that O(archive) names on the controller; read by the action plugin.
+    type: str
+    default: ''
+  builder:
+    description: Name of the desk that builds, empty for the head of the first stack in the run; read by the action plugin.
+    type: str
+    default: ''
   desk:
     description: Name of the desk in findings.
     type: str
@@ -180,6 +192,9 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": ["libopenmpi-dev", "make"]},
             "lock_timeout": {"type": "int", "default": 300},
             "user": {"type": "str", "default": ""},
+            "cache": {"type": "path", "default": "~/.cache/labops.dgx_spark/nccl_bundle"},
+            "checksum": {"type": "str", "default": ""},
+            "builder": {"type": "str", "default": ""},
             "desk": {"type": "str", "default": "desk"},
         },
         required_if=[("state", "built", ["key"]), ("state", "present", ["archive"])],

@@ -9,7 +9,8 @@ module: persistenced
 short_description: Assert the NVIDIA persistence daemon of a desk
 version_added: 0.1.0
 description:
-  - Judges C(nvidia-persistenced) from the facts of the run. DGX OS enables it itself, so drift is told and repaired only on request.
+  - Says what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about C(nvidia-persistenced). DGX OS
+    enables it itself, so drift is reported and repaired only on request.
 options:
   repair:
     description: Enable and start the unit where it is off.

@@ -1,10 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What our action plugins share: the run's plan, the run's store, and module executions that cannot drop a desk from the run."""
+"""What our action plugins share: checked arguments, the run, the stage around a task, module executions that cannot drop a desk."""
 
 from __future__ import annotations
 
+import traceback
+from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +17,183 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
 from .connection_errors import classify
+from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
-from .run_store import RunStore
+from .run.clock import utc_precise
+from .run.gate import Gate, gate, part_of
+from .run.model import Run, Stack, from_plain
+from .run.stages import STAGES, Stage
+from .run.store import SKIPPED, RunStore
+
+
+@dataclass(frozen=True)
+class Call:
+    """One task on one desk."""
+
+    desk: str
+    """The inventory name of the desk that the task runs for."""
+    given: dict[str, Any]
+    """The task's arguments, checked against the module's documentation, defaults filled in."""
+    named: frozenset[str]
+    """The arguments that the task itself gives."""
+    task_vars: dict[str, Any]
+    facts: dict[str, Any] | None
+    """The desk's facts of this run (``ansible_facts.spark``), null when there are none."""
+    known_run: Run | None
+    """Null when the task runs outside a run."""
+    stage: Stage | None
+    """Null when the task is no stage."""
+    action: str
+
+    @property
+    def run(self) -> Run:
+        """The run; a clear refusal without one."""
+        if self.known_run is None:
+            raise AnsibleActionFail(
+                f"{self.action} needs a run (variable spark_plan); call labops.dgx_spark.spark_run with phase begin first and register it "
+                "as spark_plan, as the playbooks of this collection do"
+            )
+        return self.known_run
+
+    @property
+    def store(self) -> RunStore:
+        """The run's store."""
+        return RunStore(self.run.run_dir)
+
+    @property
+    def stack(self) -> Stack | None:
+        """The stack that the desk is in, null without one or without a run."""
+        return self.known_run.stack_of(self.desk) if self.known_run else None
+
+    @property
+    def required_stack(self) -> Stack:
+        """The stack that the desk is in; a clear refusal where it is in none."""
+        stack = self.run.stack_of(self.desk)
+        if stack is None:
+            raise AnsibleActionFail(f"{self.action}: {self.desk} is in no pair of the inventory")
+        return stack
+
+    def only_named(self) -> dict[str, Any]:
+        """The arguments that the task itself gives, checked; a module on the desk fills in its own defaults."""
+        return {name: value for name, value in self.given.items() if name in self.named}
 
 
 class DeskAction(ActionBase):
-    """Base of the actions. A lost connection becomes a failed result with a finding, so that the play's rescue sees it."""
+    """Base of the actions. `work` does the task; a variable ``spark_stage`` makes it a stage of the run.
+
+    A stage asks the gate first and writes its part whatever happens; to Ansible it never fails, so that no desk leaves the run before
+    the verdict.
+    """
 
     _supports_check_mode = True
     _supports_async = False
 
-    def plan(self, task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The run's plan (``spark_plan``), null when the task runs outside our playbooks."""
-        plan = task_vars.get("spark_plan")
-        if isinstance(plan, str):
-            # Given to an include (a trial of isolate.yml) instead of registered.
-            plan = self._templar.template(plan)
-        return dict(plan) if isinstance(plan, Mapping) and plan.get("run_dir") else None
+    @abstractmethod
+    def work(self, call: Call) -> dict[str, Any]:
+        """Do the task; the result, ``failed`` when it failed."""
 
-    def required_plan(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """The run's plan; a clear refusal without one."""
-        plan = self.plan(task_vars)
-        if plan is None:
-            raise AnsibleActionFail(
-                f"{self._task.action} needs the run's plan (variable spark_plan); call labops.dgx_spark.run_begin first, "
-                "as the playbooks of this collection do"
-            )
-        return plan
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Check the arguments, then `work`, as a stage where it is one."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        if self._task.async_val:
+            raise AnsibleActionFail(f"{self._task.action} cannot be run with async; remove async and poll")
+        name = self.value(task_vars, "spark_stage")
+        if name and str(name) not in STAGES:
+            raise AnsibleActionFail(f"spark_stage is {name!r}; known stages are {', '.join(STAGES)}")
+        stage = STAGES[str(name)] if name else None
+        try:
+            call = self._call(task_vars, stage)
+        except AnsibleActionFail as error:
+            if stage is None:
+                raise
+            call = self._call(task_vars, stage, check=False)
+            return {**result, **self._as_stage(call, {"failed": True, "msg": error.message}, task_vars)}
+        if stage is None:
+            return {**result, **self.work(call)}
+        return {**result, **self._as_stage(call, None, task_vars)}
 
-    def store(self, task_vars: Mapping[str, Any]) -> RunStore:
-        """The run's store."""
-        return RunStore(self.required_plan(task_vars)["run_dir"])
+    # ---- the stage around the task ----------------------------------------------------------------------------------
 
-    def desk_name(self, task_vars: Mapping[str, Any]) -> str:
-        """The inventory name of the desk that the task runs for."""
-        return str(task_vars["inventory_hostname"])
+    def _as_stage(self, call: Call, answer: dict[str, Any] | None, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a stage: its answer without ``failed``, and under ``stage`` what became of it."""
+        stage, run, store = call.stage, call.run, call.store
+        assert stage is not None
+        started = utc_precise()
+        wave = self.value(task_vars, "spark_wave")
+        closed: Gate | None = gate(run, store, call.desk, stage, int(wave) if wave else None)
+        if closed is not None and closed.silent:
+            return {"changed": False, "stage": {"name": stage.name, "state": "none", "reason": closed.reason}}
+        if closed is not None and closed.proceed:
+            closed = None
+            answer = answer or self._guarded(call)
+        repetition = self.value(task_vars, "spark_repetition")
+        kept_as = f"{stage.kept_as}_{int(repetition)}" if repetition else stage.kept_as
+        member = run.members.get(call.desk)
+        part = part_of(
+            kept_as, call.desk, member.stack if member else None, answer or {}, started, utc_precise(), closed, str(self._task.get_name())
+        )
+        # A stage may come twice (facts after changes); being skipped then must not wipe out what it learned before.
+        if part.state != SKIPPED or store.part(kept_as, call.desk) is None:
+            store.write(part)
+        told = {key: value for key, value in (answer or {}).items() if key not in ("failed", "unreachable", "exception", "timedout")}
+        return {
+            **told,
+            "changed": part.changed,
+            "findings": [dict(item) for item in part.findings],
+            "stage": {"name": stage.name, "state": part.state, "reason": part.reason},
+        }
 
-    def arguments(self) -> dict[str, Any]:
-        """The task's arguments, templated."""
-        return dict(self._task.args)
+    def _guarded(self, call: Call) -> dict[str, Any]:
+        """The task's answer; an error of any kind is an answer too."""
+        try:
+            return self.work(call)
+        except AnsibleConnectionFailure as error:
+            return self.unreachable(call.desk, str(error), enrolled=bool(self.proven_keys(call.task_vars, call.desk)))
+        except AnsibleError as error:
+            return {"failed": True, "msg": error.message}
+        except Exception as error:  # a fault of ours ends this desk's stage, not the run
+            self._display.vvv(traceback.format_exc())
+            return {"failed": True, "msg": f"{type(error).__name__}: {error} (run with -vvv for the place in the code)"}
+        except BaseException as error:
+            # Ansible's time limit of a task is no Exception, so that a task cannot swallow it by mistake.
+            if "TimeoutError" not in type(error).__name__:
+                raise
+            return {"failed": True, "msg": str(error), "timedout": True}
 
-    def facts(self, task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
-        """This desk's facts of this run, null when there are none."""
+    # ---- what actions ask for ---------------------------------------------------------------------------------------
+
+    def value(self, task_vars: Mapping[str, Any], name: str, default: Any = None) -> Any:
+        """A variable of the task, templated."""
+        value = task_vars.get(name)
+        return default if value is None else self._templar.template(value)
+
+    def values(self, task_vars: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+        """Those of the variables that are set, templated."""
+        return {name: self._templar.template(task_vars[name]) for name in names if task_vars.get(name) is not None}
+
+    def _call(self, task_vars: dict[str, Any], stage: Stage | None, check: bool = True) -> Call:
+        plan = self.value(task_vars, "spark_plan")
+        run = from_plain(plan) if isinstance(plan, Mapping) and plan.get("run_dir") else None
         facts = (task_vars.get("ansible_facts") or {}).get("spark")
-        return dict(facts) if isinstance(facts, Mapping) else None
+        given = self._checked() if check else {}
+        return Call(
+            str(task_vars["inventory_hostname"]),
+            given,
+            frozenset(self._task.args),
+            task_vars,
+            dict(facts) if isinstance(facts, Mapping) else None,
+            run,
+            stage,
+            str(self._task.action),
+        )
+
+    def _checked(self) -> dict[str, Any]:
+        """The task's arguments against the documentation of the module. Raises AnsibleActionFail."""
+        spec = spec_of(type(self).__module__.rpartition(".")[2])
+        self._task.args = without_empty(self._task.args, spec)
+        _told, given = self.validate_argument_spec(argument_spec=spec)
+        return dict(given)
 
     def login_user(self, task_vars: Mapping[str, Any]) -> str | None:
         """The user that Ansible logs in as, null when ssh's own configuration decides."""
@@ -67,20 +203,18 @@ class DeskAction(ActionBase):
             user = None
         return str(user or task_vars.get("ansible_user") or self._play_context.remote_user or "") or None
 
-    def proven_keys(self, task_vars: Mapping[str, Any]) -> list[str]:
+    def proven_keys(self, task_vars: Mapping[str, Any], desk: str) -> list[str]:
         """Fingerprints of the host keys that enrolment proved to be this desk's, from the project's known_hosts."""
-        path = task_vars.get("spark_known_hosts")
+        path = self.value(task_vars, "spark_known_hosts")
         if not path:
             return []
-        text = text_of(Path(str(self._templar.template(path))).expanduser())
-        return [print_ for key in keys_of(text, self.desk_name(task_vars)) if (print_ := fingerprint(key))]
+        text = text_of(Path(str(path)).expanduser())
+        return [print_ for key in keys_of(text, desk) if (print_ := fingerprint(key))]
 
-    def execute(
-        self, module: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any], severity: str | None = None
-    ) -> dict[str, Any]:
+    def execute(self, module: str, arguments: Mapping[str, Any], call: Call, severity: str | None = None) -> dict[str, Any]:
         """Run a module on the desk. An unreachable desk gives ``failed`` with DESK_UNREACHABLE or AUTH_FAILED, never ``unreachable``."""
-        desk = self.desk_name(task_vars)
-        enrolled = bool(self.proven_keys(task_vars))
+        desk, task_vars = call.desk, call.task_vars
+        enrolled = bool(self.proven_keys(task_vars, desk))
         try:
             result: dict[str, Any] = dict(
                 self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
@@ -110,3 +244,14 @@ class DeskAction(ActionBase):
             remedy=reason.remedy,
         )
         return {"failed": True, "desk_unreachable": True, "msg": found.message, "findings": [found.as_dict()]}
+
+    @staticmethod
+    def refused(findings: list[Any], **more: Any) -> dict[str, Any]:
+        """The failed result that findings explain."""
+        return {
+            "failed": True,
+            "changed": False,
+            "msg": "; ".join(item.message for item in findings),
+            "findings": [item.as_dict() for item in findings],
+            **more,
+        }

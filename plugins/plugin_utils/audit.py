@@ -22,6 +22,7 @@ from ..module_utils.model.finding import SEVERITIES, Finding, Where
 from .lock_file import SCHEMA as LOCK_SCHEMA
 from .lock_file import LockFile, LockFileError
 from .lock_file import read as read_lock
+from .run.model import Stack
 
 COLUMNS = ("DESK", "VENDOR", "DGX OS", "KERNEL", "DRIVER", "CX-7", "VERDICT", "WORST FINDING")
 
@@ -52,6 +53,12 @@ class Baseline:
     lock: LockFile | None = None
     desk: str | None = None
     """The desk that it was taken from, which has no drift from itself."""
+
+
+def check_baseline(value: Any, names: Iterable[str]) -> None:
+    """Refuse a baseline that cannot be used whatever the desks answer. Raises BaselineError."""
+    if value and (isinstance(value, Mapping) or str(value) not in set(names)):
+        baseline(value if isinstance(value, Mapping) else str(value), {}, ())
 
 
 def baseline(value: str | Mapping[str, Any], desks: Mapping[str, Desk], names: Iterable[str] = ()) -> Baseline:
@@ -107,20 +114,22 @@ def drift(wanted: Baseline, desks: Mapping[str, Desk]) -> list[Finding]:
 def together(
     desks: Mapping[str, Desk],
     addresses: Mapping[str, str],
-    pairs: Sequence[Mapping[str, Any]],
+    stacks: Sequence[Stack],
     options: JudgeOptions,
     wanted: str | Mapping[str, Any] | None = None,
 ) -> list[Finding]:
     """What only all desks together show: shared identities, pairs that differ, drift from the baseline.
 
-    ``desks`` are those that answered, ``addresses`` every desk's address, ``pairs`` as the run's plan lists them. A baseline that cannot
+    ``desks`` are those that answered, ``addresses`` every desk's address, ``stacks`` those of the run. A baseline that cannot
     be used makes every desk unknown instead of ending the run.
     """
     found = judge_fleet(desks, addresses)
-    for pair in pairs:
-        head, peer = str(pair["head"]), str(pair["peer"])
-        if head in desks and peer in desks and not pair.get("out_of_service"):
-            found += judge_pair(str(pair["name"]), desks[head], desks[peer], options, (head, peer))
+    for stack in stacks:
+        if not stack.out_of_service:
+            for path in stack.paths:
+                one, other = path.one.desk, path.other.desk
+                if one in desks and other in desks:
+                    found += judge_pair(stack.name, desks[one], desks[other], options, (one, other))
     if wanted:
         try:
             found += drift(baseline(wanted, desks, addresses), desks)

@@ -14,7 +14,6 @@ import yaml
 from ..module_utils.judges.cable_map import REASONS, natural, who
 from ..module_utils.judges.cable_moves import reboot_sentence, touched
 from ..module_utils.model.cable import CableMap, Edge, Step
-from .pairs import natural_key
 
 COLOURS = {
     "ok": "#1a7f37",
@@ -136,7 +135,7 @@ def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> t
             joined.setdefault(ends[1], ends[0])
     names = [str(desk["name"]) for desk in report["desks"]]
     names += [str(end["desk"]) for edge in cables for end in edge["ends"] if end["desk"] not in names]
-    rest = [name for name in dict.fromkeys(sorted(names, key=natural_key)) if name not in paired]
+    rest = [name for name in dict.fromkeys(sorted(names, key=natural)) if name not in paired]
     while rest:
         name = rest.pop(0)
         other = joined.get(name)
@@ -278,15 +277,15 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
     for desk, edges in whole.items():
         others = {edge.other(desk).desk for edge in edges}
         if len(others) > 1:
-            unsure[desk] = f"its cables lead to {' and '.join(sorted(others, key=natural_key))}"
+            unsure[desk] = f"its cables lead to {' and '.join(sorted(others, key=natural))}"
         elif others == {desk}:
             unsure[desk] = "one cable joins its own two cages"
         elif any(edge.one_sided for edge in edges):
             unsure[desk] = f"the cable to {edges[0].other(desk).desk} was seen from one side only"
     found: list[tuple[str, str]] = []
-    for desk in sorted(whole, key=natural_key):
+    for desk in sorted(whole, key=natural):
         other = whole[desk][0].other(desk).desk
-        if natural_key(desk) < natural_key(other) and desk not in unsure and other not in unsure and {desk, other} <= set(known):
+        if natural(desk) < natural(other) and desk not in unsure and other not in unsure and {desk, other} <= set(known):
             found.append((desk, other))
     names = {frozenset(members): name for name, members in named.items()}
     used = {names[frozenset(pair)] for pair in found if frozenset(pair) in names}
@@ -309,7 +308,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
         pairs,
         {
             desk: reason
-            for desk, reason in sorted(unsure.items(), key=lambda item: natural_key(item[0]))
+            for desk, reason in sorted(unsure.items(), key=lambda item: natural(item[0]))
             if desk in known and desk not in inside
         },
     )
@@ -323,7 +322,7 @@ def inventory_text(found: Discovered, variables: Mapping[str, Mapping[str, Any]]
         return {key: _plain(kept[key]) for key in KEPT if kept.get(key) not in (None, "")}
 
     paired = {desk for pair in found.pairs.values() for desk in pair}
-    alone = [desk for desk in sorted(variables, key=natural_key) if desk not in paired]
+    alone = [desk for desk in sorted(variables, key=natural) if desk not in paired]
     groups: dict[str, Any] = {
         "spark_pairs": {"children": {str(name): {"hosts": {str(desk): host(desk) for desk in pair}} for name, pair in found.pairs.items()}},
         "spark_desks": {"children": {"spark_pairs": {}}, "hosts": {str(desk): host(desk) for desk in alone}},

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from ..module_utils.model.cable import CableMap, CableProbe, PlannedCable
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding
-from .run_store import DONE, FAILED, Part, RunStore, write_atomically
+from .run.model import End, Run
+from .run.store import DONE, FAILED, Part, RunStore, write_atomically
 
 MEMORY = ".cables.json"
 """Beside the runs: the cabling as the last run saw it."""
@@ -32,9 +33,9 @@ class LabCables:
     """One finding for each cable that moved since the last run."""
 
 
-def cables_of(store: RunStore, plan: Mapping[str, Any]) -> LabCables:
+def cables_of(store: RunStore, run: Run) -> LabCables:
     """Read the run's parts and judge them against the plan. Reads the memory of the last run, writes nothing."""
-    scope = {name for name, desk in plan["desks"].items() if desk["in_scope"]}
+    scope = set(run.scope)
     parts = {name: part for name, part in store.parts("cable").items() if name in scope}
     probes = {
         name: from_dict(CableProbe, part.data["cable"]) for name, part in parts.items() if part.state == DONE and part.data.get("cable")
@@ -42,12 +43,14 @@ def cables_of(store: RunStore, plan: Mapping[str, Any]) -> LabCables:
     facts = {
         name: from_dict(Desk, part.data["spark"]) for name, part in store.parts("facts").items() if name in scope and part.data.get("spark")
     }
-    unread = {name: _why(store, name, parts.get(name)) for name in plan["desks"] if name not in probes}
+    unread = {name: _why(store, name, parts.get(name)) for name in run.members if name not in probes}
     before = remembered(store)
     cables = read_map(probes, facts, unread, before.get("macs"))
     planned = [
-        PlannedCable(pair["name"], pair["head"], pair["peer"], in_service=pair["complete"] and not pair["out_of_service"])
-        for pair in plan["pairs"]
+        PlannedCable(stack.name, cable.one.desk, cable.other.desk, in_service=not run.outside(stack) and not stack.out_of_service)
+        for stack in run.stacks
+        for cable in stack.cables
+        if isinstance(cable.other, End)
     ]
     forks = max((int(part.data.get("forks_needed") or 0) for part in parts.values()), default=0)
     return LabCables(cables, judge(cables, planned, probes, forks or None), tuple(moved(before, cables, planned)))
@@ -94,25 +97,27 @@ def remember(store: RunStore, lab: LabCables) -> Path:
     return path
 
 
-def desk_parts(lab: LabCables, plan: Mapping[str, Any], moment: str) -> dict[str, Part]:
+def desk_parts(lab: LabCables, run: Run, moment: str) -> dict[str, Part]:
     """The part cable_map of each desk in scope: its cage, its partner's, whether a link may be configured, findings, cables."""
-    heads = {pair["name"]: pair["head"] for pair in plan["pairs"]}
+    heads = {stack.name: stack.head for stack in run.stacks}
     by_pair = {item.pair: item for item in lab.judgement.pairs}
     found: list[Finding] = [item for pair in lab.judgement.pairs for item in pair.findings]
     found += [item for items in lab.judgement.desk_findings.values() for item in items]
     found += lab.moves
     parts = {}
-    for name, desk in plan["desks"].items():
-        if not desk["in_scope"]:
-            continue
-        cabling = by_pair.get(str(desk["pair"]))
+    for name in run.scope:
+        stack = run.stack_of(name)
+        cabling = by_pair.get(stack.name) if stack else None
+        other = next(iter(stack.neighbours(name)), None) if stack else None
         own = [item for item in found if item.where.desk == name or (item.where.desk is None and heads.get(str(item.where.pair)) == name)]
         data = {
             "port": cabling.ports.get(name) if cabling else None,
-            "peer_port": cabling.ports.get(str(desk["peer"])) if cabling else None,
+            "peer_port": cabling.ports.get(other) if cabling and other else None,
             "proven": bool(cabling and cabling.proven),
             "allowed": cabling.allowed if cabling else True,
             "edges": [edge for edge in lab.judgement.edges if any(end["desk"] == name for end in edge["ends"])],
         }
-        parts[name] = Part("cable_map", name, DONE, desk["pair"], None, moment, moment, False, tuple(item.as_dict() for item in own), data)
+        parts[name] = Part(
+            "cable_map", name, DONE, stack.name if stack else None, None, moment, moment, False, tuple(item.as_dict() for item in own), data
+        )
     return parts

@@ -1,18 +1,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From both desks' facts and the judged cable to the two ends that measurements need. The facts part is pure."""
+"""From desks' facts and the judged cables to the ends that measurements need. The facts part is pure."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
 
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.link import Endpoint, EndpointFunction, OtherFunction
 from ..module_utils.model.port import Address, Function, Port
-from .run_store import RunStore
+from .run.model import Path, Stack
+from .run.store import RunStore
 
 
 class EndpointError(Exception):
@@ -39,14 +39,18 @@ def cabled_port(store: RunStore, desk: str) -> int | None:
     return None if port is None else int(port)
 
 
-def pair_ends(store: RunStore, plan: Mapping[str, Any], pair: str) -> tuple[Endpoint, Endpoint]:
-    """Both ends of a pair's cable, head first. Raises EndpointError."""
-    entry = next(item for item in plan["pairs"] if item["name"] == pair)
-    names = (str(entry["head"]), str(entry["peer"]))
-    return ends_of(
-        (names[0], desk_facts(store, names[0]), cabled_port(store, names[0])),
-        (names[1], desk_facts(store, names[1]), cabled_port(store, names[1])),
-    )
+def path_to_neighbour(stack: Stack, desk: str) -> Path:
+    """The path that a desk is an end of."""
+    return next(path for path in stack.paths if desk in (path.one.desk, path.other.desk))
+
+
+def path_ends(store: RunStore, path: Path) -> tuple[Endpoint, Endpoint]:
+    """Both ends of a path, in its order. Raises EndpointError."""
+    return ends_of(_known(store, path.one.desk), _known(store, path.other.desk))
+
+
+def _known(store: RunStore, desk: str) -> tuple[str, Desk, int | None]:
+    return desk, desk_facts(store, desk), cabled_port(store, desk)
 
 
 def ends_of(head: tuple[str, Desk, int | None], peer: tuple[str, Desk, int | None]) -> tuple[Endpoint, Endpoint]:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .run_store import write_atomically
+from .run.store import write_atomically
 
 MARK = "dgx_spark:"
 

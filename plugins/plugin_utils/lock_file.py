@@ -15,7 +15,7 @@ import yaml
 from ..module_utils.changes.driver_group import held_group
 from ..module_utils.judges.driver_lock import DRIFT_PATHS
 from ..module_utils.model.desk import Desk
-from .run_store import write_atomically
+from .run.store import write_atomically
 
 SCHEMA = "labops.dgx_spark/lock/1"
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / ".collections"))
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import pair_ends
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import RunStore
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 
 HEAD, PEER = "desk-01", "desk-02"
 OURS = ("ib_write", "all_gather_perf", "all_reduce_perf", "mpirun", "prterun", "prted", "orted", "dgx_spark_program", "ssh -F none")

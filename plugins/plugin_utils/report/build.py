@@ -9,8 +9,8 @@ from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
-from ..checks import DESK, PAIR, Check, required
-from ..run_store import DONE, FAILED, HELD_BACK, SKIPPED, Part
+from ..run.stages import DESK, STACK, Check, playbook
+from ..run.store import DONE, FAILED, HELD_BACK, SKIPPED, Part
 
 SCHEMA = "labops.dgx_spark/report/1"
 BAD = ("FAIL", "UNKNOWN")
@@ -24,10 +24,10 @@ FindingData = Mapping[str, Any]
 def build(run: Mapping[str, Any], parts: Parts, finished: str) -> dict[str, Any]:
     """The report (schema labops.dgx_spark/report/1) of a run.
 
-    ``run`` is what run_begin wrote (plan, forks, findings), ``parts`` every stage's parts by desk.
+    ``run`` is the run as `files.view_of` gives it, ``parts`` every stage's parts by desk.
     """
     scope = [name for name, desk in run["desks"].items() if desk["in_scope"]]
-    checks = required(run["playbook"])
+    checks = playbook(run["playbook"]).required
     desks = {name: _desk(name, run, parts, checks) for name in scope}
     pairs = [_pair(pair, run, parts, desks, checks) for pair in run["pairs"] if pair["in_scope"]]
     return {
@@ -143,7 +143,7 @@ def _pair(
 ) -> dict[str, Any]:
     name, members = pair["name"], list(pair["members"])
     where = Where(pair=name)
-    asked = any(check.scope == PAIR for check in checks)
+    asked = any(check.scope == STACK for check in checks)
     findings = [
         item
         for stage in parts.values()
@@ -165,7 +165,7 @@ def _pair(
     told = any(item["severity"] == "fail" or item["code"] == HELD_BACK for item in reasons)
     if not pair["out_of_service"] and not outside:
         for check in checks:
-            if check.scope != PAIR:
+            if check.scope != STACK:
                 continue
             found = [parts.get(check.stage, {}).get(member) for member in members]
             done = next((part for part in found if part is not None and (check.key is None or part.data.get(check.key))), None)

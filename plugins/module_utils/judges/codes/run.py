@@ -35,15 +35,6 @@ CODES: tuple[Code, ...] = (
         source="this collection's rule",
     ),
     Code(
-        code="STAGE_SKIPPED",
-        title="A stage was not run",
-        severity="note",
-        other_severities=("unknown",),
-        meaning="The stage did not run for this desk or pair because of what happened before, or because the admin left it out.",
-        remedy="Mend the finding that is named as the reason and run again.",
-        source="this collection's rule",
-    ),
-    Code(
         code="WAVE_STOPPED",
         title="A wave before lost a desk",
         severity="unknown",

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pairs of an inventory, as a plain list that everything else takes.
+"""The stacks of an inventory, as plain values that everything else takes.
 
 This file alone looks into Ansible's inventory object: ``groups`` is flat in templates, so which group is a child of
 ``spark_pairs`` can only be asked there (tried on ansible-core 2.19 and 2.21).
@@ -8,15 +8,18 @@ This file alone looks into Ansible's inventory object: ``groups`` is flat in tem
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...module_utils.judges.cable_map import natural
+from .model import Member, Stack
+from .wants import OUT_OF_SERVICE, PAIR_HEAD, WantError
+
 DESKS_GROUP = "spark_desks"
 PAIRS_GROUP = "spark_pairs"
-DIRECT = "direct"
-"""The one topology of today: a cable from desk to desk. A ring and a switch are other values of the same field."""
+PATTERN = f"{DESKS_GROUP}:{PAIRS_GROUP}"
+"""The hosts of every play."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +44,6 @@ class InventoryView:
     """Child group of spark_pairs to its host names."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two desks that are stacked, head first."""
-
-    name: str
-    members: tuple[str, ...]
-    topology: str = DIRECT
-    out_of_service: bool = False
-
-    @property
-    def head(self) -> str:
-        """The desk that starts the measurements and takes the lower address."""
-        return self.members[0]
-
-    @property
-    def peer(self) -> str:
-        """The other desk."""
-        return self.members[1]
-
-
 class InventoryError(Exception):
     """The inventory cannot be used. ``problems`` holds one sentence each."""
 
@@ -69,28 +52,41 @@ class InventoryError(Exception):
         super().__init__("; ".join(self.problems))
 
 
-def natural_key(name: str) -> tuple[Any, ...]:
-    """Sorts desk-9 before desk-10."""
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
-
-
-def pairs_of(view: InventoryView) -> list[Pair]:
-    """The pairs in natural name order. Raises InventoryError with every problem found, not only the first."""
+def stacks_of(view: InventoryView) -> list[Stack]:
+    """The stacks in natural name order, each head first. Raises InventoryError with every problem found, not only the first."""
     hosts = {host.name: host for host in view.desks}
     problems = _problems(view, hosts)
     if problems:
         raise InventoryError(problems)
-    pairs = []
-    for name in sorted(view.pairs, key=natural_key):
-        members = sorted(view.pairs[name], key=lambda host: (not hosts[host].head, natural_key(host)))
-        pairs.append(Pair(name, tuple(members), out_of_service=any(hosts[host].out_of_service for host in members)))
-    return pairs
+    stacks = []
+    for name in sorted(view.pairs, key=natural):
+        members = sorted(view.pairs[name], key=lambda host: (not hosts[host].head, natural(host)))
+        stacks.append(Stack(name, tuple(members), out_of_service=any(hosts[host].out_of_service for host in members)))
+    return stacks
+
+
+def members_of(view: InventoryView, stacks: Sequence[Stack], scope: Iterable[str]) -> dict[str, Member]:
+    """Every desk of the inventory with its place, in natural order. ``scope`` are the hosts that the run may touch."""
+    home = {desk: stack for stack in stacks for desk in stack.members}
+    inside = set(scope)
+    members = {}
+    for host in view.desks:
+        stack = home.get(host.name)
+        members[host.name] = Member(
+            host.name,
+            host.address,
+            stack.name if stack else None,
+            stack.members.index(host.name) if stack else 0,
+            host.out_of_service or bool(stack and stack.out_of_service),
+            host.name in inside,
+        )
+    return members
 
 
 def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
     problems = []
     home: dict[str, str] = {}
-    for name in sorted(view.pairs, key=natural_key):
+    for name in sorted(view.pairs, key=natural):
         members = view.pairs[name]
         if len(members) != 2:
             listed = ", ".join(_named(hosts[host]) for host in members) or "none"
@@ -125,33 +121,40 @@ def view_of_inventory(inventory: Any, addresses: Mapping[str, Mapping[str, Any]]
     """The plain view of Ansible's inventory manager.
 
     ``addresses`` gives each host's resolved variables (they may be templates in the inventory); what is missing there is
-    read from the host itself.
+    read from the host itself. Raises InventoryError for a variable that cannot be read.
     """
     groups = inventory.groups
     members: dict[str, Any] = {}
     for group in (DESKS_GROUP, PAIRS_GROUP):
         for host in groups[group].get_hosts() if group in groups else ():
             members.setdefault(host.name, host)
-    desks = tuple(_entry(members[name], addresses.get(name, {})) for name in sorted(members, key=natural_key))
-    children = sorted(groups[PAIRS_GROUP].child_groups, key=lambda group: natural_key(group.name)) if PAIRS_GROUP in groups else []
-    return InventoryView(desks, {group.name: tuple(host.name for host in group.get_hosts()) for group in children})
+    desks, problems = [], []
+    for name in sorted(members, key=natural):
+        try:
+            desks.append(_entry(members[name], addresses.get(name, {})))
+        except WantError as error:
+            problems.append(str(error))
+    if problems:
+        raise InventoryError(problems)
+    children = sorted(groups[PAIRS_GROUP].child_groups, key=lambda group: natural(group.name)) if PAIRS_GROUP in groups else []
+    return InventoryView(tuple(desks), {group.name: tuple(host.name for host in group.get_hosts()) for group in children})
 
 
 def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
     values = {**host.get_vars(), **resolved}
-    head = values.get("spark_pair_head")
+    origin = _origin(host)
+    where = f"{host.name} ({origin})" if origin else str(host.name)
+    port = values.get("ansible_port") or 22
+    if not str(port).isdecimal() or not 0 < int(port) < 65536:
+        raise WantError(f"{where}: ansible_port is {port!r}, a number from 1 to 65535 was expected")
     return HostEntry(
         name=host.name,
         address=str(values.get("ansible_host") or host.name),
-        port=int(values.get("ansible_port") or 22),
-        head=None if head is None else _truth(head),
-        out_of_service=_truth(values.get("spark_out_of_service", False)),
-        origin=_origin(host),
+        port=int(port),
+        head=PAIR_HEAD.read(values, where),
+        out_of_service=OUT_OF_SERVICE.read(values, where),
+        origin=origin,
     )
-
-
-def _truth(value: Any) -> bool:
-    return str(value).strip().lower() in ("true", "yes", "on", "1")
 
 
 def _origin(host: Any) -> str | None:

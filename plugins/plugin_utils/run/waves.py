@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .run_store import FAILED, Part
+from .model import Run
+from .store import FAILED, Part, Wave
 
 ONE_FIRST: tuple[Any, ...] = (1, "100%")
 """Waves where nobody wished otherwise and nothing shows that the stage works on these desks."""
@@ -79,29 +80,29 @@ def _count(entry: Any, units: int) -> int:
     raise WaveError(f"spark_waves: {entry!r} is neither a number of pairs (1 or more) nor a percentage of them (1% to 100%); {FORM}")
 
 
-def units_of(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The desks that go together: the pairs of the run in the inventory's order, then each desk that is in none."""
-    scope = {name for name, desk in plan["desks"].items() if desk["in_scope"]}
-    pairs = [tuple(member for member in pair["members"] if member in scope) for pair in plan["pairs"]]
-    return [unit for unit in pairs if unit] + [(name,) for name in plan["desks"] if name in scope and not plan["desks"][name]["pair"]]
+def units_of(run: Run) -> list[tuple[str, ...]]:
+    """The desks that go together: the stacks of the run in the inventory's order, then each desk that is in none."""
+    scope = set(run.scope)
+    stacks = [tuple(member for member in stack.members if member in scope) for stack in run.stacks]
+    return [unit for unit in stacks if unit] + [(name,) for name in run.scope if run.members[name].stack is None]
 
 
-def waves(units: Sequence[Sequence[str]], ready: Iterable[Sequence[str]], wish: Sequence[Any]) -> list[dict[str, Any]]:
-    """The waves: ``number`` (from 1), ``desks``, and ``after`` (the desks of all waves before).
+def waves(units: Sequence[Sequence[str]], ready: Iterable[Sequence[str]], wish: Sequence[Any]) -> list[Wave]:
+    """The waves.
 
-    Only units that are ready are counted: a pair that is skipped proves nothing to those that wait for it. The others come with the
+    Only units that are ready are counted: a stack that is skipped proves nothing to those that wait for it. The others come with the
     first wave, where each is told why it is skipped; nobody waits for them.
 
     :raises WaveError: see :func:`sizes`.
     """
     counted = list(ready)
     idle = [desk for unit in units if unit not in counted for desk in unit]
-    found: list[dict[str, Any]] = []
+    found: list[Wave] = []
     position = 0
     for size in sizes(wish, len(counted)) or [0]:
         before = [desk for unit in counted[:position] for desk in unit]
         desks = [desk for unit in counted[position : position + size] for desk in unit]
-        found.append({"number": len(found) + 1, "desks": desks + ([] if found else idle), "after": before})
+        found.append(Wave(len(found) + 1, tuple(desks + ([] if found else idle)), tuple(before)))
         position += size
     return found
 

@@ -7,13 +7,16 @@ An action learns what another desk answered from here, and the report is made fr
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from .model import Run, from_plain, plain
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 HELD_BACK = "WAVE_STOPPED"
@@ -28,7 +31,7 @@ class Part:
     desk: str
     state: str
     """done, failed, skipped"""
-    pair: str | None = None
+    stack: str | None = None
     reason: str | None = None
     started: str | None = None
     ended: str | None = None
@@ -51,20 +54,45 @@ class Part:
         return {**self.__dict__, "findings": [dict(item) for item in self.findings], "data": dict(self.data)}
 
 
+@dataclass(frozen=True)
+class Wave:
+    """Desks that a stage takes together."""
+
+    number: int
+    """From 1."""
+    desks: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    """Desks of all waves before."""
+
+
 class RunStore:
-    """The folder of one run: ``run.json`` and ``parts/STAGE/DESK.json``."""
+    """The folder of one run: ``run.json``, ``parts/STAGE/DESK.json`` and ``waves/STAGE.json``."""
 
     def __init__(self, run_dir: str | os.PathLike[str]) -> None:
         self.run_dir = Path(run_dir)
 
-    def begin(self, run: Mapping[str, Any]) -> None:
-        """Note what the run is."""
-        write_atomically(self.run_dir / "run.json", json.dumps(run, indent=1, sort_keys=True))
+    def begin(self, run: Run) -> None:
+        """Note what the run is. Raises OSError."""
+        write_atomically(self.run_dir / "run.json", json.dumps(plain(run), indent=1, sort_keys=True))
 
-    def run(self) -> dict[str, Any]:
-        """What the run is."""
-        data: dict[str, Any] = json.loads((self.run_dir / "run.json").read_text(encoding="utf-8"))
-        return data
+    def run(self) -> Run:
+        """What the run is. Raises OSError or ValueError."""
+        return from_plain(json.loads((self.run_dir / "run.json").read_text(encoding="utf-8")))
+
+    def keep_waves(self, stage: str, waves: Sequence[Wave]) -> None:
+        """Note how a stage goes through the stacks, once for all desks."""
+        write_atomically(self._waves(stage), json.dumps([dataclasses.asdict(wave) for wave in waves]))
+
+    def waves(self, stage: str) -> list[Wave]:
+        """The waves of a stage; none when all go at once."""
+        try:
+            data = json.loads(self._waves(stage).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        return [Wave(item["number"], tuple(item["desks"]), tuple(item["after"])) for item in data]
+
+    def _waves(self, stage: str) -> Path:
+        return self.run_dir / "waves" / f"{stage}.json"
 
     def write(self, part: Part) -> Path:
         """Write a part; a later write of the same stage and desk replaces it."""

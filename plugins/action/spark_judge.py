@@ -1,0 +1,127 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge on the controller what only all desks of a run together show, and keep it as a part of every desk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.judges.options import options_from_dict
+from ..module_utils.model.data import as_dict, from_dict
+from ..module_utils.model.desk import Desk
+from ..module_utils.model.finding import Finding
+from ..plugin_utils import audit
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.cable_report import discover, inventory_text, text_map
+from ..plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
+from ..plugin_utils.logins import logins_of
+from ..plugin_utils.run.clock import utc_precise
+from ..plugin_utils.run.model import Run
+from ..plugin_utils.run.stages import playbook
+from ..plugin_utils.run.store import DONE, Part, write_atomically
+from ..plugin_utils.run.wants import BASELINE, WANTS, judge_wants
+
+HOST_VARIABLES = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_ssh_private_key_file",
+    "spark_expected_serial",
+    "spark_expected_host_key",
+    "spark_out_of_service",
+)
+
+
+class ActionModule(DeskAction):
+    """See the module documentation of spark_judge."""
+
+    def work(self, call: Call) -> dict[str, Any]:
+        """One subject."""
+        subject = call.given["subject"]
+        if subject == "desks":
+            return self._desks(call)
+        if subject == "cables":
+            return self._cables(call)
+        return _logins(call)
+
+    def _desks(self, call: Call) -> dict[str, Any]:
+        run, store = call.run, call.store
+        wishes = self.values(call.task_vars, [want.variable for want in WANTS])
+        options = options_from_dict({**judge_wants(wishes), "purpose": playbook(run.playbook).purpose})
+        facts = {name: part.data.get("spark") for name, part in store.parts("facts").items()}
+        desks = {name: from_dict(Desk, data) for name, data in facts.items() if isinstance(data, Mapping)}
+        addresses = {name: member.address for name, member in run.members.items() if member.address}
+        found = audit.together(desks, addresses, run.stacks, options, BASELINE.read(wishes) or None)
+        now = utc_precise()
+        for name, own in by_desk(run, found).items():
+            plain = tuple(item.as_dict() for item in own)
+            store.write(Part("together", name, DONE, run.members[name].stack, None, now, now, False, plain, {"compared": len(desks)}))
+        return {"changed": False, "findings": [item.as_dict() for item in found], "desks": len(desks)}
+
+    def _cables(self, call: Call) -> dict[str, Any]:
+        run, store = call.run, call.store
+        lab = cables_of(store, run)
+        moment = utc_precise()
+        parts = desk_parts(lab, run, moment)
+        for part in parts.values():
+            store.write(part)
+        write_atomically(store.run_dir / "cables.json", json.dumps({"map": as_dict(lab.cables), "edges": lab.judgement.edges}, indent=1))
+        remember(store, lab)
+        lines = text_map(lab.cables, lab.judgement.edges, lab.judgement.steps)
+        write_atomically(store.run_dir / "cables.txt", "\n".join(lines) + "\n")
+        if call.given["show"]:
+            self._display.display("\n" + "\n".join(lines))
+        result: dict[str, Any] = {
+            "changed": False,
+            "edges": list(lab.judgement.edges),
+            "steps": [step.sentence for step in lab.judgement.steps],
+            "findings": [item for part in parts.values() for item in part.findings],
+        }
+        if call.given.get("write_inventory"):
+            result["inventory"] = self._write_inventory(call, lab, moment)
+        return result
+
+    def _write_inventory(self, call: Call, lab: LabCables, moment: str) -> str:
+        """The inventory that matches the cabling; refuses to write over a file that is there."""
+        path = Path(str(call.given["write_inventory"])).expanduser()
+        if path.exists():
+            raise AnsibleActionFail(f"{path} exists already and is left as it is; name a new file with -e write_inventory=PATH")
+        run = call.run
+        found = discover(lab.cables, list(run.members), {stack.name: list(stack.members) for stack in run.stacks})
+        variables = {}
+        for name in run.members:
+            values = call.task_vars["hostvars"].get(name) or {}
+            variables[name] = {key: values[key] for key in HOST_VARIABLES if values.get(key) is not None}
+        write_atomically(path, inventory_text(found, variables, moment))
+        self._display.display(f"\nInventory that matches the cabling: {path}")
+        for desk, reason in found.unsure.items():
+            self._display.display(f"  {desk} is in no pair: {reason}")
+        return str(path)
+
+
+def _logins(call: Call) -> dict[str, Any]:
+    run, store = call.run, call.store
+    accounts = {name: part.data for name, part in store.parts("enrol").items() if part.state == DONE}
+    found = [item for stack in run.stacks for item in logins_of(stack, accounts)]
+    now = utc_precise()
+    for name, own in by_desk(run, found).items():
+        if own:
+            plain = tuple(item.as_dict() for item in own)
+            store.write(Part("enrol_pairs", name, DONE, run.members[name].stack, None, now, now, False, plain))
+    return {"changed": False, "findings": [item.as_dict() for item in found]}
+
+
+def by_desk(run: Run, found: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """The findings of each desk in scope; one about a stack lies with its head."""
+    heads = {stack.name: stack.head for stack in run.stacks}
+    told: dict[str, list[Finding]] = {name: [] for name in run.scope}
+    for item in found:
+        owner = item.where.desk or heads.get(str(item.where.pair))
+        if owner in told:
+            told[owner].append(item)
+    return told

@@ -1,0 +1,198 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run on the controller: begin it, split a stage into waves, make its report, fail the guilty desks."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleActionFail
+
+from ..module_utils.judges.catalogue import finding
+from ..module_utils.judges.reboot import reboot_reasons
+from ..module_utils.model.data import from_dict
+from ..module_utils.model.desk import Desk
+from ..module_utils.model.finding import Where
+from ..plugin_utils import audit
+from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.report.files import write_report
+from ..plugin_utils.run.clock import utc
+from ..plugin_utils.run.gate import changed_since_facts, takes_part
+from ..plugin_utils.run.inventory import InventoryError, members_of, stacks_of, view_of_inventory
+from ..plugin_utils.run.model import Run, plain
+from ..plugin_utils.run.stages import PLAYBOOKS, STAGES, playbook
+from ..plugin_utils.run.store import RunStore, Wave
+from ..plugin_utils.run.wants import BASELINE, LOCK_REBOOT, REBOOT_POLICY, REPORT_DIR, WANTS, WAVES, WantError, check
+from ..plugin_utils.run.waves import ALL_AT_ONCE, ONE_FIRST, WaveError, linked_before, units_of, waves, wished
+
+REBOOT = "reboot"
+CONNECTION = ("ansible_host", "ansible_port")
+
+
+class ActionModule(DeskAction):
+    """See the module documentation of spark_run."""
+
+    def work(self, call: Call) -> dict[str, Any]:
+        """One phase of the run."""
+        phase = call.given["phase"]
+        if phase == "begin":
+            return self._begin(call)
+        if phase == "waves":
+            return self._waves(call)
+        if phase == "report":
+            return self._report(call)
+        return _verdict(call)
+
+    # ---- begin ------------------------------------------------------------------------------------------------------
+
+    def _begin(self, call: Call) -> dict[str, Any]:
+        """The run's plain form (``spark_plan``). Refuses an inventory or a wish that cannot be used before any desk is asked."""
+        name = call.given.get("playbook")
+        if name not in PLAYBOOKS:
+            raise AnsibleActionFail(f"playbook is {name!r}; known are {', '.join(PLAYBOOKS)}")
+        hostvars = call.task_vars["hostvars"]
+        scope = [str(host) for host in call.task_vars.get("ansible_play_hosts_all", [])]
+        wishes = {host: _set_of(hostvars, host, (*CONNECTION, *(want.variable for want in WANTS))) for host in scope}
+        try:
+            view = view_of_inventory(hostvars._inventory, wishes)
+            stacks = stacks_of(view)
+            if playbook(name).needs_stacks and not stacks:
+                raise InventoryError(
+                    [f"{name} needs pairs: make each pair a child group of spark_pairs with two hosts (inventories/lab shows it)"]
+                )
+        except InventoryError as error:
+            raise _refusal("the inventory cannot be used", error.problems) from None
+        own = wishes.get(call.desk, {})
+        problems = _wrong_wishes(wishes, [host.name for host in view.desks])
+        try:
+            wave_wish = wished(WAVES.read(own))
+        except (WantError, WaveError) as error:
+            problems.append(str(error))
+        if problems:
+            raise _refusal("what was asked for cannot be done", problems)
+        now = datetime.datetime.now(datetime.UTC)
+        run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        forks = int(context.CLIARGS.get("forks") or 5)
+        run = Run(
+            run_id,
+            str(Path.cwd() / Path(str(REPORT_DIR.read(own))).expanduser() / run_id),
+            utc(now),
+            name,
+            bool(self._task.check_mode),
+            None if wave_wish is None else tuple(wave_wish),
+            forks,
+            members_of(view, stacks, scope),
+            tuple(stacks),
+            tuple(_forks_finding(forks, len(scope))),
+        )
+        try:
+            RunStore(run.run_dir).begin(run)
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"the report folder {run.run_dir} cannot be written ({error.strerror}); set spark_report_dir to a folder that you may write"
+            ) from None
+        return {**plain(run), "changed": False}
+
+    # ---- waves ------------------------------------------------------------------------------------------------------
+
+    def _waves(self, call: Call) -> dict[str, Any]:
+        """How a stage goes through the stacks, kept in the run's store, where the gate reads it."""
+        stage = STAGES.get(str(call.given.get("stage")))
+        if stage is None or not stage.waves:
+            known = ", ".join(name for name, item in STAGES.items() if item.waves)
+            raise AnsibleActionFail(f"stage is {call.given.get('stage')!r}; stages that go in waves are {known}")
+        run, store = call.run, call.store
+        units = units_of(run)
+        ready = [unit for unit in units if any(takes_part(run, store, desk, stage) for desk in unit)]
+        if stage.name == REBOOT:
+            hostvars = call.task_vars["hostvars"]
+            ready = [unit for unit in ready if any(may_reboot(store, hostvars, desk) for desk in unit)]
+        # A check loses nobody, and its preview shall be whole.
+        wish = ALL_AT_ONCE if self._task.check_mode else (run.waves or _default(stage.name, units, store))
+        chosen = waves(units, ready, wish)
+        store.keep_waves(stage.name, chosen)
+        if len(chosen) > 1:
+            self._display.display(announcement(stage.name, run, chosen))
+        return {"changed": False, "waves": [wave.number for wave in chosen]}
+
+    # ---- report and verdict -----------------------------------------------------------------------------------------
+
+    def _report(self, call: Call) -> dict[str, Any]:
+        """Succeeds whatever the verdict is."""
+        made = write_report(call.run, call.store)
+        self._display.display("\n" + "\n".join(made.lines))
+        return {"changed": False, **made.result}
+
+
+def _verdict(call: Call) -> dict[str, Any]:
+    report = call.given.get("report") or {}
+    if "guilty" not in report:
+        return {"failed": True, "msg": f"{call.desk}: there is no report of this run, so there is no verdict"}
+    reason = report["guilty"].get(call.desk)
+    return {
+        "changed": False,
+        "failed": reason is not None,
+        "msg": reason or f"{call.desk}: {report.get('desks', {}).get(call.desk, 'PASS')}",
+    }
+
+
+def _set_of(hostvars: Any, host: str, names: Iterable[str]) -> dict[str, Any]:
+    """Those of the variables that a host has, resolved."""
+    values = hostvars.get(host) or {}
+    return {name: values[name] for name in names if values.get(name) is not None}
+
+
+def _wrong_wishes(wishes: dict[str, dict[str, Any]], desks: list[str]) -> list[str]:
+    """What is wrong with the variables of the desks, each once: a wish for the whole lab is not told for every desk."""
+    told: dict[str, list[str]] = {}
+    for host, values in wishes.items():
+        for problem in check(values):
+            told.setdefault(problem, []).append(host)
+        try:
+            audit.check_baseline(BASELINE.read(values), desks)
+        except audit.BaselineError as error:
+            told.setdefault(f"audit_baseline: {error}", []).append(host)
+    return [problem if len(hosts) == len(wishes) else f"{', '.join(hosts)}: {problem}" for problem, hosts in told.items()]
+
+
+def _refusal(what: str, problems: Iterable[str]) -> AnsibleActionFail:
+    lines = "\n".join(f"  - {problem}" for problem in problems)
+    return AnsibleActionFail(f"{what}; no desk was touched:\n{lines}")
+
+
+def _forks_finding(forks: int, desks: int) -> list[dict[str, Any]]:
+    if forks >= desks:
+        return []
+    message = f"forks is {forks}, the run has {desks} desks: not all pairs are worked on at the same time; set forks to {desks} or more"
+    return [finding("FORKS_TOO_FEW", Where(), message, evidence={"forks": forks, "desks": desks}).as_dict()]
+
+
+def _default(stage: str, units: list[tuple[str, ...]], store: RunStore) -> tuple[Any, ...]:
+    facts = {desk: part.data.get("spark") or {} for desk, part in store.parts("facts").items()}
+    return ALL_AT_ONCE if stage != REBOOT and linked_before(units, facts) else ONE_FIRST
+
+
+def may_reboot(store: RunStore, hostvars: Any, desk: str) -> bool:
+    """Whether role desk_reboot may reboot this desk: its policy allows it, and its facts or a change of this run ask for it."""
+    values = _set_of(hostvars, desk, (REBOOT_POLICY.variable, LOCK_REBOOT.variable))
+    policy = REBOOT_POLICY.read(values)
+    if policy == "inherit":
+        policy = LOCK_REBOOT.read(values)
+    part = store.part("facts", desk)
+    facts = part.data.get("spark") if part else None
+    if policy == "never" or not facts:
+        return False
+    return bool(reboot_reasons(from_dict(Desk, facts)) or changed_since_facts(store, desk))
+
+
+def announcement(stage: str, run: Run, chosen: list[Wave]) -> str:
+    """One line for the admin: who goes first, and how many waves follow."""
+    first = [desk for desk in chosen[0].desks if desk in chosen[1].after]
+    names = list(dict.fromkeys(run.members[desk].stack or desk for desk in first))
+    more = "one more wave" if len(chosen) == 2 else f"{len(chosen) - 1} more waves"
+    return f"Stage {stage}: {', '.join(names)} first, then {more} unless a desk is lost (spark_waves)."

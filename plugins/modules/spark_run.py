@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spark_run
+short_description: Begin a run, split it into waves, end it with report and verdict
+version_added: 0.1.0
+description:
+  - Internal to the playbooks of this collection; a playbook of your own that composes its roles into a run uses it the same way.
+  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs)), refuses a broken inventory and wishes that cannot be
+    used before any desk is touched, makes the folder of the run on the controller and returns the run, which is registered as
+    C(spark_plan). Wishes are variables (C(spark_waves), C(spark_report_dir), C(audit_baseline) and those of the roles).
+  - V(waves) splits the desks of the run for a stage that can cost a desk its network. A stack goes as a whole, a desk in none goes
+    alone, stacks that are skipped anyway are not counted. Where C(spark_waves) wishes nothing one stack goes first and then all
+    others; links go all at once where a whole stack of the run carries a link of this collection already. In check mode all go at once.
+  - V(report) writes the report from what the stages left behind, prints the verdict table, and succeeds whatever the verdict is.
+  - V(verdict) fails on exactly the desks whose own or whose stack's verdict is bad, so that the recap names the guilty.
+options:
+  phase:
+    description: What to do. All but V(verdict) want C(run_once).
+    type: str
+    choices: [begin, waves, report, verdict]
+    required: true
+  playbook:
+    description: For V(begin), the name of the playbook; decides what the facts are judged for and which checks a verdict requires.
+    type: str
+  stage:
+    description: For V(waves), the name of the stage.
+    type: str
+  report:
+    description: For V(verdict), the registered result of V(report).
+    type: dict
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Begin a run
+  labops.dgx_spark.spark_run:
+    phase: begin
+    playbook: stack_pair
+  run_once: true
+  register: spark_plan
+
+- name: Read the facts of every desk, as a stage of the run
+  ansible.builtin.import_role:
+    name: labops.dgx_spark.desk_facts
+  vars:
+    spark_stage: facts
+
+- name: Write the report
+  labops.dgx_spark.spark_run:
+    phase: report
+  run_once: true
+  register: spark_report
+
+- name: Verdict
+  labops.dgx_spark.spark_run:
+    phase: verdict
+    report: "{{ spark_report }}"
+"""
+
+RETURN = r"""
+run_id:
+  description: Identifier of the run, UTC time and four random hex digits.
+  returned: with phase begin
+  type: str
+  sample: 20261122T101500Z-3f2a
+run_dir:
+  description: Folder of the run on the controller.
+  returned: with phase begin
+  type: str
+stacks:
+  description: The stacks in natural name order, with name, members (head first), topology and out_of_service.
+  returned: with phase begin
+  type: list
+  elements: dict
+members:
+  description: Every desk of the inventory by name, with address, stack, rank, out_of_service and in_scope.
+  returned: with phase begin
+  type: dict
+findings:
+  description: Findings about the run itself, such as too few forks.
+  returned: with phase begin
+  type: list
+  elements: dict
+waves:
+  description: The numbers of the waves, in their order.
+  returned: with phase waves
+  type: list
+  elements: int
+path:
+  description: Folder of the report.
+  returned: with phase report
+  type: str
+pairs:
+  description: Verdict of each pair.
+  returned: with phase report
+  type: dict
+desks:
+  description: Verdict of each desk.
+  returned: with phase report
+  type: dict
+guilty:
+  description: Desks on which V(verdict) fails, each with the reason.
+  returned: with phase report
+  type: dict
+"""

@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation of our modules says, as Ansible's argument specs: an action validates against what a user reads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MODULES = Path(__file__).resolve().parents[1] / "modules"
+OPENING = 'DOCUMENTATION = r"""\n'
+KEPT = ("type", "required", "default", "choices", "elements", "aliases")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def text_of(module: str) -> dict[str, Any]:
+    """The DOCUMENTATION of a module of ours. Raises OSError, ValueError."""
+    source = (MODULES / f"{module}.py").read_text(encoding="utf-8")
+    begin = source.index(OPENING) + len(OPENING)
+    documentation: dict[str, Any] = yaml.load(source[begin : source.index('"""', begin)], Loader=_LOADER)
+    return documentation
+
+
+@functools.cache
+def spec_of(module: str) -> dict[str, Any]:
+    """The argument spec that a module's documentation states."""
+    return _options(text_of(module).get("options") or {})
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    spec = {}
+    for name, option in options.items():
+        spec[name] = {key: option[key] for key in KEPT if key in option}
+        if spec[name].get("type") == "path":
+            spec[name]["type"] = "str"  # a path on the desk is not expanded with the controller's home
+        if option.get("suboptions"):
+            spec[name]["options"] = _options(option["suboptions"])
+    return spec
+
+
+def without_empty(given: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments without those that are null, or empty text where another type is wanted: a role's variable that nobody set."""
+    kept = {}
+    for name, value in given.items():
+        kind = spec.get(name, {}).get("type", "str")
+        if value is None or (value == "" and kind != "str"):
+            continue
+        if isinstance(value, Mapping) and spec.get(name, {}).get("options"):
+            value = without_empty(value, spec[name]["options"])
+        kept[name] = value
+    return kept

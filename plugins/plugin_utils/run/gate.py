@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a stage concerns a desk now, from what the run's earlier stages wrote; and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...module_utils.judges.catalogue import finding
+from ...module_utils.model.finding import Where
+from ..connection_errors import classify
+from .model import Run
+from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, playbook, stage_of_part
+from .store import DONE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
+from .waves import loss
+
+RESULT_NOISE = ("findings", "invocation", "failed", "changed", "warnings", "deprecations", "msg", "diff", "exception", "skipped")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The answer."""
+
+    reason: str = ""
+    """Why the stage does not run; empty when it does."""
+    silent: bool = False
+    """Whether it never was this desk's business, so that nothing is reported."""
+    findings: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def proceed(self) -> bool:
+        """Whether the stage runs."""
+        return not self.reason
+
+
+def gate(run: Run, store: RunStore, desk: str, stage: Stage, wave: int | None = None) -> Gate:
+    """Whether ``stage`` runs on ``desk``. ``wave`` is the wave that the task stands for, null where it takes every wave."""
+    if stage.after_change and (run.check_mode or not changed_since_facts(store, desk)):
+        # In check mode nothing was changed, so there is nothing new to read.
+        return Gate(f"nothing changed {desk} since its facts were read", silent=True)
+    mine = next((item for item in store.waves(stage.name) if desk in item.desks), None) if stage.waves else None
+    if wave is not None and (mine.number if mine else 1) != wave:
+        return Gate(f"{desk} is in another wave", silent=True)
+    closed = _closed(run, store, desk, stage)
+    if not closed.proceed or mine is None:
+        return closed
+    return _held_back(run, store, desk, stage, mine.after)
+
+
+def takes_part(run: Run, store: RunStore, desk: str, stage: Stage) -> bool:
+    """Whether a desk would come through the gate, waves aside."""
+    return _closed(run, store, desk, stage).proceed
+
+
+def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
+    if stage.scope == DESK:
+        return Gate(_stop(store, desk, STOPS_DESK))
+    stack = run.stack_of(desk)
+    if stack is None:
+        return Gate(f"{desk} is in no pair", silent=True)
+    if stack.out_of_service:
+        return Gate(f"pair {stack.name} is out of service")
+    outside = run.outside(stack)
+    if outside:
+        return Gate(f"{', '.join(outside)} is not in this run")
+    despite = stage.despite | playbook(run.playbook).despite
+    for name in (desk, *stack.others(desk)):
+        reason = _stop(store, name, None, despite)
+        if reason:
+            return Gate(reason)
+    cabling = store.part("cable_map", desk)
+    if cabling is not None and cabling.data.get("allowed") is False:
+        return Gate(f"the cabling of pair {stack.name} is not as planned")
+    if stage.scope == STACK and desk != stack.head:
+        return Gate(f"{stack.head} measures for pair {stack.name}", silent=True)
+    return Gate()
+
+
+def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: frozenset[str] = frozenset()) -> str:
+    """Why a desk goes no further: a stage that broke, or a failing finding (any, or one of ``stops``)."""
+    if despite & EVERYTHING:
+        return ""
+    for part in store.of_desk(desk):
+        if stage_of_part(part.stage) in despite:
+            continue
+        if part.held_back and stops is None:
+            return f"{desk} was left out of stage {part.stage} ({HELD_BACK})"
+        codes = [code for code in part.failing_codes if stops is None or code in stops]
+        if part.state == FAILED or codes:
+            return f"{desk} failed in stage {part.stage}" + (f" ({', '.join(codes)})" if codes else "")
+    return ""
+
+
+def _held_back(run: Run, store: RunStore, desk: str, stage: Stage, after: tuple[str, ...]) -> Gate:
+    lost = loss({name: store.part(stage.kept_as, name) for name in after})
+    if not lost:
+        return Gate()
+    message = f"{desk} was left as it is: stage {stage.name} lost {lost} in a wave before, so it was not carried on"
+    where = Where(pair=run.members[desk].stack, desk=desk)
+    found = finding(HELD_BACK, where, message, evidence={"stage": stage.name, "lost": lost}).as_dict()
+    return Gate(f"a wave before lost {lost}", findings=(found,))
+
+
+def changed_since_facts(store: RunStore, desk: str) -> list[str]:
+    """Stages that changed the desk after its last facts."""
+    facts = store.part("facts", desk)
+    read = (facts.started if facts else None) or ""
+    return [part.stage for part in store.of_desk(desk) if part.changed and (part.ended or "") > read]
+
+
+def part_of(
+    stage: str,
+    desk: str,
+    stack: str | None,
+    answer: Mapping[str, Any],
+    started: str,
+    ended: str,
+    closed: Gate | None = None,
+    task: str = "",
+) -> Part:
+    """The part of a stage that ended, failed or was skipped (``closed``). Pure."""
+    if closed is not None:
+        return Part(stage, desk, SKIPPED, stack, closed.reason, started, ended, False, closed.findings)
+    findings = tuple(answer.get("findings") or ())
+    if not (answer.get("failed") or answer.get("unreachable")):
+        return Part(stage, desk, DONE, stack, None, started, ended, bool(answer.get("changed")), findings, data_of(answer))
+    findings = findings or (failure(stage, desk, stack, task, answer),)
+    reason = str(answer.get("msg") or findings[0].get("message") or "failed")
+    return Part(stage, desk, FAILED, stack, reason, started, ended, bool(answer.get("changed")), findings, data_of(answer))
+
+
+def data_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part keeps of a result."""
+    facts = answer.get("ansible_facts")
+    data = {key: value for key, value in answer.items() if key not in RESULT_NOISE and key != "ansible_facts" and not key.startswith("_")}
+    if isinstance(facts, Mapping) and "spark" in facts:
+        data["spark"] = facts["spark"]
+    return data
+
+
+def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The finding for an error that brought none of its own."""
+    message = " ".join(str(answer.get("msg") or answer.get("module_stderr") or "no message").split())
+    where = Where(pair=stack, desk=desk)
+    evidence = {"stage": stage, "task": task, "error": message[:900], "rc": answer.get("rc")}
+    if "timedout" in answer or "timed out" in message.lower():
+        return finding("STAGE_TIMEOUT", where, f"{desk}: stage {stage} ran out of time in task '{task}'", evidence=evidence).as_dict()
+    if answer.get("unreachable"):
+        reason = classify(message)
+        return finding(reason.code, where, f"{desk}: {reason.sentence}", evidence=evidence, remedy=reason.remedy).as_dict()
+    text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}"
+    return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()

@@ -1,0 +1,190 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything an admin may wish that a judge, a gate or more than one stage reads: the one list.
+
+A wish that only one module reads is an option of that module and a variable of its role; ``tools/check_wants.py`` holds both kinds
+against the roles' defaults, their argument_specs and the modules' documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ...module_utils.judges.options import JudgeOptions
+
+_JUDGE = JudgeOptions()
+
+
+class WantError(ValueError):
+    """A variable has a value that it cannot have; the text is for the admin."""
+
+
+@dataclass(frozen=True)
+class Want:
+    """One wish."""
+
+    variable: str
+    """What the admin sets, in the inventory or with ``-e``."""
+    type: str
+    """As in Ansible's argument specs."""
+    default: Any
+    description: str
+    judge: str = ""
+    """Field of `JudgeOptions` that it becomes; empty for one that no judge reads."""
+    role: str = ""
+    """Role in whose defaults and argument_specs it stands; empty for a variable of the inventory or of a playbook."""
+    choices: tuple[Any, ...] = ()
+    elements: str = ""
+
+    def read(self, variables: Mapping[str, Any], where: str = "") -> Any:
+        """The wish among a desk's (resolved) variables, converted to its type; the default where it is not set.
+
+        Empty text means not set, except where the wish is a text. Raises WantError.
+        """
+        value = variables.get(self.variable)
+        if value is None or (value == "" and self.type != "str"):
+            return self.default
+        spec: dict[str, Any] = {"type": self.type}
+        if self.choices:
+            spec["choices"] = list(self.choices)
+        if self.elements:
+            spec["elements"] = self.elements
+        told = ArgumentSpecValidator({self.variable: spec}).validate({self.variable: value})
+        if told.error_messages:
+            at = f"{where}: " if where else ""
+            raise WantError(f"{at}{self.variable} is {value!r}: {'; '.join(told.error_messages)}")
+        return told.validated_parameters[self.variable]
+
+
+PAIR_HEAD = Want("spark_pair_head", "bool", None, "Whether this desk is the head of its pair; without it the first by natural name order.")
+OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped, and said so.")
+WAVES = Want(
+    "spark_waves",
+    "raw",
+    None,
+    "How many stacks each wave takes of a stage that can cost a desk its network, as numbers or percentages; the last entry repeats.",
+)
+REPORT_DIR = Want(
+    "spark_report_dir",
+    "path",
+    "reports",
+    "Folder on the controller below which each run has its folder; relative to the working directory.",
+)
+KNOWN_HOSTS = Want("spark_known_hosts", "path", None, "File of the host keys that enrolment proved, on the controller.")
+TAKE_OVER = Want(
+    "pair_link_take_over",
+    "bool",
+    _JUDGE.take_over,
+    "Whether files of others that configure the same interfaces are set aside (unstack_pair.yml gives them back).",
+    judge="take_over",
+    role="pair_link",
+)
+LINK_MTU = Want(
+    "pair_link_mtu",
+    "int",
+    9000,
+    "MTU in bytes of both functions. Set it for the pair, never for one desk.",
+    role="pair_link",
+    choices=(1500, 9000),
+)
+BASELINE = Want(
+    "audit_baseline", "raw", None, "A desk of the inventory or a file of facts that audit.yml holds every desk against.", role=""
+)
+REBOOT_POLICY = Want(
+    "desk_reboot_policy",
+    "str",
+    "inherit",
+    "C(if_needed) reboots a desk that waits for it. C(inherit) takes C(driver_lock_reboot), and C(never) where that is not set.",
+    role="desk_reboot",
+    choices=("inherit", "never", "if_needed"),
+)
+LOCK_REBOOT = Want(
+    "driver_lock_reboot",
+    "str",
+    "never",
+    "Whether C(onboard.yml) may reboot a desk that needs it. C(stack_pair.yml) never reboots.",
+    role="driver_lock",
+    choices=("never", "if_needed"),
+)
+
+WANTS: tuple[Want, ...] = (
+    PAIR_HEAD,
+    OUT_OF_SERVICE,
+    WAVES,
+    REPORT_DIR,
+    KNOWN_HOSTS,
+    TAKE_OVER,
+    LINK_MTU,
+    BASELINE,
+    REBOOT_POLICY,
+    LOCK_REBOOT,
+    Want(
+        "dgx_os_minimum",
+        "str",
+        _JUDGE.minimum_dgx_os,
+        "Oldest DGX OS that is accepted. 7.2.3 is the factory image of the first desks.",
+        judge="minimum_dgx_os",
+        role="dgx_os",
+    ),
+    Want(
+        "dgx_os_newest_known",
+        "str",
+        _JUDGE.newest_known_dgx_os,
+        "Newest DGX OS that the rules of this collection know; a newer one is noted.",
+        judge="newest_known_dgx_os",
+        role="dgx_os",
+    ),
+    Want("driver_lock_branch", "int", _JUDGE.wanted_branch, "Driver branch.", judge="wanted_branch", role="driver_lock"),
+    Want(
+        "desk_facts_cuda_major",
+        "int",
+        _JUDGE.wanted_cuda_major,
+        "CUDA major version that the driver must offer.",
+        judge="wanted_cuda_major",
+        role="desk_facts",
+    ),
+    Want(
+        "desk_facts_minimum_memlock_mib",
+        "int",
+        _JUDGE.minimum_memlock_mib,
+        "MiB that the login user must be able to lock. This collection's rule: the default NCCL test registers less than 4 GiB.",
+        judge="minimum_memlock_mib",
+        role="desk_facts",
+    ),
+    Want(
+        "desk_facts_minimum_memory_gib",
+        "float",
+        _JUDGE.minimum_memory_gib,
+        "GiB that the system must see; empty accepts the 64 GB and the 128 GB model.",
+        judge="minimum_memory_gib",
+        role="desk_facts",
+    ),
+    Want(
+        "desk_facts_mtu",
+        "int",
+        _JUDGE.wanted_mtu,
+        "MTU in bytes that both functions must have once the link is set up; empty asks only that they are equal.",
+        judge="wanted_mtu",
+        role="desk_facts",
+    ),
+)
+
+
+def judge_wants(variables: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """What the judges are told of an admin's wishes: `JudgeOptions` field to value. Raises WantError."""
+    return {want.judge: value for want in WANTS if want.judge and (value := want.read(variables, where)) is not None}
+
+
+def check(variables: Mapping[str, Any], where: str = "") -> list[str]:
+    """What is wrong with a desk's wishes, one sentence each."""
+    problems = []
+    for want in WANTS:
+        try:
+            want.read(variables, where)
+        except WantError as error:
+            problems.append(str(error))
+    return problems
