@@ -220,7 +220,7 @@ class LiveDesk:
                 **({} if who is None else who.credentials),
             )
         except OSError as error:
-            return Answer(command, stderr=error.strerror or "", error=_reason(error))
+            return Answer(command, stderr=(error.strerror or "") if user is not None else "", error=_reason(error))
         try:
             stdout, stderr, fault = _converse(process, stdin, begun + timeout)
         finally:
