@@ -220,7 +220,7 @@ class LiveDesk:
                 **({} if who is None else who.credentials),
             )
         except OSError as error:
-            return Answer(command, stderr=error.strerror or "", error=_reason(error))
+            return Answer(command, stderr=(error.strerror or "") if user is not None else "", error=_reason(error))
         try:
             stdout, stderr, fault = _converse(process, stdin, begun + timeout)
         finally:
@@ -316,17 +316,7 @@ class LiveDesk:
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         """See `WritableDesk`."""
-        if os.path.isdir(path):
-            return
-        parent = os.path.dirname(path.rstrip("/"))
-        if parent and not os.path.isdir(parent):
-            self.make_folder(parent)
-        try:
-            os.mkdir(path, mode)
-        except FileExistsError:
-            return
-        # mkdir takes the umask away, and root's may be 077.
-        os.chmod(path, mode)
+        make_folder(path, mode)
 
     def set_mode(self, path: str, mode: int) -> None:
         """See `WritableDesk`."""
@@ -344,6 +334,23 @@ class LiveDesk:
             here = os.path.dirname(here)
         figures = os.statvfs(here or "/")
         return figures.f_bavail * figures.f_frsize
+
+
+def make_folder(path: str, mode: int = 0o755) -> None:
+    """See `WritableDesk.make_folder`."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path.rstrip("/"))
+    if parent and not os.path.isdir(parent):
+        make_folder(parent)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if os.path.isdir(path):
+            return
+        raise
+    # mkdir takes the umask away, and root's may be 077.
+    os.chmod(path, mode)
 
 
 def sync_folder(folder: str) -> None:

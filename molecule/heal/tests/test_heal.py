@@ -53,6 +53,7 @@ def stacked(folder: Path, *arguments: str) -> tuple[int, dict, int, str]:
     """Exit code, report, number of changes and output of stack_pair.yml over the first pair."""
     process = play(ROOT / "playbooks/stack_pair.yml", f"--limit={DESK},{PEER}", *arguments, spark_report_dir=str(folder))
     output, _errors = process.communicate(timeout=900)
+    assert list(folder.glob("*/report.json")), output[-3000:]
     newest = max(folder.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
     changes = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
     return process.returncode, json.loads(newest.read_text(encoding="utf-8")), changes, output

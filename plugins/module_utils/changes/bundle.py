@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..desk import Answer, Desk, LiveDesk
+from ..desk import Answer, Desk, LiveDesk, make_folder
 from .received import digest, given_away
 
 SCHEMA = "labops.dgx_spark/nccl_bundle/1"
@@ -174,7 +174,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
     fresh, old = f"{folder}.new", f"{folder}.old"
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        LiveDesk().make_folder(fresh)
+        make_folder(fresh)
         with tarfile.open(archive) as file:
             for name in (*manifest["files"], MANIFEST):
                 _unpack(file, name, fresh)
@@ -209,7 +209,7 @@ def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
     if member is None:
         return  # the check of its checksum names it
     path = posixpath.join(folder, name)
-    LiveDesk().make_folder(posixpath.dirname(path))
+    make_folder(posixpath.dirname(path))
     with open(path, "wb") as file:
         shutil.copyfileobj(member, file)
     os.chmod(path, 0o644 if name == MANIFEST else 0o755)

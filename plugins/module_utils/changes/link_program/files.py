@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...desk import PATH, TIMEOUT, LiveDesk, sync_folder
+from ...desk import PATH, TIMEOUT, LiveDesk, make_folder, sync_folder
 from .names import HOME, LOCK
 from .steps import ChangeError
 
@@ -75,7 +75,7 @@ class Desk:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(here)
         else:
-            LiveDesk().make_folder(folder)
+            make_folder(folder)
             try:
                 self._fill(temporary, entry)
                 os.replace(temporary, here)
@@ -140,7 +140,7 @@ class Desk:
     @contextlib.contextmanager
     def lock(self, patience: float, on_busy: Callable[[], None] | None = None) -> Iterator[None]:
         """Be the only one who changes the link. Raises ChangeError when somebody else is for longer than ``patience`` seconds."""
-        LiveDesk().make_folder(self.path(HOME), 0o700)
+        make_folder(self.path(HOME), 0o700)
         descriptor = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             deadline, asked = time.monotonic() + patience, False
