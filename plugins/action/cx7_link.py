@@ -148,7 +148,12 @@ class ActionModule(DeskAction):
         first = self.execute(MODULE, {**arguments, "phase": "change"}, call)
         if first.get("failed") or not first.get("armed"):
             return first
-        deadline = time.monotonic() + int(first.get("confirm_within") or 0)
+        patience = int(first.get("confirm_within") or 0)
+        self._display.display(
+            f"  {where.desk}: link change made, not confirmed yet; should this run be interrupted, the desk takes it back by itself "
+            f"within {patience} s"
+        )
+        deadline = time.monotonic() + patience
         change_id = str(first["change_id"])
         second: dict[str, Any] = {}
         while True:

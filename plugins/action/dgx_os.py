@@ -18,5 +18,5 @@ class ActionModule(DeskAction):
 
     def work(self, call: Call) -> dict[str, Any]:
         """The findings about machine and DGX OS, and the versions."""
-        findings = judged(call, OWN, ("dgx_os.", "identity."), "the version of DGX OS")
+        findings = judged(call, OWN, ("dgx_os.version",), "the version of DGX OS")
         return {"changed": False, "findings": findings, "dgx_os": dict((call.facts or {}).get("dgx_os") or {})}

@@ -34,6 +34,10 @@ class ActionModule(DeskAction):
             changed = lock_file.differs(lock, path)
             if changed and not self._task.check_mode:
                 lock_file.write(lock, path)
+                self._display.display(
+                    f"\nThe lock of the fleet, from {name}: {path}\nReview and commit it, then enforce it: "
+                    f"ansible-playbook -i INVENTORY playbooks/onboard.yml -e driver_lock_from={path}"
+                )
         except lock_file.LockFileError as error:
             raise AnsibleActionFail(f"{error}; no lock file was written") from None
         result: dict[str, Any] = {"changed": changed, "path": str(path), "packages": dict(lock.packages), "facts": dict(lock.facts)}

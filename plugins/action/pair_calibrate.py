@@ -54,8 +54,17 @@ class ActionModule(DeskAction):
         )
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         write_atomically(path, text)
-        self._display.display("\n" + "".join(f"{_named(mark)}: {mark['value']}\n" for mark in marks) + f"Written to {path}")
+        self._display.display(
+            "\n" + "".join(f"{_named(mark)}: {mark['value']}\n" for mark in marks) + f"Written to {path}. " + _usage(path)
+        )
         return {"changed": before != text, "path": str(path), "marks": marks}
+
+
+def _usage(path: Path) -> str:
+    """How the marks come into force."""
+    if path.parent.name == "all" and path.parent.parent.name == "group_vars":
+        return "Every later run of this inventory uses them."
+    return f"Use them with -e @{path}, or write them where every run finds them: -e calibrate_file=INVENTORY/group_vars/all/spark_marks.yml"
 
 
 def _named(mark: dict[str, Any]) -> str:

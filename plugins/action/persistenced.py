@@ -11,6 +11,7 @@ from ..plugin_utils.judgement import judged
 
 UNIT = "nvidia-persistenced.service"
 INACTIVE = "PERSISTENCED_INACTIVE"
+NEEDED = ("driver.persistenced_active", "driver.persistenced_enabled")
 
 
 class ActionModule(DeskAction):
@@ -18,7 +19,7 @@ class ActionModule(DeskAction):
 
     def work(self, call: Call) -> dict[str, Any]:
         """The finding; the unit enabled and started where it is off and a repair was asked for."""
-        findings = judged(call, frozenset({INACTIVE}), ("driver.persistenced",), "whether nvidia-persistenced runs")
+        findings = judged(call, frozenset({INACTIVE}), NEEDED, "whether nvidia-persistenced runs")
         told = [item.get("evidence") or {} for item in findings if item["code"] == INACTIVE]
         unit_is_off = any(False in (item.get("active"), item.get("enabled")) for item in told)
         if not (unit_is_off and call.given["repair"]):

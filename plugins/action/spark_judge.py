@@ -19,13 +19,16 @@ from ..plugin_utils import audit
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.cable_report import discover, inventory_text, text_map
 from ..plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
+from ..plugin_utils.known_hosts import ssh_arguments
 from ..plugin_utils.logins import logins_of
 from ..plugin_utils.run.clock import utc_precise
 from ..plugin_utils.run.model import Run
-from ..plugin_utils.run.stages import playbook
+from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
 from ..plugin_utils.run.store import DONE, Part, write_atomically
-from ..plugin_utils.run.wants import BASELINE, WANTS, judge_wants
+from ..plugin_utils.run.wants import BASELINE, KNOWN_HOSTS, WANTS, judge_wants
 
+PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs"}
+"""Subject to the part that it leaves."""
 HOST_VARIABLES = (
     "ansible_host",
     "ansible_port",
@@ -43,6 +46,8 @@ class ActionModule(DeskAction):
     def work(self, call: Call) -> dict[str, Any]:
         """One subject."""
         subject = call.given["subject"]
+        if not is_wanted(STAGES[PART_OF[subject]], call.run.stages):
+            return {"changed": False, "findings": []}
         if subject == "desks":
             return self._desks(call)
         if subject == "cables":
@@ -97,7 +102,10 @@ class ActionModule(DeskAction):
         for name in run.members:
             values = call.task_vars["hostvars"].get(name) or {}
             variables[name] = {key: values[key] for key in HOST_VARIABLES if values.get(key) is not None}
-        write_atomically(path, inventory_text(found, variables, moment))
+        # The host keys that enrolment proved go along, else every desk of the new inventory would be a stranger.
+        known_hosts = self.value(call.task_vars, KNOWN_HOSTS.variable)
+        shared = {KNOWN_HOSTS.variable: str(known_hosts), "ansible_ssh_extra_args": ssh_arguments(str(known_hosts))} if known_hosts else {}
+        write_atomically(path, inventory_text(found, variables, moment, shared))
         self._display.display(f"\nInventory that matches the cabling: {path}")
         for desk, reason in found.unsure.items():
             self._display.display(f"  {desk} is in no pair: {reason}")

@@ -27,10 +27,11 @@ from ..plugin_utils.run.inventory import InventoryError, members_of, stacks_of, 
 from ..plugin_utils.run.model import Run, plain
 from ..plugin_utils.run.stages import PLAYBOOKS, STAGES, playbook
 from ..plugin_utils.run.store import RunStore, Wave
-from ..plugin_utils.run.wants import BASELINE, LOCK_REBOOT, REBOOT_POLICY, REPORT_DIR, WANTS, WAVES, WantError, check
+from ..plugin_utils.run.wants import BASELINE, LOCK_REBOOT, ONLY_STAGES, REBOOT_POLICY, REPORT_DIR, WANTS, WAVES, WantError, check
 from ..plugin_utils.run.waves import ALL_AT_ONCE, ONE_FIRST, WaveError, linked_before, units_of, waves, wished
 
 REBOOT = "reboot"
+CHOOSABLE = tuple(name for name, stage in STAGES.items() if stage.role and not stage.always)
 CONNECTION = ("ansible_host", "ansible_port")
 
 
@@ -73,6 +74,10 @@ class ActionModule(DeskAction):
             wave_wish = wished(WAVES.read(own))
         except (WantError, WaveError) as error:
             problems.append(str(error))
+        only = ONLY_STAGES.read(own)
+        unknown = [item for item in only or () if item not in CHOOSABLE]
+        if unknown:
+            problems.append(f"spark_stages names {', '.join(unknown)}; stages are {', '.join(CHOOSABLE)}")
         if problems:
             raise _refusal("what was asked for cannot be done", problems)
         now = datetime.datetime.now(datetime.UTC)
@@ -85,6 +90,7 @@ class ActionModule(DeskAction):
             name,
             bool(self._task.check_mode),
             None if wave_wish is None else tuple(wave_wish),
+            None if only is None else tuple(only),
             forks,
             members_of(view, stacks, scope),
             tuple(stacks),

@@ -62,6 +62,7 @@ import yaml
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import ssh_arguments
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
     Problem,
     Sheet,
@@ -110,7 +111,7 @@ class InventoryModule(BaseInventoryPlugin):
         _fill(inventory, sheet)
         known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
         inventory.set_variable("spark_desks", "spark_known_hosts", known_hosts)
-        inventory.set_variable("spark_desks", "ansible_ssh_extra_args", f"-o 'UserKnownHostsFile=\"{known_hosts}\" ~/.ssh/known_hosts'")
+        inventory.set_variable("spark_desks", "ansible_ssh_extra_args", ssh_arguments(known_hosts))
 
 
 def _settings(path: str) -> dict[str, Any]:

@@ -314,8 +314,10 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
     )
 
 
-def inventory_text(found: Discovered, variables: Mapping[str, Mapping[str, Any]], made: str) -> str:
-    """A YAML inventory. ``variables``: each desk's host variables (only those in KEPT are written)."""
+def inventory_text(
+    found: Discovered, variables: Mapping[str, Mapping[str, Any]], made: str, shared: Mapping[str, str] | None = None
+) -> str:
+    """A YAML inventory. ``variables``: each desk's host variables (only those in KEPT are written); ``shared``: those of every desk."""
 
     def host(desk: str) -> dict[str, Any]:
         kept = variables.get(desk, {})
@@ -327,6 +329,8 @@ def inventory_text(found: Discovered, variables: Mapping[str, Mapping[str, Any]]
         "spark_pairs": {"children": {str(name): {"hosts": {str(desk): host(desk) for desk in pair}} for name, pair in found.pairs.items()}},
         "spark_desks": {"children": {"spark_pairs": {}}, "hosts": {str(desk): host(desk) for desk in alone}},
     }
+    if shared:
+        groups["spark_desks"]["vars"] = dict(shared)
     lines = [f"# The cabling as it was seen, {made}. Each pair was proven by both of its desks.", "---"]
     if found.unsure:
         lines.insert(1, "# Not put into a pair:")

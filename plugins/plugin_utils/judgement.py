@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.judges.catalogue import finding
+from ..module_utils.judges.missing import EXPLAINED_BY
 from ..module_utils.model.finding import Where
 from .actions import Call
 
@@ -17,25 +18,30 @@ REGISTERED = "desk_facts_result"
 """As which role desk_facts registers its result: where a playbook composes roles without a run."""
 
 
-def judged(call: Call, codes: frozenset[str], paths: Sequence[str], what: str) -> list[dict[str, Any]]:
-    """The findings with one of ``codes`` that the judge of the facts made; FACTS_INCOMPLETE when facts below ``paths`` are not known.
+def judged(call: Call, codes: frozenset[str], needed: Sequence[str], what: str) -> list[dict[str, Any]]:
+    """The findings with one of ``codes`` that the judge of the facts made; FACTS_INCOMPLETE when a fact in ``needed`` has no value.
 
     Raises AnsibleActionFail when the desk's facts were not judged before.
     """
     findings = _all(call)
-    unread = {path: reason for path, reason in ((call.facts or {}).get("unread") or {}).items() if path.startswith(tuple(paths))}
     own = [dict(item) for item in findings if item["code"] in codes]
-    if not own and any(_tells(item, unread) for item in findings):
-        reasons = "; ".join(f"{path} ({reason})" for path, reason in unread.items())
-        message = f"{call.desk}: {what} is not known: {reasons}"
-        own.append(finding("FACTS_INCOMPLETE", Where(desk=call.desk), message, evidence=unread, severity="unknown").as_dict())
+    explained = tuple(prefix for item in findings for prefix in EXPLAINED_BY.get(str(item["code"]), ()))
+    facts = call.facts or {}
+    unread = facts.get("unread") or {}
+    missing = {
+        path: str(unread.get(path) or "the facts of this run do not hold it")
+        for path in needed
+        if _fact(facts, path) is None and not path.startswith(explained)
+    }
+    if missing and not own:
+        message = f"{call.desk}: {what} is not known: {'; '.join(f'{path} ({reason})' for path, reason in missing.items())}"
+        own.append(finding("FACTS_INCOMPLETE", Where(desk=call.desk), message, evidence=missing, severity="unknown").as_dict())
     return own
 
 
-def _tells(item: Mapping[str, Any], unread: Mapping[str, str]) -> bool:
-    """Whether the judge of the facts called one of these facts required and missing."""
-    required = (item.get("evidence") or {}).get("required") or {}
-    return item["code"] == "FACTS_INCOMPLETE" and bool(set(required) & set(unread))
+def _fact(facts: Mapping[str, Any], path: str) -> Any:
+    group, _dot, key = path.partition(".")
+    return (facts.get(group) or {}).get(key)
 
 
 def _all(call: Call) -> list[Mapping[str, Any]]:

@@ -8,12 +8,23 @@ import base64
 import binascii
 import fcntl
 import hashlib
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .run.store import write_atomically
 
 MARK = "dgx_spark:"
+
+
+def ssh_arguments(path: str) -> str:
+    """Arguments with which ssh looks into the project's file first, as ``ansible_ssh_extra_args`` wants them.
+
+    Quoted twice: for ssh's own configuration, where ``%`` begins a token, and for the words of a command line.
+    """
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    value = f'UserKnownHostsFile="{escaped}" ~/.ssh/known_hosts'
+    return f"-o {shlex.quote(value)}"
 
 
 def fingerprint(key: str) -> str | None:

@@ -13,3 +13,5 @@ COLLECTIONS = ROOT / ".collections"
 if not any(type(finder).__name__ == "_AnsibleCollectionFinder" for finder in sys.meta_path):
     _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 sys.path.insert(0, str(COLLECTIONS))
+# Helpers of more than one folder.
+sys.path.insert(0, str(Path(__file__).parent / "support"))

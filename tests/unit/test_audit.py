@@ -16,6 +16,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import audit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Stack
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 
@@ -84,7 +85,7 @@ def test_vendors_have_their_usual_names() -> None:
 
 
 def codes(**changes: Any) -> list[tuple[str, str | None, str]]:
-    settings: dict[str, Any] = {"desks": DESKS, "addresses": ADDRESSES, "pairs": [], "options": JudgeOptions(), "wanted": None, **changes}
+    settings: dict[str, Any] = {"desks": DESKS, "addresses": ADDRESSES, "stacks": [], "options": JudgeOptions(), "wanted": None, **changes}
     return [(item.code, item.where.desk or item.where.pair, item.severity) for item in audit.together(**settings)]
 
 
@@ -93,10 +94,10 @@ def test_green_different_desks_have_nothing_in_common() -> None:
 
 
 def test_red_a_desk_listed_twice_and_a_pair_that_differs() -> None:
-    pair = {"name": "pair_a", "head": "desk-01", "peer": "desk-03", "out_of_service": False}
-    assert ("PAIR_DRIFT", "pair_a", "fail") in codes(pairs=[pair])
-    assert codes(pairs=[{**pair, "out_of_service": True}]) == []
-    assert codes(pairs=[{**pair, "peer": "desk-04"}]) == []
+    pair = Stack("pair_a", ("desk-01", "desk-03"))
+    assert ("PAIR_DRIFT", "pair_a", "fail") in codes(stacks=[pair])
+    assert codes(stacks=[dataclasses.replace(pair, out_of_service=True)]) == []
+    assert codes(stacks=[dataclasses.replace(pair, members=("desk-01", "desk-04"))]) == []
     twice = {**DESKS, "again": DESKS["desk-01"]}
     assert {item[1] for item in codes(desks=twice) if item[0] == "DESK_IDENTITY_DUPLICATE"} == {"desk-01", "again"}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..model.data import from_dict
+from .common import version_key
 
 AUDIT = "audit"
 """Read-only look at a desk in any state; states that nobody has set yet are notes."""
@@ -100,6 +101,9 @@ def _converted(key: str, value: Any, default: Any) -> Any:
     except (KeyError, TypeError, ValueError) as error:
         kind = "truth value" if isinstance(default, bool) else "number"
         raise ValueError(f"judge option {key} is {value!r}, which is no {kind}") from error
+    if key in ("minimum_dgx_os", "newest_known_dgx_os") and version_key(str(value)) is None:
+        # Nothing is older than a version that cannot be read: the finding would disappear.
+        raise ValueError(f"judge option {key} is {value!r}, a version such as {default} was expected")
     if key in ("previous_carrier_down", "baseline"):
         if not isinstance(value, Mapping):
             raise ValueError(f"judge option {key} is {value!r}, a mapping was expected")

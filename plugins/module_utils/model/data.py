@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -26,13 +27,19 @@ def as_dict(value: Any) -> Any:
 
 def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
     """The dataclass ``cls`` from plain data; unknown keys are left out, missing ones take their default."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(type, cls))
     values = {
         item.name: _value(hints[item.name], data[item.name])
         for item in dataclasses.fields(cls)  # type: ignore[arg-type]
         if item.name in data
     }
     return cls(**values)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields; resolving them costs more than using them."""
+    return typing.get_type_hints(cls)
 
 
 def _value(hint: Any, value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
-from ..run.stages import DESK, STACK, Check, playbook
+from ..run.stages import DESK, STACK, Check, required
 from ..run.store import DONE, FAILED, HELD_BACK, SKIPPED, Part
 
 SCHEMA = "labops.dgx_spark/report/1"
@@ -27,7 +27,7 @@ def build(run: Mapping[str, Any], parts: Parts, finished: str) -> dict[str, Any]
     ``run`` is the run as `files.view_of` gives it, ``parts`` every stage's parts by desk.
     """
     scope = [name for name, desk in run["desks"].items() if desk["in_scope"]]
-    checks = playbook(run["playbook"]).required
+    checks = required(run["playbook"], run.get("stages"))
     desks = {name: _desk(name, run, parts, checks) for name in scope}
     pairs = [_pair(pair, run, parts, desks, checks) for pair in run["pairs"] if pair["in_scope"]]
     return {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,14 @@ from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..connection_errors import classify
 from .model import Run
-from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, playbook, stage_of_part
+from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, is_wanted, playbook, stage_of_part
 from .store import DONE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
 from .waves import loss
 
+INTERPRETER = re.compile(
+    r"pyenv:|python[\w.]*: (?:command )?not found|bad interpreter|No such file or directory.*python|cannot execute", re.IGNORECASE
+)
+"""What a shell says when the Python that Ansible found is none."""
 RESULT_NOISE = ("findings", "invocation", "failed", "changed", "warnings", "deprecations", "msg", "diff", "exception", "skipped")
 
 
@@ -37,6 +42,8 @@ class Gate:
 
 def gate(run: Run, store: RunStore, desk: str, stage: Stage, wave: int | None = None) -> Gate:
     """Whether ``stage`` runs on ``desk``. ``wave`` is the wave that the task stands for, null where it takes every wave."""
+    if not is_wanted(stage, run.stages):
+        return Gate(f"stage {stage.name} is not among spark_stages", silent=True)
     if stage.after_change and (run.check_mode or not changed_since_facts(store, desk)):
         # In check mode nothing was changed, so there is nothing new to read.
         return Gate(f"nothing changed {desk} since its facts were read", silent=True)
@@ -67,7 +74,8 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
         return Gate(f"{', '.join(outside)} is not in this run")
     despite = stage.despite | playbook(run.playbook).despite
     for name in (desk, *stack.others(desk)):
-        reason = _stop(store, name, None, despite)
+        # What this very stage just left on another desk does not count: which of them is first is luck.
+        reason = _stop(store, name, None, despite | ({stage.kept_as} if name != desk else set()))
         if reason:
             return Gate(reason)
     cabling = store.part("cable_map", desk)
@@ -131,6 +139,11 @@ def part_of(
     return Part(stage, desk, FAILED, stack, reason, started, ended, bool(answer.get("changed")), findings, data_of(answer))
 
 
+def _tail(text: Any) -> str:
+    """The last words of an output."""
+    return " ".join(str(text or "").split())[-500:]
+
+
 def data_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     """What a part keeps of a result."""
     facts = answer.get("ansible_facts")
@@ -145,10 +158,19 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     message = " ".join(str(answer.get("msg") or answer.get("module_stderr") or "no message").split())
     where = Where(pair=stack, desk=desk)
     evidence = {"stage": stage, "task": task, "error": message[:900], "rc": answer.get("rc")}
+    # A module that gave no JSON says why on one of these.
+    said = {key: tail for key in ("module_stderr", "module_stdout") if (tail := _tail(answer.get(key)))}
+    evidence.update(said)
     if "timedout" in answer or "timed out" in message.lower():
         return finding("STAGE_TIMEOUT", where, f"{desk}: stage {stage} ran out of time in task '{task}'", evidence=evidence).as_dict()
     if answer.get("unreachable"):
         reason = classify(message)
         return finding(reason.code, where, f"{desk}: {reason.sentence}", evidence=evidence, remedy=reason.remedy).as_dict()
-    text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}"
+    interpreter = next((text for text in said.values() if INTERPRETER.search(text)), None)
+    if interpreter is not None:
+        text = f"{desk}: stage {stage} failed: the desk's Python does not start: {interpreter[-300:]}"
+        remedy = "Name the system's Python for this desk: ansible_python_interpreter=/usr/bin/python3. Then run again."
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
+    told = next(iter(said.values()), "")
+    text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()

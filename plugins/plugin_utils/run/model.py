@@ -111,6 +111,8 @@ class Run:
     check_mode: bool = False
     waves: tuple[Any, ...] | None = None
     """The admin's wish (spark_waves), null for the default."""
+    stages: tuple[str, ...] | None = None
+    """The only stages that the admin wants (spark_stages), null for all."""
     forks: int = 5
     members: Mapping[str, Member] = field(default_factory=dict)
     """Every desk of the inventory by name, in natural order."""
@@ -160,6 +162,7 @@ def plain(run: Run) -> dict[str, Any]:
     data = {item.name: getattr(run, item.name) for item in dataclasses.fields(run)}
     data.update(
         waves=None if run.waves is None else list(run.waves),
+        stages=None if run.stages is None else list(run.stages),
         members={name: dataclasses.asdict(member) for name, member in run.members.items()},
         stacks=[{**dataclasses.asdict(stack), "members": list(stack.members)} for stack in run.stacks],
         findings=[dict(item) for item in run.findings],
@@ -174,6 +177,7 @@ def from_plain(data: Mapping[str, Any]) -> Run:
     given = {key: value for key, value in data.items() if key in known}
     given.update(
         waves=None if given.get("waves") is None else tuple(given["waves"]),
+        stages=None if given.get("stages") is None else tuple(given["stages"]),
         members={str(name): Member(**member) for name, member in given["members"].items()},
         stacks=tuple(Stack(**{**stack, "members": tuple(stack["members"])}) for stack in given["stacks"]),
         findings=tuple(given.get("findings") or ()),

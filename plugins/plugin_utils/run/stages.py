@@ -9,6 +9,7 @@ result goes stands here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 DESK = "desk"
@@ -39,6 +40,10 @@ class Stage:
     """Whether it can cost a desk its network, so that it goes in waves."""
     after_change: bool = False
     """Runs only where a stage of this run changed the desk."""
+    needs: str = ""
+    """The stage that it judges: it is left out together with it."""
+    always: bool = False
+    """Whether it runs also where the admin wants other stages only."""
 
     @property
     def kept_as(self) -> str:
@@ -50,7 +55,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("enrol", "desk_enrol"),
-        Stage("facts", "desk_facts"),
+        Stage("facts", "desk_facts", always=True),
         Stage("dgx_os", "dgx_os"),
         Stage("driver", "driver_lock"),
         Stage("persistence", "persistenced"),
@@ -60,7 +65,7 @@ STAGES: dict[str, Stage] = {
         Stage("keys", "pair_trust", entry="keys"),
         Stage("cable", "cable_check"),
         Stage("link", "pair_link", MEMBER, waves=True),
-        Stage("facts_again", "desk_facts", part="facts", after_change=True),
+        Stage("facts_again", "desk_facts", part="facts", after_change=True, always=True),
         Stage("trust", "pair_trust", MEMBER),
         Stage("bundle_build", "nccl_bundle", MEMBER, entry="build"),
         Stage("bundle", "nccl_bundle", MEMBER, entry="install"),
@@ -76,7 +81,7 @@ STAGES: dict[str, Stage] = {
         Stage("tools_absent", "pair_tools", entry="absent", part="tools"),
         # Judgements on the controller, about all desks together.
         Stage("together", ""),
-        Stage("cable_map", ""),
+        Stage("cable_map", "", needs="cable"),
         Stage("enrol_pairs", ""),
     )
 }
@@ -140,6 +145,16 @@ PLAYBOOKS: dict[str, Playbook] = {
         Playbook("isolate", needs_stacks=True, despite=frozenset({"facts", "tools", "keys", "link"})),
     )
 }
+
+
+def is_wanted(stage: Stage, only: Sequence[str] | None) -> bool:
+    """Whether a stage runs where the admin wants these stages only (null: all)."""
+    return only is None or stage.always or (not stage.role and not stage.needs) or (stage.needs or stage.name) in only
+
+
+def required(name: str, only: Sequence[str] | None = None) -> tuple[Check, ...]:
+    """The checks that a verdict of a playbook needs; those of stages that nobody wanted are not asked for."""
+    return tuple(check for check in playbook(name).required if is_wanted(STAGES[check.stage], only))
 
 
 def playbook(name: str) -> Playbook:

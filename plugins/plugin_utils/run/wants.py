@@ -8,6 +8,7 @@ against the roles' defaults, their argument_specs and the modules' documentation
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ...module_utils.judges.options import JudgeOptions
 
 _JUDGE = JudgeOptions()
+VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}")
 
 
 class WantError(ValueError):
@@ -39,6 +41,8 @@ class Want:
     """Role in whose defaults and argument_specs it stands; empty for a variable of the inventory or of a playbook."""
     choices: tuple[Any, ...] = ()
     elements: str = ""
+    is_version: bool = False
+    """Whether the text must be a version: one that nothing can be compared with would make a finding disappear."""
 
     def read(self, variables: Mapping[str, Any], where: str = "") -> Any:
         """The wish among a desk's (resolved) variables, converted to its type; the default where it is not set.
@@ -57,7 +61,11 @@ class Want:
         if told.error_messages:
             at = f"{where}: " if where else ""
             raise WantError(f"{at}{self.variable} is {value!r}: {'; '.join(told.error_messages)}")
-        return told.validated_parameters[self.variable]
+        wish = told.validated_parameters[self.variable]
+        if self.is_version and not VERSION.fullmatch(wish):
+            at = f"{where}: " if where else ""
+            raise WantError(f"{at}{self.variable} is {value!r}; a version such as {self.default} was expected")
+        return wish
 
 
 PAIR_HEAD = Want("spark_pair_head", "bool", None, "Whether this desk is the head of its pair; without it the first by natural name order.")
@@ -67,6 +75,13 @@ WAVES = Want(
     "raw",
     None,
     "How many stacks each wave takes of a stage that can cost a desk its network, as numbers or percentages; the last entry repeats.",
+)
+ONLY_STAGES = Want(
+    "spark_stages",
+    "list",
+    None,
+    "The only stages to run, such as rdma and nccl for a nightly proof that changes nothing; the facts are always read.",
+    elements="str",
 )
 REPORT_DIR = Want(
     "spark_report_dir",
@@ -115,6 +130,7 @@ WANTS: tuple[Want, ...] = (
     PAIR_HEAD,
     OUT_OF_SERVICE,
     WAVES,
+    ONLY_STAGES,
     REPORT_DIR,
     KNOWN_HOSTS,
     TAKE_OVER,
@@ -129,6 +145,7 @@ WANTS: tuple[Want, ...] = (
         "Oldest DGX OS that is accepted. 7.2.3 is the factory image of the first desks.",
         judge="minimum_dgx_os",
         role="dgx_os",
+        is_version=True,
     ),
     Want(
         "dgx_os_newest_known",
@@ -137,6 +154,7 @@ WANTS: tuple[Want, ...] = (
         "Newest DGX OS that the rules of this collection know; a newer one is noted.",
         judge="newest_known_dgx_os",
         role="dgx_os",
+        is_version=True,
     ),
     Want("driver_lock_branch", "int", _JUDGE.wanted_branch, "Driver branch.", judge="wanted_branch", role="driver_lock"),
     Want(

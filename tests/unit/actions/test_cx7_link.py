@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.action import cx7_link
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, Part, RunStore
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from link_facts import ADDRESSES, desk, linked
+from sample_run import run_of
+from scripted_action import Script
 
-UNREACHABLE = {"failed": True, "desk_unreachable": True, "msg": "no route", "findings": [{"code": "DESK_UNREACHABLE"}]}
+UNREACHABLE = {"unreachable": True, "msg": "ssh: connect to host x port 22: No route to host"}
 APPLIED = {
     "changed": True,
     "armed": True,
@@ -32,21 +33,15 @@ CONFIRMED = {"changed": True, "armed": False, "change_id": "c1", "after": {"file
 UNDONE = {"failed": True, "changed": False, "armed": False, "msg": "taken back", "findings": [{"code": "CX7_CHANGE_UNDONE"}]}
 
 
-class Script:
-    """An action whose executions are answered from a list, and whose clock runs by itself."""
+class LinkScript(Script):
+    """The action of the link; its clock runs by itself, and its connection can be ended."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, args: dict[str, Any], answers: list[dict[str, Any]]) -> None:
-        self.answers, self.asked, self.resets, self.now = list(answers), [], 0, 0.0
-        self.store = tmp_path
-        action = cx7_link.ActionModule.__new__(cx7_link.ActionModule)
-        action._task = SimpleNamespace(args=args, async_val=0, action="cx7_link", check_mode=False)
-        shell = SimpleNamespace(tmpdir="x")
-        action._connection = SimpleNamespace(reset=self.reset, _shell=shell)
-        monkeypatch.setattr(cx7_link.DeskAction, "run", lambda *_a, **_k: {})
-        monkeypatch.setattr(cx7_link.DeskAction, "execute", lambda _self, module, arguments, _vars, severity=None: self.answer(arguments))
+        super().__init__("cx7_link", args, answers)
+        self.resets, self.now, self.folder = 0, 0.0, tmp_path
+        self.connection.reset = self.reset
         monkeypatch.setattr(cx7_link.time, "monotonic", self.clock)
         monkeypatch.setattr(cx7_link.time, "sleep", self.sleep)
-        self.action = action
 
     def clock(self) -> float:
         return self.now
@@ -57,38 +52,27 @@ class Script:
     def reset(self) -> None:
         self.resets += 1
 
-    def answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append(dict(arguments))
+    def _answer(self, module_name: str, module_args: dict[str, Any], **more: Any) -> dict[str, Any]:
         self.now += 5
-        return dict(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+        return super()._answer(module_name, module_args, **more)
 
-    def run(self, facts: Any = None, peer_facts: Any = None, port: int | None = None, **variables: Any) -> dict[str, Any]:
-        desks = {
-            "desk-01": {"pair": "pair_a", "peer": "desk-02", "position": 0},
-            "desk-02": {"pair": "pair_a", "peer": "desk-01", "position": 1},
-        }
-        store = RunStore(self.store)
+    def link(self, facts: Any = None, peer_facts: Any = None, port: int | None = None, **variables: Any) -> dict[str, Any]:
+        store = RunStore(self.folder)
         if peer_facts is not None:
             store.write(Part("facts", "desk-02", DONE, data={"spark": as_dict(peer_facts)}))
         if port is not None:
             store.write(Part("cable_map", "desk-01", DONE, data={"port": port}))
-        task_vars = {
-            "inventory_hostname": "desk-01",
-            "spark_plan": {"run_dir": str(self.store), "desks": desks},
-            "ansible_facts": {} if facts is None else {"spark": as_dict(facts)},
-            **variables,
-        }
-        result: dict[str, Any] = self.action.run(None, task_vars)
-        return result
+        known = {} if facts is None else {"spark": as_dict(facts)}
+        return self.run("desk-01", run_of(folder=self.folder), ansible_facts=known, **variables)
 
 
-Make = Callable[..., Script]
+Make = Callable[..., LinkScript]
 
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
-    def build(*answers: dict[str, Any], **args: Any) -> Script:
-        return Script(monkeypatch, tmp_path, args or {"pair": {}}, list(answers) or [{}])
+    def build(*answers: dict[str, Any], **args: Any) -> LinkScript:
+        return LinkScript(monkeypatch, tmp_path, args or {"pair": {}}, list(answers) or [{}])
 
     return build
 
@@ -99,7 +83,7 @@ def codes(result: dict[str, Any]) -> list[str]:
 
 def test_a_desk_that_is_as_wanted_is_not_contacted(make: Make) -> None:
     script = make()
-    result = script.run(linked())
+    result = script.link(linked())
     assert result["changed"] is False and result["commands"] == [] and result["steps"] == []
     assert script.asked == [] and script.resets == 0
     assert [item["addresses"] for item in result["functions"]] == [[ADDRESSES[0]], [ADDRESSES[1]]]
@@ -107,7 +91,7 @@ def test_a_desk_that_is_as_wanted_is_not_contacted(make: Make) -> None:
 
 def test_a_change_takes_two_executions_with_a_new_connection_between(make: Make) -> None:
     script = make(APPLIED, CONFIRMED)
-    result = script.run(desk())
+    result = script.link(desk())
     assert [item["phase"] for item in script.asked] == ["change", "confirm"] and script.resets == 1
     assert script.asked[0]["links"] == [{"port": None, "addresses": list(ADDRESSES), "mtu": 9000}]
     assert script.asked[1]["change_id"] == "c1" and script.asked[0]["pair_name"] == "pair_a"
@@ -117,20 +101,20 @@ def test_a_change_takes_two_executions_with_a_new_connection_between(make: Make)
 
 def test_without_facts_the_desk_is_asked_once(make: Make) -> None:
     script = make({"changed": False, "armed": False, "commands": [], "findings": []})
-    assert script.run()["changed"] is False and len(script.asked) == 1
+    assert script.link()["changed"] is False and len(script.asked) == 1
 
 
 @pytest.mark.parametrize("change", [{"privileged": False}, {"subsets": ("cx7", "network")}, {"unread": {"setup.link_file": "denied"}}])
 def test_facts_that_do_not_tell_enough_do_not_decide(make: Make, change: dict[str, Any]) -> None:
     script = make({"changed": False, "armed": False, "findings": []})
-    script.run(replace(linked(), **change))
+    script.link(replace(linked(), **change))
     assert len(script.asked) == 1
 
 
 def test_a_refusal_from_facts_runs_nothing(make: Make) -> None:
     script = make(pair={}, take_over=False)
     facts = desk(None)
-    result = script.run(facts)
+    result = script.link(facts)
     assert result["failed"] and codes(result) == ["CX7_CHANGE_REFUSED"] and script.asked == [] and result["msg"]
 
 
@@ -141,49 +125,49 @@ def test_functions_that_are_switched_off_are_left_to_the_desk(make: Make) -> Non
         replace(port, carrier=None, functions=tuple(replace(item, admin_up=False, carrier=None) for item in port.functions))
         for port in facts.cx7.ports
     )
-    assert script.run(replace(facts, cx7=replace(facts.cx7, ports=ports)))["changed"] and len(script.asked) == 2
+    assert script.link(replace(facts, cx7=replace(facts.cx7, ports=ports)))["changed"] and len(script.asked) == 2
 
 
 def test_a_refusal_on_the_desk_is_passed_on(make: Make) -> None:
     script = make({"failed": True, "changed": False, "msg": "no", "findings": [{"code": "CX7_NETPLAN_INVALID"}]})
-    result = script.run(desk())
+    result = script.link(desk())
     assert result["failed"] and len(script.asked) == 1 and script.resets == 0
 
 
 def test_a_lost_desk_that_comes_back_in_time_is_confirmed(make: Make) -> None:
     script = make(APPLIED, UNREACHABLE, UNREACHABLE, CONFIRMED)
-    result = script.run(desk())
+    result = script.link(desk())
     assert result["changed"] and not result.get("failed") and script.resets == 3
 
 
 def test_a_desk_that_comes_back_too_late_says_that_it_has_undone(make: Make) -> None:
     script = make(APPLIED, *[UNREACHABLE] * 11, {"armed": True, "findings": []}, UNDONE)
-    result = script.run(desk())
+    result = script.link(desk())
     assert result["failed"] and result["changed"] is False and codes(result) == ["CX7_CHANGE_UNDONE"]
     assert script.asked[-1]["phase"] == "status" and result["after"] == result["before"]
 
 
 def test_a_desk_that_never_comes_back_is_unconfirmed(make: Make) -> None:
     script = make(APPLIED, UNREACHABLE)
-    result = script.run(desk())
+    result = script.link(desk())
     assert result["failed"] and codes(result) == ["CX7_CHANGE_UNCONFIRMED"] and "by itself" in result["msg"]
     assert script.now < 60 + cx7_link.AFTERWARDS + 30
 
 
 def test_a_confirmation_that_the_desk_refuses_is_passed_on(make: Make) -> None:
-    result = make(APPLIED, UNDONE).run(desk())
+    result = make(APPLIED, UNDONE).link(desk())
     assert result["failed"] and result["changed"] is False and codes(result) == ["CX7_CHANGE_UNDONE"]
 
 
 def test_the_cable_map_names_the_port(make: Make) -> None:
     script = make(APPLIED, CONFIRMED)
-    script.run(None, port=1)
+    script.link(None, port=1)
     assert script.asked[0]["links"][0]["port"] == 1
 
 
 def test_roles_that_are_swapped_on_the_desks_are_kept(make: Make) -> None:
     peer_has = ("192.168.100.11/24", "192.168.101.11/24")
-    result = make().run(linked(addresses=peer_has), peer_facts=linked())
+    result = make().link(linked(addresses=peer_has), peer_facts=linked())
     assert result["changed"] is False and codes(result) == ["CX7_ROLE_KEPT"]
 
 
@@ -198,29 +182,29 @@ def test_roles_that_are_swapped_on_the_desks_are_kept(make: Make) -> None:
 )
 def test_a_wrong_mtu_on_one_end_is_refused(make: Make, hostvars: dict[str, Any], bad: bool) -> None:
     script = make(APPLIED, CONFIRMED)
-    result = script.run(desk(), hostvars=hostvars)
+    result = script.link(desk(), hostvars=hostvars)
     assert bool(result.get("failed")) is bad and (codes(result) == ["CX7_MTU_MISMATCH"]) is bad
     assert (script.asked == []) is bad
 
 
 def test_absent(make: Make) -> None:
-    assert make(state="absent").run(desk())["changed"] is False
+    assert make(state="absent").link(desk())["changed"] is False
     script = make(APPLIED, CONFIRMED, state="absent")
-    assert script.run(linked())["changed"] and [item["phase"] for item in script.asked] == ["change", "confirm"]
+    assert script.link(linked())["changed"] and [item["phase"] for item in script.asked] == ["change", "confirm"]
 
 
 def test_async_and_missing_arguments_are_refused(make: Make) -> None:
     script = make()
     script.action._task.async_val = 30
     with pytest.raises(AnsibleActionFail, match="async"):
-        script.run(desk())
+        script.link(desk())
     with pytest.raises(AnsibleActionFail, match="links"):
-        make(take_over=True).run(desk())
+        make(take_over=True).link(desk())
     with pytest.raises(AnsibleActionFail, match="both 10"):
-        make(pair={"peer_host": 10}).run(desk())
+        make(pair={"peer_host": 10}).link(desk())
 
 
 def test_a_single_phase_is_run_as_it_is(make: Make) -> None:
     script = make({"armed": False, "findings": []}, phase="status")
-    script.run()
+    script.link()
     assert [item["phase"] for item in script.asked] == ["status"]

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import End
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, FAILED, SKIPPED, Part, RunStore
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
 from cabled_lab import Lab, pairs, right
+from sample_run import run_of
 
 DESKS, PLAN = pairs(2)
 A1, A2, B1, B2 = (End(desk, 0) for desk in DESKS)
-RUN: dict[str, Any] = {
-    "pairs": [{"name": item.pair, "head": item.a, "peer": item.b, "complete": True, "out_of_service": False} for item in PLAN],
-    "desks": {
-        desk: {"pair": item.pair, "peer": peer, "in_scope": True} for item in PLAN for desk, peer in ((item.a, item.b), (item.b, item.a))
-    },
-}
+RUN = run_of({item.pair: (item.a, item.b) for item in PLAN})
 
 
-def run(folder: Path, number: int, lab: Lab, failed: dict[str, tuple[Part, ...]] | None = None) -> LabCables:
+def ask(folder: Path, number: int, lab: Lab, failed: dict[str, tuple[Part, ...]] | None = None) -> LabCables:
     """One run: each desk that answers leaves its part; others leave what is given."""
     store = RunStore(folder / f"run-{number}")
     for desk in DESKS:
@@ -39,32 +34,32 @@ def told(found: LabCables) -> list[tuple[dict[str, str], str]]:
 
 
 def test_the_first_run_and_an_equal_one_tell_of_no_movement(tmp_path: Path) -> None:
-    assert told(run(tmp_path, 1, Lab(DESKS, right(PLAN)))) == []
-    assert told(run(tmp_path, 2, Lab(DESKS, right(PLAN)))) == []
+    assert told(ask(tmp_path, 1, Lab(DESKS, right(PLAN)))) == []
+    assert told(ask(tmp_path, 2, Lab(DESKS, right(PLAN)))) == []
 
 
 def test_a_swap_between_two_runs_is_told_once_with_was_and_is(tmp_path: Path) -> None:
-    run(tmp_path, 1, Lab(DESKS, right(PLAN)))
-    found = run(tmp_path, 2, Lab(DESKS, [[A1, B1], [A2, B2]]))
+    ask(tmp_path, 1, Lab(DESKS, right(PLAN)))
+    found = ask(tmp_path, 2, Lab(DESKS, [[A1, B1], [A2, B2]]))
     assert [is_now for _was, is_now in told(found)] == ["desk-01 port 0 - desk-03 port 0", "desk-02 port 0 - desk-04 port 0"]
     assert told(found)[0][0]["desk-01 port 0"] == "joined with desk-02 port 0"
     assert all("13 Gb/s" in item.message for item in found.moves)
-    assert told(run(tmp_path, 3, Lab(DESKS, [[A1, B1], [A2, B2]]))) == []
+    assert told(ask(tmp_path, 3, Lab(DESKS, [[A1, B1], [A2, B2]]))) == []
 
 
 def test_a_movement_behind_a_run_that_could_not_ask_is_still_told(tmp_path: Path) -> None:
-    run(tmp_path, 1, Lab(DESKS, right(PLAN)))
+    ask(tmp_path, 1, Lab(DESKS, right(PLAN)))
     deaf = Lab(DESKS, [[A1, B1], [A2, B2]], deaf=set(DESKS))
-    assert told(run(tmp_path, 2, deaf)) == [], "nobody was seen, so nothing is known to have moved"
+    assert told(ask(tmp_path, 2, deaf)) == [], "nobody was seen, so nothing is known to have moved"
     silent = Lab(DESKS, [[A1, B1], [A2, B2]], silent=set(DESKS))
-    assert told(run(tmp_path, 3, silent)) == []
-    assert len(told(run(tmp_path, 4, Lab(DESKS, [[A1, B1], [A2, B2]])))) == 2
+    assert told(ask(tmp_path, 3, silent)) == []
+    assert len(told(ask(tmp_path, 4, Lab(DESKS, [[A1, B1], [A2, B2]])))) == 2
 
 
 def test_a_cable_that_was_taken_out_is_told_and_so_is_its_coming_back(tmp_path: Path) -> None:
-    run(tmp_path, 1, Lab(DESKS, right(PLAN)))
-    assert [is_now for _was, is_now in told(run(tmp_path, 2, Lab(DESKS, [[B1, B2]])))] == ["no signal"]
-    back = told(run(tmp_path, 3, Lab(DESKS, right(PLAN))))
+    ask(tmp_path, 1, Lab(DESKS, right(PLAN)))
+    assert [is_now for _was, is_now in told(ask(tmp_path, 2, Lab(DESKS, [[B1, B2]])))] == ["no signal"]
+    back = told(ask(tmp_path, 3, Lab(DESKS, right(PLAN))))
     assert back[0][0]["desk-01 port 0"] == "without a cable"
 
 
@@ -74,15 +69,15 @@ def test_a_desk_without_an_answer_is_told_with_the_reason_of_the_stage_that_fail
         Part("facts", "desk-02", FAILED, reason="Task failed: x", ended="1", findings=(finding,)),
         Part("cable", "desk-02", SKIPPED, reason="desk-02 failed in stage facts", ended="2"),
     )
-    found = run(tmp_path, 1, Lab(DESKS, right(PLAN), silent={"desk-02"}), {"desk-02": failed})
+    found = ask(tmp_path, 1, Lab(DESKS, right(PLAN), silent={"desk-02"}), {"desk-02": failed})
     assert found.cables.unread == {"desk-02": "no answer in time"}
-    bare = run(tmp_path, 2, Lab(DESKS, right(PLAN), silent={"desk-02"}), {"desk-02": (Part("facts", "desk-02", FAILED, reason="broken"),)})
+    bare = ask(tmp_path, 2, Lab(DESKS, right(PLAN), silent={"desk-02"}), {"desk-02": (Part("facts", "desk-02", FAILED, reason="broken"),)})
     assert bare.cables.unread == {"desk-02": "broken"}
-    assert run(tmp_path, 3, Lab(DESKS, right(PLAN), silent={"desk-02"})).cables.unread == {"desk-02": "it is not in this run"}
+    assert ask(tmp_path, 3, Lab(DESKS, right(PLAN), silent={"desk-02"})).cables.unread == {"desk-02": "it is not in this run"}
 
 
 def test_each_desk_gets_its_part_and_a_pair_finding_is_written_once(tmp_path: Path) -> None:
-    parts = desk_parts(run(tmp_path, 1, Lab(DESKS, [[A1, B1], [A2, B2]])), RUN, "now")
+    parts = desk_parts(ask(tmp_path, 1, Lab(DESKS, [[A1, B1], [A2, B2]])), RUN, "now")
     assert {name: [item["code"] for item in part.findings] for name, part in parts.items()} == {
         "desk-01": ["CABLE_CROSSED"],
         "desk-02": [],
@@ -90,5 +85,5 @@ def test_each_desk_gets_its_part_and_a_pair_finding_is_written_once(tmp_path: Pa
         "desk-04": [],
     }
     assert not any(part.data["allowed"] or part.data["proven"] for part in parts.values())
-    fine = desk_parts(run(tmp_path, 2, Lab(DESKS, right(PLAN))), RUN, "now")
+    fine = desk_parts(ask(tmp_path, 2, Lab(DESKS, right(PLAN))), RUN, "now")
     assert all(part.data["allowed"] and part.data["proven"] and part.data["port"] == 0 for part in fine.values())

@@ -5,28 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
-from ansible_collections.labops.dgx_spark.plugins.action import enrol_desk, spark_facts
+from ansible_collections.labops.dgx_spark.plugins.action import enrol_desk
 from ansible_collections.labops.dgx_spark.plugins.action.enrol_desk import admin_key
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.identity import serial_hashes
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import fingerprint, remember
+from scripted_action import Script
 
 PUBLIC = "ssh-ed25519 QURNSU4= admin@lab"
 OTHER = "ssh-ed25519 T1RIRVI= other@lab"
-
-
-def action(kind: Any, args: dict[str, Any] | None = None, password: str = "", become: str = "") -> Any:
-    made = kind.ActionModule.__new__(kind.ActionModule)
-    made._task = SimpleNamespace(args=args or {}, async_val=0, action="x", check_mode=False)
-    made._templar = SimpleNamespace(template=lambda value: value)
-    made._play_context = SimpleNamespace(password=password, become_pass=become, remote_user="labadmin")
-    made._connection = SimpleNamespace(get_option=lambda _name: "labadmin")
-    return made
 
 
 # ---- the admin's key ---------------------------------------------------------------------------------------------------
@@ -67,9 +58,8 @@ def test_what_is_no_single_public_key_is_not_installed(home: Path, text: str | b
     assert admin_key(None, None) is None
 
 
-def test_without_a_key_the_desk_is_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrol_desk.DeskAction, "run", lambda *_a, **_k: {})
-    result = action(enrol_desk, {"known_hosts": str(home / "known_hosts.txt")}).run(task_vars={"inventory_hostname": "desk-01"})
+def test_without_a_key_the_desk_is_told_so(home: Path) -> None:
+    result = Script("enrol_desk", {"known_hosts": str(home / "known_hosts.txt")}).run()
     assert result["failed"] and [item["code"] for item in result["findings"]] == ["ADMIN_KEY_MISSING"]
 
 
@@ -88,7 +78,7 @@ def test_without_a_key_the_desk_is_told_so(home: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_vaulted_passwords_come_before_typed_ones(variables: dict[str, str], typed: tuple[str, str], expected: tuple[str, str]) -> None:
-    secrets = action(enrol_desk, password=typed[0], become=typed[1])._secrets(variables)
+    secrets = Script("enrol_desk", password=typed[0], become=typed[1]).action._secrets(variables)
     assert (secrets.password, secrets.become) == expected
 
 
@@ -97,7 +87,7 @@ def test_vaulted_passwords_come_before_typed_ones(variables: dict[str, str], typ
 )
 def test_only_a_whole_yes_is_a_yes(monkeypatch: pytest.MonkeyPatch, typed: bytes, yes: bool) -> None:
     monkeypatch.setattr(enrol_desk.display, "prompt_until", lambda _prompt: typed)
-    assert action(enrol_desk)._ask("?") is yes
+    assert Script("enrol_desk").action._ask("?") is yes
 
 
 def test_nobody_at_a_terminal_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +95,7 @@ def test_nobody_at_a_terminal_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AnsibleError("stdin is not interactive")
 
     monkeypatch.setattr(enrol_desk.display, "prompt_until", nobody)
-    assert action(enrol_desk)._ask("?") is False
+    assert Script("enrol_desk").action._ask("?") is False
 
 
 # ---- later playbooks ---------------------------------------------------------------------------------------------------
@@ -115,29 +105,27 @@ def key(word: str) -> str:
     return f"ssh-ed25519 {base64.b64encode(word.encode()).decode()}"
 
 
-def expected_of(monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any]) -> dict[str, Any]:
+def expected_of(variables: dict[str, Any]) -> dict[str, Any]:
     """The identity that the facts are asked to compare."""
-    asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(spark_facts.DeskAction, "run", lambda *_a, **_k: {})
-    monkeypatch.setattr(spark_facts.DeskAction, "execute", lambda _self, _module, arguments, *_rest: asked.append(arguments) or {})
-    action(spark_facts).run(task_vars={"inventory_hostname": "desk-01", **variables})
-    return dict(asked[0].get("expected_identity") or {})
+    script = Script("spark_facts")
+    script.run(**variables)
+    return dict(script.asked[0].get("expected_identity") or {})
 
 
-def test_keys_that_enrolment_proved_count_before_an_old_one_in_the_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_enrolment_proved_count_before_an_old_one_in_the_sheet(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts.txt"
     remember(path, "desk-01", ("desk-01",), [key("a"), key("b")])
     remember(path, "desk-02", ("desk-02",), [key("c")])
     sheet = {"spark_expected_serial": "S1", "spark_expected_host_key": "SHA256:old"}
-    found = expected_of(monkeypatch, {**sheet, "spark_known_hosts": str(path)})
+    found = expected_of({**sheet, "spark_known_hosts": str(path)})
     assert found["serial"] == "S1" and set(found["host_key_fingerprints"]) == {fingerprint(key("a")), fingerprint(key("b"))}
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_without_an_enrolment_the_sheet_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+def test_without_an_enrolment_the_sheet_counts(tmp_path: Path, named: bool) -> None:
     known = {"spark_known_hosts": str(tmp_path / "none.txt")} if named else {}
-    assert expected_of(monkeypatch, {"spark_expected_host_key": "SHA256:x", **known}) == {"host_key_fingerprints": ["SHA256:x"]}
-    assert expected_of(monkeypatch, known) == {}
+    assert expected_of({"spark_expected_host_key": "SHA256:x", **known}) == {"host_key_fingerprints": ["SHA256:x"]}
+    assert expected_of(known) == {}
 
 
 @pytest.mark.parametrize(("sheet", "same"), [("Ab12", True), ("AB12", True), ("ab12 ", True), ("AB13", False)])

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.action.enrol_pairs import compare
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.enrolment import STARTING_SECONDS, Secrets
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import keys_of, names_of, remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.logins import logins_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Stack
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import Unreachable
 from scripted_desk import KEY, OTHER_KEY, OTHER_PRINT, PASSWORD, PRINT, SERIAL, SUDO_PASSWORD, ScriptedDesk, enrol
 
 NAMES = names_of("desk-01", "192.0.2.11", 22)
+PAIR = Stack("pair_a", ("desk-01", "desk-02"))
 
 
 @pytest.fixture
@@ -372,10 +374,10 @@ def account(uid: int = 1000, gid: int = 1000, user: str = "labadmin") -> dict[st
 
 @pytest.mark.parametrize("other", [account(uid=1001), account(gid=1001), account(user="admin")])
 def test_red_login_users_that_differ(other: dict[str, Any]) -> None:
-    found = compare("pair_a", ["desk-01", "desk-02"], {"desk-01": account(), "desk-02": other})
-    assert found is not None and found.code == "PAIR_USER_MISMATCH" and found.severity == "fail" and "desk-02" in found.message
+    (found,) = logins_of(PAIR, {"desk-01": account(), "desk-02": other})
+    assert found.code == "PAIR_USER_MISMATCH" and found.severity == "fail" and "desk-02" in found.message
 
 
 @pytest.mark.parametrize("accounts", [{"desk-01": account(), "desk-02": account()}, {"desk-01": account()}, {}])
 def test_green_equal_login_users_or_one_desk_alone(accounts: dict[str, Any]) -> None:
-    assert compare("pair_a", ["desk-01", "desk-02"], accounts) is None
+    assert logins_of(PAIR, accounts) == []

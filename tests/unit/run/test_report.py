@@ -5,56 +5,30 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.action.stage_end import part_of
-from ansible_collections.labops.dgx_spark.plugins.action.stage_gate import gate
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, bounded
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors import classify
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks, build
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import view_of, write_report
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.junit import junit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.prometheus import prometheus
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, FAILED, SKIPPED, Part, RunStore
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate, part_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
+from sample_run import run_of
 
 MEMBERS = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4")}
 
 
-def run(check_mode: bool = False, scope: tuple[str, ...] = ("d-1", "d-2", "d-3", "d-4"), out: tuple[str, ...] = ()) -> dict[str, Any]:
-    desks = {}
-    for pair, members in MEMBERS.items():
-        for position, name in enumerate(members):
-            desks[name] = {
-                "pair": pair,
-                "peer": members[1 - position],
-                "head": position == 0,
-                "position": position,
-                "address": name,
-                "out_of_service": pair in out,
-                "in_scope": name in scope,
-            }
-    pairs = [
-        {
-            "name": name,
-            "head": members[0],
-            "peer": members[1],
-            "members": list(members),
-            "topology": "direct",
-            "out_of_service": name in out,
-            "in_scope": any(member in scope for member in members),
-            "complete": all(member in scope for member in members),
-        }
-        for name, members in MEMBERS.items()
-    ]
-    return {
-        "run_id": "r",
-        "started": "s",
-        "playbook": "stack_pair",
-        "check_mode": check_mode,
-        "pairs": pairs,
-        "desks": desks,
-        "findings": [],
-    }
+def typed(check_mode: bool = False, out: tuple[str, ...] = (), scope: tuple[str, ...] | None = None, **more: Any) -> Run:
+    return run_of(MEMBERS, scope=scope, out=out, check_mode=check_mode, **more)
+
+
+def run(check_mode: bool = False, scope: tuple[str, ...] | None = None, out: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    return view_of(typed(check_mode, out, scope, **more))
 
 
 def healthy() -> dict[str, dict[str, Part]]:
@@ -124,7 +98,7 @@ def test_a_pair_with_a_desk_outside_the_run_is_unknown() -> None:
 @pytest.mark.parametrize(("playbook", "stage"), [("enrol", "enrol"), ("audit", "facts")])
 def test_a_playbook_that_asks_no_pair_says_nothing_of_a_partner_that_is_not_in_the_run(playbook: str, stage: str) -> None:
     parts = {stage: {"d-1": Part(stage, "d-1", DONE, "pair_a")}}
-    report = build({**run(scope=("d-1",)), "playbook": playbook}, parts, "f")
+    report = build(run(scope=("d-1",), playbook=playbook), parts, "f")
     assert report["pairs"][0]["findings"] == [] and bad_desks(report) == {}
 
 
@@ -178,7 +152,7 @@ def test_an_interrupted_run_still_has_a_report() -> None:
 
 def test_store_keeps_parts_and_ignores_a_torn_one(tmp_path: Any) -> None:
     store = RunStore(tmp_path / "r")
-    store.begin(run())
+    store.begin(typed(folder=tmp_path / "r"))
     part = Part("facts", "d-1", DONE, "pair_a", data={"x": 1}, findings=({"code": "A", "severity": "fail"},))
     path = store.write(part)
     assert store.part("facts", "d-1") == part and store.part("facts", "d-2") is None
@@ -188,26 +162,26 @@ def test_store_keeps_parts_and_ignores_a_torn_one(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("severity", "code", "scope", "goes"),
+    ("severity", "code", "stage", "goes"),
     [
-        ("warn", "REBOOT_REQUIRED", "pair", True),
-        ("fail", "REBOOT_REQUIRED", "pair", False),
-        ("fail", "REBOOT_REQUIRED", "desk", True),
-        ("fail", "DESK_NOT_GB10", "desk", False),
+        ("warn", "REBOOT_REQUIRED", "link", True),
+        ("fail", "REBOOT_REQUIRED", "link", False),
+        ("fail", "REBOOT_REQUIRED", "driver", True),
+        ("fail", "DESK_NOT_GB10", "driver", False),
     ],
 )
-def test_gate_lets_a_desk_be_mended_but_not_measured(tmp_path: Any, severity: str, code: str, scope: str, goes: bool) -> None:
+def test_gate_lets_a_desk_be_mended_but_not_measured(tmp_path: Any, severity: str, code: str, stage: str, goes: bool) -> None:
     store = RunStore(tmp_path)
     store.write(Part("facts", "d-2", DONE, "pair_a", findings=({"code": code, "severity": severity},)))
-    _silent, reason = gate(run(), store, "d-2", scope)
-    assert (reason == "") is goes
-    assert goes or code in reason
+    answer = gate(typed(), store, "d-2", STAGES[stage])
+    assert answer.proceed is goes and not answer.silent
+    assert goes or code in answer.reason
 
 
 def test_gate_of_the_head_is_silent_on_the_peer(tmp_path: Any) -> None:
-    assert gate(run(), RunStore(tmp_path), "d-1", "head") == (False, "")
-    silent, reason = gate(run(), RunStore(tmp_path), "d-2", "head")
-    assert silent and reason
+    assert gate(typed(), RunStore(tmp_path), "d-1", STAGES["rdma"]).proceed
+    peer = gate(typed(), RunStore(tmp_path), "d-2", STAGES["rdma"])
+    assert peer.silent and peer.reason
 
 
 @pytest.mark.parametrize(
@@ -219,13 +193,13 @@ def test_gate_of_the_head_is_silent_on_the_peer(tmp_path: Any) -> None:
     ],
 )
 def test_an_error_becomes_a_named_finding(result: dict[str, Any], code: str) -> None:
-    part = part_of("link", "d-1", "pair_a", {"proceed": True}, {}, "Apply", result, "e")
+    part = part_of("link", "d-1", "pair_a", {"failed": True, **result}, "b", "e", task="Apply")
     assert part.state == FAILED and [item["code"] for item in part.findings] == [code]
 
 
 def test_a_failed_result_with_findings_keeps_its_own() -> None:
     own = finding("DESK_UNREACHABLE", Where(desk="d-1"), "m").as_dict()
-    part = part_of("link", "d-1", None, {}, {}, "Apply", {"msg": "m", "findings": [own]}, "e")
+    part = part_of("link", "d-1", None, {"failed": True, "msg": "m", "findings": [own]}, "b", "e", task="Apply")
     assert part.findings == (own,)
 
 
@@ -266,5 +240,22 @@ def test_evidence_is_bounded_and_says_so() -> None:
 
 
 def test_a_playbook_that_measures_no_pairs_calls_none_good_and_blames_nobody() -> None:
-    report = build({**run(), "playbook": "audit"}, {"facts": healthy()["facts"]}, "f")
+    report = build(run(playbook="audit"), {"facts": healthy()["facts"]}, "f")
     assert verdicts(report) == {"pair_a": "UNKNOWN", "pair_b": "UNKNOWN"} and bad_desks(report) == {}
+
+
+@pytest.mark.parametrize(("check_mode", "guilty"), [(False, {"d-1", "d-2"}), (True, set())])
+def test_the_files_of_a_report_and_who_is_guilty(tmp_path: Any, check_mode: bool, guilty: set[str]) -> None:
+    value = typed(check_mode, folder=tmp_path)
+    store = RunStore(tmp_path)
+    for stage in healthy().values():
+        for part in stage.values():
+            if part.stage != "nccl" or part.desk != "d-1":
+                store.write(part)
+    made = write_report(value, store)
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "report.json", "index.html", "junit.xml", "metrics.prom", "summary.txt",
+    }  # fmt: skip
+    assert made.result["pairs"] == {"pair_a": "UNKNOWN", "pair_b": "PASS"} and set(made.result["guilty"]) == guilty
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["pairs"][0]["head"], report["pairs"][0]["peer"], report["pairs"][0]["topology"]) == ("d-1", "d-2", "direct")

@@ -4,49 +4,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.action import stage_waves
-from ansible_collections.labops.dgx_spark.plugins.action.stage_end import part_of
-from ansible_collections.labops.dgx_spark.plugins.action.stage_gate import gate, held_back
-from ansible_collections.labops.dgx_spark.plugins.action.stage_waves import announcement, may_reboot
+from ansible_collections.labops.dgx_spark.plugins.action import spark_run
+from ansible_collections.labops.dgx_spark.plugins.action.spark_run import announcement, may_reboot
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Kernel
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run_store import DONE, FAILED, SKIPPED, Part, RunStore
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.waves import WaveError, linked_before, sizes, units_of, waves, wished
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import view_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate, part_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore, Wave
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.waves import (
+    WaveError,
+    linked_before,
+    sizes,
+    units_of,
+    waves,
+    wished,
+)
+from sample_run import run_of
 
 PAIRS = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4"), "pair_c": ("d-5", "d-6")}
 UNITS = [*PAIRS.values(), ("d-7",)]
 
 
-def plan(scope: tuple[str, ...] = ("d-1", "d-2", "d-3", "d-4", "d-5", "d-6", "d-7")) -> dict[str, Any]:
-    home = {member: (pair, members) for pair, members in PAIRS.items() for member in members}
-    desks = {}
-    for name in ("d-7", *home):
-        pair, members = home.get(name, (None, ()))
-        peer = next((member for member in members if member != name), None)
-        desks[name] = {"pair": pair, "peer": peer, "head": name in members[:1], "in_scope": name in scope, "out_of_service": False}
-    return {
-        "run_id": "r",
-        "started": "s",
-        "playbook": "stack_pair",
-        "check_mode": False,
-        "findings": [],
-        "pairs": [
-            {
-                "name": name,
-                "members": list(members),
-                "head": members[0],
-                "peer": members[1],
-                "topology": "direct",
-                "out_of_service": False,
-                "in_scope": True,
-            }
-            for name, members in PAIRS.items()
-        ],
-        "desks": desks,
-    }
+def plan(scope: tuple[str, ...] | None = None, folder: Path | str = "") -> Run:
+    return run_of(PAIRS, ("d-7",), scope=scope, folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -91,19 +76,19 @@ def test_pairs_go_as_a_whole_and_a_desk_in_no_pair_alone() -> None:
 
 def test_each_wave_knows_the_desks_before_it() -> None:
     assert waves(UNITS[:3], UNITS[:3], [1, "100%"]) == [
-        {"number": 1, "desks": ["d-1", "d-2"], "after": []},
-        {"number": 2, "desks": ["d-3", "d-4", "d-5", "d-6"], "after": ["d-1", "d-2"]},
+        Wave(1, ("d-1", "d-2")),
+        Wave(2, ("d-3", "d-4", "d-5", "d-6"), after=("d-1", "d-2")),
     ]
 
 
 def test_a_pair_that_is_skipped_does_not_count_as_the_one_that_went_first() -> None:
     first, second = waves(UNITS, [UNITS[1], UNITS[2]], [1, "100%"])
-    assert first["desks"] == ["d-3", "d-4", "d-1", "d-2", "d-7"] and first["after"] == []
-    assert second == {"number": 2, "desks": ["d-5", "d-6"], "after": ["d-3", "d-4"]}
+    assert first.desks == ("d-3", "d-4", "d-1", "d-2", "d-7") and first.after == ()
+    assert second == Wave(2, ("d-5", "d-6"), after=("d-3", "d-4"))
 
 
 def test_where_nobody_is_ready_one_wave_tells_everybody_why() -> None:
-    assert waves(UNITS, [], [1]) == [{"number": 1, "desks": [desk for unit in UNITS for desk in unit], "after": []}]
+    assert waves(UNITS, [], [1]) == [Wave(1, tuple(desk for unit in UNITS for desk in unit))]
 
 
 @pytest.mark.parametrize(
@@ -134,11 +119,11 @@ def test_links_are_known_when_a_whole_pair_has_one(linked: tuple[str, ...], know
 def test_only_desks_that_may_and_must_reboot_are_counted(
     tmp_path: Path, variables: dict[str, str], running: str, goes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_waves, "reboot_reasons", lambda desk: ["kernel"] if desk.kernel.running == "a" else [])
+    monkeypatch.setattr(spark_run, "reboot_reasons", lambda desk: ["kernel"] if desk.kernel.running == "a" else [])
     store = RunStore(tmp_path)
-    assert may_reboot(store, variables, "d-1") is False
+    assert may_reboot(store, {"d-1": variables}, "d-1") is False
     store.write(Part("facts", "d-1", DONE, started="1", data={"spark": as_dict(Desk(kernel=Kernel(running=running)))}))
-    assert may_reboot(store, variables, "d-1") is goes
+    assert may_reboot(store, {"d-1": variables}, "d-1") is goes
 
 
 def undone(**evidence: Any) -> dict[str, Any]:
@@ -164,26 +149,43 @@ LOST = Part("link", "d-2", FAILED, "pair_a", findings=(UNCONFIRMED,))
     ],
 )
 def test_a_wave_that_loses_a_desk_stops_the_next(tmp_path: Path, part: Part, stops: bool) -> None:
-    store = RunStore(tmp_path)
+    store, link = RunStore(tmp_path), STAGES["link"]
+    store.keep_waves("link", waves(UNITS[:2], UNITS[:2], [1]))
     store.write(Part("link", "d-1", DONE, "pair_a"))
     store.write(part)
-    reason, findings = held_back(plan(), store, "link", "d-3", ["d-1", "d-2"])
-    assert bool(reason) is stops and [item["code"] for item in findings] == (["WAVE_STOPPED"] if stops else [])
-    assert not stops or "d-2" in findings[0]["message"]
-    assert held_back(plan(), store, "link", "d-1", []) == ("", [])
+    answer = gate(plan(), store, "d-3", link, 2)
+    assert answer.proceed is not stops and [item["code"] for item in answer.findings] == (["WAVE_STOPPED"] if stops else [])
+    assert not answer.silent and (not stops or "d-2" in answer.findings[0]["message"])
+    assert gate(plan(), store, "d-1", link, 1).findings == ()
+
+
+def test_a_desk_that_left_no_result_stops_the_next_wave(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.keep_waves("link", waves(UNITS[:2], UNITS[:2], [1]))
+    store.write(Part("link", "d-1", DONE, "pair_a"))
+    assert "d-2" in gate(plan(), store, "d-3", STAGES["link"], 2).reason
+    assert gate(plan(), store, "d-1", STAGES["link"], 1).proceed
+
+
+def test_a_desk_waits_in_silence_for_its_own_wave(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.keep_waves("link", waves(UNITS[:2], UNITS[:2], [1]))
+    for desk, wave in (("d-3", 1), ("d-1", 2), ("d-7", 2)):
+        answer = gate(plan(), store, desk, STAGES["link"], wave)
+        assert answer.silent and not answer.proceed and not answer.findings
 
 
 def test_a_pair_that_was_held_back_is_not_measured_and_unknown(tmp_path: Path) -> None:
     store, run = RunStore(tmp_path), plan()
+    store.keep_waves("link", waves(UNITS[:2], UNITS[:2], [1]))
     store.write(Part("link", "d-1", DONE, "pair_a"))
     store.write(LOST)
     for desk in PAIRS["pair_b"]:
-        reason, findings = held_back(run, store, "link", desk, ["d-1", "d-2"])
-        part = part_of("link", desk, "pair_b", {"proceed": False, "reason": reason, "findings": findings}, {}, "", {}, "e")
+        part = part_of("link", desk, "pair_b", {}, "b", "e", gate(run, store, desk, STAGES["link"], 2))
         assert part.state == SKIPPED
         store.write(part)
-    assert "WAVE_STOPPED" in gate(run, store, "d-3", "head")[1]
-    pairs = {pair["name"]: pair for pair in build(run, store.everything(), "e")["pairs"]}
+    assert "WAVE_STOPPED" in gate(run, store, "d-3", STAGES["rdma"]).reason
+    pairs = {pair["name"]: pair for pair in build(view_of(run), store.everything(), "e")["pairs"]}
     assert pairs["pair_a"]["verdict"] == "FAIL" and pairs["pair_b"]["verdict"] == "UNKNOWN"
     assert {item["code"] for item in pairs["pair_b"]["reasons"]} == {"WAVE_STOPPED"}
 

@@ -1,0 +1,146 @@
+"""A stage is one task: to Ansible it never fails, whatever happens on the desk, and it leaves its part behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.executor.task_executor import TaskTimeoutError
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
+from sample_run import run_of
+from scripted_action import Script, part
+
+FOUND = finding("DRIVER_MISMATCH", Where(desk="desk-01"), "desk-01: two versions").as_dict()
+TROUBLE: list[tuple[Any, str]] = [
+    (AnsibleError("no space left on device"), "DESK_STAGE_FAILED"),
+    (AnsibleActionFail("cannot be done"), "DESK_STAGE_FAILED"),
+    (AnsibleConnectionFailure("ssh: connect to host x port 22: No route to host"), "DESK_UNREACHABLE"),
+    (AnsibleConnectionFailure("labadmin@x: Permission denied (publickey)."), "AUTH_FAILED"),
+    (AnsibleError("Incorrect sudo password"), "BECOME_FAILED"),
+    (KeyError("spark"), "DESK_STAGE_FAILED"),
+    (ZeroDivisionError("division by zero"), "DESK_STAGE_FAILED"),
+    (RecursionError("too deep"), "DESK_STAGE_FAILED"),
+    (TaskTimeoutError("Timed out after 5 second(s)."), "STAGE_TIMEOUT"),
+    ({"unreachable": True, "msg": "ssh: connect to host x port 22: Connection refused"}, "DESK_UNREACHABLE"),
+    ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "rc": 137}, "DESK_STAGE_FAILED"),
+    ({"failed": True, "msg": "sudo: a password is required", "module_stderr": "sudo: a password is required"}, "BECOME_FAILED"),
+    ({"failed": True, "msg": "two versions", "findings": [FOUND]}, "DRIVER_MISMATCH"),
+    ({"failed": True}, "DESK_STAGE_FAILED"),
+]
+NAMES = [f"{code}-{number}" for number, (_answer, code) in enumerate(TROUBLE)]
+
+
+@pytest.mark.parametrize(("answer", "code"), TROUBLE, ids=NAMES)
+def test_trouble_becomes_a_failed_part_and_a_fine_task(tmp_path: Path, answer: Any, code: str) -> None:
+    run = run_of(folder=tmp_path)
+    result = Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert not {"failed", "unreachable", "exception", "timedout"} & set(result) and result["stage"]["state"] == FAILED
+    assert kept is not None and kept.state == FAILED and kept.failing_codes == (code,) and kept.reason
+    assert kept.findings[0]["remedy"] and "desk-01" in str(kept.findings[0]["message"]) and kept.stack == "pair_a"
+    assert [item["code"] for item in result["findings"]] == [code]
+
+
+@pytest.mark.parametrize(("answer", "code"), TROUBLE, ids=NAMES)
+def test_the_same_trouble_outside_a_run_fails_the_task(tmp_path: Path, answer: Any, code: str) -> None:
+    script = Script("spark_facts", {}, [answer])
+    if isinstance(answer, BaseException) and code not in ("DESK_UNREACHABLE", "AUTH_FAILED", "BECOME_FAILED"):
+        with pytest.raises(type(answer)):
+            script.run()
+        return
+    result = script.run()
+    assert result["failed"] and "stage" not in result and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
+def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        Script("spark_facts", {}, [error]).run(run=run_of(folder=tmp_path), stage="facts")
+    assert part(run_of(folder=tmp_path), "facts", "desk-01") is None
+
+
+def test_a_fault_in_the_action_itself_ends_this_desk_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script("cx7_cable")
+
+    def broken(_call: Any) -> dict[str, Any]:
+        return {}["x"]  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(script.action, "work", broken)
+    run = run_of(folder=tmp_path)
+    result = script.run(run=run, stage="cable")
+    kept = part(run, "cable", "desk-01")
+    assert "failed" not in result and kept is not None and kept.failing_codes == ("DESK_STAGE_FAILED",)
+    assert "KeyError" in str(kept.reason) and "-vvv" in str(kept.reason)
+
+
+def test_a_good_answer_is_a_part_with_its_data(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+    answer = {
+        "changed": True,
+        "findings": [FOUND],
+        "ansible_facts": {"spark": {"schema": "x"}},
+        "invocation": {"a": 1},
+        "_secret": 2,
+        "more": 3,
+    }
+    result = Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and (kept.state, kept.changed, dict(kept.data)) == (DONE, True, {"spark": {"schema": "x"}, "more": 3})
+    assert kept.started and kept.ended and kept.started <= kept.ended and kept.findings == (FOUND,)
+    assert result["stage"] == {"name": "facts", "state": DONE, "reason": None} and result["ansible_facts"] == answer["ansible_facts"]
+
+
+def test_a_closed_gate_asks_no_desk_and_says_why(tmp_path: Path) -> None:
+    run, store = run_of(folder=tmp_path), RunStore(tmp_path)
+    store.write(Part("facts", "desk-02", FAILED, "pair_a", "gone"))
+    script = Script("cx7_link", {"pair": {}})
+    result = script.run(run=run, stage="link")
+    kept = part(run, "link", "desk-01")
+    assert script.asked == [] and result["stage"]["state"] == SKIPPED and "desk-02 failed in stage facts" in result["stage"]["reason"]
+    assert kept is not None and kept.state == SKIPPED and kept.reason == result["stage"]["reason"] and result["changed"] is False
+
+
+def test_a_desk_that_a_stage_does_not_concern_leaves_no_part(tmp_path: Path) -> None:
+    run = run_of({}, ("desk-09",), folder=tmp_path)
+    script = Script("cx7_link", {"pair": {}})
+    assert script.run("desk-09", run, "link")["stage"]["state"] == "none" and script.asked == []
+    assert part(run, "link", "desk-09") is None and RunStore(tmp_path).stages() == []
+
+
+def test_being_skipped_does_not_wipe_out_what_was_learned_before(tmp_path: Path) -> None:
+    run, store = run_of(folder=tmp_path), RunStore(tmp_path)
+    unusable = {"code": "DESK_NOT_GB10", "severity": "fail", "message": "m"}
+    store.write(Part("driver", "desk-01", DONE, "pair_a", data={"x": 1}, findings=(unusable,)))
+    Script("driver_lock").run(run=run, stage="driver")
+    kept = part(run, "driver", "desk-01")
+    assert kept is not None and kept.state == DONE and kept.data == {"x": 1}
+
+
+def test_facts_that_are_read_again_take_the_place_of_the_first(tmp_path: Path) -> None:
+    run, store = run_of(folder=tmp_path), RunStore(tmp_path)
+    store.write(Part("facts", "desk-01", DONE, "pair_a", started="1", ended="2"))
+    store.write(Part("driver", "desk-01", DONE, "pair_a", ended="3", changed=True))
+    Script("spark_facts", {}, [{"changed": False, "ansible_facts": {"spark": {"schema": "again"}}}]).run(run=run, stage="facts_again")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.data["spark"] == {"schema": "again"} and part(run, "facts_again", "desk-01") is None
+
+
+def test_a_measurement_that_is_repeated_keeps_every_result(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path, playbook="calibrate")
+    for number in ("1", 2):
+        Script("rdma_pair", check_mode=True).run(run=run, stage="rdma", spark_repetition=number)
+    assert RunStore(tmp_path).stages() == ["rdma_1", "rdma_2"]
+
+
+def test_an_unknown_stage_is_refused() -> None:
+    with pytest.raises(AnsibleActionFail, match="factz"):
+        Script("spark_facts").run(stage="factz")
+
+
+def test_a_stage_without_a_run_says_what_to_do() -> None:
+    with pytest.raises(AnsibleActionFail, match="phase begin"):
+        Script("spark_facts").run(stage="facts")

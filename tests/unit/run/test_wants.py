@@ -1,0 +1,303 @@
+"""Every wish of an admin changes the outcome where a playbook reads it, and a wrong one is refused before any desk is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import STACK, STACKED, JudgeOptions, options_from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Desk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES, required
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WANTS, WantError, check, judge_wants
+from house import ROOT, role_options
+from sample_run import run_of
+from scripted_action import Script, part
+
+from inventories import begin, hostvars_of
+
+RECORDINGS = ROOT / "tests/recordings"
+BY_NAME = {want.variable: want for want in WANTS}
+TOLD: set[str] = set()
+"""Wishes that a test below shows to change something."""
+
+
+def shows(*variables: str) -> pytest.MarkDecorator:
+    """Note which wishes a test is about."""
+    TOLD.update(variables)
+    return pytest.mark.parametrize("_about", [variables], ids=["+".join(variables)])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# ---- what judges read --------------------------------------------------------------------------------------------------
+
+JUDGED = [
+    # wish, value, recording, purpose, code, severity without the wish, severity with it (null: not found)
+    ("pair_link_take_over", "true", "link_foreign_nvidia_sync", STACK, "CX7_FOREIGN_OWNER", "fail", "note"),
+    ("dgx_os_minimum", "7.1.0", "dgx_os_too_old", STACK, "DGX_OS_TOO_OLD", "fail", None),
+    ("dgx_os_minimum", "7.6.0", "founders_7_5_0", STACK, "DGX_OS_TOO_OLD", None, "fail"),
+    ("dgx_os_newest_known", "99.0.0", "dgx_os_newer", STACK, "DGX_OS_UNKNOWN_NEWER", "note", None),
+    ("driver_lock_branch", "590", "driver_branch_590", STACK, "DRIVER_BRANCH_WRONG", "fail", None),
+    ("desk_facts_cuda_major", "14", "founders_7_5_0", STACK, "CUDA_MAJOR_WRONG", None, "fail"),
+    ("desk_facts_minimum_memlock_mib", "0", "neglected_desk", STACK, "MEMLOCK_LOW", "warn", None),
+    ("desk_facts_minimum_memory_gib", "4096", "founders_7_5_0", STACK, "MEMORY_SHORT", None, "fail"),
+    ("desk_facts_mtu", "1500", "founders_stacked", STACKED, "CX7_MTU_MISMATCH", None, "fail"),
+]
+
+
+def facts_stage(folder: Path, recording: str, purpose: str, **wishes: Any) -> Script:
+    """The stage facts of stack_pair.yml on a recorded desk: what the desk is asked, and the findings that it answers with."""
+    run = run_of(folder=folder)
+    told, desk = load(RECORDINGS / recording)
+    facts = collect(desk, Options(login_user=told.login_user))
+
+    def answer(_module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        found = judge(facts, Where(desk="desk-01"), options_from_dict({**arguments["judge_options"], "purpose": purpose}))
+        return {"findings": [item.as_dict() for item in found], "ansible_facts": {"spark": as_dict(facts)}}
+
+    # As role desk_facts passes it, with its own variables unset.
+    script = Script("spark_facts", {"gather_subset": ["all"], "judge_options": {"purpose": ""}}, answer)
+    script.run(run=run, stage="facts", **wishes)
+    return script
+
+
+@pytest.mark.parametrize(("wish", "value", "recording", "purpose", "code", "before", "after"), JUDGED)
+def test_a_wish_of_the_admin_changes_what_the_facts_stage_finds(
+    tmp_path: Path, wish: str, value: str, recording: str, purpose: str, code: str, before: str | None, after: str | None
+) -> None:
+    found = []
+    for number, wishes in enumerate(({}, {wish: value})):
+        folder = tmp_path / str(number)
+        script = facts_stage(folder, recording, purpose, **wishes)
+        kept = part(run_of(folder=folder), "facts", "desk-01")
+        assert kept is not None
+        found.append(next((str(item["severity"]) for item in kept.findings if item["code"] == code), None))
+    assert script.asked[0]["judge_options"][BY_NAME[wish].judge] == BY_NAME[wish].read({wish: value})
+    assert found == [before, after]
+
+
+@pytest.mark.parametrize("minimum", ["7.1.0", "7.6.0"])
+def test_role_dgx_os_says_what_the_one_judgement_said(tmp_path: Path, minimum: str) -> None:
+    recording, code = ("dgx_os_too_old", "DGX_OS_TOO_OLD") if minimum == "7.1.0" else ("founders_7_5_0", "DGX_OS_TOO_OLD")
+    facts_stage(tmp_path, recording, STACK, dgx_os_minimum=minimum)
+    kept = part(run_of(folder=tmp_path), "facts", "desk-01")
+    assert kept is not None
+    result = Script("dgx_os").run(
+        run=run_of(folder=tmp_path), stage="dgx_os", dgx_os_minimum=minimum, ansible_facts={"spark": kept.data["spark"]}
+    )
+    assert (code in [item["code"] for item in result["findings"]]) is (minimum == "7.6.0")
+
+
+@pytest.mark.parametrize("want", [want for want in WANTS if want.judge], ids=lambda want: want.variable)
+def test_every_wish_that_a_judge_reads_reaches_it(want: Any) -> None:
+    assert want.variable in {row[0] for row in JUDGED}
+    value = next(row[1] for row in JUDGED if row[0] == want.variable)
+    assert judge_wants({want.variable: value})[want.judge] == want.read({want.variable: value})
+    assert want.judge in {item.name for item in dataclasses.fields(JudgeOptions)}, "a wish that the module refuses"
+
+
+def test_a_foreign_owner_does_not_keep_a_pair_from_its_link_when_it_is_to_be_taken_over(tmp_path: Path) -> None:
+    """Fault 1: the take-over that the judge of the facts made impossible."""
+    for value, goes in (("false", False), ("true", True)):
+        folder = tmp_path / value
+        facts_stage(folder, "link_foreign_nvidia_sync", STACK, pair_link_take_over=value)
+        run = run_of(folder=folder)
+        RunStore(folder).write(Part("facts", "desk-02", DONE, "pair_a"))
+        RunStore(folder).write(Part("cable_map", "desk-01", DONE, "pair_a", data={"allowed": True}))
+        answer = gate(run, RunStore(folder), "desk-01", STAGES["link"])
+        assert answer.proceed is goes and (goes or "CX7_FOREIGN_OWNER" in answer.reason)
+
+
+# ---- what the run reads ------------------------------------------------------------------------------------------------
+
+
+def run_from(plan: dict[str, Any]) -> Run:
+    return from_plain(plan)
+
+
+@shows("spark_pair_head")
+def test_the_marked_head(here: Path, _about: Any) -> None:
+    for text, head in (("true", "desk-02"), ("false", "desk-01")):
+        run = run_from(begin("stack_pair", hostvars_of(here, own={"desk-02": {"spark_pair_head": text}})))
+        assert run.stacks[0].head == head and run.members[head].rank == 0
+
+
+@shows("spark_out_of_service")
+def test_a_desk_out_of_service(here: Path, _about: Any) -> None:
+    for text, out in (("yes", True), ("no", False), ("0", False)):
+        run = run_from(begin("stack_pair", hostvars_of(here, own={"desk-02": {"spark_out_of_service": text}})))
+        assert run.stacks[0].out_of_service is out and run.members["desk-01"].out_of_service is out
+
+
+@shows("spark_waves")
+def test_the_waves(here: Path, _about: Any) -> None:
+    pairs = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4"), "pair_c": ("d-5", "d-6")}
+    for wish, numbers in (([1], [1, 2, 3]), ([2, "100%"], [1, 2]), ("100%", [1]), (None, [1, 2])):
+        given = {} if wish is None else {"spark_waves": wish}
+        plan = begin("stack_pair", hostvars_of(here, pairs, **given))
+        script = Script("spark_run", {"phase": "waves", "stage": "link"})
+        assert script.run("d-1", run_from(plan), hostvars={})["waves"] == numbers
+        assert bool(script.shown) is (len(numbers) > 1)
+
+
+@shows("spark_stages")
+@pytest.mark.parametrize("wish", [["rdma", "nccl"], "rdma,nccl"])
+def test_only_some_stages(here: Path, _about: Any, wish: Any) -> None:
+    run = run_from(begin("stack_pair", hostvars_of(here, spark_stages=wish)))
+    store = RunStore(run.run_dir)
+    ran = {name for name, stage in STAGES.items() if gate(run, store, "desk-01", stage).proceed}
+    assert {"facts", "rdma", "nccl"} <= ran and not ran & {"driver", "link", "trust", "bundle", "settings", "tools", "cable"}
+    assert {check.name for check in required("stack_pair", run.stages)} == {"facts", "rdma", "nccl"}
+    everything = run_from(begin("stack_pair", hostvars_of(here)))
+    assert gate(everything, RunStore(everything.run_dir), "desk-01", STAGES["driver"]).proceed
+
+
+@shows("spark_report_dir")
+def test_the_report_folder(here: Path, _about: Any) -> None:
+    default = run_from(begin("audit", hostvars_of(here)))
+    assert Path(default.run_dir).parent == here / "reports" and (Path(default.run_dir) / "run.json").is_file()
+    elsewhere = run_from(begin("audit", hostvars_of(here, spark_report_dir=str(here / "x"))))
+    assert Path(elsewhere.run_dir).parent == here / "x"
+
+
+@shows("spark_known_hosts")
+def test_the_proven_keys(here: Path, _about: Any) -> None:
+    path = here / "known"
+    remember(path, "desk-01", ("desk-01",), ["ssh-ed25519 QUJD"])
+    for variables, known in (({}, False), ({"spark_known_hosts": str(path)}, True)):
+        script = Script("spark_facts")
+        script.run(**variables)
+        assert ("host_key_fingerprints" in (script.asked[0].get("expected_identity") or {})) is known
+
+
+@shows("pair_link_mtu")
+def test_the_mtu_of_the_pair(here: Path, _about: Any) -> None:
+    run = run_of(folder=here)
+    for values, code in (({"desk-01": 1500, "desk-02": "1500"}, None), ({"desk-01": 1500, "desk-02": 9000}, "CX7_MTU_MISMATCH")):
+        script = Script("cx7_link", {"pair": {"mtu": 1500}}, [{"changed": False, "findings": []}])
+        result = script.run(run=run, hostvars={desk: {"pair_link_mtu": value} for desk, value in values.items()})
+        assert [item["code"] for item in result["findings"]] == ([code] if code else [])
+        assert not script.asked if code else script.asked[0]["links"][0]["mtu"] == 1500
+
+
+@shows("audit_baseline")
+def test_the_baseline(here: Path, _about: Any) -> None:
+    run = run_of(folder=here, playbook="audit")
+    for name, recording in (("desk-01", "founders_7_5_0"), ("desk-02", "dell_promax")):
+        told, recorded = load(RECORDINGS / recording)
+        facts = as_dict(collect(recorded, Options(login_user=told.login_user)))
+        RunStore(here).write(Part("facts", name, DONE, data={"spark": facts}))
+    for wishes, drifted in (({}, False), ({"audit_baseline": "desk-01"}, True)):
+        result = Script("spark_judge", {"subject": "desks"}).run(run=run, **wishes)
+        assert ("DRIFT_FROM_BASELINE" in [item["code"] for item in result["findings"]]) is drifted
+
+
+@shows("desk_reboot_policy", "driver_lock_reboot")
+@pytest.mark.parametrize(
+    ("wishes", "counted"),
+    [
+        ({}, False),
+        ({"desk_reboot_policy": "if_needed"}, True),
+        ({"driver_lock_reboot": "if_needed"}, True),
+        ({"desk_reboot_policy": "never", "driver_lock_reboot": "if_needed"}, False),
+    ],
+)
+def test_who_may_reboot_goes_first(here: Path, _about: Any, wishes: dict[str, str], counted: bool) -> None:
+    pairs = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4")}
+    run = run_of(pairs, folder=here, playbook="onboard")
+    waits = as_dict(Desk(apt=Apt(reboot_required=True, reboot_reasons=("linux-image",))))
+    for desk in ("d-3", "d-4"):
+        RunStore(here).write(Part("facts", desk, DONE, started="1", data={"spark": waits}))
+    script = Script("spark_run", {"phase": "waves", "stage": "reboot"})
+    script.run("d-1", run, hostvars={desk: dict(wishes) for desk in run.members})
+    first = RunStore(here).waves("reboot")[0].desks
+    assert (first[0] == "d-3") is counted
+
+
+def test_no_wish_is_left_without_a_test() -> None:
+    assert {want.variable for want in WANTS} == TOLD | {row[0] for row in JUDGED}
+
+
+@pytest.mark.parametrize("want", [want for want in WANTS if want.role], ids=lambda want: want.variable)
+def test_a_wish_of_a_role_is_a_variable_of_that_role(want: Any) -> None:
+    option = role_options(want.role)[want.variable]
+    assert (option.get("type"), option.get("default"), tuple(option.get("choices") or ())) == (want.type, want.default, want.choices)
+
+
+# ---- wrong ones ----------------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "spark_pair_head": "perhaps",
+    "spark_out_of_service": "later",
+    "spark_waves": "some",
+    "spark_stages": ["rdma", "speed"],
+    "pair_link_take_over": "maybe",
+    "pair_link_mtu": 1400,
+    "audit_baseline": "/nowhere/wanted.yml",
+    "desk_reboot_policy": "sometimes",
+    "driver_lock_reboot": "always",
+    "dgx_os_minimum": "the newest",
+    "dgx_os_newest_known": "future",
+    "driver_lock_branch": "open",
+    "desk_facts_cuda_major": "thirteen",
+    "desk_facts_minimum_memlock_mib": "lots",
+    "desk_facts_minimum_memory_gib": "128 GB",
+    "desk_facts_mtu": "jumbo",
+}
+ANY_TEXT = {"spark_report_dir", "spark_known_hosts"}
+
+
+def test_the_wrong_ones_are_all_there() -> None:
+    assert set(WRONG) | ANY_TEXT == set(BY_NAME)
+
+
+@pytest.mark.parametrize("variable", WRONG)
+def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, variable: str) -> None:
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("stack_pair", hostvars_of(here, **{variable: WRONG[variable]}))
+    text, wrong = str(refused.value), "speed" if variable == "spark_stages" else str(WRONG[variable])
+    assert variable in text and wrong in text and "no desk was touched" in text
+    assert not (here / "reports").exists()
+
+
+def test_all_that_is_wrong_is_told_at_once_and_for_all_desks_once(here: Path) -> None:
+    own = {"desk-01": {"pair_link_mtu": 1}, "desk-02": {"pair_link_mtu": 2}}
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("stack_pair", hostvars_of(here, own=own, pair_link_take_over="maybe"))
+    text = str(refused.value)
+    assert text.count("pair_link_take_over is 'maybe'") == 1 and "desk-01: pair_link_mtu" in text and "desk-02: " in text
+
+
+def test_an_unknown_playbook_and_one_that_needs_pairs_are_refused(here: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match="stack_pairs"):
+        begin("stack_pairs", hostvars_of(here))
+    with pytest.raises(AnsibleActionFail, match="needs pairs"):
+        begin("stack_pair", hostvars_of(here, {}, own={"desk-01": {}}))
+
+
+def test_a_report_folder_that_cannot_be_made_is_named(here: Path) -> None:
+    (here / "file").write_text("x")
+    with pytest.raises(AnsibleActionFail, match="spark_report_dir"):
+        begin("audit", hostvars_of(here, spark_report_dir=str(here / "file")))
+
+
+def test_an_empty_wish_is_none(here: Path) -> None:
+    assert check(dict.fromkeys((name for name, want in BY_NAME.items() if want.type != "str"), "")) == []
+    with pytest.raises(WantError, match="desk-09: pair_link_mtu"):
+        BY_NAME["pair_link_mtu"].read({"pair_link_mtu": "x"}, "desk-09")
