@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import pwd
 import selectors
@@ -31,9 +30,6 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a reading command may take."""
-
-USER_SECONDS = 30.0
-"""Seconds that a helper which acts as a user may take: a home may lie on a slow network file system."""
 
 COPY_SECONDS = 600.0
 """Seconds that copying a file which a user gave may take."""
@@ -135,17 +131,24 @@ class WritableDesk(Desk, Protocol):
     def set_mode(self, path: str, mode: int) -> None:
         """Make a file or folder root's, with this mode. Raises OSError."""
 
+    def free_bytes(self, path: str) -> int:
+        """Bytes that root may still write on the file system of the nearest existing folder of ``path``. Raises OSError."""
+
+
+class HomesDesk(WritableDesk, Protocol):
+    """What may be asked of a desk about files below users' homes; the live one is `programs.homes.LiveHomes`."""
+
     def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
-        """See `LiveDesk.read_as`."""
+        """Of each file below a user's home the lines that carry our mark, then of each of our keys there its public half.
+
+        Read as that user, in one helper.
+        """
 
     def ask_as(self, user: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Have something of a user's done as that user (see `programs.user_files`): the helper's answer, ``error`` when it gave none.
 
         Root never reads or writes below a user's home itself: a link that the user put there would lead it anywhere.
         """
-
-    def free_bytes(self, path: str) -> int:
-        """Bytes that root may still write on the file system of the nearest existing folder of ``path``. Raises OSError."""
 
 
 def _reason(error: OSError) -> str:
@@ -231,33 +234,6 @@ class LiveDesk:
         if fault == TIMEOUT:
             return Answer(command, None, stdout, stderr, TIMEOUT, seconds)
         return Answer(command, process.returncode, stdout, stderr, fault, seconds)
-
-    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
-        """Of each file below a user's home the lines that carry our mark, then of each of our keys there its public half.
-
-        Read as that user, in one helper.
-        """
-        answer = self.ask_as(user, {"op": "read", "paths": list(paths), "keys": list(keys)})
-        told = answer.get("texts")
-        wanted = (*paths, *keys)
-        if not isinstance(told, list) or len(told) != len(wanted):
-            return [Text(path, error=DENIED if answer.get("reason") == DENIED else UNREADABLE) for path in wanted]
-        return [_told(path, item) for path, item in zip(wanted, told, strict=True)]
-
-    def ask_as(self, user: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """See `WritableDesk`."""
-        from .programs import carrier, user_files  # pylint: disable=import-outside-toplevel,cyclic-import
-
-        program = carrier.text([user_files])
-        answer = self.run(carrier.argv(), timeout=USER_SECONDS, stdin=carrier.feed(program, json.dumps(request)), user=user)
-        try:
-            data = json.loads(answer.stdout)
-        except ValueError:
-            data = None
-        if isinstance(data, dict):
-            return data
-        said = " ".join(answer.stderr.split())[-300:]
-        return {"error": f"nothing can be done as user {user} ({answer.error or f'exit {answer.rc}'}): {said}", "reason": answer.error}
 
     def copy_as(self, user: str | None, source: str, target: str) -> None:
         """Copy what a user gave into a new file of ours (0600): opened by a program of that user, so only what the user may read.
@@ -386,14 +362,6 @@ def identity(user: str | None) -> Identity | None:
         raise PermissionError(errno.EPERM, f"only root may act for user {user}")
     groups = os.getgrouplist(user, account.pw_gid)
     return Identity({"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups, "umask": 0o022}, environment)
-
-
-def _told(path: str, item: Any) -> Text:
-    """One text of a user's helper. The user may have had a hand in it: only its shape is believed."""
-    text, error = (item.get("text"), item.get("error")) if isinstance(item, dict) else (None, UNREADABLE)
-    if isinstance(text, str) and error is None:
-        return Text(path, text[:FILE_LIMIT])
-    return Text(path, error=error if error in (MISSING, DENIED, TOO_LARGE, DAMAGED) else UNREADABLE)
 
 
 def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -107,7 +107,7 @@ class RecordingDesk:
         return answer
 
     def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
-        """See `desk.LiveDesk.read_as`. Of a user's files only our lines are told and kept; of a key its public half, beside it."""
+        """See `desk.HomesDesk`. Of a user's files only our lines are told and kept; of a key its public half, beside it."""
         answers: list[Text] = self._inner.read_as(user, paths, keys)  # type: ignore[attr-defined]
         for where, answer in zip((*paths, *(f"{path}.pub" for path in keys)), answers, strict=True):
             with self._lock:

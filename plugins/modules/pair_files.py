@@ -130,7 +130,7 @@ public_key:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 
 def main() -> None:
@@ -175,7 +175,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    given, desk = module.params, LiveDesk()
+    given, desk = module.params, LiveHomes()
     key = given["key"]
     want = pair_files.Wanted(
         files=tuple(pair_files.WantedFile(item["path"], item["content"], int(item["mode"], 8)) for item in given["files"]),

@@ -924,7 +924,6 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options, choose
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
@@ -932,6 +931,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import options_from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 ARGUMENTS = {
     "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
@@ -964,7 +964,7 @@ def main() -> None:
         subsets = choose(given["gather_subset"])
     except ValueError as error:
         module.fail_json(msg=f"{given['desk'] or 'spark_facts'}: {error}")
-    desk = LiveDesk()
+    desk = LiveHomes()
     options = Options(
         subsets=subsets,
         login_user=given["login_user"],

@@ -218,7 +218,7 @@ class RecordedDesk:
             return Link(path, error=UNREADABLE if here.exists() else self._absent(path))
 
     def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
-        """See `desk.LiveDesk.read_as`: our lines of each file, and of each key the public half that was recorded beside it."""
+        """See `desk.HomesDesk`: our lines of each file, and of each key the public half that was recorded beside it."""
         answers = [_marked(self.read_text(path)) for path in paths]
         return answers + [Text(path, told.text, told.error) for path in keys for told in (self.read_text(f"{path}.pub"),)]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..desk import DAMAGED, DENIED, Answer, Text, WritableDesk
+from ..desk import DAMAGED, DENIED, Answer, HomesDesk, Text
 from ..programs import user_files
 
 MARK = "dgx_spark_pair"
@@ -122,7 +122,7 @@ def rules_of(text: str) -> tuple[Rule, ...]:
     return tuple(Rule(found.group(1), found.group(2)) for found in _ADDED.finditer(text))
 
 
-def read(desk: WritableDesk, want: Wanted) -> Have:
+def read(desk: HomesDesk, want: Wanted) -> Have:
     """What is there of what is wanted. Of files below a user's home only our lines come here, told by a helper of that user."""
     contents: dict[str, str | None] = {}
     unread: dict[str, str] = {}
@@ -158,7 +158,7 @@ def merge_request(item: WantedLines, apply: bool) -> dict[str, Any]:
     return {"op": "merge", "path": item.path, "lines": list(item.lines), "mode": item.mode, "apply": apply}
 
 
-def _wrong_modes(desk: WritableDesk, want: Wanted) -> frozenset[str]:
+def _wrong_modes(desk: HomesDesk, want: Wanted) -> frozenset[str]:
     """Files and folders of ours that root does not own, or whose mode is another one."""
     wanted = {file.path: f"{file.mode:o}" for file in want.files if file.content is not None}
     wanted |= {posixpath.dirname(path): f"{FOLDER_MODE:o}" for path in wanted if path.startswith(OWN_FOLDERS[0])}
@@ -255,7 +255,7 @@ def commands(step: Step) -> list[list[str]]:
     return []
 
 
-def apply(desk: WritableDesk, steps: Sequence[Step]) -> list[list[str]]:
+def apply(desk: HomesDesk, steps: Sequence[Step]) -> list[list[str]]:
     """Do the steps; the commands that were run. Raises PairFilesError at the first that fails."""
     done: list[list[str]] = []
     for step in steps:
@@ -282,7 +282,7 @@ def _request(step: Step) -> dict[str, Any]:
     return {"op": step.kind, "path": step.path}
 
 
-def _write(desk: WritableDesk, step: Step) -> list[list[str]]:
+def _write(desk: HomesDesk, step: Step) -> list[list[str]]:
     """Write or remove a file of root."""
     try:
         if step.kind == "folder":

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAGED, DENIED, MISSING, LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAGED, DENIED, MISSING
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.ask import Ask
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import user_files
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 from person import Person
 
 LINE = 'restrict,from="192.168.100.11" ssh-ed25519 AAAApeer dgx_spark_pair'
@@ -29,7 +30,7 @@ def want(person: Person, line: str = LINE, name: str = AUTHORIZED) -> pair_files
 
 def apply(person: Person, wanted: pair_files.Wanted) -> list[pair_files.Step]:
     """What the module does; the steps."""
-    desk = LiveDesk()
+    desk = LiveHomes()
     steps = pair_files.plan(pair_files.read(desk, wanted), wanted)
     pair_files.apply(desk, steps)
     assert pair_files.plan(pair_files.read(desk, wanted), wanted) == [], "a second run has something to do"
@@ -46,7 +47,7 @@ def key_wanted(person: Person, present: bool = True) -> pair_files.Wanted:
 @pytest.mark.parametrize("name", [AUTHORIZED, KNOWN, f"{KEY}.pub", KEY])
 def test_a_link_to_a_file_of_root_tells_nothing(person: Person, secret: Path, name: str) -> None:
     person.link(name, secret)
-    texts = LiveDesk().read_as(person.name, [str(person.home / AUTHORIZED), str(person.home / KNOWN)], [str(person.home / KEY)])
+    texts = LiveHomes().read_as(person.name, [str(person.home / AUTHORIZED), str(person.home / KNOWN)], [str(person.home / KEY)])
     assert "root" not in repr(texts) and "hash" not in repr(texts)
     wanted = want(person, OTHER, KNOWN) if name == KNOWN else want(person)
     if name in (AUTHORIZED, KNOWN):
@@ -59,13 +60,13 @@ def test_facts_of_a_link_to_a_file_of_root_hold_nothing_of_it(person: Person, se
     for name in (AUTHORIZED, KNOWN, KEY):
         person.link(name, secret)
     monkeypatch.setattr(setup, "login", lambda _ask, _options: {"name": person.name, "home": str(person.home)})
-    found = setup.gather(Ask(LiveDesk()), Options(login_user=person.name))
+    found = setup.gather(Ask(LiveHomes()), Options(login_user=person.name))
     assert (found.trust_authorized, found.trust_known_hosts, found.trust_public_key) == ((), (), None)
 
 
 def test_lines_of_others_do_not_leave_the_home(person: Person) -> None:
     person.put(AUTHORIZED, f"ssh-rsa ADMIN admin@lab\n{LINE}\n".encode())
-    [read] = LiveDesk().read_as(person.name, [str(person.home / AUTHORIZED)])
+    [read] = LiveHomes().read_as(person.name, [str(person.home / AUTHORIZED)])
     assert read.text == f"{LINE}\n"
 
 
@@ -73,13 +74,13 @@ def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(person: Person) -> None:
     path = person.home / "authorized_keys"
     os.mkfifo(path)
     os.chown(path, person.uid, person.gid)
-    [read] = LiveDesk().read_as(person.name, [str(path)])
+    [read] = LiveHomes().read_as(person.name, [str(path)])
     assert read.error == "unreadable"
 
 
 def test_only_root_and_the_user_may_ask(person: Person) -> None:
-    assert LiveDesk().read_as("no-such-user", ["/x"])[0].error == DENIED
-    assert LiveDesk().read_as(person.name, [str(person.home / "none")])[0].error == MISSING
+    assert LiveHomes().read_as("no-such-user", ["/x"])[0].error == DENIED
+    assert LiveHomes().read_as(person.name, [str(person.home / "none")])[0].error == MISSING
 
 
 def test_the_helper_has_the_users_ids_and_nothing_of_the_home_in_its_way(person: Person) -> None:
@@ -88,9 +89,9 @@ def test_the_helper_has_the_users_ids_and_nothing_of_the_home_in_its_way(person:
     here = os.getcwd()
     os.chdir(person.home)
     try:
-        LiveDesk().read_as(person.name, [str(person.home / AUTHORIZED)])
-        told = LiveDesk().run(["id", "-Gn"], user=person.name)
-        place = LiveDesk().run(["pwd"])
+        LiveHomes().read_as(person.name, [str(person.home / AUTHORIZED)])
+        told = LiveHomes().run(["id", "-Gn"], user=person.name)
+        place = LiveHomes().run(["pwd"])
     finally:
         os.chdir(here)
     assert not (person.home / "taken").exists()
@@ -168,7 +169,7 @@ def test_many_at_once_lose_nothing(person: Person) -> None:
     person.put(AUTHORIZED, b"")
     keys = [f"ssh-ed25519 KEY{number} lab" for number in range(8)]
     request = {"op": "merge", "path": str(person.home / AUTHORIZED), "apply": True}
-    threads = [threading.Thread(target=LiveDesk().ask_as, args=(person.name, {**request, "key": key})) for key in keys]
+    threads = [threading.Thread(target=LiveHomes().ask_as, args=(person.name, {**request, "key": key})) for key in keys]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -191,7 +192,7 @@ def test_the_key_is_made_and_proves_itself(person: Person) -> None:
     private = person.home / KEY
     assert (private.stat().st_uid, private.stat().st_mode & 0o777) == (person.uid, 0o600)
     told = subprocess.run(["ssh-keygen", "-y", "-f", str(private)], capture_output=True, text=True, check=True).stdout.split()[:2]
-    [read] = LiveDesk().read_as(person.name, [], [str(private)])
+    [read] = LiveHomes().read_as(person.name, [], [str(private)])
     assert (read.text or "").split()[:2] == told == (person.home / f"{KEY}.pub").read_text(encoding="ascii").split()[:2]
     assert sorted(item.name for item in private.parent.iterdir()) == [setup.KEY, f"{setup.KEY}.pub"]
     apply(person, key_wanted(person, present=False))
@@ -218,11 +219,11 @@ def _swap(path: Path) -> None:
 def test_a_key_that_ssh_cannot_use_is_seen_and_made_whole(person: Person, damage, same_key: bool) -> None:
     apply(person, key_wanted(person))
     private = person.home / KEY
-    [before] = LiveDesk().read_as(person.name, [], [str(private)])
+    [before] = LiveHomes().read_as(person.name, [], [str(private)])
     damage(private)
-    assert LiveDesk().read_as(person.name, [], [str(private)])[0].error == DAMAGED
+    assert LiveHomes().read_as(person.name, [], [str(private)])[0].error == DAMAGED
     assert [step.kind for step in apply(person, key_wanted(person))] == ["make_key"]
-    [after] = LiveDesk().read_as(person.name, [], [str(private)])
+    [after] = LiveHomes().read_as(person.name, [], [str(private)])
     assert (after.text == before.text) is same_key and private.stat().st_mode & 0o777 == 0o600
 
 
@@ -231,3 +232,18 @@ def test_what_is_left_of_a_key_is_removed(person: Person) -> None:
     (person.home / KEY).unlink()
     assert [step.kind for step in apply(person, key_wanted(person, present=False))] == ["remove_key"]
     assert list((person.home / ".ssh").iterdir()) == []
+
+
+# ---- every module that may need it has it -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["spark_facts", "cx7_link", "pair_files", "spark_record"])
+def test_what_gathers_facts_or_keeps_files_asks_users_as_users(module: str) -> None:
+    text = (Path(__file__).resolve().parents[3] / f"plugins/modules/{module}.py").read_text(encoding="utf-8")
+    assert "LiveHomes()" in text and "LiveDesk" not in text
+
+
+def test_no_other_module_gathers_what_this_collection_has_set_up() -> None:
+    folder = Path(__file__).resolve().parents[3] / "plugins/modules"
+    gathering = {path.stem for path in folder.glob("*.py") if "gather.collect import" in path.read_text(encoding="utf-8")}
+    assert gathering <= {"spark_facts", "cx7_link", "spark_record", "cx7_cable", "rdma_pair", "nccl_pair"}
