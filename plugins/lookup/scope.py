@@ -87,5 +87,6 @@ def _limited(groups: Mapping[str, list[str]], desks: list[str], limit: str, load
             copy.add_group(group)
         for host in hosts:
             copy.add_host(host, group=None if group == "all" else group)
+    copy.reconcile_inventory()
     copy.subset(limit)
-    return bool({host.name for host in copy.get_hosts()} & set(desks))
+    return bool({host.name for host in copy.get_hosts(PATTERN)} & set(desks))

@@ -15,7 +15,7 @@ description:
     (EtherType 0x88B6) for a while. All desks must do so at the same time.
   - With root it reads the plug's memory (vendor, part, serial number) through C(ethtool -m). It never uses mstflint or mlxlink and never
     rescans the PCI bus.
-  - Which desk a MAC address belongs to is decided on the controller by M(labops.dgx_spark.cable_judge).
+  - Which desk a MAC address belongs to is decided on the controller by M(labops.dgx_spark.spark_judge).
 options:
   desk:
     description:
@@ -56,7 +56,7 @@ attributes:
 notes:
   - An interface that is administratively down is not switched on, since the module changes nothing; the cage is then told as not seen.
 seealso:
-  - module: labops.dgx_spark.cable_judge
+  - module: labops.dgx_spark.spark_judge
 author:
   - LabOps (@labops)
 """

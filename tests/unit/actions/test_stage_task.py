@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible._internal._errors._task_timeout import TaskTimeoutError
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.executor.task_executor import TaskTimeoutError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
@@ -24,7 +25,7 @@ TROUBLE: list[tuple[Any, str]] = [
     (KeyError("spark"), "DESK_STAGE_FAILED"),
     (ZeroDivisionError("division by zero"), "DESK_STAGE_FAILED"),
     (RecursionError("too deep"), "DESK_STAGE_FAILED"),
-    (TaskTimeoutError("Timed out after 5 second(s)."), "STAGE_TIMEOUT"),
+    (TaskTimeoutError(5), "STAGE_TIMEOUT"),
     ({"unreachable": True, "msg": "ssh: connect to host x port 22: Connection refused"}, "DESK_UNREACHABLE"),
     ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "rc": 137}, "DESK_STAGE_FAILED"),
     ({"failed": True, "msg": "sudo: a password is required", "module_stderr": "sudo: a password is required"}, "BECOME_FAILED"),
@@ -144,3 +145,17 @@ def test_an_unknown_stage_is_refused() -> None:
 def test_a_stage_without_a_run_says_what_to_do() -> None:
     with pytest.raises(AnsibleActionFail, match="phase begin"):
         Script("spark_facts").run(stage="facts")
+
+
+def test_the_time_limit_of_a_task_ends_the_work_and_not_the_run(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+
+    def hangs(_module: str, _arguments: dict[str, Any]) -> dict[str, Any]:
+        while True:
+            time.sleep(0.05)
+
+    with TaskTimeoutError.alarm_timeout(1):
+        result = Script("spark_facts", {}, hangs).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert "failed" not in result and kept is not None and kept.failing_codes == ("STAGE_TIMEOUT",)
+    assert "The task" in str(kept.findings[0]["message"])

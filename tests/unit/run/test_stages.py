@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import PAIR_ENV
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Setup
@@ -158,7 +159,7 @@ def test_a_proof_is_withdrawn_when_the_desks_drifted_apart(store: RunStore) -> N
         script = Script("pair_settings", {}, [{"changed": True}])
         result = script.run(desk, run, "settings", ansible_facts={"spark": old})
         assert script.modules == [OURS + "pair_files"] and result["changed"] is True
-        assert {item["path"]: item["content"] for item in script.asked[0]["files"]}["/etc/dgx-spark/pair.env"] is None
+        assert {item["path"]: item["content"] for item in script.asked[0]["files"]}[PAIR_ENV] is None
         kept = part(run, "settings", desk)
         assert kept is not None and kept.state == DONE and [item["code"] for item in kept.findings] == ["PAIR_SETTINGS_WITHDRAWN"]
 

@@ -173,4 +173,4 @@ def sources(*folders: str) -> list[Path]:
 
 def words(text: str) -> list[str]:
     """Words with underscores, as variables are written."""
-    return re.findall(r"(?<![\w./-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w/-])", text)
+    return re.findall(r"(?<![\w./-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w/-]|\.[a-z])", text)

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, plain
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import Part, RunStore
 
+ROLES = Path(__file__).resolve().parents[3] / "roles"
 ACTIONS = "ansible_collections.labops.dgx_spark.plugins.action"
 Answer = Mapping[str, Any]
 
@@ -58,6 +59,7 @@ class Script:
         self.action._load_name = f"labops.dgx_spark.{name}"
         self.action._display = SimpleNamespace(display=self.shown.append, vvv=lambda _text: None)
         self.action._execute_module = self._answer
+        self.action._find_needle = lambda folder, name: str(next(ROLES.glob(f"*/{folder}/{name}")))
         self.action._transfer_file = lambda _source, target: target
         self.action._fixup_perms2 = lambda _paths: None
         self.action._remove_tmp_path = lambda _path: None
