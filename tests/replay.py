@@ -5,13 +5,14 @@ A Python without it hands over to the checkout's .venv where there is one.
 
     python3 tests/replay.py DIR                  facts and findings of one recording, as JSON
     python3 tests/replay.py --check [DIR ...]    compare the findings with what each recording expects
-    python3 tests/replay.py                      the same for every recording that the project ships
+    python3 tests/replay.py                      the same for every recording that the project ships (made first where they are missing)
     python3 tests/replay.py --reader NAME FILE   what one reader makes of a text file
 
 Exit code 0 when read (and, with --check, as expected), 1 when a check found a difference, 2 with one line when the input cannot be read.
 
 A recording's ``expect`` holds when it names exactly the codes of severity warn, unknown and fail that were found; codes of notes may
-be named too, and then they must have been found. A recording without ``expect`` is only read.
+be named too, and then they must have been found. A recording without ``expect`` is only read. DIR may also be the name of a shipped
+recording (``pcie_half_rate`` or ``tests/recordings/pcie_half_rate``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import importlib.util
 import json
 import os
 import stat
+import subprocess
 import sys
 import time
 import types
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORDINGS = ROOT / "tests" / "recordings"
 PACKAGE = "ansible_collections.labops.dgx_spark"
 FILE_LIMIT = 64 * 1024 * 1024
 
@@ -88,6 +91,24 @@ def read_file(name: str, path: Path) -> Any:
     if name == "netplan" and result["error"]:
         raise InputError(f"{path}: {result['error']}")
     return result
+
+
+def shipped() -> list[Path]:
+    """The project's own recordings, made where they are missing or out of date. Raises InputError."""
+    if not (ROOT / "tools" / "make_recordings.py").is_file():
+        raise InputError(f"no recordings below {RECORDINGS}, and no tools/make_recordings.py that makes them")
+    command = [sys.executable, str(ROOT / "tools" / "make_recordings.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"the shipped recordings cannot be made: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+    return sorted(path.parent for path in RECORDINGS.glob("*/recording.yml"))
+
+
+def chosen(path: Path) -> Path:
+    """The folder that a user means: the path, or the shipped recording of that name. Raises InputError."""
+    if not path.exists() and (path.name == str(path) or path.absolute().parent == RECORDINGS):
+        return next((folder for folder in shipped() if folder.name == path.name), path)
+    return path
 
 
 def replay(folder: Path) -> dict[str, Any]:
@@ -159,14 +180,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise InputError("--reader takes exactly one file")
             result = read_file(options.reader, paths[0])
         elif options.check or not paths:
-            folders = paths or sorted(path.parent for path in (ROOT / "tests" / "recordings").glob("*/recording.yml"))
-            if not folders:
-                raise InputError(f"no recordings below {ROOT / 'tests' / 'recordings'}")
-            return check(folders)
+            return check([chosen(path) for path in paths] or shipped())
         elif len(paths) != 1:
             raise InputError("one recording folder at a time, or --check for several")
         else:
-            replayed = replay(paths[0])
+            replayed = replay(chosen(paths[0]))
             result = {"facts": replayed["facts"], "findings": replayed["findings"]}
     except InputError as error:
         print(f"replay: {' '.join(str(error).split())}", file=sys.stderr)

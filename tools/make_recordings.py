@@ -1,19 +1,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the recordings below tests/recordings from the descriptions in this file.
+"""Make the recordings below tests/recordings: from the descriptions in this file, and from the packed ones that lie there.
 
-    python3 tools/make_recordings.py           write all of them anew
-    python3 tools/make_recordings.py --check   exit 1 and name the first one that differs from its description
+    python3 tools/make_recordings.py                make those that are missing or out of date (about two seconds)
+    python3 tools/make_recordings.py --check        exit 1 and name the golden that differs from what its description makes
+    python3 tools/make_recordings.py --pack FOLDER  keep a recording as one file, tests/recordings/NAME.yml (with --name NAME)
 
-A recording that was made on a real desk (playbooks/record.yml) stands beside them and is left alone.
+Git keeps one file for each recording that cannot be made: those of real desks, and a few of the made ones as goldens, which show in
+a review what a change of the format does. The folders are made, git ignores them; tests, tests/replay.py and the simulator ask for them.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import filecmp
+import hashlib
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 import types
@@ -24,10 +29,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tools.packed_recording import PackError, expand, pack  # noqa: E402
 from tools.recorded_machine import Machine, build  # noqa: E402
 
 PACKAGE = "ansible_collections.labops.dgx_spark"
 TARGET = ROOT / "tests" / "recordings"
+STAMP = ".made"
+"""Holds the digest of what the folders beside it were made from, and their names, one a line."""
+
+SOURCES = (
+    *("tools/make_recordings.py", "tools/recorded_machine.py", "tools/packed_recording.py"),
+    "plugins/plugin_utils/recording_writer.py",
+)
 NEWER = "6.17.0-1029-nvidia"
 RUNNING = "6.17.0-1021-nvidia"
 
@@ -682,14 +695,75 @@ def writer() -> Any:
     return importlib.import_module(f"{PACKAGE}.plugins.plugin_utils.recording_writer")
 
 
-def write_all(target: Path) -> None:
-    """Write every recording below ``target``."""
+def make_one(name: str, number: int, target: Path) -> None:
+    """Write the recording that a description makes to ``target/name``."""
     module = writer()
-    for number, (name, make) in enumerate(DESKS.items(), start=1):
-        machine = make(name, number)
-        about: dict[str, Any] = {"name": name, "source": machine.source, "description": machine.description, "login_user": "lab"}
-        about["expect"] = machine.expect
-        module.write(module.recorded_from_dict(adjusted(name, build(machine))), target / name, about, replace=True)
+    machine = DESKS[name](name, number)
+    about: dict[str, Any] = {"name": name, "source": machine.source, "description": machine.description, "login_user": "lab"}
+    about["expect"] = machine.expect
+    module.write(module.recorded_from_dict(adjusted(name, build(machine))), target / name, about, replace=True)
+
+
+def write_all(target: Path) -> None:
+    """Write every recording below ``target``, made ones and packed ones."""
+    for number, name in enumerate(DESKS, start=1):
+        make_one(name, number, target)
+    for packed in sorted(TARGET.glob("*.yml")):
+        if packed.stem not in DESKS:
+            expand(packed, target / packed.stem)
+
+
+def digest() -> str:
+    """Changes with everything that decides what the recordings hold."""
+    found = hashlib.sha256()
+    for path in (*(ROOT / source for source in SOURCES), *sorted(TARGET.glob("*.yml"))):
+        found.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+def ready() -> Path:
+    """The folder of the recordings, made anew where something is missing or out of date; safe for several processes at once."""
+    names = {*DESKS, *(packed.stem for packed in TARGET.glob("*.yml"))}
+    stamp, wanted = TARGET / STAMP, digest()
+
+    def told() -> list[str]:
+        return stamp.read_text(encoding="utf-8").split("\n") if stamp.is_file() else [""]
+
+    def done() -> bool:
+        return told()[0] == wanted and all((TARGET / name / "recording.yml").is_file() for name in names)
+
+    if done():
+        return TARGET
+    with (TARGET / ".lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done():
+            return TARGET
+        with tempfile.TemporaryDirectory(prefix=".making.", dir=TARGET) as folder:
+            write_all(Path(folder))
+            for name in sorted(names):
+                # A folder that is right stays as it is: another process may be reading it.
+                if not (TARGET / name).is_dir() or difference(TARGET / name, Path(folder) / name):
+                    shutil.rmtree(TARGET / name, ignore_errors=True)
+                    (Path(folder) / name).rename(TARGET / name)
+        for name in set(told()[1:]) - names:
+            shutil.rmtree(TARGET / name, ignore_errors=True)
+        stamp.write_text("\n".join((wanted, *sorted(names))), encoding="utf-8")
+    return TARGET
+
+
+def stale() -> str | None:
+    """The first golden that differs from what its description makes."""
+    numbers = {name: number for number, name in enumerate(DESKS, start=1)}
+    with tempfile.TemporaryDirectory() as folder:
+        for golden in sorted(TARGET.glob("*.yml")):
+            if golden.stem not in DESKS:
+                continue
+            make_one(golden.stem, numbers[golden.stem], Path(folder))
+            expand(golden, Path(folder) / "golden" / golden.stem)
+            found = difference(Path(folder) / golden.stem, Path(folder) / "golden" / golden.stem)
+            if found:
+                return f"{golden.stem}: {os.path.relpath(found, Path(folder) / golden.stem)}"
+    return None
 
 
 def difference(left: Path, right: Path) -> str | None:
@@ -713,20 +787,26 @@ def difference(left: Path, right: Path) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Write the shipped recordings from their descriptions.")
-    parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
+    parser = argparse.ArgumentParser(description="Make the shipped recordings, or keep one as a single file.")
+    parser.add_argument("--check", action="store_true", help="only say whether the goldens are what their descriptions make")
+    parser.add_argument("--pack", metavar="FOLDER", type=Path, help="write this recording to tests/recordings/NAME.yml")
+    parser.add_argument("--name", help="NAME for --pack; the folder's name when left out")
     options = parser.parse_args(arguments)
-    if not options.check:
-        write_all(TARGET)
-        print(f"wrote {len(DESKS)} recordings below {TARGET.relative_to(ROOT)}")
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        write_all(Path(folder))
-        for name in DESKS:
-            found = difference(TARGET / name, Path(folder) / name) if (TARGET / name).is_dir() else str(TARGET / name)
+    try:
+        if options.pack is not None:
+            target = TARGET / f"{options.name or options.pack.resolve().name}.yml"
+            target.write_text(pack(options.pack), encoding="utf-8")
+            print(f"wrote {target.relative_to(ROOT)}")
+        elif options.check:
+            found = stale()
             if found:
-                print(f"{found} differs from its description: run python3 tools/make_recordings.py")
+                print(f"{found} differs from its description: look at the difference, then pack the made folder anew (--pack)")
                 return 1
+        else:
+            print(f"{len(list(ready().glob('*/recording.yml')))} recordings below {TARGET.relative_to(ROOT)}")
+    except PackError as error:
+        print(f"make_recordings: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

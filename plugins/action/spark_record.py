@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
+import re
 from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.actions import Call, DeskAction
-from ..plugin_utils.recording_writer import LeakError, recorded_from_dict, sanitised, write
+from ..plugin_utils.recording_writer import LeakError, ShapeError, sanitised, unpacked, write
 from ..plugin_utils.sanitiser import Sanitiser
+
+_USER = re.compile(r"[\w.@\\-]{1,64}")
+_STANDIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
 class ActionModule(DeskAction):
@@ -29,24 +30,37 @@ class ActionModule(DeskAction):
         if packed is None:
             result.update(answer)
             return result
-        recorded = recorded_from_dict(json.loads(zlib.decompress(base64.b64decode(packed)).decode("utf-8", "surrogatepass")))
         desk = call.desk
         standin = str(arguments.get("standin") or f"recorded-{_place(desk, task_vars):02d}")
+        if not _STANDIN.fullmatch(standin):
+            result.update(failed=True, msg=f"{desk}: standin {standin!r} is no name for a folder; use letters, digits, dots, - and _")
+            return result
+        try:
+            recorded = unpacked(packed)
+        except ShapeError as error:
+            result.update(failed=True, msg=f"{desk}: its answer is no recording, nothing was written: {error}")
+            return result
         dest = Path(str(arguments.get("dest") or "recordings")).expanduser()
         folder = (dest if dest.is_absolute() else Path.cwd() / dest) / standin
-        users = [str(name) for name in (user, answer.get("login_user")) if name]
+        told = str(answer.get("login_user") or "")
+        users = [str(name) for name in (user, told if _USER.fullmatch(told) else None) if name]
         hosts = [desk, *(str(task_vars[name]) for name in ("ansible_host", "inventory_hostname_short") if task_vars.get(name))]
         sanitiser = Sanitiser(standin, hostnames=[name for name in hosts if not _is_address(name)], users=users)
         about = {
             "name": standin,
             "source": "a desk, recorded and sanitised by playbooks/record.yml",
-            "description": str(arguments.get("description") or ""),
         }
+        description = str(arguments.get("description") or "")
+        sanitiser.learn_file("", description)
         try:
             clean = sanitised(recorded, sanitiser)
-            if answer.get("login_user"):
-                about["login_user"] = sanitiser.text(str(answer["login_user"]))
-            result.update(name=standin, path=str(folder), files=len(clean.files), commands=len(clean.commands), changed=True)
+            about["description"] = sanitiser.text(description)
+            if users:
+                about["login_user"] = sanitiser.text(users[-1])
+            left_out = len(recorded.files) - len(clean.files) + len(recorded.commands) - len(clean.commands)
+            result.update(
+                name=standin, path=str(folder), files=len(clean.files), commands=len(clean.commands), left_out=left_out, changed=True
+            )
             if not self._task.check_mode:
                 write(clean, folder, about, replace=call.given["replace"])
         except LeakError as error:

@@ -11,9 +11,11 @@ version_added: 0.1.0
 description:
   - Asks the desk everything that M(labops.dgx_spark.spark_facts) asks and writes the answers to a folder on the controller, a
     recording. C(tests/replay.py) and the simulated desks can answer from it, so a desk that misbehaves becomes a test.
-  - Host names, user names, serial numbers, hardware and network addresses, ids and keys are replaced before anything is written, the
-    same name by the same stand-in everywhere. Passwords and private keys are removed. A recording that still held an original is
-    not written.
+  - Only what is known to be harmless is recorded, and of files that may hold secrets (netplan, NetworkManager, accounts, ssh, logs) only
+    the keys that the collection reads. Host names, user names, serial numbers, hardware and network addresses, ids and keys in it are
+    replaced, the same name by the same stand-in everywhere. A recording that still held an original, or something that looks like a
+    password, key or token, is not written.
+  - The folder is for its owner only (0700). Symbolic links of the desk are kept as data in C(links.yml).
   - Reads only. Run it with become to record what only root may read as well.
 options:
   dest:
@@ -25,7 +27,7 @@ options:
       - Name that takes the place of the desk's. C(recorded-01) and so on, by the desk's place in the play, when left out.
     type: str
   description:
-    description: What is special about this desk, in your words. It is written as it is.
+    description: What is special about this desk, in your words. Names, addresses and secrets of the desk in it are replaced.
     type: str
     default: ''
   replace:
@@ -72,6 +74,10 @@ files:
   type: int
 commands:
   description: How many commands were recorded.
+  returned: success
+  type: int
+left_out:
+  description: How many files and commands were read and not recorded, because nothing says that they are harmless.
   returned: success
   type: int
 """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 KEPT_NETWORKS = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "172.17.0.0/16", "224.0.0.0/3"))
 """Addresses that are the same on every machine: any, loopback, Docker's default bridge, multicast and netmasks."""
@@ -26,7 +26,13 @@ _MAC = (
     r"(?<![0-9A-Fa-f:.-])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"
     r"|(?<![0-9A-Fa-f-])(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f-])"
 )
-_ANY_MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}")
+_BARE_MAC = re.compile(
+    r"(?<![0-9A-Za-z.:-])(?:(?:en|wl)x|0x)?(?=[0-9A-Fa-f]*[A-Fa-f])((?:[0-9A-Fa-f]{2}){6})(?![0-9A-Za-z.:-])"
+    r"|(?<![0-9A-Za-z.])([0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z]|\.\w)"
+    r"|(?<![0-9A-Za-z_])((?:[0-9A-Fa-f]{2}[_]){5}[0-9A-Fa-f]{2})(?![0-9A-Za-z_])"
+)
+"""Without separators (with a letter: twelve decimal digits are a number), in groups of four, or with underscores."""
+_ANY_MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:._ -]?){5}[0-9A-Fa-f]{2}")
 _IPV4 = r"(?<![A-Za-z0-9.])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9]|\.\d)"
 _IPV6 = r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)"
 _HEX32 = r"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])"
@@ -54,6 +60,11 @@ class AddressMap:
         """Note the MACs in a text."""
         for match in re.finditer(_MAC, text):
             mac = match.group().lower().replace("-", ":")
+            if _own_mac(mac):
+                self._macs.add(mac)
+        for match in _BARE_MAC.finditer(text):
+            digits = re.sub(r"[._]", "", next(group for group in match.groups() if group)).lower()
+            mac = ":".join(re.findall("..", digits))
             if _own_mac(mac):
                 self._macs.add(mac)
 
@@ -87,17 +98,17 @@ class AddressMap:
                 elif not _plain_ipv6(six) and (":" in match.group() or six.is_link_local or six.is_multicast):
                     self._ipv6.add(six)
 
-    def choose(self) -> None:
-        """Choose all stand-ins anew."""
+    def choose(self, taken: Callable[[str], bool] = lambda _text: False) -> None:
+        """Choose all stand-ins anew; ``taken`` tells what occurs in the original, in small letters."""
         self._choose_networks()
-        self._choose_macs()
+        self._choose_macs(taken)
         self._choose_ipv6()
 
     def patterns(self) -> Iterator[str]:
         """Regular expressions of everything that `replaced` takes, the most exact first."""
         for mac in sorted(self._macs):
             pairs = mac.split(":")
-            yield "(?:" + "[:-]?".join(pairs) + ")"
+            yield "(?:" + "[:._ -]?".join(pairs) + ")"
         yield from (_IPV6, _HEX32, _IPV4)
 
     def replaced(self, found: str) -> str:
@@ -120,7 +131,7 @@ class AddressMap:
 
     def leaks(self, text: str) -> list[str]:
         """Originals that are still in a text."""
-        found = [mac for mac in self._macs if re.search("[:-]?".join(mac.split(":")), text, re.IGNORECASE)]
+        found = [mac for mac in self._macs if re.search("[:._ -]?".join(mac.split(":")), text, re.IGNORECASE)]
         for address in self._ipv4:
             if re.search(rf"(?<![A-Za-z0-9.]){re.escape(str(address))}(?![A-Za-z0-9]|\.\d)", text):
                 found.append(str(address))
@@ -158,7 +169,7 @@ class AddressMap:
             taken.append(chosen)
             self._networks.append((network, chosen))
 
-    def _choose_macs(self) -> None:
+    def _choose_macs(self, taken: Callable[[str], bool]) -> None:
         """A stand-in for the first five octets; the last octet stays, so that MACs of one adapter keep their distance."""
         self._prefixes = {}
         originals = {mac[:14] for mac in self._macs}
@@ -166,7 +177,7 @@ class AddressMap:
         for prefix in sorted(originals):
             for number in numbers:
                 candidate = f"02:00:{number >> 16 & 0xFF:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
-                if candidate not in originals:
+                if candidate not in originals and not taken(candidate):
                     self._prefixes[prefix] = candidate
                     break
 
@@ -280,8 +291,8 @@ def _mac_of(identifier: int) -> str | None:
 
 def _like(original: str, mac: str) -> str:
     """A MAC in the spelling of the original: separators and case."""
-    separator = original[2] if original[2] in ":-" else ""
-    spelled = mac.replace(":", separator)
+    digits = iter(mac.replace(":", ""))
+    spelled = "".join(next(digits) if re.match(r"[0-9A-Fa-f]", item) else item for item in original)
     return spelled.upper() if re.search("[A-F]", original) else spelled
 
 

@@ -1,17 +1,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A desk that answers from a recording: a folder with recording.yml, files/, commands.yml, denied.yml and missing.yml."""
+"""A desk that answers from a recording: a folder with recording.yml, files/, links.yml, commands.yml, denied.yml and missing.yml.
+
+Somebody sent the folder: nothing in it leads out of it, and everything is bounded.
+"""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..module_utils.desk import (
     DEFAULT_TIMEOUT,
@@ -26,15 +28,17 @@ from ..module_utils.desk import (
     Listing,
     Text,
 )
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader, in C where PyYAML has it: a recording's commands are long texts."""
+from . import plain_yaml
 
 MARK = "dgx_spark_pair"
 """Ends our lines in a user's files (see `programs.user_files`)."""
 
 LINK_LIMIT = 40
 """Symbolic links followed in one path, as Linux does."""
+
+
+LINKS_LIMIT = 50_000
+"""Links that links.yml may list."""
 
 
 class RecordingError(Exception):
@@ -72,7 +76,15 @@ def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
         folder=root,
         extra=about,
     )
-    desk = RecordedDesk(root / "files", _commands(root / "commands.yml"), _paths(root / "denied.yml"), _paths(root / "missing.yml"))
+    if (root / "files").is_symlink():
+        raise RecordingError(f"{root / 'files'} is a symbolic link, a folder was expected")
+    desk = RecordedDesk(
+        root / "files",
+        _commands(root / "commands.yml"),
+        _paths(root / "denied.yml"),
+        _paths(root / "missing.yml"),
+        _links(root / "links.yml"),
+    )
     return recording, desk
 
 
@@ -82,10 +94,23 @@ class RecordedDesk:
     A path that the recorder found absent is listed in missing.yml; only that is proof of absence.
     """
 
-    def __init__(self, files: Path, commands: Sequence[Mapping[str, Any]], denied: Sequence[str] = (), missing: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        files: Path,
+        commands: Sequence[Mapping[str, Any]],
+        denied: Sequence[str] = (),
+        missing: Sequence[str] = (),
+        links: Mapping[str, str] | None = None,
+    ) -> None:
         self._files = files
         self._root = str(files)
-        self._targets: dict[str, str | None] = {}
+        self._targets: dict[str, str | None] = dict(links or {})
+        self._linked: dict[str, set[str]] = {}
+        """Names of links in each folder, which need not be in files/ otherwise."""
+        for path in links or {}:
+            while path != "/":
+                path, name = posixpath.split(path)
+                self._linked.setdefault(path, set()).add(name)
         self._commands = commands
         self._denied = frozenset(posixpath.normpath(path) for path in denied)
         self._missing = frozenset(posixpath.normpath(path) for path in missing)
@@ -188,9 +213,11 @@ class RecordedDesk:
         if error:
             return Listing(path, error=error)
         try:
-            if not here.exists():
+            linked = self._linked.get(str(here)[len(self._root) :] or "/", set())
+            if not here.exists() and not linked:
                 return self._printed_names(path)
-            return Listing(path, tuple(sorted(name for name in os.listdir(here) if name != ".gitkeep")))
+            names = os.listdir(here) if here.exists() else []
+            return Listing(path, tuple(sorted({*names, *linked} - {".gitkeep"})))
         except NotADirectoryError:
             return Listing(path, error=MISSING)
         except OSError:
@@ -212,10 +239,11 @@ class RecordedDesk:
         here, error = self._resolve(path, follow_last=False)
         if error:
             return Link(path, error=error)
-        try:
-            return Link(path, os.readlink(here))
-        except OSError:
-            return Link(path, error=UNREADABLE if here.exists() else self._absent(path))
+        own = str(here)[len(self._root) :]
+        target = self._link_target(own)
+        if target is not None:
+            return Link(path, target)
+        return Link(path, error=UNREADABLE if here.exists() or own in self._linked else self._absent(path))
 
     def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
         """See `desk.HomesDesk`: our lines of each file, and of each key the public half that was recorded beside it."""
@@ -272,16 +300,26 @@ def _plain(argv: Sequence[str]) -> tuple[str, ...]:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except RecursionError as error:
-        raise RecordingError(f"{path} cannot be read: nested too deeply") from error
-    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
-        # PyYAML lets several built-in errors through on hostile scalars (dates, tags).
+        # A link or a pipe would give the reader's own files, or never end.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise RecordingError(f"{path} is no regular file")
+        if path.stat().st_size > plain_yaml.SIZE_LIMIT:
+            raise RecordingError(f"{path} is larger than {plain_yaml.SIZE_LIMIT} bytes")
+        return plain_yaml.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise RecordingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 
 
+def _links(path: Path) -> dict[str, str]:
+    """Links of the desk, kept as data: path to target."""
+    data = _mapping(path)
+    if len(data) > LINKS_LIMIT or not all(isinstance(key, str) and isinstance(value, str) for key, value in data.items()):
+        raise RecordingError(f"{path} is no mapping of at most {LINKS_LIMIT} paths to the targets of links")
+    return {posixpath.normpath("/" + key.lstrip("/")): value for key, value in data.items()}
+
+
 def _mapping(path: Path, required: bool = False) -> Mapping[str, Any]:
-    if not path.exists() and not required:
+    if not os.path.lexists(path) and not required:
         return {}
     data = _yaml(path)
     if not isinstance(data, dict):
@@ -290,7 +328,7 @@ def _mapping(path: Path, required: bool = False) -> Mapping[str, Any]:
 
 
 def _commands(path: Path) -> list[Mapping[str, Any]]:
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
     data = _yaml(path) or []
     if not isinstance(data, list):
@@ -311,7 +349,7 @@ def _commands(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _paths(path: Path) -> list[str]:
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
     data = _yaml(path) or []
     if isinstance(data, dict):

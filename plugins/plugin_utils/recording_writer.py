@@ -1,12 +1,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what a desk answered as a recording: a folder with recording.yml, files/, commands.yml, denied.yml and missing.yml."""
+"""Write what a desk answered as a recording: a folder with recording.yml, files/, links.yml, commands.yml, denied.yml and missing.yml.
+
+The desk's symbolic links are written as data, never made: an archive of the folder would follow them into the admin's own files.
+Folders are for their owner only (0700, files 0600).
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +22,26 @@ from typing import Any
 
 import yaml
 
+from . import recording_policy as policy
 from .sanitiser import Sanitiser
 
 NOT_READ = "/.not-recorded"
-"""Target of the dangling link that stands for a name in a folder that nobody looked into: it is there, and nothing is known of it."""
+"""Target of the link that stands for a name in a folder that nobody looked into: it is there, and nothing is known of it."""
 
 DETAILS = ("rc", "stdout", "stderr", "error")
+ENTRIES_LIMIT = 50_000
+"""Files, links, names in folders, or answers of commands in one recording."""
+PACKED_LIMIT = 24 * 1024 * 1024
+UNPACKED_LIMIT = 96 * 1024 * 1024
+"""Bytes of a recording as the module sends it, and as it is unpacked; one of a real desk has about 4 MB."""
+
+PATH_LIMIT = 4096
+TEXT_LIMIT = 16 * 1024 * 1024
+"""Characters of one file or output."""
+
+
+class ShapeError(ValueError):
+    """What a desk gave as its recording is not of the agreed shape or size; the text says where."""
 
 
 class LeakError(Exception):
@@ -40,21 +62,121 @@ class Recorded:
 
 
 def recorded_from_dict(data: Mapping[str, Any]) -> Recorded:
-    """What `RecordingDesk.recorded` gave."""
+    """What `RecordingDesk.recorded` gave. It comes from a desk, so it is checked. Raises ShapeError."""
+    if not isinstance(data, Mapping):
+        raise ShapeError(f"the recording is {type(data).__name__}, a mapping was expected")
+    folders = {path: list(_items("folders", names)) for path, names in _table(data, "folders")}
+    recorded = Recorded(
+        files=dict(_table(data, "files")),
+        links=dict(_table(data, "links")),
+        folders=folders,
+        commands=tuple(_checked_command(entry) for entry in _items("commands", data.get("commands"))),
+        denied=tuple(_items("denied", data.get("denied"))),
+        missing=tuple(_items("missing", data.get("missing"))),
+    )
+    for path, text in (*recorded.files.items(), *recorded.links.items()):
+        if not isinstance(text, str) or len(text) > TEXT_LIMIT:
+            raise ShapeError(f"{path[:80]!r} holds no text of at most {TEXT_LIMIT} characters")
+    paths = (
+        *recorded.files,
+        *recorded.links,
+        *folders,
+        *recorded.denied,
+        *recorded.missing,
+        *(n for names in folders.values() for n in names),
+    )
+    for path in paths:
+        if not isinstance(path, str) or len(path) > PATH_LIMIT:
+            raise ShapeError(f"a path is no text of at most {PATH_LIMIT} characters")
+    return recorded
+
+
+def unpacked(packed: Any) -> Recorded:
+    """What the module `spark_record` sent: base64 of compressed JSON, never more than a bound unpacked. Raises ShapeError."""
+    if not isinstance(packed, str) or len(packed) > PACKED_LIMIT:
+        raise ShapeError(f"the recording is no text of at most {PACKED_LIMIT} characters")
+    try:
+        opener = zlib.decompressobj()
+        data = opener.decompress(base64.b64decode(packed, validate=True), UNPACKED_LIMIT)
+        if not opener.eof:
+            raise ShapeError(f"the recording is cut, or larger than {UNPACKED_LIMIT} bytes unpacked")
+        return recorded_from_dict(json.loads(data.decode("utf-8", "surrogatepass")))
+    except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
+        if isinstance(error, ShapeError):
+            raise
+        raise ShapeError(f"the recording cannot be unpacked: {error}") from error
+
+
+def _table(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
+    value = data.get(name) or {}
+    if not isinstance(value, Mapping) or len(value) > ENTRIES_LIMIT:
+        raise ShapeError(f"{name} is no mapping of at most {ENTRIES_LIMIT} entries")
+    return value.items()
+
+
+def _items(name: str, value: Any) -> Iterable[Any]:
+    if value is not None and (not isinstance(value, (list, tuple)) or len(value) > ENTRIES_LIMIT):
+        raise ShapeError(f"{name} is no list of at most {ENTRIES_LIMIT} entries")
+    return value or ()
+
+
+def _checked_command(entry: Any) -> dict[str, Any]:
+    argv = entry.get("argv") if isinstance(entry, Mapping) else None
+    responses = entry.get("responses") if isinstance(entry, Mapping) else None
+    if not isinstance(argv, (list, tuple)) or not argv or len(argv) > 1000 or not all(isinstance(word, str) for word in argv):
+        raise ShapeError("a command has no argv list of texts")
+    if not isinstance(responses, (list, tuple)) or not responses or len(responses) > 1000:
+        raise ShapeError(f"the command {argv[0][:40]!r} has no list of responses")
+    found = []
+    for response in responses:
+        if not isinstance(response, Mapping):
+            raise ShapeError(f"the command {argv[0][:40]!r} has a response that is no mapping")
+        rc, error = response.get("rc"), response.get("error")
+        texts = {key: response[key] for key in ("stdout", "stderr") if response.get(key)}
+        if not all(isinstance(text, str) and len(text) <= TEXT_LIMIT for text in texts.values()):
+            raise ShapeError(f"an output of the command {argv[0][:40]!r} is no text of at most {TEXT_LIMIT} characters")
+        if not (rc is None or (isinstance(rc, int) and not isinstance(rc, bool))) or error not in (None, "timeout", "denied", "missing"):
+            raise ShapeError(f"a response of the command {argv[0][:40]!r} has rc {rc!r:.20} and error {error!r:.20}")
+        found.append({**({"rc": rc} if rc is not None else {}), **texts, **({"error": error} if error else {})})
+    return {"argv": list(argv), "responses": found}
+
+
+def reduced(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
+    """Of each file and output what may be recorded; a path or command that no rule names is left out."""
+    logins = sanitiser.logins
+    files = {path: policy.reduced_file(path, text, logins) for path, text in recorded.files.items()}
+    kept = {path for path, text in files.items() if text is not None}
+    folders = {path: policy.reduced_names(path, names) for path, names in recorded.folders.items() if policy.keeps_path(f"{path}/")}
     return Recorded(
-        files=dict(data.get("files") or {}),
-        links=dict(data.get("links") or {}),
-        folders={path: list(names) for path, names in (data.get("folders") or {}).items()},
-        commands=tuple(data.get("commands") or ()),
-        denied=tuple(data.get("denied") or ()),
-        missing=tuple(data.get("missing") or ()),
+        files={path: text for path, text in files.items() if text is not None},
+        links={path: target for path, target in recorded.links.items() if policy.keeps_link(path, target, kept)},
+        folders=folders,
+        commands=tuple(
+            {"argv": entry["argv"], "responses": [_reduced_response(entry["argv"], response, logins) for response in entry["responses"]]}
+            for entry in recorded.commands
+            if policy.command_rule(entry["argv"]) is not None
+        ),
+        denied=tuple(filter(policy.keeps_path, recorded.denied)),
+        missing=tuple(filter(policy.keeps_path, recorded.missing)),
     )
 
 
-def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
-    """The recording with every name of the owner replaced, file names, link targets and arguments included.
+def _reduced_response(argv: list[str], response: Mapping[str, Any], logins: frozenset[str]) -> dict[str, Any]:
+    found = {key: response[key] for key in ("rc", "error") if response.get(key) is not None}
+    for key, limit in (("stdout", TEXT_LIMIT), ("stderr", policy.STDERR_LIMIT)):
+        text = (
+            policy.reduced_output(argv, str(response.get(key) or "")[:limit], logins)
+            if key == "stdout"
+            else str(response.get(key) or "")[:limit]
+        )
+        found |= {key: text} if text else {}
+    return found
 
-    Raises LeakError when the result still holds an original.
+
+def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
+    """The recording with only what may be recorded, and every name of the owner replaced, file names, link targets and arguments included.
+
+    Raises LeakError when the result still holds an original or what looks like a secret.
     """
     for path, text in recorded.files.items():
         sanitiser.learn_file(path, text)
@@ -70,6 +192,7 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     for path in (*recorded.denied, *recorded.missing):
         sanitiser.learn_path(path)
     new = sanitiser.text
+    recorded = reduced(recorded, sanitiser)
     result = Recorded(
         files={new(path): sanitiser.file(path, text) for path, text in recorded.files.items()},
         links={new(path): new(target) for path, target in recorded.links.items()},
@@ -89,7 +212,10 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     )
     for place, text in _texts(result):
         if sanitiser.leaks(text):
-            raise LeakError(f"{place} still holds a name, serial or address of the desk; nothing was written. Please report this as a bug.")
+            raise LeakError(
+                f"{place} still holds a name, serial or address of the desk, or what looks like a secret; nothing was written. "
+                "Please report this as a bug."
+            )
     return result
 
 
@@ -110,18 +236,23 @@ def write(recorded: Recorded, folder: str | os.PathLike[str], about: Mapping[str
     Raises FileExistsError when the folder is there and may not be replaced.
     """
     target = Path(folder)
-    if target.exists() and not replace:
-        raise FileExistsError(f"{target} is there already; give replace to write it anew")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        if not replace:
+            raise FileExistsError(f"{target} is there already; give replace to write it anew")
+        if target.is_symlink() or not (target / "recording.yml").is_file():
+            raise FileExistsError(f"{target} is no recording and is not replaced by one; move it away")
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkdtemp makes a folder that only its owner may enter.
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        made.chmod(0o755)
-        _write_files(recorded, made / "files")
+        links = {path: target for path, target in {**_unread(recorded), **recorded.links}.items() if parts_of(path)}
+        _write_files(recorded, made / "files", links)
         _yaml(made / "recording.yml", dict(about))
         _yaml(made / "commands.yml", [_command(entry) for entry in recorded.commands])
-        for name, paths in (("denied.yml", recorded.denied), ("missing.yml", recorded.missing)):
-            if paths:
-                _yaml(made / name, sorted(paths))
+        tables = (("links.yml", links), ("denied.yml", sorted(recorded.denied)), ("missing.yml", sorted(recorded.missing)))
+        for name, data in tables:
+            if data:
+                _yaml(made / name, dict(sorted(data.items())) if isinstance(data, dict) else data)
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
@@ -139,51 +270,70 @@ def _command(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"argv": list(entry["argv"]), "responses": responses}
 
 
-def _write_files(recorded: Recorded, root: Path) -> None:
-    root.mkdir()
-    for path, target in sorted(recorded.links.items()):
-        place = _place(root, path)
-        if place is not None and not os.path.lexists(place):
-            os.symlink(target, place)
+def _unread(recorded: Recorded) -> dict[str, str]:
+    """The names in listed folders that nobody looked into, as links to nowhere."""
+    known = {*recorded.links, *recorded.folders}
+    for path in recorded.files:
+        parts = path.split("/")
+        known.update("/".join(parts[:place]) for place in range(2, len(parts) + 1))
+    for path in recorded.folders:
+        parts = path.split("/")
+        known.update("/".join(parts[:place]) for place in range(2, len(parts)))
+    names = (f"{'' if path == '/' else path}/{name}" for path, inner in recorded.folders.items() for name in inner)
+    return {path: NOT_READ for path in names if path not in known}
+
+
+def _write_files(recorded: Recorded, root: Path, links: Mapping[str, str]) -> None:
+    root.mkdir(mode=0o700)
     for path in sorted(recorded.folders):
-        place = _place(root, path)
-        if place is not None and not os.path.lexists(place):
-            place.mkdir()
+        place = _place(root, path, links)
+        if place is not None and not place.exists():
+            place.mkdir(mode=0o700)
     for path, text in sorted(recorded.files.items()):
-        place = _place(root, path)
-        if place is not None and not os.path.lexists(place):
-            place.write_bytes(text.encode("utf-8", "surrogateescape"))
-    for path, names in sorted(recorded.folders.items()):
-        for name in names:
-            place = _place(root, f"{path}/{name}")
-            if place is not None and not os.path.lexists(place):
-                os.symlink(NOT_READ, place)
-        home = _place(root, path)
+        place = _place(root, path, links)
+        if place is not None and not place.exists():
+            _write(place, text.encode("utf-8", "surrogateescape"))
+    for path in sorted(recorded.folders):
+        home = _place(root, path, links)
         # Git keeps no empty folder.
         if home is not None and home.is_dir() and not any(home.iterdir()):
-            (home / ".gitkeep").touch()
+            _write(home / ".gitkeep", b"")
 
 
-def _place(root: Path, path: str) -> Path | None:
-    """Where a path of the desk stands below ``root``, its folders made; null for a path that would leave it."""
+def parts_of(path: str) -> list[str]:
+    """The steps of a path from the desk's root; empty for one that would leave it."""
     parts = [part for part in path.split("/") if part]
-    if not parts or ".." in parts or any("\0" in part for part in parts):
+    return [] if ".." in parts or any("\0" in part or len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts) else parts
+
+
+def _place(root: Path, path: str, links: Mapping[str, str]) -> Path | None:
+    """Where a path of the desk stands below ``root``, its folders made; null for one that would leave it or stands behind a link."""
+    parts = parts_of(path)
+    if not parts or any("/" + "/".join(parts[: place + 1]) in links for place in range(len(parts))):
         return None
     here = root
     for part in parts[:-1]:
         here /= part
-        # A link on the way would lead out of the recording; canonical paths have none.
-        if here.is_symlink():
-            return None
         if not here.is_dir():
             if here.exists():
                 return None
-            here.mkdir()
+            here.mkdir(mode=0o700)
     return here / parts[-1]
 
 
+def _write(path: Path, data: bytes) -> None:
+    """A new file that only its owner may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks, so that a person can read a recording."""
+    """Texts of several lines as blocks, so that a person can read a recording; no aliases, which are not read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """See the class."""
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -194,4 +344,5 @@ _Dumper.add_representer(str, _text)
 
 
 def _yaml(path: Path, data: Any) -> None:
-    path.write_text(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140), encoding="utf-8")
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+    _write(path, text.encode("utf-8", "surrogateescape"))

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replace what names a desk, its owner or its network in a recording, the same name by the same stand-in everywhere. Pure.
 
-First everything is read (`learn`), then everything is written anew (`text`): a name that turns up in the last file is also replaced
-in the first. Relations stay true: addresses of one network stay in one network with their host part, MACs of one adapter keep their
+What of a file or an output stays at all is decided before (`recording_policy`); here the names in it are replaced. First everything is
+read (`learn`), then everything is written anew (`text`): a name that turns up in the last file is also replaced in the first. Relations
+stay true: addresses of one network stay in one network with their host part, MACs of one adapter keep their
 distance, a link-local address still carries its MAC, a GID still maps its IPv4 address, a fingerprint still fits its key.
 """
 
@@ -15,11 +16,13 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from ..module_utils.readers import netplan
+from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
-
-REMOVED = "REMOVED"
-"""Takes the place of passwords and private keys, which need no stand-in."""
+from .recording_reducers import MARK, PLAIN_PROFILE
+from .secret_shapes import REMOVED
 
 GENERIC = frozenset(
     (
@@ -28,9 +31,6 @@ GENERIC = frozenset(
     )
 )
 """Names that say nothing about an owner. They are kept: replacing them would tear package names and paths apart."""
-
-SECRET_LENGTH = 8
-"""Characters from which a password is also looked for elsewhere."""
 
 NO_SERIAL = frozenset(
     (
@@ -58,13 +58,19 @@ _UNIT = r"service|socket|timer|target|mount|automount|path|slice|scope|device|sw
 _MAIL = rf"(?<![\w.+@-])[\w.+-]+@(?![\w.\\-]*\.(?:{_UNIT})\b)[\w-]+(?:\.[\w-]+)*"
 """Also user@host in the comment of a key; a templated unit (getty@tty1.service) is no address."""
 _GUID = r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{4}(?::[0-9A-Fa-f]{4}){3}(?![0-9A-Fa-f:])"
+_OCTETS = r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){6,31}(?![0-9A-Fa-f:])"
+"""Longer hardware addresses (a DHCP client, InfiniBand) and fingerprints."""
+_DIGITS = r"(?<![0-9A-Za-z])(?=[0-9]*[A-Fa-f])(?=[A-Fa-f]*[0-9])(?!fe80|ff0)[0-9A-Fa-f]{32,128}(?![0-9A-Za-z])"
+"""Ids and digests. (32 digits that begin with fe80 or ff0 are an address in the kernel's own spelling.)"""
+_NUMBER = r"(?<![0-9A-Za-z])0x(?=0*[1-9a-f])(?!f+\b)[0-9A-Fa-f]{12,40}(?![0-9A-Za-z])"
+_OPAQUE = (
+    *(("uuid", _UUID), ("key", _PUBLIC_KEY), ("fingerprint", _FINGERPRINT), ("guid", _GUID), ("mail", _MAIL)),
+    *(("octets", _OCTETS), ("digits", _DIGITS), ("number", _NUMBER)),
+)
 
 _SERIAL_FIELD = re.compile(
     r"(?i)(?:serial(?:[ _-]?(?:number|no|num))?|\bvendor sn|\basset[ _-]?tag|_sn)\b[\"']?[ \t]*[:=][ \t]*[\"']?([^\"'\n,}]*)"
 )
-_SECRET_WORD = r"(?:password|passwd|passphrase|psk|secret|token|private[-_]?key|wep-key\d?)"
-_SECRET_FIELD = re.compile(rf"(?im)^(?P<head>[^\n=:]*{_SECRET_WORD}[\"']?[ \t]*[:=][ \t]*)(?P<value>[^\n]+)$")
-_SECRET_MEMBER = re.compile(rf"(?i)(?P<head>\"[^\"\n]*{_SECRET_WORD}\"[ \t]*:[ \t]*)(?P<value>\"[^\"\n]*\")")
 _SSID = (
     re.compile(r"(?im)^\s*ssid\s*[:=]\s*\"?([^\"\n]+?)\"?\s*$"),
     re.compile(r"(?im)^[ \t]*access-points:[ \t]*\n[ \t]+\"?'?([^\"'\n]+?)\"?'?:"),
@@ -79,15 +85,24 @@ _DOMAIN_SETTING = (
 )
 """Search domains of systemd-networkd and resolved, NetworkManager and netplan. One word may be a domain there."""
 _RESOLVER_FILES = re.compile(r"/resolv\.conf$")
-_PASSWD = re.compile(r"(?m)^([a-z_][\w.-]*):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
+_PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?\s*[:= ]\s*["']?([0-9a-f]{12,40})\b""")
 
-PROFILE_FILES = re.compile(r"/system-connections/([^/]+?)(?:\.nmconnection)?$")
-PLAIN_PROFILE = re.compile(r"(?i)(?:netplan-.*|(?:wired|ethernet) connection.*|lo|docker\d*|br-[0-9a-f]+|en\w+|wl\w+|eth\d+)")
-"""Names of NetworkManager profiles that say nothing. Others are often the name of a wireless network."""
+_URL_HOST = re.compile(r"(?i)\b(?:https?|ftp|ldaps?|nfs|smb|ssh|git)://(?:[^\s/@]*@)?([a-z0-9][a-z0-9.-]{2,200})")
+_PUBLIC_HOST = re.compile(
+    r"(?i)(?:.*\.)?(?:nvidia|ubuntu|canonical|launchpad|debian|kernel|freedesktop|github|gnu|docker|example|mellanox|launchpadcontent"
+    r"|systemd|die\.net|man7|w3)\.(?:com|org|net|io)"
+)
+_MARKED_NAME = re.compile(r"(?m)^# (?:desk|boot_id|link_changes) ([\w.-]{1,64})\b")
+_PAIR_NAME = re.compile(r"(?m)^# pair ([\w.-]{1,64})$")
+_OUR_HOSTS = re.compile(rf"(?m)^([^\s#@|]+) .* {MARK}$")
+_NETPLAN_FILES = re.compile(r"/netplan/[^/]+\.ya?ml$")
+_SPACED_PROFILE = re.compile(r"netplan-(?:en|wl|eth)\w{1,13}-(.+)")
+_WITH_UUID = re.compile(rf"(.+)-{_UUID}")
 
+PROFILE_FILES = re.compile(r"/system-connections/([^/]+?)(?:\.nmconnection)?$")
 SERIAL_FILES = re.compile(r"/(?:(?:product|board|chassis|system)_serial|[a-z]+_asset_tag|serial(?:_number)?)$")
 HOSTNAME_FILES = re.compile(r"^/(?:etc/hostname|proc/sys/kernel/hostname)$")
 MACHINE_ID_FILES = re.compile(r"/machine-id$")
@@ -106,14 +121,17 @@ class Sanitiser:
         self._literals: dict[str, str] = {}
         self._kinds: dict[str, list[str]] = {}
         self._addresses = AddressMap()
-        self._opaque: dict[str, set[str]] = {"uuid": set(), "key": set(), "fingerprint": set(), "guid": set(), "mail": set()}
+        self._opaque: dict[str, set[str]] = {kind: set() for kind, _pattern in _OPAQUE}
+        self._corpus: list[str] = []
         self._secrets: set[str] = set()
         self._map: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         self._keys: dict[str, str] = {}
+        self.logins = frozenset(name for name in users if name)
+        """Names of the login user."""
         for name in hostnames:
             self._host(name)
-        for name in users:
+        for name in self.logins:
             self._note("user", name)
 
     # Learning ---------------------------------------------------------------------------------------------------------------------
@@ -135,13 +153,58 @@ class Sanitiser:
         self._learn(text, addresses=not NO_ADDRESS_FILES.search(path), resolver=bool(_RESOLVER_FILES.search(path)))
         if path.endswith("/passwd"):
             self._accounts(text)
+        if path.endswith("/pair.env"):
+            for match in _MARKED_NAME.finditer(text):
+                self._host(match.group(1))
+            for match in _PAIR_NAME.finditer(text):
+                self._note("pair", match.group(1))
+        if path.endswith("/known_hosts"):
+            for match in _OUR_HOSTS.finditer(text):
+                for name in match.group(1).split(","):
+                    if not re.fullmatch(r"[\d.:a-f\[\]]+|pair-\w+", name):
+                        self._host(name.strip("[]").partition("]")[0])
+        if _NETPLAN_FILES.search(path):
+            self._netplan(text)
         if PROFILE_FILES.search(path):
             for match in re.finditer(r"(?m)^id=(.+)$", text):
                 self._profile(match.group(1))
 
     def _profile(self, name: str) -> None:
-        if not PLAIN_PROFILE.fullmatch(name.strip()):
+        """A profile's name: often that of a wireless network, alone or behind the interface's."""
+        name = name.strip()
+        for wrapped in (_WITH_UUID, _SPACED_PROFILE):
+            match = wrapped.fullmatch(name)
+            name = match.group(1) if match else name
+        if not PLAIN_PROFILE.fullmatch(name):
             self._note("ssid", name)
+
+    def _netplan(self, text: str) -> None:
+        """Names and secrets of a netplan file, whatever its style; most of it is left out of the recording, but may stand elsewhere."""
+        data, error = netplan.load(text)
+        waiting: list[tuple[str, Any]] = [] if error else [("", data)]
+        for _step in range(20_000):
+            if not waiting:
+                break
+            key, value = waiting.pop()
+            if isinstance(value, dict):
+                if key == "access-points":
+                    for name in value:
+                        self._note("ssid", str(name))
+                waiting += [(str(name), item) for name, item in value.items()]
+            elif isinstance(value, list):
+                waiting += [(key, item) for item in value]
+            elif isinstance(value, (str, int)) and not isinstance(value, bool):
+                self._netplan_value(key, str(value))
+
+    def _netplan_value(self, key: str, value: str) -> None:
+        if key == "name":
+            self._profile(value)
+        elif "ssid" in key.lower():
+            self._note("ssid", value)
+        elif key in ("identity", "anonymous-identity"):
+            self._note("user", value)
+        elif secret_shapes.telling_key(key) and not secret_shapes.common(value):
+            self._secrets.add(value)
 
     def learn_command(self, argv: Iterable[str], stdout: str, stderr: str) -> None:
         """Find what must be replaced in a command and its output."""
@@ -204,18 +267,18 @@ class Sanitiser:
 
     def _learn(self, text: str, addresses: bool = True, resolver: bool = False) -> None:
         self._pattern = None
+        self._corpus.append(text.lower())
         self._addresses.learn_macs(text)
-        for kind, pattern in (("uuid", _UUID), ("key", _PUBLIC_KEY), ("fingerprint", _FINGERPRINT), ("guid", _GUID), ("mail", _MAIL)):
+        for kind, pattern in _OPAQUE:
             for match in re.finditer(pattern, text):
                 self._opaque[kind].add(match.group())
         for match in re.finditer(_PRIVATE_KEY, text, re.DOTALL):
             self._secrets.add(match.group())
-        for field in (_SECRET_FIELD, _SECRET_MEMBER):
-            for match in field.finditer(text):
-                secret = match.group("value").strip().strip("\"',")
-                # A short value (yes, auto ...) is removed where it stands, not everywhere.
-                if len(secret) >= SECRET_LENGTH and secret != REMOVED:
-                    self._secrets.add(secret)
+        # A common word (disabled, required) is removed where it stands, not everywhere.
+        self._secrets.update(secret for secret in secret_shapes.values(text) if not secret_shapes.common(secret))
+        for match in _URL_HOST.finditer(text):
+            if not _PUBLIC_HOST.fullmatch(match.group(1)) and not re.fullmatch(r"[\d.]+", match.group(1)):
+                self._note("domain", match.group(1))
         if addresses:
             self._addresses.learn_text(text)
         for match in _SERIAL_FIELD.finditer(text):
@@ -244,33 +307,41 @@ class Sanitiser:
             return self._pattern
         self._map.clear()
         originals = {value.lower() for values in self._kinds.values() for value in values}
-        self._addresses.choose()
-        makers: dict[str, Callable[[int], str]] = {
-            "host": lambda number: self._standin if number == 1 else f"{self._standin}-{number}",
-            "user": lambda number: f"account{number}",
-            "person": lambda number: f"Person {number}",
-            "serial": lambda number: f"S{number:011d}",
-            "id": lambda number: f"{number:032x}",
-            "switch": lambda number: f"{0x02 << 56 | number:016x}",
-            "ssid": lambda number: f"wireless{number}",
-            "domain": lambda number: f"site{number}.example",
-            "uuid": lambda number: f"00000000-0000-4000-8000-{number:012x}",
-            "guid": lambda number: f"0200:0000:{number >> 16:04x}:{number & 0xFFFF:04x}",
-            "mail": lambda number: f"person{number}@example.org",
+        corpus = "\n".join(self._corpus)
+        self._addresses.choose(lambda text: text in corpus)
+        makers: dict[str, Callable[[int, str], str]] = {
+            "host": lambda number, _old: self._standin if number == 1 else f"{self._standin}-{number}",
+            "user": lambda number, _old: f"account{number}",
+            "person": lambda number, _old: f"Person {number}",
+            "serial": lambda number, _old: f"S{number:011d}",
+            "id": lambda number, _old: f"{number:032x}",
+            "switch": lambda number, _old: f"{0x02 << 56 | number:016x}",
+            "ssid": lambda number, _old: f"wireless{number}",
+            "pair": lambda number, _old: f"pair{number}",
+            "domain": lambda number, _old: f"site{number}.example",
+            "uuid": lambda number, _old: f"00000000-0000-4000-8000-{number:012x}",
+            "guid": lambda number, _old: f"0200:0000:{number >> 16:04x}:{number & 0xFFFF:04x}",
+            "mail": lambda number, _old: f"person{number}@example.org",
+            "octets": lambda number, old: ":".join(re.findall("..", f"02{number:0{len(old) // 3 * 2}x}")),
+            "digits": lambda number, old: _many_digits(number, len(old)),
+            "number": lambda number, old: f"0x02{number:0{len(old) - 4}x}",
         }
         given: set[str] = set()
-        sources = {**self._kinds, **{kind: sorted(self._opaque[kind]) for kind in ("uuid", "guid", "mail")}}
+        sources = {**self._kinds, **{kind: sorted(self._opaque[kind]) for kind in ("uuid", "guid", "mail", "octets", "digits", "number")}}
         for kind, values in sources.items():
             numbers = itertools.count(1)
             for value in values:
-                if kind == "guid" and not set(value) - set("0:"):
+                if kind in ("guid", "octets") and not set(value) - set("0:"):
                     continue
+                if value.lower() in self._map:
+                    continue
+                # A stand-in is never a value of the original: what is replaced could not be told from what was there.
                 candidate = next(
                     text
-                    for text in (makers[kind](number) for number in numbers)
+                    for text in (makers[kind](number, value) for number in numbers)
                     if text.lower() not in given
                     and not any(original in text.lower() for original in originals if len(original) > 3)
-                    and text.lower() not in originals
+                    and text.lower() not in corpus
                 )
                 given.add(candidate.lower())
                 self._map[value.lower()] = candidate
@@ -287,7 +358,7 @@ class Sanitiser:
         for secret in sorted(self._secrets, key=len, reverse=True):
             yield _bounded(secret)
         yield _PRIVATE_KEY
-        for kind in ("key", "fingerprint", "mail"):
+        for kind in ("key", "fingerprint", "mail", "octets", "digits", "number"):
             for value in sorted(self._opaque[kind], key=len, reverse=True):
                 yield re.escape(value)
         literals = [value for values in self._kinds.values() for value in values]
@@ -307,9 +378,7 @@ class Sanitiser:
     def text(self, text: str) -> str:
         """The text with every learned original replaced."""
         pattern = self._prepare()
-        for field in (_SECRET_FIELD, _SECRET_MEMBER):
-            text = field.sub(_without_secret, text)
-        return pattern.sub(self._replace, text)
+        return pattern.sub(self._replace, secret_shapes.cut(text))
 
     def _replace(self, match: re.Match[str]) -> str:
         found = match.group()
@@ -323,9 +392,10 @@ class Sanitiser:
     def leaks(self, text: str) -> list[str]:
         """Originals that are still in a text (kinds and places of a mistake in this file, never expected)."""
         found = [value for values in self._kinds.values() for value in values if re.search(_bounded(value), text, re.IGNORECASE)]
-        found += [value for kind in ("uuid", "key", "fingerprint", "mail") for value in self._opaque[kind] if value in text]
+        opaque = ("uuid", "key", "fingerprint", "mail", "octets", "digits", "number")
+        found += [value for kind in opaque for value in self._opaque[kind] if value in text and set(value) - set("0:")]
         found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
-        return found + self._addresses.leaks(text)
+        return found + self._addresses.leaks(text) + secret_shapes.found(text)
 
     @property
     def originals(self) -> list[str]:
@@ -338,12 +408,9 @@ class Sanitiser:
         ]
 
 
-def _without_secret(match: re.Match[str]) -> str:
-    """The field without its value; quotes and a comma behind it stay, so that YAML and JSON stay readable."""
-    value = match.group("value").rstrip()
-    comma = "," if value.endswith(",") else ""
-    quote = value[0] if value[0] in "\"'" else ""
-    return f"{match.group('head')}{quote}{REMOVED}{quote}{comma}"
+def _many_digits(number: int, length: int) -> str:
+    """Digits of an id or digest that mean nothing."""
+    return "".join(hashlib.sha256(f"digits {number} {part}".encode()).hexdigest() for part in range(2))[:length]
 
 
 def _bounded(value: str) -> str:

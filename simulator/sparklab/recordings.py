@@ -1,7 +1,7 @@
 """A recording as a desk takes it: checked, and copied into the desk's state folder as plain JSON and files.
 
-The format is that of the project's recordings (recording.yml, files/, commands.yml, denied.yml); it is read here on its own, so that
-a desk and a replay that agree agree about the recording and not about one reader of it.
+The format is that of the project's recordings (recording.yml, files/, links.yml, commands.yml, denied.yml, missing.yml); it is read here
+on its own, so that a desk and a replay that agree agree about the recording and not about one reader of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,49 @@ from sparklab.errors import LabError
 FOLDER = "recording"
 """Name of the copy in the desk's state folder."""
 
+SIZE_LIMIT = 32 * 1024 * 1024
+"""Bytes of one of the recording's YAML files."""
+
+
+class _Loader(yaml.SafeLoader):
+    """No aliases and no merge keys: a few lines of them can become gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read")
+        return super().compose_node(parent, index)
+
 
 def find(text: str, beside: Path | None = None) -> Path:
     """The folder of a recording: a path (from here or from the lab file's folder), or a name in tests/recordings/.
 
     :raises LabError: when none of them is a recording.
     """
-    places = [Path(text), *([beside / text] if beside else []), paths.SIMULATOR.parent / "tests" / "recordings" / text]
-    found = next((place.resolve() for place in places if (place / "recording.yml").is_file()), None)
+    shipped = paths.SIMULATOR.parent / "tests" / "recordings" / text
+    places = [Path(text), *([beside / text] if beside else []), shipped]
+
+    def there() -> Path | None:
+        return next((place.resolve() for place in places if (place / "recording.yml").is_file()), None)
+
+    found = there()
+    if found is None or found == shipped.resolve():
+        _make()
+        found = there()
     if found is None:
         raise LabError(f"{text!r} is no recording (a folder with recording.yml) and no name in tests/recordings/.", code=2)
     return found
+
+
+def _make() -> None:
+    """Make the project's own recordings where they are missing or out of date: git keeps their descriptions only.
+
+    :raises LabError: when they cannot be made.
+    """
+    tool = paths.SIMULATOR.parent / "tools" / "make_recordings.py"
+    done = subprocess.run([sys.executable, str(tool)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise LabError(f"The recordings below tests/recordings cannot be made ({tool}): {said}", code=2)
 
 
 def commands(folder: Path) -> list[dict[str, Any]]:
@@ -71,8 +105,11 @@ def unpack(folder: Path, state: Path) -> None:
     target = state / FOLDER
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
+    if (folder / "files").is_symlink():
+        raise LabError(f"{folder / 'files'} is a symbolic link; a recording holds its files itself.", code=2)
     if (folder / "files").is_dir():
         shutil.copytree(folder / "files", target / "files", symlinks=True, ignore=shutil.ignore_patterns(".gitkeep"))
+    _make_links(target / "files", _yaml(folder / "links.yml") if (folder / "links.yml").exists() else {}, folder / "links.yml")
     refused = _paths(folder / "denied.yml")
     document = {"commands": commands(folder), "missing": _paths(folder / "missing.yml")}
     (target / "recording.json").write_text(json.dumps(document), encoding="utf-8")
@@ -85,8 +122,23 @@ def unpack(folder: Path, state: Path) -> None:
                 os.chmod(path, 0o600 if any(own == one or own.startswith(one + "/") for one in refused) else 0o644)
 
 
+def _make_links(root: Path, links: Any, source: Path) -> None:
+    """Make the links that the recording keeps as data, where the desk looks for them."""
+    if not isinstance(links, dict):
+        raise LabError(f"{source} must be a mapping of paths to the targets of links.", code=2)
+    for path, target in sorted((str(path), str(target)) for path, target in links.items()):
+        parts = [part for part in path.split("/") if part]
+        places = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+        if not parts or ".." in parts or any(place.is_symlink() for place in places) or os.path.lexists(places[-1]):
+            continue
+        places[-1].parent.mkdir(parents=True, exist_ok=True)
+        places[-1].symlink_to(target)
+
+
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.is_symlink() or path.stat().st_size > SIZE_LIMIT:
+            raise LabError(f"{path} is a link, or larger than {SIZE_LIMIT} bytes.", code=2)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise LabError(f"{path} cannot be read: {' '.join(str(error).split())}", code=2) from error

@@ -72,8 +72,58 @@ def test_there_is_a_recording_for_every_code_that_one_desk_alone_can_show() -> N
     assert listed - shown == set()
 
 
-def test_the_recordings_are_those_that_their_descriptions_make() -> None:
+def test_the_goldens_are_what_their_descriptions_make() -> None:
     assert script("tools/make_recordings.py").main(["--check"]) == 0
+    assert len(list((ROOT / "tests/recordings").glob("*.yml"))) >= 3
+
+
+def test_a_golden_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    module = script("tools/make_recordings.py")
+    golden = (ROOT / "tests/recordings/founders_stacked.yml").read_text()
+    (tmp_path / "founders_stacked.yml").write_text(golden.replace("mtu: 9000", "mtu: 1500"))
+    monkeypatch.setattr(module, "TARGET", tmp_path)
+    assert module.main(["--check"]) == 1
+    assert "founders_stacked: files/etc/netplan/90-dgx-spark-link.yaml differs" in capsys.readouterr().out
+
+
+def test_a_packed_recording_is_the_same_folder_again(tmp_path: Path) -> None:
+    module = script("tools/make_recordings.py")
+    for name in ("founders_without_root", "no_cable_hotplug_on", "neglected_desk"):
+        source = ROOT / "tests/recordings" / name
+        (tmp_path / f"{name}.yml").write_text(module.pack(source), encoding="utf-8")
+        module.expand(tmp_path / f"{name}.yml", tmp_path / name)
+        assert module.difference(source, tmp_path / name) is None
+
+
+def test_what_cannot_be_a_recording_is_neither_packed_nor_expanded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = script("tools/make_recordings.py")
+    assert module.main(["--pack", str(tmp_path)]) == 2
+    assert "it has no recording.yml" in capsys.readouterr().err
+    (tmp_path / "evil.yml").write_text("recording: {name: evil}\nfiles: {/../../evil: x}\n")
+    with pytest.raises(module.PackError, match="no path below"):
+        module.expand(tmp_path / "evil.yml", tmp_path / "evil")
+
+
+def test_recordings_are_made_where_they_are_missing_and_left_alone_where_they_are_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A golden is not expanded over what is made, a sent one becomes a folder, one that is gone leaves, and a foreign folder stays."""
+    module = script("tools/make_recordings.py")
+    monkeypatch.setattr(module, "TARGET", tmp_path)
+    monkeypatch.setattr(module, "DESKS", dict(list(module.DESKS.items())[:2]))
+    made = next(iter(module.DESKS))
+    (tmp_path / "sent.yml").write_text("recording: {name: sent}\nfiles: {/etc/hostname: recorded-01}\n")
+    (tmp_path / "mine").mkdir()
+    assert module.ready() == tmp_path
+    assert (tmp_path / "sent/files/etc/hostname").read_text() == "recorded-01"
+    before = (tmp_path / made / "recording.yml").stat().st_mtime_ns
+    (tmp_path / "sent.yml").unlink()
+    module.ready()
+    assert not (tmp_path / "sent").exists() and (tmp_path / "mine").is_dir()
+    assert (tmp_path / made / "recording.yml").stat().st_mtime_ns == before
+    (tmp_path / made / "recording.yml").unlink()
+    module.ready()
+    assert (tmp_path / made / "recording.yml").is_file()
 
 
 def test_two_hundred_recordings_replay_in_one_process() -> None:

@@ -55,6 +55,22 @@ def test_recording_with_plain_python(recording):
     assert result["facts"]["driver"]["module_version"] is None
 
 
+def test_a_shipped_recording_is_taken_by_its_name_and_made_where_it_is_missing(checkout, tmp_path):
+    shutil.copytree(ROOT / "tools", checkout / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    (checkout / "tests/recordings").mkdir()
+    for asked in ("pcie_half_rate", checkout / "tests/recordings/pcie_half_rate"):
+        command = [sys.executable, str(checkout / "tests/replay.py"), str(asked)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "CX7_PCIE_WIDTH_LOW" in {item["code"] for item in json.loads(done.stdout)["findings"]}
+
+
+def test_without_recordings_and_without_their_generator_it_is_one_line_and_two(checkout):
+    done = subprocess.run([sys.executable, str(checkout / "tests/replay.py")], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.strip().splitlines())) == (2, "", 1)
+    assert "make_recordings" in done.stderr
+
+
 def replay_without_yaml(checkout, *arguments):
     """tests/replay.py of another checkout, run by a Python that sees no PyYAML."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

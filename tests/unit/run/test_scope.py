@@ -84,6 +84,9 @@ spark_pairs:
 spark_desks:
   hosts:
     desk-09: {ansible_connection: local}
+web:
+  hosts:
+    web-1: {ansible_connection: local}
 """
 PLAYBOOK = """
 - name: Begin
@@ -138,7 +141,7 @@ def test_ansible_goes_on_with_a_desk_in_scope(tmp_path: Path, venv: str) -> None
         (("-i", "lab.desks.csv"), "labops.dgx_spark.desks"),
         ((), "has no host in group spark_desks"),
     ],
-    ids=["limit", "limit-minus", "empty", "sheet", "none"],
+    ids=["limit", "limit-minus", "limit-other", "empty", "sheet", "none"],
 )
 def test_ansible_ends_with_the_reason_when_no_desk_is_in_scope(tmp_path: Path, venv: str, arguments: tuple[str, ...], told: str) -> None:
     (tmp_path / "empty.yml").write_text("all: {hosts: {}}\n", encoding="utf-8")

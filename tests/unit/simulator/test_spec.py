@@ -110,6 +110,20 @@ def test_a_recording_is_found_by_path_beside_the_lab_file_or_by_name(tmp_path: P
         spec.parse({"desks": {"desk-01": {"recording": 5}}})
 
 
+def test_a_shipped_recording_is_made_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "tools/make_recordings.py"
+    tool.parent.mkdir()
+    tool.write_text(
+        "import pathlib\nhere = pathlib.Path(__file__).parents[1] / 'tests/recordings/made'\n"
+        "here.mkdir(parents=True, exist_ok=True)\n(here / 'recording.yml').write_text('name: made\\n')\n"
+    )
+    monkeypatch.setattr(recordings.paths, "SIMULATOR", tmp_path / "simulator")
+    assert recordings.find("made") == tmp_path / "tests/recordings/made"
+    tool.write_text("raise SystemExit('no disk')")
+    with pytest.raises(LabError, match=r"cannot be made .* no disk"):
+        recordings.find("other")
+
+
 def test_a_recording_is_unpacked_for_its_desk(tmp_path: Path) -> None:
     source, state = tmp_path / "mine", tmp_path / "state"
     (source / "files/etc").mkdir(parents=True)

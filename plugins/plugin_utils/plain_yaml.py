@@ -1,0 +1,58 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YAML that somebody sent: plain data of a bounded size, without aliases and merge keys, by which a few lines can become gigabytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+SIZE_LIMIT = 32 * 1024 * 1024
+"""Bytes of one document; a recording's commands are about one megabyte."""
+
+NODES_LIMIT = 200_000
+"""Values in one document."""
+
+_BASE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class PlainYamlError(ValueError):
+    """The text is no plain YAML; says why in one line."""
+
+
+class _Loader(_BASE):  # type: ignore[misc,valid-type]
+    """The safe loader, in C where PyYAML has it: a recording's commands are long texts."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.nodes = 0
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """Each node is made once; a second time it is an alias."""
+        if node in self.constructed_objects:
+            raise PlainYamlError("aliases (*name) are not read")
+        self.nodes += 1
+        if self.nodes > NODES_LIMIT:
+            raise PlainYamlError(f"more than {NODES_LIMIT} values")
+        return super().construct_object(node, deep=deep)
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Merge keys multiply."""
+        if any(getattr(key, "tag", "") == "tag:yaml.org,2002:merge" for key, _value in node.value):
+            raise PlainYamlError("merge keys (<<) are not read")
+
+
+def load(text: str, size: int = SIZE_LIMIT) -> Any:
+    """The value of a document. Raises PlainYamlError."""
+    if len(text) > size:
+        raise PlainYamlError(f"longer than {size} characters")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except PlainYamlError:
+        raise
+    except RecursionError as error:
+        raise PlainYamlError("nested too deeply") from error
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
+        # PyYAML lets several built-in errors through on hostile scalars (dates, tags).
+        raise PlainYamlError(" ".join(str(error).split()) or type(error).__name__) from error

@@ -1,0 +1,238 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets and names planted where real desks have them: none is in what is written, in no spelling, and the desk replays as it was.
+
+Each line of recording_plants/*.txt is a plant with marked secrets: what stands between « and » must not survive; | begins a new line.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import JudgeOptions, judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.recorder import RecordingDesk
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import secret_shapes
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recording_writer import LeakError, recorded_from_dict, sanitised, write
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.sanitiser import Sanitiser
+
+ROOT = Path(__file__).resolve().parents[2]
+PLANTS = ROOT / "tests/unit/recording_plants"
+HIDDEN = base64.b64encode(b"network: {wifis: {wl0: {password: Gletscher77}}}").decode()
+
+
+def lines(name: str) -> list[str]:
+    """The plants of a file. HIDDEN stands for a netplan file in base64."""
+    return (PLANTS / f"{name}.txt").read_text(encoding="utf-8").replace("HIDDEN", HIDDEN).splitlines()
+
+
+NETPLAN = lines("netplan")
+
+FILES = lines("files")
+
+COMMANDS = lines("commands")
+PROGRAMS = (
+    *("journalctl -k -b -o short-monotonic --no-pager", "nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device", "nmcli -s connection show wlan"),
+    *(
+        "nvidia-smi",
+        "nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader",
+        "nvidia-smi -q",
+        "ip -j addr show",
+        "dmesg",
+    ),
+    *("timedatectl show", "uname -a", "rdma resource show qp", "env", "ps aux", "cat /etc/shadow", "wg show wg0", "docker inspect a"),
+    *("git config -l", "last", "who", "systemctl show x -p Environment", "systemctl status x", "lldpctl -f json", "ethtool -m enP7s7"),
+    "curl -u «anakowalska»:«Gletscher77» https://«api.zebra-gmbh.de»",
+)
+
+SMALL: dict[str, Any] = {
+    "files": {"/etc/passwd": "root:x:0:0::/root:/bin/bash\nlab:x:1000:1000::/home/lab:/bin/bash\n", "/etc/hostname": "spark-4a14\n"},
+    **{key: {} for key in ("links", "folders")},
+    **{key: [] for key in ("commands", "denied", "missing")},
+}
+"""A desk of two files, into which each plant is put alone."""
+
+PATHS: tuple[dict[str, Any], ...] = (
+    {"folders": {"/home/lab": ["«titan-offer».pdf", ".ssh"]}},
+    {"folders": {"/home": ["lab", "«anakowalska»"]}},
+    {"folders": {"/etc/ssh": ["ssh_host_ed25519_key.pub", "«zebra-gmbh»_ca.pub"]}},
+    {"folders": {"/etc/systemd/system": ["«zebra-agent».service", "multi-user.target.wants"]}},
+    {"folders": {"/etc/NetworkManager/system-connections": ["«Haus Zebra».nmconnection"]}},
+    {"folders": {"/srv/«zebra-gmbh»": ["x"]}},
+    {"links": {"/home/lab/work": "/srv/«zebra-gmbh»/titan"}},
+    {"links": {"/etc/x": "/home/«anakowalska»/secret"}},
+    {"links": {"/etc/systemd/system/multi-user.target.wants/x.service": "/home/«anakowalska»/x.service"}},
+    {"denied": ["/home/«anakowalska»/.config"]},
+    {"missing": ["/srv/«zebra-gmbh»/titan"]},
+)
+
+SHAPES = lines("shapes")
+
+
+def unmarked(text: str) -> str:
+    """The text as the desk has it: | is a new line (|| at the end of one: YAML's literal style)."""
+    text = text.replace("«", "").replace("»", "")
+    if text.startswith("|1|"):
+        return text
+    return re.sub(r"\|(?=\|)", "\0", text).replace("|", "\n").replace("\0", "|")
+
+
+def secrets(text: str) -> set[str]:
+    """What must not survive; a secret of several lines counts by its lines."""
+    found = {part.strip() for marked in re.findall("«(.*?)»", text, re.DOTALL) for part in marked.split("|")}
+    return {part for part in found if part}
+
+
+@pytest.fixture(scope="module")
+def healthy() -> dict[str, Any]:
+    """What a recorder notes on a healthy stacked desk."""
+    recording, desk = load(ROOT / "tests/recordings/founders_stacked")
+    recorder = RecordingDesk(desk)
+    collect(recorder, Options(login_user=recording.login_user, include_serial=True))
+    return recorder.recorded()
+
+
+def planted(healthy: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
+    """The healthy desk with files, links, folders or answers of commands replaced or added."""
+    new = {key: (dict(value) if isinstance(value, dict) else list(value)) for key, value in healthy.items()}
+    for key in ("files", "links", "folders"):
+        new[key] |= parts.get(key, {})
+    for key in ("denied", "missing"):
+        new[key] += parts.get(key, [])
+    for argv, stdout in parts.get("commands", {}).items():
+        new["commands"] = [entry for entry in new["commands"] if entry["argv"] != list(argv)]
+        new["commands"].append({"argv": list(argv), "responses": [{"rc": 0, "stdout": stdout}]})
+    return new
+
+
+def everything(folder: Path) -> str:
+    """All texts and names below a folder, decoded base64 too."""
+    texts = [f"{path.relative_to(folder)}\n{path.read_text() if path.is_file() else ''}" for path in sorted(folder.rglob("*"))]
+    text = "\n".join(texts)
+    for run in re.findall(r"[A-Za-z0-9+/]{16,}={0,2}", text):
+        text += "\n" + base64.b64decode(run[: len(run) // 4 * 4]).decode("utf-8", "replace")
+    return text
+
+
+def survivors(data: dict[str, Any], marked: str, folder: Path) -> set[str]:
+    """Which of the marked secrets are in the recording that would be sent; nothing when it is refused."""
+    sanitiser = Sanitiser("recorded-01", hostnames=["spark-4a14"], users=["lab"])
+    try:
+        clean = sanitised(recorded_from_dict(data), sanitiser)
+    except LeakError:
+        pytest.fail("the desk could not be recorded at all")
+    text = everything(write(clean, folder / "recorded-01", {"name": "recorded-01"})).lower()
+    spelled = {item: {item.lower(), item.lower().replace(":", ""), item.lower().replace(":", "-")} for item in secrets(marked)}
+    return {
+        item
+        for item, spellings in spelled.items()
+        if any(re.search(rf"(?<![a-z0-9]){re.escape(one)}(?![a-z0-9])", text) for one in spellings)
+    }
+
+
+def cases() -> Iterator[Any]:
+    for number, line in enumerate(NETPLAN):
+        yield pytest.param({"files": {"/etc/netplan/60-x.yaml": f"network:\n  version: 2\n  {line}"}}, line, id=f"netplan-{number}")
+    for number, line in enumerate(FILES):
+        path, _space, text = line.partition(".nmconnection ") if ".nmconnection " in line else line.partition(" ")
+        path += ".nmconnection" if ".nmconnection " in line else ""
+        yield pytest.param({"files": {path: text}}, line, id=f"file-{number}")
+    for number, line in enumerate(COMMANDS):
+        program = next(item for item in sorted(PROGRAMS, key=len, reverse=True) if line.startswith(item))
+        yield pytest.param({"commands": {program: line[len(program) + 1 :]}}, line, id=f"command-{number}")
+    for number, parts in enumerate(PATHS):
+        yield pytest.param(parts, str(parts), id=f"path-{number}")
+
+
+def as_data(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a plant as a desk would answer them, without marks."""
+    data: dict[str, Any] = {}
+    for key, value in parts.items():
+        if key == "commands":
+            data[key] = {tuple(unmarked(argv).split(" ")): unmarked(text) for argv, text in value.items()}
+        elif key == "folders":
+            data[key] = {unmarked(path): [unmarked(name) for name in names] for path, names in value.items()}
+        elif isinstance(value, dict):
+            data[key] = {unmarked(path): indented(unmarked(text)) if "netplan/" in path else unmarked(text) for path, text in value.items()}
+        else:
+            data[key] = [unmarked(path) for path in value]
+    return data
+
+
+def indented(text: str) -> str:
+    """A netplan plant below its `network:`."""
+    head, version, first, *rest = text.split("\n")
+    return "\n".join([head, version, first if first.startswith("  ") else f"  {first}", *(f"  {line}" for line in rest)]) + "\n"
+
+
+ALL = list(cases())
+
+
+def test_there_are_many_plants() -> None:
+    assert len(ALL) >= 150
+    assert all(secrets(case.values[1]) for case in ALL)
+
+
+@pytest.mark.parametrize(("parts", "marked"), ALL)
+def test_no_plant_survives(parts: dict[str, Any], marked: str, tmp_path: Path) -> None:
+    data = planted(SMALL, **as_data(parts))
+    there = str(data).replace("\\n", "\n")
+    assert {item for item in secrets(marked) if item not in there} == set()
+    assert survivors(data, marked, tmp_path) == set()
+
+
+def test_all_plants_on_one_desk(healthy: dict[str, Any], tmp_path: Path) -> None:
+    """What one place teaches neither harms nor saves another."""
+    data = dict(healthy)
+    for number, case in enumerate(ALL):
+        parts = as_data(case.values[0])
+        for path, text in parts.pop("files", {}).items():
+            new = path.replace("60-x.yaml", f"60-{number}.yaml")
+            lines = "" if path.endswith((".json", ".yaml", "hostname", "address")) else data["files"].get(new, "")
+            parts.setdefault("files", {})[new] = f"{lines}{text}\n"
+        for argv, text in parts.pop("commands", {}).items():
+            said = next((entry["responses"][0].get("stdout", "") for entry in data["commands"] if tuple(entry["argv"]) == argv), "")
+            parts.setdefault("commands", {})[argv] = text if argv[0] == "ip" else f"{said}{text}\n"
+        data = planted(data, **parts)
+    assert survivors(data, "".join(case.values[1] for case in ALL), tmp_path) == set()
+
+
+@pytest.mark.parametrize("marked", SHAPES)
+def test_what_looks_like_a_secret_is_cut_wherever_it_stands(marked: str) -> None:
+    sanitiser, text = Sanitiser("recorded-01"), unmarked(marked)
+    assert secret_shapes.found(text) or sanitiser.leaks(text) or re.search(r"mac|dev|eui|client|address|mail|id", marked)
+    sanitiser.learn_file("/x", text)
+    new = sanitiser.text(text)
+    assert [item for item in secrets(marked) if item.lower() in new.lower()] == []
+    assert sanitiser.leaks(new) == []
+
+
+def test_the_leak_check_finds_by_shape_what_nobody_learned() -> None:
+    sanitiser = Sanitiser("recorded-01")
+    for marked in SHAPES[:32]:
+        assert sanitiser.leaks(unmarked(marked)), marked
+
+
+def test_a_desk_full_of_plants_replays_to_the_same_findings(healthy: dict[str, Any], tmp_path: Path) -> None:
+    """What is added beside a healthy desk changes neither the desk's findings nor those of its recording."""
+    more = {"/etc/netplan/60-wlan.yaml": f"network:\n  version: 2\n{indented(chr(10) * 2 + unmarked(NETPLAN[2])).strip(chr(10))}\n"}
+    more |= {"/etc/hosts": healthy["files"].get("/etc/hosts", "") + "10.77.3.4 nas.zebra-gmbh.de nas\n"}
+    data = planted(healthy, files=more, folders={"/etc/netplan": [*healthy["folders"]["/etc/netplan"], "60-wlan.yaml"]})
+    original = write(recorded_from_dict(data), tmp_path / "original", {"name": "d", "login_user": "lab"})
+    sanitiser = Sanitiser("recorded-01", hostnames=["spark-4a14"], users=["lab"])
+    clean = write(sanitised(recorded_from_dict(data), sanitiser), tmp_path / "clean", {"name": "d", "login_user": sanitiser.text("lab")})
+    found = []
+    for folder in (original, clean):
+        recording, desk = load(folder)
+        facts = collect(desk, Options(login_user=recording.login_user))
+        options = JudgeOptions(purpose="stacked", wanted_mtu=9000)
+        found.append({(item.code, item.severity) for item in judge(facts, Where(desk="d"), options)})
+    assert found[0] == found[1]
+    assert "wifis" in (clean / "files/etc/netplan/60-wlan.yaml").read_text()
