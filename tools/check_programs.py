@@ -17,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("plugins", "roles", "playbooks")
 ON_THE_CONTROLLER = ("plugins/action", "plugins/callback", "plugins/inventory", "plugins/plugin_utils")
@@ -93,13 +95,39 @@ def _texts(line: int, text: str) -> Iterator[tuple[int, str]]:
         yield line, f"{text[:60]!r} is a fixed name in a folder that everybody may write to"
 
 
+PROSE = ("msg", "fail_msg", "success_msg", "description", "short_description", "name")
+"""Keys of YAML whose values are told to people and run nowhere."""
+
+
+def prose_lines(text: str) -> set[int]:
+    """Lines of a YAML text that belong to the value of a key of `PROSE`; none when it is no YAML."""
+    found: set[int] = set()
+
+    def look(node: yaml.Node | None, told: bool) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                look(value, told or (isinstance(key, yaml.ScalarNode) and key.value in PROSE))
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                look(item, told)
+        elif isinstance(node, yaml.ScalarNode) and told:
+            found.update(range(node.start_mark.line + 1, node.end_mark.line + 2))
+
+    try:
+        look(yaml.compose(text, Loader=yaml.SafeLoader), False)
+    except yaml.YAMLError:
+        return set()
+    return found
+
+
 def yaml_problems(text: str) -> Iterator[tuple[int, str]]:
     """The same for tasks, templates and scripts: Python started by a command line, fixed names."""
+    quiet = prose_lines(text)
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.lstrip().startswith("#") and not line.startswith("#!"):
+        if number in quiet or (line.lstrip().startswith("#") and not line.startswith("#!")):
             continue
         bare = line.startswith("#!") and "python" in line and " -I" not in line
-        if (bare or COMMAND.search(line)) and not line.lstrip().startswith(("description", "short_description")):
+        if bare or COMMAND.search(line):
             yield number, "a command starts Python without -I"
         if re.search(r"(?:^|[\s\"':=])(?:/tmp|/var/tmp|/dev/shm)/[A-Za-z0-9_.-]", line):
             yield number, "a fixed name in a folder that everybody may write to"

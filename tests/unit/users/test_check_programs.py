@@ -79,6 +79,8 @@ def test_a_process_of_the_controller_may_start_where_the_admin_is() -> None:
         ("  ansible.builtin.command: /usr/bin/python3 -I /opt/x.py", False),
         ("  # python3 x.py in /tmp/x", False),
         ("ansible_python_interpreter: /usr/bin/python3", False),
+        ('msg: ["Replay it: python3 tests/replay.py x"]', False),
+        ('cmd: "python3 tests/replay.py x"', True),
     ],
 )
 def test_tasks_and_scripts(line: str, bad: bool) -> None:
