@@ -35,7 +35,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 test: lint unit docs-check package sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 .PHONY: lint
-lint: venv ## ruff, mypy, yamllint, role defaults, ansible-lint
+lint: venv ## ruff, mypy, yamllint, role defaults, how programs start on desks, ansible-lint
 	ruff check .
 	ruff format --check .
 	MYPYPATH=.collections mypy -p ansible_collections.labops.dgx_spark.plugins
@@ -43,6 +43,7 @@ lint: venv ## ruff, mypy, yamllint, role defaults, ansible-lint
 	mypy tools tests/replay.py
 	yamllint --strict .
 	python tools/check_roles.py
+	python tools/check_programs.py
 	python tools/check_wants.py
 	ansible-lint --strict
 

@@ -8,14 +8,15 @@ import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 
-from ..module_utils.changes import bundle
+from ..module_utils.changes import bundle, received
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
@@ -25,7 +26,12 @@ from ..plugin_utils.run.stages import STAGES
 from ..plugin_utils.run.store import RunStore
 
 MODULE = "labops.dgx_spark.nccl_bundle"
-BUILT_ARCHIVE = "/var/tmp/dgx_spark_nccl_bundle.tar.gz"
+BUILT = re.compile(re.escape(f"{received.PLACE}/{received.HANDED_PREFIX}") + r"[A-Za-z0-9_]{8}/bundle\.tar\.gz")
+"""Where a desk may say that it laid a bundle for the login user; nothing else is fetched or removed."""
+
+COMMITS = "commits.json"
+"""Beside the bundles on the controller: the commit that each tag had when it was first built."""
+
 SOURCES = ("nccl", "nccl_tests")
 
 
@@ -57,11 +63,10 @@ class ActionModule(DeskAction):
             return {"changed": False, "builder": builder, "bundle": str(wishes.cached)}
         arguments = {
             "state": "built",
-            "archive": BUILT_ARCHIVE,
             "key": wishes.key,
             "desk": desk,
             "user": self.login_user(call.task_vars) or "",
-            **{name: dict(given.get(name) or {}) for name in SOURCES},
+            **{name: wishes.pinned(name) for name in SOURCES},
             **_only(given, ("folder", "gencode", "cuda_home", "mpi_home", "jobs", "packages", "lock_timeout")),
         }
         if self._task.check_mode:
@@ -69,13 +74,14 @@ class ActionModule(DeskAction):
         folder = self._connection._shell.tmpdir or self._make_tmp_path()
         for name in SOURCES:
             if arguments[name].get("archive"):
-                arguments[name]["archive"] = self._send(wishes.source(name), folder, f"{name}.tar")
+                source = wishes.source(name)
+                arguments[name] |= {"archive": self._send(source, folder, f"{name}.tar"), "sha256": bundle.digest(str(source))}
         answer = self.execute(MODULE, arguments, call)
         if not answer.get("failed"):
             fresh = wishes.cached.with_suffix(".part")
             fresh.parent.mkdir(parents=True, exist_ok=True)
-            self._connection.fetch_file(BUILT_ARCHIVE, str(fresh))
-            bundle.manifest_of(str(fresh))
+            self._fetch(answer, fresh)
+            wishes.pin(json.loads(bundle.manifest_of(str(fresh))))
             os.replace(fresh, wishes.cached)
             answer["bundle"] = str(wishes.cached)
         self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -97,6 +103,7 @@ class ActionModule(DeskAction):
         if setup.get("nccl_bundle") == wanted:
             return {"changed": False, "manifest_sha256": wanted}
         arguments = {"state": "present", "desk": desk, "archive": str(path), **_only(given, ("folder",))}
+        arguments |= {"sha256": bundle.digest(str(path)), "user": self.login_user(call.task_vars) or ""}
         if not self._task.check_mode:
             folder = self._connection._shell.tmpdir or self._make_tmp_path()
             arguments["archive"] = self._send(path, folder, "bundle.tar.gz")
@@ -105,6 +112,23 @@ class ActionModule(DeskAction):
         if not self._task.check_mode:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return answer
+
+    def _fetch(self, answer: Mapping[str, Any], target: Path) -> None:
+        """Fetch what was built as the login user, and prove that it is what the module told over the connection. Raises BundleError."""
+        path = str(answer.get("archive") or "")
+        if not BUILT.fullmatch(path):
+            raise bundle.BundleError(f"the builder desk names {path[:100]!r} as its bundle, which is no place of ours")
+        try:
+            self._connection.fetch_file(path, str(target))
+            got = bundle.digest(str(target))
+        except AnsibleError as error:
+            raise bundle.BundleError(f"the bundle cannot be fetched as the login user (set ansible_user): {error}") from error
+        finally:
+            command = self._connection._shell.remove(path.rpartition("/")[0], recurse=True)
+            self._low_level_execute_command(command, sudoable=False)
+        if got != answer.get("sha256"):
+            target.unlink()
+            raise bundle.BundleError(f"the bundle that was fetched has SHA-256 {got}, the builder desk had told {answer.get('sha256')}")
 
     def _send(self, path: Path, folder: str, name: str) -> str:
         target: str = self._connection._shell.join_path(folder, name)
@@ -131,6 +155,38 @@ class Wishes:
             else:
                 parts[name] = [str(source.get(item) or "") for item in ("url", "tag", "commit")]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def pinned(self, name: str) -> dict[str, Any]:
+        """What the module is told of a source. A tag that was built before must still have the commit that it had then."""
+        source = dict(self.given.get(name) or {})
+        if not source.get("archive") and not source.get("commit"):
+            commit = self._commits().get(f"{source.get('url')} {source.get('tag')}")
+            source |= {"commit": commit} if commit else {}
+        return source
+
+    def pin(self, manifest: Mapping[str, Any]) -> None:
+        """Keep the commits that were built, each the first time."""
+        known = self._commits()
+        told = manifest.get("sources")
+        fresh = {
+            f"{item.get('url')} {item.get('tag')}": str(item.get("commit"))
+            for item in (told if isinstance(told, list) else [])
+            if isinstance(item, dict) and item.get("url") and re.fullmatch(r"[0-9a-f]{40}", str(item.get("commit")))
+        }
+        asked = {f"{source.get('url')} {source.get('tag')}" for source in (dict(self.given.get(name) or {}) for name in SOURCES)}
+        both = {**{key: value for key, value in fresh.items() if key in asked}, **known}
+        if both != known:
+            path = self.cache / COMMITS
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps(both, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            os.replace(part, path)
+
+    def _commits(self) -> dict[str, str]:
+        try:
+            data = json.loads((self.cache / COMMITS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in data.items()} if isinstance(data, dict) else {}
 
     @property
     def cached(self) -> Path:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..module_utils.changes import settings
@@ -12,6 +11,7 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Setup
 from ..module_utils.model.finding import Where
+from ..module_utils.programs import carrier, pair_check
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.store import FAILED
 
@@ -43,7 +43,7 @@ class ActionModule(DeskAction):
         proof = dict(nccl.data) if nccl is not None else {}
         outcome = settings.state_of(severities["rdma"], severities["nccl"], bool(proof.get("measured")), failed)
         existing = setup.pair_env is not None
-        wanted = settings.wanted(outcome, desk, proof, self._script(), existing, call.run.run_id)
+        wanted = settings.wanted(outcome, desk, proof, carrier.script(pair_check), existing, call.run.run_id)
         where = Where(pair=stack.name, desk=desk)
         findings = []
         if existing and outcome == settings.FAILED:
@@ -57,7 +57,3 @@ class ActionModule(DeskAction):
         if wanted is None or settings.is_there(setup, wanted):
             return {"changed": False, "commands": []}
         return self.execute(MODULE, wanted, call)
-
-    def _script(self) -> str:
-        """pair-check, whose body lies in the role's files; its first line names the interpreter of DGX OS."""
-        return "#!/usr/bin/python3 -I\n" + Path(self._find_needle("files", "pair_check.py")).read_text(encoding="utf-8")

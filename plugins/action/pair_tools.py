@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ..module_utils.changes.received import digest
 from ..plugin_utils.actions import Call, DeskAction
 
 MODULE = "labops.dgx_spark.pair_tools"
@@ -41,7 +43,25 @@ class ActionModule(DeskAction):
                 copied.append(target)
             self._fixup_perms2([folder, *copied])
             arguments["debs"] = copied
+            arguments["checksums"] = proven(debs, dict(arguments.get("checksums") or {}))
+            arguments["user"] = self.login_user(call.task_vars) or ""
         answer = self.execute(MODULE, arguments, call)
         if debs:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return answer
+
+
+def proven(debs: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, str]:
+    """File name to SHA-256 of each package file. Raises AnsibleActionFail where the admin wanted another one, or named only some."""
+    found: dict[str, str] = {}
+    for item in debs:
+        name, got = Path(item).name, digest(item)
+        expected = str(wanted.get(name) or "").removeprefix("sha256:").lower()
+        if wanted and not expected:
+            raise AnsibleActionFail(f"pair_tools_debs_checksums names no checksum for {name}; its SHA-256 is {got}")
+        if expected and expected != got:
+            raise AnsibleActionFail(f"pair_tools_debs: {item} has SHA-256 {got}, {expected} was expected")
+        if found.get(name, got) != got:
+            raise AnsibleActionFail(f"pair_tools_debs: two different files are named {name}")
+        found[name] = got
+    return found

@@ -9,7 +9,9 @@ replays a recording takes its place. A refused, missing or hanging answer is a v
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import pwd
 import selectors
 import shutil
 import signal
@@ -18,7 +20,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 FILE_LIMIT = 4 * 1024 * 1024
 """Bytes read from one file at most; more is an error ``too_large``, not a cut text."""
@@ -29,11 +31,18 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a reading command may take."""
 
+COPY_SECONDS = 600.0
+"""Seconds that copying a file which a user gave may take."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 MISSING = "missing"
 DENIED = "denied"
 TIMEOUT = "timeout"
 TOO_LARGE = "too_large"
 UNREADABLE = "unreadable"
+DAMAGED = "damaged"
+"""A key of ours that is there and of no use: half of it is gone, or others may read it."""
 NOT_RECORDED = "not_recorded"
 
 
@@ -44,7 +53,7 @@ class Text:
     path: str
     text: str | None = None
     error: str | None = None
-    """missing, denied, too_large, unreadable (a folder, a symlink loop, an I/O error), not_recorded"""
+    """missing, denied, too_large, unreadable (a folder, a symlink loop, an I/O error), damaged (a key), not_recorded"""
 
 
 @dataclass(frozen=True)
@@ -117,10 +126,29 @@ class WritableDesk(Desk, Protocol):
         """Remove a folder with all that is in it; one that is not there is no error. Raises OSError."""
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
-        """Make a folder and its parents; one that is there keeps its mode. Raises OSError."""
+        """Make a folder with this mode, and its parents with 0755, whatever the umask is; what is there keeps its mode. Raises OSError."""
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Make a file or folder root's, with this mode. Raises OSError."""
 
     def free_bytes(self, path: str) -> int:
         """Bytes that root may still write on the file system of the nearest existing folder of ``path``. Raises OSError."""
+
+
+class HomesDesk(WritableDesk, Protocol):
+    """What may be asked of a desk about files below users' homes; the live one is `programs.homes.LiveHomes`."""
+
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        """Of each file below a user's home the lines that carry our mark, then of each of our keys there its public half.
+
+        Read as that user, in one helper.
+        """
+
+    def ask_as(self, user: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have something of a user's done as that user (see `programs.user_files`): the helper's answer, ``error`` when it gave none.
+
+        Root never reads or writes below a user's home itself: a link that the user put there would lead it anywhere.
+        """
 
 
 def _reason(error: OSError) -> str:
@@ -170,23 +198,32 @@ class LiveDesk:
             return Link(path, error=_reason(error))
 
     def run(
-        self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
     ) -> Answer:
-        """See `Desk`."""
+        """See `Desk`. Always in ``/``: what lies in the login user's home is nothing that a command should find. ``user``: as that user."""
         command = tuple(argv)
         begun = time.monotonic()
         try:
+            who = identity(user)
             # Not AnsibleModule.run_command: it knows no time limit, and this door also serves replays and tests without a module.
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=command_environment(env),
+                env=command_environment(env) if who is None else {**who.environment, **(env or {})},
+                cwd="/",
                 start_new_session=True,
+                **({} if who is None else who.credentials),
             )
         except OSError as error:
-            return Answer(command, error=_reason(error))
+            return Answer(command, stderr=(error.strerror or "") if user is not None else "", error=_reason(error))
         try:
             stdout, stderr, fault = _converse(process, stdin, begun + timeout)
         finally:
@@ -197,6 +234,34 @@ class LiveDesk:
         if fault == TIMEOUT:
             return Answer(command, None, stdout, stderr, TIMEOUT, seconds)
         return Answer(command, process.returncode, stdout, stderr, fault, seconds)
+
+    def copy_as(self, user: str | None, source: str, target: str) -> None:
+        """Copy what a user gave into a new file of ours (0600): opened by a program of that user, so only what the user may read.
+
+        ``user`` null: of this process. Raises OSError.
+        """
+        who = identity(user)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            done = subprocess.run(  # pylint: disable=ansible-bad-function
+                ["cat", "--", source],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=subprocess.PIPE,
+                env=command_environment() if who is None else who.environment,
+                cwd="/",
+                timeout=COPY_SECONDS,
+                check=False,
+                start_new_session=True,
+                **({} if who is None else who.credentials),
+            )
+        except subprocess.TimeoutExpired:
+            raise OSError(errno.ETIMEDOUT, f"could not be read within {COPY_SECONDS:.0f} s", source) from None
+        finally:
+            os.close(descriptor)
+        if done.returncode:
+            said = " ".join(done.stderr.decode("utf-8", "replace").split())[-200:]
+            raise OSError(errno.EACCES, said or f"cat ended with {done.returncode}", source)
 
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
         """See `WritableDesk`. A kill leaves at most one hidden file, which the next write takes."""
@@ -209,7 +274,7 @@ class LiveDesk:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(folder)
+        sync_folder(folder)
 
     def remove(self, path: str) -> None:
         """See `WritableDesk`."""
@@ -218,7 +283,7 @@ class LiveDesk:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(item)
         with contextlib.suppress(FileNotFoundError):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def remove_folder(self, path: str) -> None:
         """See `WritableDesk`."""
@@ -227,7 +292,16 @@ class LiveDesk:
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         """See `WritableDesk`."""
-        os.makedirs(path, mode, exist_ok=True)
+        make_folder(path, mode)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """See `WritableDesk`."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.fchown(descriptor, os.geteuid(), os.getegid())
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
     def free_bytes(self, path: str) -> int:
         """See `WritableDesk`."""
@@ -238,7 +312,24 @@ class LiveDesk:
         return figures.f_bavail * figures.f_frsize
 
 
-def _sync_folder(folder: str) -> None:
+def make_folder(path: str, mode: int = 0o755) -> None:
+    """See `WritableDesk.make_folder`."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path.rstrip("/"))
+    if parent and not os.path.isdir(parent):
+        make_folder(parent)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if os.path.isdir(path):
+            return
+        raise
+    # mkdir takes the umask away, and root's may be 077.
+    os.chmod(path, mode)
+
+
+def sync_folder(folder: str) -> None:
     """Make a rename or a removal in a folder last through a power cut."""
     descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -247,10 +338,36 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Another user, as a child process is made to be."""
+
+    credentials: dict[str, Any]
+    """Keywords of `subprocess`; none when this process is that user already."""
+    environment: dict[str, str]
+
+
+def identity(user: str | None) -> Identity | None:
+    """How a child becomes a user; null for this process' own. Raises PermissionError when it may not, or when there is none."""
+    if user is None:
+        return None
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise PermissionError(errno.EPERM, f"there is no user {user}") from None
+    environment = {"LC_ALL": "C", "LANG": "C", "PATH": PATH, "HOME": account.pw_dir, "USER": user, "LOGNAME": user, "SHELL": "/bin/sh"}
+    if account.pw_uid == os.geteuid():
+        return Identity({}, environment)
+    if os.geteuid() != 0:
+        raise PermissionError(errno.EPERM, f"only root may act for user {user}")
+    groups = os.getgrouplist(user, account.pw_gid)
+    return Identity({"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups, "umask": 0o022}, environment)
+
+
 def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every command: C locale, a full PATH (sbin included), no X11."""
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "LANGUAGE") and not key.startswith("LC_")}
-    environment.update(LC_ALL="C", LANG="C", PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    environment.update(LC_ALL="C", LANG="C", PATH=PATH)
     environment.update(extra or {})
     return environment
 

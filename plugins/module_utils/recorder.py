@@ -106,6 +106,19 @@ class RecordingDesk:
                 self._commands.setdefault(tuple(argv), []).append(response)
         return answer
 
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        """See `desk.HomesDesk`. Of a user's files only our lines are told and kept; of a key its public half, beside it."""
+        answers: list[Text] = self._inner.read_as(user, paths, keys)  # type: ignore[attr-defined]
+        for where, answer in zip((*paths, *(f"{path}.pub" for path in keys)), answers, strict=True):
+            with self._lock:
+                if answer.text is not None:
+                    self._files[posixpath.normpath(where)] = answer.text
+                elif answer.error == DENIED:
+                    self._denied.add(posixpath.normpath(where))
+                elif answer.error == MISSING:
+                    self._missing.add(posixpath.normpath(where))
+        return answers
+
     def recorded(self) -> dict[str, Any]:
         """Everything noted, as plain data: ``files`` (path to text), ``links`` (path to target), ``folders`` (path to names),
         ``commands`` (argv and responses), ``denied`` and ``missing`` (paths).

@@ -186,11 +186,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_apply import LinkChange, Outcome
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkRequest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 SUBSETS = ("cx7", "network", "busy", "setup")
 
@@ -264,7 +264,7 @@ def main() -> None:
         module.fail_json(msg="phase=confirm needs change_id, the name of the change that is to be kept")
     if not 30 <= params["confirm_timeout"] <= 3600:
         module.fail_json(msg=f"confirm_timeout is {params['confirm_timeout']}, 30 to 3600 seconds were expected")
-    desk = LiveDesk()
+    desk = LiveHomes()
     options = Options(subsets=SUBSETS, session_address=session_address(desk))
     change = LinkChange(
         desk=desk,

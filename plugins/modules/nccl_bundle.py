@@ -24,14 +24,19 @@ options:
     type: path
     default: /opt/dgx_spark/nccl
   archive:
-    description: The packed bundle on the desk, written by O(state=built), read by O(state=present).
+    description:
+      - The packed bundle on the desk, for O(state=present). Root installs from a copy of its own whose SHA-256 is O(sha256).
     type: path
+  sha256:
+    description: SHA-256 of O(archive). The action plugin computes it on the controller.
+    type: str
+    default: ''
   key:
     description: What the bundle was built from, as one text; two bundles of one key are alike.
     type: str
     default: ''
   nccl:
-    description: Source of NCCL as C(url), C(tag), C(commit) and C(archive) (a path on the desk).
+    description: Source of NCCL as C(url), C(tag), C(commit) and C(archive) (a path on the desk) with its C(sha256).
     type: dict
     default: {}
   nccl_tests:
@@ -65,7 +70,7 @@ options:
     type: int
     default: 300
   user:
-    description: User who builds; root when left out.
+    description: The login user, who builds and whose files are received; the one that sudo tells when left out.
     type: str
     default: ''
   cache:
@@ -123,31 +128,50 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, tools
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
 
 def built(given: dict, check_mode: bool) -> dict:
-    """Build or pack again."""
+    """Build or pack again, and hand the archive to the user who fetches it."""
     if check_mode:
         return {"changed": True, "commands": []}
-    if bundle.repack(given["folder"], given["key"], given["archive"]):
-        return {"changed": False, "commands": [], "packed_again": True}
-    desk = LiveDesk()
-    cloned = [name for name in ("nccl", "nccl_tests") if not given[name].get("archive")]
-    tools.install(desk, [*given["packages"], *(["git"] if cloned else [])], [], given["lock_timeout"], False)
-    names = ("url", "tag", "commit", "archive")
-    sources = tuple(
-        bundle.Source(name, **{key: str(value) for key, value in given[option].items() if key in names and value})
-        for name, option in (("nccl", "nccl"), ("nccl-tests", "nccl_tests"))
-    )
-    spec = bundle.Spec(
-        (sources[0], sources[1]), given["gencode"], given["cuda_home"], given["mpi_home"] or "", given["jobs"], user=given["user"]
-    )
-    manifest = bundle.build(desk, spec, given["archive"], given["key"])
-    return {"changed": True, "manifest": manifest, "commands": spec.commands}
+    desk, user = LiveDesk(), received.login_user(given["user"])
+    with received.room() as room:
+        archive = os.path.join(room, bundle.ARCHIVE)
+        if bundle.repack(given["folder"].rstrip("/"), given["key"], archive):
+            result = {"changed": False, "commands": [], "packed_again": True}
+        else:
+            cloned = [name for name in ("nccl", "nccl_tests") if not given[name].get("archive")]
+            tools.install(desk, [*given["packages"], *(["git"] if cloned else [])], [], given["lock_timeout"], False)
+            sources = [source(desk, name, given[option], user, room) for name, option in (("nccl", "nccl"), ("nccl-tests", "nccl_tests"))]
+            spec = bundle.Spec(
+                (sources[0], sources[1]), given["gencode"], given["cuda_home"], given["mpi_home"] or "", given["jobs"], user=user
+            )
+            manifest, archive = bundle.build(desk, spec, room, given["key"])
+            result = {"changed": True, "manifest": manifest, "commands": spec.commands}
+        result["sha256"] = received.digest(archive)
+        result["archive"] = received.handed(archive, user)
+    return result
+
+
+def source(desk: LiveDesk, name: str, asked: dict, user: str | None, room: str) -> bundle.Source:
+    """Where a program comes from; an archive that was sent is copied and proven first."""
+    words = {key: str(asked[key]) for key in ("url", "tag", "commit", "archive") if asked.get(key)}
+    if "archive" in words:
+        words["archive"] = received.received(desk, words["archive"], str(asked.get("sha256") or ""), user, room, f"{name}.tar")
+        os.chmod(words["archive"], 0o644)
+    return bundle.Source(name, **words)
+
+
+def present(given: dict, folder: str) -> dict:
+    """Install from our own copy of what was sent."""
+    with received.room() as room:
+        user = received.login_user(given["user"])
+        archive = received.received(LiveDesk(), given["archive"], given["sha256"], user, room, bundle.ARCHIVE)
+        return {"changed": True, "manifest": bundle.install(archive, folder)}
 
 
 def main() -> None:
@@ -157,6 +181,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["built", "present", "absent"], "default": "present"},
             "folder": {"type": "path", "default": "/opt/dgx_spark/nccl"},
             "archive": {"type": "path"},
+            "sha256": {"type": "str", "default": ""},
             "key": {"type": "str", "default": "", "no_log": False},
             "nccl": {"type": "dict", "default": {}},
             "nccl_tests": {"type": "dict", "default": {}},
@@ -172,7 +197,7 @@ def main() -> None:
             "builder": {"type": "str", "default": ""},
             "desk": {"type": "str", "default": "desk"},
         },
-        required_if=[("state", "built", ["archive", "key"]), ("state", "present", ["archive"])],
+        required_if=[("state", "built", ["key"]), ("state", "present", ["archive"])],
         supports_check_mode=True,
     )
     given = module.params
@@ -187,7 +212,11 @@ def main() -> None:
             module.exit_json(changed=there)
         if module.check_mode:
             module.exit_json(changed=True)
-        module.exit_json(changed=True, manifest=bundle.install(given["archive"], folder))
+        module.exit_json(**present(given, folder))
+    except received.ReceivedError as error:
+        text = f"{given['desk']}: {error}"
+        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text)
+        module.fail_json(msg=text, findings=[found.as_dict()])
     except (bundle.BundleError, tools.ToolsError) as error:
         text = f"{given['desk']}: {error.text}"
         found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, evidence={"last_lines": error.said})

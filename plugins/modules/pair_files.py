@@ -13,6 +13,8 @@ description:
     firewall rules for the pair's fabric interfaces, all in one execution.
   - Lines and rules of others are never touched. A line of this collection ends with C(dgx_spark_pair), a rule has it as its comment.
   - The private key is made on the desk and never leaves it.
+  - Nothing below a login user's home is read or written as root. A helper that runs as that user does it, keeps every byte of others and
+    keeps C(authorized_keys) a link where it is one, as long as what it leads to is the user's own file.
   - Used by the roles C(pair_trust) and C(pair_settings) through their action plugins.
 options:
   files:
@@ -48,7 +50,7 @@ options:
         elements: str
         required: true
       user:
-        description: The user who owns and writes the file; root when left out.
+        description: The user whose file it is, below whose home it lies, and who reads and writes it. Left out for a file of root's.
         type: str
       mode:
         description: Mode of the file, in octal.
@@ -128,7 +130,7 @@ public_key:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 
 def main() -> None:
@@ -173,7 +175,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    given, desk = module.params, LiveDesk()
+    given, desk = module.params, LiveHomes()
     key = given["key"]
     want = pair_files.Wanted(
         files=tuple(pair_files.WantedFile(item["path"], item["content"], int(item["mode"], 8)) for item in given["files"]),
@@ -185,7 +187,7 @@ def main() -> None:
     )
     try:
         steps = pair_files.plan(pair_files.read(desk, want), want)
-        run = [argv for step in steps for argv, _text in pair_files.commands(step)]
+        run = [argv for step in steps for argv in pair_files.commands(step)]
         if not module.check_mode:
             run = pair_files.apply(desk, steps)
     except pair_files.PairFilesError as error:
@@ -194,7 +196,7 @@ def main() -> None:
     if module._diff:
         result["diff"] = pair_files.difference(steps)
     if want.key is not None:
-        result["public_key"] = desk.read_text(f"{want.key.path}.pub").text
+        result["public_key"] = desk.read_as(want.key.user, (), (want.key.path,))[0].text
     module.exit_json(**result)
 
 

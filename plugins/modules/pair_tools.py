@@ -23,6 +23,16 @@ options:
     type: list
     elements: path
     default: []
+  checksums:
+    description:
+      - SHA-256 of each of O(debs), by file name. Where the task gives them, the files on the controller must have them; the action plugin
+        fills in the rest. Root installs from copies of its own that have them.
+    type: dict
+    default: {}
+  user:
+    description: The login user, whose files are received; the one that sudo tells when left out. The action plugin fills it in.
+    type: str
+    default: ''
   lock_timeout:
     description: Seconds to wait for the package lock.
     type: int
@@ -75,12 +85,25 @@ commands:
   elements: list
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import tools
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+
+
+def own_copies(desk: LiveDesk, given: dict, room: str) -> list[str]:
+    """Root's own copies of the package files that were sent, each proven; apt's own user may read them."""
+    user, copies = received.login_user(given["user"]), []
+    for path in given["debs"]:
+        name = os.path.basename(path)
+        copies.append(received.received(desk, path, str(given["checksums"].get(name) or ""), user, room, name))
+        os.chmod(copies[-1], 0o644)
+    os.chmod(room, 0o755)
+    return copies
 
 
 def main() -> None:
@@ -89,6 +112,8 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": ["perftest", "openmpi-bin"]},
             "debs": {"type": "list", "elements": "path", "default": []},
+            "checksums": {"type": "dict", "default": {}},
+            "user": {"type": "str", "default": ""},
             "lock_timeout": {"type": "int", "default": 300},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "desk": {"type": "str", "default": "desk"},
@@ -97,10 +122,16 @@ def main() -> None:
     )
     given, desk = module.params, LiveDesk()
     try:
-        if given["state"] == "present":
+        if given["state"] == "present" and given["debs"] and not module.check_mode:
+            with received.room() as room:
+                outcome = tools.install(desk, given["packages"], own_copies(desk, given, room), given["lock_timeout"], False)
+        elif given["state"] == "present":
             outcome = tools.install(desk, given["packages"], given["debs"], given["lock_timeout"], module.check_mode)
         else:
             outcome = tools.remove(desk, given["lock_timeout"], module.check_mode)
+    except received.ReceivedError as error:
+        found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error}")
+        module.fail_json(msg=found.message, findings=[found.as_dict()])
     except tools.ToolsError as error:
         found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error.text}", evidence={"apt": error.said})
         module.fail_json(msg=f"{found.message}: {error.said}"[:900], findings=[found.as_dict()])

@@ -876,9 +876,20 @@ ansible_facts:
               pair_files:
                 description: Path to SHA-256 of each other file of ours.
                 type: dict
+              wrong_modes:
+                description: Files and folders of ours whose owner or mode is not what this collection leaves.
+                type: list
+                elements: str
+              firewall_rules:
+                description: Our firewall rules as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
+                type: list
+                elements: str
               trust_public_key:
-                description: Public key that the desk uses towards its peer; null when unknown.
+                description: Public key that the desk uses towards its peer, read from the private half; null when there is no usable one.
                 type: str
+              trust_key_damaged:
+                description: Whether something of the pair's key is there that ssh cannot use.
+                type: bool
               trust_authorized:
                 description: Our lines in the login user's authorized_keys.
                 type: list
@@ -895,7 +906,9 @@ ansible_facts:
                 description: Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown.
                 type: str
               nccl_bundle:
-                description: SHA-256 of the manifest of the installed NCCL bundle; null when unknown.
+                description: >-
+                  SHA-256 of the manifest of the installed NCCL bundle; null without one, or when a file of it is gone, changed or cannot
+                  be run.
                 type: str
           kernel_log_readable:
             description: Whether the kernel log of this boot could be read (C(journalctl -k -b), C(dmesg)); null when unknown.
@@ -911,7 +924,6 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options, choose
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
@@ -919,6 +931,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import options_from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 ARGUMENTS = {
     "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
@@ -951,7 +964,7 @@ def main() -> None:
         subsets = choose(given["gather_subset"])
     except ValueError as error:
         module.fail_json(msg=f"{given['desk'] or 'spark_facts'}: {error}")
-    desk = LiveDesk()
+    desk = LiveHomes()
     options = Options(
         subsets=subsets,
         login_user=given["login_user"],

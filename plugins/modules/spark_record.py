@@ -88,10 +88,10 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
 from ansible_collections.labops.dgx_spark.plugins.module_utils.recorder import RecordingDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    recorder = RecordingDesk(LiveDesk())
+    recorder = RecordingDesk(LiveHomes())
     facts = collect(recorder, Options(login_user=module.params["login_user"]))
     packed = zlib.compress(json.dumps(recorder.recorded()).encode("utf-8", "surrogatepass"), 6)
     module.exit_json(changed=False, recorded=base64.b64encode(packed).decode(), login_user=facts.limits.user)

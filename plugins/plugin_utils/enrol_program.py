@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What enrolment runs on a desk, before any key or module is there: ``python3 -c`` with this file's text, standard library only.
+"""What enrolment runs on a desk, before any key or module is there (see `programs.carrier`): standard library only.
 
-It reads one JSON request from standard input, behind a marker line (sudo leaves the password line unread when it needs none), looks,
-changes what the request asks for, and prints one JSON answer. It never prints what it was given.
+It reads one JSON request from standard input, looks, changes what the request asks for, and prints one JSON answer. It never prints
+what it was given.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 
-MARK = "labops.dgx_spark enrol 1"
+from ..module_utils.programs import user_files
+
 SERIAL = "/sys/class/dmi/id/product_serial"
 RELEASE = "/etc/dgx-release"
 PLACEHOLDERS = ("not specified", "default string", "to be filled by o.e.m.", "none", "n/a", "system serial number", "unknown")
@@ -47,7 +49,9 @@ def run(*argv: str) -> subprocess.CompletedProcess[str]:
     """A command in the C locale."""
     environment = {**os.environ, "LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environment, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=60, env=environment, stdin=subprocess.DEVNULL, cwd="/"
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(argv, 127, "", str(error))
 
@@ -61,11 +65,13 @@ def text_of(path: str) -> str | None:
         return None
 
 
-def write(path: str, text: str, mode: int, folder_mode: int | None = None) -> None:
-    """Write a file as a whole: a reader sees the old or the new one."""
+def write(path: str, text: str, mode: int) -> None:
+    """Write a file of root's as a whole: a reader sees the old or the new one."""
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        os.makedirs(folder, mode=folder_mode or 0o755)
+        os.makedirs(folder)
+        # Made under whatever umask root has.
+        os.chmod(folder, 0o755)
     handle, name = tempfile.mkstemp(dir=folder, prefix=".dgx_spark.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -126,18 +132,20 @@ def look(user: str) -> dict[str, object]:
 
 
 def authorise(user: str, key: str, apply: bool) -> list[str]:
-    """The admin's public key in authorized_keys; entries of others stay as they are. Runs as the user."""
+    """The admin's public key in authorized_keys; entries of others stay as they are, byte for byte. Runs as the user.
+
+    Raises Refused where the file is not the user's to write.
+    """
     home = pwd.getpwnam(user).pw_dir
     path = os.path.join(home, ".ssh", "authorized_keys")
-    present = text_of(path) or ""
-    kind, body = key.split()[:2]
-    if any(line.split()[:2] == [kind, body] for line in present.splitlines()):
+    if os.geteuid() == 0 and user != "root":
+        raise Refused(f"root does not write into the home of {user}")
+    answer = user_files.handle({"op": "merge", "path": path, "key": key, "mode": 0o600, "apply": apply})
+    if answer.get("error"):
+        raise Refused(str(answer["error"]))
+    if not answer["changed"]:
         return []
     if apply:
-        if present and not present.endswith("\n"):
-            present += "\n"
-        mode = 0o600
-        write(path, f"{present}{key.strip()}\n", mode, folder_mode=0o700)
         os.chmod(os.path.dirname(path), 0o700)
     return ["authorized_keys: the admin's public key"]
 
@@ -270,9 +278,9 @@ def change(request: dict[str, object]) -> list[str]:
     return changes
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> int:
     """Read, do, answer."""
-    request = json.loads(sys.stdin.read().split(MARK, 1)[1])
+    request = json.loads(sys.stdin.read())
     answer: dict[str, object] = {"changes": []}
     try:
         answer["changes"] = change(request)
@@ -282,7 +290,4 @@ def main() -> None:
         answer["refused"] = f"{error.filename}: {error.strerror}"
     answer["look"] = look(str(request["user"]))
     print(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -18,12 +18,13 @@ from typing import Any
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Finding, Where
+from ..module_utils.programs import carrier, user_files
 from . import enrol_program
 from .connection_errors import classify
 from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
 
-PROGRAM = Path(enrol_program.__file__).read_text(encoding="utf-8")
+PROGRAM = carrier.text([user_files, enrol_program])
 POLL_SECONDS = 10.0
 TELL_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
@@ -345,8 +346,8 @@ class Enrolment:
 
     def _program(self, request: Mapping[str, Any], root: bool) -> tuple[Any, str]:
         """Run the program on the desk: its answer, or null and the words of whatever refused."""
-        stdin = f"{enrol_program.MARK}{json.dumps(request)}"
-        argv: Sequence[str] = ["python3", "-c", PROGRAM]
+        stdin = carrier.feed(PROGRAM, json.dumps(request))
+        argv: Sequence[str] = carrier.argv()
         if root and self.secrets.become is not None:
             argv, stdin = ["sudo", "-k", "-S", "-p", "", "--", *argv], f"{self.secrets.become}\n{stdin}"
         elif root:

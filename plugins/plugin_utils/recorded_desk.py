@@ -30,6 +30,9 @@ from ..module_utils.desk import (
 )
 from . import plain_yaml
 
+MARK = "dgx_spark_pair"
+"""Ends our lines in a user's files (see `programs.user_files`)."""
+
 LINK_LIMIT = 40
 """Symbolic links followed in one path, as Linux does."""
 
@@ -242,6 +245,11 @@ class RecordedDesk:
             return Link(path, target)
         return Link(path, error=UNREADABLE if here.exists() or own in self._linked else self._absent(path))
 
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        """See `desk.HomesDesk`: our lines of each file, and of each key the public half that was recorded beside it."""
+        answers = [_marked(self.read_text(path)) for path in paths]
+        return answers + [Text(path, told.text, told.error) for path in keys for told in (self.read_text(f"{path}.pub"),)]
+
     def run(
         self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
     ) -> Answer:
@@ -262,6 +270,13 @@ class RecordedDesk:
         """Place of the first entry that answers a command. One may hold it as somebody typed it: with sudo, or with the program's path."""
         found = self._exact.get(command)
         return self._plain.get(_plain(command)) if found is None else found
+
+
+def _marked(read: Text) -> Text:
+    """The lines of a file that carry our mark; a recording made by other means holds the whole file."""
+    if read.text is None:
+        return read
+    return Text(read.path, "".join(f"{line}\n" for line in read.text.split("\n") if line.rstrip().endswith(MARK)))
 
 
 def _told_absent(entry: Mapping[str, Any]) -> str | None:

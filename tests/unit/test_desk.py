@@ -54,6 +54,39 @@ def test_list_dir_and_read_link(tmp_path):
     assert LIVE.read_link(str(tmp_path / "c")).error == "missing"
 
 
+@pytest.mark.parametrize(("mode", "parents"), [(0o755, 0o755), (0o700, 0o755)])
+def test_folders_have_their_mode_under_every_umask(tmp_path, mode, parents):
+    (tmp_path / "kept").mkdir(mode=0o750)
+    old = os.umask(0o077)
+    try:
+        LIVE.make_folder(str(tmp_path / "kept/a/b"), mode)
+        LIVE.make_folder(str(tmp_path / "kept/a/b"), 0o711)
+    finally:
+        os.umask(old)
+    modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "kept", tmp_path / "kept/a", tmp_path / "kept/a/b")]
+    assert modes == [0o750, parents, mode]
+
+
+def test_a_mode_is_never_set_through_a_link(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o600)
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(OSError, match="symbolic links"):
+        LIVE.set_mode(str(tmp_path / "link"), 0o755)
+    LIVE.set_mode(str(tmp_path / "file"), 0o644)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_commands_work_in_the_root_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert LIVE.run(["pwd"]).stdout == "/\n"
+
+
+def test_an_unknown_user_is_a_refusal():
+    answer = LIVE.run(["id"], user="no-such-user")
+    assert (answer.error, answer.rc) == ("denied", None) and "no user no-such-user" in answer.stderr
+
+
 def python(code: str, **options):
     return LIVE.run([sys.executable, "-c", code], **options)
 

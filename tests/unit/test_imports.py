@@ -15,8 +15,9 @@ ALLOWED = {
     "model": {"model"},
     "judges": {"judges", "model"},
     "gather": {"gather", "desk", "readers", "model"},
-    "changes": {"changes", "desk", "readers", "model", "judges"},
-    "benchmarks": {"benchmarks", "desk", "readers", "model", "judges"},
+    "programs": {"programs", "desk"},
+    "changes": {"changes", "desk", "readers", "model", "judges", "programs"},
+    "benchmarks": {"benchmarks", "desk", "readers", "model", "judges", "programs"},
     "desk": set(),
 }
 """Part of module_utils to the parts that it may import."""

@@ -19,7 +19,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 
 HEAD, PEER = "desk-01", "desk-02"
-OURS = ("ib_write", "all_gather_perf", "all_reduce_perf", "mpirun", "prterun", "prted", "orted", "-I -u -c import sys", "ssh -F none")
+OURS = ("ib_write", "all_gather_perf", "all_reduce_perf", "mpirun", "prterun", "prted", "orted", "dgx_spark_program", "ssh -F none")
 
 
 def ends() -> dict[str, Any]:

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..desk import LiveDesk, command_environment
@@ -330,3 +330,10 @@ def serve(token: str, limit: float) -> None:
         if line.strip():
             threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()
     leave()
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Serve as the first line of the input orders."""
+    order = json.loads(sys.stdin.buffer.readline())
+    serve(str(order["token"]), float(order["limit"]))
+    return 0

@@ -15,10 +15,11 @@ from ..changes.settings import Meeting, hostfile, values_of
 from ..judges.nccl import memory_needed_kb
 from ..model.link import Endpoint
 from ..model.proof import Growth, NcclEvidence, Problem, Rank
+from ..programs import carrier
 from . import launcher
 from .common import available_kb, counters, neighbours, probe
 from .rdma import all_right
-from .side import PYTHON, Side, SideError, source_of
+from .side import Side, SideError
 
 BUNDLE = "/opt/dgx_spark/nccl"
 COLLECTIVES = ("all_gather", "all_reduce")
@@ -91,7 +92,7 @@ def _stages(
     for which, side in enumerate(sides):
         side.ask("write_file", path=f"{folder}/pair.env", text=envs[which], mode=0o600)
         side.ask("write_file", path=f"{folder}/hostfile", text=hostfile(meet), mode=0o600)
-        side.ask("write_file", path=f"{folder}/launch.py", text=source_of(launcher), mode=0o600)
+        side.ask("write_file", path=f"{folder}/launch.py", text=carrier.source_of(launcher), mode=0o600)
     argv = command(folder, options)
     before = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
     evidence = dataclasses.replace(evidence, argv=tuple(argv))
@@ -134,7 +135,7 @@ def command(folder: str, options: NcclOptions) -> list[str]:
     argv = ["mpirun", "-np", "2", "--hostfile", f"{folder}/hostfile", "--map-by", "node", "--bind-to", "none"]
     for name in ("LD_LIBRARY_PATH", "DGX_SPARK_MEASUREMENT", *log_settings()):
         argv += ["-x", name]
-    argv += [PYTHON, "-I", f"{folder}/launch.py", f"{folder}/pair.env", f"{folder}/rank.json", options.program]
+    argv += [carrier.PYTHON, "-I", f"{folder}/launch.py", f"{folder}/pair.env", f"{folder}/rank.json", options.program]
     return [
         *argv,
         "-b", str(options.min_bytes), "-e", str(options.max_bytes), "-f", "2", "-g", "1",

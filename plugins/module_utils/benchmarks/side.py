@@ -18,30 +18,17 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Protocol
 
 from .. import desk as desk_module
 from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
+from ..programs import carrier
 from . import agent as agent_module
 
-PYTHON = "/usr/bin/python3"
 KEY_NAME = "id_ed25519_dgx_spark_pair"
 
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
-
-BOOT = (
-    "import sys,json,types\n"
-    "p=json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))\n"
-    "for n,s in p['sources']:\n"
-    "    m=types.ModuleType(n);sys.modules[n]=m\n"
-    "    m.__package__=n.rpartition('.')[0] if s else n\n"
-    "    m.__path__=[]\n"
-    "    exec(compile(s,n,'exec'),m.__dict__)\n"
-    "sys.modules['spark.benchmarks.agent'].serve(p['token'],p['limit'])\n"
-)
-"""Loads the agent from its standard input; nothing is written to the desk's disk."""
 
 
 class SideError(Exception):
@@ -83,23 +70,14 @@ class Side(Desk, Protocol):
         """A request of the agent that has no method of its own."""
 
 
-def sources() -> list[list[str]]:
-    """The agent's modules and their source, parents first."""
-    texts = [source_of(desk_module), source_of(agent_module)]
-    return [["spark", ""], ["spark.desk", texts[0]], ["spark.benchmarks", ""], ["spark.benchmarks.agent", texts[1]]]
-
-
-def source_of(module: ModuleType) -> str:
-    """A module's source, from a file or from inside the zip that Ansible sends to the desk."""
-    loader: Any = module.__loader__
-    text = loader.get_source(module.__name__)
-    # The loader of collections on a controller gives bytes.
-    return text.decode() if isinstance(text, bytes) else str(text)
+def program() -> str:
+    """The agent with what it needs, as one text."""
+    return carrier.text([desk_module, agent_module])
 
 
 def bootstrap_argv(limit: float) -> list[str]:
     """The command that loads the agent; ``timeout`` ends it for certain a little after its own time limit."""
-    return ["timeout", "--kill-after=10", str(int(limit) + 10), PYTHON, "-I", "-u", "-c", BOOT]
+    return ["timeout", "--kill-after=10", str(int(limit) + 10), *carrier.argv()]
 
 
 def unit_argv(unit: str, user: str, limit: float) -> list[str]:
@@ -161,12 +139,13 @@ class AgentSide:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=command_environment(),
+                cwd="/",
                 start_new_session=True,
             )
         except OSError as error:
             raise SideError(name, "failed", f"{argv[0]} cannot be started: {error.strerror}") from error
-        payload = json.dumps({"sources": sources(), "token": token, "limit": limit}).encode()
-        self._send(b"%d\n" % len(payload) + payload)
+        order = json.dumps({"token": token, "limit": limit})
+        self._send(carrier.feed(program(), f"{order}\n").encode())
         threading.Thread(target=self._keep_alive, daemon=True).start()
         self.hello: dict[str, Any] = self.ask("hello", patience=30.0)
 

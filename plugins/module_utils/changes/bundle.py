@@ -8,7 +8,6 @@ The steps are those of NVIDIA's playbook (dgx-spark-playbooks, nvidia/nccl): ``m
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import os
@@ -19,12 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..desk import Answer, Desk
+from ..desk import Answer, Desk, LiveDesk, make_folder
+from .received import digest, given_away
 
 SCHEMA = "labops.dgx_spark/nccl_bundle/1"
 MANIFEST = "manifest.json"
 PROGRAMS = ("all_gather_perf", "all_reduce_perf")
-BUILD_FOLDER = "/var/tmp/dgx_spark_nccl"
+ARCHIVE = "bundle.tar.gz"
+OWN_FOLDER = "/opt/dgx_spark"
 BUILD_SECONDS = 3600.0
 FETCH_SECONDS = 900.0
 
@@ -47,6 +48,7 @@ class Source:
     commit: str = ""
     """Full commit id that the tag must have; empty: whatever it has, noted in the manifest."""
     archive: str = ""
+    """Our own copy of a source archive, which the user who builds may read."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +62,26 @@ class Spec:
     mpi_home: str = ""
     jobs: int = 0
     extra: tuple[str, ...] = ()
-    user: str = ""
+    user: str | None = None
+    """Who builds; null: this process' own user."""
     commands: list[list[str]] = field(default_factory=list, compare=False)
 
 
-def digest(path: str) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def build(desk: LiveDesk, spec: Spec, room: str, key: str) -> tuple[dict[str, Any], str]:
+    """Fetch, make, pack: the manifest, and the archive in ``room``, a folder of ours. Raises BundleError.
 
-
-def build(desk: Desk, spec: Spec, target: str, key: str) -> dict[str, Any]:
-    """Fetch, make, pack into ``target``; the manifest. Raises BundleError. Runs the tools as the login user, not as root."""
-    _run(desk, spec, ["rm", "-rf", BUILD_FOLDER], 120.0, "the old build folder")
-    _run(desk, spec, ["mkdir", "-p", BUILD_FOLDER], 30.0, "the build folder")
-    nccl, tests = (_fetch(desk, spec, source) for source in spec.sources)
+    The tools run as the login user in a folder of that user's. What they made is copied out by a program of that user, so that a link
+    in it leads nowhere that the user may not go, and only our copies are hashed and packed.
+    """
+    work = given_away(room, spec.user)
+    nccl, tests = (_fetch(desk, spec, source, work) for source in spec.sources)
     jobs = [f"-j{spec.jobs or os.cpu_count() or 1}"]
     cuda = [f"CUDA_HOME={spec.cuda_home}"]
     _run(desk, spec, ["make", *jobs, "-C", nccl["folder"], "src.build", f"NVCC_GENCODE={spec.gencode}", *cuda], BUILD_SECONDS, "NCCL")
     mpi = spec.mpi_home or mpi_home(desk)
     words = ["MPI=1", f"MPI_HOME={mpi}", f"NCCL_HOME={nccl['folder']}/build", f"NVCC_GENCODE={spec.gencode}", *cuda]
     _run(desk, spec, ["make", *jobs, "-C", tests["folder"], *words], BUILD_SECONDS, "nccl-tests")
-    files = collect(nccl["folder"], tests["folder"])
+    files = collect(desk, spec, nccl["folder"], tests["folder"], room)
     manifest = {
         "schema": SCHEMA,
         "key": key,
@@ -89,9 +89,9 @@ def build(desk: Desk, spec: Spec, target: str, key: str) -> dict[str, Any]:
         "gencode": spec.gencode,
         "files": {name: digest(path) for name, path in sorted(files.items())},
     }
+    target = posixpath.join(room, ARCHIVE)
     pack(files, manifest, target)
-    _run(desk, spec, ["rm", "-rf", BUILD_FOLDER], 120.0, "the build folder")
-    return manifest
+    return manifest, target
 
 
 def mpi_home(desk: Desk) -> str:
@@ -102,13 +102,13 @@ def mpi_home(desk: Desk) -> str:
     raise BundleError("the headers of Open MPI were not found below /usr/lib", "install libopenmpi-dev on the builder desk")
 
 
-def _fetch(desk: Desk, spec: Spec, source: Source) -> dict[str, str]:
-    folder = f"{BUILD_FOLDER}/{source.name}"
+def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, str]:
+    folder = f"{work}/{source.name}"
     if source.archive:
         _run(desk, spec, ["mkdir", "-p", folder], 30.0, source.name)
         _run(desk, spec, ["tar", "-x", "-f", source.archive, "-C", folder], FETCH_SECONDS, f"the archive of {source.name}")
-        names = desk.list_dir(folder).names
-        if len(names) == 1 and desk.list_dir(f"{folder}/{names[0]}").error is None:
+        names = _run(desk, spec, ["ls", "-1", "--", folder], 30.0, source.name).stdout.splitlines()
+        if len(names) == 1 and desk.run(["test", "-d", f"{folder}/{names[0]}"], user=spec.user).ok:
             folder = f"{folder}/{names[0]}"
         return {"name": source.name, "url": "", "tag": source.tag, "commit": digest(source.archive), "folder": folder}
     argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, source.url, folder]
@@ -119,27 +119,25 @@ def _fetch(desk: Desk, spec: Spec, source: Source) -> dict[str, str]:
     return {"name": source.name, "url": source.url, "tag": source.tag, "commit": commit, "folder": folder}
 
 
-def collect(nccl: str, tests: str) -> dict[str, str]:
-    """Name in the bundle to path of each built file. Raises BundleError when one is missing."""
+def collect(desk: LiveDesk, spec: Spec, nccl: str, tests: str, room: str) -> dict[str, str]:
+    """Name in the bundle to our copy of each built file. Raises BundleError when one is missing."""
+    built = {"lib/libnccl.so.2": f"{nccl}/build/lib/libnccl.so.2"}
+    built |= {f"bin/{program}": f"{tests}/build/{program}" for program in PROGRAMS}
     files = {}
-    library = f"{nccl}/build/lib/libnccl.so.2"
-    if not os.path.exists(library):
-        raise BundleError(f"the build gave no {library}")
-    files["lib/libnccl.so.2"] = os.path.realpath(library)
-    for program in PROGRAMS:
-        path = f"{tests}/build/{program}"
-        if not os.path.exists(path):
-            raise BundleError(f"the build gave no {path}")
-        files[f"bin/{program}"] = os.path.realpath(path)
+    for name, path in built.items():
+        files[name] = posixpath.join(room, name.replace("/", "_"))
+        try:
+            desk.copy_as(spec.user, path, files[name])
+        except OSError as error:
+            raise BundleError(f"the build gave no {path}", str(error.strerror)) from error
     return files
 
 
 def pack(files: Mapping[str, str], manifest: Mapping[str, Any], target: str) -> None:
     """Write the archive; the same content gives the same bytes."""
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-    os.makedirs(posixpath.dirname(target), exist_ok=True)
     with (
-        open(target, "wb") as raw,
+        open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
@@ -176,7 +174,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
     fresh, old = f"{folder}.new", f"{folder}.old"
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        os.makedirs(fresh)
+        make_folder(fresh)
         with tarfile.open(archive) as file:
             for name in (*manifest["files"], MANIFEST):
                 _unpack(file, name, fresh)
@@ -186,6 +184,9 @@ def install(archive: str, folder: str) -> dict[str, Any]:
             if got != wanted:
                 raise BundleError(f"{name} of the bundle has checksum {got}, its manifest says {wanted}")
         shutil.rmtree(old, ignore_errors=True)
+        # Made once under root's umask, perhaps: what lies in it is for everybody.
+        if posixpath.dirname(folder) == OWN_FOLDER:
+            LiveDesk().set_mode(OWN_FOLDER, 0o755)
         if os.path.isdir(folder):
             os.rename(folder, old)
         os.rename(fresh, folder)
@@ -208,7 +209,7 @@ def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
     if member is None:
         return  # the check of its checksum names it
     path = posixpath.join(folder, name)
-    os.makedirs(posixpath.dirname(path), exist_ok=True)
+    make_folder(posixpath.dirname(path))
     with open(path, "wb") as file:
         shutil.copyfileobj(member, file)
     os.chmod(path, 0o644 if name == MANIFEST else 0o755)
@@ -230,11 +231,10 @@ def repack(folder: str, key: str, target: str) -> bool:
     return True
 
 
-def _run(desk: Desk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
-    words = ["runuser", "-u", spec.user, "--", *argv] if spec.user else list(argv)
-    spec.commands.append(words)
+def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
+    spec.commands.append(list(argv))
     path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    answer = desk.run(words, timeout=timeout, env={"PATH": path})
+    answer = desk.run(argv, timeout=timeout, env={"PATH": path}, user=spec.user)
     if not answer.ok:
         said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]
         raise BundleError(f"{what} could not be made ({answer.error or f'rc {answer.rc}'})", said)

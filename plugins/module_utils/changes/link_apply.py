@@ -8,7 +8,6 @@ a lost ssh session cannot cut a change in half.
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,14 +22,14 @@ from ..judges.options import STACKED, JudgeOptions
 from ..model.desk import Desk as Facts
 from ..model.finding import Finding, Where
 from ..model.port import Function
-from . import link_program
+from ..programs import carrier
+from ..programs.carrier import PYTHON
+from .link_carried import program
 from .link_plan import ABSENT, PRESENT, SYSCTL_FILE, LinkOptions, LinkPlan, LinkRequest, plan, resolve, state_of
+from .link_program.names import HOME, JOURNAL, PROGRAM
 from .link_result import functions_of
 from .netplan import OUR_FILE, OUR_MODE
 from .owners import NETPLAN_FOLDER, PROFILE_FOLDER, Owner, owners_of
-
-PYTHON = "/usr/bin/python3"
-"""The system's own interpreter: the undo must outlive any virtual environment."""
 
 ACTIVATION_PATIENCE = 20
 """Seconds that the renderer gets to show the wanted addresses and MTU."""
@@ -177,11 +176,11 @@ class LinkChange:
 
     def _settle(self, check_mode: bool) -> list[Finding]:
         """Deal with what an earlier run left behind."""
-        text = self.desk.read_text(link_program.JOURNAL)
+        text = self.desk.read_text(JOURNAL)
         if text.error == MISSING:
             return []
         if text.text is None:
-            return [refused(self.where, f"{link_program.JOURNAL} cannot be read ({text.error})")]
+            return [refused(self.where, f"{JOURNAL} cannot be read ({text.error})")]
         answer = self._ask("status") if check_mode else self._ask("settle", timeout=90)
         if not answer.get("ok"):
             return [refused(self.where, f"an earlier change cannot be settled: {answer.get('error')}")]
@@ -278,11 +277,11 @@ class LinkChange:
 
     def _carry_out(self, description: Mapping[str, Any], confirm_timeout: int, outcome: Outcome) -> Outcome:
         try:
-            self.desk.make_folder(link_program.HOME, 0o700)
-            self.desk.write_text(link_program.PROGRAM, program_source(), 0o700)
+            self.desk.make_folder(HOME, 0o700)
+            self.desk.write_text(PROGRAM, program(), 0o700)
         except OSError as error:
             self._ask("tidy")
-            return outcome.fail(refused(self.where, f"{link_program.PROGRAM} cannot be written: {error.strerror or error}"))
+            return outcome.fail(refused(self.where, f"{PROGRAM} cannot be written: {error.strerror or error}"))
         answer = self._ask("prepare", json.dumps(description), timeout=120)
         if not answer.get("ok"):
             self._ask("tidy")
@@ -290,7 +289,7 @@ class LinkChange:
         begun = time.monotonic()
         unit = str(description["apply_unit"])
         argv = ["systemd-run", "--quiet", "--collect", "--wait", f"--unit={unit}", f"--property=RuntimeMaxSec={confirm_timeout}"]
-        run = self.desk.run([*argv, PYTHON, link_program.PROGRAM, "apply"], timeout=confirm_timeout + 30)
+        run = self.desk.run([*argv, PYTHON, "-I", PROGRAM, "apply"], timeout=confirm_timeout + 30)
         journal = (self._ask("status").get("journal")) or {}
         if journal.get("state") not in ("applied", "undone"):
             why = f"the applying unit {unit} ended with {run.rc if run.error is None else run.error} in state {journal.get('state')}"
@@ -391,7 +390,7 @@ class LinkChange:
         return outcome
 
     def _journal(self) -> dict[str, Any] | None:
-        text = self.desk.read_text(link_program.JOURNAL).text
+        text = self.desk.read_text(JOURNAL).text
         try:
             data = json.loads(text) if text else None
         except ValueError:
@@ -434,13 +433,8 @@ class LinkChange:
 
     def _ask(self, *words: str, timeout: float = 60) -> dict[str, Any]:
         """One command of the program, its text fed on standard input: nothing has to lie on the desk for it."""
-        answer = self.desk.run([PYTHON, "-", *words], timeout=timeout, stdin=program_source())
+        answer = self.desk.run(carrier.argv(*words), timeout=timeout, stdin=carrier.feed(program()))
         return program_answer(answer)
-
-
-def program_source() -> str:
-    """The text of the program, wherever this collection was loaded from (a folder or a zip file)."""
-    return inspect.getsource(link_program)
 
 
 def program_answer(answer: Answer) -> dict[str, Any]:

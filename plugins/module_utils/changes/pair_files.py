@@ -11,13 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..desk import Answer, Desk, WritableDesk
+from ..desk import DAMAGED, DENIED, Answer, HomesDesk, Text
+from ..programs import user_files
 
 MARK = "dgx_spark_pair"
 """Ends every line of ours in a file that others write too, and is the comment of our firewall rules."""
 
 OWN_FOLDERS = ("/etc/dgx_spark/", "/usr/local/bin/pair-")
 """Where whole files may be written or removed."""
+
+ROOTS_FILES = ("/etc/hosts",)
+"""Files of others that root itself writes into. Everything else belongs to a user, who writes it."""
+
+FOLDER_MODE = 0o755
 
 
 class PairFilesError(Exception):
@@ -35,7 +41,10 @@ class WantedFile:
 
 @dataclass(frozen=True)
 class WantedLines:
-    """Our lines in a file of others: exactly these, all ending with the mark. ``user`` writes the file (null: root)."""
+    """Our lines in a file of others: exactly these, all ending with the mark.
+
+    ``user``: whose file it is and who reads and writes it; null: root's, outside of any home.
+    """
 
     path: str
     lines: tuple[str, ...]
@@ -82,6 +91,10 @@ class Have:
 
     contents: dict[str, str | None] = field(default_factory=dict)
     key_present: bool = False
+    key_damaged: bool = False
+    """Something of the key is there that ssh cannot use."""
+    wrong_modes: frozenset[str] = frozenset()
+    """Files and folders of ours with another owner or mode than wanted."""
     rules: tuple[Rule, ...] | None = None
     unread: dict[str, str] = field(default_factory=dict)
 
@@ -91,13 +104,14 @@ class Step:
     """One thing to do."""
 
     kind: str
-    """write, remove, lines, make_key, remove_key, allow, forbid"""
+    """write, remove, folder, lines, make_key, remove_key, allow, forbid"""
     path: str
     before: str | None = None
     after: str | None = None
     mode: int = 0o644
     user: str | None = None
     rule: Rule | None = None
+    lines: tuple[str, ...] = ()
 
 
 _ADDED = re.compile(r"^ufw allow in on (\S+) from (\S+?)(?:/32)? comment '?" + MARK + r"'?\s*$", re.MULTILINE)
@@ -108,44 +122,57 @@ def rules_of(text: str) -> tuple[Rule, ...]:
     return tuple(Rule(found.group(1), found.group(2)) for found in _ADDED.finditer(text))
 
 
-def read(desk: Desk, want: Wanted) -> Have:
-    """What is there of what is wanted."""
+def read(desk: HomesDesk, want: Wanted) -> Have:
+    """What is there of what is wanted. Of files below a user's home only our lines come here, told by a helper of that user."""
     contents: dict[str, str | None] = {}
     unread: dict[str, str] = {}
-    for path in [*(item.path for item in want.files), *(item.path for item in want.lines)]:
+    for path in [*(item.path for item in want.files), *(item.path for item in want.lines if item.user is None)]:
         text = desk.read_text(path)
         contents[path] = text.text
         if text.error not in (None, "missing"):
             unread[path] = str(text.error)
-    key = False
+    for item in want.lines:
+        if item.user is not None:
+            # What the merge would do; the user's own file is the place where it is decided.
+            answer = desk.ask_as(item.user, merge_request(item, apply=False))
+            contents[item.path] = answer.get("before") or None
+            if answer.get("error"):
+                unread[item.path] = str(answer["error"])
+    key = Text("")
     if want.key is not None:
-        key = desk.read_text(f"{want.key.path}.pub").error is None and desk.read_text(want.key.path).error is None
+        key = desk.read_as(want.key.user, (), (want.key.path,))[0]
+        if key.error == DENIED:
+            unread[want.key.path] = DENIED
     rules = None
     if want.rules is not None:
-        answer = desk.run(["ufw", "show", "added"])
-        if answer.ok:
-            rules = rules_of(answer.stdout)
-        elif answer.error != "missing":
-            unread["ufw"] = answer.error or f"rc {answer.rc}"
-    return Have(contents, key, rules, unread)
+        told = desk.run(["ufw", "show", "added"])
+        if told.ok:
+            rules = rules_of(told.stdout)
+        elif told.error != "missing":
+            unread["ufw"] = told.error or f"rc {told.rc}"
+    return Have(contents, key.text is not None, key.error == DAMAGED, _wrong_modes(desk, want), rules, unread)
+
+
+def merge_request(item: WantedLines, apply: bool) -> dict[str, Any]:
+    """What the user's helper is asked (see `programs.user_files`)."""
+    return {"op": "merge", "path": item.path, "lines": list(item.lines), "mode": item.mode, "apply": apply}
+
+
+def _wrong_modes(desk: HomesDesk, want: Wanted) -> frozenset[str]:
+    """Files and folders of ours that root does not own, or whose mode is another one."""
+    wanted = {file.path: f"{file.mode:o}" for file in want.files if file.content is not None}
+    wanted |= {posixpath.dirname(path): f"{FOLDER_MODE:o}" for path in wanted if path.startswith(OWN_FOLDERS[0])}
+    if not wanted:
+        return frozenset()
+    rows = (line.split(" ", 2) for line in desk.run(["stat", "-c", "%a %u %n", "--", *sorted(wanted)]).stdout.splitlines())
+    return frozenset(row[2] for row in rows if len(row) == 3 and wanted.get(row[2]) not in (None, row[0] if row[1] == "0" else ""))
 
 
 def with_lines(content: str | None, lines: Sequence[str]) -> str | None:
-    """A file's text with exactly these lines of ours; lines of others are left as they are. Null stays null without lines."""
-    if content is None and not lines:
-        return None
-    wanted = list(lines)
-    kept = []
-    for line in (content or "").splitlines(keepends=True):
-        bare = line.rstrip("\r\n")
-        if not bare.rstrip().endswith(MARK):
-            kept.append(line)
-        elif bare in wanted:
-            wanted.remove(bare)
-            kept.append(line)
-    if kept and wanted and not kept[-1].endswith("\n"):
-        kept[-1] += "\n"
-    return "".join([*kept, *(f"{line}\n" for line in wanted)])
+    """A text with exactly these lines of ours; lines of others are left as they are. Null stays null without lines."""
+    before = None if content is None else content.encode("utf-8", "surrogateescape")
+    after = user_files.with_lines(before, [line.encode() for line in lines])
+    return None if after is None else after.decode("utf-8", "surrogateescape")
 
 
 def ours(text: str) -> str:
@@ -158,83 +185,112 @@ def plan(have: Have, want: Wanted) -> list[Step]:
     steps: list[Step] = []
     for path, reason in have.unread.items():
         raise PairFilesError(f"{path} cannot be read ({reason}), so it is not changed")
-    if want.key is not None and want.key.present != have.key_present:
+    if want.key is not None and (want.key.present != have.key_present or have.key_damaged):
         steps.append(Step("make_key" if want.key.present else "remove_key", want.key.path, user=want.key.user, mode=0o600))
     for file in want.files:
         if not file.path.startswith(OWN_FOLDERS) or posixpath.normpath(file.path) != file.path:
             raise PairFilesError(f"{file.path} is none of this collection's files")
-        before = have.contents.get(file.path)
-        if before != file.content:
+        refuse_content(file.path, file.content)
+        before, folder = have.contents.get(file.path), posixpath.dirname(file.path)
+        if folder in have.wrong_modes and all(step.path != folder for step in steps):
+            steps.append(Step("folder", folder, mode=FOLDER_MODE))
+        if before != file.content or file.path in have.wrong_modes:
             steps.append(Step("remove" if file.content is None else "write", file.path, before, file.content, file.mode))
     for item in want.lines:
+        if item.user is None and item.path not in ROOTS_FILES:
+            raise PairFilesError(f"{item.path} is no file of root's that this collection writes into; name its user")
         for line in item.lines:
-            if not line.endswith(MARK) or "\n" in line:
-                raise PairFilesError(f"{item.path}: a line of ours must end with {MARK}")
+            refuse_line(item.path, line)
         before = have.contents.get(item.path)
         after = with_lines(before, item.lines)
         if after != before:
-            steps.append(Step("lines", item.path, before, after, item.mode, item.user))
+            steps.append(Step("lines", item.path, before, after, item.mode, item.user, lines=item.lines))
     if want.rules is not None and have.rules is not None:
         steps += [Step("forbid", "ufw", rule=rule) for rule in have.rules if rule not in want.rules]
         steps += [Step("allow", "ufw", rule=rule) for rule in want.rules if rule not in have.rules]
     return steps
 
 
-def as_user(user: str | None, argv: Sequence[str]) -> list[str]:
-    """The command as the user whose file it is: root never writes into a folder that a user controls."""
-    return ["runuser", "-u", user, "--", *argv] if user else list(argv)
+_PLAIN = r"[0-9A-Fa-f.:]+"
+_PLACE = rf"(?:{_PLAIN}|\[{_PLAIN}\]:[0-9]+)"
+_KEY = r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}"
+_SHAPES = {
+    "authorized_keys": re.compile(rf'restrict,from="{_PLAIN}(,{_PLAIN})*" {_KEY} {MARK}'),
+    "known_hosts": re.compile(rf"{_PLACE}(,{_PLACE})* {_KEY} {MARK}"),
+    "hosts": re.compile(rf"{_PLAIN} [A-Za-z0-9][A-Za-z0-9._-]* # {MARK}"),
+}
+"""What a line of ours looks like in each file: addresses without patterns or scopes, one key, the mark. Nothing else lets anybody in."""
 
 
-def commands(step: Step) -> list[tuple[list[str], str | None]]:
-    """The commands of a step, each with its standard input; none for what is written directly."""
-    if step.kind == "make_key":
-        folder = posixpath.dirname(step.path)
-        return [
-            (as_user(step.user, ["mkdir", "-p", "-m", "0700", folder]), None),
-            (as_user(step.user, ["rm", "-f", step.path, f"{step.path}.pub"]), None),
-            (as_user(step.user, ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", MARK, "-f", step.path]), None),
-        ]
-    if step.kind == "remove_key":
-        return [(as_user(step.user, ["rm", "-f", step.path, f"{step.path}.pub"]), None)]
-    if step.kind == "lines":
-        fresh = f"{step.path}.{MARK}"
-        # A new file and a rename: whoever logs in meanwhile finds the old keys or the new ones, never half of them.
-        return [
-            (as_user(step.user, ["mkdir", "-p", "-m", "0700", posixpath.dirname(step.path)]), None),
-            (as_user(step.user, ["install", "-m", f"{step.mode:04o}", "/dev/null", fresh]), None),
-            (as_user(step.user, ["dd", "status=none", "conv=fsync", f"of={fresh}"]), step.after or ""),
-            (as_user(step.user, ["mv", "-f", fresh, step.path]), None),
-        ]
+def refuse_line(path: str, line: str) -> None:
+    """Raises PairFilesError for a line that is not of the one kind that we write into a file of this name."""
+    if not line.endswith(MARK):
+        raise PairFilesError(f"{path}: a line of ours must end with {MARK}")
+    shape = _SHAPES.get(posixpath.basename(path))
+    if shape is None or shape.fullmatch(line) is None:
+        raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
+
+
+_CONTENTS = {
+    "/etc/dgx_spark/pair.env": re.compile(r"# [^\x00-\x1f\x7f-\x9f]*|(?:NCCL|UCX|OMPI|PRTE)_[A-Za-z0-9_]+=[A-Za-z0-9_.,:/=^+@~-]*"),
+    "/etc/dgx_spark/hostfile": re.compile(rf"{_PLAIN} slots=[0-9]+"),
+}
+"""What each line looks like in a file that a shell or mpirun reads: nothing that a shell would expand or run."""
+
+
+def refuse_content(path: str, content: str | None) -> None:
+    """Raises PairFilesError for a text of ours with a line that is not of its kind."""
+    shape = _CONTENTS.get(path)
+    for line in (content or "").split("\n") if shape is not None else ():
+        if line and shape is not None and shape.fullmatch(line) is None:
+            raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
+
+
+def commands(step: Step) -> list[list[str]]:
+    """The commands of a step; none for what is written directly or by the user's helper."""
     if step.kind == "allow" and step.rule is not None:
-        return [(["ufw", *step.rule.words, "comment", MARK], None)]
+        return [["ufw", *step.rule.words, "comment", MARK]]
     if step.kind == "forbid" and step.rule is not None:
-        return [(["ufw", "--force", "delete", *step.rule.words], None)]
+        return [["ufw", "--force", "delete", *step.rule.words]]
     return []
 
 
-def apply(desk: WritableDesk, steps: Sequence[Step]) -> list[list[str]]:
+def apply(desk: HomesDesk, steps: Sequence[Step]) -> list[list[str]]:
     """Do the steps; the commands that were run. Raises PairFilesError at the first that fails."""
     done: list[list[str]] = []
     for step in steps:
-        if step.kind in ("write", "remove") or (step.kind == "lines" and step.user is None):
+        if step.user is not None:
+            answer = desk.ask_as(step.user, _request(step))
+            if answer.get("error"):
+                raise PairFilesError(str(answer["error"])[:600])
+            continue
+        if step.kind in ("write", "remove", "folder", "lines"):
             done += _write(desk, step)
             continue
-        for argv, text in commands(step):
-            answer: Answer = desk.run(argv, timeout=30.0, stdin=text)
+        for argv in commands(step):
+            said: Answer = desk.run(argv, timeout=30.0)
             done.append(argv)
-            if not answer.ok:
-                said = " ".join((answer.stderr or answer.stdout).split())[-300:]
-                raise PairFilesError(f"{' '.join(argv[:6])} failed ({answer.error or answer.rc}): {said}")
+            if not said.ok:
+                words = " ".join((said.stderr or said.stdout).split())[-300:]
+                raise PairFilesError(f"{' '.join(argv[:6])} failed ({said.error or said.rc}): {words}")
     return done
 
 
-def _write(desk: WritableDesk, step: Step) -> list[list[str]]:
+def _request(step: Step) -> dict[str, Any]:
+    if step.kind == "lines":
+        return merge_request(WantedLines(step.path, step.lines, step.user, step.mode), apply=True)
+    return {"op": step.kind, "path": step.path}
+
+
+def _write(desk: HomesDesk, step: Step) -> list[list[str]]:
     """Write or remove a file of root."""
     try:
-        if step.after is None:
+        if step.kind == "folder":
+            desk.set_mode(step.path, step.mode)
+        elif step.after is None:
             desk.remove(step.path)
         else:
-            desk.make_folder(posixpath.dirname(step.path))
+            desk.make_folder(posixpath.dirname(step.path), FOLDER_MODE)
             desk.write_text(step.path, step.after, step.mode)
     except OSError as error:
         if error.errno != errno.EBUSY:
@@ -257,6 +313,8 @@ def difference(steps: Sequence[Step]) -> list[dict[str, Any]]:
             if step.kind == "lines":
                 before, after = ours(before), ours(after)  # keys of others are nobody's business
             shown.append({"before_header": step.path, "after_header": step.path, "before": before, "after": after})
+        elif step.kind == "folder":
+            shown.append({"before_header": step.path, "after_header": step.path, "before": "", "after": f"mode {step.mode:04o}\n"})
         elif step.rule is not None:
             line = "ufw " + " ".join(step.rule.words) + "\n"
             sides = ("", line) if step.kind == "allow" else (line, "")

@@ -167,7 +167,7 @@ def is_there(setup: Setup, arguments: Mapping[str, Any]) -> bool:
             same = STALE in setup.pair_files  # stale is stale, whichever run said so first
         else:
             same = setup.pair_files.get(path) == (None if content is None else checksum(content))
-        if not same:
+        if not same or (content is not None and {path, FOLDER} & set(setup.wrong_modes)):
             return False
     for item in arguments["lines"]:
         if setup.pair_files.get(item["path"]) != (checksum("\n".join(item["lines"])) if item["lines"] else None):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from .settings import FABRIC, FOLDER, PAIR_SSH
 
 KEY_NAME = "id_ed25519_dgx_spark_pair"
 RECORD = f"{FOLDER}/trust.json"
-"""What was set up, readable by everybody; its checksum in the facts says whether anything is to do."""
+"""What was set up, readable by everybody."""
 
 PAIR_SSH_SCRIPT = """\
 #!/bin/sh
@@ -47,12 +48,26 @@ def key_path(home: str) -> str:
     return f"{home}/.ssh/{KEY_NAME}"
 
 
+def address(desk: str, text: str) -> str:
+    """A plain address of a desk, as it may stand in a list of ssh's. Raises TrustError.
+
+    An IPv6 scope may hold any character (``fe80::1%",*,"`` is an address to Python), and means nothing on another desk.
+    """
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise TrustError(desk, f"{text[:60]!r} is no IP address to let in") from None
+    if getattr(found, "scope_id", None) is not None or "%" in text:
+        raise TrustError(desk, "its management address holds only on one link (it has a scope); give it an address that its peer can reach")
+    return str(found)
+
+
 def addresses_of(end: Endpoint, bootstrap: str = FABRIC) -> list[str]:
     """The addresses that a desk of the pair is met at."""
     addresses = [function.address for function in end.functions]
     if bootstrap != FABRIC and end.management_address:
         addresses.append(end.management_address)
-    return addresses
+    return [address(end.desk, item) for item in addresses]
 
 
 def authorized_line(public_key: str, sources: Sequence[str]) -> str:
@@ -84,7 +99,7 @@ def wanted(
     if open_firewall and facts.network.ufw_active is not False:
         rules = [{"netdev": mine.netdev, "source": theirs.address} for mine, theirs in zip(end.functions, peer_end.functions, strict=True)]
         if bootstrap != FABRIC and end.management_netdev and peer_end.management_address:
-            rules.append({"netdev": end.management_netdev, "source": peer_end.management_address})
+            rules.append({"netdev": end.management_netdev, "source": address(peer_name, peer_end.management_address)})
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
     known = known_host_lines(peer_facts.setup.host_public_keys, sources)
     return {
@@ -128,21 +143,24 @@ def unwanted(facts: Desk) -> dict[str, Any]:
 
 
 def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
-    """Whether the facts already show all of what ``wanted`` asks for."""
-    texts = {item["path"]: item["content"] for item in arguments["files"]}
-    kept = facts.setup.pair_files
+    """Whether the facts already show all of what ``wanted`` asks for: each thing itself, and not only the record of it."""
+    setup, kept = facts.setup, facts.setup.pair_files
+    wanted = {item["path"]: checksum(item["content"]) for item in arguments["files"]}
+    rules = tuple(sorted(f"{item['netdev']} {item['source']}" for item in arguments["rules"] if ":" not in item["source"]))
     return (
-        kept.get(RECORD) == checksum(texts[RECORD])
-        and kept.get(PAIR_SSH, checksum(PAIR_SSH_SCRIPT)) == checksum(PAIR_SSH_SCRIPT)
-        and sorted(facts.setup.trust_authorized) == sorted(arguments["lines"][0]["lines"])
-        and sorted(facts.setup.trust_known_hosts) == sorted(arguments["lines"][1]["lines"])
+        all(kept.get(path) == digest for path, digest in wanted.items())
+        and not {*wanted, FOLDER} & set(setup.wrong_modes)
+        and setup.firewall_rules in (None, rules)
+        and sorted(setup.trust_authorized) == sorted(arguments["lines"][0]["lines"])
+        and sorted(setup.trust_known_hosts) == sorted(arguments["lines"][1]["lines"])
     )
 
 
 def is_gone(facts: Desk) -> bool:
     """Whether nothing of ours is there any more."""
     setup = facts.setup
-    return not (setup.trust_public_key or setup.trust_authorized or setup.trust_known_hosts or {RECORD, PAIR_SSH} & set(setup.pair_files))
+    left = (setup.trust_public_key, setup.trust_key_damaged, setup.trust_authorized, setup.trust_known_hosts, setup.firewall_rules)
+    return not any(left) and not {RECORD, PAIR_SSH} & set(setup.pair_files)
 
 
 def checksum(text: str) -> str:

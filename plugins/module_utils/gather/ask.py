@@ -70,6 +70,14 @@ class Ask:
             self._links[path] = self.desk.read_link(path)
         return self._links[path].target
 
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        """Our lines in files below a user's home and the public halves of our keys there, asked as that user, never as root."""
+        ask = getattr(self.desk, "read_as", None)
+        if ask is None:
+            return [Text(path, error=NOT_RECORDED) for path in (*paths, *keys)]
+        told: list[Text] = ask(user, paths, keys)
+        return told
+
     def exists(self, path: str) -> bool | None:
         """Whether a file is there; null when that cannot be told. A file that may not be read is there."""
         read = self.text(path)

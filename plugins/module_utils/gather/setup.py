@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+from collections.abc import Sequence
+from typing import Any
 
-from ..desk import MISSING, NOT_RECORDED
+from ..desk import DAMAGED, MISSING, NOT_RECORDED, Answer, Text
 from ..model.desk import Setup
+from ..readers import ufw
 from ..readers.text import json_value, word
 from .ask import Ask
 from .identity import host_public_keys
@@ -20,41 +24,111 @@ SETTINGS = "/etc/dgx_spark"
 PAIR_ENV = f"{SETTINGS}/pair.env"
 DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
 PREFERENCES = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
-MANIFEST = "/opt/dgx_spark/nccl/manifest.json"
+BUNDLE = "/opt/dgx_spark/nccl"
+MANIFEST = f"{BUNDLE}/manifest.json"
+PROGRAMS = ("/usr/local/bin/pair-check", "/usr/local/bin/pair-ssh")
+UFW_RULES = "/etc/ufw/user.rules"
 KEY = "id_ed25519_dgx_spark_pair"
 UNSETTLED = ("prepared", "armed", "applying", "applied", "undoing", "undo_failed", "undone")
 """States of a link change that the next run has to settle (see `changes.link_program`)."""
 MARK = "dgx_spark_pair"
 """Comment at the end of our lines in authorized_keys and known_hosts."""
 TEXT_LIMIT = 65536
+FILE_MODE, PROGRAM_MODE, FOLDER_MODE = "644", "755", "755"
+HASH_SECONDS = 60.0
+"""The library of NCCL has some hundred megabytes; a desk hashes about a gigabyte in a second."""
 
 
 def gather(ask: Ask, options: Options) -> Setup:
     """Our files, as texts or fingerprints."""
-    home = login(ask, options).get("home")
-    ssh = f"{home.rstrip('/')}/.ssh" if home and home.startswith("/") else None
-    public_key = ask.word(f"{ssh}/{KEY}.pub") if ssh else None
+    user = login(ask, options)
+    home, name = user.get("home"), user.get("name")
+    authorized, known, key = _of_user(ask, home, name)
     _note(ask, "setup.link_file", OURS)
     _note(ask, "setup.driver_lock", DRIVER_LOCK)
-    if ssh:
-        _note(ask, "setup.trust_authorized", f"{ssh}/authorized_keys")
-    files = {f"{SETTINGS}/{name}": _digest(ask, f"{SETTINGS}/{name}") for name in ask.names(SETTINGS)[:64] if name != "pair.env"}
-    files |= {path: _digest(ask, path) for path in (PREFERENCES, "/usr/local/bin/pair-check", "/usr/local/bin/pair-ssh")}
-    names = _marked(ask, "/etc/hosts")
+    if authorized.error not in (None, MISSING, NOT_RECORDED):
+        ask.miss("setup.trust_authorized", authorized)
+    inside = ask.names(SETTINGS)[:64]
+    files = {f"{SETTINGS}/{item}": _digest(ask, f"{SETTINGS}/{item}") for item in inside if item != "pair.env"}
+    files |= {path: _digest(ask, path) for path in (PREFERENCES, *PROGRAMS)}
+    names = _marked(ask.text("/etc/hosts"))
     if names:
         files["/etc/hosts"] = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    modes = {SETTINGS: FOLDER_MODE, **{f"{SETTINGS}/{item}": FILE_MODE for item in inside}} if inside else {}
+    modes |= {path: PROGRAM_MODE for path in PROGRAMS if files.get(path)}
+    trusted = any((authorized.text, known.text, key.text, key.error == DAMAGED, inside, files.get(PROGRAMS[1])))
     return Setup(
         link_file=_whole(ask, OURS),
         link_journal=_journal(ask),
         pair_env=_whole(ask, PAIR_ENV),
         pair_files={path: digest for path, digest in sorted(files.items()) if digest},
-        trust_public_key=public_key,
-        trust_authorized=_marked(ask, f"{ssh}/authorized_keys") if ssh else (),
-        trust_known_hosts=_marked(ask, f"{ssh}/known_hosts") if ssh else (),
+        wrong_modes=_wrong_modes(ask, modes),
+        firewall_rules=_firewall_rules(ask) if trusted else None,
+        trust_public_key=word(key.text, 2000) if key.text else None,
+        trust_key_damaged=key.error == DAMAGED,
+        trust_authorized=_marked(authorized),
+        trust_known_hosts=_marked(known),
         host_public_keys=host_public_keys(ask),
         driver_lock=_whole(ask, DRIVER_LOCK),
-        nccl_bundle=_digest(ask, MANIFEST),
+        nccl_bundle=_bundle(ask),
     )
+
+
+def _of_user(ask: Ask, home: str | None, name: str | None) -> tuple[Text, Text, Text]:
+    """What is ours below the login user's home (authorized_keys, known_hosts, the pair's key), read as that user."""
+    if not name or not home or not home.startswith("/"):
+        return Text("", error=NOT_RECORDED), Text("", error=NOT_RECORDED), Text("", error=NOT_RECORDED)
+    ssh = f"{home.rstrip('/')}/.ssh"
+    authorized, known, key = ask.read_as(name, (f"{ssh}/authorized_keys", f"{ssh}/known_hosts"), (f"{ssh}/{KEY}",))
+    return authorized, known, key
+
+
+def _wrong_modes(ask: Ask, wanted: dict[str, str]) -> tuple[str, ...]:
+    """Those of our paths that root does not own or that have another mode; what could not be asked is not among them."""
+    if not wanted:
+        return ()
+    paths = sorted(wanted)
+    found = _stats(ask.run("stat", "-c", "%a %u %s %n", "--", *paths))
+    return tuple(path for path in paths if path in found and found[path][:2] != (wanted[path], "0"))
+
+
+def _stats(answer: Answer) -> dict[str, tuple[str, str, str]]:
+    """Path to mode, owner and size; what is not there is left out, as ``stat`` leaves it out."""
+    rows = (line.split(" ", 3) for line in answer.stdout.splitlines())
+    return {row[3]: (row[0], row[1], row[2]) for row in rows if len(row) == 4}
+
+
+def _firewall_rules(ask: Ask) -> tuple[str, ...] | None:
+    """Our rules as ufw keeps them; only lines of ours are asked for. ``grep`` says 1 for none and 2 for no such file."""
+    answer = ask.run("grep", "-s", f"comment={MARK.encode().hex()}$", UFW_RULES)
+    return ufw.allowed(answer.stdout, MARK) if answer.error is None and answer.rc in (0, 1) else None
+
+
+def _bundle(ask: Ask) -> str | None:
+    """The manifest's fingerprint, if each file that it names is there as it says and can be run by everybody."""
+    digest = _digest(ask, MANIFEST)
+    manifest: Any = json_value(ask.text(MANIFEST).text or "")
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if digest is None or not isinstance(files, dict):
+        return digest
+    names = sorted(
+        name for name in files if isinstance(name, str) and posixpath.normpath(name) == name and not name.startswith(("/", ".."))
+    )
+    modes = {MANIFEST: FILE_MODE, **{f"{BUNDLE}/{name}": PROGRAM_MODE for name in names[:64]}}
+    modes |= {folder: FOLDER_MODE for path in modes for folder in (posixpath.dirname(path), posixpath.dirname(BUNDLE))}
+    if _wrong_modes(ask, modes):
+        return None
+    paths = [f"{BUNDLE}/{name}" for name in names]
+    answer = ask.run("sha256sum", "--", *paths, timeout=HASH_SECONDS)
+    if answer.error is not None:
+        return digest  # it could not be asked, which says nothing about the files
+    found = _sums(answer.stdout)
+    return digest if all(found.get(f"{BUNDLE}/{name}") == files[name] for name in names) else None
+
+
+def _sums(text: str) -> dict[str, str]:
+    rows: Sequence[tuple[str, str, str]] = [line.partition("  ") for line in text.splitlines()]
+    return {path: digest for digest, _blank, path in rows}
 
 
 def _note(ask: Ask, fact: str, path: str) -> None:
@@ -74,8 +148,8 @@ def _digest(ask: Ask, path: str) -> str | None:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() if text is not None else None
 
 
-def _marked(ask: Ask, path: str) -> tuple[str, ...]:
-    lines = (ask.text(path).text or "").split("\n")[:10_000]
+def _marked(read: Text) -> tuple[str, ...]:
+    lines = (read.text or "").split("\n")[:10_000]
     found = [word(line, 2000) for line in lines if line.rstrip().endswith(MARK)]
     return tuple(line for line in found if line)[:64]
 

@@ -175,8 +175,14 @@ class Setup:
     pair_files: dict[str, str] = field(default_factory=dict)
     """Path to SHA-256 of each other file under /etc/dgx_spark, of our preferences file, of pair-check and pair-ssh, and of our lines
     in /etc/hosts (joined by line ends)."""
+    wrong_modes: tuple[str, ...] = ()
+    """Files and folders of ours whose owner or mode is not what we leave, so that a login user cannot read or run them."""
+    firewall_rules: tuple[str, ...] | None = None
+    """Our firewall rules (ufw) as ``INTERFACE ADDRESS``; null when there is no firewall or it was not asked."""
     trust_public_key: str | None = None
-    """Public key that this desk uses towards its pair peer."""
+    """Public key that this desk uses towards its pair peer, read from the private half that is there."""
+    trust_key_damaged: bool = False
+    """Whether something of the pair's key is there that ssh cannot use: one half is gone, or its mode is too open."""
     trust_authorized: tuple[str, ...] = ()
     """Our entries in the login user's authorized_keys."""
     trust_known_hosts: tuple[str, ...] = ()
@@ -186,7 +192,7 @@ class Setup:
     driver_lock: str | None = None
     """Content of /var/lib/dgx_spark/driver_lock/lock.json (what the driver lock has set), null when it is not there."""
     nccl_bundle: str | None = None
-    """SHA-256 of the manifest of the installed NCCL bundle."""
+    """SHA-256 of the manifest of the installed NCCL bundle; null when a file of it is gone, changed or cannot be run."""
 
 
 @dataclass(frozen=True)

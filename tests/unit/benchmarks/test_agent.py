@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.agent import marked_processes
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import new_token, unit_name
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def token() -> str:
 
 @pytest.fixture
 def agent(token: str) -> Iterator[side.AgentSide]:
-    opened = side.AgentSide("desk-01", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 60.0)
+    opened = side.AgentSide("desk-01", [sys.executable, *carrier.argv()[1:]], token, 60.0)
     yield opened
     opened.close()
 
@@ -104,7 +105,7 @@ def test_nothing_is_left_when_the_agent_is_told_to_end(agent: side.AgentSide, to
 
 
 def test_the_agent_ends_at_its_own_limit(token: str) -> None:
-    opened = side.AgentSide("desk-01", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 2.0)
+    opened = side.AgentSide("desk-01", [sys.executable, *carrier.argv()[1:]], token, 2.0)
     try:
         opened.start(["sleep", "300"], timeout=60)
         assert gone(token, 15.0)
@@ -118,9 +119,9 @@ def test_the_agent_ends_at_its_own_limit(token: str) -> None:
 def test_nothing_is_left_when_the_other_end_falls_silent(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     """As after a pulled cable: the connection stays open and nothing comes any more."""
     monkeypatch.setattr(side, "HEARTBEAT", 3600.0)
-    quick = [[name, text.replace("SILENCE = 30.0", "SILENCE = 2.0")] for name, text in side.sources()]
-    monkeypatch.setattr(side, "sources", lambda: quick)
-    opened = side.AgentSide("desk-02", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 600.0)
+    quick = side.program().replace("SILENCE = 30.0", "SILENCE = 2.0")
+    monkeypatch.setattr(side, "program", lambda: quick)
+    opened = side.AgentSide("desk-02", [sys.executable, *carrier.argv()[1:]], token, 600.0)
     try:
         opened.start(["sleep", "300"], timeout=600)
         assert gone(token, 15.0)
@@ -130,9 +131,9 @@ def test_nothing_is_left_when_the_other_end_falls_silent(monkeypatch: pytest.Mon
 
 def test_signs_of_life_keep_a_long_measurement_alive(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     monkeypatch.setattr(side, "HEARTBEAT", 0.5)
-    quick = [[name, text.replace("SILENCE = 30.0", "SILENCE = 2.0")] for name, text in side.sources()]
-    monkeypatch.setattr(side, "sources", lambda: quick)
-    opened = side.AgentSide("desk-02", [sys.executable, "-I", "-u", "-c", side.BOOT], token, 600.0)
+    quick = side.program().replace("SILENCE = 30.0", "SILENCE = 2.0")
+    monkeypatch.setattr(side, "program", lambda: quick)
+    opened = side.AgentSide("desk-02", [sys.executable, *carrier.argv()[1:]], token, 600.0)
     try:
         assert opened.run(["sleep", "4"], timeout=20).ok
     finally:
@@ -185,7 +186,7 @@ def test_the_ssh_command_is_quoted_once_and_checks_everything() -> None:
     assert argv[:5] == ["runuser", "-u", "lab", "--", "ssh"]
     for option in ("StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes", "ClearAllForwardings=yes"):
         assert option in argv
-    assert argv[-1].startswith("timeout --kill-after=10 70 /usr/bin/python3 -I -u -c '")
+    assert argv[-1].startswith("timeout --kill-after=10 70 /usr/bin/python3 -I -c '")
 
 
 def test_the_unit_on_the_head_may_lock_memory_and_ends_by_itself() -> None:

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import link_apply, link_program
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_apply import LinkChange, Outcome, program_source
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import link_apply
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_apply import LinkChange, Outcome
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_carried import program
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkRequest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import main as link_main
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program.names import PROGRAM
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import OUR_FILE
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import MISSING, Answer, Listing, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, Gid
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier
 from link_facts import ADDRESSES, desk
 from link_root import LinkRoot
 
@@ -47,14 +51,16 @@ class RootDesk:
 
     def run(self, argv: Sequence[str], *, timeout: float = 10, stdin: str | None = None, env: Any = None) -> Answer:
         command = tuple(argv)
-        if command[:2] == (link_apply.PYTHON, "-"):
-            assert stdin == program_source() and "def main" in stdin
-            if command[2] == "probe":
-                return Answer(command, 0, json.dumps({"ok": True, "macs": self.taken.get(command[4], [])}))
-            return self._program(command, command[2:])
+        begin = tuple(carrier.argv())
+        if command[: len(begin)] == begin:
+            assert stdin == carrier.feed(program())
+            words = command[len(begin) :]
+            if words[0] == "probe":
+                return Answer(command, 0, json.dumps({"ok": True, "macs": self.taken.get(words[2], [])}))
+            return self._program(command, words)
         if command[0] == "systemd-run":
-            assert command[-3:] == (link_apply.PYTHON, link_program.PROGRAM, "apply")
-            assert self.root.path(link_program.PROGRAM).read_text() == program_source()
+            assert command[-4:] == (carrier.PYTHON, "-I", PROGRAM, "apply")
+            assert self.root.path(PROGRAM).read_text() == program()
             if self.systemd_run is not None:
                 self.systemd_run()
                 return Answer(command, 1)
@@ -64,7 +70,7 @@ class RootDesk:
     def _program(self, command: tuple[str, ...], words: Sequence[str]) -> Answer:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            code = link_program.main(words, root=str(self.root.root))
+            code = link_main.main(words, root=str(self.root.root))
         return Answer(command, code, output.getvalue())
 
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
@@ -235,7 +241,7 @@ def test_left_over_of_an_earlier_run_is_settled_first(bench: Bench) -> None:
 def test_late_confirmation_is_told_what_happened(bench: Bench) -> None:
     bench.apply()
     assert bench.change.status("c1").armed
-    link_program.main(["undo"], root=str(bench.root.root))
+    link_main.main(["undo"], root=str(bench.root.root))
     status = bench.change.status("c1")
     assert status.failed and not status.armed and codes(status) == [("CX7_CHANGE_UNDONE", "fail")]
     assert codes(bench.change.confirm("c1")) == [("CX7_CHANGE_UNDONE", "fail")]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import link_program
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import link_carried
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import change as link_change
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import files as link_files
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import main as link_main
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import steps
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program.names import HOME, JOURNAL, RESERVE
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import OUR_FILE, Interface, text
 from link_root import FUNCTIONS, MANAGEMENT, LinkRoot
 
@@ -51,7 +58,7 @@ def absent(desk: LinkRoot, **changes: Any) -> dict[str, Any]:
 
 
 def ask(desk: LinkRoot, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    link_program.main(words, root=str(desk.root))
+    link_main.main(words, root=str(desk.root))
     data: dict[str, Any] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     return data
 
@@ -79,7 +86,7 @@ def test_change_is_applied_confirmed_and_leaves_nothing_armed(desk: LinkRoot, ca
     assert ask(desk, capsys, "confirm", "change-1")["ok"]
     assert desk.state()["units"] == {}
     assert desk.picture("/etc/systemd") == before
-    assert not desk.path(link_program.JOURNAL).exists()
+    assert not desk.path(JOURNAL).exists()
     assert desk.path(OUR_FILE).stat().st_mode & 0o777 == 0o600
     assert not any("apply" in call for call in desk.calls() if call.startswith("netplan"))
     assert not any("daemon-reload" in call for call in desk.calls())
@@ -93,7 +100,7 @@ def test_undo_gives_everything_back_byte_for_byte(desk: LinkRoot, capsys: pytest
     assert not desk.path(FOREIGN).exists()
     undone = ask(desk, capsys, "undo")
     assert undone["undone"] and "nobody confirmed it within 90 s" in undone["reason"]
-    assert json.loads(desk.path(link_program.JOURNAL).read_text())["unconfirmed"] is True
+    assert json.loads(desk.path(JOURNAL).read_text())["unconfirmed"] is True
     assert desk.picture() == before
     assert live(desk) == links
     assert desk.state()["units"] == {}
@@ -165,18 +172,18 @@ def test_renderer_that_does_not_do_it_is_undone(desk: LinkRoot, capsys: pytest.C
 def test_disk_full_while_writing_is_undone(desk: LinkRoot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = desk.picture()
     assert ask(desk, capsys, "prepare", json.dumps(description(desk)))["ok"]
-    fill = link_program.Desk._fill
+    fill = link_files.Desk._fill
     filled: list[str] = []
 
     def full(temporary: str, entry: dict[str, Any]) -> None:
         filled.append(temporary)
-        if "/run/" in temporary and desk.path(link_program.RESERVE).exists():
+        if "/run/" in temporary and desk.path(RESERVE).exists():
             with open(temporary, "w") as file:
                 file.write("half")
             raise OSError(28, "No space left on device", temporary)
         fill(temporary, entry)
 
-    monkeypatch.setattr(link_program.Desk, "_fill", staticmethod(full))
+    monkeypatch.setattr(link_files.Desk, "_fill", staticmethod(full))
     undone = ask(desk, capsys, "apply")
     assert undone["state"] == "undone" and "No space left" in undone["reason"]
     monkeypatch.undo()
@@ -191,7 +198,7 @@ def test_disk_full_while_preparing_leaves_nothing(
     def full(_desk: Any) -> None:
         raise OSError(28, "No space left on device", "/var")
 
-    monkeypatch.setattr(link_program, "_reserve", full)
+    monkeypatch.setattr(link_change, "_reserve", full)
     answer = ask(desk, capsys, "prepare", json.dumps(description(desk)))
     assert not answer["ok"] and "No space left" in answer["error"]
     assert desk.picture() == before and desk.state()["units"] == {}
@@ -202,14 +209,14 @@ def test_disk_full_while_preparing_leaves_nothing(
 def test_undo_works_on_a_full_disk(desk: LinkRoot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = desk.picture("/etc/netplan")
     prepare_and_apply(desk, capsys, description(desk))
-    write = link_program.Desk.write_json
+    write = link_files.Desk.write_json
 
     def full(self: Any, path: str, data: Any) -> None:
-        if path == link_program.JOURNAL:
+        if path == JOURNAL:
             raise OSError(28, "No space left on device", path)
         write(self, path, data)
 
-    monkeypatch.setattr(link_program.Desk, "write_json", full)
+    monkeypatch.setattr(link_files.Desk, "write_json", full)
     assert ask(desk, capsys, "undo")["state"] == "undone"
     assert desk.picture("/etc/netplan") == before
 
@@ -265,7 +272,7 @@ def test_undo_that_cannot_be_armed_refuses_the_change(desk: LinkRoot, capsys: py
     answer = ask(desk, capsys, "prepare", json.dumps(description(desk)))
     assert not answer["ok"] and "systemctl start" in answer["error"]
     assert desk.picture() == before
-    assert not desk.path(link_program.JOURNAL).exists()
+    assert not desk.path(JOURNAL).exists()
 
 
 def test_check_writes_nothing(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,7 +301,7 @@ def test_unstacking_keeps_an_edited_file_and_lays_out_the_original(desk: LinkRoo
     prepare_and_apply(desk, capsys, absent(desk))
     assert ask(desk, capsys, "confirm", "change-2")["kept"] == [FOREIGN]
     assert desk.path(FOREIGN).read_text() == "network: {}\n"
-    assert desk.path(f"{link_program.HOME}/originals/etc_netplan_99-foreign.yaml").read_text() == FOREIGN_TEXT
+    assert desk.path(f"{HOME}/originals/etc_netplan_99-foreign.yaml").read_text() == FOREIGN_TEXT
     assert not desk.path(OUR_FILE).exists()
 
 
@@ -334,17 +341,17 @@ def test_sysctl_values_are_set_and_given_back(desk: LinkRoot, capsys: pytest.Cap
 
 
 def test_two_changes_at_once_are_refused(desk: LinkRoot, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = link_program.Desk(str(desk.root))
-    other = link_program.Desk(str(desk.root))
-    with mine.lock(1), pytest.raises(link_program.ChangeError, match="another change"), other.lock(0.2):
+    mine = link_files.Desk(str(desk.root))
+    other = link_files.Desk(str(desk.root))
+    with mine.lock(1), pytest.raises(steps.ChangeError, match="another change"), other.lock(0.2):
         pass
 
 
 def test_undo_ends_a_hanging_apply(desk: LinkRoot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     ask(desk, capsys, "prepare", json.dumps(description(desk)))
-    lock = link_program.Desk.lock
-    monkeypatch.setattr(link_program.Desk, "lock", lambda self, patience, on_busy=None: lock(self, 0.2, on_busy))
-    with link_program.Desk(str(desk.root)).lock(1):
+    lock = link_files.Desk.lock
+    monkeypatch.setattr(link_files.Desk, "lock", lambda self, patience, on_busy=None: lock(self, 0.2, on_busy))
+    with link_files.Desk(str(desk.root)).lock(1):
         answer = ask(desk, capsys, "undo")
     assert not answer["ok"]
     assert "systemctl stop dgx-spark-link-apply-change-1" in desk.calls()
@@ -365,9 +372,9 @@ def crash(desk: LinkRoot, after: int, *words: str) -> bool:
             if seen == after:
                 os._exit(9)
 
-        link_program.after_step = step
+        steps.after_step = step
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        link_program.main(words, root=str(desk.root))
+        link_main.main(words, root=str(desk.root))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
@@ -394,7 +401,7 @@ def test_crash_after_every_step(tmp_path: Path, capsys: pytest.CaptureFixture[st
             break
         crashes += 1
         after = desk.picture()
-        if phase == "confirm" and desk.path(link_program.JOURNAL).exists() and "confirmed" in desk.path(link_program.JOURNAL).read_text():
+        if phase == "confirm" and desk.path(JOURNAL).exists() and "confirmed" in desk.path(JOURNAL).read_text():
             # Confirmed is confirmed: neither the timer nor a later run takes it back.
             assert ask(desk, capsys, "undo")["undone"] is False
             assert ask(desk, capsys, "settle")["found"] == "confirmed"
@@ -408,3 +415,62 @@ def test_crash_after_every_step(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert desk.state()["units"] == {}
         assert ask(desk, capsys, "settle")["ok"]
     assert crashes >= 2, "the phase has steps to crash after"
+
+
+# ---- the program as it lies on the desk ---------------------------------------------------------------------------------
+
+
+def carried(desk: LinkRoot, tmp_path: Path, *words: str) -> dict[str, Any]:
+    """Run the file that is laid on a desk, by itself: no collection, no Ansible, in a folder and home of somebody hostile."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    for name in ("base64", "json", "tempfile", "fcntl", "pwd", "typing", "sitecustomize"):
+        (home / f"{name}.py").write_text(f"open({str(home / 'taken')!r}, 'w').write('x')\n", encoding="ascii")
+    text_of = link_carried.program()
+    assert text_of.isascii() and text_of.startswith("#!/usr/bin/python3 -I\n")
+    undo = tmp_path / "undo.py"
+    undo.write_text(text_of.replace("main(sys.argv[1:])", f"main(sys.argv[1:], root={str(desk.root)!r})"), encoding="ascii")
+    environment = {"HOME": str(home), "PYTHONPATH": str(home), "PATH": "/usr/bin:/bin"}
+    told = subprocess.run([sys.executable, "-I", str(undo), *words], cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert not (home / "taken").exists(), "a module of the home was run"
+    data: dict[str, Any] = json.loads(told.stdout.strip().splitlines()[-1])
+    return data
+
+
+def test_the_desk_restores_itself_with_the_file_alone(desk: LinkRoot, tmp_path: Path) -> None:
+    before, links = desk.picture(), live(desk)
+    assert carried(desk, tmp_path, "prepare", json.dumps(description(desk)))["ok"]
+    assert carried(desk, tmp_path, "apply")["ok"]
+    assert live(desk)["enp1s0f0np0"][1] == ("192.168.100.10/24",)
+    undone = carried(desk, tmp_path, "undo")
+    assert undone["undone"] and "nobody confirmed it" in undone["reason"]
+    assert desk.picture() == before and live(desk) == links
+
+
+def test_the_unit_starts_python_isolated(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(desk, capsys, "prepare", json.dumps(description(desk)))["ok"]
+    unit = desk.path("/etc/systemd/system/dgx-spark-link-undo.service").read_text()
+    assert f"ExecStart=/usr/bin/python3 -I {HOME}/undo.py undo\n" in unit
+
+
+def test_a_profile_that_networkmanager_forgot_is_loaded_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    desk = LinkRoot(tmp_path, "NetworkManager")
+    prepare_and_apply(desk, capsys, description(desk))
+    assert ask(desk, capsys, "confirm", "change-1")["ok"]
+    state = desk.state()
+    links = {name: {**link, "profile": None, "addresses": [], "mtu": 1500} for name, link in state["links"].items()}
+    desk.change_state(profiles={}, links=links)
+    assert prepare_and_apply(desk, capsys, description(desk, id="change-3"))["ok"]
+    assert live(desk)["enp1s0f0np0"] == (9000, ("192.168.100.10/24",), True)
+
+
+def test_folders_for_a_renderer_can_be_entered_under_a_strict_umask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    desk = LinkRoot(tmp_path, "networkd")
+    old = os.umask(0o077)
+    try:
+        prepare_and_apply(desk, capsys, description(desk))
+    finally:
+        os.umask(old)
+    assert desk.path("/run/systemd/network").stat().st_mode & 0o777 == 0o755
+    assert desk.path("/var/lib/dgx_spark").stat().st_mode & 0o777 == 0o755
+    assert desk.path(HOME).stat().st_mode & 0o777 == 0o700

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils import enrol_program
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.enrolment import PROGRAM, Enrolment, Outcome, Secrets, Wanted
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import fingerprint
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import AdminKey, Answer, Lost, Rejected, Unreachable
 
@@ -93,8 +93,8 @@ class ScriptedDesk:
             raise Lost(self.lost.pop(0))
         self.argvs.append(" ".join(argv))
         root = argv[0] == "sudo"
-        before, mark, text = stdin.partition(enrol_program.MARK)
-        assert mark and argv[-2:] == ["-c", Path(enrol_program.__file__).read_text(encoding="utf-8")]
+        before, program, text = stdin.partition(carrier.feed(PROGRAM))
+        assert program and list(argv[-4:]) == carrier.argv()
         if root and self.sudo_password is None:
             return Answer(1, "", f"{USER} is not in the sudoers file.")
         if root and not self.sudo_free and before != f"{self.sudo_password}\n":

@@ -10,13 +10,15 @@ import pwd
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import enrol_program as program
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.enrolment import Enrolment, Secrets, Wanted
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import AdminKey, Answer
 
 KEY = "ssh-ed25519 QURNSU4= admin@lab"
 USER = getpass.getuser()
@@ -291,11 +293,54 @@ def answer_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("before", ["", "the-sudo-password\n"])
-def test_the_password_line_before_the_marker_is_passed_over(
-    root: Root, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str
-) -> None:
-    told = answer_of(monkeypatch, capsys, f"{before}{program.MARK}{json.dumps({'user': USER})}")
-    assert told["changes"] == [] and told["look"]["uid"] == 1000 and "the-sudo-password" not in json.dumps(told)
+def test_it_runs_as_sent_in_a_home_full_of_traps(tmp_path: Path, before: str) -> None:
+    """The very command and input that a desk gets, a password line that sudo left unread included, begun in a hostile home."""
+    for name in ("base64", "json", "tempfile", "grp", "typing", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'taken')!r}, 'w')\n", encoding="ascii")
+    door = Recorder()
+    wanted = Wanted("desk-01", "10.0.0.1", USER, AdminKey(KEY), tmp_path / "known_hosts")
+    Enrolment(wanted, Secrets(), door, lambda: None, lambda _text: False, lambda _text: None)._program({"user": USER}, root=False)
+    assert door.argv[:3] == ["/usr/bin/python3", "-I", "-c"] and "\n" not in door.argv[3] and "'" not in door.argv[3]
+    told = subprocess.run(
+        [sys.executable, *door.argv[1:]],
+        input=before + door.stdin,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not (tmp_path / "taken").exists()
+    answer = json.loads(told.stdout)
+    assert answer["changes"] == [] and answer["look"]["user"] == USER and "the-sudo-password" not in told.stdout + told.stderr
+
+
+class Recorder:
+    """A door that notes what would be run."""
+
+    def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
+        self.argv, self.stdin = list(argv), stdin
+        return Answer(1, "", "")
+
+
+def test_authorized_keys_that_is_a_link_stays_one_and_keeps_its_bytes(root: Root) -> None:
+    kept = root.put("home/dotfiles/keys", "")
+    kept.write_bytes(b"ssh-rsa OTHERS= m\xfcller\r\n")
+    link = root.path / "home/.ssh/authorized_keys"
+    link.parent.mkdir()
+    link.symlink_to(kept)
+    assert program.change({"user": USER, "key": KEY, "apply": True}) != []
+    assert link.is_symlink() and kept.read_bytes() == b"ssh-rsa OTHERS= m\xfcller\r\n" + KEY.encode() + b"\n"
+
+
+def test_authorized_keys_that_leads_to_anothers_file_is_refused(root: Root) -> None:
+    kept = root.put("home/theirs", "x\n")
+    os.chown(kept, 65534, 65534)
+    link = root.path / "home/.ssh/authorized_keys"
+    link.parent.mkdir()
+    link.symlink_to(kept)
+    with pytest.raises(program.Refused, match="belongs to user id 65534"):
+        program.change({"user": USER, "key": KEY, "apply": True})
 
 
 @pytest.mark.parametrize(
@@ -306,5 +351,5 @@ def test_a_refused_change_is_an_answer_and_no_trace(
 ) -> None:
     breaks(root)
     request = {"user": USER, "sudo_commands": ["ALL"], "apply": True}
-    told = answer_of(monkeypatch, capsys, f"{program.MARK}{json.dumps(request)}")
+    told = answer_of(monkeypatch, capsys, json.dumps(request))
     assert told["refused"] and told["changes"] == [] and told["look"]["user"] == USER

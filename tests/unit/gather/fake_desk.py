@@ -119,6 +119,9 @@ class FakeDesk:
         prefix = path.rstrip("/") + "/"
         return {item[len(prefix) :].split("/")[0] for item in (*self.files, *self.links, *self.errors) if item.startswith(prefix)}
 
+    def read_as(self, user: str, paths: Sequence[str], keys: Sequence[str] = ()) -> list[Text]:
+        return [*map(self.read_text, paths), *(Text(path, (told := self.read_text(f"{path}.pub")).text, told.error) for path in keys)]
+
     def list_dir(self, path: str) -> Listing:
         here = self.resolve(path)
         if here in self.errors:

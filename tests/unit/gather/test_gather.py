@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DENIED, MISSING, NOT_RECORDED, TIMEOUT
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAGED, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
 
@@ -546,6 +548,70 @@ def test_setup_reads_what_is_ours_and_only_that():
     assert setup.trust_authorized == ('from="192.168.100.11" ssh-ed25519 CCCC dgx_spark_pair',)
     assert setup.trust_known_hosts == ("192.168.100.11 ssh-ed25519 DDDD dgx_spark_pair",)
     assert len(setup.nccl_bundle or "") == 64
+
+
+RULE = (
+    "### tuple ### allow any any 0.0.0.0/0 any {0} in_{1} comment=6467785f737061726b5f70616972\n"
+    "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n"
+)
+PEER_RULE = RULE.format("192.168.100.11", "enp1s0f0np0")
+GREP = "grep -s comment=6467785f737061726b5f70616972$ /etc/ufw/user.rules"
+
+
+@pytest.mark.parametrize(
+    ("answer", "rules"),
+    [
+        (said(PEER_RULE), ("enp1s0f0np0 192.168.100.11",)),
+        (said("", rc=1), ()),
+        (said("", rc=2), None),
+        (said(error=MISSING), None),
+    ],
+)
+def test_setup_asks_the_firewall_for_our_rules_alone(answer, rules):
+    desk = healthy()
+    desk.commands[GREP] = answer
+    assert collect(desk).setup.firewall_rules is None and GREP not in desk.asked, "a desk without anything of ours is not asked"
+    desk.files["/etc/dgx_spark/trust.json"] = "{}"
+    assert collect(desk).setup.firewall_rules == rules
+
+
+def test_setup_names_what_a_strict_umask_has_shut():
+    desk = healthy()
+    desk.files |= {"/etc/dgx_spark/hostfile": "x\n", "/usr/local/bin/pair-ssh": "#!/bin/sh\n"}
+    paths = "/etc/dgx_spark /etc/dgx_spark/hostfile /usr/local/bin/pair-ssh"
+    told = "700 0 4096 /etc/dgx_spark\n644 0 2 /etc/dgx_spark/hostfile\n755 1000 10 /usr/local/bin/pair-ssh\n"
+    assert collect(desk).setup.wrong_modes == (), "what could not be asked is not wrong"
+    desk.commands[f"stat -c %a %u %s %n -- {paths}"] = told
+    assert collect(desk).setup.wrong_modes == ("/etc/dgx_spark", "/usr/local/bin/pair-ssh")
+
+
+@pytest.mark.parametrize(
+    ("sums", "mode", "whole"),
+    [
+        ("{0}  /opt/dgx_spark/nccl/bin/x\n", "755", True),
+        ("{1}  /opt/dgx_spark/nccl/bin/x\n", "755", False),
+        ("", "755", False),
+        ("{0}  /opt/dgx_spark/nccl/bin/x\n", "700", False),
+        (None, "755", True),
+    ],
+)
+def test_setup_looks_at_the_files_of_the_bundle_and_not_at_its_manifest_alone(sums, mode, whole):
+    desk = healthy()
+    desk.files["/opt/dgx_spark/nccl/manifest.json"] = json.dumps({"files": {"bin/x": "a" * 64, "../../etc/shadow": "b" * 64}})
+    folders = ("/opt/dgx_spark", "/opt/dgx_spark/nccl", "/opt/dgx_spark/nccl/bin", "/opt/dgx_spark/nccl/bin/x")
+    paths = " ".join(sorted((*folders, "/opt/dgx_spark/nccl/manifest.json")))
+    rows = "".join(f"{mode} 0 9 {path}\n" for path in folders) + "644 0 9 /opt/dgx_spark/nccl/manifest.json\n"
+    desk.commands[f"stat -c %a %u %s %n -- {paths}"] = rows
+    if sums is not None:
+        desk.commands["sha256sum -- /opt/dgx_spark/nccl/bin/x"] = said(sums.format("a" * 64, "c" * 64), rc=0 if sums else 1)
+    assert (collect(desk).setup.nccl_bundle is not None) is whole
+
+
+def test_setup_tells_a_key_of_which_one_half_is_gone():
+    desk = healthy()
+    desk.read_as = lambda user, paths, keys=(): [*map(desk.read_text, paths), *(Text(path, error=DAMAGED) for path in keys)]
+    setup = collect(desk).setup
+    assert (setup.trust_public_key, setup.trust_key_damaged) == (None, True)
 
 
 def test_busy_tells_compute_from_graphics_and_finds_rdma_users():

@@ -14,6 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Identity, Network
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, ConnectX7, Function, Port
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import pair_check
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import EndpointError, ends_of
 from proof_samples import ENDS
 
@@ -83,12 +84,7 @@ def test_a_fact_that_was_not_read_is_named() -> None:
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """pair-check with a desk of files: same boot, same link."""
-    path = Path(__file__).resolve().parents[3] / "roles/pair_settings/files/pair_check.py"
-    loader = importlib.machinery.SourceFileLoader("pair_check", str(path))
-    spec = importlib.util.spec_from_loader("pair_check", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    module = importlib.reload(pair_check)
     meet = settings.meeting(ENDS)
     (tmp_path / "pair.env").write_text(settings.pair_env("pair_a", ENDS, 0, settings.settings(ENDS[0], meet, 0), "run-1"), encoding="utf-8")
     monkeypatch.setattr(module, "FOLDER", tmp_path)

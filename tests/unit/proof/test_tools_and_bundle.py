@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.action import nccl_bundle
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, tools
+from ansible.errors import AnsibleActionFail
+from ansible_collections.labops.dgx_spark.plugins.action import nccl_bundle, pair_tools
+from ansible_collections.labops.dgx_spark.plugins.module_utils import desk as desk_module
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, LiveDesk, Text
 
 
@@ -127,6 +130,7 @@ def made(folder: Path, key: str = "k") -> Path:
         files[name] = str(path)
     manifest = {"schema": bundle.SCHEMA, "key": key, "files": {name: bundle.digest(path) for name, path in files.items()}}
     target = folder / "bundle.tar.gz"
+    target.unlink(missing_ok=True)
     bundle.pack(files, manifest, str(target))
     return target
 
@@ -214,13 +218,142 @@ def test_a_ready_bundle_must_match_its_checksum(tmp_path: Path) -> None:
         nccl_bundle.Wishes({"archive": str(tmp_path / "none"), "checksum": "0" * 64}).given_archive()
 
 
-def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "BUILD_FOLDER", str(tmp_path / "build"))
-    source = tmp_path / "nccl"
-    source.mkdir()
-    (source / "Makefile").write_text("src.build:\n\t@echo the compiler is missing >&2; exit 3\n", encoding="ascii")
-    archive = nccl_bundle.packed(source, tmp_path / "cache")
-    spec = bundle.Spec((bundle.Source("nccl", archive=str(archive)), bundle.Source("nccl-tests", archive=str(archive))))
-    with pytest.raises(bundle.BundleError, match="NCCL could not be made") as caught:
-        bundle.build(LiveDesk(), spec, str(tmp_path / "out.tar.gz"), "k")
+def spec_of(folder: Path, tmp_path: Path, user: str | None) -> bundle.Spec:
+    """Both programs from one folder of source."""
+    archive = nccl_bundle.packed(folder, tmp_path / "cache")
+    sources = []
+    for name in ("nccl", "nccl-tests"):
+        copy = tmp_path / f"{name}.tar"
+        copy.write_bytes(archive.read_bytes())
+        copy.chmod(0o644)
+        sources.append(bundle.Source(name, archive=str(copy)))
+    return bundle.Spec((sources[0], sources[1]), mpi_home="/usr", user=user)
+
+
+def source(tmp_path: Path, makefile: str) -> Path:
+    """A folder of source."""
+    folder = tmp_path / "nccl"
+    folder.mkdir()
+    (folder / "Makefile").write_text(makefile, encoding="ascii")
+    return folder
+
+
+def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
+    spec = spec_of(source(tmp_path, "src.build:\n\t@echo the compiler is missing >&2; exit 3\n"), tmp_path, None)
+    with received.room() as room, pytest.raises(bundle.BundleError, match="NCCL could not be made") as caught:
+        bundle.build(LiveDesk(), spec, room, "k")
     assert "the compiler is missing" in caught.value.said
+
+
+MAKES = """all: src.build
+\tmkdir -p build && printf program > build/all_gather_perf && printf program > build/all_reduce_perf
+src.build:
+\tid -un > who && mkdir -p build/lib && {library}
+"""
+BUILDS = "printf library > build/lib/libnccl.so.2.1 && ln -s libnccl.so.2.1 build/lib/libnccl.so.2"
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that another user may enter; pytest's own shut everybody out."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become another user")
+    with received.room() as room:
+        os.chmod(room, 0o755)
+        yield Path(room)
+
+
+def test_a_bundle_is_built_as_the_user_and_packed_from_our_own_copies(public: Path) -> None:
+    spec = spec_of(source(public, MAKES.format(library=BUILDS)), public, "nobody")
+    with received.room() as room:
+        manifest, archive = bundle.build(LiveDesk(), spec, room, "k")
+        assert sorted(manifest["files"]) == ["bin/all_gather_perf", "bin/all_reduce_perf", "lib/libnccl.so.2"]
+        assert os.stat(archive).st_mode & 0o777 == 0o600 and os.stat(archive).st_uid == 0
+        who = list(Path(room).rglob("who"))
+        assert who and {path.read_text(encoding="ascii") for path in who} == {"nobody\n"} and os.stat(room).st_mode & 0o777 == 0o711
+        bundle.install(archive, str(public / "nccl"))
+        handed = received.handed(archive, "nobody")
+    about = os.lstat(os.path.dirname(handed))
+    assert (about.st_uid, about.st_mode & 0o777) == (65534, 0o700) and nccl_bundle.BUILT.fullmatch(handed)
+    assert LiveDesk().run(["rm", "-rf", os.path.dirname(handed)], user="nobody").ok and not os.path.exists(os.path.dirname(handed))
+    assert (public / "nccl/lib/libnccl.so.2").read_text(encoding="ascii") == "library" and not os.path.exists(room)
+
+
+@pytest.mark.parametrize("makes", ["ln -s {secret} build/lib/libnccl.so.2", "mkfifo build/lib/libnccl.so.2 && (sleep 9; true)"])
+def test_what_a_build_leads_to_is_read_with_the_users_rights_alone(public: Path, makes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "COPY_SECONDS", 2.0)
+    secret = public / "shadow"
+    secret.write_text("root:hash", encoding="ascii")
+    secret.chmod(0o600)
+    spec = spec_of(source(public, MAKES.format(library=makes.format(secret=secret))), public, "nobody")
+    with received.room() as room:
+        with pytest.raises(bundle.BundleError, match=r"the build gave no .*libnccl"):
+            bundle.build(LiveDesk(), spec, room, "k")
+        assert not any(b"hash" in path.read_bytes() for path in Path(room).iterdir() if path.is_file())
+
+
+def test_a_file_that_was_swapped_after_it_was_announced_is_not_used(public: Path) -> None:
+    archive = made(public)
+    announced = bundle.digest(str(archive))
+    with received.room() as room:
+        assert bundle.digest(received.received(LiveDesk(), str(archive), announced, None, room, "good")) == announced
+        archive.write_bytes(b"another bundle")
+        with pytest.raises(received.ReceivedError, match="was announced"):
+            received.received(LiveDesk(), str(archive), announced, None, room, "bad")
+    (public / "root-only").write_text("secret", encoding="ascii")
+    (public / "root-only").chmod(0o600)
+    archive.unlink()
+    archive.symlink_to(public / "root-only")
+    with received.room() as room, pytest.raises(received.ReceivedError, match="cannot be read"):
+        received.received(LiveDesk(), str(archive), announced, "nobody", room, "link")
+
+
+def test_a_room_that_a_killed_module_left_is_cleared_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(received, "PLACE", str(tmp_path))
+    for name in ("dgx-spark-old", "dgx-spark-handed-old", "dgx-spark-new", "of-others"):
+        (tmp_path / name).mkdir()
+        if name != "dgx-spark-new":
+            os.utime(tmp_path / name, (1, 1))
+    with received.room():
+        pass
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["dgx-spark-new", "of-others"]
+
+
+def test_installed_files_are_for_everybody_under_a_strict_umask(tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        bundle.install(str(made(tmp_path)), str(tmp_path / "opt/nccl"))
+    finally:
+        os.umask(old)
+    modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in (tmp_path / "opt").rglob("*")}
+    assert modes.pop("opt/nccl/manifest.json") == 0o644 and set(modes.values()) == {0o755}
+
+
+def test_a_tag_keeps_the_commit_that_was_built_first(tmp_path: Path) -> None:
+    wishes = nccl_bundle.Wishes(
+        {"cache": str(tmp_path), "nccl": {"url": "u", "tag": "v1"}, "nccl_tests": {"url": "t", "tag": "v2", "commit": "c"}}
+    )
+    assert wishes.pinned("nccl") == {"url": "u", "tag": "v1"}
+    wishes.pin({"sources": [{"url": "u", "tag": "v1", "commit": "a" * 40}, {"url": "other", "tag": "v1", "commit": "b" * 40}, 7]})
+    assert wishes.pinned("nccl")["commit"] == "a" * 40 and wishes.pinned("nccl_tests")["commit"] == "c"
+    wishes.pin({"sources": [{"url": "u", "tag": "v1", "commit": "f" * 40}]})
+    assert wishes.pinned("nccl")["commit"] == "a" * 40
+    assert "other" not in (tmp_path / nccl_bundle.COMMITS).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc", "/var/tmp/dgx-spark-handed-abcdefgh/../../../etc/bundle.tar.gz", "/var/tmp/dgx_spark_nccl_bundle.tar.gz", ""]
+)
+def test_a_desk_cannot_name_another_place_to_fetch_and_remove(path: str) -> None:
+    assert nccl_bundle.BUILT.fullmatch(path) is None
+
+
+def test_package_files_must_have_their_checksums(tmp_path: Path) -> None:
+    deb = tmp_path / "perftest.deb"
+    deb.write_bytes(b"x")
+    got = bundle.digest(str(deb))
+    assert pair_tools.proven([str(deb)], {}) == pair_tools.proven([str(deb)], {"perftest.deb": f"sha256:{got}"}) == {"perftest.deb": got}
+    with pytest.raises(AnsibleActionFail, match="was expected"):
+        pair_tools.proven([str(deb)], {"perftest.deb": "0" * 64})
+    with pytest.raises(AnsibleActionFail, match="names no checksum for perftest"):
+        pair_tools.proven([str(deb)], {"another.deb": got})

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, trust
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup
 from proof_samples import ENDS
@@ -171,6 +171,8 @@ class FakeDesk:
     def __init__(self, files: dict[str, str], errors: dict[str, str] | None = None, answers: dict[str, Answer] | None = None) -> None:
         self.files, self.errors, self.answers = files, errors or {}, answers or {}
         self.ran: list[tuple[list[str], str | None]] = []
+        self.asked: list[tuple[str, dict]] = []
+        self.modes: dict[str, int] = {}
 
     def read_text(self, path: str) -> Text:
         if path in self.errors:
@@ -184,8 +186,31 @@ class FakeDesk:
         self.ran.append((list(argv), stdin))
         return self.answers.get(argv[0], Answer(tuple(argv), 0))
 
+    def read_as(self, user: str, paths, keys=()) -> list[Text]:
+        return [
+            *map(self.read_text, paths),
+            *(Text(path, self.files.get(path), None if path in self.files else "missing") for path in keys),
+        ]
+
+    def ask_as(self, user: str, request: dict) -> dict:
+        path, error = request["path"], self.errors.get(request["path"])
+        self.asked.append((user, request))
+        if error:
+            return {"error": error}
+        if request["op"] == "merge":
+            before = self.files.get(path)
+            after = pair_files.with_lines(before, request["lines"])
+            if request["apply"] and after is not None:
+                self.files[path] = after
+            return {"before": before or "", "after": after or ""}
+        return {}
+
+    def set_mode(self, path: str, mode: int) -> None:
+        self.modes[path] = mode
+
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
         self.files[path] = text
+        self.modes[path] = mode
 
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
@@ -194,9 +219,11 @@ class FakeDesk:
         return None
 
 
+HOSTFILE = "192.168.100.10 slots=1\n"
+KNOWN = "192.168.100.11 ssh-ed25519 AAAAhost dgx_spark_pair"
 WANT = pair_files.Wanted(
-    files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", "a\n"),),
-    lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (OWN,), "lab"),),
+    files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", HOSTFILE),),
+    lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), "lab"),),
     rules=(pair_files.Rule("enp1s0f0np0", "192.168.100.11"),),
 )
 
@@ -206,22 +233,20 @@ def test_plan_apply_and_nothing_the_second_time() -> None:
     steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
     assert [step.kind for step in steps] == ["write", "lines", "allow"]
     pair_files.apply(desk, steps)
-    assert desk.files["/etc/dgx_spark/hostfile"] == "a\n"
+    assert desk.files["/etc/dgx_spark/hostfile"] == HOSTFILE
     assert ["ufw", "allow", "in", "on", "enp1s0f0np0", "from", "192.168.100.11", "comment", "dgx_spark_pair"] in [
         argv for argv, _stdin in desk.ran
     ]
-    written = next(stdin for argv, stdin in desk.ran if "dd" in argv)
-    desk.files["/home/lab/.ssh/known_hosts"] = written or ""
+    assert desk.files["/home/lab/.ssh/known_hosts"] == f"{KNOWN}\n"
     desk.answers["ufw"] = Answer(("ufw",), 0, "ufw allow in on enp1s0f0np0 from 192.168.100.11 comment 'dgx_spark_pair'\n")
     assert pair_files.plan(pair_files.read(desk, WANT), WANT) == []
 
 
-def test_a_users_file_is_written_as_the_user_and_renamed() -> None:
+def test_a_users_file_is_read_and_written_by_the_users_helper_alone() -> None:
     desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), error="missing")})
     pair_files.apply(desk, pair_files.plan(pair_files.read(desk, WANT), WANT))
-    told = [argv for argv, _stdin in desk.ran if argv[0] == "runuser"]
-    assert all(argv[:4] == ["runuser", "-u", "lab", "--"] for argv in told)
-    assert told[-1][4:] == ["mv", "-f", "/home/lab/.ssh/known_hosts.dgx_spark_pair", "/home/lab/.ssh/known_hosts"]
+    assert [(user, request["op"], request["apply"]) for user, request in desk.asked] == [("lab", "merge", False), ("lab", "merge", True)]
+    assert not any("/home/" in word for argv, _stdin in desk.ran for word in argv)
 
 
 def test_a_desk_without_ufw_needs_no_rules() -> None:
@@ -248,10 +273,107 @@ def test_a_line_without_the_mark_is_refused() -> None:
         pair_files.plan(pair_files.Have({"/etc/hosts": ""}), want)
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/home/lab/.ssh/authorized_keys", 'restrict,from="*" ssh-ed25519 AAAA dgx_spark_pair'),
+        ("/home/lab/.ssh/authorized_keys", 'restrict,from="10.0.0.1",command="id" ssh-ed25519 AAAA dgx_spark_pair'),
+        ("/home/lab/.ssh/authorized_keys", "ssh-ed25519 AAAA dgx_spark_pair"),
+        ("/home/lab/.ssh/authorized_keys", 'restrict,from="10.0.0.1" ssh-ed25519 AAAA\nssh-ed25519 BBBB dgx_spark_pair'),
+        ("/home/lab/.ssh/known_hosts", '10.0.0.1,fe80::1%",*," ssh-ed25519 AAAA dgx_spark_pair'),
+        ("/home/lab/.ssh/known_hosts", "@cert-authority * ssh-ed25519 AAAA dgx_spark_pair"),
+        ("/home/lab/.bashrc", "10.0.0.1 ssh-ed25519 AAAA dgx_spark_pair"),
+        ("/etc/hosts", "10.0.0.1 name archive.example # dgx_spark_pair"),
+    ],
+)
+def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
+    want = pair_files.Wanted(lines=(pair_files.WantedLines(path, (line,), None if path == "/etc/hosts" else "lab"),))
+    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+        pair_files.plan(pair_files.Have({path: ""}), want)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/etc/dgx_spark/pair.env", "# boot_id desk-02 x\nLD_PRELOAD=/tmp/x.so\n"),
+        ("/etc/dgx_spark/pair.env", "NCCL_IB_HCA=$(id)\n"),
+        ("/etc/dgx_spark/pair.env", "NCCL_IB_HCA=a;id\n"),
+        ("/etc/dgx_spark/pair.env", "NCCL_IB_HCA=a b\n"),
+        ("/etc/dgx_spark/pair.env", "X=$(command)\n"),
+        ("/etc/dgx_spark/pair.env", "# note \x1b]52;c;x\x07\n"),
+        ("/etc/dgx_spark/hostfile", "-x LD_PRELOAD=/tmp/x.so\n"),
+    ],
+)
+def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str) -> None:
+    want = pair_files.Wanted(files=(pair_files.WantedFile(path, content),))
+    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+        pair_files.plan(pair_files.Have({path: None}), want)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_settings_that_we_write_are_of_their_kind(which: int) -> None:
+    meet = settings.meeting(ENDS)
+    pair_files.refuse_content(
+        settings.PAIR_ENV, settings.pair_env("pair_a", ENDS, which, settings.settings(ENDS[which], meet, which), "run-1")
+    )
+    pair_files.refuse_content(settings.HOSTFILE, settings.hostfile(meet))
+
+
+@pytest.mark.parametrize("text", ['fe80::1%",*,"', "fe80::1%eth0", "*", "10.0.0.1,*", "10.0.0.1 *", ""])
+def test_an_address_that_is_a_pattern_lets_nobody_in(text: str) -> None:
+    end = dataclasses.replace(ENDS[1], management_address=text)
+    if not text:
+        assert "10.0.0" not in str(trust.wanted(ME, (*OTHER[:2], end), bootstrap="management")["lines"])
+        return
+    with pytest.raises(trust.TrustError) as caught:
+        trust.wanted(ME, (*OTHER[:2], end), bootstrap="management")
+    assert caught.value.desk == ENDS[1].desk
+
+
+@pytest.mark.parametrize("taken", [trust.PAIR_SSH, trust.RECORD])
+def test_a_file_that_somebody_removed_is_noticed(taken: str) -> None:
+    wanted = trust.wanted(ME, OTHER)
+    setup = applied(wanted)
+    left = {path: digest for path, digest in setup.pair_files.items() if path != taken}
+    assert not trust.is_there(facts(1, setup=dataclasses.replace(setup, pair_files=left)), wanted)
+
+
+def test_a_mode_that_shuts_the_login_user_out_is_noticed_and_set() -> None:
+    wanted = trust.wanted(ME, OTHER)
+    assert not trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), wrong_modes=("/etc/dgx_spark",))), wanted)
+    want = pair_files.Wanted(files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", HOSTFILE),))
+    stat = Answer(("stat",), 0, "700 0 /etc/dgx_spark\n600 0 /etc/dgx_spark/hostfile\n")
+    desk = FakeDesk({"/etc/dgx_spark/hostfile": HOSTFILE}, answers={"stat": stat})
+    steps = pair_files.plan(pair_files.read(desk, want), want)
+    assert [step.kind for step in steps] == ["folder", "write"]
+    pair_files.apply(desk, steps)
+    assert desk.modes == {"/etc/dgx_spark": 0o755, "/etc/dgx_spark/hostfile": 0o644}
+
+
+def test_firewall_rules_that_somebody_deleted_are_noticed() -> None:
+    wanted = trust.wanted(ME, OTHER)
+    rules = ("enP2p1s0f0np0 192.168.101.11", "enp1s0f0np0 192.168.100.11")
+    for seen, there in ((rules, True), (rules[:1], False), ((), False), (None, True)):
+        assert trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), firewall_rules=seen)), wanted) is there
+
+
+@pytest.mark.parametrize("change", [{"trust_key_damaged": True}, {"firewall_rules": ("a 10.0.0.1",)}])
+def test_what_is_left_of_ours_is_not_gone(change: dict) -> None:
+    assert not trust.is_gone(Desk(setup=dataclasses.replace(Setup(), **change)))
+
+
+def test_root_itself_writes_into_no_file_of_a_user() -> None:
+    want = pair_files.Wanted(lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), None),))
+    with pytest.raises(pair_files.PairFilesError, match="name its user"):
+        pair_files.plan(pair_files.Have({}), want)
+
+
 def test_a_step_that_fails_is_named() -> None:
-    desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), 0, ""), "runuser": Answer(("runuser",), 1, "", "no such user")})
-    with pytest.raises(pair_files.PairFilesError, match="no such user"):
-        pair_files.apply(desk, pair_files.plan(pair_files.read(desk, WANT), WANT))
+    desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), 0, "")})
+    steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
+    desk.errors["/home/lab/.ssh/known_hosts"] = "there is no user lab"
+    with pytest.raises(pair_files.PairFilesError, match="no user lab"):
+        pair_files.apply(desk, steps)
 
 
 def test_a_difference_shows_no_key_of_others() -> None:

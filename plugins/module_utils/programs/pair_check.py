@@ -1,21 +1,30 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Say whether the settings in /etc/dgx_spark/pair.env still hold: same boots, same link, same peer as when they were proven.
 
 Written by labops.dgx_spark (role pair_settings). Usage: pair-check [--local]
 Exit code: 0 they hold, 1 something changed since the proof, 2 not known (no settings, marked stale, or the peer was not asked).
 """
 
+# It runs by itself on a desk, for people: it prints and exits.
+# pylint: disable=ansible-bad-function
+
+from __future__ import annotations
+
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path("/etc/dgx_spark")
 PAIR_SSH = "/usr/local/bin/pair-ssh"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
-def header(text):
+def header(text: str) -> dict[str, Any]:
     """Desk, boot ids and link-change counts from the comments of pair.env."""
-    found = {"desk": None, "run": None, "boot_id": {}, "links": {}}
+    found: dict[str, Any] = {"desk": None, "run": None, "boot_id": {}, "links": {}}
     for line in text.splitlines():
         words = line.removeprefix("#").split()
         if not line.startswith("# ") or len(words) < 2:
@@ -31,14 +40,14 @@ def header(text):
     return found
 
 
-def link_paths(links):
+def link_paths(links: Iterable[str]) -> dict[str, str]:
     """The counters of link changes, by interface."""
     return {netdev: f"/sys/class/net/{netdev}/carrier_down_count" for netdev in sorted(links)}
 
 
-def here(paths):
+def here(paths: Iterable[str]) -> list[str | None]:
     """The texts of files on this desk; null for one that cannot be read."""
-    texts = []
+    texts: list[str | None] = []
     for path in paths:
         try:
             texts.append(Path(path).read_text(encoding="ascii").strip())
@@ -47,7 +56,7 @@ def here(paths):
     return texts
 
 
-def there(paths):
+def there(paths: Sequence[str]) -> Sequence[str | None] | None:
     """The texts of files on the peer, null when it cannot be asked."""
     try:
         own = Path("/etc/dgx_spark/pair.env").read_text(encoding="utf-8")
@@ -56,7 +65,7 @@ def there(paths):
         # The address: known_hosts holds addresses.
         address = next(line.split()[0] for line in hosts if host in line.split()[1:])
         answer = subprocess.run(
-            [PAIR_SSH, address, "cat", *paths], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+            [PAIR_SSH, address, "cat", *paths], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/"
         )
     except (OSError, IndexError, StopIteration, subprocess.TimeoutExpired):
         return None
@@ -64,7 +73,7 @@ def there(paths):
     return lines if answer.returncode == 0 and len(lines) == len(paths) else None
 
 
-def compare(desk, proven, seen, say):
+def compare(desk: str, proven: Mapping[str, Any], seen: Sequence[str | None], say: Callable[[str], None]) -> bool:
     """Whether a desk is as it was; says what is not."""
     boot, links = proven["boot_id"].get(desk), proven["links"].get(desk, {})
     same = True
@@ -78,7 +87,7 @@ def compare(desk, proven, seen, say):
     return same
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> int:
     """Compare both desks with the proof."""
     try:
         text = (FOLDER / "pair.env").read_text(encoding="utf-8")

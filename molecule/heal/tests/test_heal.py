@@ -1,0 +1,99 @@
+"""Each artefact that stack_pair.yml leaves, taken away or spoiled alone, is seen and put back by the next run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from desks import ROOT, as_login_user, as_root, play
+
+DESK, PEER = "desk-01", "desk-02"
+SSH = "/home/labadmin/.ssh"
+KEY = f"{SSH}/id_ed25519_dgx_spark_pair"
+
+ARTEFACTS = {
+    "the private key": (DESK, f"rm {KEY}", f"test -s {KEY} && test $(stat -c %a {KEY}) = 600"),
+    "a private key that others may read": (PEER, f"chmod 644 {KEY}", f"test $(stat -c %a {KEY}) = 600"),
+    "authorized_keys": (PEER, f"sed -i /dgx_spark_pair$/d {SSH}/authorized_keys", f"grep -q dgx_spark_pair$ {SSH}/authorized_keys"),
+    "known_hosts": (DESK, f"rm {SSH}/known_hosts", f"grep -q dgx_spark_pair$ {SSH}/known_hosts"),
+    "the firewall's rules": (
+        DESK,
+        'ufw show added | grep dgx_spark_pair | sed "s/^ufw //; s/ comment.*//" | xargs -L1 ufw --force delete',
+        "ufw show added | grep -q dgx_spark_pair",
+    ),
+    "pair-ssh": (PEER, "rm /usr/local/bin/pair-ssh", "test -x /usr/local/bin/pair-ssh"),
+    "pair-check": (DESK, "rm /usr/local/bin/pair-check", "test -x /usr/local/bin/pair-check"),
+    "the record of trust": (PEER, "rm /etc/dgx_spark/trust.json", "test -s /etc/dgx_spark/trust.json"),
+    "the settings": (DESK, "rm -r /etc/dgx_spark", "test -s /etc/dgx_spark/pair.env"),
+    "names": (
+        PEER,
+        "sed '/dgx_spark_pair$/d' /etc/hosts > /root/hosts; cat /root/hosts > /etc/hosts",
+        "grep -q dgx_spark_pair$ /etc/hosts",
+    ),
+    "a program of the bundle": (PEER, "rm /opt/dgx_spark/nccl/bin/all_gather_perf", "test -x /opt/dgx_spark/nccl/bin/all_gather_perf"),
+    "the library, changed": (DESK, "echo x >> /opt/dgx_spark/nccl/lib/libnccl.so.2", "test -s /opt/dgx_spark/nccl/lib/libnccl.so.2"),
+    "folders that a strict umask shut": (
+        DESK,
+        "chmod 700 /etc/dgx_spark /opt/dgx_spark /opt/dgx_spark/nccl",
+        "test $(stat -c %a /etc/dgx_spark) = 755 && test $(stat -c %a /opt/dgx_spark) = 755",
+    ),
+    "our profiles in NetworkManager": (
+        DESK,
+        "nmcli -t -f NAME connection show | grep ^netplan-enp1s0f0np0 | xargs -r nmcli connection delete",
+        "ip -4 addr show enp1s0f0np0 | grep -q 192.168.100.10",
+    ),
+    "the netplan file": (DESK, "rm /etc/netplan/90-dgx-spark-link.yaml", "test -s /etc/netplan/90-dgx-spark-link.yaml"),
+}
+
+
+def stacked(folder: Path, *arguments: str) -> tuple[int, dict, int, str]:
+    """Exit code, report, number of changes and output of stack_pair.yml over the first pair."""
+    process = play(ROOT / "playbooks/stack_pair.yml", f"--limit={DESK},{PEER}", *arguments, spark_report_dir=str(folder))
+    output, _errors = process.communicate(timeout=900)
+    assert list(folder.glob("*/report.json")), output[-3000:]
+    newest = max(folder.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    changes = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
+    return process.returncode, json.loads(newest.read_text(encoding="utf-8")), changes, output
+
+
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_it_is_put_back(name: str, tmp_path: Path) -> None:
+    desk, take_away, is_there = ARTEFACTS[name]
+    host = as_root(desk)
+    assert host.run(is_there).rc == 0, "it was not there before"
+    assert host.run(take_away).rc == 0
+    assert host.run(is_there).rc != 0 or "changed" in name, "it was not taken away"
+    code, report, changes, output = stacked(tmp_path)
+    assert code == 0 and changes > 0, output[-3000:]
+    assert {pair["name"]: pair["verdict"] for pair in report["pairs"] if pair["verdict"] != "UNKNOWN"} == {"pair_a": "PASS"}
+    assert host.run(is_there).rc == 0, "it was not put back"
+
+
+def test_a_link_in_place_of_authorized_keys_stays_and_one_to_roots_file_is_named(tmp_path: Path) -> None:
+    host, user = as_root(PEER), as_login_user(PEER)
+    assert (
+        user.run(f"mkdir -p ~/dotfiles && mv {SSH}/authorized_keys ~/dotfiles/keys && ln -s ~/dotfiles/keys {SSH}/authorized_keys").rc == 0
+    )
+    assert host.run("sed -i /dgx_spark_pair$/d /home/labadmin/dotfiles/keys").rc == 0
+    code, _report, _changes, output = stacked(tmp_path)
+    assert code == 0, output[-3000:]
+    assert host.file(f"{SSH}/authorized_keys").is_symlink and host.run("grep -q dgx_spark_pair$ /home/labadmin/dotfiles/keys").rc == 0
+    assert user.run(f"mv {SSH}/known_hosts ~/kept && ln -s /etc/shadow {SSH}/known_hosts").rc == 0
+    before = host.check_output("sha256sum /etc/shadow")
+    code, report, _changes, output = stacked(tmp_path)
+    assert code != 0 and "known_hosts leads to" in json.dumps(report), output[-3000:]
+    assert host.check_output("sha256sum /etc/shadow") == before and "$y$" not in json.dumps(report)
+    assert user.run(f"rm {SSH}/known_hosts && mv ~/kept {SSH}/known_hosts").rc == 0
+
+
+def test_then_nothing_is_left_to_do(tmp_path: Path) -> None:
+    code, _report, changes, output = stacked(tmp_path)
+    assert (code, changes) == (0, 0), output[-3000:]
+
+
+def test_nothing_of_ours_lies_in_shared_folders() -> None:
+    for desk in (DESK, PEER):
+        assert as_root(desk).run("ls -d /var/tmp/dgx* /tmp/dgx*").rc != 0, os.environ.get("LAB")
