@@ -90,7 +90,7 @@ def _differs(role: str, name: str, option: dict[str, Any], module: str, path: st
     kinds = (option.get("type"), documented.get("type", "str"))
     if kinds[0] != kinds[1] and set(kinds) != {"path", "str"}:
         return [f"{role}: {name} is {kinds[0]}, {module}.{path} is {kinds[1]}"]
-    unset = (None, "", [], {})
+    unset: tuple[Any, ...] = (None, "", [], {})
     if documented.get("default") not in unset and option.get("default") not in (documented["default"], *unset):
         return [f"{role}: {name} is {option.get('default')!r} by default, {module}.{path} {documented['default']!r}"]
     return []

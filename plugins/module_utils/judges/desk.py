@@ -7,7 +7,6 @@ from __future__ import annotations
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .busy import busy_findings
-from .drift import judge_drift
 from .driver import judge_driver
 from .gpu import judge_gpu
 from .identity import judge_identity
@@ -31,6 +30,4 @@ def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     found += judge_link(desk, where, options)
     if options.purpose == AUDIT:
         found += busy_findings(desk, where, severity="note", require=False)
-    if options.baseline:
-        found += judge_drift(desk, options.baseline, where)
     return found + judge_missing(desk, where, options, found)

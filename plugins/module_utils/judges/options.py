@@ -50,8 +50,6 @@ class JudgeOptions:
     """SHA256:... fingerprints, any of which identifies the desk."""
     previous_carrier_down: dict[str, int] = field(default_factory=dict)
     """carrier_down_count of each ConnectX-7 netdev earlier in this run, by netdev."""
-    baseline: dict[str, Any] = field(default_factory=dict)
-    """Wanted facts (see `drift`), empty for none."""
 
     @property
     def link_is_used(self) -> bool:
@@ -102,7 +100,7 @@ def _converted(key: str, value: Any, default: Any) -> Any:
     if key in ("minimum_dgx_os", "newest_known_dgx_os") and version_key(str(value)) is None:
         # Nothing is older than a version that cannot be read: the finding would disappear.
         raise ValueError(f"judge option {key} is {value!r}, a version such as {default} was expected")
-    if key in ("previous_carrier_down", "baseline"):
+    if key == "previous_carrier_down":
         if not isinstance(value, Mapping):
             raise ValueError(f"judge option {key} is {value!r}, a mapping was expected")
         return dict(value)

@@ -62,7 +62,6 @@ RED: tuple[Case, ...] = (
     ("VERSION_KNOWN_BAD", change(DESK, cx7__firmware="28.47.1088"), {}, "note"),
     ("MLNX_FW_UPDATER_PRESENT", change(DESK, apt__mlnx_fw_updater="25.10-1"), {}, "warn"),
     ("CDI_STALE", change(DESK, toolkit__cdi_spec_driver="580.95.05"), {}, "warn"),
-    ("DRIFT_FROM_BASELINE", DESK, {"baseline": {"driver": {"module_version": "580.178.04"}}}, "warn"),
     ("DRIVER_MISSING", change(DESK, driver__loaded=False, driver__module_version=None), {}, "fail"),
     (
         "DRIVER_MISSING",
@@ -175,6 +174,7 @@ ELSEWHERE = {
     "DESK_IDENTITY_DUPLICATE": "a fleet judge (test_fleet.py)",
     "PAIR_DRIFT": "a pair judge (test_pair.py)",
     "PAIR_USER_MISMATCH": "a pair judge (test_pair.py)",
+    "DRIFT_FROM_BASELINE": "judged on the controller (test_drift.py, test_audit.py)",
 }
 
 
@@ -196,7 +196,6 @@ def test_green_a_healthy_desk_has_no_finding_at_all(purpose: str) -> None:
         expected_serial_sha256=DESK.identity.serial_sha256,
         expected_host_key_fingerprints=("SHA256:old", "SHA256:key1"),
         previous_carrier_down={TWIN: 1},
-        baseline={"driver.module_version": "580.142", "driver.holds": list(reversed(DESK.driver.holds)), "ubuntu.version_id": 24.04},
     )
     assert codes(DESK, options) == {}
 
@@ -204,7 +203,11 @@ def test_green_a_healthy_desk_has_no_finding_at_all(purpose: str) -> None:
 # code, desk, options: near misses that must stay silent.
 GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("DESK_NOT_AARCH64", change(DESK, identity__architecture="arm64"), {}),
-    ("DESK_IDENTITY_WRONG", change(DESK, identity__serial_sha256=None), {"expected_serial": "X", "expected_host_key_fingerprints": ("SHA256:key1",)}),
+    (
+        "DESK_IDENTITY_WRONG",
+        change(DESK, identity__serial_sha256=None),
+        {"expected_serial": "X", "expected_host_key_fingerprints": ("SHA256:key1",)},
+    ),
     ("DGX_OS_TOO_OLD", change(DESK, dgx_os__version="7.10.0"), {"minimum_dgx_os": "7.9.1"}),
     ("DGX_OS_TOO_OLD", change(DESK, dgx_os__version="7.2.3"), {}),
     ("DGX_OS_UNKNOWN_NEWER", change(DESK, dgx_os__version="7.6"), {}),

@@ -87,7 +87,6 @@ def test_options_from_plain_data() -> None:
         ({"purpose": "party"}, "one of audit"),
         ({"wanted_branch": "five"}, "wanted_branch"),
         ({"take_over": "perhaps"}, "take_over"),
-        ({"baseline": ["x"]}, "baseline"),
         ({"minimum_dgx_os": ["7.2.3"]}, "minimum_dgx_os"),
         ({"expected_host_key_fingerprints": 5}, "expected_host_key_fingerprints"),
     ],
