@@ -46,7 +46,9 @@ def gather(ask: Ask, options: Options) -> Driver:
     is_loaded = _is_loaded(ask, module)
     module = module or _reported_by_smi(ask)
     user_space = _user_space(ask, database)
-    cuda = first([*(answer["cuda_version"] if answer else None for answer in (told.detail, told.table)), told.value("", "cuda_umd_version")])
+    cuda = first(
+        [*(answer["cuda_version"] if answer else None for answer in (told.detail, told.table)), told.value("", "cuda_umd_version")]
+    )
     if cuda is None and told.error is None and not (told.missing or told.hung):
         cuda = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)["cuda"]
     gsp = gsp_version(ask)

@@ -188,7 +188,9 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "archive); never with --allow-unauthenticated or trusted=yes. Then sudo apt-get update."
         )
     if code == "APT_SOURCE_WRONG":
-        return f"There is no archive at this address: correct the source's path, or switch the source off ({file}). Then sudo apt-get update."
+        return (
+            f"There is no archive at this address: correct the source's path, or switch the source off ({file}). Then sudo apt-get update."
+        )
     if code == "APT_RELEASE_TIME":
         if any("not valid yet" in line for line in says):
             return "The desk's clock is behind (or the archive's is ahead): timedatectl; sudo timedatectl set-ntp true. Then sudo apt-get update."

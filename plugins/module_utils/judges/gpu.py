@@ -147,7 +147,12 @@ def logged(desk: Desk, where: Where) -> list[Finding]:
         told.append(f"the kernel killed programs for memory {_times(max(events.oom_kills, 1))}")
     message = f"Since this boot the kernel logged: {named(told)}."
     severity = "warn" if serious or events.gpu_failures else "note"
-    evidence = {"xids": dict(events.xids), "kernel": _lines(desk), "oom_kills": events.oom_kills, "gpu_memory_errors": events.gpu_memory_errors}
+    evidence = {
+        "xids": dict(events.xids),
+        "kernel": _lines(desk),
+        "oom_kills": events.oom_kills,
+        "gpu_memory_errors": events.gpu_memory_errors,
+    }
     return [finding("GPU_ERRORS_LOGGED", where, message, evidence=evidence, severity=severity)]
 
 

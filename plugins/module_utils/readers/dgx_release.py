@@ -13,7 +13,15 @@ from typing import Any
 
 from . import text as _text
 
-_WHOLE_LINES = ("DGX_NAME", "DGX_PRETTY_NAME", "DGX_SWBUILD_VERSION", "DGX_SWBUILD_DATE", "DGX_OTA_VERSION", "DGX_PLATFORM", "DGX_COMMIT_ID")
+_WHOLE_LINES = (
+    "DGX_NAME",
+    "DGX_PRETTY_NAME",
+    "DGX_SWBUILD_VERSION",
+    "DGX_SWBUILD_DATE",
+    "DGX_OTA_VERSION",
+    "DGX_PLATFORM",
+    "DGX_COMMIT_ID",
+)
 _PASTED = re.compile(r"\b(DGX_[A-Z_]{1,32})=(\"[^\"]{0,200}\"|'[^']{0,200}'|[^\s\"',;]{1,200})")
 _VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9A-Za-z+~-]{1,32}){1,8}")
 

@@ -325,7 +325,10 @@ UNSUFFIXED = (
 
 def unsuffixed(version: str = "610.57.04-1ubuntu1") -> list[Control]:
     """A driver as NVIDIA's CUDA archive packs it now, with parts that only their source tells of."""
-    hidden = [Control("libglx-vendor0", version, source="nvidia-graphics-drivers"), Control("firmware-gsp", version, source="nvidia-firmware")]
+    hidden = [
+        Control("libglx-vendor0", version, source="nvidia-graphics-drivers"),
+        Control("firmware-gsp", version, source="nvidia-firmware"),
+    ]
     return [*(Control(name, version) for name in UNSUFFIXED), *hidden]
 
 

@@ -131,7 +131,12 @@ RED: tuple[Case, ...] = (
     ("GPU_FAILED", change(DESK, gpu__recovery_action="Reboot"), {}, "fail"),
     ("GPU_FAILED", change(DESK, kernel__events=KernelEvents(recovery_action="Node Reboot Required")), {}, "fail"),
     ("GPU_FAILED", change(DESK, driver__nvml_error="Unable to determine the device handle for GPU0: Unknown Error"), {}, "fail"),
-    ("GPU_FAILED", change(HUNG, kernel__events=KernelEvents(xids={"169": 1}, gpu_lines=("NVRM: Xid (PCI:000f:01:00): 169, x",))), {}, "fail"),
+    (
+        "GPU_FAILED",
+        change(HUNG, kernel__events=KernelEvents(xids={"169": 1}, gpu_lines=("NVRM: Xid (PCI:000f:01:00): 169, x",))),
+        {},
+        "fail",
+    ),
     ("GPU_FAILED", change(HUNG, kernel__events=KernelEvents(oom_kills=1, oom_lines=("Out of memory: Killed process 1",))), {}, "fail"),
     ("FACTS_INCOMPLETE", change(HUNG, unread={"gpu.utilisation_percent": "nvidia-smi -q: timeout"}), {}, "unknown"),
     ("GPU_ERRORS_LOGGED", change(DESK, kernel__events=KernelEvents(xids={"13": 9}, gpu_lines=("NVRM: Xid (P): 13, x",))), {}, "note"),

@@ -166,7 +166,10 @@ def test_kho_of_the_next_boot() -> None:
 
 
 def test_a_device_description_in_one_long_line() -> None:
-    mounts = [{"hostPath": f"/usr/lib/aarch64-linux-gnu/lib{'x' * 5000}.so"}, {"hostPath": "/usr/lib/aarch64-linux-gnu/libcuda.so.580.95.05"}]
+    mounts = [
+        {"hostPath": f"/usr/lib/aarch64-linux-gnu/lib{'x' * 5000}.so"},
+        {"hostPath": "/usr/lib/aarch64-linux-gnu/libcuda.so.580.95.05"},
+    ]
     assert cdi.read(json.dumps({"kind": "nvidia.com/gpu", "containerEdits": {"mounts": mounts}}))["driver"] == "580.95.05"
 
 
