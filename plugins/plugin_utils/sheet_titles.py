@@ -71,38 +71,53 @@ def title(text: str) -> str:
 
 
 FOREIGN: dict[str, str] = {
-    "name": "Rechner, Rechnername, Gerät, Gerätename, Hostname, Knoten, Bezeichnung, Nom, Nom d'hôte, Machine, Poste, Nombre, Equipo, Máquina, "
-    "Nome, Nome host, Computador, Macchina, Naam, Apparaat, Nazwa, Komputer, Název, Zařízení, Počítač, Namn, Navn, Dator, Nimi, Laite, Ad, "
-    "Cihaz, Bilgisayar, Имя, Имя хоста, Узел, Название, 名称, 主机名, 设备, 设备名称, 主機名稱, ホスト名, 機器名, 名前, 端末名, 이름, 호스트명, 장비명",
-    "address": "Adresse, IP-Adresse, Adresse IP, Dirección, Dirección IP, Indirizzo, Indirizzo IP, Endereço, Endereço IP, Adres, IP-adres, "
-    "Adres IP, IP adresa, Adresa, Adress, IP-adress, IP-osoite, Osoite, IP adresi, IP-адрес, Адрес, IP地址, 地址, IP位址, IPアドレス, アドレス, "
-    "IP 주소, 주소",
-    "mac": "MAC-Adresse, Adresse MAC, Dirección MAC, Indirizzo MAC, Endereço MAC, MAC-adres, Adres MAC, MAC adresa, MAC-adress, MAC-osoite, "
-    "MAC adresi, MAC-адрес, MAC地址, MAC位址, MACアドレス, MAC 주소, Hardwareadresse, Ethernet",
-    "port": "SSH-Port, Puerto, Porta, Poort, Porta SSH, Puerto SSH, Порт, 端口, ポート, 포트",
-    "user": "Benutzer, Benutzername, Anmeldename, Utilisateur, Identifiant, Usuario, Utente, Usuário, Utilizador, Gebruiker, "
-    "Gebruikersnaam, Użytkownik, Uživatel, Användare, Bruker, Bruger, Käyttäjä, Kullanıcı, Пользователь, Логин, 用户, 用户名, 使用者, "
-    "ユーザー, ユーザー名, 사용자",
-    "pair": "Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift, Eş, Пара, 对, 配对, "
-    "组, 組, ペア, 쌍, 짝",
-    "position": "Rolle, Stellung, Rôle, Rol, Ruolo, Papel, Função, Posición, Posizione, Posição, Positie, Rola, Pozycja, Pozice, Roll, Rooli, "
-    "Konum, Роль, Позиция, 角色, 位置, 役割, 역할, 위치",
-    "serial": "Seriennummer, Serien-Nr, Serien-Nr., SerienNr, Ser.-Nr., Numéro de série, N° de série, No de série, Número de serie, "
-    "N.º de serie, Nro de serie, Numero di serie, Numero seriale, Matricola, Número de série, Nº de série, Serienummer, Numer seryjny, "
-    "Nr seryjny, Sériové číslo, Výrobní číslo, Sarjanumero, Seri numarası, Seri no, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, "
-    "序列號, 产品序列号, シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial",
-    "asset_tag": "Inventarnummer, Inventar-Nr., Inventarnr, Anlagennummer, Numéro d'inventaire, Número de inventario, Numero di inventario, "
-    "Número de patrimônio, Inventarisnummer, Numer inwentarzowy, Inventární číslo, Inventarienummer, Inventaarionumero, Demirbaş no, "
-    "Инвентарный номер, 资产编号, 資產編號, 資産番号, 자산 번호",
-    "host_key": "Fingerabdruck, Host-Schlüssel, Hostschlüssel, Empreinte, Clé d'hôte, Huella, Clave de host, Impronta, Impressão digital, "
-    "Vingerafdruk, Odcisk klucza, Otisk klíče, Отпечаток, Ключ хоста, 指纹, 指紋, フィンガープリント, ホスト鍵, 지문",
-    "out_of_service": "Außer Betrieb, Ausser Betrieb, Defekt, Hors service, En panne, Fuera de servicio, Averiado, Fuori servizio, Guasto, "
-    "Fora de serviço, Buiten dienst, Buiten gebruik, Niesprawny, Mimo provoz, Ur drift, Ute av drift, Epäkunnossa, Hizmet dışı, Не работает, "
-    "停用, 故障, 使用不可, 고장",
+    "name": """
+        Rechner, Rechnername, Gerät, Gerätename, Hostname, Knoten, Bezeichnung, Nom, Nom d'hôte, Machine, Poste,
+        Nombre, Equipo, Máquina, Nome, Nome host, Computador, Macchina, Naam, Apparaat, Nazwa, Komputer, Název,
+        Zařízení, Počítač, Namn, Navn, Dator, Nimi, Laite, Ad, Cihaz, Bilgisayar, Имя, Имя хоста, Узел, Название,
+        名称, 主机名, 设备, 设备名称, 主機名稱, ホスト名, 機器名, 名前, 端末名, 이름, 호스트명, 장비명""",
+    "address": """
+        Adresse, IP-Adresse, Adresse IP, Dirección, Dirección IP, Indirizzo, Indirizzo IP, Endereço, Endereço IP,
+        Adres, IP-adres, Adres IP, IP adresa, Adresa, Adress, IP-adress, IP-osoite, Osoite, IP adresi, IP-адрес,
+        Адрес, IP地址, 地址, IP位址, IPアドレス, アドレス, IP 주소, 주소""",
+    "mac": """
+        MAC-Adresse, Adresse MAC, Dirección MAC, Indirizzo MAC, Endereço MAC, MAC-adres, Adres MAC, MAC adresa,
+        MAC-adress, MAC-osoite, MAC adresi, MAC-адрес, MAC地址, MAC位址, MACアドレス, MAC 주소, Hardwareadresse,
+        Ethernet""",
+    "port": """
+        SSH-Port, Puerto, Porta, Poort, Porta SSH, Puerto SSH, Порт, 端口, ポート, 포트""",
+    "user": """
+        Benutzer, Benutzername, Anmeldename, Utilisateur, Identifiant, Usuario, Utente, Usuário, Utilizador,
+        Gebruiker, Gebruikersnaam, Użytkownik, Uživatel, Användare, Bruker, Bruger, Käyttäjä, Kullanıcı,
+        Пользователь, Логин, 用户, 用户名, 使用者, ユーザー, ユーザー名, 사용자""",
+    "pair": """
+        Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
+        Eş, Пара, 对, 配对, 组, 組, ペア, 쌍, 짝""",
+    "position": """
+        Rolle, Stellung, Rôle, Rol, Ruolo, Papel, Função, Posición, Posizione, Posição, Positie, Rola, Pozycja,
+        Pozice, Roll, Rooli, Konum, Роль, Позиция, 角色, 位置, 役割, 역할, 위치""",
+    "serial": """
+        Seriennummer, Serien-Nr, Serien-Nr., SerienNr, Ser.-Nr., Numéro de série, N° de série, No de série,
+        Número de serie, N.º de serie, Nro de serie, Numero di serie, Numero seriale, Matricola, Número de série,
+        Nº de série, Serienummer, Numer seryjny, Nr seryjny, Sériové číslo, Výrobní číslo, Sarjanumero,
+        Seri numarası, Seri no, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, 序列號, 产品序列号,
+        シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial""",
+    "asset_tag": """
+        Inventarnummer, Inventar-Nr., Inventarnr, Anlagennummer, Numéro d'inventaire, Número de inventario,
+        Numero di inventario, Número de patrimônio, Inventarisnummer, Numer inwentarzowy, Inventární číslo,
+        Inventarienummer, Inventaarionumero, Demirbaş no, Инвентарный номер, 资产编号, 資產編號, 資産番号, 자산 번호""",
+    "host_key": """
+        Fingerabdruck, Host-Schlüssel, Hostschlüssel, Empreinte, Clé d'hôte, Huella, Clave de host, Impronta,
+        Impressão digital, Vingerafdruk, Odcisk klucza, Otisk klíče, Отпечаток, Ключ хоста, 指纹, 指紋,
+        フィンガープリント, ホスト鍵, 지문""",
+    "out_of_service": """
+        Außer Betrieb, Ausser Betrieb, Defekt, Hors service, En panne, Fuera de servicio, Averiado, Fuori servizio,
+        Guasto, Fora de serviço, Buiten dienst, Buiten gebruik, Niesprawny, Mimo provoz, Ur drift, Ute av drift,
+        Epäkunnossa, Hizmet dışı, Не работает, 停用, 故障, 使用不可, 고장""",
 }
 """Column to titles of other languages, separated by commas."""
 
-_MEANT = {plain(word): column for column, words in FOREIGN.items() for word in words.split(", ")}
+_MEANT = {plain(word): column for column, words in FOREIGN.items() for word in words.split(",")}
 
 
 def _tell(pattern: str) -> re.Pattern[str]:

@@ -160,10 +160,10 @@ def problems(text: str) -> list[Problem]:
             reasons.pop("APT_ARCHIVE_UNREACHABLE", None)
     found = []
     for archive, reasons in told.items():
-        code = next((item for item in ARCHIVE_CODES if item in reasons), None)
-        if code is not None:
-            says = tuple(dict.fromkeys(reasons[code]))[:4]
-            found.append(Problem(code, archive, says, _cure(code, archive, says)))
+        cause = next((item for item in ARCHIVE_CODES if item in reasons), None)
+        if cause is not None:
+            says = tuple(dict.fromkeys(reasons[cause]))[:4]
+            found.append(Problem(cause, archive, says, _cure(cause, archive, says)))
     return found[:12]
 
 
@@ -179,8 +179,9 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
     file = f"grep -rl {archive} /etc/apt/sources.list /etc/apt/sources.list.d names its file"
     if code == "APT_KEY_EXPIRED":
         return (
-            f"The key{name} of {archive or 'the archive'} has run out: install the archive's newer key (its own package or its maker's page), "
-            f"or, where nobody needs the archive, switch its source off (Enabled: no; {file}). Then sudo apt-get update."
+            f"The key{name} of {archive or 'the archive'} has run out: install the archive's newer key (its own package or its "
+            f"maker's page), or, where nobody needs the archive, switch its source off (Enabled: no; {file}). Then sudo apt-get "
+            "update."
         )
     if code == "APT_KEY_MISSING" and archive is not None and "/spark/" not in f"{archive}/":
         return (
@@ -193,8 +194,12 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         )
     if code == "APT_RELEASE_TIME":
         if any("not valid yet" in line for line in says):
-            return "The desk's clock is behind (or the archive's is ahead): timedatectl; sudo timedatectl set-ntp true. Then sudo apt-get update."
-        return f"{archive or 'The archive'} has not been renewed for too long: a mirror or proxy that stopped updating. Use another one ({file})."
+            return (
+                "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then sudo apt-get update."
+            )
+        return (
+            f"{archive or 'The archive'} was not renewed for too long: a mirror or proxy that stopped updating. Use another one ({file})."
+        )
     if code == "APT_ORIGIN_CHANGED":
         return (
             "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: "
@@ -202,8 +207,9 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (
-            "Something between the desk and the archive answers with a certificate of its own (a proxy that opens TLS), or the desk's clock "
-            "is wrong: timedatectl; give the desk the proxy's certificate (/usr/local/share/ca-certificates) or let the archive's host through."
+            "Something between the desk and the archive answers with a certificate of its own (a proxy that opens TLS), or the "
+            "desk's clock is wrong: timedatectl; give the desk the proxy's certificate (/usr/local/share/ca-certificates) or let "
+            "the archive's host through."
         )
     return None
 

@@ -96,7 +96,7 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
     message += f". The kernel says: {lines[0]}" if lines else "."
     remedy = None
     if any(PROPRIETARY_ONLY in line for line in lines):
-        remedy = f"{REBOOT} RmInitAdapter {PROPRIETARY_ONLY} is what the proprietary module gives: modinfo -F license nvidia must say Dual MIT/GPL."
+        remedy = f"{REBOOT} {PROPRIETARY_ONLY} is what the proprietary module gives: modinfo -F license nvidia must say Dual MIT/GPL."
     elif said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
         remedy = f"Memory was used up: end what fills it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
     evidence = {"nvidia_smi": said or gpu.smi, "recovery_action": action, "xids": dict(desk.kernel.events.xids), "kernel": lines}

@@ -52,7 +52,7 @@ class Kernel:
     """Value that GRUB's settings (or nvidia-spark-grub-kho) give the next boot; null when they give none."""
     boot_entry: str | None = None
     """The entry that GRUB is set to start, when its settings choose one."""
-    events: KernelEvents = KernelEvents()
+    events: KernelEvents = field(default_factory=KernelEvents)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ _PROCESS = re.compile(
 
 
 def read(text: str) -> dict[str, Any]:
-    """Keys: driver_version, cuda_version, error, gpus (index, name, persistence_mode Enabled, Disabled or null, bus_id, temperature_c, power_draw_w,
-    utilisation_percent, dead: words such as ERR! in place of readings), processes (pid, kind, name, memory_mib), processes_told."""
+    """Keys: driver_version, cuda_version, error, gpus (index, name, persistence_mode Enabled, Disabled or null, bus_id, temperature_c,
+    power_draw_w, utilisation_percent, dead: words such as ERR! in place of readings), processes (pid, kind, name, memory_mib),
+    processes_told."""
     result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": [], "processes_told": False}
     result["error"] = nvidia_smi_error.read(text)
     for line in _text.lines(text, 512):

@@ -21,7 +21,8 @@ _NAMES = {
 
 
 def read(text: str) -> dict[str, Any]:
-    """Keys: nvidia_smi, nvml (user-space library, often with two parts only: 580.178 of 580.178.04), driver (as the kernel module reports it), cuda, error. Null for what is absent."""
+    """Keys: nvidia_smi, nvml (user-space library, often with two parts only: 580.178 of 580.178.04), driver (as the kernel module reports
+    it), cuda, error. Null for what is absent."""
     result: dict[str, Any] = dict.fromkeys(("nvidia_smi", "nvml", "driver", "cuda"))
     result["error"] = nvidia_smi_error.read(text)
     for key, value in _text.key_values(text, ":"):

@@ -18,15 +18,15 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
     nvidia_smi_version,
 )
 
+NEW_NAMES = "KMD Version : 620.70.06\nCUDA UMD Version : 13.5\n"
 NOTE = " [Deprecated; will be removed in CUDA 14.0. Use {} Version instead]"
 
 
 @pytest.mark.parametrize(
     "head",
     [
-        f"Driver Version : 620.70.06{NOTE.format('KMD')}\nCUDA Version : 13.5{NOTE.format('CUDA UMD')}\n"
-        "KMD Version : 620.70.06\nCUDA UMD Version : 13.5\n",
-        "KMD Version : 620.70.06\nCUDA UMD Version : 13.5\n",
+        f"Driver Version : 620.70.06{NOTE.format('KMD')}\nCUDA Version : 13.5{NOTE.format('CUDA UMD')}\n" + NEW_NAMES,
+        NEW_NAMES,
         "Driver Version : 620.70.06\nCUDA Version : 13.5\n",
         "KMD Version : 620.70.06\nCUDA UMD Version : 13.5\nDriver Version : [Deprecated]\nCUDA Version : N/A\n",
     ],

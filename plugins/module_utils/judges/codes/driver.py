@@ -117,9 +117,9 @@ CODES: tuple[Code, ...] = (
         title="The GPU does not work",
         severity="fail",
         other_severities=("warn",),
-        meaning="nvidia-smi says GPU requires reset, GPU is lost, ERR! or Unknown Error in place of readings (with exit code 0), cannot get "
-        "hold of the device, or hangs while the kernel log has errors of the GPU; or the driver asks for a recovery (GPU Recovery Action). "
-        "A warning when only some readings are ERR! or Unknown Error.",
+        meaning="nvidia-smi says GPU requires reset, GPU is lost, ERR! or Unknown Error in place of readings (with exit code 0), "
+        "cannot get hold of the device, or hangs while the kernel log has errors of the GPU; or the driver asks for a "
+        "recovery (GPU Recovery Action). A warning when only some readings are ERR! or Unknown Error.",
         remedy="Reboot the desk (with the cable in; both desks of a pair). If it is the same afterwards: shut down, take the power supply "
         "out for a minute, start again. If it comes back, keep sudo nvidia-bug-report.sh for NVIDIA.",
         source="community (many reports); NVIDIA (Xid 154: recovery action)",
@@ -129,18 +129,19 @@ CODES: tuple[Code, ...] = (
         title="The kernel logged errors of the GPU or ran out of memory",
         severity="note",
         other_severities=("warn",),
-        meaning="The GPU answers now, but since this boot the kernel logged Xids or killed programs because memory was used up. A note for "
-        "what a program's own error causes (Xid 13, 31, 43 ...) and for used up memory, a warning for other Xids and failed starts of the GPU.",
-        remedy="Look at the lines in the evidence and at the jobs of that time. Other Xids than programs' own: reboot the desk before it is "
-        "measured, and keep sudo nvidia-bug-report.sh if they come back.",
+        meaning="The GPU answers now, but since this boot the kernel logged Xids or killed programs because memory was used up. "
+        "A note for what a program's own error causes (Xid 13, 31, 43 ...) and for used up memory, a warning for other "
+        "Xids and failed starts of the GPU.",
+        remedy="Look at the lines in the evidence and at the jobs of that time. Other Xids than programs' own: reboot the desk "
+        "before it is measured, and keep sudo nvidia-bug-report.sh if they come back.",
         source="community (Xids seen on GB10); NVIDIA (list of Xids)",
     ),
     Code(
         code="GPU_MEMORY_MODE",
         title="Programs cannot use the GPU: addressing mode None",
         severity="fail",
-        meaning="nvidia-smi works, but the kernel gives the GPU no access to the memory of processes (it lacks SMMU SVA): cuInit fails with "
-        "error 3. A healthy desk says ATS.",
+        meaning="nvidia-smi works, but the kernel gives the GPU no access to the memory of processes (it lacks SMMU SVA): cuInit "
+        "fails with error 3. A healthy desk says ATS.",
         remedy="Start a kernel of DGX OS (linux-image-nvidia-hwe-24.04, with its linux-modules-nvidia-580-open package); a kernel that was "
         "built by hand needs CONFIG_ARM_SMMU_V3_SVA.",
         source="community (three reports)",
@@ -152,8 +153,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("note",),
         meaning="nvidia-settings or libxnvctrl0 of a newer branch replaces a library of the driver (libnvidia-gtk3.so.VERSION): containers "
         "that get the GPU in the legacy mode do not start any more, while nvidia-smi works. A note for an older build.",
-        remedy="Bring them to the driver's version or take them away: sudo apt-get remove nvidia-settings libxnvctrl0 (not autoremove). The "
-        "driver_lock role keeps other versions from coming back.",
+        remedy="Bring them to the driver's version or take them away: sudo apt-get remove nvidia-settings libxnvctrl0 (not "
+        "autoremove). The driver_lock role keeps other versions from coming back.",
         source="community (one report; NVIDIA/nvidia-settings issue 124)",
     ),
     Code(
@@ -161,11 +162,11 @@ CODES: tuple[Code, ...] = (
         title="The GPU is held at low power under load",
         severity="warn",
         other_severities=("note",),
-        meaning="Under load (80 % or more) the GPU stays at a low clock and below 35 W: the safety mode after a failed power negotiation, or "
-        "a clock that is latched at 500 to 950 MHz. It survives a reboot. Judged from a reading under load; an idle GPU that draws three "
-        "times what idle ones do is a note.",
-        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the supplied adapter. A "
-        "reboot alone does not cure it.",
+        meaning="Under load (80 % or more) the GPU stays at a low clock and below 35 W: the safety mode after a failed power "
+        "negotiation, or a clock that is latched at 500 to 950 MHz. It survives a reboot. Judged from a reading under "
+        "load; an idle GPU that draws three times what idle ones do is a note.",
+        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the "
+        "supplied adapter. A reboot alone does not cure it.",
         source="community (eight reports)",
     ),
 )

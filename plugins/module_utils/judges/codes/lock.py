@@ -125,8 +125,8 @@ CODES: tuple[Code, ...] = (
         title="A source names an archive that is not there",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The address of a source answers 404, has no Release file or not the part that the source asks for: its path is wrong, or the "
-        "archive has moved.",
+        meaning="The address of a source answers 404, has no Release file or not the part that the source asks for: its path is "
+        "wrong, or the archive has moved.",
         remedy="Correct the source's path in /etc/apt/sources.list.d, or switch the source off, then sudo apt-get update.",
         source="apt's own message; community (two reports of baseos/8 addresses)",
     ),
@@ -144,8 +144,8 @@ CODES: tuple[Code, ...] = (
         title="An archive changed its name",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The archive calls itself otherwise than before (Origin, Label, Suite). apt refuses it until somebody accepts that: pins may "
-        "rest on the old name.",
+        meaning="The archive calls itself otherwise than before (Origin, Label, Suite). apt refuses it until somebody accepts "
+        "that: pins may rest on the old name.",
         remedy="Find out whether its owner renamed it; then sudo apt-get update --allow-releaseinfo-change on the desk, once.",
         source="apt's own message",
     ),
@@ -153,8 +153,8 @@ CODES: tuple[Code, ...] = (
         code="APT_SOURCES_BROKEN",
         title="apt cannot read its list of archives",
         severity="fail",
-        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all until that is "
-        "mended.",
+        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all "
+        "until that is mended.",
         remedy="Keep one of the files that the message names (grep -rl ADDRESS /etc/apt/sources.list.d) and remove or correct the other, "
         "then sudo apt-get update.",
         source="apt's own message",

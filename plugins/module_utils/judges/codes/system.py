@@ -132,9 +132,9 @@ CODES: tuple[Code, ...] = (
         title="PCIe errors of the ConnectX-7",
         severity="fail",
         other_severities=("warn", "note"),
-        meaning="Since this boot the kernel logged fatal PCIe errors (AER) at the adapter's root ports or functions, or its driver's recovery "
-        "failed. The link may be up again, and it may not be trusted: only a reboot cured it where it was reported. A warning when the "
-        "kernel says that it recovered, a note for errors that were not fatal.",
+        meaning="Since this boot the kernel logged fatal PCIe errors (AER) at the adapter's root ports or functions, or its "
+        "driver's recovery failed. The link may be up again, and it may not be trusted: only a reboot cured it where it "
+        "was reported. A warning when the kernel says that it recovered, a note for errors that were not fatal.",
         remedy="Reboot both desks of the pair with the cable in. If the errors come back: update the desk's firmware (fwupdmgr), and show "
         "the lines in the evidence to the vendor.",
         source="community (two reports)",
