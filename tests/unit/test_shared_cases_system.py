@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.apt_errors import archive_findings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import dgx_release
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
 
-from tests import replay
-
-ARCHIVE = Path(__file__).resolve().parents[3] / "shared" / "cases" / "system.tar.xz"
+ROOT = Path(__file__).resolve().parents[2]
+ARCHIVE = ROOT.parent / "shared" / "cases" / "system.tar.xz"
 
 pytestmark = pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"{ARCHIVE} is not beside this checkout: its cases are not tried here")
 
@@ -186,27 +192,26 @@ def test_no_case_of_the_archive_is_left_out(cases: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(LOUD))
 def test_what_is_said_about_a_recording(cases: Path, name: str) -> None:
-    assert yaml.safe_load((cases / name / "recording.yml").read_text())["description"]
-    result = replay.replay(cases / name)
-    loud = {item["code"]: item["severity"] for item in result["findings"] if item["severity"] not in ("ok", "note")}
+    recording, desk = load(cases / name)
+    facts = collect(desk, Options(login_user=recording.login_user))
+    findings = [item.as_dict() for item in judge(facts, Where(desk=recording.name), JudgeOptions())]
+    loud = {item["code"]: item["severity"] for item in findings if item["severity"] not in ("ok", "note")}
     assert loud == LOUD[name]
     if name in WORDS:
         code, key, words = WORDS[name]
-        assert words in next(item for item in result["findings"] if item["code"] == code)[key]
+        assert words in next(item for item in findings if item["code"] == code)[key]
     for path, value in FACTS.get(name, {}).items():
         part, _dot, key = path.partition(".")
-        assert result["facts"][part][key] == value
+        assert as_dict(facts)[part][key] == value
 
 
 @pytest.mark.parametrize("name", sorted(APT))
 def test_what_is_said_about_apts_words(cases: Path, name: str) -> None:
-    judges = replay.collection("plugins.module_utils.judges.apt_errors")
-    where = replay.collection("plugins.module_utils.model.finding").Where(desk="desk-01")
-    found = judges.archive_findings((cases / "07-apt-update-texts" / f"{name}.txt").read_text(), where)
+    found = archive_findings((cases / "07-apt-update-texts" / f"{name}.txt").read_text(), Where(desk="desk-01"))
     assert {item.code: item.severity for item in found} == APT[name]
     assert len(found) == len(APT[name])
 
 
 @pytest.mark.parametrize("name", sorted(RELEASES))
 def test_what_a_release_file_tells(cases: Path, name: str) -> None:
-    assert replay.read_file("dgx_release", cases / "20-dgx-release" / f"{name}.txt")["version"] == RELEASES[name]
+    assert dgx_release.read((cases / "20-dgx-release" / f"{name}.txt").read_text())["version"] == RELEASES[name]
