@@ -38,7 +38,8 @@ def read(text: str) -> dict[str, Any]:
         name, value = " ".join(name.split()), value.strip()
         if gpu is None:
             key = _VERSIONS.get(name)
-            if key is not None and (version := _value(value)) is not None:
+            # Where both names are there, the new one has no note behind its value.
+            if key is not None and (version := _value(value)) is not None and (result[key] is None or "MD " in name):
                 result[key] = version
             elif name == "Attached GPUs":
                 result["attached_gpus"] = _text.to_int(value)

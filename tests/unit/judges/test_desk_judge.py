@@ -216,6 +216,7 @@ ELSEWHERE = {
     "PAIR_DRIFT": "a pair judge (test_pair.py)",
     "PAIR_USER_MISMATCH": "a pair judge (test_pair.py)",
     "DRIFT_FROM_BASELINE": "judged on the controller (test_drift.py, test_audit.py)",
+    "BUSY_UNKNOWN": "the guard before changes and measurements (test_pair.py)",
 }
 
 
