@@ -10,7 +10,7 @@ from ..model.desk import Desk
 from ..model.driver import KernelImage
 from ..model.finding import Finding, Where
 from .catalogue import finding
-from .common import named, same_version, version_key
+from .common import named, same_version, unread_reason, version_key
 from .dgx_os import rules_unknown
 from .options import STACKED, JudgeOptions
 from .system import cma_exhausted
@@ -208,7 +208,11 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
         "modules": list(image.modules),
         "boot_entry": desk.kernel.boot_entry,
     }
-    return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence)]
+    package = f"linux-modules-nvidia-580-open-{image.release}"
+    remedy = None
+    if any(item.name == package and item.state == "installed" for item in desk.driver.packages):
+        remedy = f"Its package is installed, its module is gone: sudo apt-get install --reinstall {package}, before any reboot."
+    return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence, remedy=remedy)]
 
 
 def holds(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
@@ -216,7 +220,7 @@ def holds(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     group = [item for item in desk.driver.packages if LOCKED_PACKAGE.fullmatch(item.name)]
     held = set(desk.driver.holds)
     free = [item.name for item in group if not item.held and item.name not in held]
-    if not free:
+    if not free or unread_reason(desk, "driver.holds") is not None:
         return []
     severity = "warn" if options.purpose == STACKED else "note"
     message = f"{len(free)} of {len(group)} kernel and driver packages are not held: {named(sorted(free))}."

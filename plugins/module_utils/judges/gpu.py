@@ -75,7 +75,8 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
     if _explained(desk):
         return []
     gpu = desk.gpu
-    action = gpu.recovery_action if gpu.recovery_action not in WELL else desk.kernel.events.recovery_action
+    # What nvidia-smi says now counts; the log may tell of a recovery that was done since.
+    action = gpu.recovery_action if gpu.recovery_action is not None else desk.kernel.events.recovery_action
     said = _said(desk)
     severity = "fail"
     if said is not None:

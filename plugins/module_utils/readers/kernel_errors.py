@@ -22,7 +22,8 @@ _XID = re.compile(r"NVRM: Xid \([^)]{0,80}\): ([0-9]{1,4})\b")
 _RECOVERY = re.compile(r"GPU recovery action changed from .{0,60}? to 0x([0-9a-f]{1,4})(?: \(([A-Za-z ]{1,40})\))?")
 _GPU = re.compile(
     r"NVRM: .{0,200}?(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
-    r"secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed|probe of .{0,40} failed)",
+    r"secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed)"
+    r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
     re.IGNORECASE,
 )
 _GPU_MEMORY = re.compile(r"NVRM: .{0,200}?(?:Out of memory|NV_ERR_NO_MEMORY)")

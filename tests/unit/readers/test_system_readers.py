@@ -8,6 +8,7 @@ import json
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
+    apt_list,
     cdi,
     dgx_release,
     grub,
@@ -134,6 +135,14 @@ def test_errors_of_the_kernel_log() -> None:
     ]
 
 
+def test_a_driver_that_could_not_be_started() -> None:
+    for line in (
+        "nvidia 000f:01:00.0: probe with driver nvidia failed with error -1",
+        "nvidia: probe of 000f:01:00.0 failed with error -1",
+    ):
+        assert kernel_errors.read(f"[   12.0] desk kernel: {line}\n")["gpu_failures"]
+
+
 def test_a_recovery_action_that_was_taken_back_is_none() -> None:
     back = "NVRM: Xid (PCI:000f:01:00): 154, GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)\n"
     assert kernel_errors.read(LOG + back)["recovery_action"] is None
@@ -171,6 +180,17 @@ def test_a_device_description_in_one_long_line() -> None:
         {"hostPath": "/usr/lib/aarch64-linux-gnu/libcuda.so.580.95.05"},
     ]
     assert cdi.read(json.dumps({"kind": "nvidia.com/gpu", "containerEdits": {"mounts": mounts}}))["driver"] == "580.95.05"
+
+
+def test_what_apt_list_tells() -> None:
+    text = "Listing... Done\nnvidia-utils-580/noble-updates,now 580.95.05-0ubuntu1 arm64 [installed,automatic]\n"
+    text += "libnccl2/now 2.30.7-1+cuda13.0 arm64 [installed,local]\nnvidia-open/unknown 610.57.04-1 arm64\n"
+    text += "libc6/noble 2.40 arm64 [upgradable from: 2.39-0ubuntu8]\nrubbish\n"
+    assert [(item["name"], item["version"], item["state"], item["want"]) for item in apt_list.read(text)] == [
+        ("nvidia-utils-580", "580.95.05-0ubuntu1", "installed", None),
+        ("libnccl2", "2.30.7-1+cuda13.0", "installed", None),
+        ("libc6", "2.39-0ubuntu8", "installed", None),
+    ]
 
 
 def test_a_release_that_was_pasted_in_one_line() -> None:
