@@ -179,7 +179,10 @@ def _titles(cells: Sequence[str], line: int, problems: list[Problem]) -> list[st
     titles = [title(cell) for cell in cells]
     if "name" not in titles:
         listed = ", ".join(cell.strip() for cell in cells if cell.strip())
-        problems.append(Problem(line, "", f"the titles {listed[:120]}", f"a title line with name and some of {', '.join(COLUMNS)}"))
+        expected = f"a title line with name and some of {', '.join(COLUMNS)}"
+        maybe = next((cell.strip() for cell in cells if meant(cell, (), titles) == "name"), None)
+        expected += f"; is {maybe!r} the name?" if maybe else ""
+        problems.append(Problem(line, "", f"the titles {listed[:120]}", expected))
         return None
     for twice in sorted({name for name in titles if name in COLUMNS and titles.count(name) > 1}):
         problems.append(Problem(line, twice, "the column twice", "each column once"))

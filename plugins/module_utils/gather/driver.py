@@ -120,7 +120,9 @@ def _foreign_library(ask: Ask) -> str | None:
     for folder in LIBRARIES:
         target = ask.target(f"{folder}/{NVML}")
         if target:
-            return None if target.rpartition("/")[2].startswith("libnvidia-ml.so.") else target[:200]
+            place, _slash, name = target.rpartition("/")
+            ours = name.startswith("libnvidia-ml.so.") and _VERSION.search(name) and place in ("", *LIBRARIES)
+            return None if ours else target[:200]
     return None
 
 

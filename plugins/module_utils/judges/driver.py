@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from ..model.desk import Desk
@@ -24,6 +25,7 @@ LOCKED_PACKAGE = re.compile(
 NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
 """What nvidia-smi says where no module is loaded."""
 
+OTHER_RULES = "Which driver belongs to this version of DGX OS is not known here: follow NVIDIA's guide for it, and do not install packages of branch 580."
 KEY_REMEDY = (
     "Secure Boot refuses the module's key; installing the same packages again does not help. Either take the prebuilt module, which is "
     "signed: sudo apt-get install linux-modules-nvidia-580-open-$(uname -r), remove the nvidia-dkms package, reboot. Or let the firmware "
@@ -48,7 +50,8 @@ def judge_driver(desk: Desk, where: Where, options: JudgeOptions) -> list[Findin
     """Findings about the driver and the kernels it needs. Where the rules of the desk's DGX OS are not known only what no rule is needed
     for is judged: whether a driver is there and of one version."""
     if rules_unknown(desk, options.newest_known_dgx_os):
-        return [*presence(desk, where), *mismatch(desk, where), *persistence(desk, where)]
+        found = [*presence(desk, where), *mismatch(desk, where), *persistence(desk, where)]
+        return [dataclasses.replace(item, remedy=OTHER_RULES) if item.code != "PERSISTENCED_INACTIVE" else item for item in found]
     return [
         *presence(desk, where),
         *mismatch(desk, where),
@@ -79,7 +82,12 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     kernel = desk.kernel.running or "unknown"
     remedy = None
     refused = desk.kernel.events.refused_modules
-    if refused and (image is None or image.has_driver is not False):
+    prebuilt = image is not None and image.has_driver and "/kernel/nvidia-" in (image.module_path or "")
+    if refused and prebuilt and "nvidia" not in refused[0].partition("kernel: ")[2].lower():
+        # The prebuilt module is signed, and the line names none: another module may have been refused.
+        why = f"the running kernel {kernel} has a signed module that is not loaded, and it refused a module's key ({refused[0]})"
+        remedy = f"{LOAD_REMEDY} Where modprobe says that the key was rejected: {KEY_REMEDY}"
+    elif refused and (image is None or image.has_driver is not False):
         why = f"the kernel {kernel} refused the module's signature, because its key is not enrolled ({refused[0]})"
         remedy = KEY_REMEDY
     elif image is not None and image.has_driver is False:

@@ -72,4 +72,6 @@ def next_release(installed: list[str], settings: dict[str, Any], environment: di
     if named is not None:
         # GRUB starts the first entry of its menu where the chosen one is gone with its kernel.
         return (named if named in installed or not installed else highest), None
+    if entry.startswith("gnulinux-simple-") or (entry.endswith("GNU/Linux") and ">" not in entry):
+        return highest, None if highest else "no kernel image is listed"
     return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel"

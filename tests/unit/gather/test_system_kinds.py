@@ -252,6 +252,37 @@ def test_a_module_that_is_there_and_not_loaded(line: str, words: str) -> None:
     assert words in found.remedy
 
 
+def test_on_another_major_version_no_package_of_this_one_is_named() -> None:
+    desk = with_smi(healthy(), said("Failed to initialize NVML: Driver Not Loaded\n", rc=9))
+    desk.files["/etc/dgx-release"] = 'DGX_SWBUILD_VERSION="8.0.0"\n'
+    del desk.files["/proc/driver/nvidia/version"]
+    found = judged(desk)
+    assert found["DGX_OS_RULES_UNKNOWN"].severity == "unknown" and found["DRIVER_MISSING"].severity == "fail"
+    assert "580-open" not in found["DRIVER_MISSING"].remedy
+    assert any("not known for this version" in item.message for item in reboot_refusals(collect(desk), WHERE))
+
+
+def test_only_the_version_was_recorded() -> None:
+    recorded = healthy()
+    recorded.absent = NOT_RECORDED
+    del recorded.files["/proc/driver/nvidia/version"], recorded.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"]
+    recorded.commands = {"uname -m": "aarch64\n"}
+    recorded.commands["nvidia-smi --version"] = (
+        "NVIDIA-SMI version  : 620.70.06\nNVML version        : 620.70\nKMD version         : 620.70.06\nCUDA UMD version    : 13.5\n"
+    )
+    driver = collect(recorded).driver
+    assert (driver.user_space_version, driver.module_version, driver.cuda_version) == ("620.70.06", "620.70.06", "13.5")
+    assert "DRIVER_MISMATCH" not in judged(recorded)
+
+
+@pytest.mark.parametrize("target", ["/opt/metrics/libnvidia-ml.so.1", "libnvidia-ml.so.1.real", "/usr/local/lib/libshim.so"])
+def test_where_the_library_may_lead(target: str) -> None:
+    desk = healthy()
+    desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"] = target
+    assert collect(desk).driver.foreign_library == target
+    assert collect(healthy()).driver.foreign_library is None
+
+
 def test_a_library_in_the_place_of_the_drivers_is_named() -> None:
     desk = with_smi(healthy(), said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.159\n", rc=18))
     desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"] = "/opt/metrics/libfake-ml.so.2"

@@ -348,3 +348,8 @@ def test_a_heading_above_the_titles_is_passed_over_with_a_word(above: str) -> No
     assert [desk.name for desk in sheet.desks] == ["desk-01"]
     assert sheet.desks[0].line == above.count("\n") + 2
     assert sheet.warnings and all("stands above the titles" in warning for warning in sheet.warnings)
+
+
+def test_a_name_in_another_language_is_asked_about() -> None:
+    with pytest.raises(SheetError, match="is 'Rechner' the name"):
+        read("Rechner,address,pair\ndesk-01,192.0.2.1,\n", "lab.csv", "csv")

@@ -163,6 +163,9 @@ TITLE = "Advanced options for DGX OS GNU/Linux>DGX OS GNU/Linux, with Linux "
         ({"default": "saved"}, {"saved_entry": "gnulinux-7.0.0-1019-nvidia-advanced-x"}, "7.0.0-1019-nvidia"),
         ({"default": "saved"}, {}, "7.0.0-1021-nvidia"),
         ({"default": "1>2"}, {}, None),
+        ({"default": "gnulinux-simple-27173d25-0000"}, {}, "7.0.0-1021-nvidia"),
+        ({"default": "DGX OS GNU/Linux"}, {}, "7.0.0-1021-nvidia"),
+        ({"default": "UEFI Firmware Settings"}, {}, None),
     ],
 )
 def test_what_grub_starts_next(settings: dict[str, str], environment: dict[str, str], release: str | None) -> None:
