@@ -25,7 +25,10 @@ LOCKED_PACKAGE = re.compile(
 NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
 """What nvidia-smi says where no module is loaded."""
 
-OTHER_RULES = "Which driver belongs to this version of DGX OS is not known here: follow NVIDIA's guide for it, and do not install packages of branch 580."
+OTHER_RULES = (
+    "Which driver belongs to this version of DGX OS is not known here: follow NVIDIA's guide for it, and do not install packages of "
+    "branch 580."
+)
 KEY_REMEDY = (
     "Secure Boot refuses the module's key; installing the same packages again does not help. Either take the prebuilt module, which is "
     "signed: sudo apt-get install linux-modules-nvidia-580-open-$(uname -r), remove the nvidia-dkms package, reboot. Or let the firmware "

@@ -30,8 +30,9 @@ _GPU_MEMORY = re.compile(r"NVRM: .{0,200}?(?:Out of memory|NV_ERR_NO_MEMORY)")
 _OOM = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process|oom-kill:|invoked oom-killer|oom_reaper: reaped")
 _KILLED = re.compile(r"out of memory: Killed process", re.IGNORECASE)
 _REFUSED = re.compile(
-    r"Loading of .{0,40}?module .{0,60}?is rejected|Key was rejected by service|Required key not available|module verification failed.{0,80}rejected|"
-    r"Lockdown: .{0,60}unsigned module loading is restricted|PKCS#7 signature not signed with a trusted key"
+    r"Loading of .{0,40}?module .{0,60}?is rejected|Key was rejected by service|Required key not available|"
+    r"module verification failed.{0,80}rejected|Lockdown: .{0,60}unsigned module loading is restricted|"
+    r"PKCS#7 signature not signed with a trusted key"
 )
 _SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
 _LOCKUP = re.compile(r"soft lockup - CPU#|watchdog: Watchdog detected hard LOCKUP|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall")
