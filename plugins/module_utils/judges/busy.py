@@ -30,7 +30,7 @@ def busy_findings(desk: Desk, where: Where, *, severity: str = "unknown", requir
     if require and desk.busy.readable is not True:
         reason = unread_reason(desk, "busy.gpu_processes") or unread_reason(desk, "busy.rdma_users") or "no answer"
         late = "timeout" in reason
-        message = f"Whether somebody uses the desk is not known: {'a command did not answer in time' if late else 'no answer'} ({reason})."
+        message = f"Whether somebody uses the desk could not be read{': a command did not answer in time' if late else ''} ({reason})."
         evidence = {"reason": reason, "timed_out": late}
         return [finding("BUSY_UNKNOWN", where, message, evidence=evidence, severity="warn" if severity == "warn" else "unknown")]
     return []
