@@ -18,6 +18,7 @@ import filecmp
 import hashlib
 import importlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -499,7 +500,7 @@ def neglected(name: str, number: int) -> Machine:
         name,
         number,
         "A desk nobody looked after: interrupted upgrade, no time server, low memlock, firewall, stale CDI, firmware updater, daemon off",
-        packages={"mlnx-fw-updater": "25.10-1.7.1", "libnvidia-gl-580": "580.159.03-0ubuntu0.24.04.1"},
+        packages={"mlnx-fw-updater": "25.10-1.7.1", "libnvidia-gl-580": "580.167.08-0ubuntu0.24.04.1"},
         states={"libnvidia-gl-580": "install ok half-configured"},
         synchronized=False,
         memlock="8388608",
@@ -573,10 +574,68 @@ def too_new(name: str, number: int) -> Machine:
     return Machine(
         name,
         number,
-        "DGX OS 8.0.1, which nothing is known about",
-        otas=[("8.0.1", "Mon Mar  1 10:00:00 UTC 2027")],
+        "DGX OS 7.9.1, newer than any that is known",
+        otas=[("7.9.1", "Mon Mar  1 10:00:00 UTC 2027")],
         expect=["DGX_OS_UNKNOWN_NEWER"],
     )
+
+
+def next_major(name: str, number: int) -> Machine:
+    """A major version with other rules, and the driver that NVIDIA names for it."""
+    return Machine(
+        name,
+        number,
+        "DGX OS 8.0.1 with a driver of branch 595: its rules are not known",
+        otas=[("8.0.1", "Mon Mar  1 10:00:00 UTC 2027")],
+        driver="595.99.02",
+        expect=["DGX_OS_RULES_UNKNOWN"],
+    )
+
+
+XID = "HOST kernel: NVRM: Xid (PCI:000f:01:00):"
+
+
+def dead_gpu(name: str, number: int) -> Machine:
+    """Exit code 0 and no reading at all."""
+    log = [
+        f"[ 5402.771000] {XID} 119, pid=2112, name=python3, Timeout after 6s of waiting for RPC response from GPU0 GSP!",
+        f"[ 5402.891000] {XID} 154, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)",
+    ]
+    return Machine(name, number, "The GPU asks for a reset in place of every reading", log=log, expect=["GPU_FAILED"])
+
+
+def program_errors(name: str, number: int) -> Machine:
+    """What a program did to itself."""
+    log = [f"[ 7000.00000{count}] {XID} 13, Graphics SM Global Exception on (GPC 0, TPC 1, SM 0)" for count in range(5)]
+    log += ["[ 7200.000000] HOST kernel: Out of memory: Killed process 4242 (python3) total-vm:120000000kB"]
+    return Machine(name, number, "A program's errors and used up memory, hours ago", log=log, expect=["GPU_ERRORS_LOGGED"])
+
+
+def no_addressing(name: str, number: int) -> Machine:
+    """A kernel that was built by hand."""
+    return Machine(name, number, "nvidia-smi works, programs find no GPU: addressing mode None", expect=["GPU_MEMORY_MODE"])
+
+
+def newer_settings(name: str, number: int) -> Machine:
+    """One package of another archive."""
+    packages = {"nvidia-settings": "610.57.04-1ubuntu1", "libxnvctrl0": "610.57.04-1ubuntu1"}
+    return Machine(name, number, "nvidia-settings 610 beside a driver 580", packages=packages, expect=["NVIDIA_SETTINGS_OTHER"])
+
+
+def pcie_errors(name: str, number: int) -> Machine:
+    """The link is up again, and may not be trusted."""
+    log = [
+        "[ 9123.410001] HOST kernel: pcieport 0000:00:00.0: AER: Uncorrectable (Fatal) error message received from 0000:00:00.0",
+        "[ 9123.620410] HOST kernel: mlx5_core 0000:01:00.1: mlx5_pci_err_detected Device state = 1 health sensors: 1 pci_status: 1",
+        "[ 9190.120402] HOST kernel: pcieport 0000:00:00.0: AER: device recovery failed",
+    ]
+    return Machine(name, number, "Fatal PCIe errors of the ConnectX-7 since boot", log=log, expect=["CX7_PCIE_ERRORS"])
+
+
+def lockup(name: str, number: int) -> Machine:
+    """A processor that did not answer."""
+    log = ["[ 9150.334120] HOST kernel: watchdog: BUG: soft lockup - CPU#3 stuck for 26s! [kworker/3:1:220]"]
+    return Machine(name, number, "A processor hung for 26 seconds", log=log, expect=["KERNEL_LOCKUP"])
 
 
 def plain_ubuntu(name: str, number: int) -> Machine:
@@ -668,6 +727,13 @@ DESKS: dict[str, Maker] = {
     "plain_ubuntu": plain_ubuntu,
     "nvidia_smi_hangs": hanging,
     "not_a_spark": laptop,
+    "dgx_os_next_major": next_major,
+    "gpu_requires_reset": dead_gpu,
+    "gpu_errors_of_programs": program_errors,
+    "gpu_addressing_none": no_addressing,
+    "nvidia_settings_newer": newer_settings,
+    "cx7_pcie_errors": pcie_errors,
+    "kernel_lockup": lockup,
 }
 
 
@@ -680,7 +746,16 @@ def adjusted(name: str, parts: dict[str, Any]) -> dict[str, Any]:
             entry["responses"] = [{"error": "missing"}]
         if name == "not_a_spark" and entry["argv"] == ["uname", "-m"]:
             entry["responses"] = [{"rc": 0, "stdout": "x86_64\n"}]
+        if name == "gpu_requires_reset" and entry["argv"][0] == "nvidia-smi":
+            _reworded(entry, r"\b37( C)?\b|\b\d+ MHz|\b4\.21 W|\b0 %", "[GPU requires reset]")
+        if name == "gpu_addressing_none" and entry["argv"] == ["nvidia-smi", "-q"]:
+            _reworded(entry, r"(?m)^(    Persistence Mode +: Enabled\n)", "\\1    Addressing Mode                       : None\n")
     return parts
+
+
+def _reworded(entry: dict[str, Any], pattern: str, words: str) -> None:
+    for response in entry["responses"]:
+        response["stdout"] = re.sub(pattern, words, response.get("stdout", ""))
 
 
 def writer() -> Any:

@@ -132,7 +132,7 @@ class Machine:
     kernels: dict[str, bool] = field(default_factory=dict)
     """Installed kernels and whether each has a driver module; the running one alone when empty."""
     kho: str | None = None
-    driver: str = "580.159.03"
+    driver: str = "580.167.08"
     module: str | None = ""
     """Version of the loaded module; the driver's when empty, none loaded when null."""
     gsp: str | None = ""

@@ -298,12 +298,81 @@ ansible_facts:
                   module_path:
                     description: Path of that module (/lib/modules/RELEASE/); null when unknown.
                     type: str
+                  modules:
+                    description: >-
+                      Kinds of driver module in its module tree, such as 580-open, 610-open, 580 (proprietary) or unknown (C(modinfo)
+                      did not tell); nvidia-fs and nvidia-uvm are no driver.
+                    type: list
+                    elements: str
               command_line:
                 description: Command line of the running kernel (/proc/cmdline); null when unknown.
                 type: str
               kho:
                 description: Value of the C(kho=) parameter (/proc/cmdline); null when it is not given.
                 type: str
+              next_boot_kho:
+                description: >-
+                  Value that the next boot gets (/etc/default/grub, or off where the package database has nvidia-spark-grub-kho); null when
+                  it is not given.
+                type: str
+              boot_entry:
+                description: Menu entry that GRUB is set to start (/etc/default/grub, grubenv); null for GRUB's own order.
+                type: str
+              events:
+                description: >-
+                  Errors in the kernel log of this boot (C(journalctl) -k, else dmesg). Lines are as the log has them, the first few of a
+                  kind and the last one.
+                type: dict
+                contains:
+                  xids:
+                    description: Number of an Xid (the GPU driver's error) to how often it was logged.
+                    type: dict
+                  gpu_lines:
+                    description: Lines of Xids and of failures of the GPU.
+                    type: list
+                    elements: str
+                  gpu_failures:
+                    description: Those that say that the GPU cannot be used.
+                    type: list
+                    elements: str
+                  recovery_action:
+                    description: What the last Xid 154 asks for, such as Node Reboot Required; null for nothing.
+                    type: str
+                  gpu_memory_errors:
+                    description: How often the GPU driver got no memory.
+                    type: int
+                  oom_kills:
+                    description: Processes that the kernel killed because memory was used up.
+                    type: int
+                  oom_lines:
+                    description: Lines about that.
+                    type: list
+                    elements: str
+                  refused_modules:
+                    description: Lines about a module whose signature or key was not accepted.
+                    type: list
+                    elements: str
+                  lockups:
+                    description: Lines of soft lockups and stalls.
+                    type: list
+                    elements: str
+                  pcie_errors:
+                    description: Errors of PCIe devices (AER) and of the ConnectX-7's driver, one entry for each device and kind.
+                    type: list
+                    elements: dict
+                    contains:
+                      address:
+                        description: PCI address as the log names it.
+                        type: str
+                      kind:
+                        description: fatal, nonfatal, mlx5 (the adapter's driver noticed it), failed or recovered (its recovery).
+                        type: str
+                      line:
+                        description: The first line of them.
+                        type: str
+                      count:
+                        description: How many there were.
+                        type: int
           driver:
             description: The NVIDIA driver.
             type: dict
@@ -334,6 +403,14 @@ ansible_facts:
               nvml_error:
                 description: What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown.
                 type: str
+              foreign_library:
+                description: >-
+                  Where libnvidia-ml.so.1 (/usr/lib/aarch64-linux-gnu) leads when that is no library of a driver; null when it is one or
+                  unknown.
+                type: str
+              secure_boot:
+                description: Whether Secure Boot is on (/sys/firmware/efi/efivars, else the kernel log); null when unknown.
+                type: bool
               packages:
                 description: Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query).
                 type: list
@@ -379,6 +456,11 @@ ansible_facts:
               persistenced_active:
                 description: Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null when unknown.
                 type: bool
+              persistenced_state:
+                description: >-
+                  State of that unit (/sys/fs/cgroup, else C(systemctl) is-active): active, activating (also between two tries of a restart
+                  loop), failed, inactive; null when unknown.
+                type: str
           gpu:
             description: The GPU; null where GB10 answers Not Supported (nvidia-smi).
             type: dict
@@ -416,6 +498,21 @@ ansible_facts:
               count:
                 description: GPUs that nvidia-smi shows; null when unknown.
                 type: int
+              smi:
+                description: >-
+                  How nvidia-smi answered: answered, refused (with an error), timeout, missing (not installed); null when it was not asked.
+                type: str
+              dead_readings:
+                description: >-
+                  Words that stood in place of readings although nvidia-smi reported no error, such as GPU requires reset, GPU is lost, ERR!
+                type: list
+                elements: str
+              recovery_action:
+                description: What the driver wants done to the GPU (None when it is well, Reset, Reboot, Drain); null when not told.
+                type: str
+              addressing_mode:
+                description: ATS on a healthy desk, None where programs cannot use the GPU; null when not told.
+                type: str
           memory:
             description: Unified memory, in kB of 1024 bytes (/proc/meminfo; nvidia-smi does not report it on GB10).
             type: dict
@@ -464,8 +561,13 @@ ansible_facts:
                 description: Version of nccl-tests; null when it is not installed.
                 type: str
               cdi_spec_driver:
-                description: Driver version that the libraries named in /etc/cdi/nvidia.yaml carry; null when unknown.
+                description: >-
+                  Driver version of the libraries that the container device description names; of several (/etc/cdi, then /var/run/cdi) the
+                  one that is read last; null when unknown.
                 type: str
+              cdi_specs:
+                description: Path to driver version of every container device description (/etc/cdi, /var/run/cdi), in order of reading.
+                type: dict
               other:
                 description: Name to version of further packages that help to tell desks apart.
                 type: dict

@@ -18,44 +18,7 @@ from typing import Any
 
 import yaml
 
-COLUMNS: dict[str, str] = {
-    "name": "the desk's inventory name, such as desk-01",
-    "address": "IP address or host name of the management interface",
-    "mac": "MAC address of the management interface, where no address is known",
-    "mdns": "mDNS name, such as spark-a1b2.local, where no address is known",
-    "port": "ssh port, 22 when empty",
-    "user": "login user, when it differs from the lab's",
-    "pair": "name of the pair, empty for a desk that stands alone",
-    "position": "head, peer, 1 or 2 within the pair; empty: natural name order",
-    "serial": "serial number on the chassis",
-    "asset_tag": "the lab's own tag",
-    "host_key": "fingerprint of the ssh host key, SHA256:...",
-    "out_of_service": "yes or no",
-}
-"""Column to its meaning."""
-
-ALIASES: dict[str, str] = {
-    "desk": "name",
-    "host": "name",
-    "hostname": "name",
-    "ip": "address",
-    "ip_address": "address",
-    "ansible_host": "address",
-    "mac_address": "mac",
-    "mdns_name": "mdns",
-    "ssh_port": "port",
-    "login": "user",
-    "ansible_user": "user",
-    "role": "position",
-    "serial_number": "serial",
-    "sn": "serial",
-    "asset": "asset_tag",
-    "tag": "asset_tag",
-    "fingerprint": "host_key",
-    "host_key_fingerprint": "host_key",
-    "ssh_host_key": "host_key",
-}
-"""Other spellings of column titles."""
+from .sheet_titles import ALIASES, COLUMNS, OWN, header, meant, title
 
 POSITIONS = {"head": 1, "1": 1, "peer": 2, "2": 2}
 TRUTH = {"yes": True, "true": True, "1": True, "x": True, "on": True, "no": False, "false": False, "0": False, "off": False, "": False}
@@ -64,7 +27,7 @@ PAIR_SIZE = 2
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?")
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{12}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
@@ -148,9 +111,8 @@ def read(text: str, source: str, kind: str) -> Sheet:
 # ---- from text to rows -------------------------------------------------------------------------------------------------
 
 
-def _title(text: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "_", text.strip().casefold()).strip("_")
-    return ALIASES.get(plain, plain)
+TITLE_LINES = 10
+"""Lines among which the titles are looked for: spreadsheets often have a heading above them."""
 
 
 def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]:
@@ -159,15 +121,24 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
     first = next((number for number, line in enumerate(lines) if line.strip(" \t,;\"'") and not line.lstrip().startswith("#")), None)
     if first is None:
         return [], []
-    separator = max(",;\t", key=lines[first].count)
+    warnings: list[str] = []
     # Excel writes "sep=;" as the first line of some exports.
-    if match := re.fullmatch(r"\"?sep=(.)\"?", lines[first].strip()):
-        separator = match.group(1)
-        first += 1
+    match = re.fullmatch(r"\"?sep=(.)\"?", lines[first].strip())
+    told = match.group(1) if match else None
+    first += match is not None
+    found = header({number: _cells(lines[number], told) for number in range(first, min(first + TITLE_LINES, len(lines)))})
+    if found is not None and found > first:
+        above = [line.strip(" \t,;") for line in lines[first:found]]
+        warnings += [
+            f"line {number + 1} ({line[:60]!r}) stands above the titles and is not used" for number, line in enumerate(above, first) if line
+        ]
+        first = found
+    separator = told or (max(",;\t", key=lines[first].count) if first < len(lines) else ",")
     body = "\n".join(lines[first:])
     reader = csv.reader(io.StringIO(body), delimiter=separator, strict=False)
     titles: list[str] | None = None
-    warnings: list[str] = []
+    others: dict[int, tuple[str, list[str]]] = {}
+    title_line = 0
     rows: list[Row] = []
     begun = first
     try:
@@ -176,43 +147,68 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
             if not any(cell.strip() for cell in cells) or (cells[0].lstrip().startswith("#")):
                 continue
             if titles is None:
-                titles = _titles(cells, line, problems, warnings)
+                titles, title_line = _titles(cells, line, problems), line
                 if titles is None:
                     return [], warnings
+                others = {place: (cells[place].strip(), []) for place, name in enumerate(titles) if name not in COLUMNS}
                 continue
             if len(cells) > len(titles) and any(cell.strip() for cell in cells[len(titles) :]):
                 expected = f"{len(titles)} cells as the title line has; a cell that holds the separator {separator!r} needs quotes"
                 problems.append(Problem(line, "", f"{len(cells)} cells", expected))
                 continue
             rows.append((line, {title: cell.strip() for title, cell in zip(titles, cells, strict=False) if title in COLUMNS}))
+            for place, (_told, kept) in others.items():
+                kept += [cells[place].strip()] if place < len(cells) else []
     except csv.Error as error:
         problems.append(Problem(begun + 1, "", f"a line that cannot be read ({error})", "cells with matching quotes"))
+    for name, kept in others.values():
+        if name or any(kept):
+            _other(name, kept, titles or [], title_line, problems, warnings)
     return rows, warnings
 
 
-def _titles(cells: Sequence[str], line: int, problems: list[Problem], warnings: list[str]) -> list[str] | None:
-    titles = [_title(cell) for cell in cells]
+def _cells(line: str, separator: str | None) -> list[str]:
+    """The cells of one line taken alone; none of a line that begins or ends a cell with several lines."""
+    try:
+        return next(csv.reader([line], delimiter=separator or max(",;\t", key=line.count)), [])
+    except csv.Error:
+        return []
+
+
+def _titles(cells: Sequence[str], line: int, problems: list[Problem]) -> list[str] | None:
+    titles = [title(cell) for cell in cells]
     if "name" not in titles:
         listed = ", ".join(cell.strip() for cell in cells if cell.strip())
-        problems.append(Problem(line, "", f"the titles {listed[:120]}", f"a title line with name and some of {', '.join(COLUMNS)}"))
+        expected = f"a title line with name and some of {', '.join(COLUMNS)}"
+        maybe = next((cell.strip() for cell in cells if meant(cell, (), titles) == "name"), None)
+        expected += f"; is {maybe!r} the name?" if maybe else ""
+        problems.append(Problem(line, "", f"the titles {listed[:120]}", expected))
         return None
-    for title in sorted({title for title in titles if title in COLUMNS and titles.count(title) > 1}):
-        problems.append(Problem(line, title, "the column twice", "each column once"))
-    return [_known(title, cell.strip(), line, problems, warnings) for title, cell in zip(titles, cells, strict=True)]
+    for twice in sorted({name for name in titles if name in COLUMNS and titles.count(name) > 1}):
+        problems.append(Problem(line, twice, "the column twice", "each column once"))
+    return [_known(name, cell.strip(), line, problems) for name, cell in zip(titles, cells, strict=True)]
 
 
-def _known(title: str, told: str, line: int, problems: list[Problem], warnings: list[str]) -> str:
-    """The column that is meant. A title close to a known one is a slip; any other is the admin's own column and left alone."""
-    if not title or title in COLUMNS:
-        return title
-    close = difflib.get_close_matches(title, [*COLUMNS, *ALIASES], n=1, cutoff=0.8)
-    if close:
-        meant = ALIASES.get(close[0], close[0])
-        problems.append(Problem(line, told, "an unknown column title", f"{meant} ({COLUMNS[meant]})"))
-        return meant  # so that the slip is not told again on every line
-    if (text := f"column {told!r} is not used here") not in warnings:
+def _other(told: str, cells: Sequence[str], titles: Sequence[str], line: int, problems: list[Problem], warnings: list[str]) -> None:
+    """A column that is not read: asked about where it may be one that is, else the admin's own and left alone with a warning."""
+    column = meant(told, cells, titles)
+    if column is not None:
+        expected = f"{column} ({COLUMNS[column]}) as its title, or {OWN} before it where it is the lab's own column"
+        problems.append(Problem(line, told or "without a title", "a column that is not read", expected))
+    elif not title(told).startswith(OWN) and (text := f"column {told!r} is not used here") not in warnings:
         warnings.append(text)
-    return title
+
+
+def _known(name: str, told: str, line: int, problems: list[Problem]) -> str:
+    """The column that is meant. A title close to a known one is a slip; any other is left as it is."""
+    if not name or name in COLUMNS or name.startswith(OWN):
+        return name
+    close = difflib.get_close_matches(name, [*COLUMNS, *ALIASES], n=1, cutoff=0.8)
+    column = ALIASES.get(close[0], close[0]) if close else None
+    if column is not None and meant(told, (), ()) in (None, column):
+        problems.append(Problem(line, told, "an unknown column title", f"{column} ({COLUMNS[column]})"))
+        return column  # so that the slip is not told again on every line
+    return name
 
 
 def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]:
@@ -231,6 +227,8 @@ def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]
         root = listed.get("desks", root)
     warnings: list[str] = []
     rows: list[Row] = []
+    others: dict[str, tuple[int, list[str]]] = {}
+    used: set[str] = set()
     for node, name in _yaml_desks(root, problems):
         line = node.start_mark.line + 1
         row = {"name": name} if name is not None else {}
@@ -241,13 +239,18 @@ def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]
                 problems.append(Problem(at, str(key.value), "a list or mapping", "one value"))
                 whole = False
                 continue
-            title = _known(_title(str(key.value)), str(key.value), at, problems, warnings)
-            if title in row:
-                problems.append(Problem(at, title, "the key twice", "each key once"))
+            column = _known(title(str(key.value)), str(key.value), at, problems)
+            if column in row:
+                problems.append(Problem(at, column, "the key twice", "each key once"))
             # The text as it stands: YAML must not make 0x12 or 1e9 of a serial number.
-            row[title] = "" if value.tag.endswith(":null") else str(value.value).strip()
+            row[column] = "" if value.tag.endswith(":null") else str(value.value).strip()
+            if column not in COLUMNS:
+                others.setdefault(str(key.value), (at, []))[1].append(row[column])
+        used |= set(row)
         if whole:
-            rows.append((line, {title: cell for title, cell in row.items() if title in COLUMNS}))
+            rows.append((line, {column: cell for column, cell in row.items() if column in COLUMNS}))
+    for told, (at, cells) in others.items():
+        _other(told, cells, sorted(used), at, problems, warnings)
     return rows, warnings
 
 

@@ -57,7 +57,7 @@ def test_the_table_has_a_row_for_every_desk_also_the_unreachable_one() -> None:
 
 def test_the_rows_are_plain_data() -> None:
     first = audit.rows(report(DESKS))[0]
-    assert (first["vendor"], first["dgx_os"], first["driver"], first["verdict"]) == ("NVIDIA", "7.5.0", "580.159.03", "PASS")
+    assert (first["vendor"], first["dgx_os"], first["driver"], first["verdict"]) == ("NVIDIA", "7.5.0", "580.167.08", "PASS")
     assert {"code", "severity", "message"} <= set(first["findings"][0])
 
 
@@ -106,12 +106,12 @@ def test_a_desk_as_baseline() -> None:
     found = audit.together(DESKS, ADDRESSES, [], JudgeOptions(), "desk-01")
     assert {item.where.desk for item in found} == {"desk-02", "desk-03"}
     told = next(item.message for item in found if item.where.desk == "desk-03")
-    assert "driver.module_version should be 580.159.03, is 580.142" in told
+    assert "driver.module_version should be 580.167.08, is 580.142" in told
 
 
 def test_a_file_as_baseline(tmp_path: Path) -> None:
     path = tmp_path / "wanted.yml"
-    path.write_text("dgx_os:\n  version: 7.5.0\ndriver.module_version: 580.159.03\n")
+    path.write_text("dgx_os:\n  version: 7.5.0\ndriver.module_version: 580.167.08\n")
     assert codes(wanted=str(path)) == [("DRIFT_FROM_BASELINE", "desk-03", "warn")]
     assert codes(wanted={"dgx_os.version": "7.5.0"}) == []
 
@@ -123,8 +123,8 @@ def test_a_lock_file_as_baseline(tmp_path: Path) -> None:
         "made_from": "desk-01",
         "made_at": "2026-11-22",
         "branch": 580,
-        "facts": {"driver.module_version": "580.159.03"},
-        "packages": {"nvidia-driver-580-open": "580.159.03-0ubuntu0.24.04.1"},
+        "facts": {"driver.module_version": "580.167.08"},
+        "packages": {"nvidia-driver-580-open": "580.167.08-0ubuntu0.24.04.1"},
     }
     path.write_text(yaml.safe_dump(lock))
     assert [item[:2] for item in codes(wanted=str(path))] == [("DRIVER_LOCK_DRIFT", "desk-03")]

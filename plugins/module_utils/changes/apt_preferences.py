@@ -15,7 +15,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .driver_group import BRANCH, MODPROBE, UNBRANCHED_METAS, UNBRANCHED_USER_SPACE, branch_number, family_patterns, other_branches
+from .driver_group import (
+    BRANCH,
+    DRIVER_NAMES,
+    DRIVER_SOURCES,
+    MODPROBE,
+    UNBRANCHED_METAS,
+    UNBRANCHED_USER_SPACE,
+    branch_number,
+    family_patterns,
+    other_branches,
+    other_versions,
+)
 
 PATH = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 
@@ -53,6 +64,8 @@ def stanzas(
     this, other = branch_number(branch), other_branches(branch)
     ours, others = _patterns(this), _patterns(other)
     unbranched = (*UNBRANCHED_USER_SPACE, MODPROBE)
+    # Since R590 most packages of NVIDIA's own archive carry no branch in their names: version and source tell what they are.
+    every = (f"/{DRIVER_NAMES}/", f"src:/{DRIVER_SOURCES}/")
     closed = (
         f"nvidia-driver-{this}",
         f"nvidia-dkms-{this}",
@@ -64,7 +77,7 @@ def stanzas(
     )
     result = [
         Stanza(
-            (*ours, *others, *UNBRANCHED_METAS, *unbranched, *sorted(exact or {})),
+            (*ours, *others, *UNBRANCHED_METAS, *unbranched, *every, *sorted(exact or {})),
             "release a=now",
             AS_INSTALLED,
             "What is installed stays.",
@@ -84,6 +97,7 @@ def stanzas(
         result.append(Stanza(ours, "version *", NEVER, f"Branch {branch} from nowhere else."))
     result.append(Stanza(unbranched, f"version {branch}.*", TRUSTED, f"Helpers of branch {branch}."))
     result.append(Stanza((*others, *UNBRANCHED_METAS, *unbranched), "version *", NEVER, f"No driver of a branch other than {branch}."))
+    result.append(Stanza(every, f"version /{other_versions(branch)}/", NEVER, "Nor under a name without a branch."))
     return tuple(result)
 
 
@@ -140,6 +154,9 @@ def _patterns(number: str) -> tuple[str, ...]:
 
 
 def _covers(word: str, package: str) -> bool:
+    # Of which source a package is, the name does not tell.
+    if word.startswith("src:"):
+        return False
     if len(word) > 1 and word.startswith("/") and word.endswith("/"):
         try:
             return re.search(word[1:-1], package, re.IGNORECASE) is not None

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..desk import Answer, WritableDesk
+from ..judges.apt_errors import archive_findings, codes, explain
 from ..judges.catalogue import finding
-from ..judges.driver_lock import archive_findings, codes, explain
 from ..model.finding import Finding, Where
 from . import apt_text
 from .driver_group import belongs
@@ -97,17 +97,26 @@ class AptRunner:
             return
         self.outcome.findings.extend(archive_findings(text, self.where))
 
-    def _simulate(self, packages: Sequence[str], upgrades_allowed: frozenset[str], pins: str | None = None) -> Finding | None:
-        """Why apt would not do this, and nothing else; null when it would. ``pins``: preferences that are not in force yet."""
-        downgrade = ["--allow-downgrades"] if self.want.allow_downgrade else []
+    def _simulate(
+        self,
+        packages: Sequence[str],
+        upgrades_allowed: frozenset[str],
+        pins: str | None = None,
+        *,
+        leaving: Sequence[str] = (),
+        downgrade: bool = False,
+    ) -> Finding | None:
+        """Why apt would not do this, and nothing else; null when it would. ``pins``: preferences that are not in force yet; ``leaving``:
+        the packages that may be removed."""
+        down = ["--allow-downgrades"] if self.want.allow_downgrade or downgrade else []
         # The lock's own holds are released when packages move together; the plan refuses when somebody else's hold is among them.
         held = ["--allow-change-held-packages"] if upgrades_allowed else []
-        argv = ["apt-get", "-q", "-s", "-y", "--no-remove", "--no-install-recommends", *held, *downgrade]
+        argv = ["apt-get", "-q", "-s", "-y", *([] if leaving else ["--no-remove"]), "--no-install-recommends", *held, *down]
         if pins is not None:
             self.desk.write_text(PREVIEW, pins)
             argv += ["-o", f"Dir::Etc::preferences={PREVIEW}"]
         try:
-            answer = self.desk.run([*argv, "install", *packages], timeout=QUICK, env=APT_ENVIRONMENT)
+            answer = self.desk.run([*argv, "install", *packages, *(f"{name}-" for name in leaving)], timeout=QUICK, env=APT_ENVIRONMENT)
         finally:
             if pins is not None:
                 self.desk.remove(PREVIEW)
@@ -116,13 +125,12 @@ class AptRunner:
         would = apt_text.simulated(answer.stdout)
         moved = {name: f"{old} -> {new}" for name, (old, new) in would.upgrades.items() if name not in upgrades_allowed}
         moved = {name: change for name, change in moved.items() if belongs(name, self.want.branch)}
-        if not moved and not would.removals:
+        removed = [name for name in would.removals if name not in leaving]
+        if not moved and not removed:
             return None
-        told = ", ".join(
-            [*(f"{name} {change}" for name, change in sorted(moved.items())[:4]), *(f"removal of {i}" for i in would.removals[:4])]
-        )
+        told = ", ".join([*(f"{name} {change}" for name, change in sorted(moved.items())[:4]), *(f"removal of {i}" for i in removed[:4])])
         message = f"{self.where.subject}: installing {', '.join(packages[:4])} would also mean {told}"
-        evidence = {"wanted": list(packages), "would_change": moved, "would_remove": list(would.removals)}
+        evidence = {"wanted": list(packages), "would_change": moved, "would_remove": removed}
         return finding("DRIVER_LOCK_UNSATISFIABLE", self.where, message, evidence=evidence)
 
     def _apt(self, arguments: Sequence[str]) -> None:

@@ -15,14 +15,14 @@ from dataclasses import replace
 from functools import partial
 
 from ..desk import Answer, WritableDesk
+from ..judges.apt_errors import explain
 from ..judges.catalogue import finding
 from ..judges.common import named
-from ..judges.driver_lock import explain
 from ..model.finding import Finding, Where
 from . import apt_preferences, apt_text, lock_model, lock_record
 from .apt_runner import APT_ENVIRONMENT, FETCH, QUICK, AptRunner, Limits, Outcome
 from .apt_text import Offer
-from .driver_group import MODPROBE, is_other_branch
+from .driver_group import DRIVER_NAMES, DRIVER_SOURCES, MODPROBE, NO_DRIVER, is_other_branch, is_other_version
 from .lock_model import LockPlan, Step, WantedLock
 from .lock_record import Debs, Record
 
@@ -30,6 +30,9 @@ RESERVE_BYTES = 256 * 1024 * 1024
 """Room that stays free beside what is kept or installed (this collection's rule)."""
 SMALL_BYTES = 16 * 1024 * 1024
 """Room that even pins and holds need."""
+
+DRIVERS = f'?or(?source-package("{DRIVER_SOURCES}"),?name("{DRIVER_NAMES}"))'
+"""apt's pattern (apt-patterns(7)) for every package that may be one of a driver, among all that apt knows."""
 
 APT_CACHE = "/var/cache/apt/archives"
 
@@ -40,6 +43,8 @@ class Applier(AptRunner):
     def __init__(self, desk: WritableDesk, where: Where, want: WantedLock, limits: Limits | None = None, check_mode: bool = False) -> None:
         super().__init__(desk, where, want, limits, check_mode)
         self._offers: dict[str, Offer] = {}
+        self._leaving: tuple[str, ...] = ()
+        """Packages that must go for what is to be installed, as the simulation showed."""
 
     # --- the way through a plan ---
 
@@ -66,7 +71,7 @@ class Applier(AptRunner):
             lock_model.OPEN: partial(self._select, step.packages, "install"),
             lock_model.KEEP_DEBS: partial(self._keep_debs, step),
             lock_model.REPAIR: partial(self._repair, step),
-            lock_model.MOVE: partial(self._install, step.packages),
+            lock_model.MOVE: partial(self._move, step.packages),
             lock_model.PREFERENCES: partial(self._preferences, step),
             lock_model.HOLD: partial(self._select, step.packages, "hold"),
             lock_model.UNHOLD: partial(self._select, step.packages, "install"),
@@ -113,6 +118,10 @@ class Applier(AptRunner):
     def _preflight_move(self, step: Step, pins: str | None) -> None:
         moving = frozenset(spec.partition("=")[0] for spec in step.packages)
         refusal = self._simulate(step.packages, moving, pins)
+        if refusal is not None and step.leaving:
+            # The new firmware may not stand beside the old one, whose package has another name.
+            refusal = self._simulate(step.packages, moving, pins, leaving=step.leaving)
+            self._leaving = step.leaving if refusal is None else ()
         if refusal is not None:
             self.outcome.fail(refusal)
 
@@ -188,9 +197,17 @@ class Applier(AptRunner):
                 return
             self._install(step.packages)
 
-    def _install(self, packages: Sequence[str], extra: Sequence[str] = ()) -> None:
+    def _install(self, packages: Sequence[str]) -> None:
         downgrade = ["--allow-downgrades"] if self.want.allow_downgrade else []
-        self._apt(["-y", "--no-remove", "--no-install-recommends", *downgrade, *extra, "install", *packages])
+        self._apt(["-y", "--no-remove", "--no-install-recommends", *downgrade, "install", *packages])
+
+    def _move(self, packages: Sequence[str]) -> None:
+        """Bring packages to their versions; what must go for it was simulated, and nothing else may."""
+        if not self._leaving:
+            self._install(packages)
+            return
+        downgrade = ["--allow-downgrades"] if self.want.allow_downgrade else []
+        self._apt(["-y", "--no-install-recommends", *downgrade, "install", *packages, *_going(self._leaving)])
 
     def _roll_back(self, step: Step) -> None:
         """Put the recorded versions back from the kept files, all at once."""
@@ -200,25 +217,31 @@ class Applier(AptRunner):
             message = f"{self.where.subject}: {lock_record.DEBS} has {len(files)} of {len(step.packages)} packages that are to be put back"
             self.outcome.fail(finding("DRIVER_ROLLBACK_IMPOSSIBLE", self.where, message, severity="fail"))
             return
-        self._apt(["-y", "--no-remove", "--allow-downgrades", "--no-install-recommends", "install", *files])
+        if not step.leaving:
+            self._apt(["-y", "--no-remove", "--allow-downgrades", "--no-install-recommends", "install", *files])
+            return
+        names = frozenset(spec.partition("=")[0] for spec in step.packages)
+        refusal = self._simulate(files, names, leaving=step.leaving, downgrade=True)
+        if refusal is not None:
+            self.outcome.fail(refusal)
+            return
+        self._apt(["-y", "--allow-downgrades", "--no-install-recommends", "install", *files, *_going(step.leaving)])
 
     def _forget(self) -> None:
         self.desk.remove_folder(lock_record.FOLDER)
         self.outcome.changed = True
 
     def _verify(self) -> None:
-        """Ask apt itself: no driver of another branch may be a candidate."""
-        names = self.desk.run(["apt-cache", "pkgnames"], timeout=QUICK)
-        if not names.ok:
-            self.outcome.fail(explain(names.argv, names.stderr or names.stdout, self.where, timeout=names.error == "timeout"))
+        """Ask apt itself about every package that a driver's source or name tells of: none of another branch may be a candidate."""
+        answer = self.desk.run(["apt-cache", "policy", DRIVERS], timeout=QUICK)
+        if not answer.ok:
+            self.outcome.fail(explain(answer.argv, answer.stderr or answer.stdout, self.where, timeout=answer.error == "timeout"))
             return
-        watched = sorted(name for name in names.stdout.split() if is_other_branch(name, self.want.branch) or name == MODPROBE)
-        choices: list[apt_text.Choice] = []
-        for start in range(0, len(watched), 400):
-            answer = self.desk.run(["apt-cache", "policy", *watched[start : start + 400]], timeout=QUICK)
-            choices.extend(apt_text.policy(answer.stdout))
-        wrong = {item.package: item.candidate for item in choices if item.candidate and item.candidate != item.installed}
-        wrong = {name: version for name, version in wrong.items() if name != MODPROBE or not version.startswith(f"{self.want.branch}.")}
+        wrong = {
+            item.package: item.candidate
+            for item in apt_text.policy(answer.stdout)
+            if item.candidate and item.candidate != item.installed and self._is_other(item.package, item.candidate)
+        }
         listing = self.desk.list_dir("/etc/apt/preferences.d")
         self.outcome.verified = True
         self.outcome.pins = tuple(listing.names)
@@ -234,6 +257,12 @@ class Applier(AptRunner):
         )
         evidence = {"candidates": wrong, "files": list(culprits)}
         self.outcome.findings.append(finding("DRIVER_LOCK_CONFLICT", self.where, message, evidence=evidence))
+
+    def _is_other(self, package: str, version: str) -> bool:
+        """Whether a package is of a driver of another branch: by its name, else by its version."""
+        if NO_DRIVER.match(package):
+            return False
+        return is_other_version(version, self.want.branch) or (package != MODPROBE and is_other_branch(package, self.want.branch))
 
     # --- packages kept for a way back ---
 
@@ -334,6 +363,11 @@ class Applier(AptRunner):
         message = f"{self.where.subject}: {error.filename or 'a file'} cannot be written: {error.strerror}"
         code = "DISK_FULL" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "APT_FAILED"
         return finding(code, self.where, message, evidence={"path": error.filename, "error": error.strerror})
+
+
+def _going(names: Iterable[str]) -> list[str]:
+    """apt's way to say that packages are to be removed by an installation."""
+    return [f"{name}-" for name in names]
 
 
 def _pins_of(plan: LockPlan) -> str | None:

@@ -25,7 +25,15 @@ KERNEL_META = re.compile(
 MODULE_FS = re.compile(r"linux-modules-nvidia-fs-.+")
 SIGNATURES = re.compile(r"linux-signatures-nvidia-.+")
 NCCL = re.compile(r"libnccl2|libnccl-dev|libnccl-net.*")
-UNBRANCHED_USER_SPACE = ("nvidia-persistenced", "nvidia-imex", "nvidia-fabricmanager")
+UNBRANCHED_USER_SPACE = (
+    "nvidia-persistenced",
+    "nvidia-imex",
+    "nvidia-fabricmanager",
+    "nvidia-settings",
+    "nvidia-xconfig",
+    "libxnvctrl0",
+    "libxnvctrl-dev",
+)
 """Driver packages whose name carries no branch but whose version must be the driver's."""
 
 UNBRANCHED_METAS = (
@@ -40,6 +48,15 @@ UNBRANCHED_METAS = (
 """Packages of the CUDA archive that follow its newest branch, whatever that is."""
 
 MODPROBE = "nvidia-modprobe"
+
+DRIVER_NAMES = "nvidia|^libxnvctrl|^cuda-drivers|^libcuda|^libnv"
+"""Expression for the names that packages of a driver have; others than drivers have such names too, so the version decides."""
+
+DRIVER_SOURCES = "nvidia"
+"""Expression for the source packages that drivers are built from, whatever their packages are called."""
+
+NO_DRIVER = re.compile(r"cuda-compat-")
+"""Packages of a driver's version that are no driver: libraries beside it for newer CUDA programs."""
 
 DEAD_STATES = frozenset({"config-files", "not-installed"})
 """dpkg states of a package that is not on the desk any more."""
@@ -63,13 +80,24 @@ def other_branches(branch: int) -> str:
     return "(" + "|".join(parts) + ")"
 
 
+def other_versions(branch: int) -> str:
+    """Regular expression for versions of a driver of another branch. Packages of CUDA, containers and tools count otherwise: theirs
+    begin with one, two or four digits."""
+    return f"^([0-9]+:)?{other_branches(branch)}[.-]"
+
+
+def is_other_version(version: str, branch: int) -> bool:
+    """Whether a package's version is that of a driver of another branch."""
+    return re.match(other_versions(branch), version) is not None
+
+
 def family_patterns(number: str) -> tuple[str, ...]:
     """Regular expressions of package names that carry a branch number; ``number`` is an expression itself.
 
     The number must follow words that begin with a letter: the 1021 of a kernel release or the 999 of an ABI is no branch.
     """
     return (
-        f"^(lib)?nvidia-([a-z][a-z0-9]*-)*{number}(-|$)",
+        f"^(lib)?nvidia-([a-z][a-z0-9]*-)*{number}([.-]|$)",
         f"^xserver-xorg-video-nvidia-{number}(-|$)",
         f"^linux-(modules|objects|signatures)-nvidia-{number}(-|$)",
         f"^cuda-drivers-{number}$",
@@ -104,6 +132,17 @@ def held_group(packages: Iterable[Package], branch: int = BRANCH) -> tuple[Packa
     """The group that is held together, computed from what is installed, by name."""
     found = {item.name: item for item in present(packages) if belongs(item.name, branch)}
     return tuple(found[name] for name in sorted(found))
+
+
+_FIRMWARE = re.compile(r"(nvidia-firmware-[0-9]{3}(?:-server)?)-[0-9].*")
+
+
+def superseded(packages: Iterable[Package], wanted: Iterable[str]) -> tuple[str, ...]:
+    """Firmware packages on the desk that a wanted one takes the place of: their names carry the version, so apt sees no upgrade."""
+    names = frozenset(wanted)
+    families = {match.group(1) for name in names if (match := _FIRMWARE.fullmatch(name))}
+    here = [item.name for item in present(packages) if (match := _FIRMWARE.fullmatch(item.name)) and match.group(1) in families]
+    return tuple(sorted(name for name in here if name not in names))
 
 
 def module_package(release: str, branch: int = BRANCH) -> str:

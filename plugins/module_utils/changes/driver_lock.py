@@ -27,7 +27,7 @@ TURNS = 4
 ASKING = (lock_model.RECORD, lock_model.VERIFY, lock_model.SETTLE)
 """Steps that change nothing but the lock's own record."""
 
-SUBSETS = ("identity", "kernel", "driver", "apt", "busy", "setup")
+SUBSETS = ("identity", "dgx_os", "kernel", "driver", "apt", "busy", "setup")
 """Parts of the facts that the plan rests on."""
 
 

@@ -15,12 +15,13 @@ from typing import Any
 from ..judges.busy import busy_findings
 from ..judges.catalogue import finding
 from ..judges.common import named
+from ..judges.dgx_os import unknown_major
 from ..model.desk import Desk
 from ..model.driver import Package
 from ..model.finding import Finding, Where
 from . import apt_preferences, lock_record
 from .debian_version import compare
-from .driver_group import driver_package, held_group, module_package, present, user_space_present
+from .driver_group import driver_package, held_group, module_package, present, superseded, user_space_present
 from .lock_model import (
     ABSENT,
     EXACT_LEVEL,
@@ -61,6 +62,9 @@ def plan(desk: Desk, want: WantedLock, *, name: str | None = None, preferences_n
         message = f"{where.subject}: {', '.join(sorted(unread))} could not be read; the driver lock was left alone"
         found = finding("DRIVER_LOCK_UNREADABLE", where, message, evidence=unread)
         return LockPlan((), before, before, "", (found,), have, blocked=True)
+    unknown = unknown_major(desk, where) if want.state != ABSENT else []
+    if unknown:
+        return LockPlan((), before, before, "", tuple(unknown), have, blocked=True)
     if want.state == ABSENT:
         return _absent(desk, want, where, have, before, now_sha)
     return _locked(desk, want, where, have, problem, before, now_sha)
@@ -218,12 +222,14 @@ def _move(group: tuple[Package, ...], want: WantedLock, where: Where, foreign: f
     if down and not want.allow_downgrade:
         message = f"{where.subject}: the lock file asks for older packages ({', '.join(down[:4])}) and driver_lock_allow_downgrade is false"
         return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down})]
-    stuck = sorted(item.name for item, _version in targets if item.name in foreign)
+    leaving = superseded(group, want.versions)
+    stuck = sorted(name for name in (*(item.name for item, _version in targets), *leaving) if name in foreign)
     if stuck:
         message = f"{where.subject}: {', '.join(stuck[:4])} must move, but somebody holds them and the lock did not"
         remedy = f"Release them (sudo apt-mark unhold {' '.join(stuck[:8])}) and run again; the lock holds the whole group afterwards."
         return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"held": stuck}, remedy=remedy)]
-    return Step(MOVE, f"bring {len(targets)} packages to the lock file's versions", tuple(f"{i.name}={v}" for i, v in targets)), []
+    title = f"bring {len(targets)} packages to the lock file's versions"
+    return Step(MOVE, title, tuple(f"{i.name}={v}" for i, v in targets), leaving=leaving), []
 
 
 def _refusals(desk: Desk, want: WantedLock, where: Where, steps: list[Step]) -> list[Finding]:
@@ -296,7 +302,8 @@ def _absent(desk: Desk, want: WantedLock, where: Where, have: Record | None, bef
         title = f"remove {apt_preferences.PATH}" if restored is None else f"put back {apt_preferences.PATH}"
         steps.append(Step(PREFERENCES, title, text=restored))
     if back:
-        steps.append(Step(ROLL_BACK, f"put {len(back)} packages back to the recorded versions", back))
+        leaving = superseded(desk.driver.packages, have.before.versions if have else ())
+        steps.append(Step(ROLL_BACK, f"put {len(back)} packages back to the recorded versions", back, leaving=leaving))
     if have is not None and have.protected:
         steps.append(Step(UNPROTECT, f"give {len(have.protected)} platform packages their old mark back", have.protected))
     steps.append(Step(FORGET, f"remove {lock_record.FOLDER}"))

@@ -70,6 +70,8 @@ class Step:
     packages: tuple[str, ...] = ()
     text: str | None = None
     """Text of the file that the step writes; null removes it."""
+    leaving: tuple[str, ...] = ()
+    """Packages that may be removed for it: older builds whose name carries their version."""
 
 
 @dataclass(frozen=True)

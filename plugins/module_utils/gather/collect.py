@@ -11,7 +11,7 @@ from typing import Any
 from ..desk import Desk as Door
 from ..model.desk import Desk
 from ..readers import proc_status
-from . import apt, busy, clock, cx7, dgx_os, driver, gpu, identity, kernel, limits, memory, network, setup, toolkit
+from . import apt, busy, clock, cx7, dgx_os, driver, gpu, identity, kernel, kernel_log, limits, memory, network, setup, toolkit
 from .ask import Ask
 from .links import ADDRESSES
 from .options import Options, choose
@@ -39,7 +39,7 @@ SLOW: dict[tuple[str, ...], tuple[str, ...]] = {
     gpu.DETAIL: ("identity", "driver", "gpu", "busy"),
     gpu.QUERY: ("identity", "driver", "gpu", "busy"),
     ADDRESSES[0]: ("cx7", "network"),
-    cx7.LOGS[0]: ("cx7",),
+    kernel_log.QUESTIONS[0]: ("cx7", "kernel"),
     driver.LICENSE: ("driver",),
     apt.INODES: ("apt",),
     busy.QUEUE_PAIRS: ("busy",),

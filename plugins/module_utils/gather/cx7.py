@@ -9,8 +9,10 @@ from typing import Any
 
 from ..desk import MISSING, NOT_RECORDED
 from ..model.port import Address, ConnectX7, Function, Gid, Port
-from ..readers import ethtool, ethtool_driver, gids, kernel_log
+from ..readers import ethtool, ethtool_driver, gids
+from ..readers import kernel_log as plug_events
 from ..readers.text import first_line, hex_int, to_int
+from . import kernel_log
 from .ask import Ask, first
 from .functions import Found, functions, link_states, named_port, port_folder
 from .links import NET, addresses_of, interfaces
@@ -19,16 +21,6 @@ from .owners import owner, renderer_of
 
 HOTPLUG = ("/sys/devices/platform/MTKP0001:00/pcie_hotplug", "/sys/bus/platform/devices/MTKP0001:00/pcie_hotplug")
 MARKER = "/etc/nvidia/cx7-hotplug-enabled"
-LOGS = (
-    ("journalctl", "-k", "-b", "-o", "short-monotonic", "--no-pager"),
-    ("dmesg",),
-    ("journalctl", "-k", "-b", "--no-pager"),
-    ("journalctl", "-k", "-b"),
-    ("journalctl", "-b", "-k", "--no-pager"),
-    ("journalctl", "-b", "-k"),
-    ("journalctl", "-k", "--no-pager"),
-    ("journalctl", "-k"),
-)
 ROCE_OVERHEAD = 96
 """Bytes that the kernel takes off the netdev's MTU before it chooses the RoCE MTU (iboe_get_mtu in the Linux RDMA core)."""
 ROCE_MTUS = (4096, 2048, 1024, 512, 256)
@@ -56,7 +48,7 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
     plugged = log["plugged_after_boot"] if log else None
     if plugged is None:
         reason = "its plug events have no times" if log else None
-        ask.miss("cx7.plugged_after_boot", reason, ask.asked(*LOGS[0]) if log is None else None)
+        ask.miss("cx7.plugged_after_boot", reason, ask.asked(*kernel_log.QUESTIONS[0]) if log is None else None)
     ports, ungrouped = _ports(built)
     if ungrouped:
         names = ", ".join(item.netdev or item.pci_address or "?" for item in ungrouped)
@@ -76,22 +68,13 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
 
 def read_log(ask: Ask) -> dict[str, Any] | None:
     """The kernel log of this boot, null when it cannot be read."""
-    return ask.memo("kernel-log", lambda: _read_log(ask))
+    return ask.memo("plug-events", lambda: _read_log(ask))
 
 
 def _read_log(ask: Ask) -> dict[str, Any] | None:
-    for question in LOGS:
-        answer = ask.run(*question)
-        if answer.ok:
-            read = kernel_log.read(answer.stdout)
-            if read["lines"]:
-                return read
-    for argv in (*ask.recorded("dmesg"), *ask.recorded("journalctl")):
-        if argv[0] == "dmesg" or {"-k", "--dmesg"} & set(argv) or any(word.startswith("-") and "k" in word for word in argv[1:2]):
-            read = kernel_log.read(ask.run(*argv).stdout)
-            if read["lines"]:
-                return read
-    return None
+    text = kernel_log.text(ask)
+    read = plug_events.read(text) if text is not None else None
+    return read if read is not None and read["lines"] else None
 
 
 def _flag(ask: Ask, name: str) -> bool | None:

@@ -8,12 +8,13 @@ import re
 
 from ..desk import MISSING
 from ..model.driver import Driver, Package
-from ..readers import modinfo, nvidia_smi_error, nvidia_smi_version, nvidia_version
+from ..readers import kernel_errors, modinfo, nvidia_smi_error, nvidia_smi_version, nvidia_version
+from . import kernel_log
 from .ask import Ask, first
 from .gpu import gsp_version, smi
 from .options import Options
 from .packages import FAMILIES, Packages, packages, upstream
-from .units import active, enabled
+from .units import active, enabled, state
 
 PROC = "/proc/driver/nvidia/version"
 LICENSE = ("modinfo", "-F", "license", "nvidia")
@@ -21,6 +22,12 @@ LIBRARIES = ("/usr/lib/aarch64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aa
 UNIT = "nvidia-persistenced.service"
 PREFERENCES = "/etc/apt/preferences.d"
 PACKAGES_LIMIT = 400
+NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
+"""What nvidia-smi says where no module is loaded."""
+
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+"""Four bytes of attributes, then 1 for on."""
+NVML = "libnvidia-ml.so.1"
 
 _VERSION = re.compile(r"([0-9]{3}\.[0-9]{1,4}(?:\.[0-9]{1,4})?)$")
 
@@ -39,8 +46,10 @@ def gather(ask: Ask, options: Options) -> Driver:
     is_loaded = _is_loaded(ask, module)
     module = module or _reported_by_smi(ask)
     user_space = _user_space(ask, database)
-    cuda = first([told.detail["cuda_version"] if told.detail else None, told.table["cuda_version"] if told.table else None])
-    if cuda is None and told.error is None and not told.missing:
+    cuda = first(
+        [*(answer["cuda_version"] if answer else None for answer in (told.detail, told.table)), told.value("", "cuda_umd_version")]
+    )
+    if cuda is None and told.error is None and not (told.missing or told.hung):
         cuda = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)["cuda"]
     gsp = gsp_version(ask)
     mode = told.value("persistence_mode", "persistence_mode")
@@ -70,6 +79,8 @@ def gather(ask: Ask, options: Options) -> Driver:
         branch=_branch(module or user_space),
         loaded=is_loaded,
         nvml_error=told.error,
+        foreign_library=_foreign_library(ask),
+        secure_boot=_secure_boot(ask, is_loaded),
         packages=_families(database),
         holds=tuple(sorted(name for name, item in (database.by_name or {}).items() if item.held)),
         pins=pins.names,
@@ -77,6 +88,7 @@ def gather(ask: Ask, options: Options) -> Driver:
         persistence_mode=mode,
         persistenced_enabled=is_enabled,
         persistenced_active=is_active,
+        persistenced_state=state(ask, UNIT),
     )
 
 
@@ -100,7 +112,31 @@ def _is_loaded(ask: Ask, module: str | None) -> bool | None:
         return False
     if smi(ask).worked:
         return True
-    return False if "communicate with the NVIDIA driver" in (smi(ask).error or "") else None
+    return False if any(word in (smi(ask).error or "") for word in NOT_LOADED) else None
+
+
+def _foreign_library(ask: Ask) -> str | None:
+    """Where the name of NVML leads when that is no NVML of a driver."""
+    for folder in LIBRARIES:
+        target = ask.target(f"{folder}/{NVML}")
+        if target:
+            place, _slash, name = target.rpartition("/")
+            ours = name.startswith("libnvidia-ml.so.") and _VERSION.search(name) and place in ("", *LIBRARIES)
+            return None if ours else target[:200]
+    return None
+
+
+def _secure_boot(ask: Ask, loaded: bool | None) -> bool | None:
+    """Secure Boot: the firmware's own variable; where no module is loaded also the kernel log and a recording's mokutil."""
+    variable = ask.text(SECURE_BOOT).text
+    if variable:
+        return variable[-1] == "\x01"
+    log = kernel_log.text(ask) if loaded is False else None
+    told: bool | None = kernel_errors.read(log)["secure_boot"] if log else None
+    for argv in ask.recorded("mokutil", "--sb-state") if told is None else ():
+        said = ask.run(*argv).stdout.lower()
+        told = True if "secureboot enabled" in said else False if "secureboot disabled" in said else told
+    return told
 
 
 def _reported_by_smi(ask: Ask) -> str | None:
@@ -109,7 +145,7 @@ def _reported_by_smi(ask: Ask) -> str | None:
     version = first([told.detail["driver_version"] if told.detail else None, told.value("", "driver_version")])
     if version is None and told.table is not None:
         version = told.table["driver_version"] if told.table["gpus"] else None
-    if version is None and told.error is None and not told.missing:
+    if version is None and told.error is None and not (told.missing or told.hung):
         version = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)["driver"]
     return str(version) if version is not None else None
 
@@ -117,24 +153,29 @@ def _reported_by_smi(ask: Ask) -> str | None:
 def _user_space(ask: Ask, database: Packages) -> str | None:
     """Version of NVML: the library's link, what nvidia-smi names, what works with the module, else the package."""
     for folder in LIBRARIES:
-        found = _VERSION.search((ask.target(f"{folder}/libnvidia-ml.so.1") or "")[-100:])
+        found = _VERSION.search((ask.target(f"{folder}/{NVML}") or "")[-100:])
         if found:
             return found.group(1)
     told = smi(ask)
     if told.missing:
         return None
     named = nvidia_smi_error.library_version(told.raw)
-    names = [name for name in database.by_name or {} if name.startswith("libnvidia-compute-") and database.installed(name)]
+    names = [name for name in database.by_name or {} if re.match(r"libnvidia-compute(?:-[0-9]|$)", name) and database.installed(name)]
     package = upstream(database.version(max(names))) if names else None
     if named is not None:
         # The message leaves out the last part: 580.173 of 580.173.02.
         return package if package and package.startswith(f"{named}.") else named
-    read = nvidia_smi_version.read(ask.run("nvidia-smi", "--version").stdout)
+    read = nvidia_smi_version.read("" if told.hung else ask.run("nvidia-smi", "--version").stdout)
     if read["nvml"] or read["nvidia_smi"]:
-        return read["nvml"] or read["nvidia_smi"]
+        return _whole(read["nvml"] or read["nvidia_smi"], read["nvidia_smi"], package, read["driver"])
     if package:
         return package
     return _reported_by_smi(ask) if told.worked else None
+
+
+def _whole(short: str, *longer: str | None) -> str:
+    """A version with all its parts: ``nvidia-smi --version`` gives NVML's with two, and another source may know the rest."""
+    return next((version for version in longer if version and version.startswith(f"{short}.")), short)
 
 
 def _branch(version: str | None) -> int | None:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..desk import MISSING
+from ..desk import MISSING, Answer
 from ..model.driver import Gpu
 from ..readers import gpu_information, nvidia_smi_csv, nvidia_smi_error, nvidia_smi_q, nvidia_smi_table
 from .ask import Ask, Source, first
 from .options import Options
-from .pci import GB10_ID, pci
+from .pci import pci
 
 DETAIL = ("nvidia-smi", "-q")
 _COLUMNS = (
@@ -31,6 +31,7 @@ SAME_COLUMNS = {
     "power.draw.instant": "power.draw",
     "power.draw.average": "power.draw",
     "compute_capability": "compute_cap",
+    "kmd_version": "driver_version",
 }
 """Other names of a column (nvidia-smi --help-query-gpu), and the graphics clock, which on GB10 is the SM's."""
 TABLE = ("nvidia-smi",)
@@ -49,11 +50,19 @@ class Smi:
         self.sources: list[Source] = []
         self.raw = ""
         """Text of the failed answer."""
+        self.dead: list[str] = []
+        """Words such as ``GPU requires reset`` that stood in place of readings."""
 
     def value(self, detail: str, column: str) -> Any:
         """A value of the first GPU: from -q, else from a query."""
         gpus = self.detail["gpus"] if self.detail else []
         return first([gpus[0].get(detail) if gpus else None, self.records[0].get(column) if self.records else None])
+
+    @property
+    def hung(self) -> bool:
+        """Whether it was asked and never answered within its time limit."""
+        asked = [source.error for source in self.sources if isinstance(source, Answer)]
+        return not self.worked and "timeout" in asked and self.error is None and not self.missing
 
     @property
     def worked(self) -> bool:
@@ -79,16 +88,20 @@ def _ask_smi(ask: Ask) -> Smi:
         if read["gpus"] or read["driver_version"]:
             found.detail = read
     if query.ok:
-        found.records = [_renamed(record) for record in nvidia_smi_csv.read(query.stdout)["records"]]
+        answered = nvidia_smi_csv.read(query.stdout)
+        found.records = [_renamed(record) for record in answered["records"]]
+        found.dead += answered["dead"]
     if not found.records and not found.missing and found.error is None:
         found.records = _recorded_queries(ask, found)
     if found.detail is None:
         found.detail = _recorded_details(ask)
-    if not found.worked or (found.detail is None and ask.recorded(*TABLE)):
+    if (not found.worked and not found.hung) or (found.detail is None and ask.recorded(*TABLE)):
         answer = ask.run(*TABLE)
         _judge(found, answer)
         if answer.ok:
             found.table = nvidia_smi_table.read(answer.stdout)
+    for told in (found.detail, found.table):
+        found.dead += [word for gpu in (told["gpus"] if told else []) for word in gpu["dead"]]
     return found
 
 
@@ -125,7 +138,8 @@ def _recorded_queries(ask: Ask, found: Smi) -> list[dict[str, Any]]:
             continue
         _judge(found, answer)
         bare = any("noheader" in word for word in argv)
-        read = nvidia_smi_csv.read(f"{columns}\n{answer.stdout}" if bare else answer.stdout) if answer.ok else {"records": []}
+        read = nvidia_smi_csv.read(f"{columns}\n{answer.stdout}" if bare else answer.stdout) if answer.ok else {"records": [], "dead": []}
+        found.dead += read["dead"]
         for place, record in enumerate(read["records"][:16]):
             if place >= len(merged):
                 merged.append({})
@@ -165,7 +179,7 @@ def gather(ask: Ask, options: Options) -> Gpu:
     present: bool | None = True if count else None
     if told.error and "No devices were found" in told.error:
         present, count = False, 0
-    elif present is None and pci(ask).having(GB10_ID):
+    elif present is None and pci(ask).gb10():
         present = True
     ask.told("gpu.present", present, told.error, *told.sources[:2])
     table = told.table["gpus"][0] if told.table and told.table["gpus"] else {}
@@ -175,17 +189,38 @@ def gather(ask: Ask, options: Options) -> Gpu:
         "compute_capability": told.value("", "compute_cap"),
         "clock_sm_mhz": _number(told.value("clock_sm_mhz", "clocks.sm")),
         "clock_sm_max_mhz": _number(told.value("clock_sm_max_mhz", "clocks.max.sm")),
-        "power_draw_w": _number(told.value("power_draw_w", "power.draw")),
-        "temperature_c": _number(told.value("temperature_c", "temperature.gpu")),
-        "utilisation_percent": _number(told.value("utilisation_percent", "utilization.gpu")),
+        "power_draw_w": _number(first([told.value("power_draw_w", "power.draw"), table.get("power_draw_w")])),
+        "temperature_c": _number(first([told.value("temperature_c", "temperature.gpu"), table.get("temperature_c")])),
+        "utilisation_percent": _number(first([told.value("utilisation_percent", "utilization.gpu"), table.get("utilisation_percent")])),
         "vbios_version": first([told.value("vbios_version", "vbios_version"), listed.get("vbios")]),
     }
     for key, value in values.items():
-        if value is None and not told.worked:
-            ask.miss(f"gpu.{key}", told.error, *told.sources[:2])
+        if value is None and (not told.worked or told.dead):
+            ask.miss(f"gpu.{key}", told.error, ", ".join(dict.fromkeys(told.dead)) or None, *told.sources[:2])
     if values["compute_capability"] is not None:
         values["compute_capability"] = str(values["compute_capability"])
-    return Gpu(present=present, count=count, **values)
+    reset = bool(told.detail and told.detail["gpus"] and told.detail["gpus"][0]["reset_required"])
+    action = told.value("recovery_action", "gpu_recovery_action")
+    return Gpu(
+        present=present,
+        count=count,
+        smi=_state(told),
+        dead_readings=tuple(dict.fromkeys(told.dead))[:8],
+        recovery_action="Reset" if reset and action in (None, "None") else action,
+        addressing_mode=told.value("addressing_mode", "addressing_mode"),
+        **values,
+    )
+
+
+def _state(told: Smi) -> str | None:
+    """How nvidia-smi answered."""
+    if told.missing:
+        return "missing"
+    if told.worked:
+        return "answered"
+    if told.error:
+        return "refused"
+    return "timeout" if told.hung else None
 
 
 def _number(value: Any) -> float | None:

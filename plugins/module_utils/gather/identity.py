@@ -15,7 +15,7 @@ from .ask import Ask, first
 from .gpu import gpu_names
 from .options import Options
 from .packages import packages
-from .pci import GB10_ID, pci
+from .pci import pci
 
 DMI = ("/sys/class/dmi/id", "/sys/devices/virtual/dmi/id")
 SSH = "/etc/ssh"
@@ -113,7 +113,7 @@ def _gb10(ask: Ask, dmi: dict[str, str | None], machine: str | None) -> tuple[tu
         if value and _PRODUCT.search(value[:200]):
             evidence.append(f"DMI {name} {value[:60]}")
     bus = pci(ask)
-    evidence += [f"PCI {address} is 10de:2e12" for address in bus.having(GB10_ID)[:2]]
+    evidence += [f"PCI {address} is {':'.join(map(str, (bus.devices or {})[address]))}" for address in bus.gb10()[:2]]
     names = gpu_names(ask)
     for folder in ask.names("/proc/driver/nvidia/gpus")[:8]:
         model = gpu_information.read(ask.text(f"/proc/driver/nvidia/gpus/{folder}/information").text or "")["model"]

@@ -4,13 +4,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 from ..desk import MISSING
 from ..model.driver import Kernel, KernelImage
-from ..readers import grub, kernel_command_line, uname
+from ..model.kernel_events import KernelEvents
+from ..readers import grub, kernel_command_line, kernel_errors, modinfo, nvidia_version, uname
 from ..readers.text import version_key
+from . import kernel_log
 from .ask import Ask
 from .options import Options
-from .packages import packages
+from .packages import packages, upstream
+
+KHO_PACKAGE = "nvidia-spark-grub-kho"
+"""Adds kho=off to every start (in DGX OS update 26.09.2)."""
 
 MODULES = ("/lib/modules", "/usr/lib/modules")
 KERNELS_LIMIT = 32
@@ -23,7 +31,8 @@ def gather(ask: Ask, options: Options) -> Kernel:
     told = kernel_command_line.read(command_line.text or "")
     ask.told("kernel.command_line", told["line"], command_line)
     installed = _installed(ask)
-    upcoming, reason = grub.next_release([image.release for image in installed], _settings(ask), _environment(ask))
+    settings, environment = _settings(ask), _environment(ask)
+    upcoming, reason = grub.next_release([image.release for image in installed], settings, environment)
     ask.told("kernel.next_boot", upcoming, reason, ask.listing("/boot"))
     return Kernel(
         running=running(ask),
@@ -31,7 +40,19 @@ def gather(ask: Ask, options: Options) -> Kernel:
         installed=installed,
         command_line=told["line"],
         kho=told["kho"],
+        next_boot_kho=settings["kho"] or ("off" if packages(ask).installed(KHO_PACKAGE) else None),
+        boot_entry=grub.chosen_entry(settings, environment),
+        events=_events(ask),
     )
+
+
+def _events(ask: Ask) -> KernelEvents:
+    """Errors of the kernel log; a recording's ``modprobe nvidia`` may tell why a module was refused where the log does not."""
+    found = kernel_log.events(ask)
+    for argv in ask.recorded("modprobe") if not found.refused_modules else ():
+        refused = kernel_errors.read(ask.run(*argv).stderr)["refused_modules"]
+        found = dataclasses.replace(found, refused_modules=tuple(refused))
+    return found
 
 
 def running(ask: Ask) -> str | None:
@@ -63,42 +84,96 @@ def _installed(ask: Ask) -> tuple[KernelImage, ...]:
 
 
 def _image(ask: Ask, release: str) -> KernelImage:
-    path, seen = None, False
+    """A kernel and its driver modules. The files decide; the package database alone can only rule a module out."""
+    found: list[tuple[str, str]] = []
+    seen = whole = False
     for root in MODULES:
         tree = f"{root}/{release}"
         top = ask.listing(tree)
         seen = seen or top.error is None
-        path = path or _module(ask, tree)
+        whole = whole or bool(ask.names(f"{tree}/kernel"))
+        found += [item for item in _modules(ask, tree, release) if item not in found]
         if top.error == MISSING and ask.names(root):
             seen = True
+    kinds = tuple(dict.fromkeys(kind for kind, _path in found))[:8]
+    path = next((path for kind, path in found if _is_ours(kind)), None)
     if path is not None:
-        return KernelImage(release, True, path)
+        return KernelImage(release, True, path, kinds)
+    if UNKNOWN in kinds:
+        place = next(path for kind, path in found if kind == UNKNOWN)
+        ask.miss("kernel.installed", f"of which driver {place} is was not told (modinfo -k {release} nvidia)")
+        return KernelImage(release, None, place, kinds)
     packaged = _packaged(ask, release)
-    if seen and packaged:
-        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, the module's file is not there")
-        return KernelImage(release)
-    return KernelImage(release, False if seen else packaged)
+    if packaged and not (seen and (whole or found)):
+        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, the module's file was not seen")
+        return KernelImage(release, None, None, kinds)
+    return KernelImage(release, False if seen else packaged, None, kinds)
 
 
-def _module(ask: Ask, tree: str) -> str | None:
-    """The driver's module file in a module tree: prebuilt, else built by DKMS."""
-    prebuilt = [f"{tree}/kernel/{name}" for name in ask.names(f"{tree}/kernel") if name.startswith("nvidia-")] or [
-        f"{tree}/kernel/nvidia-580-open"
-    ]
-    for folder in (*prebuilt[:8], f"{tree}/updates/dkms", f"{tree}/updates"):
-        for name in ask.names(folder):
-            if name in _MODULE_FILES:
-                return f"{folder}/{name}"
-    return None
+UNKNOWN = "unknown"
+"""Kind of a module file whose driver could not be told."""
+BRANCH = "580"
+
+_PREBUILT = re.compile(r"nvidia-([0-9]{3})(-server)?(-open)?")
+
+
+def _is_ours(kind: str) -> bool:
+    """Whether a kind of module is R580's open one (its server build too)."""
+    return kind in (f"{BRANCH}-open", f"{BRANCH}-server-open")
+
+
+def _modules(ask: Ask, tree: str, release: str) -> list[tuple[str, str]]:
+    """Kind and path of each file of the driver itself in a module tree: prebuilt, whose folder names branch and kind, or built on the
+    desk (DKMS, the .run installer), where the file is asked. nvidia-uvm, nvidia-fs and their like are not the driver."""
+    found = []
+    named = [name for name in ask.names(f"{tree}/kernel") if _PREBUILT.fullmatch(name)]
+    for name in named[:16] or [f"nvidia-{BRANCH}-open"]:
+        file = _file(ask, f"{tree}/kernel/{name}")
+        if file is not None:
+            found.append((name.removeprefix("nvidia-"), file))
+    for folder in (f"{tree}/updates/dkms", f"{tree}/updates", f"{tree}/extra", f"{tree}/weak-updates", f"{tree}/kernel/drivers/video"):
+        file = _file(ask, folder)
+        if file is not None:
+            found.append((_built(ask, release, dkms=folder.endswith("dkms")), file))
+    return found
+
+
+def _file(ask: Ask, folder: str) -> str | None:
+    return next((f"{folder}/{name}" for name in ask.names(folder) if name in _MODULE_FILES), None)
+
+
+def _built(ask: Ask, release: str, dkms: bool) -> str:
+    """The kind of a module that was built on the desk: what its file says, else the packages it is built from, else what is loaded."""
+    answer = ask.run("modinfo", "-k", release, "nvidia")
+    told = modinfo.read(answer.stdout) if answer.ok else {"version": None, "license": None}
+    if told["version"]:
+        return _kind(told["version"], told["license"] != "NVIDIA")
+    if dkms:
+        database = packages(ask)
+        here = [item for item in (database.by_name or {}).values() if database.installed(item.name)]
+        sources = {_kind(upstream(item.version) or "", item.name.endswith("-open")) for item in here if item.name.startswith("nvidia-dkms")}
+        library = {_kind(upstream(item.version) or "", True) for item in here if re.match(r"libnvidia-compute(?:-[0-9]|$)", item.name)}
+        for kinds in (sources, library):
+            if len(kinds) == 1:
+                return kinds.pop()
+    if release == running(ask):
+        loaded = nvidia_version.read(ask.text("/proc/driver/nvidia/version").text or "")
+        if loaded["version"]:
+            return _kind(loaded["version"], loaded["open"] is not False)
+    return UNKNOWN
+
+
+def _kind(version: str, is_open: bool) -> str:
+    branch = version.partition(".")[0]
+    return (f"{branch}-open" if is_open else branch) if branch.isdecimal() else UNKNOWN
 
 
 def _packaged(ask: Ask, release: str) -> bool | None:
-    """Whether a package brings the driver's module for a kernel, when its module tree could not be read."""
+    """Whether a package of R580's open module is installed for a kernel; null when the database does not tell."""
     database = packages(ask)
     if database.by_name is None:
         return None
-    names = [name for name in database.by_name if name.startswith("linux-modules-nvidia-") and name.endswith(f"-{release}")]
-    if any(database.installed(name) for name in names):
+    if any(database.installed(f"linux-modules-nvidia-{BRANCH}{kind}-open-{release}") for kind in ("", "-server")):
         return True
     # A list that names no kernel at all is only an excerpt of the database.
     whole = any(name.startswith("linux-image-") for name in database.by_name) and any(
@@ -115,6 +190,7 @@ def _settings(ask: Ask) -> dict[str, str | None]:
         if name.endswith(".cfg"):
             found = grub.read(ask.text(f"/etc/default/grub.d/{name}").text or "")
             settings["default"] = found["default"] or settings["default"]
+            settings["kho"] = found["kho"] or settings["kho"]
     return settings
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model.driver import Package
-from ..readers import dpkg_query, dpkg_status
+from ..readers import apt_list, dpkg_query, dpkg_status
 from .ask import Ask, Source
 
 STATUS = "/var/lib/dpkg/status"
@@ -19,7 +19,7 @@ SHORT = ("dpkg-query", "-W", r"-f=${Package}\t${Version}\n")
 HOLDS = ("apt-mark", "showhold")
 
 FAMILIES = re.compile(
-    r"(?:linux-(?:image|headers|modules|tools|nvidia)|linux-.*-nvidia|nvidia-|libnvidia-|cuda-|libnccl|nv-|dgx-|mlnx-|perftest$|openmpi"
+    r"(?:linux-(?:image|headers|modules|tools|nvidia)|linux-.*-nvidia|nvidia-|libnvidia-|libxnvctrl|xserver-xorg-video-nvidia|cuda-|libnccl|nv-|dgx-|mlnx-|perftest$|openmpi"
     r"|libopenmpi|docker-ce$|rdma-core$|libibverbs1$|lldpd$|fwupd$|ethtool$|netplan\.io$)"
 )
 """Packages that the facts keep: the driver, kernel, NCCL, DGX and RDMA families."""
@@ -103,6 +103,8 @@ def _recorded(ask: Ask) -> list[dict[str, Any]]:
                 form = word[2:]
         # An answer about single packages may end with 1 because one of them is not there, and still names the others.
         entries += dpkg_query.read(ask.run(*argv).stdout, form.strip("'\"") if form else None)
+    for argv in ask.recorded("apt", "list") if not entries else ():
+        entries += apt_list.read(ask.run(*argv).stdout)
     return entries
 
 

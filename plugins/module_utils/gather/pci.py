@@ -12,8 +12,9 @@ from .ask import Ask, Source
 FOLDER = "/sys/bus/pci/devices"
 CX7_ID = ("15b3", "1021")
 """ConnectX-7 (public lspci reports of DGX Spark)."""
-GB10_ID = ("10de", "2e12")
-"""GPU of the GB10 (public lspci reports of DGX Spark)."""
+NVIDIA = "10de"
+GB10_DEVICES = range(0x2E00, 0x2E40)
+"""PCI device numbers of the GB10's GPU: the range that NVIDIA's kernel patch checks (2e12 and 2e2a were seen on desks)."""
 
 DEVICES_LIMIT = 512
 
@@ -29,6 +30,15 @@ class Pci:
     def having(self, identity: tuple[str, str]) -> list[str]:
         """Addresses of the devices of one kind."""
         return sorted(address for address, found in (self.devices or {}).items() if found == identity)
+
+    def gb10(self) -> list[str]:
+        """Addresses of GPUs of a GB10."""
+        return sorted(address for address, found in (self.devices or {}).items() if is_gb10(*found))
+
+
+def is_gb10(vendor: str | None, device: str | None) -> bool:
+    """Whether a vendor and device (hexadecimal) are a GB10's GPU."""
+    return vendor == NVIDIA and device is not None and int(device, 16) in GB10_DEVICES
 
 
 def pci(ask: Ask) -> Pci:

@@ -13,7 +13,9 @@ from .options import Options
 from .packages import Packages, packages
 
 CUDA = "/usr/local/cuda"
-CDI = ("/etc/cdi/nvidia.yaml", "/var/run/cdi/nvidia.yaml", "/run/cdi/nvidia.yaml")
+CDI = (("/etc/cdi",), ("/var/run/cdi", "/run/cdi"))
+"""Folders of container device descriptions in the order in which they are read; the second ones are one folder (/var/run leads to /run)."""
+CDI_LIMIT = 32
 OTHER = (
     "dgx-dashboard",
     "dgx-oobe",
@@ -37,6 +39,7 @@ OTHER = (
 def gather(ask: Ask, options: Options) -> Toolkit:
     """Versions from the package database; CUDA from the toolkit's own file."""
     database = packages(ask)
+    specs = _cdi(ask)
     if database.by_name is None:
         for fact in ("container_toolkit", "docker", "perftest", "open_mpi", "nccl"):
             ask.miss(f"toolkit.{fact}", database.source)
@@ -48,9 +51,24 @@ def gather(ask: Ask, options: Options) -> Toolkit:
         open_mpi=database.version("openmpi-bin"),
         nccl=database.version("libnccl2"),
         nccl_tests=database.version("nccl-tests"),
-        cdi_spec_driver=next((found for found in (cdi.read(ask.text(path).text or "")["driver"] for path in CDI) if found), None),
+        cdi_spec_driver=list(specs.values())[-1] if specs else None,
+        cdi_specs=specs,
         other={name: version for name in OTHER if (version := database.version(name))},
     )
+
+
+def _cdi(ask: Ask) -> dict[str, str]:
+    """Path to driver version of each container device description that names the driver's libraries, in the order of reading."""
+    found: dict[str, str] = {}
+    for same in CDI:
+        for folder in same:
+            # The name that nvidia-ctk gives is tried also where the folder could not be listed.
+            names = [name for name in ask.names(folder) if name.endswith((".yaml", ".yml", ".json"))] or ["nvidia.yaml"]
+            here = {f"{folder}/{name}": cdi.read(ask.text(f"{folder}/{name}").text or "")["driver"] for name in sorted(names)[:CDI_LIMIT]}
+            found.update({path: driver for path, driver in here.items() if driver})
+            if any(here.values()):
+                break
+    return found
 
 
 def _cuda(ask: Ask, database: Packages) -> str | None:

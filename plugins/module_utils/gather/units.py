@@ -26,6 +26,25 @@ _ENABLED = {
 }
 
 
+def state(ask: Ask, unit: str) -> str | None:
+    """systemd's word for a service: active, activating (starting, or starting over and over), deactivating, failed, inactive. Null when
+    nothing tells."""
+    for folder in GROUPS:
+        if ask.word(f"{folder}/{unit}/cgroup.procs"):
+            return "active"
+    for name in (unit, unit.removesuffix(".service")):
+        answer = ask.run("systemctl", "is-active", name)
+        said = answer.stdout.strip()
+        if answer.error is None and said:
+            return said[:32]
+    for argv in ask.recorded("systemctl"):
+        if ("status" in argv or "show" in argv) and {unit, unit.removesuffix(".service")} & set(argv):
+            told = re.search(r"^\s*Active(?:State)?[:=]\s*([a-z]+)", ask.run(*argv).stdout, re.MULTILINE)
+            if told:
+                return told.group(1)
+    return None
+
+
 def active(ask: Ask, unit: str) -> bool | None:
     """Whether a service runs: it has a control group with processes, else what systemctl says. Null when neither can be asked.
 

@@ -20,8 +20,8 @@ def compute_users(desk: Desk) -> list[tuple[str, GpuProcess]]:
 def busy_findings(desk: Desk, where: Where, *, severity: str = "unknown", require: bool = True) -> list[Finding]:
     """PAIR_BUSY when somebody computes or uses RDMA, naming process and user.
 
-    ``severity`` is note in an audit and warn where the admin forced the run. With ``require`` a desk that could not be asked is busy
-    too (unknown): what may be disturbed must be known first.
+    ``severity`` is note in an audit and warn where the admin forced the run. With ``require`` a desk that could not be asked stops the
+    run too (BUSY_UNKNOWN): what may be disturbed must be known first.
     """
     users = compute_users(desk)
     if users:
@@ -29,6 +29,8 @@ def busy_findings(desk: Desk, where: Where, *, severity: str = "unknown", requir
         return [finding("PAIR_BUSY", where, f"In use: {named(told)}.", severity=severity, evidence={"users": told})]
     if require and desk.busy.readable is not True:
         reason = unread_reason(desk, "busy.gpu_processes") or unread_reason(desk, "busy.rdma_users") or "no answer"
-        message = f"Whether somebody uses the desk could not be read ({reason})."
-        return [finding("PAIR_BUSY", where, message, evidence={"reason": reason}, severity=severity if severity == "warn" else "unknown")]
+        late = "timeout" in reason
+        message = f"Whether somebody uses the desk could not be read{': a command did not answer in time' if late else ''} ({reason})."
+        evidence = {"reason": reason, "timed_out": late}
+        return [finding("BUSY_UNKNOWN", where, message, evidence=evidence, severity="warn" if severity == "warn" else "unknown")]
     return []

@@ -25,6 +25,13 @@ def older(version: str | None, other: str | None) -> bool | None:
     return None if left is None or right is None else left < right
 
 
+def same_version(one: str | None, other: str | None) -> bool:
+    """Whether two versions may be one: equal, or one is the other without its last parts (NVML calls 580.178.04 580.178)."""
+    if one is None or other is None:
+        return True
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
 def unread_reason(desk: Desk, path: str) -> str | None:
     """Why a fact could not be read: the reason of the path itself or of a part above it; null when it was read."""
     parts = path.split(".")

@@ -10,6 +10,7 @@ from .busy import busy_findings
 from .driver import judge_driver
 from .gpu import judge_gpu
 from .identity import judge_identity
+from .kernel_log import judge_kernel_log
 from .link import judge_link
 from .missing import judge_missing
 from .options import AUDIT, JudgeOptions
@@ -27,6 +28,7 @@ def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     found += judge_system(desk, where, options)
     found += judge_driver(desk, where, options)
     found += judge_gpu(desk, where)
+    found += judge_kernel_log(desk, where)
     found += judge_link(desk, where, options)
     if options.purpose == AUDIT:
         found += busy_findings(desk, where, severity="note", require=False)

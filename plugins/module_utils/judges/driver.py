@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from ..model.desk import Desk
 from ..model.driver import KernelImage
 from ..model.finding import Finding, Where
 from .catalogue import finding
-from .common import named, version_key
+from .common import named, same_version, unread_reason, version_key
+from .dgx_os import rules_unknown
 from .options import STACKED, JudgeOptions
 from .system import cma_exhausted
 
@@ -20,11 +22,44 @@ LOCKED_PACKAGE = re.compile(
 """Packages that must not move one without the others: kernel metas, module metas, the driver's own."""
 
 
+NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
+"""What nvidia-smi says where no module is loaded."""
+
+OTHER_RULES = (
+    "Which driver belongs to this version of DGX OS is not known here: follow NVIDIA's guide for it, and do not install packages of "
+    "branch 580."
+)
+KEY_REMEDY = (
+    "Secure Boot refuses the module's key; installing the same packages again does not help. Either take the prebuilt module, which is "
+    "signed: sudo apt-get install linux-modules-nvidia-580-open-$(uname -r), remove the nvidia-dkms package, reboot. Or let the firmware "
+    "trust the desk's own key: sudo mokutil --import /var/lib/shim-signed/mok/MOK.der, reboot, and confirm it at the desk's own screen."
+)
+LOAD_REMEDY = (
+    "The module is there, so nothing is to be installed: sudo modprobe nvidia, and read what it and sudo journalctl -k say. Look for a "
+    "blacklist in /etc/modprobe.d and on the kernel's command line, and reboot."
+)
+RUNFILE_REMEDY = (
+    "It comes from no package: NVIDIA's .run installer put it over them. sudo nvidia-uninstall (or sh NVIDIA-Linux-*.run --uninstall), "
+    "then sudo apt-get install --reinstall nvidia-driver-580-open libnvidia-compute-580 and the module package of the running kernel, "
+    "then reboot. The driver_lock role cannot see files that no package owns."
+)
+SHIM_REMEDY = (
+    "Find what put the other library there (dpkg -S FILE; ldconfig -p | grep libnvidia-ml; LD_LIBRARY_PATH; /etc/ld.so.conf.d) and take it "
+    "away; then sudo apt-get install --reinstall libnvidia-compute-580 && sudo ldconfig. A reboot does not help."
+)
+
+
 def judge_driver(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
-    """Findings about the driver and the kernels it needs."""
+    """Findings about the driver and the kernels it needs. Where the rules of the desk's DGX OS are not known only what no rule is needed
+    for is judged: whether a driver is there and of one version."""
+    if rules_unknown(desk, options.newest_known_dgx_os):
+        found = [*presence(desk, where), *mismatch(desk, where), *persistence(desk, where)]
+        return [dataclasses.replace(item, remedy=OTHER_RULES) if item.code != "PERSISTENCED_INACTIVE" else item for item in found]
     return [
         *presence(desk, where),
-        *versions(desk, where, options),
+        *mismatch(desk, where),
+        *branch(desk, where, options),
+        *settings_tools(desk, where),
         *module_kind(desk, where),
         *next_boot(desk, where),
         *holds(desk, where, options),
@@ -38,7 +73,8 @@ def driver_absent(desk: Desk) -> bool:
     """Whether no module is loaded, as the kernel says or, where that was not readable, as nvidia-smi says."""
     if desk.driver.loaded is not None:
         return not desk.driver.loaded
-    return desk.driver.module_version is None and "communicate with the NVIDIA driver" in (desk.driver.nvml_error or "")
+    told = any(words in (desk.driver.nvml_error or "") for words in NOT_LOADED)
+    return desk.driver.module_version is None and told
 
 
 def presence(desk: Desk, where: Where) -> list[Finding]:
@@ -47,44 +83,105 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
         return []
     image = _image(desk, desk.kernel.running)
     kernel = desk.kernel.running or "unknown"
-    if image is not None and image.has_driver is False:
+    remedy = None
+    refused = desk.kernel.events.refused_modules
+    prebuilt = image is not None and image.has_driver and "/kernel/nvidia-" in (image.module_path or "")
+    if refused and prebuilt and "nvidia" not in refused[0].partition("kernel: ")[2].lower():
+        # The prebuilt module is signed, and the line names none: another module may have been refused.
+        why = f"the running kernel {kernel} has a signed module that is not loaded, and it refused a module's key ({refused[0]})"
+        remedy = f"{LOAD_REMEDY} Where modprobe says that the key was rejected: {KEY_REMEDY}"
+    elif refused and (image is None or image.has_driver is not False):
+        why = f"the kernel {kernel} refused the module's signature, because its key is not enrolled ({refused[0]})"
+        remedy = KEY_REMEDY
+    elif image is not None and image.has_driver is False:
         why = f"the running kernel {kernel} has no driver module"
     elif image is not None and image.has_driver:
         why = f"the running kernel {kernel} has a driver module ({image.module_path}), but it is not loaded"
+        remedy = LOAD_REMEDY
     else:
         why = f"no module is loaded into the running kernel {kernel}"
     evidence = {
         "kernel": desk.kernel.running,
         "has_driver": None if image is None else image.has_driver,
         "nvidia_smi": desk.driver.nvml_error,
+        "secure_boot": desk.driver.secure_boot,
+        "kernel_says": list(refused)[:3],
         "packages": [f"{item.name} {item.version}" for item in desk.driver.packages if "nvidia-" in item.name][:12],
     }
-    return [finding("DRIVER_MISSING", where, f"There is no GPU driver: {why}.", evidence=evidence)]
+    return [finding("DRIVER_MISSING", where, f"There is no GPU driver: {why}.", evidence=evidence, remedy=remedy)]
 
 
 def _image(desk: Desk, release: str | None) -> KernelImage | None:
     return next((item for item in desk.kernel.installed if item.release == release), None)
 
 
-def versions(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
-    """DRIVER_MISMATCH and DRIVER_BRANCH_WRONG."""
+def mismatch(desk: Desk, where: Where) -> list[Finding]:
+    """DRIVER_MISMATCH: versions that cannot be one, or nvidia-smi's own complaint."""
     driver = desk.driver
-    found = []
     parts = {"user space": driver.user_space_version, "module": driver.module_version, "GSP firmware": driver.gsp_version}
-    known = {name: version for name, version in parts.items() if version}
+    known = [version for version in parts.values() if version]
+    differ = any(not same_version(one, other) for one in known for other in known)
     complaint = "version mismatch" in (driver.nvml_error or "").lower()
-    if len(set(known.values())) > 1 or (complaint and not driver_absent(desk)):
-        told = ", ".join(f"{name} {version or 'unknown'}" for name, version in parts.items())
-        ending = f" nvidia-smi says: {driver.nvml_error}" if complaint else ""
-        evidence = {**parts, "nvidia_smi": driver.nvml_error}
-        found.append(finding("DRIVER_MISMATCH", where, f"Parts of the driver disagree: {told}.{ending}", evidence=evidence))
+    if not differ and not (complaint and not driver_absent(desk)):
+        return []
+    evidence = {**parts, "nvidia_smi": driver.nvml_error, "library": driver.foreign_library}
+    told = ", ".join(f"{name} {version or 'unknown'}" for name, version in parts.items())
+    ending = f" nvidia-smi says: {driver.nvml_error}" if complaint else ""
+    if complaint and not differ and driver.foreign_library:
+        message = f"nvidia-smi loads a library that is not the driver's: libnvidia-ml.so.1 leads to {driver.foreign_library}.{ending}"
+        return [finding("DRIVER_MISMATCH", where, message, evidence=evidence, remedy=SHIM_REMEDY)]
+    if complaint and not differ and len(known) > 1:
+        message = f"Every part that was read is of one version ({told}), so nvidia-smi loads a library from another place.{ending}"
+        return [finding("DRIVER_MISMATCH", where, message, evidence=evidence, remedy=SHIM_REMEDY)]
+    message = f"Parts of the driver disagree: {told}.{ending}"
+    remedy = RUNFILE_REMEDY if from_runfile(desk) else None
+    return [finding("DRIVER_MISMATCH", where, message, evidence=evidence, remedy=remedy)]
+
+
+DRIVER_PACKAGE = re.compile(r"(?:nvidia-driver|libnvidia-compute|nvidia-utils|nvidia-kernel-common)(?:-[0-9]{3})?(?:-server)?(?:-open)?")
+"""Packages that bring the driver's user space; their version is the driver's."""
+
+
+def from_runfile(desk: Desk) -> bool:
+    """Whether the user space belongs to no installed package although packages of the driver are installed."""
+    versions = [item.version.partition("-")[0] for item in desk.driver.packages if DRIVER_PACKAGE.fullmatch(item.name)]
+    found = desk.driver.user_space_version
+    return bool(versions and found and not any(same_version(found, version) for version in versions))
+
+
+def branch(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """DRIVER_BRANCH_WRONG."""
+    driver = desk.driver
     key = version_key(driver.module_version or driver.user_space_version)
-    branch = driver.branch if driver.branch is not None else (key[0] if key else None)
-    if branch is not None and branch != options.wanted_branch:
-        version = driver.module_version or driver.user_space_version
-        message = f"The driver is of branch {branch} ({version}); {options.wanted_branch} was expected."
-        found.append(finding("DRIVER_BRANCH_WRONG", where, message, evidence={"branch": branch, "wanted": options.wanted_branch}))
-    return found
+    number = driver.branch if driver.branch is not None else (key[0] if key else None)
+    if number is None or number == options.wanted_branch:
+        return []
+    version = driver.module_version or driver.user_space_version
+    message = f"The driver is of branch {number} ({version}); {options.wanted_branch} was expected."
+    evidence: dict[str, object] = {"branch": number, "wanted": options.wanted_branch}
+    remedy = None
+    if from_runfile(desk):
+        message += " It belongs to no installed package: NVIDIA's .run installer put it there."
+        evidence["runfile"], remedy = True, RUNFILE_REMEDY
+    return [finding("DRIVER_BRANCH_WRONG", where, message, evidence=evidence, remedy=remedy)]
+
+
+SETTINGS_TOOLS = ("nvidia-settings", "libxnvctrl0")
+
+
+def settings_tools(desk: Desk, where: Where) -> list[Finding]:
+    """NVIDIA_SETTINGS_OTHER: a newer branch takes a library of the driver away; Ubuntu's own older build is a note."""
+    key = version_key(desk.driver.user_space_version or desk.driver.module_version)
+    if not key:
+        return []
+    here = [item for item in desk.driver.packages if item.name in SETTINGS_TOOLS and item.state not in ("config-files", "not-installed")]
+    other = {item.name: item.version for item in here if (found := version_key(item.version.partition("-")[0])) and found[0] != key[0]}
+    if not other:
+        return []
+    newer = any((version_key(version) or (0,))[0] > key[0] for version in other.values())
+    told = named(f"{name} {version}" for name, version in sorted(other.items()))
+    message = f"{told} beside driver {desk.driver.user_space_version or desk.driver.module_version}: of another branch."
+    return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity="warn" if newer else "note")]
 
 
 def module_kind(desk: Desk, where: Where) -> list[Finding]:
@@ -111,8 +208,22 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
         f"The next boot starts kernel {image.release}, which has no R580 open module "
         f"(now running: {desk.kernel.running or 'unknown'}; kernels with a module: {named(having) or 'none'})."
     )
-    evidence = {"next_boot": image.release, "running": desk.kernel.running, "with_driver": having}
-    return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence)]
+    if image.modules:
+        message += f" It has only {named(image.modules)}."
+    if desk.kernel.boot_entry and image.release not in desk.kernel.boot_entry:
+        message += f" GRUB is set to start {desk.kernel.boot_entry[:120]!r}, which is not installed, so it takes its first entry."
+    evidence = {
+        "next_boot": image.release,
+        "running": desk.kernel.running,
+        "with_driver": having,
+        "modules": list(image.modules),
+        "boot_entry": desk.kernel.boot_entry,
+    }
+    package = f"linux-modules-nvidia-580-open-{image.release}"
+    remedy = None
+    if any(item.name == package and item.state == "installed" for item in desk.driver.packages):
+        remedy = f"Its package is installed, its module is gone: sudo apt-get install --reinstall {package}, before any reboot."
+    return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence, remedy=remedy)]
 
 
 def holds(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
@@ -120,7 +231,7 @@ def holds(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     group = [item for item in desk.driver.packages if LOCKED_PACKAGE.fullmatch(item.name)]
     held = set(desk.driver.holds)
     free = [item.name for item in group if not item.held and item.name not in held]
-    if not free:
+    if not free or unread_reason(desk, "driver.holds") is not None:
         return []
     severity = "warn" if options.purpose == STACKED else "note"
     message = f"{len(free)} of {len(group)} kernel and driver packages are not held: {named(sorted(free))}."
@@ -155,21 +266,42 @@ def persistence(desk: Desk, where: Where) -> list[Finding]:
     if driver_absent(desk):
         return []
     wrong = []
-    if driver.persistenced_active is False:
-        wrong.append("the unit nvidia-persistenced is not active")
-    if driver.persistenced_enabled is False:
-        wrong.append("the unit nvidia-persistenced is not enabled")
+    remedy = None
     if (driver.persistence_mode or "").lower() in ("disabled", "off"):
         wrong.append("the GPU's persistence mode is off")
+        if driver.persistenced_active:
+            wrong[-1] += " although the daemon runs"
+            remedy = MODE_REMEDY
+    if driver.persistenced_enabled is False:
+        wrong.append("the unit nvidia-persistenced is not enabled")
+        remedy = None
+    if driver.persistenced_state == "activating":
+        wrong.append("the unit nvidia-persistenced does not come up: systemd starts it over and over (activating)")
+        remedy = DAEMON_REMEDY
+    elif driver.persistenced_active is False:
+        state = f" ({driver.persistenced_state})" if driver.persistenced_state not in (None, "inactive") else ""
+        wrong.append(f"the unit nvidia-persistenced is not active{state}")
+        remedy = DAEMON_REMEDY if driver.persistenced_state == "failed" else None
     if not wrong:
         return []
     evidence = {
         "active": driver.persistenced_active,
         "enabled": driver.persistenced_enabled,
         "persistence_mode": driver.persistence_mode,
+        "state": driver.persistenced_state,
     }
-    message = "; ".join(wrong)
-    return [finding("PERSISTENCED_INACTIVE", where, message[0].upper() + message[1:] + ".", evidence=evidence)]
+    message = "; ".join(reversed(wrong))
+    return [finding("PERSISTENCED_INACTIVE", where, message[0].upper() + message[1:] + ".", evidence=evidence, remedy=remedy)]
+
+
+MODE_REMEDY = (
+    "sudo nvidia-smi -pm 1 turns the mode on until the next boot. The daemon was started with --no-persistence-mode: "
+    "sudo apt-get install nv-persistence-mode, or sudo systemctl edit nvidia-persistenced and give ExecStart without that option."
+)
+DAEMON_REMEDY = (
+    "sudo journalctl -u nvidia-persistenced says why it ends (often: it may not open /dev/nvidia*). Mend that, then "
+    "sudo systemctl reset-failed nvidia-persistenced && sudo systemctl restart nvidia-persistenced."
+)
 
 
 def cuda(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:

@@ -1,16 +1,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The GPU of one desk: found, and at its power under load."""
+"""The GPU of one desk: found, alive, usable by programs, and at its power under load."""
 
 from __future__ import annotations
 
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
+from .common import named
 from .driver import driver_absent
 
-LOAD_PERCENT = 90.0
-"""Utilisation from which a reading counts as under load."""
+LOAD_PERCENT = 80.0
+"""Utilisation from which a reading counts as under load (what owners' own tools take)."""
 
 CAPPED_WATTS = 35.0
 """Watts at or below which a loaded GPU is suspicious: the safety mode holds it near 30 W (four public reports)."""
@@ -19,33 +20,170 @@ CAPPED_CLOCK_SHARE = 0.5
 """Share of the highest SM clock below which a loaded GPU is held back. A kernel that only waits draws 18 to 21 W at a high
 clock, so low power alone proves nothing (NCCL RAS notes of owners)."""
 
+IDLE_PERCENT = 1.0
+"""Utilisation up to which a reading counts as idle."""
+IDLE_WATTS = 12.0
+"""Watts from which an idle GPU at its lowest clock is worth a note: idle desks draw 4 to 5 W, a latched one 14 W (one report)."""
+IDLE_CLOCK_SHARE = 0.1
+"""Share of the highest SM clock up to which a clock counts as the lowest."""
+
+APPLICATION_XIDS = frozenset({"13", "31", "32", "43", "45", "68", "69", "94"})
+"""Xids that a program's own error causes (NVIDIA's list of Xids); the GPU goes on working."""
+
+LOST = ("GPU requires reset", "GPU is lost")
+"""What nvidia-smi says of a GPU that answers no more; ERR! and Unknown Error may stand for one sensor alone."""
+
+WELL = (None, "None", "N/A")
+
+PROPRIETARY_ONLY = "0x62:0x1a:2631"
+"""Error of RmInitAdapter that the proprietary module gives on GB10 (two public reports)."""
+
+REBOOT = (
+    "Reboot the desk (with the cable in; both desks of a pair). If it is the same afterwards: shut down, take the power supply out for a "
+    "minute, start again. If it comes back, keep sudo nvidia-bug-report.sh for NVIDIA."
+)
+
 
 def judge_gpu(desk: Desk, where: Where) -> list[Finding]:
-    """GPU_NOT_FOUND and GPU_POWER_CAPPED."""
-    return [*presence(desk, where), *power(desk, where)]
+    """GPU_NOT_FOUND, GPU_FAILED, GPU_ERRORS_LOGGED, GPU_MEMORY_MODE and GPU_POWER_CAPPED."""
+    dead = failed(desk, where)
+    missing = presence(desk, where) if not dead else []
+    return [*missing, *dead, *([] if dead or missing else logged(desk, where)), *addressing(desk, where), *power(desk, where)]
+
+
+def _explained(desk: Desk) -> bool:
+    """Whether the driver's own findings say already why the GPU does not answer."""
+    return driver_absent(desk) or "version mismatch" in (desk.driver.nvml_error or "").lower()
 
 
 def presence(desk: Desk, where: Where) -> list[Finding]:
     """GPU_NOT_FOUND; a desk without a driver, or with one of two versions, has that finding instead."""
     gpu, driver = desk.gpu, desk.driver
-    if driver_absent(desk) or "version mismatch" in (driver.nvml_error or "").lower():
-        return []
-    if gpu.present is not False and gpu.count != 0:
+    if _explained(desk) or (gpu.present is not False and gpu.count != 0):
         return []
     message = f"The driver {driver.module_version or '(version unknown)'} is loaded, but finds no GPU"
     message += f": {driver.nvml_error}" if driver.nvml_error else "."
-    evidence = {"module": driver.module_version, "gsp": driver.gsp_version, "nvidia_smi": driver.nvml_error}
+    lines = _lines(desk)
+    if lines:
+        message += f" The kernel says: {lines[0]}"
+    evidence = {"module": driver.module_version, "gsp": driver.gsp_version, "nvidia_smi": driver.nvml_error, "kernel": lines}
     return [finding("GPU_NOT_FOUND", where, message, evidence=evidence)]
 
 
+def failed(desk: Desk, where: Where) -> list[Finding]:
+    """GPU_FAILED: nvidia-smi, the driver's wish for a recovery, or a silence that the kernel log explains."""
+    if _explained(desk):
+        return []
+    gpu = desk.gpu
+    # What nvidia-smi says now counts; the log may tell of a recovery that was done since.
+    action = gpu.recovery_action if gpu.recovery_action is not None else desk.kernel.events.recovery_action
+    said = _said(desk)
+    severity = "fail"
+    if said is not None:
+        readings = (gpu.clock_sm_mhz, gpu.power_draw_w, gpu.temperature_c, gpu.utilisation_percent)
+        if gpu.dead_readings and not set(gpu.dead_readings) & set(LOST) and any(value is not None for value in readings):
+            severity = "warn"
+        message = f"The GPU does not answer: nvidia-smi says {said}"
+    elif gpu.smi == "timeout" and _trouble(desk):
+        message = "The GPU does not answer: nvidia-smi did not end within its time limit"
+    elif action not in WELL:
+        message = "The GPU still answers, but cannot be relied on"
+    else:
+        return []
+    if action not in WELL:
+        message += f"; the driver wants this recovery: {action}"
+        severity = "fail"
+    lines = _lines(desk)
+    message += f". The kernel says: {lines[0]}" if lines else "."
+    remedy = None
+    if any(PROPRIETARY_ONLY in line for line in lines):
+        remedy = f"{REBOOT} {PROPRIETARY_ONLY} is what the proprietary module gives: modinfo -F license nvidia must say Dual MIT/GPL."
+    elif said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
+        remedy = f"Memory was used up: end what fills it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
+    evidence = {"nvidia_smi": said or gpu.smi, "recovery_action": action, "xids": dict(desk.kernel.events.xids), "kernel": lines}
+    return [finding("GPU_FAILED", where, message, evidence=evidence, severity=severity, remedy=remedy)]
+
+
+def _said(desk: Desk) -> str | None:
+    """What nvidia-smi says of a dead GPU, null when it says nothing of the kind."""
+    if desk.gpu.dead_readings:
+        return f"{named(desk.gpu.dead_readings)} in place of readings"
+    error = desk.driver.nvml_error or ""
+    dead = ("Unable to determine the device handle", "GPU is lost", "GPU requires reset", "fallen off the bus", "Unknown Error")
+    return error if any(word in error for word in dead) else None
+
+
+def _trouble(desk: Desk) -> bool:
+    events = desk.kernel.events
+    return bool(events.gpu_lines or events.gpu_failures or events.oom_lines or events.gpu_memory_errors)
+
+
+def _lines(desk: Desk, limit: int = 6) -> list[str]:
+    """The kernel's telling lines: failures first, then Xids that no program caused, then the rest; lines about memory last."""
+    events = desk.kernel.events
+    own = [line for line in events.gpu_lines if _xid(line) not in APPLICATION_XIDS]
+    ordered = [*sorted(own, key=lambda line: _xid(line) is None), *events.gpu_failures, *events.gpu_lines, *events.oom_lines]
+    return list(dict.fromkeys(ordered))[:limit]
+
+
+def _xid(line: str) -> str | None:
+    """The number of the Xid that a line reports."""
+    _head, found, tail = line.partition("NVRM: Xid (")
+    number = tail.partition("): ")[2].partition(",")[0] if found else ""
+    return number if number.isdecimal() else None
+
+
+def logged(desk: Desk, where: Where) -> list[Finding]:
+    """GPU_ERRORS_LOGGED: errors since the boot on a GPU that answers now. Programs' own errors and used up memory are a note."""
+    events = desk.kernel.events
+    if not _trouble(desk) and not events.oom_kills:
+        return []
+    serious = {number: count for number, count in events.xids.items() if number not in APPLICATION_XIDS}
+    told = [f"Xid {number} {_times(count)}" for number, count in sorted(events.xids.items(), key=lambda item: int(item[0]))]
+    if events.gpu_failures:
+        told.append(f"{len(events.gpu_failures)} failures of the GPU's driver")
+    if events.gpu_memory_errors:
+        told.append(f"the GPU driver got no memory {_times(events.gpu_memory_errors)}")
+    if events.oom_kills or events.oom_lines:
+        told.append(f"the kernel killed programs for memory {_times(max(events.oom_kills, 1))}")
+    message = f"Since this boot the kernel logged: {named(told)}."
+    severity = "warn" if serious or events.gpu_failures else "note"
+    evidence = {
+        "xids": dict(events.xids),
+        "kernel": _lines(desk),
+        "oom_kills": events.oom_kills,
+        "gpu_memory_errors": events.gpu_memory_errors,
+    }
+    return [finding("GPU_ERRORS_LOGGED", where, message, evidence=evidence, severity=severity)]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def addressing(desk: Desk, where: Where) -> list[Finding]:
+    """GPU_MEMORY_MODE."""
+    if (desk.gpu.addressing_mode or "").lower() != "none":
+        return []
+    message = (
+        f"Programs cannot use the GPU: on kernel {desk.kernel.running or 'unknown'} it has no addressing mode (nvidia-smi -q); "
+        "ATS was expected."
+    )
+    evidence = {"addressing_mode": desk.gpu.addressing_mode, "kernel": desk.kernel.running}
+    return [finding("GPU_MEMORY_MODE", where, message, evidence=evidence)]
+
+
 def power(desk: Desk, where: Where) -> list[Finding]:
-    """GPU_POWER_CAPPED, from a reading under load only."""
+    """GPU_POWER_CAPPED, from a reading under load; an idle GPU that draws far too much is a note."""
     gpu = desk.gpu
     load, watts, clock, highest = gpu.utilisation_percent, gpu.power_draw_w, gpu.clock_sm_mhz, gpu.clock_sm_max_mhz
     if load is None or watts is None or clock is None or not highest:
         return []
-    if load < LOAD_PERCENT or watts > CAPPED_WATTS or clock >= CAPPED_CLOCK_SHARE * highest:
-        return []
-    message = f"At {load:g} % load the GPU draws {watts:g} W at {clock:g} MHz; its highest clock is {highest:g} MHz."
     evidence = {"utilisation_percent": load, "power_draw_w": watts, "clock_sm_mhz": clock, "clock_sm_max_mhz": highest}
-    return [finding("GPU_POWER_CAPPED", where, message, evidence=evidence)]
+    if load >= LOAD_PERCENT and watts <= CAPPED_WATTS and clock < CAPPED_CLOCK_SHARE * highest:
+        message = f"At {load:g} % load the GPU draws {watts:g} W at {clock:g} MHz; its highest clock is {highest:g} MHz."
+        return [finding("GPU_POWER_CAPPED", where, message, evidence=evidence)]
+    if load <= IDLE_PERCENT and watts >= IDLE_WATTS and clock <= IDLE_CLOCK_SHARE * highest:
+        message = f"The idle GPU draws {watts:g} W at {clock:g} MHz; an idle one draws 4 to 5 W. It may be latched: measure it under load."
+        return [finding("GPU_POWER_CAPPED", where, message, evidence=evidence, severity="note")]
+    return []

@@ -10,6 +10,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
 from .common import named, older, unread_reason
+from .dgx_os import unknown_major
 from .options import JudgeOptions
 
 ARCHITECTURES = ("aarch64", "arm64")
@@ -86,7 +87,7 @@ def machine(desk: Desk, where: Where) -> list[Finding]:
 
 
 def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
-    """DGX_RELEASE_MISSING, DGX_OS_TOO_OLD and DGX_OS_UNKNOWN_NEWER."""
+    """DGX_RELEASE_MISSING, DGX_OS_TOO_OLD, DGX_OS_RULES_UNKNOWN and DGX_OS_UNKNOWN_NEWER."""
     system = desk.dgx_os
     if system.present is False:
         runs = desk.ubuntu.pretty_name or desk.ubuntu.id
@@ -106,6 +107,9 @@ def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
             f"{options.minimum_dgx_os} or newer was expected."
         )
         return [finding("DGX_OS_TOO_OLD", where, message, evidence=evidence)]
+    unknown = unknown_major(desk, where, options.newest_known_dgx_os)
+    if unknown:
+        return unknown
     if older(options.newest_known_dgx_os, system.version):
         message = f"DGX OS {system.version} runs; the newest that this collection knows is {options.newest_known_dgx_os}."
         return [finding("DGX_OS_UNKNOWN_NEWER", where, message, evidence=evidence)]

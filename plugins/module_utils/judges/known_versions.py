@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ class KnownBad:
     """One version that reports name."""
 
     component: str
-    """driver, kernel or cx7_firmware."""
+    """driver, kernel, next kernel (made from the kernel entries), nccl, bios or cx7_firmware."""
     pattern: str
     """Regular expression for the whole version."""
     fault: str
@@ -66,9 +67,9 @@ KNOWN_BAD: tuple[KnownBad, ...] = (
         pattern=r"580\.159\.03",
         fault="GPU engine deaths and cudaErrorNotPermitted were reported under load",
         advice="update DGX OS if that is seen here",
-        source="hasso5703/dgx-spark-qwen38 (doctor tests)",
+        source="hasso5703/dgx-spark-qwen38 26, sgl-project/sglang 40948, vllm-project/vllm 52877",
         grade="community",
-        reports=2,
+        reports=3,
     ),
     KnownBad(
         component="driver",
@@ -88,7 +89,32 @@ KNOWN_BAD: tuple[KnownBad, ...] = (
         grade="single",
         reports=1,
     ),
+    KnownBad(
+        component="nccl",
+        pattern=r"2\.30\.4([-+~].*)?",
+        fault="NCCL 2.30.4 was reported to hang between two desks, where 2.30.3 and 2.30.7 do not",
+        advice="bring libnccl2 to 2.30.7 or newer on both desks of the pair",
+        source="one owner's notes",
+        grade="single",
+        reports=1,
+    ),
+    KnownBad(
+        component="bios",
+        pattern=r"GX10DGX\.[0-9]{4}\.(202[0-5]\.[0-9]{4}|2026\.0[1-3][0-9]{2})\..*",
+        fault="on an ASUS desk with a BIOS from before April 2026 the second function of a port ran with two PCIe lanes instead of four",
+        advice="update the firmware (sudo fwupdmgr refresh && sudo fwupdmgr upgrade) if CX7_HALF_WIDTH is found here",
+        source="one owner's notes",
+        grade="single",
+        reports=1,
+    ),
 )
+
+NEXT_KERNEL = "next kernel"
+
+
+def _before_the_boot(entry: KnownBad) -> KnownBad:
+    """The entry of a kernel for a desk that will start it: no judge of its own can see that fault yet."""
+    return dataclasses.replace(entry, component=NEXT_KERNEL, own_code=None)
 
 
 def versions(desk: Desk) -> dict[str, str]:
@@ -96,18 +122,32 @@ def versions(desk: Desk) -> dict[str, str]:
     known = {
         "driver": desk.driver.module_version or desk.driver.user_space_version,
         "kernel": desk.kernel.running,
+        NEXT_KERNEL: desk.kernel.next_boot if desk.kernel.next_boot != desk.kernel.running else None,
+        "nccl": desk.toolkit.nccl,
+        "bios": desk.identity.bios_version,
         "cx7_firmware": desk.cx7.firmware or next((item.firmware for item in desk.cx7.functions if item.firmware), None),
     }
     return {component: version for component, version in known.items() if version}
 
 
 def matches(desk: Desk, table: tuple[KnownBad, ...] = KNOWN_BAD) -> list[tuple[KnownBad, str]]:
-    """The entries that speak about this desk, each with the version that was found."""
+    """The entries that speak about this desk, each with the version that was found; the kernel that the next boot starts counts too."""
     found = versions(desk)
+    whole = (*table, *(_before_the_boot(entry) for entry in table if entry.component == "kernel"))
     return [
         (entry, found[entry.component])
-        for entry in table
+        for entry in whole
         if entry.component in found
         and re.fullmatch(entry.pattern, found[entry.component].strip())
-        and not (entry.cured_by_kho_off and desk.kernel.kho == "off")
+        and not (entry.cured_by_kho_off and _kho_off(desk, entry.component == NEXT_KERNEL))
     ]
+
+
+def _kho_off(desk: Desk, next_boot: bool) -> bool:
+    """Whether kho=off is in force, or will be: GRUB's settings, the package that adds it, or as it was given this time."""
+    return desk.kernel.kho == "off" or (next_boot and desk.kernel.next_boot_kho == "off")
+
+
+def known_bad(component: str, version: str) -> KnownBad | None:
+    """The entry of the table that names a version, for versions that a measurement told (NCCL's); null when none does."""
+    return next((entry for entry in KNOWN_BAD if entry.component == component and re.fullmatch(entry.pattern, version.strip())), None)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
@@ -40,6 +40,8 @@ EXPLAINED_BY: dict[str, tuple[str, ...]] = {
     "DRIVER_MISSING": ("driver.", "gpu."),
     "DRIVER_MISMATCH": ("driver.user_space_version", "driver.gsp_version", "gpu."),
     "DRIVER_PROPRIETARY": ("driver.user_space_version", "driver.gsp_version", "gpu."),
+    "GPU_FAILED": ("driver.user_space_version", "driver.gsp_version", "driver.cuda_version", "gpu."),
+    "DGX_OS_RULES_UNKNOWN": ("kernel.installed",),
     "GPU_NOT_FOUND": ("driver.user_space_version", "driver.gsp_version", "gpu."),
     "CX7_ABSENT_FAULT": ("cx7.",),
     "CX7_ABSENT_NO_CABLE": ("cx7.",),
@@ -66,12 +68,25 @@ def judge_missing(desk: Desk, where: Where, options: JudgeOptions, found: Iterab
         told = [f"{path} ({reason})" for path, reason in required.items()]
         evidence = {"required": required, "optional": optional}
         message = f"Required facts could not be read: {named(told)}."
-        return [finding("FACTS_INCOMPLETE", where, message, severity="unknown", evidence=evidence)]
+        return [finding("FACTS_INCOMPLETE", where, message, severity="unknown", evidence=evidence, remedy=_remedy(desk, required))]
     if optional:
         told = [f"{path} ({reason})" for path, reason in optional.items()]
         message = f"Optional facts could not be read: {named(told)}."
-        return [finding("FACTS_INCOMPLETE", where, message, evidence={"optional": optional})]
+        return [finding("FACTS_INCOMPLETE", where, message, evidence={"optional": optional}, remedy=_remedy(desk, optional))]
     return []
+
+
+def _remedy(desk: Desk, unread: Mapping[str, str]) -> str | None:
+    """What to do, by the reasons: a time limit is not a missing right, and --become is no advice where the facts were read as root."""
+    late = any(reason.split(": ")[-1].startswith("timeout") or ": timeout" in reason for reason in unread.values())
+    if late:
+        return (
+            "A command did not answer within its time limit (the reasons name it). Run it on the desk by hand: one that hangs there too "
+            "waits for the driver or a disk; sudo journalctl -k says for what, and a reboot ends it. Then run again."
+        )
+    if desk.privileged:
+        return "The facts were read as root, so rights are not missing: look at the reasons in the evidence, and run again."
+    return None
 
 
 def _asked(desk: Desk, path: str) -> bool:

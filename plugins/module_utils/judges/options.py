@@ -65,6 +65,9 @@ class JudgeOptions:
         return used if self.link_is_used else unused
 
 
+NEWEST_KNOWN_DGX_OS = JudgeOptions().newest_known_dgx_os
+
+
 def options_from_dict(data: Mapping[str, Any] | None) -> JudgeOptions:
     """Options from plain data; null values take the default.
 

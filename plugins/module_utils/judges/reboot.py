@@ -8,7 +8,8 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .busy import busy_findings
 from .catalogue import finding
-from .common import named
+from .common import named, same_version
+from .dgx_os import rules_unknown
 
 
 def reboot_reasons(desk: Desk) -> list[str]:
@@ -17,7 +18,7 @@ def reboot_reasons(desk: Desk) -> list[str]:
     if desk.apt.reboot_required:
         reasons.append(f"installed updates ask for it ({named(desk.apt.reboot_reasons) or 'no package named'})")
     driver = desk.driver
-    if driver.module_version and driver.user_space_version and driver.module_version != driver.user_space_version:
+    if not same_version(driver.module_version, driver.user_space_version):
         reasons.append(f"module {driver.module_version} is loaded, user space is {driver.user_space_version}")
     return reasons
 
@@ -27,7 +28,10 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
     causes: list[tuple[str, str, dict[str, object]]] = []
     kernel = desk.kernel
     image = next((item for item in kernel.installed if item.release == kernel.next_boot), None)
-    if kernel.next_boot is None or image is None or image.has_driver is None:
+    if rules_unknown(desk):
+        told = f"DGX OS {desk.dgx_os.version} runs, and which kernels may start is not known for this version"
+        causes.append(("unknown", told, {"dgx_os": desk.dgx_os.version}))
+    elif kernel.next_boot is None or image is None or image.has_driver is None:
         told = f"the kernel that would start next ({kernel.next_boot or 'unknown'}) could not be examined"
         causes.append(("unknown", told, {"next_boot": kernel.next_boot}))
     elif not image.has_driver:

@@ -9,8 +9,8 @@ import re
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
-from .common import named
-from .known_versions import matches
+from .common import named, same_version
+from .known_versions import NEXT_KERNEL, matches
 from .options import AUDIT, STACK, STACKED, JudgeOptions
 
 GIB_KB = 1024 * 1024
@@ -143,6 +143,8 @@ def known_bad(desk: Desk, where: Where) -> list[Finding]:
             continue
         behind = {"official": "NVIDIA", "single": "one report"}.get(entry.grade, f"{entry.reports} reports")
         message = f"{entry.component} {version}: {entry.fault} ({behind}: {entry.source}). Advice: {entry.advice}."
+        if entry.component == NEXT_KERNEL:
+            message = f"The next boot starts kernel {version}: {entry.fault} ({behind}: {entry.source}). Before that boot: {entry.advice}."
         evidence = {
             "component": entry.component,
             "version": version,
@@ -160,10 +162,22 @@ def cma_exhausted(desk: Desk) -> bool:
 
 
 def container_devices(desk: Desk, where: Where) -> list[Finding]:
-    """CDI_STALE."""
-    described = desk.toolkit.cdi_spec_driver
+    """CDI_STALE, naming every description that is of another driver."""
     installed = desk.driver.user_space_version
-    if described is None or installed is None or described == installed:
+    specs = desk.toolkit.cdi_specs or ({"/etc/cdi/nvidia.yaml": desk.toolkit.cdi_spec_driver} if desk.toolkit.cdi_spec_driver else {})
+    stale = {path: version for path, version in specs.items() if version and not same_version(version, installed)}
+    if installed is None or not stale:
         return []
-    message = f"/etc/cdi/nvidia.yaml names libraries of driver {described}; {installed} is installed."
-    return [finding("CDI_STALE", where, message, evidence={"described": described, "installed": installed})]
+    told = named(f"{path} names libraries of driver {version}" for path, version in stale.items())
+    message = f"{told}; {installed} is installed."
+    if len(specs) > 1:
+        message += f" The description that is read last ({list(specs)[-1]}) wins where two describe one device."
+    steps = []
+    if any("/run/" in path for path in stale):
+        steps.append("sudo systemctl restart nvidia-cdi-refresh (it writes /var/run/cdi)")
+    own = [path for path in stale if "/run/" not in path]
+    fresh = any("/run/" in path for path in specs if path not in stale)
+    for path in own:
+        steps.append(f"sudo rm {path} (the service keeps /var/run/cdi fresh)" if fresh else f"sudo nvidia-ctk cdi generate --output={path}")
+    evidence = {"described": stale, "installed": installed, "order": list(specs)}
+    return [finding("CDI_STALE", where, message, evidence=evidence, remedy="; ".join(steps) + ".")]

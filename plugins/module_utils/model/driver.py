@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .kernel_events import KernelEvents
+
 
 @dataclass(frozen=True)
 class Package:
@@ -30,11 +32,13 @@ class KernelImage:
     has_driver: bool | None = None
     """Whether an R580 open module lies in its module tree (prebuilt or DKMS); null when not readable."""
     module_path: str | None = None
+    modules: tuple[str, ...] = ()
+    """Kinds of driver module in its tree: 580-open, 610-open, 580 (proprietary), dkms, other; nvidia-fs and nvidia-uvm are none."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Running and next kernel."""
+    """Running and next kernel, and what the running one complained of."""
 
     running: str | None = None
     next_boot: str | None = None
@@ -44,6 +48,11 @@ class Kernel:
     command_line: str | None = None
     kho: str | None = None
     """Value of the ``kho=`` kernel parameter (on, off), null when it is not given."""
+    next_boot_kho: str | None = None
+    """Value that GRUB's settings (or nvidia-spark-grub-kho) give the next boot; null when they give none."""
+    boot_entry: str | None = None
+    """The entry that GRUB is set to start, when its settings choose one."""
+    events: KernelEvents = field(default_factory=KernelEvents)
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,10 @@ class Driver:
     """Whether a kernel module is loaded."""
     nvml_error: str | None = None
     """What nvidia-smi said when it could not talk to the driver."""
+    foreign_library: str | None = None
+    """Where libnvidia-ml.so.1 leads when that is no file of a driver (a shim in its place); null when it is one or could not be read."""
+    secure_boot: bool | None = None
+    """Whether Secure Boot is on; null when nothing told."""
     packages: tuple[Package, ...] = ()
     """Installed packages of the driver, kernel and NCCL families."""
     holds: tuple[str, ...] = ()
@@ -79,7 +92,10 @@ class Driver:
     persistenced_enabled: bool | None = None
     """Whether the unit nvidia-persistenced is enabled."""
     persistenced_active: bool | None = None
-    """Whether the unit nvidia-persistenced is active."""
+    """Whether the unit nvidia-persistenced is active; null while it starts."""
+    persistenced_state: str | None = None
+    """systemd's word for the unit: active, activating (also between two tries of a restart loop), failed, inactive ...; null when not
+    told."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,14 @@ class Gpu:
     utilisation_percent: float | None = None
     vbios_version: str | None = None
     count: int | None = None
+    smi: str | None = None
+    """How nvidia-smi answered: answered, refused (with an error), timeout, missing (not installed); null when it was not asked."""
+    dead_readings: tuple[str, ...] = ()
+    """Words that stood in place of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!, Unknown Error."""
+    recovery_action: str | None = None
+    """What the driver wants done to the GPU: None when it is well, Reset, Reboot, Drain ...; null when not told."""
+    addressing_mode: str | None = None
+    """ATS on a healthy desk; None where the kernel gives the GPU no access to the processes' memory; null when not told."""
 
 
 @dataclass(frozen=True)
@@ -125,5 +149,8 @@ class Toolkit:
     """Version of the libnccl2 package."""
     nccl_tests: str | None = None
     cdi_spec_driver: str | None = None
-    """Driver version that the libraries named in /etc/cdi/nvidia.yaml carry."""
+    """Driver version of the libraries that the container device description names. Of several descriptions the one that is read last
+    counts (/etc/cdi, then /var/run/cdi), because it wins where both describe one device."""
+    cdi_specs: dict[str, str] = field(default_factory=dict)
+    """Every container device description that names libraries of the driver: its path to the version, in the order of reading."""
     other: dict[str, str] = field(default_factory=dict)

@@ -13,6 +13,16 @@ from typing import Any
 
 from . import text as _text
 
+_WHOLE_LINES = (
+    "DGX_NAME",
+    "DGX_PRETTY_NAME",
+    "DGX_SWBUILD_VERSION",
+    "DGX_SWBUILD_DATE",
+    "DGX_OTA_VERSION",
+    "DGX_PLATFORM",
+    "DGX_COMMIT_ID",
+)
+_PASTED = re.compile(r"\b(DGX_[A-Z_]{1,32})=(\"[^\"]{0,200}\"|'[^']{0,200}'|[^\s\"',;]{1,200})")
 _VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9A-Za-z+~-]{1,32}){1,8}")
 
 
@@ -23,7 +33,11 @@ def read(text: str) -> dict[str, Any]:
     first: dict[str, str] = {}
     history: list[str | None] = []
     dates: list[str] = []
-    for key, value in _text.key_values(text, keep_quotes=True):
+    pairs = _text.key_values(text, keep_quotes=True)
+    if not any(key.removeprefix("export ").strip() in _WHOLE_LINES for key, _value in pairs):
+        # Somebody pasted it: several pairs in one line, words before them.
+        pairs = [pair for line in _text.lines(text) for pair in _PASTED.findall(line)]
+    for key, value in pairs:
         name = key.removeprefix("export ").strip()
         if not value.strip('"' + "'"):
             continue

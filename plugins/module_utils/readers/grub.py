@@ -19,11 +19,17 @@ _SUFFIX = "-advanced"
 
 
 def read(text: str) -> dict[str, Any]:
-    """GRUB_DEFAULT of a file, and saved_entry and next_entry of a grubenv; each a text, null when absent."""
+    """GRUB_DEFAULT of a file, and saved_entry and next_entry of a grubenv; kho: the last ``kho=`` that a GRUB_CMDLINE_LINUX line of the
+    file gives the kernel. Each a text, null when absent."""
     values: dict[str, str] = {}
+    kho: str | None = None
     for key, value in _text.key_values(text):
         values[key] = value
+        if key.startswith("GRUB_CMDLINE_LINUX"):
+            for word in value.split():
+                kho = word.removeprefix("kho=").strip("\"'") if word.startswith("kho=") else kho
     return {
+        "kho": _text.word(kho, 32),
         "default": _text.word(values.get("GRUB_DEFAULT")),
         "saved_entry": _text.word(values.get("saved_entry")),
         "next_entry": _text.word(values.get("next_entry")),
@@ -47,16 +53,25 @@ def entry_release(entry: str | None) -> str | None:
     return release
 
 
-def next_release(installed: list[str], settings: dict[str, Any], environment: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The release that starts next, and why it is not known. ``installed`` has the highest version first."""
-    highest = installed[0] if installed else None
-    entry = environment.get("next_entry") or None
+def chosen_entry(settings: dict[str, Any], environment: dict[str, Any]) -> str | None:
+    """The menu entry that is set to start next; null for GRUB's own order."""
+    entry: str | None = environment.get("next_entry") or None
     if entry is None:
         default = settings.get("default") or "0"
         entry = environment.get("saved_entry") if default == "saved" else default
-    if entry in (None, "", "0"):
+    return None if entry in (None, "", "0") else entry
+
+
+def next_release(installed: list[str], settings: dict[str, Any], environment: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The release that starts next, and why it is not known. ``installed`` has the highest version first."""
+    highest = installed[0] if installed else None
+    entry = chosen_entry(settings, environment)
+    if entry is None:
         return highest, None if highest else "no kernel image is listed"
     named = entry_release(entry)
     if named is not None:
-        return named, None
+        # GRUB starts the first entry of its menu where the chosen one is gone with its kernel.
+        return (named if named in installed or not installed else highest), None
+    if entry.startswith("gnulinux-simple-") or (entry.endswith("GNU/Linux") and ">" not in entry):
+        return highest, None if highest else "no kernel image is listed"
     return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel"

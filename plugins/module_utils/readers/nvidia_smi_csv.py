@@ -19,21 +19,24 @@ _NULLS = frozenset(
 _UNITS = ("MiB", "W", "MHz", "%", "C", "KiB", "GiB", "us", "ms")
 _HEADER_FIELD = re.compile(r"[a-z][a-z0-9_.]{0,63}(?: \[[A-Za-z%/]{1,8}\])?")
 _HEADER_ROOTS = frozenset(
-    "accounting bar1 clocks clocks_event_reasons clocks_throttle_reasons compute_cap compute_mode count display_active "  # noqa: SIM905
-    "driver_version ecc encoder fan fb_memory gom gpu gpu_bus_id gpu_name gpu_serial gpu_uuid index inforom memory mig name pci pcie "
+    "accounting addressing_mode bar1 clocks clocks_event_reasons clocks_throttle_reasons compute_cap compute_mode count cuda_umd_version "  # noqa: SIM905
+    "cuda_version display_active driver_version ecc encoder fan fb_memory gom gpu gpu_bus_id gpu_name gpu_recovery_action gpu_serial "
+    "gpu_uuid index inforom kmd_version memory mig name pci pcie "
     "persistence_mode pid power process_name pstate serial temperature timestamp used_gpu_memory used_memory utilization uuid "
     "vbios_version".split()
 )
 _TEXT_COLUMNS = frozenset(
     "name gpu_name driver_version vbios_version compute_cap uuid gpu_uuid serial gpu_serial pci.bus_id gpu_bus_id pci.bus "  # noqa: SIM905
-    "process_name pstate persistence_mode inforom.img inforom.oem timestamp".split()
+    "process_name pstate persistence_mode inforom.img inforom.oem timestamp kmd_version cuda_umd_version cuda_version addressing_mode "
+    "gpu_recovery_action".split()
 )
 
 
 def read(text: str) -> dict[str, Any]:
     """Keys: header (column names without units, null when the answer has none), units (per column, null without header), rows
     (lists of values: numbers without their unit, text, null for ``[N/A]`` and ``Not Supported``), records (rows as dicts, empty
-    without header), error (what nvidia-smi said instead of an answer, else null).
+    without header), error (what nvidia-smi said instead of an answer, else null), dead (words such as ``GPU requires reset`` that stand in
+    place of readings, each once, in order).
 
     Versions stay text: a bare number with three decimals or one (580.142, compute capability 12.1) is taken as one,
     because nvidia-smi prints its measured values with none or two.
@@ -41,6 +44,7 @@ def read(text: str) -> dict[str, Any]:
     header: list[str] | None = None
     units: list[str | None] | None = None
     rows: list[list[Any]] = []
+    dead: list[str] = []
     error = nvidia_smi_error.read(text)
     for line in _text.lines(text):
         if not line.strip() or len(rows) >= ROWS_LIMIT:
@@ -54,13 +58,14 @@ def read(text: str) -> dict[str, Any]:
             continue
         if _is_header(fields):
             continue
+        dead += [word for word in dict.fromkeys(map(nvidia_smi_error.dead, fields)) if word and word not in dead]
         if header is not None:
             fields = _rejoined(fields, header)
             rows.append([_value(field, header[number] if number < len(header) else None) for number, field in enumerate(fields)])
         elif error is None:
             rows.append([_value(field, None) for field in fields])
     records = [dict(zip(header, row, strict=False)) for row in rows] if header is not None else []
-    return {"header": header, "units": units, "rows": rows, "records": records, "error": error}
+    return {"header": header, "units": units, "rows": rows, "records": records, "error": error, "dead": dead}
 
 
 def _is_header(fields: list[str]) -> bool:
@@ -79,7 +84,8 @@ def _rejoined(fields: list[str], header: list[str]) -> list[str]:
 
 
 def _value(field: str, column: str | None) -> Any:
-    if field.lower() in _NULLS:
+    field = nvidia_smi_error.without_note(field)
+    if field.lower() in _NULLS or nvidia_smi_error.dead(field):
         return None
     if column in _TEXT_COLUMNS:
         return _text.word(field)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from . import text as _text
 
 PHRASES = (
@@ -18,6 +20,29 @@ PHRASES = (
     "nvidia-smi: command not found",
     "nvidia-smi: not found",
 )
+
+
+DEAD = {
+    "gpu requires reset": "GPU requires reset",
+    "gpu is lost": "GPU is lost",
+    "gpu has fallen off the bus": "GPU is lost",
+    "err!": "ERR!",
+    "unknown error": "Unknown Error",
+}
+"""Words that stand in place of a reading (exit code 0) when the GPU does not answer any more, and how they are told on."""
+
+_DEPRECATED = re.compile(r"\s{0,8}\[Deprecated\b.*$|^Deprecated\b.*$", re.IGNORECASE)
+
+
+def dead(value: str) -> str | None:
+    """The word of `DEAD` that a value is, with or without brackets and an advice behind it; null for every other value."""
+    plain = " ".join(value.strip().strip("[]").lower().split())
+    return next((word for start, word in DEAD.items() if plain == start or plain.startswith(start + ".")), None)
+
+
+def without_note(value: str) -> str:
+    """A value without the note of nvidia-smi 610 and newer that its name will go; empty where the note is all there is."""
+    return _DEPRECATED.sub("", value)
 
 
 def read(text: str) -> str | None:

@@ -17,8 +17,9 @@ _NULLS = ("", "n/a", "not supported", "[n/a]", "[not supported]", "unknown error
 def read(text: str) -> dict[str, Any]:
     """Keys: driver_version, cuda_version, attached_gpus, error (what nvidia-smi said instead), gpus. A GPU has: bus_id, product_name,
     architecture, persistence_mode (Enabled, Disabled), vbios_version, gsp_version, temperature_c, power_draw_w, clock_sm_mhz,
-    clock_sm_max_mhz, utilisation_percent, processes (pid, kind, name, memory_mib), processes_told (whether the answer speaks of
-    processes). Null for what is absent, N/A or Not Supported."""
+    clock_sm_max_mhz, utilisation_percent, recovery_action (Reset, Reboot ...; None is a text too), reset_required, addressing_mode (ATS,
+    None ...), dead (words such as GPU requires reset that stand in place of readings), processes (pid, kind, name, memory_mib),
+    processes_told (whether the answer speaks of processes). Null for what is absent, N/A or Not Supported."""
     result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "attached_gpus": None, "gpus": []}
     result["error"] = nvidia_smi_error.read(text)
     gpu: dict[str, Any] | None = None
@@ -36,10 +37,10 @@ def read(text: str) -> dict[str, Any]:
             name, colon, value = stripped.partition(":")
         name, value = " ".join(name.split()), value.strip()
         if gpu is None:
-            if name == "Driver Version":
-                result["driver_version"] = _value(value)
-            elif name == "CUDA Version":
-                result["cuda_version"] = _value(value)
+            key = _VERSIONS.get(name)
+            # Where both names are there, the new one has no note behind its value.
+            if key is not None and (version := _value(value)) is not None and (result[key] is None or "MD " in name):
+                result[key] = version
             elif name == "Attached GPUs":
                 result["attached_gpus"] = _text.to_int(value)
             continue
@@ -55,11 +56,24 @@ def _new_gpu(bus_id: str) -> dict[str, Any]:
     return {
         "bus_id": _text.word(bus_id, 64),
         **dict.fromkeys((*keys, "clock_sm_mhz", "clock_sm_max_mhz", "utilisation_percent")),
+        "recovery_action": None,
+        "reset_required": None,
+        "addressing_mode": None,
+        "dead": [],
         "processes": [],
         "processes_told": False,
     }
 
 
+_VERSIONS = {
+    "Driver Version": "driver_version",
+    "KMD Version": "driver_version",
+    "CUDA Version": "cuda_version",
+    "CUDA UMD Version": "cuda_version",
+}
+"""The second name of each is that of nvidia-smi 610 and newer."""
+_STATES = {"GPU Recovery Action": "recovery_action", "Addressing Mode": "addressing_mode"}
+"""Fields where ``None`` is an answer."""
 _TEXTS = {
     "Product Name": "product_name",
     "Product Architecture": "architecture",
@@ -87,6 +101,13 @@ def _take(gpu: dict[str, Any], section: str, name: str, value: str, told: bool) 
         return
     if not told:
         return
+    word = nvidia_smi_error.dead(value)
+    if word and word not in gpu["dead"]:
+        gpu["dead"].append(word)
+    if name in _STATES and gpu[_STATES[name]] is None:
+        gpu[_STATES[name]] = "None" if value.lower() == "none" else _value(value)
+    elif section == "GPU Reset Status" and name == "Reset Required":
+        gpu["reset_required"] = {"yes": True, "no": False}.get(value.lower())
     if name in _TEXTS and gpu[_TEXTS[name]] is None:
         gpu[_TEXTS[name]] = _value(value)
     key = _NUMBERS.get((section, name))
@@ -108,4 +129,7 @@ def _take_process(processes: list[dict[str, Any]], name: str, value: str) -> Non
 
 
 def _value(value: str) -> str | None:
+    value = nvidia_smi_error.without_note(value)
+    if nvidia_smi_error.dead(value) or value.lower().startswith("requested functionality has been deprecated"):
+        return None
     return None if value.lower() in _NULLS else _text.word(value)

@@ -10,9 +10,13 @@ from typing import Any
 from . import nvidia_smi_error
 from . import text as _text
 
-_BANNER = re.compile(r"Driver Version: {0,8}([0-9.]{3,32})")
-_CUDA = re.compile(r"CUDA Version: {0,8}([0-9.]{1,16})")
-_GPU = re.compile(r"\| {1,8}([0-9]{1,3}) {1,4}(\S.{0,60}?) {2,60}(On|Off) {1,8}\| {1,8}([0-9A-Fa-f:.]{7,20}) ")
+_BANNER = re.compile(r"(?:Driver|KMD) Version: {0,8}([0-9.]{3,32})")
+_CUDA = re.compile(r"CUDA (?:UMD )?Version: {0,8}([0-9.]{1,16})")
+_GPU = re.compile(r"\| {1,8}([0-9]{1,3}) {1,4}(\S.{0,60}?) {2,60}(On|Off|ERR!|N/A) {1,8}\| {1,8}([0-9A-Fa-f:.]{7,20}) ")
+_DEAD = re.compile(r"GPU requires reset|GPU is lost|ERR!|Unknown Error", re.IGNORECASE)
+_TEMPERATURE = re.compile(r"(?<![0-9])([0-9]{1,3})C(?= )")
+_POWER = re.compile(r"(?<![0-9.])([0-9]{1,4})W {0,4}/")
+_LOAD = re.compile(r"(?<![0-9])([0-9]{1,3})% {1,12}\S")
 _PROCESS = re.compile(
     r"\| {1,8}([0-9]{1,3}) {1,8}\S{1,5} {1,8}\S{1,5} {1,20}([0-9]{1,10}) {1,8}([CGM+]{1,3}) {1,8}(\S.{0,200}?) {2,200}"
     r"([0-9]{1,9}MiB|N/A) {0,4}\|"
@@ -20,8 +24,9 @@ _PROCESS = re.compile(
 
 
 def read(text: str) -> dict[str, Any]:
-    """Keys: driver_version, cuda_version, error, gpus (index, name, persistence_mode Enabled or Disabled, bus_id), processes (pid, kind,
-    name, memory_mib), processes_told."""
+    """Keys: driver_version, cuda_version, error, gpus (index, name, persistence_mode Enabled, Disabled or null, bus_id, temperature_c,
+    power_draw_w, utilisation_percent, dead: words such as ERR! in place of readings), processes (pid, kind, name, memory_mib),
+    processes_told."""
     result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": [], "processes_told": False}
     result["error"] = nvidia_smi_error.read(text)
     for line in _text.lines(text, 512):
@@ -31,10 +36,21 @@ def read(text: str) -> dict[str, Any]:
                 result[key] = found.group(1)
         gpu = _GPU.match(line)
         if gpu and len(result["gpus"]) < 16:
-            mode = "Enabled" if gpu.group(3) == "On" else "Disabled"
-            result["gpus"].append({"index": int(gpu.group(1)), "name": gpu.group(2), "persistence_mode": mode, "bus_id": gpu.group(4)})
+            mode = {"On": "Enabled", "Off": "Disabled"}.get(gpu.group(3))
+            result["gpus"].append(
+                {
+                    "index": int(gpu.group(1)),
+                    "name": None if nvidia_smi_error.dead(gpu.group(2)) else gpu.group(2),
+                    "persistence_mode": mode,
+                    "bus_id": gpu.group(4),
+                    **dict.fromkeys(("temperature_c", "power_draw_w", "utilisation_percent")),
+                    "dead": [],
+                }
+            )
         if "Processes:" in line:
             result["processes_told"] = True
+        elif result["gpus"] and not result["processes_told"]:
+            _readings(result["gpus"][-1], line)
         process = _PROCESS.match(line)
         if process and len(result["processes"]) < 512:
             memory = _text.to_int(process.group(5).removesuffix("MiB"))
@@ -42,3 +58,14 @@ def read(text: str) -> dict[str, Any]:
                 {"pid": int(process.group(2)), "kind": process.group(3), "name": process.group(4), "memory_mib": memory}
             )
     return result
+
+
+def _readings(gpu: dict[str, Any], line: str) -> None:
+    """The numbers of a GPU's second line, and the words that stand in place of any in its lines."""
+    for key, pattern in (("temperature_c", _TEMPERATURE), ("power_draw_w", _POWER), ("utilisation_percent", _LOAD)):
+        found = pattern.search(line)
+        if found and gpu[key] is None:
+            gpu[key] = float(found.group(1))
+    for word in map(nvidia_smi_error.dead, _DEAD.findall(line)):
+        if word and word not in gpu["dead"]:
+            gpu["dead"].append(word)

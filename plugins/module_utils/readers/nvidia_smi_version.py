@@ -10,20 +10,24 @@ from . import nvidia_smi_error
 from . import text as _text
 
 _NAMES = {
-    "NVIDIA-SMI version": "nvidia_smi",
-    "NVML version": "nvml",
-    "DRIVER version": "driver",
-    "CUDA Version": "cuda",
-    "CUDA version": "cuda",
+    "nvidia-smi version": "nvidia_smi",
+    "nvml version": "nvml",
+    "driver version": "driver",
+    "kmd version": "driver",
+    "cuda version": "cuda",
+    "cuda umd version": "cuda",
 }
+"""Names in lower case; nvidia-smi 610 renamed the driver's to KMD and CUDA's to CUDA UMD."""
 
 
 def read(text: str) -> dict[str, Any]:
-    """Keys: nvidia_smi, nvml (user-space library), driver (as the kernel module reports it), cuda, error. Null for what is absent."""
+    """Keys: nvidia_smi, nvml (user-space library, often with two parts only: 580.178 of 580.178.04), driver (as the kernel module reports
+    it), cuda, error. Null for what is absent."""
     result: dict[str, Any] = dict.fromkeys(("nvidia_smi", "nvml", "driver", "cuda"))
     result["error"] = nvidia_smi_error.read(text)
     for key, value in _text.key_values(text, ":"):
-        name = _NAMES.get(" ".join(key.split()))
-        if name and value[:1].isdecimal():
-            result[name] = _text.word(value, 32)
+        name = _NAMES.get(" ".join(key.lower().split()))
+        plain = nvidia_smi_error.without_note(value)
+        if name and plain[:1].isdecimal():
+            result[name] = _text.word(plain, 32)
     return result

@@ -177,7 +177,7 @@ DESKTOP = Busy(gpu_processes=(GpuProcess(1200, "Xorg", "G", 20, "root"),), reada
         (replace(desk(), network=OVER_FABRIC), REQUEST, "CX7_IS_MANAGEMENT", "fail"),
         (replace(desk(), network=FABRIC_DEFAULT), REQUEST, "CX7_IS_MANAGEMENT", "fail"),
         (replace(desk(), busy=GPU), REQUEST, "PAIR_BUSY", "unknown"),
-        (replace(desk(), busy=Busy()), REQUEST, "PAIR_BUSY", "unknown"),
+        (replace(desk(), busy=Busy()), REQUEST, "BUSY_UNKNOWN", "unknown"),
         (desk(None), REQUEST, "CX7_CHANGE_REFUSED", "unknown"),
         (desk("ifupdown"), REQUEST, "CX7_CHANGE_REFUSED", "fail"),
         (with_function(desk(), 0, 2, carrier=False), REQUEST, "CX7_LINK_DOWN", "fail"),

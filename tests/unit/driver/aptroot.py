@@ -43,6 +43,8 @@ class Control:
     version: str
     depends: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    conflicts: str = ""
 
 
 class Debs:
@@ -65,8 +67,9 @@ class Debs:
             f"Architecture: {ARCHITECTURE}",
             "Maintainer: Lab <lab@example.com>",
         ]
-        if control.depends:
-            lines.append(f"Depends: {control.depends}")
+        for name, value in (("Source", control.source), ("Depends", control.depends), ("Conflicts", control.conflicts)):
+            if value:
+                lines.append(f"{name}: {value}")
         (tree / "DEBIAN/control").write_text("\n".join([*lines, f"Description: test package {control.name}", ""]))
         for name, text in control.files.items():
             file = tree / name.lstrip("/")
@@ -287,6 +290,46 @@ class AptRoot(LiveDesk):
         check = self.run(["apt-get", "check"], timeout=60)
         audit = self.run(["dpkg", "--audit"], timeout=60)
         return check.ok and audit.ok and not audit.stdout.strip()
+
+
+UNSUFFIXED = (
+    "libnvidia-compute",
+    "libnvidia-cfg1",
+    "libnvidia-common",
+    "libnvidia-decode",
+    "libnvidia-encode",
+    "libnvidia-extra",
+    "libnvidia-fbc1",
+    "libnvidia-gl",
+    "libnvidia-gpucomp",
+    "nvidia-dkms",
+    "nvidia-dkms-open",
+    "nvidia-kernel-source",
+    "nvidia-kernel-source-open",
+    "nvidia-kernel-common",
+    "nvidia-firmware",
+    "nvidia-headless",
+    "nvidia-headless-open",
+    "nvidia-utils",
+    "nvidia-driver-open",
+    "nvidia-settings",
+    "nvidia-xconfig",
+    "libxnvctrl0",
+    "libxnvctrl-dev",
+    "xserver-xorg-video-nvidia",
+    "nvidia-driver-pinning-590.48.01",
+    "nvidia-driver-pinning-610",
+)
+"""Names of the CUDA archive since R590, most of them without a branch."""
+
+
+def unsuffixed(version: str = "610.57.04-1ubuntu1") -> list[Control]:
+    """A driver as NVIDIA's CUDA archive packs it now, with parts that only their source tells of."""
+    hidden = [
+        Control("libglx-vendor0", version, source="nvidia-graphics-drivers"),
+        Control("firmware-gsp", version, source="nvidia-firmware"),
+    ]
+    return [*(Control(name, version) for name in UNSUFFIXED), *hidden]
 
 
 STOCK_PIN = "Package: nvidia-driver-580-open libnvidia-compute-580\nPin: release l=NVIDIA CUDA\nPin-Priority: -1\n"

@@ -7,7 +7,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import ap
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.debian_version import compare
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_lock import wanted
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_record import RecordError, parse
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import driver_lock
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import apt_errors
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
 
@@ -168,15 +168,15 @@ def test_an_offer_needs_a_file_in_an_archive() -> None:
     ],
 )
 def test_an_error_of_apt_has_a_code(text: str, code: str) -> None:
-    found = driver_lock.explain(["apt-get", "install"], text, Where(desk="desk-01"), severity="fail")
+    found = apt_errors.explain(["apt-get", "install"], text, Where(desk="desk-01"), severity="fail")
     assert found.code == code and found.severity == "fail" and found.remedy
     assert found.evidence["says"]
 
 
 def test_a_missing_key_is_not_also_an_unreachable_archive() -> None:
     text = "W: GPG error: x NO_PUBKEY 12\nW: Failed to fetch http://x\nW: Some index files failed to download."
-    assert [item.code for item in driver_lock.archive_findings(text, Where(desk="d"))] == ["APT_KEY_MISSING"]
-    assert driver_lock.archive_findings("Reading package lists...", Where(desk="d")) == []
+    assert [item.code for item in apt_errors.archive_findings(text, Where(desk="d"))] == ["APT_KEY_MISSING"]
+    assert apt_errors.archive_findings("Reading package lists...", Where(desk="d")) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": "other"}', '{"schema": "labops.dgx_spark/driver_lock/1", "branch": "x"}'])

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import lock_model, lock_record
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import plan
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Desk, Setup
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Desk, DgxOs, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver, Kernel, KernelImage, Package
 from samples import GROUP, INSTALLED, KERNEL, after, desk, locked, somebody
 
@@ -134,7 +134,7 @@ def test_packages_are_left_alone_while_somebody_computes() -> None:
     # What is half installed is finished also where nobody could be asked; new packages wait for an answer.
     assert not make(desk(apt=apt, busy=Busy())).blocked
     unasked = make(desk({name: version for name, version in INSTALLED.items() if "580" not in name}, busy=Busy()))
-    assert unasked.blocked and "PAIR_BUSY" in codes(unasked)
+    assert unasked.blocked and "BUSY_UNKNOWN" in codes(unasked)
     # Pins and holds disturb nobody.
     assert not make(desk(busy=somebody())).blocked
 
@@ -218,3 +218,24 @@ def test_steps_are_done_in_the_order_of_their_kinds() -> None:
     apt = Apt(first_boot_upgrade="done", autoremove_platform=("dgx-release",), broken_packages=(Package("x", "1", state="unpacked"),))
     kinds = make(replace(locked(), apt=apt), versions={"libnccl2": "2.31.2-1+cuda13.0"}, level="exact").kinds()
     assert [order.index(item) for item in kinds] == sorted(order.index(item) for item in kinds)
+
+
+def test_a_newer_major_version_is_left_alone_and_given_back() -> None:
+    next_major = DgxOs(present=True, version="8.0.1")
+    for options in ({}, {"level": "exact"}, {"state": "paused"}, {"repair": "if_needed"}):
+        made = make(desk(dgx_os=next_major), **options)
+        assert made.blocked and made.steps == () and "DGX_OS_RULES_UNKNOWN" in codes(made)
+    # What the lock set before the desk was updated can be taken back.
+    assert not make(replace(locked(), dgx_os=next_major), state="absent").blocked
+    assert not make(desk(dgx_os=DgxOs(present=True, version="7.9.1"))).blocked
+
+
+def test_an_older_firmware_may_go_for_the_wanted_one_only() -> None:
+    old, new = "nvidia-firmware-580-580.159.03", "nvidia-firmware-580-580.178.04"
+    start = locked(desk({**INSTALLED, old: "580.159.03-0ubuntu0.24.04.1"}))
+    up = {"libnccl2": "2.31.2-1+cuda13.0"}
+    assert next(step for step in make(start, versions=up, level="exact").steps if step.kind == "move").leaving == ()
+    wanted = {**up, new: "580.178.04-0ubuntu0.24.04.1"}
+    assert next(step for step in make(start, versions=wanted, level="exact").steps if step.kind == "move").leaving == (old,)
+    kept = {**wanted, old: "580.159.03-0ubuntu0.24.04.1"}
+    assert next(step for step in make(start, versions=kept, level="exact").steps if step.kind == "move").leaving == ()

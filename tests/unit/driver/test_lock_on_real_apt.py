@@ -364,3 +364,86 @@ def test_killed_anywhere_the_next_run_converges(root: AptRoot, after: bool) -> N
         lock(desk, state="absent")
         assert desk.state() == untouched, number
     assert number > 5
+
+
+def with_new_archive(root: AptRoot, *more: Control) -> list[str]:
+    """NVIDIA's archive as it is since R590; the names of everything of a driver in it."""
+    controls = aptroot.unsuffixed()
+    root.archive("cuda590", "NVIDIA CUDA", [*controls, *more, Control("cuda-compat-13-3", "610.57.04-1ubuntu1")])
+    assert root.apt("update").ok
+    return [item.name for item in controls]
+
+
+def test_a_driver_without_branch_in_its_names_is_no_candidate(root: AptRoot) -> None:
+    names = with_new_archive(root)
+    assert all(root.candidate(name) for name in names)
+    assert codes(lock(root)) == set()
+    assert {name: version for name in names if (version := root.candidate(name))} == {}
+    for name in ("nvidia-dkms-open", "nvidia-settings", "libglx-vendor0", "nvidia-driver-pinning-590.48.01"):
+        assert root.apt("-s", "-y", "install", name).rc != 0, name
+    assert root.candidate("cuda-compat-13-3") == "610.57.04-1ubuntu1"
+    assert root.candidate("nvidia-container-toolkit") == "1.20.1-1"
+
+
+def test_what_is_installed_of_the_helpers_stays_at_the_drivers_version(root: AptRoot) -> None:
+    helpers = ("nvidia-settings", "libxnvctrl0", "nvidia-persistenced")
+    root.install([Control(name, OLD) for name in helpers])
+    with_new_archive(root)
+    assert "nvidia-settings" in root.apt("-s", "-y", "dist-upgrade").stdout
+    lock(root)
+    assert root.apt("-y", "dist-upgrade").rc == 0
+    versions = root.versions()
+    assert {name: versions[name] for name in helpers} == dict.fromkeys(helpers, OLD)
+    assert set(helpers) <= set(root.holds())
+
+
+def test_another_version_that_is_installed_stays_and_goes_no_further(root: AptRoot) -> None:
+    root.install([Control("nvidia-settings", "590.48.01-1")])
+    with_new_archive(root)
+    lock(root)
+    assert root.apt("-y", "dist-upgrade").rc == 0
+    assert root.versions()["nvidia-settings"] == "590.48.01-1"
+
+
+@pytest.mark.parametrize("package", ["nvidia-dkms-open", "libglx-vendor0"])
+def test_the_lock_finds_a_pin_that_lets_such_a_driver_in(root: AptRoot, package: str) -> None:
+    with_new_archive(root)
+    path = root.root / "etc/apt/preferences.d/10-mine"
+    path.write_text(f"Package: {package}\nPin: version *\nPin-Priority: 700\n")
+    result = lock(root)
+    assert codes(result) == {"DRIVER_LOCK_CONFLICT"}, result
+    found = next(item for item in result["findings"] if item["code"] == "DRIVER_LOCK_CONFLICT")
+    assert found["evidence"]["candidates"] == {package: "610.57.04-1ubuntu1"} and "10-mine" in found["message"]
+
+
+def test_a_lock_file_whose_firmware_takes_the_place_of_the_old_one_is_enforced(root: AptRoot) -> None:
+    """The firmware's package carries its version in its name, and the new one conflicts with the old."""
+    newest = "580.178.04-0ubuntu0.24.04.1"
+    old, new = (f"nvidia-firmware-580-{version.partition('-')[0]}" for version in (OLD, newest))
+    root.install([Control(old, OLD)])
+    group = [*driver(580, newest)]
+    group[2] = Control("nvidia-kernel-common-580", newest, f"{new} (= {newest})")
+    firmware = Control(new, newest, conflicts=old)
+    root.archive("spark", "Spark", [*aptroot.stock_controls(), Control(old, OLD), *group, firmware])
+    assert root.apt("update").ok
+    before = root.state()
+    lock(root)
+    versions = dict.fromkeys([item.name for item in (*group, firmware)], newest)
+    result = lock(root, level="exact", versions=versions)
+    assert not result.get("failed"), result
+    installed = root.versions()
+    assert installed["nvidia-driver-580-open"] == newest and installed[new] == newest and old not in installed
+    assert root.trusted() and new in root.holds()
+    assert lock(root, level="exact", versions=versions)["steps"] == []
+    back = lock(root, state="absent", roll_back=True)
+    assert not back.get("failed"), back
+    assert root.versions() == before["versions"] and root.trusted()
+
+
+def test_a_conflict_is_told_with_apts_whole_reason(root: AptRoot) -> None:
+    root.archive("spark", "Spark", [*aptroot.stock_controls(), Control("libnccl2", "2.32.3-1+cuda13.0", "libmissing (>= 3)")])
+    assert root.apt("update").ok
+    result = lock(root, level="exact", versions={"libnccl2": "2.32.3-1+cuda13.0"})
+    assert result["failed"] and codes(result) == {"DRIVER_LOCK_UNSATISFIABLE"}
+    message = result["findings"][0]["message"]
+    assert "libnccl2" in message and "libmissing (>= 3)" in message, message

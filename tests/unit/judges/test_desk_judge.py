@@ -11,6 +11,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Route
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.kernel_events import KernelEvents, PcieError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address
 from judge_samples import NEWER, RUNNING, change, function, healthy, with_function, with_linked, without_functions
 
@@ -26,6 +27,14 @@ def codes(desk: Desk, options: JudgeOptions | None = None) -> dict[str, str]:
     return {item.code: item.severity for item in judge(desk, WHERE, options or JudgeOptions())}
 
 
+NO_READINGS = change(
+    DESK, gpu__clock_sm_mhz=None, gpu__clock_sm_max_mhz=None, gpu__power_draw_w=None, gpu__utilisation_percent=None, gpu__temperature_c=None
+)
+HUNG = change(NO_READINGS, gpu__smi="timeout")
+NO_MODULE = change(DESK, driver__loaded=None, driver__module_version=None)
+FATAL = PcieError("0000:00:00.0", "fatal", "pcieport 0000:00:00.0: AER: Uncorrectable (Fatal) error message received")
+RECOVERED = PcieError("0000:00:00.0", "recovered", "pcieport 0000:00:00.0: AER: device recovery successful")
+
 Case = tuple[str, Desk, dict[str, Any], str]
 
 # code, desk, options, severity: what must be found.
@@ -35,6 +44,7 @@ RED: tuple[Case, ...] = (
     ("DGX_RELEASE_MISSING", change(DESK, dgx_os__present=False, dgx_os__version=None), {}, "fail"),
     ("DGX_OS_TOO_OLD", DESK, {"minimum_dgx_os": "7.6.0"}, "fail"),
     ("DGX_OS_UNKNOWN_NEWER", change(DESK, dgx_os__version="7.10.0"), {}, "note"),
+    ("DGX_OS_RULES_UNKNOWN", change(DESK, dgx_os__version="8.0.0", driver__branch=595), {}, "unknown"),
     ("DESK_IDENTITY_WRONG", DESK, {"expected_serial": "NOT-THIS-ONE"}, "fail"),
     ("DESK_IDENTITY_WRONG", DESK, {"expected_host_key_fingerprints": ("SHA256:other",)}, "fail"),
     ("DESK_IDENTITY_WRONG", DESK, {"expected_host_key_fingerprints": ("SHA256:other",)}, "fail"),
@@ -113,6 +123,37 @@ RED: tuple[Case, ...] = (
     ("CUDA_MAJOR_WRONG", change(DESK, toolkit__cuda_toolkit="14.0.1"), {}, "warn"),
     ("GPU_NOT_FOUND", change(DESK, gpu__present=False, driver__nvml_error="No devices were found"), {}, "fail"),
     ("GPU_POWER_CAPPED", change(DESK, gpu__utilisation_percent=98.0, gpu__power_draw_w=29.0, gpu__clock_sm_mhz=650.0), {}, "warn"),
+    ("GPU_POWER_CAPPED", change(DESK, gpu__utilisation_percent=81.0, gpu__power_draw_w=14.0, gpu__clock_sm_mhz=811.0), {}, "warn"),
+    ("GPU_POWER_CAPPED", change(DESK, gpu__power_draw_w=14.0), {}, "note"),
+    ("GPU_FAILED", change(DESK, gpu__dead_readings=("GPU requires reset",), gpu__power_draw_w=None), {}, "fail"),
+    ("GPU_FAILED", change(DESK, gpu__dead_readings=("Unknown Error",), gpu__power_draw_w=None), {}, "warn"),
+    ("GPU_FAILED", change(NO_READINGS, gpu__dead_readings=("ERR!",)), {}, "fail"),
+    ("GPU_FAILED", change(DESK, gpu__recovery_action="Reboot"), {}, "fail"),
+    ("GPU_FAILED", change(DESK, kernel__events=KernelEvents(recovery_action="Node Reboot Required")), {}, "fail"),
+    ("GPU_FAILED", change(DESK, driver__nvml_error="Unable to determine the device handle for GPU0: Unknown Error"), {}, "fail"),
+    (
+        "GPU_FAILED",
+        change(HUNG, kernel__events=KernelEvents(xids={"169": 1}, gpu_lines=("NVRM: Xid (PCI:000f:01:00): 169, x",))),
+        {},
+        "fail",
+    ),
+    ("GPU_FAILED", change(HUNG, kernel__events=KernelEvents(oom_kills=1, oom_lines=("Out of memory: Killed process 1",))), {}, "fail"),
+    ("FACTS_INCOMPLETE", change(HUNG, unread={"gpu.utilisation_percent": "nvidia-smi -q: timeout"}), {}, "unknown"),
+    ("GPU_ERRORS_LOGGED", change(DESK, kernel__events=KernelEvents(xids={"13": 9}, gpu_lines=("NVRM: Xid (P): 13, x",))), {}, "note"),
+    ("GPU_ERRORS_LOGGED", change(DESK, kernel__events=KernelEvents(xids={"79": 1}, gpu_lines=("NVRM: Xid (P): 79, x",))), {}, "warn"),
+    ("GPU_ERRORS_LOGGED", change(DESK, kernel__events=KernelEvents(oom_kills=2)), {}, "note"),
+    ("GPU_MEMORY_MODE", change(DESK, gpu__addressing_mode="None"), {}, "fail"),
+    ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("nvidia-settings", "610.57.04-1ubuntu1"),)), {}, "warn"),
+    ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("libxnvctrl0", "510.47.03-0ubuntu4"),)), {}, "note"),
+    ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL,))), {}, "fail"),
+    ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL, RECOVERED))), {}, "warn"),
+    ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="nonfatal"),))), {}, "note"),
+    ("KERNEL_LOCKUP", change(DESK, kernel__events=KernelEvents(lockups=("watchdog: BUG: soft lockup - CPU#3",))), {}, "warn"),
+    ("PERSISTENCED_INACTIVE", change(DESK, driver__persistenced_active=None, driver__persistenced_state="activating"), {}, "warn"),
+    ("DRIVER_MISSING", change(NO_MODULE, driver__nvml_error="Failed to initialize NVML: Driver Not Loaded"), {}, "fail"),
+    ("CDI_STALE", change(DESK, toolkit__cdi_specs={"/etc/cdi/a.json": "580.142", "/var/run/cdi/nvidia.yaml": "580.95.05"}), {}, "warn"),
+    ("VERSION_KNOWN_BAD", change(DESK, kernel__next_boot="7.0.0-1019-nvidia"), {}, "warn"),
+    ("VERSION_KNOWN_BAD", change(DESK, toolkit__nccl="2.30.4-1+cuda13.0"), {}, "note"),
     ("CX7_ABSENT_NO_CABLE", without_functions(DESK, cx7__powered=False), {}, "note"),
     ("CX7_ABSENT_NO_CABLE", without_functions(DESK, cx7__powered=False), {"purpose": "stack"}, "fail"),
     ("CX7_ABSENT_FAULT", without_functions(DESK, cx7__powered=True), {}, "fail"),
@@ -175,6 +216,7 @@ ELSEWHERE = {
     "PAIR_DRIFT": "a pair judge (test_pair.py)",
     "PAIR_USER_MISMATCH": "a pair judge (test_pair.py)",
     "DRIFT_FROM_BASELINE": "judged on the controller (test_drift.py, test_audit.py)",
+    "BUSY_UNKNOWN": "the guard before changes and measurements (test_pair.py)",
 }
 
 
@@ -238,6 +280,11 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
         {},
     ),
     ("DRIVER_NOT_HELD", change(DESK, driver__packages=(Package("nvidia-container-toolkit", "1.19"),), driver__holds=()), {}),
+    (
+        "DRIVER_NOT_HELD",
+        change(DESK, driver__packages=(Package("linux-nvidia-hwe-24.04", "1"),), driver__holds=(), unread={"driver.holds": "not told"}),
+        {},
+    ),
     ("KERNEL_ROCE_ENOMEM", change(DESK, memory__cma_total_kb=0, memory__cma_free_kb=0), {}),
     ("KERNEL_ROCE_ENOMEM", change(DESK, memory__cma_total_kb=None, memory__cma_free_kb=64), {}),
     ("KHO_OFF_ON_6_17", change(DESK, kernel__running="7.0.0-1019-nvidia", kernel__kho="off"), {}),
@@ -245,6 +292,13 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("PERSISTENCED_INACTIVE", change(DESK, driver__loaded=False, driver__persistenced_active=False), {}),
     ("GPU_NOT_FOUND", change(DESK, gpu__present=False, driver__loaded=False, driver__module_version=None), {}),
     ("GPU_NOT_FOUND", change(DESK, gpu__present=None), {}),
+    ("GPU_FAILED", change(DESK, gpu__recovery_action="None", kernel__events=KernelEvents(recovery_action="Node Reboot Required")), {}),
+    ("GPU_FAILED", HUNG, {}),
+    ("GPU_MEMORY_MODE", change(DESK, gpu__addressing_mode="ATS"), {}),
+    ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("nvidia-settings", "580.95.05-0ubuntu1"),)), {}),
+    ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, address="0009:00:00.0"),))), {}),
+    ("DRIVER_MISMATCH", change(DESK, driver__module_version="580.142.01", driver__gsp_version="580.142.01"), {}),
+    ("DRIVER_BRANCH_WRONG", change(DESK, dgx_os__version="8.0.0", driver__branch=595), {}),
     # A kernel that only waits: full utilisation at little power, but at a high clock.
     ("GPU_POWER_CAPPED", change(DESK, gpu__utilisation_percent=96.0, gpu__power_draw_w=19.0, gpu__clock_sm_mhz=2400.0), {}),
     ("GPU_POWER_CAPPED", change(DESK, gpu__utilisation_percent=2.0, gpu__power_draw_w=5.0, gpu__clock_sm_mhz=208.0), {}),

@@ -80,8 +80,17 @@ def test_busy_red_names_process_and_user() -> None:
 def test_busy_red_rdma_user_and_unreadable() -> None:
     rdma = change(HEAD, busy__rdma_users=(GpuProcess(8, "ib_write_bw", user="bo"),))
     assert [item.code for item in busy_findings(rdma, Where())] == ["PAIR_BUSY"]
-    assert [item.severity for item in busy_findings(change(HEAD, busy__readable=None), Where())] == ["unknown"]
+    (unasked,) = busy_findings(change(HEAD, busy__readable=None), Where())
+    assert (unasked.code, unasked.severity) == ("BUSY_UNKNOWN", "unknown")
+    (late,) = busy_findings(change(HEAD, busy__readable=None, unread={"busy.gpu_processes": "nvidia-smi -q: timeout"}), Where())
+    assert "did not answer in time (nvidia-smi -q: timeout)" in late.message and late.evidence["timed_out"]
     assert [item.severity for item in busy_findings(BUSY, Where(), severity="warn")] == ["warn"]
+
+
+def test_the_way_out_of_a_drift_is_one_that_works_on_a_locked_pair() -> None:
+    (found,) = judge_pair("pair_a", HEAD, change(PEER, driver__module_version="580.95.05"), JudgeOptions(), ("desk-01", "desk-02"))
+    for words in ("lock_from.yml -e desk=", "driver_lock_from=", "driver_lock_state=paused"):
+        assert words in found.remedy
 
 
 def test_busy_green() -> None:

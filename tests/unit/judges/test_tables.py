@@ -7,7 +7,7 @@ import re
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS, finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.common import older, version_key
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.known_versions import KNOWN_BAD, matches
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.known_versions import KNOWN_BAD, known_bad, matches
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions, options_from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import SEVERITIES, Where
 from judge_samples import change, healthy
@@ -34,10 +34,47 @@ def test_known_bad_severity_follows_the_grade() -> None:
         assert entry.grade in ("official", "community", "single") and entry.source and entry.advice
         assert entry.severity == ("warn" if entry.grade == "official" or entry.reports >= 3 else "note")
         desk = healthy()
-        path = {"driver": "driver__module_version", "kernel": "kernel__running", "cx7_firmware": "cx7__firmware"}[entry.component]
-        version = re.sub(r"\(.*\)\?|\.\*|\\", "", entry.pattern)
+        path, version = EXAMPLES[entry.component, entry.source]
         assert [found for found, _version in matches(change(desk, **{path: version}))] == [entry]
         assert matches(desk) == []
+
+
+EXAMPLES = {
+    ("kernel", "NVIDIA advisory 2026-09-13, developer forum F383254 and F383926"): ("kernel__running", "7.0.0-1019-nvidia"),
+    ("kernel", "developer forum F366026"): ("kernel__running", "6.17.0-1008-nvidia"),
+    ("driver", "hasso5703/dgx-spark-qwen38 26, sgl-project/sglang 40948, vllm-project/vllm 52877"): (
+        "driver__module_version",
+        "580.159.03",
+    ),
+    ("driver", "developer forum F378200"): ("driver__module_version", "580.173.02"),
+    ("cx7_firmware", "developer forum F373900"): ("cx7__firmware", "28.47.1088"),
+    ("nccl", "one owner's notes"): ("toolkit__nccl", "2.30.4-1+cuda13.0"),
+    ("bios", "one owner's notes"): ("identity__bios_version", "GX10DGX.0103.2026.0129.1152"),
+}
+
+
+@pytest.mark.parametrize(
+    ("component", "version", "bad"),
+    [
+        ("nccl", "2.30.4", True),
+        ("nccl", "2.30.7", False),
+        ("nccl", "2.30.3-1+cuda13.0", False),
+        ("nccl", "2.28.9-1+cuda13.0", False),
+        ("bios", "GX10DGX.0105.2026.0505.1153", False),
+        ("bios", "GX10DGX.0101.2025.1112.1000", True),
+        ("bios", "5.36_0ACUM018", False),
+    ],
+)
+def test_a_version_that_a_measurement_told_is_looked_up(component: str, version: str, bad: bool) -> None:
+    assert (known_bad(component, version) is not None) is bad
+
+
+def test_the_kernel_of_the_next_boot_is_warned_of_unless_kho_will_be_off() -> None:
+    desk = change(healthy(), kernel__running="6.17.0-1032-nvidia", kernel__next_boot="7.0.0-1019-nvidia")
+    (found,) = matches(desk)
+    assert (found[0].component, found[1], found[0].own_code) == ("next kernel", "7.0.0-1019-nvidia", None)
+    assert matches(change(desk, kernel__next_boot_kho="off")) == []
+    assert matches(change(desk, kernel__next_boot="7.0.0-1021-nvidia")) == []
 
 
 @pytest.mark.parametrize(

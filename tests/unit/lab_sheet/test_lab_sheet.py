@@ -282,3 +282,74 @@ def test_a_yaml_file_names_the_sheet_and_needs_no_setting(tmp_path: Path) -> Non
 def test_the_sample_is_a_good_sheet(tmp_path: Path) -> None:
     done = inventory(tmp_path, "-i", str(ROOT / "inventories" / "lab"), "--graph")
     assert done.returncode == 0 and "WARNING" not in done.stderr and "@pair_b" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("title", "cell", "column"),
+    [
+        ("Seriennummer", "1581225000001", "serial"),
+        ("Numéro de série", "1581225000001", "serial"),
+        ("序列号", "1581225000001", "serial"),
+        ("Paar", "pair_a", "pair"),
+        ("Coppia", "pair_a", "pair"),
+        ("ペア", "pair_a", "pair"),
+        ("Benutzer", "lab", "user"),
+        ("Außer Betrieb", "yes", "out_of_service"),
+        ("Netzwerkkarte", "4cbb.4701.0203", "mac"),
+        ("Whatever", "4c:bb:47:01:02:03", "mac"),
+        ("", "4c:bb:47:01:02:03", "mac"),
+        ("Schlüssel", "SHA256:" + "a" * 43, "host_key"),
+        ("Seite", "head", "position"),
+    ],
+)
+def test_a_column_whose_meaning_is_known_is_asked_about(title: str, cell: str, column: str) -> None:
+    with pytest.raises(SheetError) as caught:
+        read(f"name,address,{title}\ndesk-01,192.0.2.1,{cell}\n", "lab.csv", "csv")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (1, title or "without a title")
+    assert problem.expected.startswith(f"{column} (") and "x_" in problem.expected
+
+
+def test_a_question_can_be_answered_with_no() -> None:
+    assert read("name,address,x_Seriennummer\ndesk-01,192.0.2.1,7\n", "lab.csv", "csv").warnings == ()
+    # Where the sheet has the column, one like it is the admin's own.
+    sheet = read("name,address,serial,Seriennummer\ndesk-01,192.0.2.1,1581225000001,7\n", "lab.csv", "csv")
+    assert sheet.warnings == ("lab.csv: column 'Seriennummer' is not used here",)
+
+
+def test_yaml_keys_of_known_meaning_are_asked_about() -> None:
+    with pytest.raises(SheetError, match="Paar: found a column that is not read, expected pair"):
+        read("- {name: desk-01, address: 192.0.2.1, Paar: pair_a}\n", "lab.yml", "yaml")
+
+
+@pytest.mark.parametrize("mac", ["4cbb.4701.0203", "4CBB.4701.0203", "4c-bb-47-01-02-03", "4c:bb:47:01:02:03", "4cbb47010203"])
+def test_spellings_of_a_mac(mac: str) -> None:
+    assert read(f"name,mac\ndesk-01,{mac}\n", "lab.csv", "csv").desks[0].mac == "4c:bb:47:01:02:03"
+
+
+@pytest.mark.parametrize("mac", ["4cbb.4701", "4cbb.4701.02", "4cbb.47010203", "4cbb.4701.0203.04"])
+def test_what_is_no_mac(mac: str) -> None:
+    with pytest.raises(SheetError, match="six bytes in hex"):
+        read(f"name,mac\ndesk-01,{mac}\n", "lab.csv", "csv")
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "DGX Spark lab; spring term, building 7\n",
+        "Desks\n\n",
+        "Lab list,,,\nas of 2026-11-01,,,\n\n",
+        "sep=,\nLab list,,,\n",
+        '"Desks, all of them",,\n',
+    ],
+)
+def test_a_heading_above_the_titles_is_passed_over_with_a_word(above: str) -> None:
+    sheet = read(f"{above}name,address,pair\ndesk-01,192.0.2.1,\n", "lab.csv", "csv")
+    assert [desk.name for desk in sheet.desks] == ["desk-01"]
+    assert sheet.desks[0].line == above.count("\n") + 2
+    assert sheet.warnings and all("stands above the titles" in warning for warning in sheet.warnings)
+
+
+def test_a_name_in_another_language_is_asked_about() -> None:
+    with pytest.raises(SheetError, match="is 'Rechner' the name"):
+        read("Rechner,address,pair\ndesk-01,192.0.2.1,\n", "lab.csv", "csv")

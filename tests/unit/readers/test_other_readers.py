@@ -172,7 +172,18 @@ TABLE = """
 def test_nvidia_smi_table():
     read = nvidia_smi_table.read(TABLE)
     assert (read["driver_version"], read["cuda_version"]) == ("580.142", "13.0")
-    assert read["gpus"] == [{"index": 0, "name": "NVIDIA GB10", "persistence_mode": "Enabled", "bus_id": "0000000F:01:00.0"}]
+    assert read["gpus"] == [
+        {
+            "index": 0,
+            "name": "NVIDIA GB10",
+            "persistence_mode": "Enabled",
+            "bus_id": "0000000F:01:00.0",
+            "temperature_c": 35.0,
+            "power_draw_w": 4.0,
+            "utilisation_percent": 0.0,
+            "dead": [],
+        }
+    ]
     assert [(item["pid"], item["kind"], item["name"], item["memory_mib"]) for item in read["processes"]] == [
         (2443, "G", "/usr/lib/xorg/Xorg", 126),
         (3150, "C", "python3", 96073),

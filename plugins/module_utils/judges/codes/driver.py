@@ -12,7 +12,8 @@ CODES: tuple[Code, ...] = (
         title="No GPU driver is loaded",
         severity="fail",
         meaning="The running kernel has no NVIDIA module loaded. The usual cause is a phased update that brought a kernel without its "
-        "linux-modules-nvidia-580-open package.",
+        "linux-modules-nvidia-580-open package; others are a module whose signing key Secure Boot does not know (then the remedy speaks of "
+        "that) and a module that is kept from loading.",
         remedy="Install the module package of the running kernel (sudo apt-get install linux-modules-nvidia-580-open-$(uname -r)) "
         "or start an older kernel that has one, then lock kernel and driver together with the driver_lock role.",
         source="community (two reports)",
@@ -22,15 +23,16 @@ CODES: tuple[Code, ...] = (
         title="The driver is of an unsupported branch",
         severity="fail",
         meaning="The driver is not of the wanted branch (580). NVIDIA says that 590 and 595 are not supported on the DGX Spark.",
-        remedy="Go back to nvidia-driver-580-open with the driver_lock role, which also keeps other branches from being installed.",
+        remedy="Go back to nvidia-driver-580-open with the driver_lock role, which also keeps other branches from being installed. A "
+        "driver that no package owns (NVIDIA's .run installer) goes with sudo nvidia-uninstall first; the finding says so then.",
         source="NVIDIA (developer forum, 2026-03-12 and F364688)",
     ),
     Code(
         code="DRIVER_MISMATCH",
         title="Parts of the driver disagree",
         severity="fail",
-        meaning="User-space library, loaded kernel module and GSP firmware are not of one version. CUDA fails or the GPU disappears "
-        "until they agree.",
+        meaning="User-space library, loaded kernel module and GSP firmware are not of one version, or nvidia-smi loads a library that is "
+        "not the driver's. CUDA fails or the GPU disappears until they agree.",
         remedy="Reboot the desk so that the installed module is loaded; if they still differ, reinstall nvidia-driver-580-open and the "
         "module package of the running kernel at one version.",
         source="community (many reports); F378200 for the GSP firmware",
@@ -47,8 +49,8 @@ CODES: tuple[Code, ...] = (
         code="NEXT_BOOT_KERNEL_WITHOUT_DRIVER",
         title="The next reboot starts a kernel without a GPU driver",
         severity="fail",
-        meaning="GRUB will start a kernel in whose module tree no R580 open module lies (prebuilt or built by DKMS). "
-        "The desk works until somebody reboots it.",
+        meaning="GRUB will start a kernel in whose module tree no R580 open module lies (prebuilt or built by DKMS); a module of another "
+        "branch, the proprietary one, nvidia-fs and nvidia-uvm are none. The desk works until somebody reboots it.",
         remedy="Before any reboot install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
         "kernel.",
         source="community (two reports)",
@@ -85,8 +87,8 @@ CODES: tuple[Code, ...] = (
         code="PERSISTENCED_INACTIVE",
         title="The persistence daemon does not run",
         severity="warn",
-        meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off: "
-        "the driver unloads its state between jobs.",
+        meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off, or "
+        "the unit is started over and over: the driver unloads its state between jobs.",
         remedy="sudo systemctl enable --now nvidia-persistenced; if it fails, journalctl -u nvidia-persistenced.",
         source="community (four reports)",
     ),
@@ -111,13 +113,60 @@ CODES: tuple[Code, ...] = (
         source="NVIDIA forum (F378200)",
     ),
     Code(
+        code="GPU_FAILED",
+        title="The GPU does not work",
+        severity="fail",
+        other_severities=("warn",),
+        meaning="nvidia-smi says GPU requires reset, GPU is lost, ERR! or Unknown Error in place of readings (with exit code 0), "
+        "cannot get hold of the device, or hangs while the kernel log has errors of the GPU; or the driver asks for a "
+        "recovery (GPU Recovery Action). A warning when only some readings are ERR! or Unknown Error.",
+        remedy="Reboot the desk (with the cable in; both desks of a pair). If it is the same afterwards: shut down, take the power supply "
+        "out for a minute, start again. If it comes back, keep sudo nvidia-bug-report.sh for NVIDIA.",
+        source="community (many reports); NVIDIA (Xid 154: recovery action)",
+    ),
+    Code(
+        code="GPU_ERRORS_LOGGED",
+        title="The kernel logged errors of the GPU or ran out of memory",
+        severity="note",
+        other_severities=("warn",),
+        meaning="The GPU answers now, but since this boot the kernel logged Xids or killed programs because memory was used up. "
+        "A note for what a program's own error causes (Xid 13, 31, 43 ...) and for used up memory, a warning for other "
+        "Xids and failed starts of the GPU.",
+        remedy="Look at the lines in the evidence and at the jobs of that time. Other Xids than programs' own: reboot the desk "
+        "before it is measured, and keep sudo nvidia-bug-report.sh if they come back.",
+        source="community (Xids seen on GB10); NVIDIA (list of Xids)",
+    ),
+    Code(
+        code="GPU_MEMORY_MODE",
+        title="Programs cannot use the GPU: addressing mode None",
+        severity="fail",
+        meaning="nvidia-smi works, but the kernel gives the GPU no access to the memory of processes (it lacks SMMU SVA): cuInit "
+        "fails with error 3. A healthy desk says ATS.",
+        remedy="Start a kernel of DGX OS (linux-image-nvidia-hwe-24.04, with its linux-modules-nvidia-580-open package); a kernel that was "
+        "built by hand needs CONFIG_ARM_SMMU_V3_SVA.",
+        source="community (three reports)",
+    ),
+    Code(
+        code="NVIDIA_SETTINGS_OTHER",
+        title="nvidia-settings is of another branch than the driver",
+        severity="warn",
+        other_severities=("note",),
+        meaning="nvidia-settings or libxnvctrl0 of a newer branch replaces a library of the driver (libnvidia-gtk3.so.VERSION): containers "
+        "that get the GPU in the legacy mode do not start any more, while nvidia-smi works. A note for an older build.",
+        remedy="Bring them to the driver's version or take them away: sudo apt-get remove nvidia-settings libxnvctrl0 (not "
+        "autoremove). The driver_lock role keeps other versions from coming back.",
+        source="community (one report; NVIDIA/nvidia-settings issue 124)",
+    ),
+    Code(
         code="GPU_POWER_CAPPED",
         title="The GPU is held at low power under load",
         severity="warn",
-        meaning="Under full load the GPU stays at a low clock and near 30 W: the safety mode after a failed power negotiation. It "
-        "survives a "
-        "reboot. Judged only from a reading under load; an idle GPU always looks like this.",
-        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the supplied adapter.",
-        source="community (four reports)",
+        other_severities=("note",),
+        meaning="Under load (80 % or more) the GPU stays at a low clock and below 35 W: the safety mode after a failed power "
+        "negotiation, or a clock that is latched at 500 to 950 MHz. It survives a reboot. Judged from a reading under "
+        "load; an idle GPU that draws three times what idle ones do is a note.",
+        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the "
+        "supplied adapter. A reboot alone does not cure it.",
+        source="community (eight reports)",
     ),
 )

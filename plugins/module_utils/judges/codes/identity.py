@@ -43,6 +43,17 @@ CODES: tuple[Code, ...] = (
         source="NVIDIA (manual update procedure of the DGX Spark guide)",
     ),
     Code(
+        code="DGX_OS_RULES_UNKNOWN",
+        title="A newer major version of DGX OS: its rules are not known",
+        severity="unknown",
+        meaning="The desk runs a newer major version of DGX OS than this collection knows. Driver branch, kernel and packages follow other "
+        "rules there (for branch 595 and newer NVIDIA recommends DGX OS 8), so the rules of DGX OS 7 are not applied, and driver lock and "
+        "repair refuse.",
+        remedy="Leave the desk as it is, and use a version of this collection that names this DGX OS. Do not go back to an older driver "
+        "because of this finding.",
+        source="NVIDIA (DGX OS 7 User Guide of 2026-09-05)",
+    ),
+    Code(
         code="DGX_OS_UNKNOWN_NEWER",
         title="DGX OS is newer than any version this collection knows",
         severity="note",

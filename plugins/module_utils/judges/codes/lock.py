@@ -101,7 +101,7 @@ CODES: tuple[Code, ...] = (
         code="APT_KEY_MISSING",
         title="apt does not trust an archive: its key is missing",
         severity="warn",
-        other_severities=("fail",),
+        other_severities=("note", "fail"),
         meaning="NO_PUBKEY or an unsigned archive: its packages are refused, so no update of the driver can be trusted. Known cause on "
         "DGX OS: nvidia-spark-repo removed but not purged deletes /usr/share/keyrings/nvidia-spark-repo.gpg. A failure when a package was "
         "needed from it.",
@@ -110,10 +110,60 @@ CODES: tuple[Code, ...] = (
         source="community (one report); apt's own message",
     ),
     Code(
+        code="APT_KEY_EXPIRED",
+        title="The key of a package archive has expired",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="apt refuses the archive because the key that signs it has run out (EXPKEYSIG) or was withdrawn. The message names archive "
+        "and key. A note for an archive that somebody added and that nothing here needs, a failure when a package was needed from it.",
+        remedy="Install the archive's newer key, or switch its source off where nobody needs it; never with --allow-unauthenticated or "
+        "trusted=yes. Then sudo apt-get update.",
+        source="apt's own message; community (AI Workbench's key)",
+    ),
+    Code(
+        code="APT_SOURCE_WRONG",
+        title="A source names an archive that is not there",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="The address of a source answers 404, has no Release file or not the part that the source asks for: its path is "
+        "wrong, or the archive has moved.",
+        remedy="Correct the source's path in /etc/apt/sources.list.d, or switch the source off, then sudo apt-get update.",
+        source="apt's own message; community (two reports of baseos/8 addresses)",
+    ),
+    Code(
+        code="APT_RELEASE_TIME",
+        title="apt refuses an archive because of the time",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="The archive's Release file is not valid yet (the desk's clock is behind) or has expired (a mirror that stopped updating).",
+        remedy="Set the clock (timedatectl) or use a mirror that is up to date, then sudo apt-get update.",
+        source="apt's own message",
+    ),
+    Code(
+        code="APT_ORIGIN_CHANGED",
+        title="An archive changed its name",
+        severity="warn",
+        other_severities=("note", "fail"),
+        meaning="The archive calls itself otherwise than before (Origin, Label, Suite). apt refuses it until somebody accepts "
+        "that: pins may rest on the old name.",
+        remedy="Find out whether its owner renamed it; then sudo apt-get update --allow-releaseinfo-change on the desk, once.",
+        source="apt's own message",
+    ),
+    Code(
+        code="APT_SOURCES_BROKEN",
+        title="apt cannot read its list of archives",
+        severity="fail",
+        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all "
+        "until that is mended.",
+        remedy="Keep one of the files that the message names (grep -rl ADDRESS /etc/apt/sources.list.d) and remove or correct the other, "
+        "then sudo apt-get update.",
+        source="apt's own message",
+    ),
+    Code(
         code="APT_CHECKSUM_WRONG",
         title="A downloaded package does not match its checksum",
         severity="warn",
-        other_severities=("fail",),
+        other_severities=("note", "fail"),
         meaning="The archive's signed index names another size or checksum than the file has: a broken mirror, a caching proxy or "
         "tampering. apt refused the file, so nothing of it was installed. A failure when it was needed.",
         remedy="Do not install it by hand. Bypass or clear the proxy's cache, sudo apt-get clean, sudo apt-get update, run again; if it "

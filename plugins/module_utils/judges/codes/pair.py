@@ -15,7 +15,11 @@ CODES: tuple[Code, ...] = (
         meaning="A failure when driver or NCCL differ; a warning for kernel or DGX OS level (still measured: an OEM may wait for its "
         "vendor); "
         "a note for system firmware across vendors, whose releases differ by design.",
-        remedy="Update both desks together to the same level (the older one as the message names it) and run again.",
+        remedy="Bring the desk that is behind up to the other one. By the other desk's packages: playbooks/lock_from.yml -e "
+        "desk=NEWER -e lock_file=FILE, then playbooks/onboard.yml --limit PAIR -e driver_lock_from=FILE (works on a "
+        "locked pair). Or both by an update: playbooks/onboard.yml --limit PAIR -e driver_lock_state=paused opens the "
+        "lock on both, update both desks (DGX Dashboard, or apt dist-upgrade), reboot them with the cable in, then "
+        "playbooks/stack_pair.yml --limit PAIR locks and measures.",
         source="community (F378200, F383254; one report of NCCL 2.30.7 against 2.31.2)",
     ),
     Code(
@@ -38,6 +42,17 @@ CODES: tuple[Code, ...] = (
         "programs "
         "do not count. Unknown where a measurement was wanted, a note in an audit, a warning where force overrode it.",
         remedy="Let the named process finish or end it, then run again; force: true measures and changes anyway.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="BUSY_UNKNOWN",
+        title="Whether somebody uses the desk is not known",
+        severity="unknown",
+        other_severities=("warn",),
+        meaning="Before anything that would disturb a job is done, the desk is asked who uses its GPU and RDMA, and it did not answer (the "
+        "message says what was asked and why there was no answer). A warning where force overrode it.",
+        remedy="Look why the desk does not answer: nvidia-smi and rdma resource show qp by hand; one that hangs there too is the desk's "
+        "trouble (sudo journalctl -k), and a reboot ends it. Then run again; force: true goes on without an answer.",
         source="this collection's rule",
     ),
 )

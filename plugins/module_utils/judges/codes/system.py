@@ -120,10 +120,33 @@ CODES: tuple[Code, ...] = (
         code="CDI_STALE",
         title="The container device description names an older driver",
         severity="warn",
-        meaning="/etc/cdi/nvidia.yaml lists libraries of another driver version than the one installed: containers will not start or "
-        "lose the GPU.",
-        remedy="sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
-        source="community (one report)",
+        meaning="A container device description (CDI) lists libraries of another driver version than the one installed: containers will "
+        "not start or lose the GPU. Descriptions lie in /etc/cdi and /var/run/cdi, as YAML or JSON; where two describe one device, the one "
+        "that is read later wins. The message names the file.",
+        remedy="/var/run/cdi is written by a service: sudo systemctl restart nvidia-cdi-refresh. What lies in /etc/cdi somebody put there: "
+        "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, or remove it where the service writes one.",
+        source="community (one report); NVIDIA (order of the folders)",
+    ),
+    Code(
+        code="CX7_PCIE_ERRORS",
+        title="PCIe errors of the ConnectX-7",
+        severity="fail",
+        other_severities=("warn", "note"),
+        meaning="Since this boot the kernel logged fatal PCIe errors (AER) at the adapter's root ports or functions, or its "
+        "driver's recovery failed. The link may be up again, and it may not be trusted: only a reboot cured it where it "
+        "was reported. A warning when the kernel says that it recovered, a note for errors that were not fatal.",
+        remedy="Reboot both desks of the pair with the cable in. If the errors come back: update the desk's firmware (fwupdmgr), and show "
+        "the lines in the evidence to the vendor.",
+        source="community (two reports)",
+    ),
+    Code(
+        code="KERNEL_LOCKUP",
+        title="Processors of the desk hung",
+        severity="warn",
+        meaning="The kernel logged a soft lockup, a hard one or a stall since this boot: the desk did not answer for a while, and what was "
+        "measured then means nothing.",
+        remedy="Look at the lines before it (sudo journalctl -k), reboot the desk when it is free, and measure again.",
+        source="community (two reports, with PCIe errors)",
     ),
     Code(
         code="DRIFT_FROM_BASELINE",

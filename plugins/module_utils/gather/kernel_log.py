@@ -1,0 +1,80 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel log of this boot, asked once for everything that reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.kernel_events import KernelEvents, PcieError
+from ..readers import kernel_errors
+from .ask import Ask
+
+QUESTIONS = (
+    ("journalctl", "-k", "-b", "-o", "short-monotonic", "--no-pager"),
+    ("dmesg",),
+    ("journalctl", "-k", "-b", "--no-pager"),
+    ("journalctl", "-k", "-b"),
+    ("journalctl", "-b", "-k", "--no-pager"),
+    ("journalctl", "-b", "-k"),
+    ("journalctl", "-k", "--no-pager"),
+    ("journalctl", "-k"),
+)
+"""The first one is what a live desk is asked; the others stand in recordings."""
+
+
+def text(ask: Ask) -> str | None:
+    """The log, null when it cannot be read or is empty."""
+    return ask.memo("kernel-log-text", lambda: _text(ask))
+
+
+def _text(ask: Ask) -> str | None:
+    for question in QUESTIONS:
+        answer = ask.run(*question)
+        if answer.ok and _told(answer.stdout):
+            return answer.stdout
+    for argv in (*ask.recorded("dmesg"), *ask.recorded("journalctl")):
+        if argv[0] == "dmesg" or {"-k", "--dmesg"} & set(argv) or any(word.startswith("-") and "k" in word for word in argv[1:2]):
+            said = ask.run(*argv).stdout
+            if _told(said):
+                return said
+    return None
+
+
+def _told(log: str) -> bool:
+    return any(line.strip() and not line.startswith("-- ") for line in log.split("\n", 200)[:200])
+
+
+def events(ask: Ask) -> KernelEvents:
+    """Errors in the log; empty when it could not be read."""
+    log = text(ask)
+    if log is None:
+        ask.miss("kernel.events", ask.asked(*QUESTIONS[0]), "no kernel log that could be read")
+        return KernelEvents()
+    found: dict[str, Any] = ask.memo("kernel-errors", lambda: kernel_errors.read(log))
+    return KernelEvents(
+        xids=found["xids"],
+        gpu_lines=tuple(found["gpu_lines"]),
+        gpu_failures=tuple(found["gpu_failures"]),
+        recovery_action=found["recovery_action"],
+        gpu_memory_errors=found["gpu_memory_errors"],
+        oom_kills=found["oom_kills"],
+        oom_lines=tuple(found["oom_lines"]),
+        refused_modules=tuple(found["refused_modules"]),
+        lockups=tuple(found["lockups"]),
+        pcie_errors=_pcie(found["pcie"]),
+    )
+
+
+PCIE_LIMIT = 24
+
+
+def _pcie(found: list[dict[str, str]]) -> tuple[PcieError, ...]:
+    """The events of PCIe, one of each kind and device with the number of its lines, in order."""
+    counted: dict[tuple[str, str], int] = {}
+    lines: dict[tuple[str, str], str] = {}
+    for item in found:
+        key = (item["address"], item["kind"])
+        counted[key] = counted.get(key, 0) + 1
+        lines.setdefault(key, item["line"])
+    return tuple(PcieError(address, kind, lines[address, kind], count) for (address, kind), count in list(counted.items())[:PCIE_LIMIT])

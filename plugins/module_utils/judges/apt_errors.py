@@ -1,0 +1,229 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What apt and dpkg (C locale) print when something is wrong, as findings: apt's own reason, the archive it is about, the cure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..model.finding import Finding, Where
+from .catalogue import finding
+
+REFUSED_LOCK = r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"
+NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
+BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
+OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG"
+NO_KEY = r"NO_PUBKEY|is not signed|couldn't be verified because the public key|cannot be authenticated|were invalid: BADSIG"
+WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
+NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
+WRONG_SUM = r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
+WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 "
+HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+NO_ARCHIVE = (
+    r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
+    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'"
+)
+NO_SOLUTION = (
+    r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
+    r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems"
+)
+ERRORS: tuple[tuple[str, str], ...] = (
+    ("DPKG_LOCKED", REFUSED_LOCK),
+    ("DISK_FULL", NO_ROOM),
+    ("APT_SOURCES_BROKEN", BAD_SOURCES),
+    ("APT_KEY_EXPIRED", OLD_KEY),
+    ("APT_KEY_MISSING", NO_KEY),
+    ("APT_RELEASE_TIME", WRONG_TIME),
+    ("APT_ORIGIN_CHANGED", NEW_ORIGIN),
+    ("APT_CHECKSUM_WRONG", WRONG_SUM),
+    ("APT_SOURCE_WRONG", WRONG_PATH),
+    ("DPKG_BROKEN", HALF_DONE),
+    ("APT_ARCHIVE_UNREACHABLE", NO_ARCHIVE),
+    ("DRIVER_LOCK_UNSATISFIABLE", NO_SOLUTION),
+)
+"""Code and what apt or dpkg (C locale) prints for it, most telling first."""
+
+ARCHIVE_CODES = (
+    "APT_SOURCES_BROKEN",
+    "APT_KEY_EXPIRED",
+    "APT_KEY_MISSING",
+    "APT_RELEASE_TIME",
+    "APT_ORIGIN_CHANGED",
+    "APT_CHECKSUM_WRONG",
+    "APT_SOURCE_WRONG",
+    "APT_ARCHIVE_UNREACHABLE",
+)
+"""Codes that are about one archive, or about the list of archives."""
+
+LINE = re.compile(r"^(E|W|Err|dpkg|W|Error)[: ]")
+MESSAGE_LIMIT = 700
+"""Characters of apt's words in a message."""
+
+_URL = re.compile(r"\b(?:https?|ftp|file|copy|cdrom|mirror(?:\+\w{1,8})?|tor\+https?):/{0,3}[^\s'\"]{1,300}")
+_KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
+_OWN = re.compile(
+    r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|(?:ports|archive|security)\.ubuntu\.com)"
+)
+"""Archives that DGX OS itself takes its driver, its kernel and its packages from."""
+_BLOCK = ("The following packages have unmet dependencies", "The following packages will be REMOVED", "The following held packages")
+
+
+def codes(text: str) -> tuple[str, ...]:
+    """Codes of the errors that a text of apt or dpkg names, most telling first."""
+    return tuple(code for code, pattern in ERRORS if re.search(pattern, text, re.IGNORECASE))
+
+
+def telling_lines(text: str, code: str, limit: int = 4) -> list[str]:
+    """Lines that made the code, without repetition; of a conflict between packages also the lines that name them."""
+    pattern = dict(ERRORS).get(code, "")
+    rows = text.splitlines()
+    if code == "DRIVER_LOCK_UNSATISFIABLE":
+        return _reason(rows, pattern)
+    lines = [line.strip() for line in rows if pattern and re.search(pattern, line, re.IGNORECASE)]
+    if not lines:
+        lines = [line.strip() for line in rows if LINE.match(line)] or [line.strip() for line in rows[-limit:]]
+    return [line[:300] for line in dict.fromkeys(lines)][:limit]
+
+
+def _reason(rows: Sequence[str], pattern: str, limit: int = 16) -> list[str]:
+    """apt's whole reason: its heads with the indented lines below them (which package needs what), and its errors."""
+    found: list[str] = []
+    inside = False
+    for row in rows:
+        head = row.startswith(_BLOCK)
+        inside = head or (inside and row.startswith(" "))
+        if inside or LINE.match(row) or re.search(pattern, row, re.IGNORECASE):
+            found.append(" ".join(row.split())[:300])
+    return list(dict.fromkeys(found))[:limit]
+
+
+def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | None = None, timeout: bool = False) -> Finding:
+    """The finding for a command that failed. ``severity`` is used where the code allows it."""
+    remedy: str | None = None
+    if timeout:
+        code, lines = "APT_FAILED", [f"{argv[0]} did not end within its time limit"]
+    else:
+        found = codes(text)
+        code = found[0] if found else "APT_FAILED"
+        lines = telling_lines(text, code)
+        remedy = next((problem.remedy for problem in problems(text) if problem.code == code), None)
+    told = " ".join(lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2])[:MESSAGE_LIMIT]
+    message = f"{where.subject}: {told or 'no message'}"
+    evidence = {"command": list(argv)[:24], "says": lines}
+    try:
+        return finding(code, where, message, evidence=evidence, severity=severity, remedy=remedy)
+    except ValueError:
+        return finding(code, where, message, evidence=evidence, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What apt says about one archive."""
+
+    code: str
+    archive: str | None
+    """Its address; null for the list of archives as a whole."""
+    says: tuple[str, ...]
+    remedy: str | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether DGX OS itself lives from it. One that somebody added is not: nothing that this collection installs is there."""
+        return self.archive is None or bool(_OWN.match(self.archive))
+
+
+def problems(text: str) -> list[Problem]:
+    """The problems of the archives, one for each archive with its most telling reason, in the order of the text."""
+    told: dict[str | None, dict[str, list[str]]] = {}
+    current: str | None = None
+    for row in text.splitlines():
+        line = row.strip()
+        address = _URL.search(line)
+        if address:
+            current = _archive(address.group(0))
+        elif not row.startswith(" "):
+            current = None
+        for code in (item for item in codes(line) if item in ARCHIVE_CODES):
+            about = None if code == "APT_SOURCES_BROKEN" else current
+            told.setdefault(about, {}).setdefault(code, []).append(line[:300])
+        if re.match(r"\s+404\s", row) and current is not None:
+            told.setdefault(current, {}).setdefault("APT_SOURCE_WRONG", []).append(f"{current}: {line[:200]}")
+    nameless = told.get(None, {})
+    if len(told) > 1:
+        # "Some index files failed to download" names nothing that its archive's own line does not.
+        nameless.pop("APT_ARCHIVE_UNREACHABLE", None)
+    if {"APT_KEY_MISSING", "APT_KEY_EXPIRED"} & set(nameless):
+        # A refused signature is also a failed fetch: the key is the cause, not the line.
+        for reasons in told.values():
+            reasons.pop("APT_ARCHIVE_UNREACHABLE", None)
+    found = []
+    for archive, reasons in told.items():
+        cause = next((item for item in ARCHIVE_CODES if item in reasons), None)
+        if cause is not None:
+            says = tuple(dict.fromkeys(reasons[cause]))[:4]
+            found.append(Problem(cause, archive, says, _cure(cause, archive, says)))
+    return found[:12]
+
+
+def _archive(address: str) -> str:
+    """The archive of an address: without the file that was asked for."""
+    return re.split(r"/dists/|/pool/|/InRelease|/Release", address.rstrip(".,:;)"))[0].rstrip("/")
+
+
+def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
+    """What to do in this very case; null for what the catalogue says."""
+    key = next((match for line in says if (match := _KEY.search(line))), None)
+    name = f" {key.group(1)}{key.group(2)}" if key else ""
+    file = f"grep -rl {archive} /etc/apt/sources.list /etc/apt/sources.list.d names its file"
+    if code == "APT_KEY_EXPIRED":
+        return (
+            f"The key{name} of {archive or 'the archive'} has run out: install the archive's newer key (its own package or its "
+            f"maker's page), or, where nobody needs the archive, switch its source off (Enabled: no; {file}). Then sudo apt-get "
+            "update."
+        )
+    if code == "APT_KEY_MISSING" and archive is not None and "/spark/" not in f"{archive}/":
+        return (
+            f"Put the key{name} of {archive} back by installing the archive's own keyring package again (cuda-keyring for NVIDIA's CUDA "
+            "archive); never with --allow-unauthenticated or trusted=yes. Then sudo apt-get update."
+        )
+    if code == "APT_SOURCE_WRONG":
+        return (
+            f"There is no archive at this address: correct the source's path, or switch the source off ({file}). Then sudo apt-get update."
+        )
+    if code == "APT_RELEASE_TIME":
+        if any("not valid yet" in line for line in says):
+            return (
+                "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then sudo apt-get update."
+            )
+        return (
+            f"{archive or 'The archive'} was not renewed for too long: a mirror or proxy that stopped updating. Use another one ({file})."
+        )
+    if code == "APT_ORIGIN_CHANGED":
+        return (
+            "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: "
+            "sudo apt-get update --allow-releaseinfo-change. Pins that name the old value (Pin: release o=, l=) must be changed too."
+        )
+    if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
+        return (
+            "Something between the desk and the archive answers with a certificate of its own (a proxy that opens TLS), or the "
+            "desk's clock is wrong: timedatectl; give the desk the proxy's certificate (/usr/local/share/ca-certificates) or let "
+            "the archive's host through."
+        )
+    return None
+
+
+def archive_findings(text: str, where: Where, severity: str = "warn") -> list[Finding]:
+    """Findings about the archives from what ``apt-get update`` printed, warnings included. An archive that somebody added and that
+    nothing here needs is a note; a list of archives that apt cannot read at all is a failure."""
+    found = []
+    for problem in problems(text):
+        chosen = severity if problem.needed else "note"
+        if problem.code == "APT_SOURCES_BROKEN":
+            chosen = "fail"
+        archive = f"{problem.archive}: " if problem.archive and problem.archive not in problem.says[0] else ""
+        evidence = {"archive": problem.archive, "says": list(problem.says)}
+        message = f"{where.subject}: {archive}{problem.says[0]}"
+        found.append(finding(problem.code, where, message, evidence=evidence, severity=chosen, remedy=problem.remedy))
+    return found

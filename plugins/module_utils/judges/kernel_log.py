@@ -1,0 +1,66 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel log says about the ConnectX-7's PCIe links and about processors that hung."""
+
+from __future__ import annotations
+
+from ..model.desk import Desk
+from ..model.finding import Finding, Where
+from ..model.kernel_events import PcieError
+from .catalogue import finding
+from .common import named
+
+CX7_DOMAINS = frozenset({"0000", "0002"})
+"""PCI domains of the adapter's root ports 0000:00:00.0 and 0002:00:00.0 on every desk (NVIDIA's topology)."""
+
+SEVERE = ("fatal", "failed")
+
+
+def judge_kernel_log(desk: Desk, where: Where) -> list[Finding]:
+    """CX7_PCIE_ERRORS and KERNEL_LOCKUP."""
+    return [*pcie(desk, where), *lockups(desk, where)]
+
+
+def pcie(desk: Desk, where: Where) -> list[Finding]:
+    """CX7_PCIE_ERRORS, also after the link came back: only a reboot cured it where it was reported."""
+    events = [item for item in desk.kernel.events.pcie_errors if item.address.partition(":")[0] in _domains(desk)]
+    severe = [item for item in events if item.kind in SEVERE or item.kind == "mlx5"]
+    if not any(item.kind in (*SEVERE, "nonfatal", "mlx5") for item in events):
+        return []
+    failed = any(item.kind == "failed" for item in events)
+    recovered = any(item.kind == "recovered" for item in events) and not failed
+    ports = sorted({item.address for item in events})
+    told = f"The kernel logged {_kinds(events)} at {named(ports)} (the ConnectX-7 and its root ports) since this boot."
+    if failed:
+        told += " Its recovery failed."
+    elif recovered:
+        told += " It recovered."
+    if desk.kernel.events.lockups:
+        told += " Processors hung as well."
+    severity = "fail" if severe and not recovered else "warn" if severe else "note"
+    evidence = {
+        "lines": [item.line for item in events][:8],
+        "count": {f"{item.address} {item.kind}": item.count for item in events},
+        "lockups": list(desk.kernel.events.lockups)[:2],
+    }
+    return [finding("CX7_PCIE_ERRORS", where, told, evidence=evidence, severity=severity)]
+
+
+def _domains(desk: Desk) -> frozenset[str]:
+    """Where the adapter is: where its functions were found, and where every desk has it."""
+    return CX7_DOMAINS | {item.pci_address.partition(":")[0] for item in desk.cx7.functions if item.pci_address}
+
+
+def _kinds(events: list[PcieError]) -> str:
+    words = {"fatal": "fatal PCIe errors", "nonfatal": "PCIe errors that are not fatal", "mlx5": "errors of the adapter's driver"}
+    words |= {"failed": "a recovery that failed"}
+    return named(dict.fromkeys(words[item.kind] for item in events if item.kind in words))
+
+
+def lockups(desk: Desk, where: Where) -> list[Finding]:
+    """KERNEL_LOCKUP; told with the PCIe errors where those are the cause."""
+    lines = desk.kernel.events.lockups
+    if not lines or pcie(desk, where):
+        return []
+    message = f"Processors hung since this boot: {lines[0]}"
+    return [finding("KERNEL_LOCKUP", where, message, evidence={"lines": list(lines)})]

@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel complained of since this boot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PcieError:
+    """Lines of one kind about one PCIe device."""
+
+    address: str
+    """As the log names it, such as 0000:00:00.0 (a root port) or 0000:01:00.0 (a function)."""
+    kind: str
+    """fatal, nonfatal (AER), mlx5 (the adapter's driver noticed it), failed or recovered (its recovery)."""
+    line: str
+    """The first of them."""
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class KernelEvents:
+    """Errors in the kernel log of this boot. Lines are as the log has them, the first few of a kind and the last one."""
+
+    xids: dict[str, int] = field(default_factory=dict)
+    """Number of an Xid (the GPU driver's error number) to how often it was logged."""
+    gpu_lines: tuple[str, ...] = ()
+    """Lines of Xids and of failures of the GPU."""
+    gpu_failures: tuple[str, ...] = ()
+    """Those that say that the GPU cannot be used (RmInitAdapter failed, fallen off the bus ...)."""
+    recovery_action: str | None = None
+    """What the last Xid 154 asks for, such as Node Reboot Required; null for nothing."""
+    gpu_memory_errors: int = 0
+    """How often the GPU driver got no memory."""
+    oom_kills: int = 0
+    """Processes that the kernel killed because memory was used up."""
+    oom_lines: tuple[str, ...] = ()
+    refused_modules: tuple[str, ...] = ()
+    """Lines about a module whose signature or key was not accepted."""
+    lockups: tuple[str, ...] = ()
+    """Lines of soft lockups and stalls."""
+    pcie_errors: tuple[PcieError, ...] = ()

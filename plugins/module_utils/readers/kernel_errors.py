@@ -1,0 +1,146 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors in the kernel log (journalctl -k, dmesg): GPU driver, PCIe, memory, lockups, modules that were refused.
+
+Which of them matter is the judges' business; here they are only told apart and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from . import text as _text
+
+LINES_LIMIT = 8
+"""Lines kept of each kind: the first ones, which name the cause, and the last one."""
+
+XIDS_LIMIT = 64
+
+_ADDRESS = r"([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])"
+_XID = re.compile(r"NVRM: Xid \([^)]{0,80}\): ([0-9]{1,4})\b")
+_RECOVERY = re.compile(r"GPU recovery action changed from .{0,60}? to 0x([0-9a-f]{1,4})(?: \(([A-Za-z ]{1,40})\))?")
+_GPU = re.compile(
+    r"NVRM: .{0,200}?(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
+    r"secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed)"
+    r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
+    re.IGNORECASE,
+)
+_GPU_MEMORY = re.compile(r"NVRM: .{0,200}?(?:Out of memory|NV_ERR_NO_MEMORY)")
+_OOM = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process|oom-kill:|invoked oom-killer|oom_reaper: reaped")
+_KILLED = re.compile(r"out of memory: Killed process", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"Loading of .{0,40}?module .{0,60}?is rejected|Key was rejected by service|Required key not available|"
+    r"module verification failed.{0,80}rejected|Lockdown: .{0,60}unsigned module loading is restricted|"
+    r"PKCS#7 signature not signed with a trusted key"
+)
+_SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
+_LOCKUP = re.compile(r"soft lockup - CPU#|watchdog: Watchdog detected hard LOCKUP|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall")
+_AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
+_MLX5_ERROR = re.compile(
+    rf"mlx5_core {_ADDRESS}:? .{{0,80}}?"
+    r"(?:mlx5_pci_err_detected|mlx5_pci_slot_reset|wait vital|health (?:recovery|compromised)|device's health compromised|"
+    r"handling bad device|Failed to (?:recover|unload|load)|recovery (?:flow )?failed|mlx5_error_sw_reset|fatal error)",
+    re.IGNORECASE,
+)
+_FATAL = re.compile(r"\(Fatal\)|severity=Fatal|DPC: (?:containment event|unmasked uncorrectable)")
+_RECOVERED = re.compile(r"AER: device recovery successful|health recovery succeeded", re.IGNORECASE)
+_FAILED = re.compile(
+    r"recovery failed|reset failed|with error code|can't recover|health recovery failed|handling bad device|Failed to (?:recover|load)",
+    re.IGNORECASE,
+)
+_CHARACTERS = re.compile(r"[^\x20-\x7e]")
+
+
+class _Kept:
+    """The first lines of a kind and the last one, and how many there were."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.count = 0
+
+    def add(self, line: str) -> None:
+        self.count += 1
+        if len(self.lines) >= LINES_LIMIT:
+            self.lines[-1] = line
+        else:
+            self.lines.append(line)
+
+
+def read(text: str) -> dict[str, Any]:
+    """Keys: xids (number of each Xid's lines, by its number as text), gpu_lines (what the GPU driver complained of, Xids included, as the
+    log has them), gpu_failures (those that say that the GPU cannot be used), recovery_action (the last one that Xid 154 named, such as
+    Node Reboot Required; null for none), gpu_memory_errors (how often the driver ran out of memory), oom_kills (processes that the kernel
+    killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), secure_boot (whether it is on;
+    null when not told), lockups (lines of soft lockups and stalls), pcie (list of address, kind: fatal, nonfatal, mlx5, failed or
+    recovered, line), lines (how many the log has)."""
+    xids: dict[str, int] = {}
+    kept = {kind: _Kept() for kind in ("gpu", "failed", "oom", "refused", "lockup")}
+    pcie: list[dict[str, str]] = []
+    counts = {"memory": 0, "killed": 0, "lines": 0}
+    recovery: str | None = None
+    secure: bool | None = None
+    for line in _text.lines(text, 1024):
+        if not line.strip() or line.startswith("-- "):
+            continue
+        counts["lines"] += 1
+        short = _CHARACTERS.sub("?", line.strip())[:240]
+        xid = _XID.search(line)
+        if xid and (xid.group(1) in xids or len(xids) < XIDS_LIMIT):
+            xids[xid.group(1)] = xids.get(xid.group(1), 0) + 1
+            if xids[xid.group(1)] <= 2:
+                kept["gpu"].add(short)
+        changed = _RECOVERY.search(line)
+        if changed:
+            named = (changed.group(2) or "").strip()
+            recovery = None if int(changed.group(1), 16) == 0 else named or f"0x{changed.group(1)}"
+        if _GPU.search(line):
+            kept["failed"].add(short)
+            if xid is None:
+                kept["gpu"].add(short)
+        elif _GPU_MEMORY.search(line):
+            counts["memory"] += 1
+        if _OOM.search(line):
+            kept["oom"].add(short)
+            counts["killed"] += bool(_KILLED.search(line))
+        if _REFUSED.search(line):
+            kept["refused"].add(short)
+        boot = _SECURE_BOOT.search(line)
+        if boot:
+            secure = boot.group(1) is None or boot.group(1).lower() == "enabled"
+        if _LOCKUP.search(line):
+            kept["lockup"].add(short)
+        event = _pcie(line)
+        if event is not None and len(pcie) < 200:
+            pcie.append({"address": event[0], "kind": event[1], "line": short})
+    return {
+        "xids": xids,
+        "gpu_lines": kept["gpu"].lines,
+        "gpu_failures": kept["failed"].lines,
+        "recovery_action": recovery,
+        "gpu_memory_errors": counts["memory"],
+        "oom_kills": counts["killed"],
+        "oom_lines": kept["oom"].lines,
+        "refused_modules": kept["refused"].lines,
+        "secure_boot": secure,
+        "lockups": kept["lockup"].lines,
+        "pcie": pcie,
+        "lines": counts["lines"],
+    }
+
+
+def _pcie(line: str) -> tuple[str, str] | None:
+    """Address and kind of a PCIe event; corrected errors are no event."""
+    found = _AER.search(line) or _MLX5_ERROR.search(line)
+    if found is None:
+        return None
+    address = found.group(1)
+    if _RECOVERED.search(line):
+        return address, "recovered"
+    if _FAILED.search(line):
+        return address, "failed"
+    if found.re is _MLX5_ERROR:
+        return address, "mlx5"
+    if _FATAL.search(line):
+        return address, "fatal"
+    return (address, "nonfatal") if "Non-Fatal" in line else None

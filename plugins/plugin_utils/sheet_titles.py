@@ -1,0 +1,157 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Titles of a lab sheet's columns: the ones that are read, their other spellings, and the words of other languages that are asked about.
+
+A word of another language is never taken as a title by itself: "Gerät" may be the desk's name or its kind. It is asked about, because a
+serial number or a pair that is dropped in silence costs more than a question.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+COLUMNS: dict[str, str] = {
+    "name": "the desk's inventory name, such as desk-01",
+    "address": "IP address or host name of the management interface",
+    "mac": "MAC address of the management interface, where no address is known",
+    "mdns": "mDNS name, such as spark-a1b2.local, where no address is known",
+    "port": "ssh port, 22 when empty",
+    "user": "login user, when it differs from the lab's",
+    "pair": "name of the pair, empty for a desk that stands alone",
+    "position": "head, peer, 1 or 2 within the pair; empty: natural name order",
+    "serial": "serial number on the chassis",
+    "asset_tag": "the lab's own tag",
+    "host_key": "fingerprint of the ssh host key, SHA256:...",
+    "out_of_service": "yes or no",
+}
+"""Column to its meaning."""
+
+ALIASES: dict[str, str] = {
+    "desk": "name",
+    "host": "name",
+    "hostname": "name",
+    "ip": "address",
+    "ip_address": "address",
+    "ansible_host": "address",
+    "mac_address": "mac",
+    "mdns_name": "mdns",
+    "ssh_port": "port",
+    "login": "user",
+    "ansible_user": "user",
+    "role": "position",
+    "serial_number": "serial",
+    "sn": "serial",
+    "asset": "asset_tag",
+    "tag": "asset_tag",
+    "fingerprint": "host_key",
+    "host_key_fingerprint": "host_key",
+    "ssh_host_key": "host_key",
+}
+"""Other spellings of column titles."""
+
+OWN = "x_"
+"""Titles that begin so are the admin's own, whatever they look like."""
+
+_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "ð": "d", "þ": "th"})
+
+
+def plain(text: str) -> str:
+    """A title in one spelling: lower case, without accents, words joined by underscores. Letters of other scripts stay."""
+    folded = unicodedata.normalize("NFKD", text.strip().casefold().translate(_LETTERS))
+    letters = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    return re.sub(r"[\W_]+", "_", letters).strip("_")
+
+
+def title(text: str) -> str:
+    """The column that a title means in English, else the title in one spelling; empty for an empty cell."""
+    short = plain(text)
+    return ALIASES.get(short, short)
+
+
+FOREIGN: dict[str, str] = {
+    "name": """
+        Rechner, Rechnername, Gerät, Gerätename, Hostname, Knoten, Bezeichnung, Nom, Nom d'hôte, Machine, Poste,
+        Nombre, Equipo, Máquina, Nome, Nome host, Computador, Macchina, Naam, Apparaat, Nazwa, Komputer, Název,
+        Zařízení, Počítač, Namn, Navn, Dator, Nimi, Laite, Ad, Cihaz, Bilgisayar, Имя, Имя хоста, Узел, Название,
+        名称, 主机名, 设备, 设备名称, 主機名稱, ホスト名, 機器名, 名前, 端末名, 이름, 호스트명, 장비명""",
+    "address": """
+        Adresse, IP-Adresse, Adresse IP, Dirección, Dirección IP, Indirizzo, Indirizzo IP, Endereço, Endereço IP,
+        Adres, IP-adres, Adres IP, IP adresa, Adresa, Adress, IP-adress, IP-osoite, Osoite, IP adresi, IP-адрес,
+        Адрес, IP地址, 地址, IP位址, IPアドレス, アドレス, IP 주소, 주소""",
+    "mac": """
+        MAC-Adresse, Adresse MAC, Dirección MAC, Indirizzo MAC, Endereço MAC, MAC-adres, Adres MAC, MAC adresa,
+        MAC-adress, MAC-osoite, MAC adresi, MAC-адрес, MAC地址, MAC位址, MACアドレス, MAC 주소, Hardwareadresse,
+        Ethernet""",
+    "port": """
+        SSH-Port, Puerto, Porta, Poort, Porta SSH, Puerto SSH, Порт, 端口, ポート, 포트""",
+    "user": """
+        Benutzer, Benutzername, Anmeldename, Utilisateur, Identifiant, Usuario, Utente, Usuário, Utilizador,
+        Gebruiker, Gebruikersnaam, Użytkownik, Uživatel, Användare, Bruker, Bruger, Käyttäjä, Kullanıcı,
+        Пользователь, Логин, 用户, 用户名, 使用者, ユーザー, ユーザー名, 사용자""",
+    "pair": """
+        Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
+        Eş, Пара, 对, 配对, 组, 組, ペア, 쌍, 짝""",
+    "position": """
+        Rolle, Stellung, Rôle, Rol, Ruolo, Papel, Função, Posición, Posizione, Posição, Positie, Rola, Pozycja,
+        Pozice, Roll, Rooli, Konum, Роль, Позиция, 角色, 位置, 役割, 역할, 위치""",
+    "serial": """
+        Seriennummer, Serien-Nr, Serien-Nr., SerienNr, Ser.-Nr., Numéro de série, N° de série, No de série,
+        Número de serie, N.º de serie, Nro de serie, Numero di serie, Numero seriale, Matricola, Número de série,
+        Nº de série, Serienummer, Numer seryjny, Nr seryjny, Sériové číslo, Výrobní číslo, Sarjanumero,
+        Seri numarası, Seri no, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, 序列號, 产品序列号,
+        シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial""",
+    "asset_tag": """
+        Inventarnummer, Inventar-Nr., Inventarnr, Anlagennummer, Numéro d'inventaire, Número de inventario,
+        Numero di inventario, Número de patrimônio, Inventarisnummer, Numer inwentarzowy, Inventární číslo,
+        Inventarienummer, Inventaarionumero, Demirbaş no, Инвентарный номер, 资产编号, 資產編號, 資産番号, 자산 번호""",
+    "host_key": """
+        Fingerabdruck, Host-Schlüssel, Hostschlüssel, Empreinte, Clé d'hôte, Huella, Clave de host, Impronta,
+        Impressão digital, Vingerafdruk, Odcisk klucza, Otisk klíče, Отпечаток, Ключ хоста, 指纹, 指紋,
+        フィンガープリント, ホスト鍵, 지문""",
+    "out_of_service": """
+        Außer Betrieb, Ausser Betrieb, Defekt, Hors service, En panne, Fuera de servicio, Averiado, Fuori servizio,
+        Guasto, Fora de serviço, Buiten dienst, Buiten gebruik, Niesprawny, Mimo provoz, Ur drift, Ute av drift,
+        Epäkunnossa, Hizmet dışı, Не работает, 停用, 故障, 使用不可, 고장""",
+}
+"""Column to titles of other languages, separated by commas."""
+
+_MEANT = {plain(word): column for column, words in FOREIGN.items() for word in words.split(",")}
+
+
+def _tell(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_CONTENT: dict[str, re.Pattern[str]] = {
+    "mac": _tell(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"),
+    "host_key": _tell(r"SHA256:[A-Za-z0-9+/]{43}=?"),
+    "address": _tell(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"),
+    "mdns": _tell(r"[a-z0-9-]{1,63}\.local\.?"),
+    "position": _tell(r"head|peer"),
+}
+"""What cells of a column look like that is hardly anything else, whatever its title is."""
+
+
+def meant(text: str, cells: Sequence[str], titles: Sequence[str]) -> str | None:
+    """The known column that an unknown one may be: by its title in another language, else by its cells. Null when it is the admin's own,
+    or when the sheet has such a column already (``titles``)."""
+    short = plain(text)
+    if short.startswith(OWN):
+        return None
+    column = _MEANT.get(short)
+    if column is not None:
+        return column if column not in titles else None
+    told = [cell for cell in cells if cell]
+    found = (column for column, pattern in _CONTENT.items() if told and all(pattern.fullmatch(cell) for cell in told))
+    return next((column for column in found if column not in titles), None)
+
+
+def header(rows: Mapping[int, Sequence[str]]) -> int | None:
+    """The row that holds the titles, by its number: the first one that has a name and one more known column."""
+    for number, cells in rows.items():
+        known = {title(cell) for cell in cells} & set(COLUMNS)
+        if "name" in known and len(known) > 1:
+            return number
+    return None

@@ -1,0 +1,354 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds of desks that owners reported, from files and answers to facts and findings: GPU, next boot, container devices, daemon."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import NOT_RECORDED, TIMEOUT
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.reboot import reboot_refusals
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Finding, Where
+
+from .fake_desk import DRIVER, KERNEL, NVIDIA_SMI_Q, PACKAGES, PCI, QUERY_GPU, FakeDesk, dpkg, healthy, said
+
+SMI_QUERY = next(words for words in healthy().commands if words.startswith("nvidia-smi --query-gpu"))
+LOG = "journalctl -k -b -o short-monotonic --no-pager"
+NEXT = "7.0.0-1021-nvidia"
+WHERE = Where(desk="desk-01")
+XID = "spark-a1b2 kernel: NVRM: Xid (PCI:000f:01:00):"
+
+
+def judged(desk: FakeDesk) -> dict[str, Finding]:
+    """What is said about a desk, by code; a kind is told once."""
+    found = judge(collect(desk), WHERE, JudgeOptions())
+    assert len({item.code for item in found}) == len(found)
+    return {item.code: item for item in found}
+
+
+def logging(desk: FakeDesk, *lines: str) -> FakeDesk:
+    desk.commands[LOG] += "".join(f"[ 9000.00000{number}] {line}\n" for number, line in enumerate(lines))
+    return desk
+
+
+def with_smi(desk: FakeDesk, answer: object) -> FakeDesk:
+    for words in ("nvidia-smi", "nvidia-smi -q", "nvidia-smi --version", SMI_QUERY):
+        desk.commands[words] = answer
+    return desk
+
+
+# --- the GPU ---
+
+
+@pytest.mark.parametrize("word", ["[GPU requires reset]", "[GPU is lost]", "ERR!", "[Unknown Error]"])
+def test_a_gpu_that_answers_with_words_is_dead(word: str) -> None:
+    desk = healthy()
+    desk.commands[SMI_QUERY] = QUERY_GPU.replace("208 MHz, 3003 MHz, 5.20 W, 41, 3 %", ", ".join([word] * 5))
+    text = NVIDIA_SMI_Q
+    for reading in ("208 MHz", "3003 MHz", "5.20 W", "41 C", "3 %"):
+        text = text.replace(reading, word.strip("[]"))
+    desk.commands["nvidia-smi -q"] = text
+    found = judged(logging(desk, f"{XID} 79, pid=1, GPU has fallen off the bus."))
+    assert found["GPU_FAILED"].severity == "fail"
+    assert word.strip("[]") in found["GPU_FAILED"].message and "79" in found["GPU_FAILED"].message
+    assert "Reboot" in found["GPU_FAILED"].remedy and "FACTS_INCOMPLETE" not in found
+
+
+def test_one_sensor_that_fails_is_a_warning() -> None:
+    desk = healthy()
+    desk.commands[SMI_QUERY] = QUERY_GPU.replace("5.20 W", "[Unknown Error]")
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("5.20 W", "Unknown Error")
+    assert judged(desk)["GPU_FAILED"].severity == "warn"
+
+
+@pytest.mark.parametrize("action", ["Reset", "Reboot", "Drain P2P", "Drain and Reset"])
+def test_a_recovery_that_the_driver_wants(action: str) -> None:
+    desk = healthy()
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("    Clocks\n", f"    GPU Recovery Action : {action}\n    Clocks\n", 1)
+    found = judged(desk)["GPU_FAILED"]
+    assert found.severity == "fail" and action in found.message
+    desk.commands["nvidia-smi -q"] = desk.commands["nvidia-smi -q"].replace(f"Action : {action}", "Action : None")
+    assert "GPU_FAILED" not in judged(desk)
+
+
+@pytest.mark.parametrize(
+    ("line", "failed"),
+    [
+        (f"{XID} 120, GSP task exception", True),
+        ("spark-a1b2 kernel: NVRM: GPU 000f:01:00.0: RmInitAdapter failed! (0x62:0x65:2028)", True),
+        ("spark-a1b2 kernel: Out of memory: Killed process 812 (python3) total-vm:1kB", True),
+        ("spark-a1b2 kernel: usb 1-1: new device", False),
+    ],
+)
+def test_a_hang_of_nvidia_smi_is_explained_by_the_kernel_or_stays_unknown(line: str, failed: bool) -> None:
+    found = judged(logging(with_smi(healthy(), said(error=TIMEOUT)), line))
+    if failed:
+        assert found["GPU_FAILED"].severity == "fail" and line.split("kernel: ")[1] in found["GPU_FAILED"].message
+        assert "FACTS_INCOMPLETE" not in found or found["FACTS_INCOMPLETE"].severity == "note"
+    else:
+        assert "GPU_FAILED" not in found and found["FACTS_INCOMPLETE"].severity == "unknown"
+        assert "time limit" in found["FACTS_INCOMPLETE"].remedy and "--become" not in found["FACTS_INCOMPLETE"].remedy
+
+
+def test_a_hang_is_waited_for_once() -> None:
+    desk = with_smi(healthy(), said(error=TIMEOUT))
+    collect(desk)
+    assert [words for words in desk.asked if words in ("nvidia-smi", "nvidia-smi --version")] == []
+
+
+@pytest.mark.parametrize("text", ["GPU is lost.  Reboot the system to recover this GPU", "Unknown Error\nNo devices were found"])
+def test_a_device_handle_that_nobody_gets(text: str) -> None:
+    found = judged(with_smi(healthy(), said(f"Unable to determine the device handle for GPU0: 000F:01:00.0: {text}\n", rc=15)))
+    assert found["GPU_FAILED"].severity == "fail" and "GPU_NOT_FOUND" not in found
+
+
+@pytest.mark.parametrize(
+    ("device", "is_gb10"), [("2E00", True), ("2E12", True), ("2E2A", True), ("2E3F", True), ("2E40", False), ("2DFF", False)]
+)
+def test_the_pci_ids_of_the_gpu(device: str, is_gb10: bool) -> None:
+    desk = healthy()
+    desk.files[f"{PCI}/000f:01:00.0/uevent"] = f"DRIVER=nvidia\nPCI_ID=10DE:{device}\nPCI_SLOT_NAME=000f:01:00.0\n"
+    desk.files["/sys/class/dmi/id/product_name"] = "Veriton GN100\n"
+    desk.files["/sys/class/dmi/id/board_name"] = "unknown\n"
+    with_smi(desk, said("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n", rc=9))
+    del desk.files["/proc/driver/nvidia/version"]
+    assert collect(desk).identity.is_gb10 is is_gb10
+
+
+def test_nvidia_smi_of_the_next_branches_makes_no_mismatch() -> None:
+    newer = "615.71.09"
+    desk = healthy()
+    desk.files["/proc/driver/nvidia/version"] = desk.files["/proc/driver/nvidia/version"].replace(DRIVER, newer)
+    del desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"]
+    note = " [Deprecated; will be removed in CUDA 14.0. Use {} Version instead]"
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace(DRIVER, newer).replace(
+        f"Driver Version                                         : {newer}",
+        f"Driver Version : {newer}{note.format('KMD')}\nKMD Version : {newer}\nCUDA UMD Version : 13.4",
+    )
+    desk.commands[SMI_QUERY] = QUERY_GPU.replace(DRIVER, newer)
+    desk.commands["nvidia-smi --version"] = (
+        f'NVIDIA-SMI version  : {newer}\nNVML version        : 615.71\nDRIVER version      : Deprecated, see "KMD version" instead\n'
+        f"KMD version         : {newer}\nCUDA UMD version    : 13.4\n"
+    )
+    facts = collect(desk)
+    assert (facts.driver.user_space_version, facts.driver.module_version, facts.driver.cuda_version) == (newer, newer, "13.4")
+    found = judged(desk)
+    assert "DRIVER_MISMATCH" not in found and found["DRIVER_BRANCH_WRONG"].severity == "fail"
+
+
+# --- the next boot ---
+
+
+def next_kernel(desk: FakeDesk, *paths: str, packages: tuple[str, ...] = ()) -> FakeDesk:
+    """A desk with a second kernel, its module tree and packages."""
+    desk.files[f"/boot/vmlinuz-{NEXT}"] = ""
+    desk.files[f"/lib/modules/{NEXT}/kernel/drivers/net/dummy.ko.zst"] = ""
+    for path in paths:
+        desk.files[f"/lib/modules/{NEXT}/{path}"] = ""
+    more = {f"linux-image-{NEXT}": "7.0.0-1021.21", **dict.fromkeys(packages, "7.0.0-1021.21")}
+    desk.files["/var/lib/dpkg/status"] = dpkg(PACKAGES | more)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("paths", "packages", "has_driver"),
+    [
+        (("kernel/nvidia-580-open/nvidia.ko.zst",), (f"linux-modules-nvidia-580-open-{NEXT}",), True),
+        (("kernel/nvidia-580-server-open/nvidia.ko",), (), True),
+        (("kernel/nvidia-590-open/nvidia.ko",), (f"linux-modules-nvidia-590-open-{NEXT}",), False),
+        (("kernel/nvidia-580/nvidia.ko",), (f"linux-modules-nvidia-580-{NEXT}",), False),
+        (("kernel/nvidia-fs/nvidia-fs.ko",), (f"linux-modules-nvidia-fs-{NEXT}",), False),
+        ((), (f"linux-modules-nvidia-fs-{NEXT}",), False),
+        (("updates/dkms/nvidia-uvm.ko.zst", "updates/dkms/nvidia-fs.ko"), (), False),
+        ((), (f"linux-modules-nvidia-580-open-{NEXT}",), False),
+        (("kernel/nvidia-610-open/nvidia.ko", "kernel/nvidia-580-open/nvidia.ko"), (), True),
+    ],
+)
+def test_which_kernel_has_the_driver(paths: tuple[str, ...], packages: tuple[str, ...], has_driver: bool) -> None:
+    desk = next_kernel(healthy(), *paths, packages=packages)
+    facts = collect(desk)
+    image = next(item for item in facts.kernel.installed if item.release == NEXT)
+    assert (facts.kernel.next_boot, image.has_driver) == (NEXT, has_driver)
+    assert ("NEXT_BOOT_KERNEL_WITHOUT_DRIVER" in judged(desk)) is not has_driver
+    assert any("no R580 open module" in item.message for item in reboot_refusals(facts, WHERE)) is not has_driver
+
+
+@pytest.mark.parametrize(
+    ("answer", "packages", "has_driver"),
+    [
+        ("filename: x\nversion: 580.178.04\nlicense: Dual MIT/GPL\n", (), True),
+        ("filename: x\nversion: 610.57.04\nlicense: Dual MIT/GPL\n", (), False),
+        ("filename: x\nversion: 580.178.04\nlicense: NVIDIA\n", (), False),
+        (None, ("nvidia-dkms-580-open=580.178.04-1",), True),
+        (None, ("nvidia-dkms-open=610.57.04-1",), False),
+        (None, ("nvidia-dkms-580=580.178.04-1",), False),
+        (None, ("nvidia-dkms-580-open=580.178.04-1", "nvidia-dkms-open=610.57.04-1", "libnvidia-compute=610.57.04-1"), None),
+    ],
+)
+def test_a_module_that_was_built_on_the_desk_is_asked_what_it_is(answer: str | None, packages: tuple[str, ...], has_driver: bool) -> None:
+    desk = next_kernel(healthy(), "updates/dkms/nvidia.ko.zst")
+    built = dict(item.split("=") for item in packages)
+    desk.files["/var/lib/dpkg/status"] = dpkg(PACKAGES | {f"linux-image-{NEXT}": "7.0.0-1021.21"} | built)
+    if answer is not None:
+        desk.commands[f"modinfo -k {NEXT} nvidia"] = answer
+    image = next(item for item in collect(desk).kernel.installed if item.release == NEXT)
+    assert image.has_driver is has_driver
+
+
+def test_the_package_database_alone_never_makes_a_driver() -> None:
+    recorded = healthy()
+    recorded.absent = NOT_RECORDED
+    module = f"linux-modules-nvidia-580-open-{NEXT}"
+    next_kernel(recorded, packages=(module,))
+    for path in [path for path in recorded.files if path.startswith("/lib/modules/")]:
+        del recorded.files[path]
+    kernels = {item.release: item.has_driver for item in collect(recorded).kernel.installed}
+    assert kernels == {NEXT: None, KERNEL: None}
+
+
+def test_a_pin_of_a_kernel_that_is_gone_is_told() -> None:
+    desk = next_kernel(healthy())
+    desk.files["/etc/default/grub.d/50-pin.cfg"] = (
+        'GRUB_DEFAULT="Advanced options for DGX OS GNU/Linux>DGX OS GNU/Linux, with Linux 6.11.0-1016-nvidia"\n'
+    )
+    found = judged(desk)["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"]
+    assert NEXT in found.message and "6.11.0-1016-nvidia', which is not installed" in found.message
+
+
+@pytest.mark.parametrize(
+    ("grub", "package", "warned"), [("", False, True), ("kho=off", False, False), ("", True, False), ("kho=on", False, True)]
+)
+def test_the_bad_kernel_is_warned_of_before_the_boot(grub: str, package: bool, warned: bool) -> None:
+    desk = healthy()
+    bad = "7.0.0-1019-nvidia"
+    desk.files[f"/boot/vmlinuz-{bad}"] = desk.files[f"/lib/modules/{bad}/kernel/nvidia-580-open/nvidia.ko"] = ""
+    desk.files["/etc/default/grub.d/60-more.cfg"] = f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {grub}"\n'
+    if package:
+        desk.files["/var/lib/dpkg/status"] = dpkg(PACKAGES | {"nvidia-spark-grub-kho": "1.0-1"})
+    found = [item for item in judge(collect(desk), WHERE, JudgeOptions()) if item.evidence.get("component") == "next kernel"]
+    assert [item.severity for item in found] == (["warn"] if warned else [])
+
+
+# --- module, library, container devices, daemon ---
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("spark-a1b2 kernel: Loading of module with unavailable key is rejected", "mokutil"),
+        ("spark-a1b2 kernel: Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7", "mokutil"),
+        ("spark-a1b2 kernel: usb 1-1: new device", "sudo modprobe nvidia"),
+    ],
+)
+def test_a_module_that_is_there_and_not_loaded(line: str, words: str) -> None:
+    desk = with_smi(healthy(), said("Failed to initialize NVML: Driver Not Loaded\n", rc=9))
+    del desk.files["/proc/driver/nvidia/version"]
+    found = judged(logging(desk, line))["DRIVER_MISSING"]
+    assert words in found.remedy
+
+
+def test_on_another_major_version_no_package_of_this_one_is_named() -> None:
+    desk = with_smi(healthy(), said("Failed to initialize NVML: Driver Not Loaded\n", rc=9))
+    desk.files["/etc/dgx-release"] = 'DGX_SWBUILD_VERSION="8.0.0"\n'
+    del desk.files["/proc/driver/nvidia/version"]
+    found = judged(desk)
+    assert found["DGX_OS_RULES_UNKNOWN"].severity == "unknown" and found["DRIVER_MISSING"].severity == "fail"
+    assert "580-open" not in found["DRIVER_MISSING"].remedy
+    assert any("not known for this version" in item.message for item in reboot_refusals(collect(desk), WHERE))
+
+
+def test_only_the_version_was_recorded() -> None:
+    recorded = healthy()
+    recorded.absent = NOT_RECORDED
+    del recorded.files["/proc/driver/nvidia/version"], recorded.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"]
+    recorded.commands = {"uname -m": "aarch64\n"}
+    recorded.commands["nvidia-smi --version"] = (
+        "NVIDIA-SMI version  : 620.70.06\nNVML version        : 620.70\nKMD version         : 620.70.06\nCUDA UMD version    : 13.5\n"
+    )
+    driver = collect(recorded).driver
+    assert (driver.user_space_version, driver.module_version, driver.cuda_version) == ("620.70.06", "620.70.06", "13.5")
+    assert "DRIVER_MISMATCH" not in judged(recorded)
+
+
+@pytest.mark.parametrize("target", ["/opt/metrics/libnvidia-ml.so.1", "libnvidia-ml.so.1.real", "/usr/local/lib/libshim.so"])
+def test_where_the_library_may_lead(target: str) -> None:
+    desk = healthy()
+    desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"] = target
+    assert collect(desk).driver.foreign_library == target
+    assert collect(healthy()).driver.foreign_library is None
+
+
+def test_a_library_in_the_place_of_the_drivers_is_named() -> None:
+    desk = with_smi(healthy(), said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.159\n", rc=18))
+    desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"] = "/opt/metrics/libfake-ml.so.2"
+    found = judged(desk)["DRIVER_MISMATCH"]
+    assert "/opt/metrics/libfake-ml.so.2" in found.message and "A reboot does not help" in found.remedy
+
+
+def spec(driver: str) -> str:
+    return json.dumps({"kind": "nvidia.com/gpu", "containerEdits": {"mounts": [{"hostPath": f"/usr/lib/libcuda.so.{driver}"}]}})
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"/etc/cdi/nvidia.yaml": DRIVER, "/var/run/cdi/nvidia.yaml": "580.95.05"}, "/var/run/cdi/nvidia.yaml"),
+        ({"/var/run/cdi/nvidia.json": "580.95.05"}, "/var/run/cdi/nvidia.json"),
+        ({"/run/cdi/gpu.yml": "580.95.05"}, "/run/cdi/gpu.yml"),
+        ({"/etc/cdi/old.json": "580.95.05", "/etc/cdi/nvidia.yaml": DRIVER}, "/etc/cdi/old.json"),
+        ({"/etc/cdi/nvidia.yaml": DRIVER, "/run/cdi/nvidia.yaml": DRIVER}, None),
+    ],
+)
+def test_every_device_description_is_read(files: dict[str, str], named: str | None) -> None:
+    desk = healthy()
+    desk.files |= {path: spec(driver) for path, driver in files.items()}
+    found = judged(desk).get("CDI_STALE")
+    assert (found is None) is (named is None)
+    if found is not None and named is not None:
+        assert named in found.message
+        assert ("nvidia-cdi-refresh" in found.remedy) is ("/run/" in named)
+
+
+@pytest.mark.parametrize(
+    ("said_by_systemd", "mode", "words", "remedy"),
+    [
+        ("activating", "Enabled", "over and over", "journalctl -u nvidia-persistenced"),
+        ("failed", "Enabled", "not active (failed)", "reset-failed"),
+        ("active", "Disabled", "mode is off although the daemon runs", "nvidia-smi -pm 1"),
+        ("inactive", "Enabled", "is not active", "enable --now"),
+    ],
+)
+def test_the_daemon_that_does_not_hold(said_by_systemd: str, mode: str, words: str, remedy: str) -> None:
+    desk = healthy()
+    del desk.files["/sys/fs/cgroup/system.slice/nvidia-persistenced.service/cgroup.procs"]
+    desk.commands["systemctl is-active nvidia-persistenced.service"] = said(
+        f"{said_by_systemd}\n", rc=0 if said_by_systemd == "active" else 3
+    )
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace(
+        "Persistence Mode                                   : Enabled", f"Persistence Mode : {mode}"
+    )
+    desk.commands[SMI_QUERY] = QUERY_GPU.replace("Enabled", mode)
+    found = judged(desk)["PERSISTENCED_INACTIVE"]
+    assert found.severity == "warn" and words in found.message and remedy in found.remedy
+
+
+def test_pcie_errors_are_told_also_where_the_link_is_up() -> None:
+    lines = (
+        "spark-a1b2 kernel: pcieport 0002:00:00.0: AER: Multiple Uncorrectable (Fatal) error message received from 0002:00:00.0",
+        "spark-a1b2 kernel: mlx5_core 0002:01:00.0: mlx5_health_try_recover:333:(pid 8): health recovery failed",
+    )
+    found = judged(logging(healthy(), *lines))["CX7_PCIE_ERRORS"]
+    assert found.severity == "fail" and "0002:00:00.0" in found.message
+    foreign = "spark-a1b2 kernel: pcieport 0009:00:00.0: AER: Uncorrectable (Fatal) error message received from 0009:00:00.0"
+    assert "CX7_PCIE_ERRORS" not in judged(logging(healthy(), foreign))
+
+
+def test_a_healthy_desk_says_nothing_of_all_this() -> None:
+    facts: Desk = collect(healthy())
+    assert (facts.gpu.smi, facts.gpu.dead_readings, facts.kernel.events.gpu_lines, facts.kernel.boot_entry) == ("answered", (), (), None)
+    assert facts.kernel.installed[0].modules == ("580-open",)
