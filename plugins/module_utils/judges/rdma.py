@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..model.finding import Finding, Where
-from ..model.link import Endpoint
+from ..model.link import Endpoint, Path
 from ..model.proof import Growth, Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
 from .catalogue import finding
-from .counters import BAND, COUNTERS, PHYSICAL, STILL
-from .marks import mark
+from .counters import BAND, COUNTERS, PHYSICAL, state_of
+from .marks import at_speed, link_speed, mark
 from .marks_data import MARKS, Mark
 
 FULL_WIDTH = 4
@@ -31,13 +31,14 @@ WAITING = {
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not answer in time",
     "lost": "the connection to the desk was lost during the measurement",
+    "algorithm": "the ssh of the two desks have no key type or cipher in common",
     "failed": "the measurement could not be driven",
     "port_busy": "no listener could be opened at the fabric address",
 }
 
 
-def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
-    """Findings of a pair's RDMA measurement; an empty list is a pass with every step measured."""
+def judge(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
+    """Findings of the RDMA measurement of one path, whose two ends are given; an empty list is a pass with every step measured."""
     found = problems(pair, evidence.problems, "RDMA_NOT_MEASURED")
     found += wrong_peer(pair, ends, evidence.neighbours, "RDMA_NOT_MEASURED")
     if found:
@@ -55,7 +56,12 @@ def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, ma
     return found
 
 
-def complete(evidence: RdmaEvidence, ends: tuple[Endpoint, Endpoint]) -> bool:
+def judge_paths(stack: str, measured: Sequence[tuple[Path, RdmaEvidence]], marks: Sequence[Mark] = MARKS) -> list[Finding]:
+    """Findings of every path of a stack that was measured."""
+    return [item for path, evidence in measured for item in judge(stack, path.ends, evidence, marks)]
+
+
+def complete(evidence: RdmaEvidence, ends: Sequence[Endpoint]) -> bool:
     """Whether every step was measured, the last one with all functions in both directions included."""
     steps = evidence.steps
     if not steps or any(run.gbps is None for step in steps for run in step.runs):
@@ -91,12 +97,13 @@ def _firewall(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
     return finding("PAIR_FIREWALL_BLOCKS", where, message, evidence={**evidence, "rule": rule})
 
 
-def wrong_peer(pair: str, ends: tuple[Endpoint, Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:
-    """Who answered at the fabric addresses, held against the inventory's peer."""
-    expected = {ends[0].desk: ends[1], ends[1].desk: ends[0]}
+def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:
+    """Who answered at the fabric addresses, held against the inventory's member that has the address."""
     found = []
     for item in seen:
-        peer = expected[item.desk]
+        peer = peer_at(ends, item)
+        if peer is None:
+            continue
         macs = [function.mac.lower() for function in peer.functions]
         where = Where(pair=pair, desk=item.desk, function=item.netdev)
         evidence = {"address": item.address, "mac": item.mac, "expected": macs, "peer": peer.desk}
@@ -109,7 +116,13 @@ def wrong_peer(pair: str, ends: tuple[Endpoint, Endpoint], seen: Sequence[Neighb
     return found
 
 
-def _errors(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> list[Finding]:
+def peer_at(ends: Sequence[Endpoint], seen: Neighbour) -> Endpoint | None:
+    """The end of another member that has the address which was asked for."""
+    others = [end for end in ends if end.desk != seen.desk]
+    return next((end for end in others if any(function.address == seen.address for function in end.functions)), None)
+
+
+def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list[Finding]:
     runs = [run for step in evidence.steps for run in step.runs]
     failed = [run for run in runs if run.error is not None]
     if not failed:
@@ -140,7 +153,7 @@ def _errors(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) 
     return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown)]
 
 
-def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:
+def no_memory(code: str, pair: str, ends: Sequence[Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:
     """ENOMEM with its cause told apart: a low limit of the process that failed, else the kernel hand-over fault."""
     handed = [end for end in ends if end.cma_total_kb == 0 and (end.cma_free_kb or 0) > 0]
     enough = LOCKED_LEAST if handed else LOCKED_ENOUGH
@@ -163,8 +176,9 @@ def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Seq
     return finding(code, Where(pair=pair), text, evidence={**shown, "cause": "unknown", "locked_bytes": seen, **kernels})
 
 
-def _speeds(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark]) -> list[Finding]:
+def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark]) -> list[Finding]:
     where = Where(pair=pair)
+    marks = at_speed(marks, link_speed(ends))
     alone = [run for step in evidence.steps if step.kind == "one_way" for run in step.runs]
     speeds = speeds_of(evidence)
     trapped = [run for run in alone if (run.gbps or 0.0) < mark("rdma_25g", marks).value]
@@ -241,7 +255,7 @@ def _expected(evidence: RdmaEvidence, desk: str, place: int | None, sent: bool) 
     return low, high
 
 
-def _counters(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> list[Finding]:
+def _counters(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list[Finding]:
     growth = {item.desk: item for item in evidence.growth}
     still, doubtful = [], []
     for row in counter_rows(ends, evidence, growth):
@@ -260,7 +274,7 @@ def _counters(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence
     return []
 
 
-def counter_rows(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, growth: dict[str, Growth]) -> list[dict[str, Any]]:
+def counter_rows(ends: Sequence[Endpoint], evidence: RdmaEvidence, growth: dict[str, Growth]) -> list[dict[str, Any]]:
     """Every counter of the cabled functions beside the bytes it should have counted."""
     rows = []
     for end in ends:
@@ -283,15 +297,6 @@ def counter_rows(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, growth
                     }
                 )  # fmt: skip
     return rows
-
-
-def state_of(real: int | None, low: int, high: int) -> str:
-    """unread, still, fits or outside: a counter's growth in bytes beside the fewest and most bytes expected."""
-    if real is None:
-        return "unread"
-    if real < STILL * low:
-        return "still"
-    return "fits" if BAND[0] * low <= real <= BAND[1] * high else "outside"
 
 
 def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
@@ -319,7 +324,7 @@ def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
     return {"functions": [{"function": place, **table[place]} for place in sorted(table)], **sums}
 
 
-def summary(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> dict[str, Any]:
+def summary(ends: Sequence[Endpoint], evidence: RdmaEvidence) -> dict[str, Any]:
     """The measurement as results and reports carry it."""
     growth = {item.desk: item for item in evidence.growth}
     return {
