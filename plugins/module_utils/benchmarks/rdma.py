@@ -219,8 +219,15 @@ def failure(said: str, answer: Answer | None) -> str | None:
         return answer.error if answer.error in ("missing", "denied", "timeout") else "other"
     if "cannot allocate memory" in low or "couldn't allocate mr" in low or "enomem" in low:
         return "enomem"
-    if "failed status 12" in low or "retry exc" in low or "retry counter exceeded" in low or "completion with error" in low:
+    statuses = perftest_reader.read(said)["completion_statuses"]
+    # Flushed is what becomes of everything that was under way when something else failed.
+    telling = [number for number in statuses if perftest_reader.COMPLETION_STATUS.get(number) != "flushed"] or statuses
+    if telling:
+        return perftest_reader.COMPLETION_STATUS.get(telling[0], "completion")
+    if "retry exc" in low or "retry counter exceeded" in low:
         return "retry"
+    if "completion with error" in low:
+        return "completion"
     if answer is None or answer.rc not in (0,):
         return "other"
     return None

@@ -37,6 +37,31 @@ WAITING = {
 }
 
 
+OTHER_END = "Look at what the other end said and at mlx5 lines of both kernel logs (journalctl -k), then measure again."
+COMPARE = "Compare kernel, driver and perftest of the two desks (stack_pair.yml installs the same tools on both), then measure again."
+
+ENDED: dict[str, tuple[str, str | None]] = {
+    "timeout": ("did not end within its time limit", None),
+    "server": ("did not begin to listen", None),
+    "retry": (
+        "gave up after too many retries (completion status 12: nothing came back on that path)",
+        "Look at the link, MTU and address findings of both desks and at the cable, then measure again.",
+    ),
+    "receiver_not_ready": ("found the receiver not ready again and again (completion status 13)", OTHER_END),
+    "remote_access": ("was refused access to the other desk's memory (completion status 10)", COMPARE),
+    "remote_invalid_request": ("sent a request that the other desk did not take (completion status 9)", COMPARE),
+    "remote_operation": ("met an operation that failed on the other desk (completion status 11)", OTHER_END),
+    "flushed": (
+        "had its transfers thrown away after its connection failed (completion status 5); what failed first was not told",
+        OTHER_END,
+    ),
+    "local_protection": ("used memory that is not registered for the adapter (completion status 4)", COMPARE),
+    "local_length": ("used a message of a length that the adapter does not take (completion status 1)", COMPARE),
+    "completion": ("ended with a failed completion", OTHER_END),
+}
+"""Words and remedy of a run of perftest that failed, by its error; null is the code's own remedy."""
+
+
 def judge(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
     """Findings of the RDMA measurement of one path, whose two ends are given; an empty list is a pass with every step measured."""
     found = problems(pair, evidence.problems, "RDMA_NOT_MEASURED")
@@ -146,11 +171,9 @@ def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list
         names = f"{first.source_device} of {first.source} and {first.target_device} of {first.target}"
         message = f"pair {pair}: transfers between {names} fail, the twin function is fine"
         return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]
-    words = {"timeout": "did not end within its time limit", "retry": "gave up after too many retries", "server": "did not begin to listen"}
-    message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} " + words.get(
-        first.error or "", f"failed (rc {first.rc})"
-    )
-    return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown)]
+    words, remedy = ENDED.get(first.error or "", (f"failed (rc {first.rc})", None))
+    message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} {words}"
+    return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown, remedy=remedy)]
 
 
 def no_memory(code: str, pair: str, ends: Sequence[Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:

@@ -65,7 +65,8 @@ class RdmaRun:
     gid_index: int | None = None
     rc: int | None = None
     error: str | None = None
-    """timeout, missing, denied, server, retry, enomem, no_row, other"""
+    """timeout, missing, denied, server, enomem, no_row, other, or a work completion's status by name: retry, receiver_not_ready,
+    remote_access, flushed, local_protection ... (readers/perftest), completion without a known number"""
     text: str = ""
     """Last lines of what client and server said, when something went wrong."""
     seconds: float = 0.0
