@@ -213,7 +213,9 @@ def main() -> None:
     macs = {end.desk: [function.mac for other in ends if other.desk == end.desk for function in other.functions] for end in ends}
     findings = [*judge_jumbo(pair, pings, macs), *judge_paths(pair, measured, marks)]
     told = [summary(path.ends, evidence) for path, evidence in measured]
-    more = {"paths": [{"path": path.name, **item} for (path, _evidence), item in zip(measured, told, strict=True)]} if len(paths) > 1 else {}
+    more = (
+        {"paths": [{"path": path.name, **item} for (path, _evidence), item in zip(measured, told, strict=True)]} if len(paths) > 1 else {}
+    )
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],

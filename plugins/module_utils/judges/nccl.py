@@ -138,7 +138,11 @@ def _caused(pair: str, cause: Cause, sign: Mapping[str, Any], shown: Mapping[str
     told = {key: value for key, value in sign.items() if key != "sign" and value is not None}
     place = f" (on {sign['node']})" if sign.get("node") else ""
     return finding(
-        cause.code, Where(pair=pair), f"pair {pair}: {cause.words}{place}", evidence={"cause": cause.name, **told, **shown}, remedy=cause.remedy
+        cause.code,
+        Where(pair=pair),
+        f"pair {pair}: {cause.words}{place}",
+        evidence={"cause": cause.name, **told, **shown},
+        remedy=cause.remedy,
     )
 
 
@@ -150,7 +154,10 @@ def _refused(pair: str, sign: Mapping[str, Any], evidence: NcclEvidence, shown: 
     libraries = {item.desk: item.libnccl_sha256 for item in evidence.ranks if item.libnccl_sha256}
     message = f"pair {pair}: NCCL refuses ranks of different versions: {told}"
     return finding(
-        "NCCL_VERSION_DRIFT", Where(pair=pair), message, evidence={"versions": seen, "line": sign["line"], "libnccl_sha256": libraries, **shown}
+        "NCCL_VERSION_DRIFT",
+        Where(pair=pair),
+        message,
+        evidence={"versions": seen, "line": sign["line"], "libnccl_sha256": libraries, **shown},
     )
 
 
@@ -216,9 +223,7 @@ def _drift(pair: str, evidence: NcclEvidence) -> list[Finding]:
     return []
 
 
-def _path(
-    pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iterations: int, warmups: int
-) -> list[Finding]:
+def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iterations: int, warmups: int) -> list[Finding]:
     """Which way the bytes took: the transport lines first, then the counters."""
     where = Where(pair=pair)
     said = evidence.output

@@ -25,7 +25,9 @@ ERRNO = {
     "no route to host": 113,
 }
 
-_VERSIONS = re.compile(r"mismatched nccl version detected\D{0,12}rank\s{1,4}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})\D{1,16}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})")
+_VERSIONS = re.compile(
+    r"mismatched nccl version detected\D{0,12}rank\s{1,4}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})\D{1,16}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})"
+)
 _MODIFY = re.compile(r"ibv_modify_qp(?:_\w{1,20})? failed with(?: error)? (?:(\d{1,4})\b)?\s{0,4}([a-z][a-z ]{2,40})?")
 _DEVICE = re.compile(r"on dev ([A-Za-z0-9_.+-]{1,64})")
 _INDEX = re.compile(r"(?:local )?gid index (\d{1,4})")
@@ -57,7 +59,10 @@ _WC_NAME = {number: name for name, number in WC_STATUS.items()}
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gpu_shared", ("duplicate gpu detected", "using the same gpu/partition", "multiple ranks are using the same gpu")),
     ("truncated", ("message truncated",)),
-    ("gpu_memory", ("cuda failure 2 ", "cuda failure 'out of memory'", "'out of memory'", "cudaerrormemoryallocation", "out of memory (2)")),
+    (
+        "gpu_memory",
+        ("cuda failure 2 ", "cuda failure 'out of memory'", "'out of memory'", "cudaerrormemoryallocation", "out of memory (2)"),
+    ),
     ("registration", ("ibv_reg_mr", "cannot allocate memory", "enomem", "errno 12", "error 12")),
     (
         "cuda",
@@ -70,7 +75,10 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "cuda_error_",
         ),
     ),
-    ("no_device", ("network ib not found", "no ib devices found", "no net device found", "could not find any net", "net/ib : no device found")),
+    (
+        "no_device",
+        ("network ib not found", "no ib devices found", "no net device found", "could not find any net", "net/ib : no device found"),
+    ),
     (
         "interface",
         (
@@ -143,7 +151,9 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("fatal_event", ("fatal async event", "device fatal", "got async event : device")),
 )
 _NOT_FATAL = ("non-fatal async event",)
-_CONNECT = re.compile(r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)")
+_CONNECT = re.compile(
+    r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
+)
 
 
 def read(text: str) -> list[dict[str, Any]]:
@@ -185,7 +195,14 @@ def of_line(line: str) -> list[dict[str, Any]]:
     if signal:
         number = int(signal.group(1))
         node = _NODE.search(line)
-        return [{"sign": "killed" if number in (9, 15) else "crashed", **more, "signal": number, "node": node.group(1).strip(".,") if node else None}]
+        return [
+            {
+                "sign": "killed" if number in (9, 15) else "crashed",
+                **more,
+                "signal": number,
+                "node": node.group(1).strip(".,") if node else None,
+            }
+        ]
     for sign, texts in _TEXTS:
         if any(text in low for text in texts) and not (sign == "fatal_event" and any(text in low for text in _NOT_FATAL)):
             found.append({"sign": sign, **more})

@@ -14,8 +14,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl impor
     summary,
 )
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl_failures import launch_cause
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, NcclOutput, Problem
-from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_failures, nccl_tests
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_failures
 from proof_samples import (
     DEVICES,
     ENDS,
