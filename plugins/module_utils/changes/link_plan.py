@@ -150,9 +150,10 @@ def _invalid(request: LinkRequest) -> str | None:
             found = ipaddress.IPv4Interface(address)
         except ValueError as error:
             return f"address {address!r} is no IPv4 address with prefix length: {error}"
-        if "/" not in address or found.network.prefixlen > 30:
-            return f"address {address!r} needs a prefix length of 30 or less"
-        if found.ip in (found.network.network_address, found.network.broadcast_address):
+        if "/" not in address or found.network.prefixlen > 31:
+            return f"address {address!r} needs a prefix length of 31 or less"
+        # A network of two addresses (RFC 3021) has neither a network address nor a broadcast one.
+        if found.network.prefixlen < 31 and found.ip in (found.network.network_address, found.network.broadcast_address):
             return f"address {address!r} is the network's own or its broadcast address"
         if found.ip.is_loopback or found.ip.is_multicast or found.ip.is_link_local or found.ip.is_unspecified:
             return f"address {address!r} is not usable on an interface"

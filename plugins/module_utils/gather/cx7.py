@@ -174,6 +174,8 @@ def _function(ask: Ask, item: Found, others: tuple[str, ...]) -> Function:
         owner=managed.name if managed else None,
         owner_kind=managed.kind if managed else None,
         driver=item.driver or driver.get("driver"),
+        master=told.get("master"),
+        master_addresses=addresses_of(interfaces(ask).facts(told.get("master"))),
     )
 
 

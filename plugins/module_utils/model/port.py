@@ -76,6 +76,9 @@ class Function:
     owner_kind: str | None = None
     """ours, foreign, auto (a profile that NetworkManager made by itself), none."""
     driver: str | None = None
+    master: str | None = None
+    """The bond or bridge that the interface is a member of."""
+    master_addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True)
