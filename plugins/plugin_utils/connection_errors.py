@@ -51,7 +51,12 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("sudo: account or password is expired", "sudo: password expired", "sudo: account validation failure", "sudo-rs: account validation"),
+        (
+            "sudo: account or password is expired",
+            "sudo: password expired",
+            "sudo: account validation failure",
+            "sudo-rs: account validation",
+        ),
         Reason(
             "become",
             "BECOME_FAILED",

@@ -59,7 +59,10 @@ class _Context:
 
 
 def measure(sides: Sequence[Side], path: Path, options: RdmaOptions) -> RdmaEvidence:
-    """Measure one path; forward is from its first end to its second, ``sides`` are theirs. What went wrong is in the evidence; nothing is raised for a side that is lost on the way."""
+    """Measure one path; forward is from its first end to its second, ``sides`` are theirs.
+
+    What went wrong is in the evidence; nothing is raised for a side that is lost on the way.
+    """
     begun = time.monotonic()
     evidence = RdmaEvidence()
     try:

@@ -146,7 +146,9 @@ def speed(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[
     speeds = [{item.speed_mbps for item in end[0][1] if item.speed_mbps} for end in ends]
     if not all(speeds) or speeds[0] == speeds[1]:
         return []
-    told = "; ".join(f"{' and '.join(f'{value // 1000} Gb/s' for value in sorted(seen))} on {name}" for name, seen in zip(names, speeds, strict=True))
+    told = "; ".join(
+        f"{' and '.join(f'{value // 1000} Gb/s' for value in sorted(seen))} on {name}" for name, seen in zip(names, speeds, strict=True)
+    )
     evidence = {name: sorted(seen) for name, seen in zip(names, speeds, strict=True)}
     return [finding("CX7_SPEED_LOW", where, f"The ends of the link tell different speeds: {told}.", severity="fail", evidence=evidence)]
 

@@ -117,8 +117,8 @@ def read(text: str) -> dict[str, Any]:
     any rank used it), networks (host to names), hcas (host to RDMA devices in use), channels_via (NET/IB, NET/Socket ...),
     plugin (a network of another maker that NCCL used, such as AWS Libfabric, else null), logged (whether any line of NCCL's own log is
     there), errors (list of texts), warnings (NCCL's WARN lines among them), signs (what is known of them, see readers/nccl_failures),
-    last_lines (the end of the text without NCCL's log), retry_exceeded, out_of_memory (bool), reduced_to (bytes, when nccl-tests made the largest size smaller by itself),
-    complete (every row and the average are there).
+    last_lines (the end of the text without NCCL's log), retry_exceeded, out_of_memory (bool), reduced_to (bytes, when nccl-tests made the
+    largest size smaller by itself), complete (every row and the average are there).
 
     A row has: bytes, count, type, redop, root, out_of_place and in_place, each with time_us, algbw, busbw (GB/s) and wrong (null for N/A).
     """

@@ -22,7 +22,9 @@ ALL_FOUR = ONE_OF_EACH + ", enP2p1s0f0np0: {link-local: [ipv4]}, enP2p1s0f1np1: 
 
 
 def lit_on_both(facts: Desk) -> Desk:
-    ports = tuple(replace(port, carrier=True, functions=tuple(replace(item, carrier=True) for item in port.functions)) for port in facts.cx7.ports)
+    ports = tuple(
+        replace(port, carrier=True, functions=tuple(replace(item, carrier=True) for item in port.functions)) for port in facts.cx7.ports
+    )
     return replace(facts, cx7=replace(facts.cx7, ports=ports))
 
 
