@@ -115,7 +115,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "algorithm",
             "DESK_UNREACHABLE",
             "ssh of the controller and the desk have no key type or cipher in common, which says nothing about who answers",
-            "Let the desk's sshd offer ed25519 keys again (sudo ssh-keygen -A, then restart ssh), or an update of its ssh; the text says what "
+            "Let the desk's sshd offer ed25519 keys again (sudo ssh-keygen -A, then restart ssh), or an update of its ssh; the text "
+            "says what "
             "it offered.",
         ),
     ),

@@ -153,7 +153,8 @@ class _View:
         """The other two cables of a ring of three: named, not ordered out."""
         told = " and ".join(f"{edge.a} - {edge.b}" for edge in ring.others)
         message = (
-            f"pair {planned.pair}: its desks and {ring.third} are joined in a ring of three cables; the pair uses {ring.own.a} - {ring.own.b}, "
+            f"pair {planned.pair}: its desks and {ring.third} are joined in a ring of three cables; the pair uses {ring.own.a} - "
+            f"{ring.own.b}, "
             f"{told} belong to the ring and stay"
         )
         evidence = {"third": ring.third, "cables": [self._evidence(edge) for edge in ring.edges]}

@@ -228,7 +228,7 @@ def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iteration
     where = Where(pair=pair)
     said = evidence.output
     if said.transport == "Socket":
-        shown = {"networks": said.networks, "channels": list(said.channels_via)}
+        shown: dict[str, Any] = {"networks": said.networks, "channels": list(said.channels_via)}
         return [finding("NCCL_SOCKET_FALLBACK", where, f"pair {pair}: NCCL used the socket transport", evidence=shown)]
     for desk in members(ends):
         mine = [end for end in ends if end.desk == desk]

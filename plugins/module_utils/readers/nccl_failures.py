@@ -26,7 +26,8 @@ ERRNO = {
 }
 
 _VERSIONS = re.compile(
-    r"mismatched nccl version detected\D{0,12}rank\s{1,4}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})\D{1,16}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})"
+    r"mismatched nccl version detected\D{0,12}rank\s{1,4}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})"
+    r"\D{1,16}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})"
 )
 _MODIFY = re.compile(r"ibv_modify_qp(?:_\w{1,20})? failed with(?: error)? (?:(\d{1,4})\b)?\s{0,4}([a-z][a-z ]{2,40})?")
 _DEVICE = re.compile(r"on dev ([A-Za-z0-9_.+-]{1,64})")

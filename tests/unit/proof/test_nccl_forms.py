@@ -188,7 +188,8 @@ def test_a_run_that_broke_off_between_different_builds_is_drift() -> None:
 
 
 def test_plugins_that_are_not_there_are_no_launch_failure() -> None:
-    log = "spark-0001:1:1 [0] NCCL INFO ncclOsDlopen(libnccl-env.so) failed: libnccl-env.so: cannot open shared object file: No such file or directory\n"
+    said = "libnccl-env.so: cannot open shared object file: No such file or directory"
+    log = f"spark-0001:1:1 [0] NCCL INFO ncclOsDlopen(libnccl-env.so) failed: {said}\n"
     evidence = nccl_evidence(log * 3, rc=1, ranks=(), growth=())
     [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
     assert item.evidence["cause"] == "unknown"

@@ -89,7 +89,8 @@ CODES: tuple[Code, ...] = (
         code="CABLE_SWITCH",
         title="More than one device is behind one cage",
         severity="fail",
-        meaning="Several cages, or a cage and a device that is no desk of the inventory, answered behind one: there is a switch or a bridge between them. Pairs of this collection are joined "
+        meaning="Several cages, or a cage and a device that is no desk of the inventory, answered behind one: there is a switch or a "
+        "bridge between them. Pairs of this collection are joined "
         "directly and reuse the same addresses, so nothing is configured there.",
         remedy="Join the two desks of each pair with a cable of their own.",
         source=RULE,
@@ -98,7 +99,8 @@ CODES: tuple[Code, ...] = (
         code="CABLE_RING",
         title="The pair is part of a ring of three desks",
         severity="note",
-        meaning="The pair's two desks and a third one, which is in no pair, are joined by three cables in a ring. The pair uses its own cable; "
+        meaning="The pair's two desks and a third one, which is in no pair, are joined by three cables in a ring. The pair uses its "
+        "own cable; "
         "the other two are named and left alone.",
         remedy="Nothing to do for the pair.",
         source="NVIDIA (connect-three-sparks playbook: port 0 to port 1 round the ring)",

@@ -320,7 +320,8 @@ NCCL: tuple[Code, ...] = (
         title="Two ranks were given one GPU",
         severity="fail",
         meaning="NCCL found two ranks on one GPU (Duplicate GPU, or the same partition): both ranks ran on one desk.",
-        remedy="Look whether the two fabric addresses belong to two desks (ip -br addr on both) and whether a hostfile or Open MPI parameter of "
+        remedy="Look whether the two fabric addresses belong to two desks (ip -br addr on both) and whether a hostfile or Open MPI "
+        "parameter of "
         "the login user places two ranks on one desk; then run again.",
         source="NCCL source; community (one report)",
     ),
@@ -345,9 +346,11 @@ NCCL: tuple[Code, ...] = (
         code="NCCL_TRANSPORT_UNSEEN",
         title="NCCL's log does not show its own RDMA transport",
         severity="note",
-        meaning="A network plugin of another maker carried the bytes, or the log lines that name the transport are missing (a debug file or "
+        meaning="A network plugin of another maker carried the bytes, or the log lines that name the transport are missing (a debug "
+        "file or "
         "level set in /etc/nccl.conf does that). The counters of both functions grew by what was moved.",
-        remedy="Remove the plugin (NCCL_NET_PLUGIN=none, or its libnccl-net.so) or the NCCL_DEBUG and NCCL_DEBUG_FILE lines of /etc/nccl.conf to "
+        remedy="Remove the plugin (NCCL_NET_PLUGIN=none, or its libnccl-net.so) or the NCCL_DEBUG and NCCL_DEBUG_FILE lines of "
+        "/etc/nccl.conf to "
         "have the transport shown.",
         source="community (three reports of plugins), NCCL documentation",
     ),
