@@ -50,12 +50,12 @@ def mark(name: str, marks: Sequence[Mark] = MARKS) -> Mark:
     return next(item for item in marks if item.name == name)
 
 
-def nccl_mark(size: int, marks: Sequence[Mark] = MARKS) -> Mark | None:
+def nccl_mark(size: int, marks: Sequence[Mark] = MARKS, name: str = "nccl") -> Mark | None:
     """The bus bandwidth that a message of ``size`` bytes should reach; null below the smallest size that anybody reported.
 
     Between two sizes the mark is interpolated over the logarithm of the size and is only as sure as the weaker of the two.
     """
-    listed = sorted((item for item in marks if item.name == "nccl" and item.bytes), key=lambda item: item.bytes or 0)
+    listed = sorted((item for item in marks if item.name == name and item.bytes), key=lambda item: item.bytes or 0)
     if not listed or size < (listed[0].bytes or 0):
         return None
     for low, high in itertools.pairwise(listed):
@@ -77,7 +77,7 @@ def nccl_mark(size: int, marks: Sequence[Mark] = MARKS) -> Mark | None:
 
 FULL_SPEED_MBPS = 200_000
 
-BY_SPEED = ("rdma_both_functions", "rdma_one_function", "nccl", "nccl_one_function")
+BY_SPEED = ("rdma_both_functions", "rdma_one_function", "nccl", "nccl_ring", "nccl_one_function")
 """Marks that follow the speed of the link; the figures of the 13 Gb/s state and ratios do not."""
 
 
