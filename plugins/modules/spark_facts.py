@@ -628,6 +628,13 @@ ansible_facts:
                       driver:
                         description: Kernel driver (sysfs uevent, else C(ethtool -i IF)); null when unknown.
                         type: str
+                      master:
+                        description: Bond or bridge that the interface is a member of (C(ip -j addr)); null when it is in none.
+                        type: str
+                      master_addresses:
+                        description: Addresses of that bond or bridge, with the keys of C(addresses).
+                        type: list
+                        elements: dict
                   carrier:
                     description: Whether any function of the port has carrier (sysfs, as for the functions); null when unknown.
                     type: bool
@@ -647,6 +654,12 @@ ansible_facts:
                 description: The lines of that log that say so, newest last, at most ten (C(journalctl -k -b), else C(dmesg)).
                 type: list
                 elements: str
+              owners:
+                description: >-
+                  Files below C(/etc) that configure interfaces of the adapter and are not ours, with keys C(path), C(netdevs), C(ids),
+                  C(others) (what else they configure), C(automatic) and C(by_pattern); null when they could not all be read.
+                type: list
+                elements: dict
               firmware:
                 description: Firmware version of the adapter (sysfs fw_ver, else C(ethtool -i)); null when unknown.
                 type: str

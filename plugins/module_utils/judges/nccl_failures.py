@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -59,6 +59,20 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         Cause(
             "NCCL_LAUNCH_FAILED", "read_only", "a folder of Open MPI could not be written: the file system is read-only",
             "Look in the kernel log why the file system became read-only (journalctl -k), then run again.",
+        ),
+    ),
+    (
+        ("not_permitted",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "not_permitted", "a folder of Open MPI could not be written: the login user may not",
+            "Look whose the folder in the evidence is (ls -ld) and remove what another user's run left there, then run again.",
+        ),
+    ),
+    (
+        ("open_files",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "open_files", "a process could not open one more file or connection",
+            "Raise the limit on open files of the login user (nofile in /etc/security/limits.d), log in again and run again.",
         ),
     ),
     (
@@ -138,6 +152,12 @@ COMPLETIONS: dict[str, Cause] = {
     ),
 }  # fmt: skip
 
+
+def _later(name: str, code: str = "NCCL_INCOMPLETE") -> Cause:
+    """A cause of a failed launch that may also show when the ranks have started."""
+    return replace(next(cause for _signs, cause in LAUNCH if cause.name == name), code=code)
+
+
 AFTER_START: dict[str, Cause] = {
     "gpu_shared": Cause("NCCL_GPU_SHARED", "gpu_shared", "two ranks were given one GPU"),
     "truncated": Cause(
@@ -149,17 +169,14 @@ AFTER_START: dict[str, Cause] = {
         "NCCL_INCOMPLETE", "no_device", "a rank saw no RDMA device",
         "Look for the devices as the login user (ibv_devinfo, /dev/infiniband), then at NCCL_IB_HCA in /etc/nccl.conf and ~/.nccl.conf.",
     ),
-    "interface": Cause(
-        "NCCL_INCOMPLETE", "interface", "no interface of a desk fits the network that MPI or NCCL was told to use",
-        "Compare the value in the evidence with the addresses of both desks (ip -br addr): the address is gone, or /etc/nccl.conf, "
-        "~/.nccl.conf or an Open MPI parameter file names another network.",
-    ),
-    "docker0": Cause("NCCL_INCOMPLETE", "docker0", LAUNCH[0][1].words, LAUNCH[0][1].remedy),
+    "interface": _later("interface"),
+    "docker0": _later("docker0"),
+    "open_files": _later("open_files"),
     "no_space": Cause(
         "NCCL_INCOMPLETE", "no_space", "no space was left on a desk",
         "Free space on the desk that the evidence names (df -h /tmp /dev/shm) and run again.",
     ),
-    "firewall": Cause("NCCL_INCOMPLETE", "firewall", LAUNCH[6][1].words, LAUNCH[6][1].remedy),
+    "firewall": _later("firewall"),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",
         "Look at the driver and GPU findings of that desk and at NVRM lines of its kernel log (journalctl -k), then run again.",
@@ -185,9 +202,7 @@ CONSEQUENCES: dict[str, Cause] = {
         "Look in the journal of the desk that the evidence names who ended it (journalctl -b), then run again.",
     ),
     "connect_failed": Cause("NCCL_CONNECTION_LOST", "connect_failed", "a rank could not connect to the other"),
-    "daemon_lost": Cause(
-        "NCCL_CONNECTION_LOST", "daemon_lost", "Open MPI lost the connection to its daemon on another desk", LAUNCH[7][1].remedy,
-    ),
+    "daemon_lost": _later("daemon_lost", "NCCL_CONNECTION_LOST"),
     "connection_lost": Cause("NCCL_CONNECTION_LOST", "connection_lost", "the connection between the ranks broke"),
     "port_error": Cause("NCCL_CONNECTION_LOST", "port_error", "a function's port went down during the run"),
     "gid_changed": Cause("NCCL_CONNECTION_LOST", "gid_changed", "the GID table of a function changed during the run"),

@@ -60,9 +60,18 @@ _WC_NAME = {number: name for name, number in WC_STATUS.items()}
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gpu_shared", ("duplicate gpu detected", "using the same gpu/partition", "multiple ranks are using the same gpu")),
     ("truncated", ("message truncated",)),
+    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer")),
     (
         "gpu_memory",
-        ("cuda failure 2 ", "cuda failure 'out of memory'", "'out of memory'", "cudaerrormemoryallocation", "out of memory (2)"),
+        (
+            "out of memory",
+            "cuda_error_out_of_memory",
+            "cuda failure 2 ",
+            "cuda failure 'out of memory'",
+            "'out of memory'",
+            "cudaerrormemoryallocation",
+            "out of memory (2)",
+        ),
     ),
     ("registration", ("ibv_reg_mr", "cannot allocate memory", "enomem", "errno 12", "error 12")),
     (
@@ -104,6 +113,10 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("no_space", ("no space left on device", "disk quota exceeded")),
     ("read_only", ("read-only file system",)),
     (
+        "not_permitted",
+        ("error:     permission denied", "error: permission denied", "mkdir: permission denied", "create directory: permission denied"),
+    ),
+    (
         "program",
         (
             "could not access or execute",
@@ -113,6 +126,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "unable to launch the specified application",
         ),
     ),
+    ("open_files", ("too many open files",)),
     ("slots", ("not enough slots",)),
     (
         "firewall",
@@ -135,7 +149,6 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "unable to start one or more daemons",
         ),
     ),
-    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer")),
     (
         "connection_lost",
         (
@@ -154,6 +167,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _NOT_FATAL = ("non-fatal async event",)
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
+    r"|: connect returned |failed to tcp connect|unable to reach each other|timeout waiting for connection"
 )
 
 
@@ -171,7 +185,7 @@ def of_line(line: str) -> list[dict[str, Any]]:
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
     Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda, no_device, interface, docker0, host_key, ssh, library, no_space,
-    read_only, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed, modify_qp, completion, connect_failed,
+    read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed, modify_qp, completion, connect_failed,
     connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()

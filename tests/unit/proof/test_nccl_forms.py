@@ -136,6 +136,10 @@ def warned(text: str) -> str:
         (warned("Cuda failure 2 'out of memory'"), "NCCL_ENOMEM", "gpu_memory", "pair_proof_nccl_max_bytes"),
         (warned("Cuda failure 'unspecified launch failure'"), "NCCL_INCOMPLETE", "cuda", "NVRM"),
         (warned("Bootstrap : no socket interface found"), "NCCL_INCOMPLETE", "interface", "ip -br addr"),
+        (warned("Accept failed : Too many open files"), "NCCL_INCOMPLETE", "open_files", "nofile"),
+        (warned("socketPollConnect: connect returned No route to host, exceeded error retry count (35)"),
+         "NCCL_CONNECTION_LOST", "connect_failed", "other desk"),
+        ("spark: Test CUDA failure common.cu:9 'CUDA_ERROR_OUT_OF_MEMORY'", "NCCL_ENOMEM", "gpu_memory", "pair_proof_nccl_max_bytes"),
         ("ORTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
         ("PRTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
         ("mpirun noticed that process rank 1 with PID 4101 on node spark-0002 exited on signal 11 (Segmentation fault).",
@@ -164,6 +168,7 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("WARNING: An invalid value was given for btl_tcp_if_include.\n", "interface"),
         ("A call to mkdir was unable to create the desired directory:\n  Error:     No space left on device\n", "no_space"),
         ("A call to mkdir was unable to create the desired directory:\n  Error:     Read-only file system\n", "read_only"),
+        ("A call to mkdir was unable to create the desired directory:\n  Error:     Permission denied\n", "not_permitted"),
     ],
 )
 def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str) -> None:
