@@ -185,8 +185,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
     Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda, no_device, interface, docker0, host_key, ssh, library, no_space,
-    read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed, modify_qp, completion, connect_failed,
-    connection_lost, gid_changed, port_error, fatal_event.
+    read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed, modify_qp, completion,
+    connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
     more: dict[str, Any] = {"line": _text.word(line, 400)}
