@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
@@ -319,17 +320,20 @@ def owners(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     for item in desk.cx7.functions:
         if item.owner_kind == "foreign":
             owned.setdefault(item.owner or "an unnamed profile", []).append(name_of(item))
-    severity = "note" if options.take_over else options.used("warn")
-    return [
-        finding(
-            "CX7_FOREIGN_OWNER",
-            where,
-            f"{owner} configures {named(names)}; it is not ours.",
-            severity=severity,
-            evidence={"owner": owner, "functions": names},
-        )
-        for owner, names in owned.items()
-    ]
+    also = {item.path: item.others for item in desk.cx7.owners or () if item.others}
+    found = []
+    for owner, names in owned.items():
+        evidence: dict[str, Any] = {"owner": owner, "functions": names}
+        if owner in also:
+            message = f"{owner} configures {named(names)}, but also {named(also[owner])}, so it cannot be set aside; it is not ours."
+            remedy = f"Take {named(names)} out of {owner} by hand (or narrow its match), then run again."
+            evidence["also"] = list(also[owner])
+            found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=options.used("warn"), evidence=evidence, remedy=remedy))
+            continue
+        severity = "note" if options.take_over else options.used("warn")
+        message = f"{owner} configures {named(names)}; it is not ours."
+        found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=severity, evidence=evidence))
+    return found
 
 
 def _netdevs(functions: Iterable[Function]) -> set[str]:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkPlan, LinkRequest, plan, resolve
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.owners import owners_of
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import owners as judge_owners
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.addressing import AddressingError, Numbers, addresses
@@ -170,6 +172,19 @@ def test_networks_of_two_hosts_number_them_from_nought() -> None:
         addresses(Numbers(subnets=("10.0.0.0/31", "10.0.0.2/31")), 0)
     with pytest.raises(AddressingError):
         addresses(Numbers(subnets=("10.0.0.0/32", "10.0.0.2/32"), head_host=0, peer_host=1), 0)
+
+
+@pytest.mark.parametrize("take_over", [False, True])
+def test_the_facts_say_before_the_change_that_a_file_cannot_be_set_aside(take_over: bool) -> None:
+    facts = desk()
+    port = facts.cx7.ports[0]
+    owned = replace(port, functions=tuple(replace(item, owner=NETPLAN, owner_kind="foreign") for item in port.functions))
+    for content, fixed in ((netplan("enp1s0f0np0: {}, enP7s7: {}"), True), (netplan("enp1s0f0np0: {}"), False)):
+        files = owners_of(facts.cx7.functions, {NETPLAN: content}, others=OTHERS)
+        seen = replace(facts, cx7=replace(facts.cx7, ports=(owned, facts.cx7.ports[1]), owners=files))
+        [item] = judge_owners(seen, WHERE, JudgeOptions(take_over=take_over))
+        assert item.severity == ("warn" if fixed or not take_over else "note")
+        assert ("by hand" in item.remedy) == fixed
 
 
 def test_facts_without_readable_files_still_name_an_owner() -> None:
