@@ -417,6 +417,19 @@ def sync(name: str, number: int) -> Machine:
     return machine
 
 
+def bonded(name: str, number: int) -> Machine:
+    """A bond of an admin over both twins; its address is not theirs."""
+    machine = Machine(name, number, "A bond over both functions of the cabled port", expect=["CX7_BONDED", "CX7_FOREIGN_OWNER"])
+    machine.bond = ("bond-lab", "10.1.2.3/24", TWINS)
+    members = ", ".join(TWINS)
+    machine.netplan = {
+        "/etc/netplan/60-bond.yaml": "network:\n  version: 2\n  bonds:\n    bond-lab:\n"
+        f"      interfaces: [{members}]\n      addresses: [10.1.2.3/24]\n"
+    }
+    machine.profiles = {netdev: f"netplan-{netdev}" for netdev in TWINS}
+    return machine
+
+
 def link_local(name: str, number: int) -> Machine:
     """NetworkManager's fallback."""
     machine = Machine(name, number, "Link-local addresses only on the cabled port", expect=["CX7_NO_ADDRESS"])
@@ -734,6 +747,7 @@ DESKS: dict[str, Maker] = {
     "nvidia_settings_newer": newer_settings,
     "cx7_pcie_errors": pcie_errors,
     "kernel_lockup": lockup,
+    "link_bonded": bonded,
 }
 
 

@@ -110,6 +110,8 @@ class Machine:
     number: int
     description: str
     expect: list[str] = field(default_factory=list)
+    bond: tuple[str, str, tuple[str, ...]] | None = None
+    """Name, address with prefix length, and members of a bond."""
     source: str = "composed from public reports; all values that name a desk are invented"
     host: str = ""
     dmi: dict[str, str] = field(
@@ -537,9 +539,16 @@ def _addresses(machine: Machine) -> str:
                 "mtu": item.mtu,
                 "operstate": "UP" if item.linked else "DOWN",
                 "address": item.mac,
+                **({"master": machine.bond[0]} if machine.bond and item.netdev in machine.bond[2] else {}),
                 "addr_info": addresses,
             }
         )
+    if machine.bond:
+        name, address, members = machine.bond
+        mac = next(item.mac for item in machine.functions if item.netdev == members[0])
+        flags = ["BROADCAST", "MULTICAST", "MASTER", "UP", "LOWER_UP"]
+        bond = {"ifindex": 12, "ifname": name, "flags": flags, "mtu": 9000, "operstate": "UP", "address": mac}
+        found.append({**bond, "addr_info": [info(address, "global")]})
     docker = {
         "ifindex": 20,
         "ifname": "docker0",

@@ -16,8 +16,9 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+
+from .model.frame import Heard, Speaker
 
 ETHERTYPE = 0x88B6
 """IEEE 802 Local Experimental EtherType 2. NVIDIA's own discovery tool uses the first one, 0x88B5; the two do not meet."""
@@ -33,32 +34,6 @@ GRACE = 0.3
 PAYLOAD_LIMIT = 1400
 PACKET_OUTGOING = 4
 """linux/if_packet.h: the kernel shows our own frames too, marked with this type."""
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """One of our functions that sends and listens."""
-
-    netdev: str
-    mac: str
-    port: int
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A frame of this collection that came in. Only ``mac``, the frame's sender, is evidence; the rest is what it told."""
-
-    netdev: str
-    mac: str
-    desk: str | None
-    port: int | None
-
-
-class Frames(Protocol):
-    """Sends and listens for a while."""
-
-    def exchange(self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float) -> tuple[tuple[Heard, ...], str | None]:
-        """What was heard within ``seconds``, and an error text when frames could not be used."""
 
 
 def encode(speaker: Speaker, desk: str, run: str, heard: Sequence[str]) -> bytes:

@@ -28,6 +28,16 @@ options:
   peer:
     description: The peer's end of the cable, like O(head).
     type: dict
+  ends:
+    description:
+      - Every end of every cable of a stack, the head's first, in place of O(head) and O(peer). A pair has two, a member of a ring two
+        of its own.
+    type: list
+    elements: dict
+  ssh_port:
+    description: Port of the other desks' ssh, where it is not 22.
+    type: int
+    default: 22
   user:
     description: The login user, the same on both desks. From the run's facts when left out.
     type: str
@@ -151,8 +161,8 @@ import hashlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.nccl import NcclOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import both_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.nccl import Launch, NcclOptions, measure
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
@@ -160,7 +170,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks impo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import judge, summary
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint, members
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
 
 
@@ -171,6 +181,8 @@ def main() -> None:
             "pair": {"type": "str"},
             "head": {"type": "dict"},
             "peer": {"type": "dict"},
+            "ends": {"type": "list", "elements": "dict"},
+            "ssh_port": {"type": "int", "default": 22},
             "user": {"type": "str"},
             "run_id": {"type": "str"},
             "slow_13g": {"type": "bool", "default": False},
@@ -188,14 +200,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    missing = [name for name in ("pair", "head", "peer", "user") if not given[name]]
+    listed = given["ends"] or [given["head"], given["peer"]]
+    missing = [name for name in ("pair", "user") if not given[name]]
+    missing += [] if len(listed) > 1 and all(listed) else ["ends (or head and peer)"]
     if missing:
         module.fail_json(msg=f"{', '.join(missing)} must be given when nccl_pair runs outside the playbooks of this collection")
     pair = given["pair"]
     if module.check_mode:
         found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: NCCL was not measured in check mode")
         module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
-    ends = (from_dict(Endpoint, given["head"]), from_dict(Endpoint, given["peer"]))
+    ends = tuple(from_dict(Endpoint, item) for item in listed)
     options = NcclOptions(
         given["collective"],
         given["min_bytes"],
@@ -210,22 +224,26 @@ def main() -> None:
         marks, meet = with_lab_marks(given["marks"]), settings.meeting(ends, given["bootstrap"])
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
-    envs = tuple(
-        settings.kept_or_new(
-            end.pair_env, settings.pair_env(pair, ends, which, settings.settings(end, meet, which), given["run_id"] or "unknown")
+    first = {end.desk: end for end in reversed(ends)}
+    envs = {
+        desk: settings.kept_or_new(
+            first[desk].pair_env,
+            settings.pair_env(pair, ends, rank, settings.settings(first[desk], meet, rank), given["run_id"] or "unknown"),
         )
-        for which, end in enumerate(ends)
-    )
+        for rank, desk in enumerate(members(ends))
+    }
     token = new_token()
-    names = (ends[0].desk, ends[1].desk)
+    names = list(envs)
+    launch = Launch(tuple(envs.values()), settings.hostfile(meet), settings.values_of(envs[names[0]]))
+    limit = options.time_limit + 120.0
     try:
-        with both_sides("nccl", pair, given["user"], names, meet.addresses[1], token, options.time_limit + 120.0) as (head, peer):
-            evidence = measure(head, peer, ends, (envs[0], envs[1]), meet, token, options)
+        with all_sides("nccl", pair, given["user"], names, meet.addresses, token, limit, given["ssh_port"]) as sides:
+            evidence = measure(sides, ends, launch, token, options)
     except SideError as error:
         evidence = NcclEvidence(problems=(Problem(error.kind, error.desk, error.text),))
     findings = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)
-    used = {end.desk: {"pair_env": env, "sha256": hashlib.sha256(env.encode()).hexdigest()} for end, env in zip(ends, envs, strict=True)}
-    environments = {end.desk: settings.values_of(env) for end, env in zip(ends, envs, strict=True)}
+    used = {desk: {"pair_env": env, "sha256": hashlib.sha256(env.encode()).hexdigest()} for desk, env in envs.items()}
+    environments = {desk: settings.values_of(env) for desk, env in envs.items()}
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],
@@ -234,7 +252,7 @@ def main() -> None:
         settings={
             "desks": used,
             "hostfile": settings.hostfile(meet),
-            "addresses": dict(zip(("pair-head", "pair-peer"), meet.addresses, strict=True)),
+            "addresses": dict(zip(settings.names(len(names)), meet.addresses, strict=True)),
         },
         **summary(ends, evidence, iterations=options.iterations, warmups=options.warmups, environments=environments),
     )

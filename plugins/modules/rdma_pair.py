@@ -29,6 +29,16 @@ options:
   peer:
     description: The peer's end of the cable, like O(head).
     type: dict
+  paths:
+    description:
+      - Every path of a stack in place of O(head) and O(peer), each with its two ends C(first) and C(second). The head's path comes first.
+      - Paths are measured one after the other.
+    type: list
+    elements: dict
+  ssh_port:
+    description: Port of the other desks' ssh, where it is not 22.
+    type: int
+    default: 22
   user:
     description: The login user, the same on both desks. From the run's facts when left out.
     type: str
@@ -133,17 +143,17 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import jumbo_ping
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import STEPS, RdmaOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import both_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import meeting
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import login_addresses
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.jumbo import judge_jumbo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import judge, summary
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import judge_paths, summary
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.jumbo import JumboAnswer
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path, members
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Problem, RdmaEvidence
 
 
@@ -154,6 +164,8 @@ def main() -> None:
             "pair": {"type": "str"},
             "head": {"type": "dict"},
             "peer": {"type": "dict"},
+            "paths": {"type": "list", "elements": "dict"},
+            "ssh_port": {"type": "int", "default": 22},
             "user": {"type": "str"},
             "run_id": {"type": "str"},
             "bootstrap": {"type": "str", "choices": ["fabric", "management"], "default": "fabric"},
@@ -167,39 +179,50 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    missing = [name for name in ("pair", "head", "peer", "user") if not given[name]]
+    listed = given["paths"] or [{"first": given["head"], "second": given["peer"]}]
+    missing = [name for name in ("pair", "user") if not given[name]]
+    missing += [] if all(item.get("first") and item.get("second") for item in listed) else ["paths (or head and peer)"]
     if missing:
         module.fail_json(msg=f"{', '.join(missing)} must be given when rdma_pair runs outside the playbooks of this collection")
     pair = given["pair"]
     if module.check_mode:
         found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: RDMA was not measured in check mode")
         module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
-    ends = (from_dict(Endpoint, given["head"]), from_dict(Endpoint, given["peer"]))
+    paths = tuple(from_dict(Path, item) for item in listed)
+    ends = tuple(dict.fromkeys(end for path in paths for end in path.ends))
     options = RdmaOptions(given["seconds"], given["message_size"], given["queue_pairs"], given["first_port"])
     try:
-        marks, meet = with_lab_marks(given["marks"]), meeting(ends, given["bootstrap"])
+        marks, addresses = with_lab_marks(given["marks"]), login_addresses(ends, given["bootstrap"])
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
     token = new_token()
-    limit = (STEPS + 1) * options.step_limit + 60.0
-    names = (ends[0].desk, ends[1].desk)
+    limit = ((STEPS + 1) * options.step_limit + 30.0) * len(paths) + 30.0
     pings: tuple[JumboAnswer, ...] = ()
+    measured: list[tuple[Path, RdmaEvidence]] = []
     try:
-        with both_sides("rdma", pair, given["user"], names, meet.addresses[1], token, limit) as (head, peer):
-            # Before the measurement: a link of the wrong MTU is told by its name, not by a low figure.
-            pings = (*jumbo_ping.ask(head, *ends), *jumbo_ping.ask(peer, ends[1], ends[0]))
-            evidence = measure(head, peer, ends, options)
+        with all_sides("rdma", pair, given["user"], members(ends), addresses, token, limit, given["ssh_port"]) as sides:
+            side = dict(zip(members(ends), sides, strict=True))
+            for path in paths:
+                first, second = path.ends
+                # Before the measurement: a link of the wrong MTU is told by its name, not by a low figure.
+                pings += (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
+                measured.append((path, measure([side[first.desk], side[second.desk]], path, options)))
     except SideError as error:
-        evidence = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
-    macs = {end.desk: [function.mac for function in end.functions] for end in ends}
-    findings = [*judge_jumbo(pair, pings, macs), *judge(pair, ends, evidence, marks)]
+        lost = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
+        measured.append((paths[min(len(measured), len(paths) - 1)], lost))
+    macs = {end.desk: [function.mac for other in ends if other.desk == end.desk for function in other.functions] for end in ends}
+    findings = [*judge_jumbo(pair, pings, macs), *judge_paths(pair, measured, marks)]
+    told = [summary(path.ends, evidence) for path, evidence in measured]
+    more = (
+        {"paths": [{"path": path.name, **item} for (path, _evidence), item in zip(measured, told, strict=True)]} if len(paths) > 1 else {}
+    )
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],
         verdict=verdict(item.severity for item in findings),
         run_id=given["run_id"],
         options=as_dict(options),
-        **summary(ends, evidence),
+        **{**told[0], **more, "measured": len(told) == len(paths) and all(item["measured"] for item in told)},
     )
 
 

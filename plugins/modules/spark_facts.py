@@ -730,6 +730,29 @@ ansible_facts:
                       driver:
                         description: Kernel driver (sysfs uevent, else C(ethtool -i IF)); null when unknown.
                         type: str
+                      master:
+                        description: Bond or bridge that the interface is a member of (C(ip -j addr)); null when it is in none.
+                        type: str
+                      master_addresses:
+                        description: Addresses of that bond or bridge (C(ip -j addr)).
+                        type: list
+                        elements: dict
+                        contains:
+                          address:
+                            description: Address without prefix.
+                            type: str
+                          prefix_length:
+                            description: Length of the prefix.
+                            type: int
+                          family:
+                            description: 'C(inet) or C(inet6).'
+                            type: str
+                          scope:
+                            description: global, link or host; null when unknown.
+                            type: str
+                          dynamic:
+                            description: Whether it was leased or advertised; null when unknown.
+                            type: bool
                   carrier:
                     description: Whether any function of the port has carrier (sysfs, as for the functions); null when unknown.
                     type: bool
@@ -749,6 +772,37 @@ ansible_facts:
                 description: The lines of that log that say so, newest last, at most ten (C(journalctl -k -b), else C(dmesg)).
                 type: list
                 elements: str
+              owners:
+                description: >-
+                  Files that configure interfaces of the adapter and are not ours (/etc/netplan,
+                  /etc/NetworkManager/system-connections); null when they could not all be read.
+                type: list
+                elements: dict
+                contains:
+                  path:
+                    description: Path of the file.
+                    type: str
+                  netdevs:
+                    description: Interfaces of the adapter that it configures.
+                    type: list
+                    elements: str
+                  ids:
+                    description: Names under which netplan knows them.
+                    type: list
+                    elements: str
+                  others:
+                    description: What else it configures; such a file cannot be set aside.
+                    type: list
+                    elements: str
+                  error:
+                    description: Why it could not be read; null when it could.
+                    type: str
+                  automatic:
+                    description: Whether NetworkManager made it by itself.
+                    type: bool
+                  by_pattern:
+                    description: Whether it fits the adapter only because it fits many interfaces.
+                    type: bool
               firmware:
                 description: Firmware version of the adapter (sysfs fw_ver, else C(ethtool -i)); null when unknown.
                 type: str

@@ -18,6 +18,8 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Finding, Where
 
 FUNCTIONS_PER_PORT = 2
+POINT_TO_POINT = 31
+"""Prefix length of a network of two hosts, 0 and 1 (RFC 3021)."""
 DEFAULT_SUBNETS = ("192.168.100.0/24", "192.168.101.0/24", "192.168.102.0/24", "192.168.103.0/24")
 """The first two are NVIDIA's (connect-two-sparks playbook); a second cabled port takes the others."""
 
@@ -64,8 +66,11 @@ def _address(subnet: str, host: int) -> str:
         network = ipaddress.IPv4Network(subnet)
     except ValueError as error:
         raise AddressingError(f"pair_link_subnets: {subnet!r} is no IPv4 network: {error}") from error
-    if not 0 < host < network.num_addresses - 1:
-        raise AddressingError(f"host number {host} does not fit {network} (1 to {network.num_addresses - 2})")
+    first, last = (0, network.num_addresses - 1) if network.prefixlen >= POINT_TO_POINT else (1, network.num_addresses - 2)
+    if network.num_addresses < FUNCTIONS_PER_PORT or not first <= host <= last:
+        raise AddressingError(
+            f"host number {host} does not fit {network} ({first} to {last}); pair_link_head_host and pair_link_peer_host set it"
+        )
     return f"{network[host]}/{network.prefixlen}"
 
 

@@ -12,7 +12,7 @@ class Reason:
     """Why a desk could not be entered."""
 
     kind: str
-    """refused, timed_out, no_route, name, host_key_unknown, host_key, auth, become, closed, other"""
+    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, auth, become, closed, other"""
     code: str
     sentence: str
     remedy: str | None = None
@@ -41,6 +41,39 @@ HOST_KEY = Reason(
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (
+        ("you must have a tty to run sudo", "sudo: no tty present", "sudo: a terminal is required"),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, sudo wants a terminal",
+            "Take requiretty out of the desk's sudoers (sudo visudo; also the files in /etc/sudoers.d), and give the sudo password "
+            "(--ask-become-pass or a vaulted ansible_become_password).",
+        ),
+    ),
+    (
+        (
+            "sudo: account or password is expired",
+            "sudo: password expired",
+            "sudo: account validation failure",
+            "sudo-rs: account validation",
+        ),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, sudo says that the account or its password has expired",
+            "Set a new password on the desk (passwd USER) or lift the expiry (sudo chage -E -1 -M -1 USER), then run again.",
+        ),
+    ),
+    (
+        ("sudo: command not found", "sudo: not found", "/usr/bin/sudo: no such file"),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, there is no sudo on the desk",
+            "Install sudo on the desk, or choose another ansible_become_method.",
+        ),
+    ),
+    (
         (
             "incorrect sudo password",
             "missing sudo password",
@@ -48,7 +81,17 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "missing become password",
             "a password is required",
             "is not in the sudoers file",
-            "timeout (12s) waiting for privilege escalation",
+            "is not allowed to run sudo",
+            "is not allowed to execute",
+            "may not run sudo",
+            "sorry, try again",
+            "incorrect password attempt",
+            "incorrect authentication attempt",
+            "interactive authentication is required",
+            "sudo-rs: authentication failed",
+            "sudo-rs: i'm sorry",
+            "duplicate become password prompt",
+            "waiting for privilege escalation",
         ),
         Reason(
             "become",
@@ -67,8 +110,46 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("host key verification failed", "remote host identification has changed", "host key for", "no matching host key"),
+        ("no matching host key type", "no matching key exchange method", "no matching cipher", "no matching mac found"),
+        Reason(
+            "algorithm",
+            "DESK_UNREACHABLE",
+            "ssh of the controller and the desk have no key type or cipher in common, which says nothing about who answers",
+            "Let the desk's sshd offer ed25519 keys again (sudo ssh-keygen -A, then restart ssh), or an update of its ssh; the text "
+            "says what "
+            "it offered.",
+        ),
+    ),
+    (
+        ("host key verification failed", "remote host identification has changed", "host key for"),
         HOST_KEY,
+    ),
+    (
+        ("your account has expired", "account is expired", "account expired"),
+        Reason(
+            "auth",
+            "AUTH_FAILED",
+            "the desk answers, the login user's account has expired",
+            "Lift the expiry at the desk's console (sudo chage -E -1 USER), then run again.",
+        ),
+    ),
+    (
+        ("password has expired", "password change required", "required to change your password", "password expired"),
+        Reason(
+            "auth",
+            "AUTH_FAILED",
+            "the desk answers, the login user's password has expired",
+            "Log in once by hand with a terminal (ssh USER@ADDRESS) and set a new password, then run again.",
+        ),
+    ),
+    (
+        ("account is locked", "account has been locked", "account is currently not available", "login is currently disabled"),
+        Reason(
+            "auth",
+            "AUTH_FAILED",
+            "the desk answers, the login user's account is locked",
+            "Unlock the account at the desk's console (sudo passwd -u USER, sudo faillock --user USER --reset), then run again.",
+        ),
     ),
     (
         ("permission denied", "authentication failed", "too many authentication failures", "invalid/incorrect password"),

@@ -196,7 +196,10 @@ def test_real_transcripts_are_read(prefix):
         read = json.loads(done.stdout)
         assert read
         if CONTRACT[prefix] == "nccl_tests":
-            assert read["complete"] and len(read["ranks"]) == 2 and read["avg_busbw"] > 2
+            assert len(read["ranks"]) == 2
+            broken, slow = "cuda-oom" in file.name, "socket" in file.name  # runs that shall be incomplete, or without RDMA
+            assert read["complete"] != broken
+            assert broken or read["avg_busbw"] > (1 if slow else 2)
         if CONTRACT[prefix] == "ethtool":
             assert read["speed_mbps"] in (100000, 200000)
         if file.name.startswith("ib_write_bw"):

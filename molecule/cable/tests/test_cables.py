@@ -80,7 +80,7 @@ def test_a_right_lab_passes_with_one_execution_a_desk_and_nothing_written(report
 
 @pytest.fixture(scope="class")
 def crossed() -> Iterator[None]:
-    """Pairs a and b have exchanged plugs; IPv6 is off, nobody runs lldpd, and the plugs' serial numbers mean nothing."""
+    """Pairs a and b have swapped cables; IPv6 is off, nobody runs lldpd, and the plugs' serial numbers mean nothing."""
     home()
     recable(**CROSSED)
     ipv6(*CROSSED_DESKS, on=False)
@@ -98,8 +98,9 @@ class TestCrossed:
         assert run.rc != 0
         for pair in ("pair_a", "pair_b"):
             assert run.codes(pair)["CABLE_CROSSED"] == "fail" and run.pairs[pair]["verdict"] == "FAIL"
-            message = run.finding("CABLE_CROSSED", pair)["message"]
-            assert SWAP in message and "Then reboot desk-01, desk-02, desk-03 and desk-04 with the cables in." in message
+        message, pointer = (run.finding("CABLE_CROSSED", pair)["message"] for pair in ("pair_a", "pair_b"))
+        assert SWAP in message and "Then reboot desk-01, desk-02, desk-03 and desk-04 with the cables in." in message
+        assert SWAP not in pointer and "pair_a" in pointer, "the movement is told once, the other pair points there"
         assert run.by_hand == [SWAP]
         assert run.pairs["pair_c"]["verdict"] == run.pairs["pair_d"]["verdict"] == "PASS"
         wrong = [edge for edge in run.report["cables"] if edge["verdict"] == "wrong"]

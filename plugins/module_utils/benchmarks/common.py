@@ -1,16 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both measurements ask of the two desks: neighbours, counters, GIDs, free ports, reachability, limits."""
+"""What both measurements ask of the desks: neighbours, counters, GIDs, free ports, reachability, limits."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..judges.counters import PHYSICAL, SYSFS
-from ..model.link import Endpoint, EndpointFunction, OtherFunction
+from ..model.link import Endpoint, EndpointFunction, OtherFunction, Path
 from ..model.proof import Counters, Locked, Neighbour, Problem
 from ..readers import gids as gids_reader
 from .side import Side
@@ -44,6 +44,20 @@ def neighbours(side: Side, end: Endpoint, other: Endpoint) -> tuple[Neighbour, .
             mac = neighbour_mac(answer.stdout) if answer.ok else None
         found.append(Neighbour(end.desk, mine.netdev, theirs.address, mac))
     return tuple(found)
+
+
+def both_neighbours(sides: Mapping[str, Side], path: Path) -> tuple[Neighbour, ...]:
+    """Who answers at the other end of a path, asked from both."""
+    first, second = path.ends
+    return (*neighbours(sides[first.desk], first, second), *neighbours(sides[second.desk], second, first))
+
+
+def all_right(seen: Sequence[Neighbour], ends: Sequence[Endpoint]) -> bool:
+    """Whether the member that has the address itself answered on every function, both ways."""
+    macs = {(end.desk, function.address): {item.mac.lower() for item in end.functions} for end in ends for function in end.functions}
+    return bool(seen) and all(
+        any(item.mac in known for (desk, address), known in macs.items() if desk != item.desk and address == item.address) for item in seen
+    )
 
 
 def neighbour_mac(text: str) -> str | None:
@@ -129,7 +143,7 @@ def wait_for_listener(side: Side, pid: int, port: int, patience: float) -> bool:
 
 
 def probe(sides: Sequence[Side], ends: Sequence[Endpoint], ports: Sequence[int], functions: Sequence[int]) -> list[Problem]:
-    """Try a TCP connection to each desk over each function, before anything is launched.
+    """Try a TCP connection between the two ends of a path over each function, both ways, before anything is launched.
 
     A listener is opened at the very address and port, so a refusal or silence can only come from a filter on the way.
     """

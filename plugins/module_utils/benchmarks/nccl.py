@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nccl-tests across a pair: one rank on each desk, started by mpirun on the head as the login user."""
+"""nccl-tests across a stack: one rank on each member, started by mpirun on the head as the login user."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..changes.settings import Meeting, hostfile, values_of
 from ..judges.nccl import memory_needed_kb
-from ..model.link import Endpoint
-from ..model.proof import Growth, NcclEvidence, Problem, Rank
+from ..model.link import Endpoint, members, paths_of
+from ..model.proof import Counters, Growth, NcclEvidence, NcclOutput, Problem, Rank
 from ..programs import carrier
+from ..readers import nccl_tests as nccl_reader
 from . import launcher
-from .common import available_kb, counters, neighbours, probe
-from .rdma import all_right
+from .common import all_right, available_kb, both_neighbours, counters, probe
 from .side import Side, SideError
 
 BUNDLE = "/opt/dgx_spark/nccl"
@@ -46,14 +45,26 @@ class NcclOptions:
         return f"{self.bundle}/bin/{self.collective}_perf"
 
 
-def measure(
-    head: Side, peer: Side, ends: tuple[Endpoint, Endpoint], envs: tuple[str, str], meet: Meeting, token: str, options: NcclOptions
-) -> NcclEvidence:
-    """Measure. What went wrong is in the evidence; nothing is raised for a side that is lost on the way."""
+@dataclass(frozen=True)
+class Launch:
+    """What the ranks are started with. Texts come from the caller; nothing is decided here."""
+
+    envs: tuple[str, ...]
+    """The settings file of each member, head first."""
+    hostfile: str
+    environment: Mapping[str, str]
+    """The head's settings, for mpirun itself."""
+
+
+def measure(sides: Sequence[Side], ends: Sequence[Endpoint], launch: Launch, token: str, options: NcclOptions) -> NcclEvidence:
+    """Measure. What went wrong is in the evidence; nothing is raised for a side that is lost on the way.
+
+    ``sides``: one for each member, head first; ``ends``: every end of every cable, in the same order.
+    """
     begun = time.monotonic()
     evidence = NcclEvidence()
     try:
-        for latest in _stages((head, peer), ends, envs, meet, token, options):
+        for latest in _stages(dict(zip(members(ends), sides, strict=True)), ends, launch, token, options):
             evidence = latest
     except SideError as error:
         evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
@@ -61,11 +72,13 @@ def measure(
 
 
 def _stages(
-    sides: tuple[Side, Side], ends: tuple[Endpoint, Endpoint], envs: tuple[str, str], meet: Meeting, token: str, options: NcclOptions
+    sides: Mapping[str, Side], ends: Sequence[Endpoint], launch: Launch, token: str, options: NcclOptions
 ) -> Iterator[NcclEvidence]:
     """Each value is the evidence so far, so that a lost side loses only what came after."""
-    available = {end.desk: available_kb(side) for side, end in zip(sides, ends, strict=True)}
-    problems = [item for side, end in zip(sides, ends, strict=True) for item in _missing(side, end, options)]
+    head = next(iter(sides))
+    paths = paths_of(ends)
+    available = {desk: available_kb(side) for desk, side in sides.items()}
+    problems = [item for desk, side in sides.items() for item in _missing(side, desk, options)]
     needed = memory_needed_kb(options.max_bytes)
     problems += [
         Problem("memory", desk, f"{needed} kB needed, {kb} kB available", {"needed_kb": needed, "available_kb": kb})
@@ -77,52 +90,62 @@ def _stages(
     if problems:
         return
     # Neighbours are primed here: a cold table is a known cause of IBV_WC_RETRY_EXC_ERR.
-    seen = (*neighbours(sides[0], ends[0], ends[1]), *neighbours(sides[1], ends[1], ends[0]))
+    seen = tuple(item for path in paths for item in both_neighbours(sides, path))
     evidence = dataclasses.replace(evidence, neighbours=seen)
     yield evidence
     if not all_right(seen, ends):
         return
     if options.fabric_bootstrap:
-        evidence = dataclasses.replace(evidence, problems=tuple(probe(sides, ends, [0], [0])))
+        blocked = [item for path in paths for item in probe([sides[end.desk] for end in path.ends], path.ends, [0], [0])]
+        evidence = dataclasses.replace(evidence, problems=tuple(blocked))
         yield evidence
         if evidence.problems:
             return
     # Made with mode 0700 by the login user; the token is random.
     folder = f"/tmp/dgx-spark-{token}"
-    for which, side in enumerate(sides):
-        side.ask("write_file", path=f"{folder}/pair.env", text=envs[which], mode=0o600)
-        side.ask("write_file", path=f"{folder}/hostfile", text=hostfile(meet), mode=0o600)
+    for side, env in zip(sides.values(), launch.envs, strict=True):
+        side.ask("write_file", path=f"{folder}/pair.env", text=env, mode=0o600)
+        side.ask("write_file", path=f"{folder}/hostfile", text=launch.hostfile, mode=0o600)
         side.ask("write_file", path=f"{folder}/launch.py", text=carrier.source_of(launcher), mode=0o600)
-    argv = command(folder, options)
-    before = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
+    argv = command(folder, options, len(sides))
+    before = _counters(sides, ends)
     evidence = dataclasses.replace(evidence, argv=tuple(argv))
     yield evidence
-    environment = {**values_of(envs[0]), "LD_LIBRARY_PATH": f"{options.bundle}/lib", **log_settings()}
-    started = sides[0].start(argv, timeout=options.time_limit, env=environment, cwd="/")
+    environment = {**launch.environment, "LD_LIBRARY_PATH": f"{options.bundle}/lib", **log_settings()}
+    started = sides[head].start(argv, timeout=options.time_limit, env=environment, cwd="/")
     if started.pid is None:
-        yield dataclasses.replace(evidence, problems=(Problem("tool_missing", ends[0].desk, "mpirun cannot be started"),))
+        yield dataclasses.replace(evidence, problems=(Problem("tool_missing", head, "mpirun cannot be started"),))
         return
-    answer = sides[0].wait(started.pid, options.time_limit + 10.0) or sides[0].stop(started.pid)
-    evidence = dataclasses.replace(evidence, rc=answer.rc, error=answer.error, stdout=answer.stdout, stderr=answer.stderr)
+    answer = sides[head].wait(started.pid, options.time_limit + 10.0) or sides[head].stop(started.pid)
+    output = NcclOutput.of(nccl_reader.read(answer.stdout + "\n" + answer.stderr))
+    evidence = dataclasses.replace(evidence, rc=answer.rc, error=answer.error, output=output)
     yield evidence
-    left = {end.desk: len(side.ask("end_marked", patience=10.0)["ended"]) for side, end in zip(sides, ends, strict=True)}
-    after = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
+    left = {desk: len(side.ask("end_marked", patience=10.0)["ended"]) for desk, side in sides.items()}
+    after = _counters(sides, ends)
     yield dataclasses.replace(
         evidence,
         left_running=left,
-        ranks=tuple(_rank(side, end, folder) for side, end in zip(sides, ends, strict=True)),
-        growth=tuple(Growth(end.desk, first, last) for end, first, last in zip(ends, before, after, strict=True)),
+        ranks=tuple(_rank(side, desk, folder) for desk, side in sides.items()),
+        growth=tuple(Growth(desk, before[desk], after[desk]) for desk in sides),
     )
 
 
-def _missing(side: Side, end: Endpoint, options: NcclOptions) -> list[Problem]:
+def _counters(sides: Mapping[str, Side], ends: Sequence[Endpoint]) -> dict[str, Counters]:
+    """The counters of every member; a member with two ends has those of both."""
+    found: dict[str, Counters] = {}
+    for end in ends:
+        found[end.desk] = {**found.get(end.desk, {}), **counters(sides[end.desk], end)}
+    return found
+
+
+def _missing(side: Side, desk: str, options: NcclOptions) -> list[Problem]:
     if side.run(["mpirun", "--version"]).error == "missing":
-        return [Problem("tool_missing", end.desk, "Open MPI is not installed (mpirun)")]
+        return [Problem("tool_missing", desk, "Open MPI is not installed (mpirun)")]
     if not side.run(["test", "-x", options.program]).ok:
-        return [Problem("library", end.desk, f"{options.program} is not there", {"program": options.program})]
+        return [Problem("library", desk, f"{options.program} is not there", {"program": options.program})]
     answer = side.run(["ldd", options.program], env={"LD_LIBRARY_PATH": f"{options.bundle}/lib"})
     lost = re.findall(r"^\s*(\S+) => not found", answer.stdout, re.MULTILINE)
-    return [Problem("library", end.desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
+    return [Problem("library", desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
 
 
 def log_settings() -> dict[str, str]:
@@ -130,9 +153,9 @@ def log_settings() -> dict[str, str]:
     return {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT,NET"}
 
 
-def command(folder: str, options: NcclOptions) -> list[str]:
+def command(folder: str, options: NcclOptions, ranks: int = 2) -> list[str]:
     """The argument list of the run."""
-    argv = ["mpirun", "-np", "2", "--hostfile", f"{folder}/hostfile", "--map-by", "node", "--bind-to", "none"]
+    argv = ["mpirun", "-np", str(ranks), "--hostfile", f"{folder}/hostfile", "--map-by", "node", "--bind-to", "none"]
     for name in ("LD_LIBRARY_PATH", "DGX_SPARK_MEASUREMENT", *log_settings()):
         argv += ["-x", name]
     argv += [carrier.PYTHON, "-I", f"{folder}/launch.py", f"{folder}/pair.env", f"{folder}/rank.json", options.program]
@@ -143,11 +166,11 @@ def command(folder: str, options: NcclOptions) -> list[str]:
     ]  # fmt: skip
 
 
-def _rank(side: Side, end: Endpoint, folder: str) -> Rank:
+def _rank(side: Side, desk: str, folder: str) -> Rank:
     text = side.read_text(f"{folder}/rank.json").text
     try:
         data = json.loads(text or "{}")
     except ValueError:
         data = {}
     names = {field.name for field in dataclasses.fields(Rank)} - {"desk"}
-    return Rank(end.desk, **{key: value for key, value in data.items() if key in names})
+    return Rank(desk, **{key: value for key, value in data.items() if key in names})

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""perftest across a pair: each function alone both ways, both functions one way, then both functions in both directions at once."""
+"""perftest over a path: each function alone both ways, both functions one way, then both functions in both directions at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..desk import Answer
-from ..model.link import Endpoint
-from ..model.proof import Growth, Locked, Neighbour, Problem, RdmaEvidence, RdmaRun, RdmaStep
+from ..model.link import Endpoint, Path
+from ..model.proof import Growth, Locked, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from ..readers import perftest as perftest_reader
-from .common import counters, free_ports, gid_index, locked, neighbours, probe, tail, wait_for_listener
+from .common import all_right, counters, free_ports, gid_index, locked, neighbours, probe, tail, wait_for_listener
 from .side import Side, SideError
 
 FORWARD, BACK, BOTH = "forward", "back", "both"
@@ -52,25 +52,28 @@ class RdmaOptions:
 
 @dataclass(frozen=True)
 class _Context:
-    sides: tuple[Side, Side]
-    ends: tuple[Endpoint, Endpoint]
-    gids: tuple[tuple[int, ...], tuple[int, ...]]
+    sides: Sequence[Side]
+    ends: Sequence[Endpoint]
+    gids: Sequence[Sequence[int]]
     options: RdmaOptions
 
 
-def measure(head: Side, peer: Side, ends: tuple[Endpoint, Endpoint], options: RdmaOptions) -> RdmaEvidence:
-    """Measure. What went wrong is in the evidence; nothing is raised for a side that is lost on the way."""
+def measure(sides: Sequence[Side], path: Path, options: RdmaOptions) -> RdmaEvidence:
+    """Measure one path; forward is from its first end to its second, ``sides`` are theirs.
+
+    What went wrong is in the evidence; nothing is raised for a side that is lost on the way.
+    """
     begun = time.monotonic()
     evidence = RdmaEvidence()
     try:
-        for latest in _stages((head, peer), ends, options):
+        for latest in _stages(sides, path.ends, options):
             evidence = latest
     except SideError as error:
         evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
     return dataclasses.replace(evidence, seconds=round(time.monotonic() - begun, 1))
 
 
-def _stages(sides: tuple[Side, Side], ends: tuple[Endpoint, Endpoint], options: RdmaOptions) -> Iterator[RdmaEvidence]:
+def _stages(sides: Sequence[Side], ends: Sequence[Endpoint], options: RdmaOptions) -> Iterator[RdmaEvidence]:
     """Each value is the evidence so far, so that a lost side loses only what came after."""
     problems = [
         Problem("tool_missing", end.desk, "ib_write_bw is not installed")
@@ -111,12 +114,6 @@ def _stages(sides: tuple[Side, Side], ends: tuple[Endpoint, Endpoint], options: 
     yield evidence
     if evidence.steps and all(run.error is None for run in evidence.steps[0].runs):
         yield dataclasses.replace(evidence, latency_us=_latency(context))
-
-
-def all_right(seen: Sequence[Neighbour], ends: tuple[Endpoint, Endpoint]) -> bool:
-    """Whether the peer itself answered on every function, both ways."""
-    expected = {ends[0].desk: ends[1], ends[1].desk: ends[0]}
-    return bool(seen) and all(item.mac in {function.mac.lower() for function in expected[item.desk].functions} for item in seen)
 
 
 def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
@@ -225,8 +222,15 @@ def failure(said: str, answer: Answer | None) -> str | None:
         return answer.error if answer.error in ("missing", "denied", "timeout") else "other"
     if "cannot allocate memory" in low or "couldn't allocate mr" in low or "enomem" in low:
         return "enomem"
-    if "failed status 12" in low or "retry exc" in low or "retry counter exceeded" in low or "completion with error" in low:
+    statuses = perftest_reader.read(said)["completion_statuses"]
+    # Flushed is what becomes of everything that was under way when something else failed.
+    telling = [number for number in statuses if perftest_reader.COMPLETION_STATUS.get(number) != "flushed"] or statuses
+    if telling:
+        return perftest_reader.COMPLETION_STATUS.get(telling[0], "completion")
+    if "retry exc" in low or "retry counter exceeded" in low:
         return "retry"
+    if "completion with error" in low:
+        return "completion"
     if answer is None or answer.rc not in (0,):
         return "other"
     return None

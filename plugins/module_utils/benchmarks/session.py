@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A measurement's session: both sides opened, and closed again whatever happens."""
+"""A measurement's session: every side opened, and closed again whatever happens."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from .side import AgentSide, SideError, ssh_argv, unit_argv
+from .side import SSH_PORT, AgentSide, SideError, ssh_argv, unit_argv
 
 
 def unit_name(what: str, pair: str, token: str) -> str:
@@ -35,17 +35,19 @@ def home_of(desk: str, user: str) -> str:
 
 
 @contextlib.contextmanager
-def both_sides(
-    what: str, pair: str, user: str, names: tuple[str, str], address: str, token: str, limit: float
-) -> Iterator[tuple[AgentSide, AgentSide]]:
-    """An agent on the head (in a transient unit) and one on the peer (over ssh to ``address``). Raises SideError."""
+def all_sides(
+    what: str, stack: str, user: str, names: Sequence[str], addresses: Sequence[str], token: str, limit: float, port: int = SSH_PORT
+) -> Iterator[tuple[AgentSide, ...]]:
+    """An agent on the head (``names[0]``, in a transient unit) and one on each other member (over ssh to its address).
+
+    ``port``: where ssh of the other members listens. Raises SideError.
+    """
     home = home_of(names[0], user)
-    head = AgentSide(names[0], unit_argv(unit_name(what, pair, token), user, limit), token, limit)
-    try:
-        peer = AgentSide(names[1], ssh_argv(user, home, address, limit), token, limit)
-        try:
-            yield head, peer
-        finally:
-            peer.close()
-    finally:
-        head.close()
+    with contextlib.ExitStack() as opened:
+        sides = [AgentSide(names[0], unit_argv(unit_name(what, stack, token), user, limit), token, limit)]
+        opened.callback(sides[0].close)
+        for name, address in zip(names[1:], addresses[1:], strict=True):
+            side = AgentSide(name, ssh_argv(user, home, address, limit, port), token, limit)
+            opened.callback(side.close)
+            sides.append(side)
+        yield tuple(sides)

@@ -26,13 +26,16 @@ from ..programs import carrier
 from . import agent as agent_module
 
 KEY_NAME = "id_ed25519_dgx_spark_pair"
+SSH_PORT = 22
 
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
 
 
 class SideError(Exception):
-    """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, no_route, refused, timed_out, lost, failed."""
+    """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, algorithm, no_route,
+    refused, timed_out, lost, failed.
+    """
 
     def __init__(self, desk: str, kind: str, text: str) -> None:
         self.desk, self.kind, self.text = desk, kind, text
@@ -115,9 +118,10 @@ def ssh_options(home: str) -> list[str]:
     ]  # fmt: skip
 
 
-def ssh_argv(user: str, home: str, address: str, limit: float) -> list[str]:
-    """The agent on the peer, over ssh as the login user."""
-    return ["runuser", "-u", user, "--", "ssh", *ssh_options(home), f"{user}@{address}", shlex.join(bootstrap_argv(limit))]
+def ssh_argv(user: str, home: str, address: str, limit: float, port: int = SSH_PORT) -> list[str]:
+    """The agent on another desk, over ssh as the login user."""
+    where = ["-p", str(port)] if port != SSH_PORT else []
+    return ["runuser", "-u", user, "--", "ssh", *ssh_options(home), *where, f"{user}@{address}", shlex.join(bootstrap_argv(limit))]
 
 
 class AgentSide:
@@ -282,7 +286,9 @@ def _answer(value: Mapping[str, Any]) -> Answer:
 
 
 SSH_SIGNS = (
-    ("host_key", ("host key verification failed", "host identification has changed", "no matching host key")),
+    ("host_key", ("host key verification failed", "host identification has changed")),
+    # Nothing in common to talk with says nothing about who answers.
+    ("algorithm", ("no matching host key type", "no matching key exchange", "no matching cipher", "no matching mac found")),
     ("trust", ("permission denied", "too many authentication failures", "no such identity", "load key")),
     ("no_route", ("no route to host", "network is unreachable")),
     ("refused", ("connection refused",)),

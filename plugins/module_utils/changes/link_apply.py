@@ -21,6 +21,7 @@ from ..judges.link_change import management_findings, refused
 from ..judges.options import STACKED, JudgeOptions
 from ..model.desk import Desk as Facts
 from ..model.finding import Finding, Where
+from ..model.owner import Owner
 from ..model.port import Function
 from ..programs import carrier
 from ..programs.carrier import PYTHON
@@ -29,7 +30,7 @@ from .link_plan import ABSENT, PRESENT, SYSCTL_FILE, LinkOptions, LinkPlan, Link
 from .link_program.names import HOME, JOURNAL, PROGRAM
 from .link_result import functions_of
 from .netplan import OUR_FILE, OUR_MODE
-from .owners import NETPLAN_FOLDER, PROFILE_FOLDER, Owner, owners_of
+from .owners import NETPLAN_FOLDER, PROFILE_FOLDER, owners_of
 
 ACTIVATION_PATIENCE = 20
 """Seconds that the renderer gets to show the wanted addresses and MTU."""
@@ -144,9 +145,10 @@ class LinkChange:
         outcome.findings += findings
         if any(item.severity in ("fail", "unknown") for item in findings) or not wants:
             return None, ()
-        ports = {item.port for item in wants}
-        functions = [item for port in facts.cx7.ports if port.number in ports for item in port.functions]
-        owners = owners_of(functions, *read_configuration(self.desk))
+        own = {item.netdev for item in facts.cx7.functions}
+        listed = self.desk.list_dir("/sys/class/net")
+        others = None if listed.error else [name for name in listed.names if name not in own]
+        owners = owners_of(facts.cx7.functions, *read_configuration(self.desk), others)
         return plan(facts, self.where, wants, options, owners), owners
 
     def _named(self, facts: Facts, requests: Sequence[LinkRequest]) -> list[LinkRequest]:

@@ -27,9 +27,10 @@ from ..judges.link_change import (
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.link import WantedFunction, WantedLink
+from ..model.owner import Owner
+from ..model.ownership import in_use
 from ..model.port import Function, Port
 from .netplan import OUR_FILE, RENDERERS, Interface, interfaces_of, text
-from .owners import Owner
 
 PRESENT, ABSENT = "present", "absent"
 MTUS = (1500, 9000)
@@ -149,9 +150,10 @@ def _invalid(request: LinkRequest) -> str | None:
             found = ipaddress.IPv4Interface(address)
         except ValueError as error:
             return f"address {address!r} is no IPv4 address with prefix length: {error}"
-        if "/" not in address or found.network.prefixlen > 30:
-            return f"address {address!r} needs a prefix length of 30 or less"
-        if found.ip in (found.network.network_address, found.network.broadcast_address):
+        if "/" not in address or found.network.prefixlen > 31:
+            return f"address {address!r} needs a prefix length of 31 or less"
+        # A network of two addresses (RFC 3021) has neither a network address nor a broadcast one.
+        if found.network.prefixlen < 31 and found.ip in (found.network.network_address, found.network.broadcast_address):
             return f"address {address!r} is the network's own or its broadcast address"
         if found.ip.is_loopback or found.ip.is_multicast or found.ip.is_link_local or found.ip.is_unspecified:
             return f"address {address!r} is not usable on an interface"
@@ -167,7 +169,7 @@ def plan(
 ) -> LinkPlan:
     """The plan from what is known of the desk.
 
-    ``owners``: the foreign files as the desk itself read them; null on the controller, where the facts' owner of each function counts.
+    ``owners``: the foreign files as the desk itself read them; null on the controller, where the facts count.
     """
     options = options or LinkOptions()
     if options.state == ABSENT:
@@ -176,7 +178,7 @@ def plan(
     renderer = desk.network.renderer if desk.network.renderer in RENDERERS else None
     planned = tuple(item for item, _function in functions)
     content = text((Interface(item.netdev, item.address, item.mtu) for item in planned), renderer) if renderer and planned else None
-    foreign = tuple(owners) if owners is not None else _owners_of_facts(function for _item, function in functions)
+    foreign = _foreign(desk, owners, functions)
     # NetworkManager's profile for every Ethernet interface yields to one that names the interface; networkd takes the first file.
     foreign = tuple(item for item in foreign if not (item.by_pattern and renderer == "NetworkManager"))
     set_aside = tuple(item.path for item in foreign if (item.automatic or options.take_over) and not item.others and item.error is None)
@@ -194,7 +196,11 @@ def plan(
         file_text=content,
         set_aside=set_aside,
         ids=tuple(
-            sorted({item.netdev for item in planned} | {item.netdev for item in known} | {name for item in foreign for name in item.ids})
+            sorted(
+                {item.netdev for item in planned}
+                | {item.netdev for item in known}
+                | {name for item in foreign for name in (*item.ids, *(item.netdevs if item.path in set_aside else ()))}
+            )
         ),
         ours=tuple(item.address for item in known if item.address),
         before=state_of(desk, _concerned(desk, planned, known), [item.path for item in foreign]),
@@ -289,8 +295,18 @@ def _functions(desk: Desk, wants: Sequence[WantedLink]) -> list[tuple[PlannedFun
     return found
 
 
+def _foreign(desk: Desk, owners: Sequence[Owner] | None, functions: Sequence[tuple[PlannedFunction, Function]]) -> tuple[Owner, ...]:
+    """The foreign files that concern this link."""
+    if owners is None and desk.cx7.owners is None:
+        return _owners_of_facts(function for _item, function in functions)
+    known = owners if owners is not None else desk.cx7.owners or ()
+    link = {item.netdev for item, _function in functions}
+    seen = (item.beside(link, in_use(desk.cx7.functions)) for item in known)
+    return tuple(item for item in seen if item is not None)
+
+
 def _owners_of_facts(functions: Iterable[Function]) -> tuple[Owner, ...]:
-    """The facts name one owner for each function; the desk itself knows all of them."""
+    """Where the files could not be read for the facts, they still name one owner for each function."""
     by_path: dict[str, list[str]] = {}
     for item in functions:
         if item.owner_kind == "foreign" and item.owner:

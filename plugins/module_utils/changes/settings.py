@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings that a pair is proven with: pair.env, hostfile and names. Pure.
+"""The settings that a stack is proven with: pair.env, hostfile and names. Pure.
 
 pair.env is read alike by a shell (``set -a; . /etc/dgx_spark/pair.env``), ``docker run --env-file`` and systemd's
 ``EnvironmentFile``: no quotes, no spaces in values, comments on lines of their own. NCCL_IB_GID_INDEX is never in it: the index
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model.desk import Setup
-from ..model.link import Endpoint
+from ..model.link import Endpoint, members, paths_of
 from .pair_files import MARK
 
 FOLDER = "/etc/dgx_spark"
@@ -35,33 +35,51 @@ FIRST_PROVEN = "# first_proven_by "
 
 @dataclass(frozen=True)
 class Meeting:
-    """Where ssh, MPI and NCCL's bootstrap of a pair meet."""
+    """Where ssh, MPI and NCCL's bootstrap of a stack meet. Addresses and interfaces are those of the members, head first."""
 
     network: str
-    """CIDR that holds both addresses."""
-    addresses: tuple[str, str]
-    netdevs: tuple[str, str]
+    """CIDR that holds every address."""
+    addresses: tuple[str, ...]
+    netdevs: tuple[str, ...]
 
 
-def meeting(ends: tuple[Endpoint, Endpoint], bootstrap: str = FABRIC) -> Meeting:
-    """The addresses that the two desks meet at: those of the functions in PCI domain 0, or the management ones by choice.
+def meeting(ends: Sequence[Endpoint], bootstrap: str = FABRIC) -> Meeting:
+    """The addresses that the members meet at: those of the functions in PCI domain 0, or the management ones by choice.
 
-    Raises ValueError when the management addresses are not known.
+    Raises ValueError when the management addresses are not known, or when no fabric network joins all members (as in a ring).
     """
+    first = {end.desk: end for end in reversed(ends)}
+    each = [first[desk] for desk in members(ends)]
     if bootstrap == MANAGEMENT:
-        addresses = tuple(end.management_address for end in ends)
-        netdevs = tuple(end.management_netdev for end in ends)
-        network = ends[0].management_network
-        if None in addresses or None in netdevs or network is None:
+        known = [(end.management_address, end.management_netdev) for end in each if end.management_address and end.management_netdev]
+        network = each[0].management_network
+        if len(known) != len(each) or network is None:
             raise ValueError("the management address of a desk is not known, so the desks cannot meet there")
-        return Meeting(network, (str(addresses[0]), str(addresses[1])), (str(netdevs[0]), str(netdevs[1])))
-    first = (ends[0].functions[0], ends[1].functions[0])
-    network = str(ipaddress.ip_interface(f"{first[0].address}/{first[0].prefix_length}").network)
-    return Meeting(network, (first[0].address, first[1].address), (first[0].netdev, first[1].netdev))
+        return Meeting(network, tuple(str(address) for address, _netdev in known), tuple(str(netdev) for _address, netdev in known))
+    functions = [end.functions[0] for end in each]
+    networks = {str(ipaddress.ip_interface(f"{item.address}/{item.prefix_length}").network) for item in functions}
+    if len(networks) > 1 and len(each) > 2:
+        raise ValueError(
+            "no fabric network joins all desks of the stack; let them meet at the management addresses (bootstrap: management)"
+        )
+    network = str(ipaddress.ip_interface(f"{functions[0].address}/{functions[0].prefix_length}").network)
+    return Meeting(network, tuple(item.address for item in functions), tuple(item.netdev for item in functions))
+
+
+def login_addresses(ends: Sequence[Endpoint], bootstrap: str = FABRIC) -> tuple[str, ...]:
+    """Where the head's ssh reaches each member (its own address first). Raises ValueError when one cannot be reached that way."""
+    head, *others = members(ends)
+    if bootstrap == MANAGEMENT:
+        return meeting(ends, MANAGEMENT).addresses
+    reached = {path.second.desk: path.second for path in paths_of(ends) if path.first.desk == head}
+    lost = [desk for desk in others if desk not in reached]
+    if lost:
+        raise ValueError(f"{', '.join(lost)} and {head} have no addresses in one network, so {head} cannot log in there over the fabric")
+    return (ends[0].functions[0].address, *(reached[desk].functions[0].address for desk in others))
 
 
 def settings(end: Endpoint, meet: Meeting, which: int) -> dict[str, str]:
-    """The environment of one desk (``which``: 0 the head, 1 the peer)."""
+    """The environment of one member (``which``: its rank, 0 the head)."""
     return {
         # "==" in the file: the value begins with "=", which makes NCCL match the names exactly.
         "NCCL_IB_HCA": "=" + ",".join(function.rdma_device for function in end.functions),
@@ -81,7 +99,7 @@ def settings(end: Endpoint, meet: Meeting, which: int) -> dict[str, str]:
     }
 
 
-def pair_env(pair: str, ends: tuple[Endpoint, Endpoint], which: int, values: Mapping[str, str], run_id: str) -> str:
+def pair_env(pair: str, ends: Sequence[Endpoint], which: int, values: Mapping[str, str], run_id: str) -> str:
     """The text of pair.env for one desk, as it is before the run that proves it."""
     lines = [TITLE, f"# pair {pair}", f"# desk {ends[which].desk} ({'peer' if which else 'head'})", f"{FIRST_PROVEN}{run_id}"]
     for end in ends:
@@ -94,6 +112,11 @@ def pair_env(pair: str, ends: tuple[Endpoint, Endpoint], which: int, values: Map
 def hostfile(meet: Meeting) -> str:
     """The MPI hostfile: head first, one rank each."""
     return "".join(f"{address} slots=1\n" for address in meet.addresses)
+
+
+def names(count: int) -> tuple[str, ...]:
+    """The names of a stack's members in /etc/hosts, head first."""
+    return ("pair-head", "pair-peer") if count == 2 else ("pair-head", *(f"pair-peer{rank}" for rank in range(1, count)))
 
 
 def kept_or_new(existing: str | None, fresh: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.desk import Desk
@@ -18,6 +18,8 @@ from .settings import FABRIC, FOLDER, PAIR_SSH
 KEY_NAME = "id_ed25519_dgx_spark_pair"
 RECORD = f"{FOLDER}/trust.json"
 """What was set up, readable by everybody."""
+
+SSH_PORT = 22
 
 PAIR_SSH_SCRIPT = """\
 #!/bin/sh
@@ -33,6 +35,16 @@ exec ssh -F none -T -i "$HOME/.ssh/id_ed25519_dgx_spark_pair" -o IdentitiesOnly=
     -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$HOME/.ssh/known_hosts" -o ConnectTimeout=10 \\
     -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -o ClearAllForwardings=yes -o LogLevel=ERROR "$host" "$@"
 """
+
+
+def pair_ssh_script(ports: Mapping[str, int] | None = None) -> str:
+    """The script; ``ports``: address to the port of its ssh, for those where it is not 22."""
+    other = {address: port for address, port in sorted((ports or {}).items()) if port != SSH_PORT}
+    if not other:
+        return PAIR_SSH_SCRIPT
+    cases = "".join(f"    {address}) port={port} ;;\n" for address, port in other.items())
+    chosen = f'port={SSH_PORT}\ncase "$host" in\n{cases}esac\n'
+    return PAIR_SSH_SCRIPT.replace("shift\n", f"shift\n{chosen}", 1).replace('LogLevel=ERROR "$host"', 'LogLevel=ERROR -p "$port" "$host"')
 
 
 class TrustError(Exception):
@@ -76,15 +88,24 @@ def authorized_line(public_key: str, sources: Sequence[str]) -> str:
     return f'restrict,from="{",".join(sources)}" {kind} {key} {MARK}'
 
 
-def known_host_lines(host_keys: Sequence[str], addresses: Sequence[str]) -> list[str]:
-    """The entries in known_hosts for the peer's addresses."""
-    return [f"{','.join(addresses)} {' '.join(key.split()[:2])} {MARK}" for key in sorted(host_keys)]
+def known_host_lines(host_keys: Sequence[str], addresses: Sequence[str], port: int = SSH_PORT) -> list[str]:
+    """The entries in known_hosts for the peer's addresses; ssh looks for [ADDRESS]:PORT where the port is not 22."""
+    names = [address if port == SSH_PORT else f"[{address}]:{port}" for address in addresses]
+    return [f"{','.join(names)} {' '.join(key.split()[:2])} {MARK}" for key in sorted(host_keys)]
 
 
 def wanted(
-    me: tuple[str, Desk, Endpoint], other: tuple[str, Desk, Endpoint], *, bootstrap: str = FABRIC, open_firewall: bool = True
+    me: tuple[str, Desk, Endpoint],
+    other: tuple[str, Desk, Endpoint],
+    *,
+    bootstrap: str = FABRIC,
+    open_firewall: bool = True,
+    port: int = SSH_PORT,
 ) -> dict[str, Any]:
-    """Arguments of pair_files for one desk. Raises TrustError when a key or the home is not known."""
+    """Arguments of pair_files for one desk; ``port``: where the other desk's ssh listens.
+
+    Raises TrustError when a key or the home is not known.
+    """
     name, facts, end = me
     peer_name, peer_facts, peer_end = other
     home, user = facts.limits.home, facts.limits.user
@@ -101,11 +122,12 @@ def wanted(
         if bootstrap != FABRIC and end.management_netdev and peer_end.management_address:
             rules.append({"netdev": end.management_netdev, "source": address(peer_name, peer_end.management_address)})
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
-    known = known_host_lines(peer_facts.setup.host_public_keys, sources)
+    known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
+    script = pair_ssh_script(dict.fromkeys(sources, port))
     return {
         "files": [
-            {"path": PAIR_SSH, "content": PAIR_SSH_SCRIPT, "mode": "0755"},
-            {"path": RECORD, "content": record(rules, authorized, known), "mode": "0644"},
+            {"path": PAIR_SSH, "content": script, "mode": "0755"},
+            {"path": RECORD, "content": record(rules, authorized, known, script), "mode": "0644"},
         ],
         "lines": [
             {"path": f"{home}/.ssh/authorized_keys", "lines": authorized, "user": user, "mode": "0600"},
@@ -115,11 +137,11 @@ def wanted(
     }
 
 
-def record(rules: Sequence[Any], authorized: Sequence[str], known: Sequence[str]) -> str:
+def record(rules: Sequence[Any], authorized: Sequence[str], known: Sequence[str], script: str = PAIR_SSH_SCRIPT) -> str:
     """The text of the record: what was set up, by checksum where the text is a key."""
     content = {
         "firewall": list(rules),
-        "pair_ssh_sha256": checksum(PAIR_SSH_SCRIPT),
+        "pair_ssh_sha256": checksum(script),
         "authorized_sha256": [checksum(line) for line in authorized],
         "known_hosts_sha256": [checksum(line) for line in known],
     }

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..desk import DENIED, MISSING, TIMEOUT, Desk
-from ..frames import Frames, Speaker
 from ..model.cable import PORTS, CableProbe, Eeprom, Neighbour, ProbedFunction, ProbedPort
+from ..model.frame import Frames, Speaker
 from ..readers import ethtool_module, ip_neigh, lldp, ping
 
 NET = "/sys/class/net"

@@ -17,7 +17,7 @@ from .ask import Ask, first
 from .functions import Found, functions, link_states, named_port, port_folder
 from .links import NET, addresses_of, interfaces
 from .options import Options
-from .owners import owner, renderer_of
+from .owners import foreign_files, owner, renderer_of
 
 HOTPLUG = ("/sys/devices/platform/MTKP0001:00/pcie_hotplug", "/sys/bus/platform/devices/MTKP0001:00/pcie_hotplug")
 MARKER = "/etc/nvidia/cx7-hotplug-enabled"
@@ -63,6 +63,7 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
         plugged_after_boot=plugged,
         plug_events=tuple(log["plug_events"]) if log else (),
         firmware=versions[0] if versions else None,
+        owners=foreign_files(ask, built, every.others),
     )
 
 
@@ -121,7 +122,8 @@ def _function(ask: Ask, item: Found, others: tuple[str, ...]) -> Function:
     table = _gids(ask, item)
     port = port_folder(ask, item.rdma) if item.rdma else None
     link = link_states(ask).get(item.rdma or "", {}) if item.rdma and ask.word(f"{port}/state") is None else {}
-    managed = owner(ask, item.netdev, mac, item.driver, others) if item.netdev else None
+    known = Function(netdev=item.netdev, mac=mac, driver=item.driver, pci_address=item.pci_address)
+    managed = owner(ask, known, others) if item.netdev else None
     if managed is not None and managed.kind is None:
         ask.miss("cx7.owner", managed.reason)
     carrier = _carrier(ask, item, names, admin_up)
@@ -155,6 +157,8 @@ def _function(ask: Ask, item: Found, others: tuple[str, ...]) -> Function:
         owner=managed.name if managed else None,
         owner_kind=managed.kind if managed else None,
         driver=item.driver or driver.get("driver"),
+        master=told.get("master"),
+        master_addresses=addresses_of(interfaces(ask).facts(told.get("master"))),
     )
 
 

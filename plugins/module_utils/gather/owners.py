@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..desk import MISSING
+from ..model.owner import Owner as File
+from ..model.ownership import netplan_owner, profile_owner
+from ..model.port import Function
 from ..readers import key_file, nmcli
 from .ask import Ask
 from .links import Netplan, netplan_files
@@ -77,16 +81,40 @@ def box_renderer(ask: Ask) -> str | None:
     return None
 
 
-def owner(ask: Ask, netdev: str, mac: str | None, driver: str | None, others: tuple[str, ...]) -> Owner:
+def foreign_files(ask: Ask, functions: Sequence[Function], others: tuple[str, ...]) -> tuple[File, ...] | None:
+    """The files below /etc that configure interfaces of the adapter and are not ours; null when one could not be read."""
+    found: list[File | None] = []
+    plan = netplan_files(ask)
+    wanted = [item for item in functions if item.netdev]
+    if not plan.listed and not (plan.source is not None and plan.source.error == MISSING):
+        return None
+    for file in plan.files:
+        if file.path == OURS or not file.path.startswith("/etc/"):
+            continue
+        if file.data is None:
+            return None
+        found.append(netplan_owner(file.path, file.data, wanted, others))
+    profiles, whole = _profiles(ask)
+    if not whole:
+        return None
+    found += [profile_owner(path, sections, wanted, others) for path, sections in profiles if path.startswith("/etc/")]
+    return tuple(item for item in found if item is not None)
+
+
+def owner(ask: Ask, function: Function, others: tuple[str, ...]) -> Owner:
     """Who configures an interface; ``others`` are interfaces that are no ConnectX-7 function (a pattern that also fits one of
     them was not written for this one)."""
+    netdev, mac, driver = str(function.netdev), function.mac, function.driver
     plan = netplan_files(ask)
     found = _in_netplan(plan, netdev, mac, driver, others)
     if found is not None:
         return found
-    for profile in _profiles(ask):
-        if profile["netdev"] == netdev and not profile["name"].startswith("netplan-"):
-            return Owner(profile["path"], "auto" if _AUTO.fullmatch(profile["name"]) else "foreign")
+    for path, sections in _profiles(ask)[0]:
+        if (sections.get("connection", {}).get("id") or [""])[-1].startswith("netplan-"):
+            continue
+        profile = profile_owner(path, sections, [function], others)
+        if profile is not None:
+            return Owner(path, "auto" if _named_by_itself(sections) or profile.by_pattern else "foreign")
     connection = devices(ask).get(netdev, ("", ""))[1]
     if connection and not connection.startswith("netplan-"):
         return Owner(connection, "auto" if _AUTO.fullmatch(connection) else "foreign")
@@ -133,7 +161,8 @@ def _fits(identifier: str, device: dict[str, Any], netdev: str, mac: str | None,
         return identifier == netdev
     tests = []
     if match.get("name"):
-        tests.append(fnmatch.fnmatchcase(netdev, str(match["name"])[:200]) or device["set_name"] == netdev)
+        names = match["name"] if isinstance(match["name"], list) else [match["name"]]
+        tests.append(any(fnmatch.fnmatchcase(netdev, str(item)[:200]) for item in names) or device["set_name"] == netdev)
     if match.get("macaddress"):
         tests.append(mac is not None and str(match["macaddress"]).lower() == mac)
     if match.get("driver"):
@@ -142,17 +171,28 @@ def _fits(identifier: str, device: dict[str, Any], netdev: str, mac: str | None,
     return bool(tests) and all(tests)
 
 
-def _profiles(ask: Ask) -> list[dict[str, str]]:
-    """NetworkManager's profiles that are bound to an interface (readable by root only)."""
+def _named_by_itself(sections: Mapping[str, Mapping[str, Sequence[str]]]) -> bool:
+    return _AUTO.fullmatch((sections.get("connection", {}).get("id") or [""])[-1]) is not None
+
+
+Profile = tuple[str, dict[str, dict[str, list[str]]]]
+"""Path and sections of a NetworkManager profile."""
+
+
+def _profiles(ask: Ask) -> tuple[list[Profile], bool]:
+    """NetworkManager's profiles (readable by root only), and whether these are all."""
     return ask.memo("nm-profiles", lambda: _read_profiles(ask))
 
 
-def _read_profiles(ask: Ask) -> list[dict[str, str]]:
-    found = []
+def _read_profiles(ask: Ask) -> tuple[list[Profile], bool]:
+    found: list[Profile] = []
+    whole = True
     for folder in PROFILES:
+        whole = whole and ask.listing(folder).error in (None, MISSING)
         for name in ask.names(folder)[:200]:
-            connection = key_file.read(ask.text(f"{folder}/{name}").text or "").get("connection", {})
-            netdev = connection.get("interface-name", [""])[-1]
-            if netdev:
-                found.append({"path": f"{folder}/{name}", "name": connection.get("id", [name])[-1], "netdev": netdev})
-    return found
+            file = ask.text(f"{folder}/{name}")
+            if file.text is None:
+                whole = whole and name.startswith(".")
+            else:
+                found.append((f"{folder}/{name}", key_file.read(file.text)))
+    return found, whole

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.cable import CableMap, CableProbe, Edge, End, PlannedCable, Step, Unseen
+from ..model.cable import CableMap, CableProbe, Edge, End, PlannedCable, Shared, Step, Unseen
 from ..model.finding import Finding, Where
 from .cable_map import REASONS, end_key, natural, who
-from .cable_moves import is_good, joins, place, plan_moves, reboot_sentence, touched
+from .cable_moves import Ring, is_good, joins, place, plan_moves, reboot_sentence, rings, touched
 from .cable_parts import known_part
 from .catalogue import finding
 
@@ -90,20 +90,25 @@ class _View:
         for step in steps:
             for pair in step.pairs:
                 self.advice.setdefault(pair, []).append(step)
+        self.rings: Mapping[str, Ring] = rings(cables, [planned for planned in plan if planned.in_service])
         self.advised: set[str] = set()
+        self.crossed: set[str] = set()
 
     # ---- one pair
 
     def pair(self, planned: PlannedCable) -> PairCabling:
         """The findings of a pair: first its own cable, then whatever else its cages hold."""
         own = [edge for edge in self.edges.get(planned.a, ()) if joins(edge.ends, planned)]
-        good = [edge for edge in own if is_good(edge.ends, planned)]
+        ring = self.rings.get(planned.pair)
+        good = [edge for edge in own if is_good(edge.ends, planned) or (ring is not None and edge == ring.own)]
         found: list[Finding] = []
         allowed, proven, chosen = True, False, None
         if own:
             chosen = min(own, key=lambda edge: (edge not in good, edge.one_sided, edge.a.port))
             proven = not chosen.one_sided
             found += self._joined(planned, own, good, chosen)
+        if ring is not None:
+            found.append(self._ring(planned, ring))
         wrong = self._leading_away(planned, bool(own))
         found += wrong
         if not own:
@@ -144,6 +149,17 @@ class _View:
             found.append(finding("CABLE_DOUBLE", where, message, evidence={"cables": [_ends(edge) for edge in own]}))
         return found
 
+    def _ring(self, planned: PlannedCable, ring: Ring) -> Finding:
+        """The other two cables of a ring of three: named, not ordered out."""
+        told = " and ".join(f"{edge.a} - {edge.b}" for edge in ring.others)
+        message = (
+            f"pair {planned.pair}: its desks and {ring.third} are joined in a ring of three cables; the pair uses {ring.own.a} - "
+            f"{ring.own.b}, "
+            f"{told} belong to the ring and stay"
+        )
+        evidence = {"third": ring.third, "cables": [self._evidence(edge) for edge in ring.edges]}
+        return finding("CABLE_RING", Where(pair=planned.pair), message, evidence=evidence)
+
     def _leading_away(self, planned: PlannedCable, served: bool) -> list[Finding]:
         """Findings for cables of the pair's desks that do not join them."""
         found: list[Finding] = []
@@ -151,9 +167,13 @@ class _View:
         if other_pair is not None:
             edges = [edge for desk in (planned.a, planned.b) for edge in self.edges[desk]]
             message = (
-                f"pairs {planned.pair} and {other_pair.pair} have exchanged cables: "
+                f"pairs {planned.pair} and {other_pair.pair} have swapped cables: "
                 f"{'; '.join(f'{edge.a} is joined with {edge.b}' for edge in edges)}.{self._advice(planned, ' ')}"
             )
+            if other_pair.pair in self.crossed:
+                # Told once, with the hand movement; the other pair only points there.
+                message = f"pair {planned.pair} has swapped cables with pair {other_pair.pair}, where it is told what to do"
+            self.crossed.add(planned.pair)
             return [
                 finding(
                     "CABLE_CROSSED",
@@ -164,7 +184,7 @@ class _View:
             ]
         for desk in (planned.a, planned.b):
             for edge in self.edges.get(desk, ()):
-                if joins(edge.ends, planned):
+                if joins(edge.ends, planned) or (planned.pair in self.rings and edge in self.rings[planned.pair].others):
                     continue
                 here = edge.at(desk)
                 where = Where(pair=planned.pair, desk=desk, port=here.port)
@@ -187,11 +207,19 @@ class _View:
                     found.append(finding("CABLE_WRONG_PEER", where, message, evidence={**self._evidence(edge), "expected": peer}))
             for stranger in self.strangers.get(desk, ()):
                 found.append(self._stranger(planned, stranger, served))
-            for shared in self.shared.get(desk, ()):
-                others = ", ".join(str(end) for end in shared.others)
-                message = f"{place(shared.at)}: {len(shared.others)} cages answer behind it ({others}); a switch or bridge is between"
-                found.append(finding("CABLE_SWITCH", Where(planned.pair, desk, shared.at.port), message, evidence={"behind": others}))
+            found += [self._switch(planned, desk, shared) for shared in self.shared.get(desk, ())]
         return found
+
+    def _switch(self, planned: PlannedCable, desk: str, shared: Shared) -> Finding:
+        others = ", ".join(str(end) for end in shared.others)
+        evidence: dict[str, Any] = {"behind": others}
+        also = ""
+        if shared.stranger is not None:
+            told = f", which calls itself {', '.join(shared.stranger.told)}" if shared.stranger.told else ""
+            also = f" and {who(shared.stranger.macs, shared.stranger.vendors)}{told}"
+            evidence |= {"macs": list(shared.stranger.macs), "vendors": list(shared.stranger.vendors), "told": list(shared.stranger.told)}
+        message = f"{place(shared.at)}: more than one device answers behind it ({others}{also}); a switch or bridge is between"
+        return finding("CABLE_SWITCH", Where(planned.pair, desk, shared.at.port), message, evidence=evidence)
 
     def _stranger(self, planned: PlannedCable, stranger: Any, served: bool) -> Finding:
         desk = stranger.at.desk
@@ -202,9 +230,16 @@ class _View:
         evidence = {"macs": list(stranger.macs), "vendors": list(stranger.vendors), "told": list(stranger.told), "expected": peer}
         silent = sorted(self.unread, key=natural)
         if silent and not served:
-            may_be = f"It may be {_one_of(silent)}, which gave no answer in this run"
+            # The pair's other desk is the likeliest; an earlier run or the device itself may name one.
+            named = [name for name in silent if any(name == item.partition(" (")[0] for item in stranger.told)]
+            likely = named or [name for name in silent if name == peer] or silent
+            may_be = f"It may be {_one_of(likely)}, which gave no answer in this run"
             message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}. {may_be}"
-            return finding("CABLE_UNKNOWN_PEER", where, message, evidence={**evidence, "silent": silent[:20]}, severity="unknown")
+            remedy = (
+                f"Mend first what the findings of {_one_of(likely)} say (why it gave no answer), then run again; leave the cable as it is."
+            )
+            evidence = {**evidence, "silent": silent[:20], "follows_from": likely[:20]}
+            return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)
         message = f"{place(stranger.at)}: a device that is no desk of the inventory answered: {seen}{told}; "
         message += "the pair's own cable is beside it" if served else f"{peer} was expected{self._advice(planned)}"
         return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="note" if served else None)
@@ -327,6 +362,13 @@ class _View:
         """A cable with its verdict, for the report and the picture."""
         first, second = self.home.get(edge.a.desk), self.home.get(edge.b.desk)
         verdict, pair = "wrong", None
+        ring = next((item for item in self.rings.values() if edge in item.edges), None)
+        if ring is not None:
+            return {
+                **self._evidence(edge),
+                "verdict": "ok" if edge == ring.own else "unplanned",
+                "pair": ring.pair if edge == ring.own else None,
+            }
         if edge.looped:
             verdict = "looped"
         elif first is not None and first is second:

@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     "no_answer_to_user": "there is a signal, but nobody answered, and without root no raw frames can be sent",
     "no_answer": "there is a signal, but nobody answered by any method",
     "contradicted": "this end saw a desk that itself sees another one",
+    "shared_mac": "the desk that answered has one hardware address on both cages (a bond or bridge), so which of them it was is not known",
     "no_tools": "neither ping nor lldpctl could be used",
 }
 """Why it is not known where a cable goes. The key goes into evidence, the sentence into messages."""
@@ -64,6 +65,11 @@ def mac_of(text: str | None) -> str | None:
 
 def macs_by_end(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, End]:
     """Every MAC of a ConnectX-7 function to its cage. A MAC that two cages claim proves nothing and is left out."""
+    return {mac: next(iter(ends)) for mac, ends in claimed(facts, probes).items() if len(ends) == 1}
+
+
+def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, set[End]]:
+    """Every MAC of a ConnectX-7 function to the cages that have it: several where a bond gives its MAC to its members."""
     claims: dict[str, set[End]] = defaultdict(set)
     for name, desk in facts.items():
         for port in desk.cx7.ports:
@@ -77,7 +83,7 @@ def macs_by_end(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> 
                 mac = mac_of(item.mac)
                 if mac:
                     claims[mac].add(End(name, probed.port))
-    return {mac: next(iter(ends)) for mac, ends in claims.items() if len(ends) == 1}
+    return claims
 
 
 def read_map(
@@ -93,15 +99,23 @@ def read_map(
     ``remembered``: MAC to (desk, port) of an earlier run, which only gives a stranger a name.
     """
     missing = dict(unread or {})
-    known = macs_by_end(facts, probes)
+    claims = claimed(facts, probes)
+    known = {mac: next(iter(ends)) for mac, ends in claims.items() if len(ends) == 1}
     ports = {End(name, port.port): port for name, probe in probes.items() for port in probe.ports}
-    seen, methods, strangers = _sightings(ports, known, facts)
+    sighted = _sightings(ports, claims, facts)
+    seen, methods, strangers, beside = sighted.seen, sighted.methods, sighted.strangers, sighted.beside
     plugs = _plugs(ports)
     by_serial = _serial_pairs(plugs)
 
     edges: dict[tuple[End, End], Edge] = {}
     settled: set[End] = set()
-    shared = [Shared(end, tuple(sorted(others, key=end_key))) for end, others in seen.items() if len(others) > 1]
+    shared = [
+        Shared(end, tuple(sorted(others, key=end_key)), beside.get(end)) for end, others in seen.items() if len(others) > 1 or end in beside
+    ]
+    # What is between two cages is between them from either side, whichever saw it.
+    shared += [
+        Shared(other, (end,), beside[end]) for end in beside for other in seen[end] if seen.get(other) == {end} and other not in beside
+    ]
     settled.update(item.at for item in shared)
     hubs = {other for item in shared for other in item.others} | settled
 
@@ -119,7 +133,7 @@ def read_map(
 
     for end, others in seen.items():
         for other in others:
-            if len(others) == 1 and seen.get(other) == {end}:
+            if len(others) == 1 and seen.get(other) == {end} and end not in hubs:
                 join(end, other, False)
     for end in sorted(seen, key=end_key):
         for other in seen[end]:
@@ -146,6 +160,8 @@ def read_map(
         if end in settled:
             continue
         reason, plugged = _why(end, ports[end], probes[end.desk], bool(seen.get(end)), end in plugs)
+        if end in sighted.bonded and not seen.get(end):
+            reason, plugged = "shared_mac", True
         if reason is None:
             dark.append(end)
         else:
@@ -167,36 +183,67 @@ def read_map(
     )
 
 
-def _sightings(
-    ports: Mapping[End, ProbedPort], known: Mapping[str, End], facts: Mapping[str, Desk]
-) -> tuple[dict[End, set[End]], dict[tuple[End, End], set[str]], dict[End, Stranger]]:
-    """Per cage: the cages seen behind it, by which methods, and strangers where no known cage was seen."""
+@dataclasses.dataclass
+class _Sightings:
+    """Whom each cage saw."""
+
+    seen: dict[End, set[End]] = dataclasses.field(default_factory=dict)
+    methods: dict[tuple[End, End], set[str]] = dataclasses.field(default_factory=lambda: defaultdict(set))
+    strangers: dict[End, Stranger] = dataclasses.field(default_factory=dict)
+    """Where no known cage was seen."""
+    beside: dict[End, Stranger] = dataclasses.field(default_factory=dict)
+    """Strangers beside a known cage."""
+    bonded: set[End] = dataclasses.field(default_factory=set)
+    """Cages that saw a known desk, but not which of its cages."""
+
+
+def _sightings(ports: Mapping[End, ProbedPort], claims: Mapping[str, set[End]], facts: Mapping[str, Desk]) -> _Sightings:
     names = _netdev_ports(facts)
-    seen: dict[End, set[End]] = {}
-    methods: dict[tuple[End, End], set[str]] = defaultdict(set)
-    strangers: dict[End, Stranger] = {}
+    own_macs = {mac_of(desk.network.management_mac) for desk in facts.values()} | set(claims)
+    own_names = {name for desk, fact in facts.items() for name in (desk, fact.identity.hostname) if name} | {end.desk for end in ports}
+    found = _Sightings()
     for end, port in ports.items():
         others: set[End] = set()
         foreign: dict[str, str] = {}
         told: list[str] = []
         for neighbour in (item for function in port.functions for item in function.neighbours):
-            other = _end_of(neighbour, known, names)
+            other = _end_of(neighbour, claims, names)
             if other == end:
                 continue  # the twin of the same cage
+            if other is None and _of_bonded(neighbour, claims, end.desk):
+                found.bonded.add(end)
+                continue
             if other is not None:
                 others.add(other)
-                methods[end, other].add(neighbour.method)
+                found.methods[end, other].add(neighbour.method)
                 continue
+            if (
+                neighbour.method == "lldp"
+                and len(facts) < len({end.desk for end in ports})
+                and _FUNCTION_NAME.fullmatch(neighbour.told_port or "")
+            ):
+                continue  # another desk's function, told by name, and the facts that would say whose are missing
             mac = mac_of(neighbour.mac) or mac_of(neighbour.chassis_mac)
             if mac:
                 foreign[mac] = mac_vendor(mac)
             if neighbour.told_desk and neighbour.told_desk not in told:
                 told.append(neighbour.told_desk)
+        macs = sorted(mac for mac in foreign if not others or mac not in own_macs)
         if others:
-            seen[end] = others
+            # A known desk may be told by a name or a management address as well; what is left is somebody else.
+            told = [name for name in told if name.partition(".")[0] not in own_names and name not in own_names]
+        stranger = Stranger(end, tuple(macs), tuple(foreign[mac] for mac in macs), tuple(told))
+        if others:
+            found.seen[end] = others
+            if macs or told:
+                found.beside[end] = stranger
         elif foreign or told:
-            strangers[end] = Stranger(end, tuple(sorted(foreign)), tuple(foreign[mac] for mac in sorted(foreign)), tuple(told))
-    return seen, methods, strangers
+            found.strangers[end] = stranger
+    return found
+
+
+_FUNCTION_NAME = re.compile(r"en[pP][0-9A-Za-z]{1,12}np[0-9]{1,2}")
+"""The name of a ConnectX-7 function that nobody renamed."""
 
 
 def _named(stranger: Stranger, remembered: Mapping[str, Sequence[object]]) -> Stranger:
@@ -218,15 +265,25 @@ def _netdev_ports(facts: Mapping[str, Desk]) -> dict[tuple[str, str], End]:
     return found
 
 
-def _end_of(neighbour: Neighbour, known: Mapping[str, End], names: Mapping[tuple[str, str], End]) -> End | None:
+def _end_of(neighbour: Neighbour, claims: Mapping[str, set[End]], names: Mapping[tuple[str, str], End]) -> End | None:
     mac = mac_of(neighbour.mac)
-    if mac and mac in known:
-        return known[mac]
+    ends = claims.get(mac or "", set())
+    if len(ends) == 1:
+        return next(iter(ends))
+    if ends and neighbour.method == "frame":
+        # The members of a bond share its MAC; which of the cages that have it, the frame itself says.
+        return next((end for end in ends if end.desk == neighbour.told_desk and str(end.port) == neighbour.told_port), None)
     # lldpd may send its interface name as port id; its chassis id still is a MAC of the same desk.
     chassis = mac_of(neighbour.chassis_mac)
     if neighbour.method == "lldp" and chassis and neighbour.told_port:
         return names.get((chassis, neighbour.told_port))
     return None
+
+
+def _of_bonded(neighbour: Neighbour, claims: Mapping[str, set[End]], asking: str) -> bool:
+    """Whether it is a desk of the inventory of which only the cage is not known, because several of its cages have one MAC."""
+    ends = claims.get(mac_of(neighbour.mac) or "", set())
+    return len(ends) > 1 and len({end.desk for end in ends}) == 1 and next(iter(ends)).desk != asking
 
 
 def _plugs(ports: Mapping[End, ProbedPort]) -> dict[End, Eeprom]:

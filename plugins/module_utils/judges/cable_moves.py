@@ -19,7 +19,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model.cable import PORTS, POSITIONS, CableMap, End, PlannedCable, PlugMove, Step
+from ..model.cable import PORTS, POSITIONS, CableMap, Edge, End, PlannedCable, PlugMove, Step
 from .cable_map import end_key, natural
 from .cable_parts import PARTS
 
@@ -52,6 +52,43 @@ def is_good(cable_ends: Sequence[End], planned: PlannedCable) -> bool:
     return joins(cable_ends, planned) and cable_ends[0].port == cable_ends[1].port
 
 
+@dataclass(frozen=True)
+class Ring:
+    """Three desks joined in a ring of three cables, of which two are a planned pair and the third is in none."""
+
+    pair: str
+    third: str
+    own: Edge
+    """The cable of the pair."""
+    others: tuple[Edge, ...]
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All three cables."""
+        return (self.own, *self.others)
+
+
+def rings(cables: CableMap, plan: Iterable[PlannedCable]) -> dict[str, Ring]:
+    """Pair to its ring: every cage of the three desks is used, each cable joins two of them (NVIDIA's wiring or any other closed one)."""
+    wanted = list(plan)
+    at: dict[str, list[Edge]] = defaultdict(list)
+    for edge in cables.edges:
+        for desk in {edge.a.desk, edge.b.desk}:
+            at[desk].append(edge)
+    paired = {desk for planned in wanted for desk in (planned.a, planned.b)}
+    found = {}
+    for planned in wanted:
+        own = [edge for edge in at[planned.a] if joins(edge.ends, planned)]
+        away = [[edge for edge in at[desk] if edge not in own] for desk in (planned.a, planned.b)]
+        if len(own) != 1 or any(len(edges) != 1 or edges[0].looped for edges in away):
+            continue
+        first, second = away[0][0], away[1][0]
+        third = first.other(planned.a).desk
+        if third == second.other(planned.b).desk and third not in paired and not any(edge.one_sided for edge in (own[0], first, second)):
+            found[planned.pair] = Ring(planned.pair, third, own[0], (first, second))
+    return found
+
+
 def undecided(cables: CableMap, planned: PlannedCable) -> bool:
     """Whether too little was seen at the pair's desks to advise a movement."""
     desks = {planned.a, planned.b}
@@ -78,8 +115,17 @@ def plan_moves(cables: CableMap, plan: Iterable[PlannedCable]) -> tuple[Step, ..
                 return ()  # a desk in two planned cables (a ring): this solver knows direct pairs only
             home[desk] = planned
     known = _cables(cables)
-    good = {planned.pair: [cable for cable in known if is_good(cable.ends, planned)] for planned in wanted}
+    ringed = {pair: {edge.ends for edge in ring.edges} for pair, ring in rings(cables, wanted).items()}
+    good = {
+        planned.pair: [
+            cable
+            for cable in known
+            if is_good(cable.ends, planned) or (joins(cable.ends, planned) and cable.ends in ringed.get(planned.pair, ()))
+        ]
+        for planned in wanted
+    }
     in_place = {cable for found in good.values() for cable in found}
+    in_place |= {cable for cable in known if any(cable.ends in ends for ends in ringed.values())}
     frozen = {planned.pair for planned in wanted if not good[planned.pair] and undecided(cables, planned)}
     unsure = {planned.pair for planned in wanted if undecided(cables, planned)}
     open_pairs = [planned for planned in wanted if not good[planned.pair] and planned.pair not in frozen]

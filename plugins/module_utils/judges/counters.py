@@ -56,6 +56,15 @@ PHYSICAL = tuple(item for item in COUNTERS if item.physical)
 BY_NAME = {item.name: item for item in COUNTERS}
 
 
+def state_of(real: int | None, low: int, high: int) -> str:
+    """unread, still, fits or outside: a counter's growth in bytes beside the fewest and most bytes expected."""
+    if real is None:
+        return "unread"
+    if real < STILL * low:
+        return "still"
+    return "fits" if BAND[0] * low <= real <= BAND[1] * high else "outside"
+
+
 @dataclass(frozen=True)
 class Compared:
     """One counter's growth beside what it should have been."""

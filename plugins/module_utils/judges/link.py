@@ -8,10 +8,11 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
-from ..model.port import Function, Port
+from ..model.port import Address, Function, Port
 from .catalogue import finding
 from .common import named, unread_about, unread_reason, version_key
 from .options import AUDIT, STACKED, JudgeOptions
@@ -21,6 +22,9 @@ FUNCTIONS = 4
 
 FULL_SPEED_MBPS = 200_000
 """Speed of a good link as ethtool names it (NVIDIA switch playbook)."""
+
+HALF_SPEED_MBPS = 100_000
+"""A link over a 100G cable, which NVIDIA's NIM guide for the Spark asks for."""
 
 FULL_WIDTH = 4
 """PCIe lanes of a function (NVIDIA daqiri guide: Gen5 x4)."""
@@ -43,6 +47,7 @@ def judge_link(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]
         *pcie(desk, where),
         *mtu(desk, where, options),
         *addresses(desk, where, options),
+        *bonds(desk, where),
         *subnets(desk, where, options),
         *gids(desk, where, options),
         *owners(desk, where, options),
@@ -152,14 +157,18 @@ def carrier(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
 
 
 def speed(desk: Desk, where: Where) -> list[Finding]:
-    """CX7_SPEED_LOW of linked functions, one finding for each port."""
+    """CX7_SPEED_LOW of linked functions, one finding for each port: a warning for a whole 100 Gb/s link, as a cable of that class makes."""
     found = []
     for port, up in linked(desk):
         slow = {name_of(item): item.speed_mbps for item in up if item.speed_mbps is not None and 0 < item.speed_mbps < FULL_SPEED_MBPS}
         if slow:
             told = ", ".join(f"{name} {value // 1000} Gb/s" for name, value in slow.items() if value is not None)
             message = f"The link runs at less than {FULL_SPEED_MBPS // 1000} Gb/s: {told}."
-            found.append(finding("CX7_SPEED_LOW", replace(where, port=port.number), message, evidence={"speed_mbps": slow}))
+            half = set(slow.values()) == {HALF_SPEED_MBPS} and len(slow) == len(up)
+            message += " That is half of the bandwidth, and marks are halved." if half else ""
+            severity = "warn" if half else "fail"
+            place = replace(where, port=port.number)
+            found.append(finding("CX7_SPEED_LOW", place, message, severity=severity, evidence={"speed_mbps": slow}))
     return found
 
 
@@ -218,8 +227,13 @@ def mtu(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
 
 def own_networks(function: Function) -> list[Network]:
     """IPv4 networks of a function's addresses; link-local ones do not count."""
+    return networks_of(function.addresses)
+
+
+def networks_of(held: Iterable[Address]) -> list[Network]:
+    """IPv4 networks of addresses; link-local ones do not count."""
     networks = []
-    for item in function.addresses:
+    for item in held:
         if item.family != "inet":
             continue
         try:
@@ -237,15 +251,32 @@ def addresses(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         return []
     found = []
     for port, up in linked(desk):
-        bare = [name_of(item) for item in up if not own_networks(item)]
+        empty = [item for item in up if not own_networks(item) and not networks_of(item.master_addresses)]
+        bare = [name_of(item) for item in empty]
         if not bare:
             continue
-        local = [f"{item.address}/{item.prefix_length}" for function in up for item in function.addresses]
+        local = [f"{item.address}/{item.prefix_length}" for function in empty for item in function.addresses]
         message = f"{named(bare)} of the cabled port {'has' if len(bare) == 1 else 'have'} no IPv4 address"
-        message += f" (only link-local: {named(local)})." if local and len(bare) == len(up) else "."
+        message += f" (only link-local: {named(local)})." if local else "."
         evidence = {"without": bare, "addresses": local}
         place = replace(where, port=port.number)
         found.append(finding("CX7_NO_ADDRESS", place, message, severity=options.unset("note"), evidence=evidence))
+    return found
+
+
+def bonds(desk: Desk, where: Where) -> list[Finding]:
+    """CX7_BONDED, one finding for each bond or bridge."""
+    members: dict[str, list[Function]] = {}
+    for item in desk.cx7.functions:
+        if item.master:
+            members.setdefault(item.master, []).append(item)
+    found = []
+    for master, functions in members.items():
+        held = [f"{item.address}/{item.prefix_length}" for item in functions[0].master_addresses if item.family == "inet"]
+        names = [name_of(item) for item in functions]
+        message = f"{named(names)} {'is a member' if len(names) == 1 else 'are members'} of {master}"
+        message += f", which has {named(held)}." if held else ", which has no IPv4 address."
+        found.append(finding("CX7_BONDED", where, message, evidence={"master": master, "members": names, "addresses": held}))
     return found
 
 
@@ -289,17 +320,20 @@ def owners(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     for item in desk.cx7.functions:
         if item.owner_kind == "foreign":
             owned.setdefault(item.owner or "an unnamed profile", []).append(name_of(item))
-    severity = "note" if options.take_over else options.used("warn")
-    return [
-        finding(
-            "CX7_FOREIGN_OWNER",
-            where,
-            f"{owner} configures {named(names)}; it is not ours.",
-            severity=severity,
-            evidence={"owner": owner, "functions": names},
-        )
-        for owner, names in owned.items()
-    ]
+    also = {item.path: item.others for item in desk.cx7.owners or () if item.others}
+    found = []
+    for owner, names in owned.items():
+        evidence: dict[str, Any] = {"owner": owner, "functions": names}
+        if owner in also:
+            message = f"{owner} configures {named(names)}, but also {named(also[owner])}, so it cannot be set aside; it is not ours."
+            remedy = f"Take {named(names)} out of {owner} by hand (or narrow its match), then run again."
+            evidence["also"] = list(also[owner])
+            found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=options.used("warn"), evidence=evidence, remedy=remedy))
+            continue
+        severity = "note" if options.take_over else options.used("warn")
+        message = f"{owner} configures {named(names)}; it is not ours."
+        found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=severity, evidence=evidence))
+    return found
 
 
 def _netdevs(functions: Iterable[Function]) -> set[str]:

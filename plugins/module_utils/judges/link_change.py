@@ -130,6 +130,19 @@ def subnet_findings(where: Where, planned: Sequence[PlannedLike]) -> list[Findin
     return found
 
 
+PRIVATE = tuple(
+    ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
+)
+"""Blocks that networks of one's own lie in; a route wider than its block stands for the rest of the world."""
+
+
+def _catches_all(routed: ipaddress.IPv4Network, wanted: ipaddress.IPv4Network) -> bool:
+    """Whether a route is a default route or a piece of one, as VPNs set them (0.0.0.0/1 and 128.0.0.0/1): it leads to everything that
+    no narrower route leads to, and the link's own network is such a narrower one."""
+    block = next((item for item in PRIVATE if wanted.subnet_of(item)), None)
+    return wanted.subnet_of(routed) and (routed.prefixlen < 8 or (block is not None and routed.prefixlen < block.prefixlen))
+
+
 def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], ours: Collection[str]) -> list[Finding]:
     """CX7_ADDRESS_OVERLAP against the main routing table. ``ours``: interfaces of our own file, whose routes will go."""
     reason = unread_reason(desk, "network.routed_networks")
@@ -144,11 +157,11 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
             routed = ipaddress.ip_network(network.strip(), strict=False)
         except ValueError:
             continue
-        if netdev in mine or routed.version != 4 or routed.prefixlen == 0:
+        if netdev in mine or not isinstance(routed, ipaddress.IPv4Network):
             continue
         for item in planned:
             wanted = ipaddress.IPv4Interface(item.address).network
-            if wanted.overlaps(routed):
+            if wanted.overlaps(routed) and not _catches_all(routed, wanted):
                 message = f"{wanted} for {item.netdev} overlaps {routed}, which the desk reaches over {netdev}."
                 evidence = {"wanted": str(wanted), "routed": str(routed), "interface": netdev}
                 found.append(finding("CX7_ADDRESS_OVERLAP", replace(where, function=item.netdev), message, evidence=evidence))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..model.link import Endpoint
 from .marks_data import MARKS, Mark
 
 LAB_REPORTS = 3
@@ -49,12 +50,12 @@ def mark(name: str, marks: Sequence[Mark] = MARKS) -> Mark:
     return next(item for item in marks if item.name == name)
 
 
-def nccl_mark(size: int, marks: Sequence[Mark] = MARKS) -> Mark | None:
+def nccl_mark(size: int, marks: Sequence[Mark] = MARKS, name: str = "nccl") -> Mark | None:
     """The bus bandwidth that a message of ``size`` bytes should reach; null below the smallest size that anybody reported.
 
     Between two sizes the mark is interpolated over the logarithm of the size and is only as sure as the weaker of the two.
     """
-    listed = sorted((item for item in marks if item.name == "nccl" and item.bytes), key=lambda item: item.bytes or 0)
+    listed = sorted((item for item in marks if item.name == name and item.bytes), key=lambda item: item.bytes or 0)
     if not listed or size < (listed[0].bytes or 0):
         return None
     for low, high in itertools.pairwise(listed):
@@ -72,6 +73,32 @@ def nccl_mark(size: int, marks: Sequence[Mark] = MARKS) -> Mark | None:
                 source=f"between {low.bytes >> 20} MiB ({low.source}) and {high.bytes >> 20} MiB ({high.source})",
             )
     return listed[-1]
+
+
+FULL_SPEED_MBPS = 200_000
+
+BY_SPEED = ("rdma_both_functions", "rdma_one_function", "nccl", "nccl_ring", "nccl_one_function")
+"""Marks that follow the speed of the link; the figures of the 13 Gb/s state and ratios do not."""
+
+
+def link_speed(ends: Sequence[Endpoint]) -> int | None:
+    """The speed in Mb/s that every function of every end tells alike; null when one is unread or differs."""
+    seen = {function.speed_mbps for end in ends for function in end.functions}
+    return next(iter(seen)) if len(seen) == 1 else None
+
+
+def at_speed(marks: Sequence[Mark], speed: int | None) -> tuple[Mark, ...]:
+    """The marks for a link that runs below 200 Gb/s at both ends, as with a 100 Gb/s cable. A lab's own marks stay as they are."""
+    if speed is None or not 0 < speed < FULL_SPEED_MBPS:
+        return tuple(marks)
+    share = speed / FULL_SPEED_MBPS
+    told = f", times {share:g} for a link of {speed // 1000} Gb/s"
+    return tuple(
+        dataclasses.replace(item, value=round(item.value * share, 3), source=item.source + told)
+        if item in MARKS and item.name in BY_SPEED
+        else item
+        for item in marks
+    )
 
 
 LEAST_MEASUREMENTS = 3

@@ -58,6 +58,8 @@ MARKS: tuple[Mark, ...] = (
     Mark("nccl", 21.0, "GB/s", "user reports: 22.1 to 22.5 at 4 GiB", 2, bytes=4 * GIB),
     Mark("nccl", 19.0, "GB/s", "user reports: 19.7 to 22 at 1 GiB", 2, bytes=1 * GIB),
     Mark("nccl", 15.0, "GB/s", "one report of 18.5 at 32 MiB", 1, bytes=32 << 20),
+    Mark("nccl_ring", 10.0, "GB/s", "NVIDIA dgx-spark-playbooks, mark of the three-node ring's all_gather test", 1, True, 16 * GIB),
+    Mark("nccl_ring", 10.0, "GB/s", "one report: 13.86 in a ring, all_reduce of 256 MiB, NCCL 2.30.7", 1, bytes=1 * GIB),
     Mark("nccl_one_function", 14.0, "GB/s", "user reports: one function alone gives 11.8 to 13.5 GB/s", 3),
     Mark("nccl_13g", 4.0, "GB/s", "user reports: a link in the 13 Gb/s state gives 2.8 to 3.2 GB/s", 3),
 )  # fmt: skip

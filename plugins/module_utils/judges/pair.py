@@ -33,6 +33,7 @@ def judge_pair(name: str, head: Desk, peer: Desk, options: JudgeOptions, members
         *drift(where, names, head, peer),
         *login_user(where, names, head, peer),
         *mtu(where, names, head, peer, options),
+        *speed(where, names, head, peer),
     ]
 
 
@@ -135,6 +136,21 @@ def mtu(where: Where, names: tuple[str, str], head: Desk, peer: Desk, options: J
     severity = options.unset("warn" if options.purpose == AUDIT else "note")
     message = f"The ends of the link have different MTUs: {told}."
     return [finding("CX7_MTU_MISMATCH", where, message, severity=severity, evidence=_evidence(names, differing))]
+
+
+def speed(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[Finding]:
+    """CX7_SPEED_LOW between the ends of a direct cable, where each desk has exactly one linked port: they cannot differ on a sound one."""
+    ends = [list(linked(desk)) for desk in (head, peer)]
+    if any(len(end) != 1 for end in ends):
+        return []
+    speeds = [{item.speed_mbps for item in end[0][1] if item.speed_mbps} for end in ends]
+    if not all(speeds) or speeds[0] == speeds[1]:
+        return []
+    told = "; ".join(
+        f"{' and '.join(f'{value // 1000} Gb/s' for value in sorted(seen))} on {name}" for name, seen in zip(names, speeds, strict=True)
+    )
+    evidence = {name: sorted(seen) for name, seen in zip(names, speeds, strict=True)}
+    return [finding("CX7_SPEED_LOW", where, f"The ends of the link tell different speeds: {told}.", severity="fail", evidence=evidence)]
 
 
 def _by_domain(functions: tuple[Function, ...]) -> dict[int, Function]:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..model.finding import Finding, Where
-from ..model.link import Endpoint
+from ..model.link import Endpoint, Path
 from ..model.proof import Growth, Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
 from .catalogue import finding
-from .counters import BAND, COUNTERS, PHYSICAL, STILL
-from .marks import mark
+from .counters import BAND, COUNTERS, PHYSICAL, state_of
+from .marks import at_speed, link_speed, mark
 from .marks_data import MARKS, Mark
 
 FULL_WIDTH = 4
@@ -31,13 +31,39 @@ WAITING = {
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not answer in time",
     "lost": "the connection to the desk was lost during the measurement",
+    "algorithm": "the ssh of the two desks have no key type or cipher in common",
     "failed": "the measurement could not be driven",
     "port_busy": "no listener could be opened at the fabric address",
 }
 
 
-def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
-    """Findings of a pair's RDMA measurement; an empty list is a pass with every step measured."""
+OTHER_END = "Look at what the other end said and at mlx5 lines of both kernel logs (journalctl -k), then measure again."
+COMPARE = "Compare kernel, driver and perftest of the two desks (stack_pair.yml installs the same tools on both), then measure again."
+
+ENDED: dict[str, tuple[str, str | None]] = {
+    "timeout": ("did not end within its time limit", None),
+    "server": ("did not begin to listen", None),
+    "retry": (
+        "gave up after too many retries (completion status 12: nothing came back on that path)",
+        "Look at the link, MTU and address findings of both desks and at the cable, then measure again.",
+    ),
+    "receiver_not_ready": ("found the receiver not ready again and again (completion status 13)", OTHER_END),
+    "remote_access": ("was refused access to the other desk's memory (completion status 10)", COMPARE),
+    "remote_invalid_request": ("sent a request that the other desk did not take (completion status 9)", COMPARE),
+    "remote_operation": ("met an operation that failed on the other desk (completion status 11)", OTHER_END),
+    "flushed": (
+        "had its transfers thrown away after its connection failed (completion status 5); what failed first was not told",
+        OTHER_END,
+    ),
+    "local_protection": ("used memory that is not registered for the adapter (completion status 4)", COMPARE),
+    "local_length": ("used a message of a length that the adapter does not take (completion status 1)", COMPARE),
+    "completion": ("ended with a failed completion", OTHER_END),
+}
+"""Words and remedy of a run of perftest that failed, by its error; null is the code's own remedy."""
+
+
+def judge(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
+    """Findings of the RDMA measurement of one path, whose two ends are given; an empty list is a pass with every step measured."""
     found = problems(pair, evidence.problems, "RDMA_NOT_MEASURED")
     found += wrong_peer(pair, ends, evidence.neighbours, "RDMA_NOT_MEASURED")
     if found:
@@ -55,7 +81,12 @@ def judge(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, ma
     return found
 
 
-def complete(evidence: RdmaEvidence, ends: tuple[Endpoint, Endpoint]) -> bool:
+def judge_paths(stack: str, measured: Sequence[tuple[Path, RdmaEvidence]], marks: Sequence[Mark] = MARKS) -> list[Finding]:
+    """Findings of every path of a stack that was measured."""
+    return [item for path, evidence in measured for item in judge(stack, path.ends, evidence, marks)]
+
+
+def complete(evidence: RdmaEvidence, ends: Sequence[Endpoint]) -> bool:
     """Whether every step was measured, the last one with all functions in both directions included."""
     steps = evidence.steps
     if not steps or any(run.gbps is None for step in steps for run in step.runs):
@@ -91,12 +122,13 @@ def _firewall(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
     return finding("PAIR_FIREWALL_BLOCKS", where, message, evidence={**evidence, "rule": rule})
 
 
-def wrong_peer(pair: str, ends: tuple[Endpoint, Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:
-    """Who answered at the fabric addresses, held against the inventory's peer."""
-    expected = {ends[0].desk: ends[1], ends[1].desk: ends[0]}
+def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:
+    """Who answered at the fabric addresses, held against the inventory's member that has the address."""
     found = []
     for item in seen:
-        peer = expected[item.desk]
+        peer = peer_at(ends, item)
+        if peer is None:
+            continue
         macs = [function.mac.lower() for function in peer.functions]
         where = Where(pair=pair, desk=item.desk, function=item.netdev)
         evidence = {"address": item.address, "mac": item.mac, "expected": macs, "peer": peer.desk}
@@ -109,7 +141,13 @@ def wrong_peer(pair: str, ends: tuple[Endpoint, Endpoint], seen: Sequence[Neighb
     return found
 
 
-def _errors(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> list[Finding]:
+def peer_at(ends: Sequence[Endpoint], seen: Neighbour) -> Endpoint | None:
+    """The end of another member that has the address which was asked for."""
+    others = [end for end in ends if end.desk != seen.desk]
+    return next((end for end in others if any(function.address == seen.address for function in end.functions)), None)
+
+
+def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list[Finding]:
     runs = [run for step in evidence.steps for run in step.runs]
     failed = [run for run in runs if run.error is not None]
     if not failed:
@@ -133,14 +171,12 @@ def _errors(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) 
         names = f"{first.source_device} of {first.source} and {first.target_device} of {first.target}"
         message = f"pair {pair}: transfers between {names} fail, the twin function is fine"
         return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]
-    words = {"timeout": "did not end within its time limit", "retry": "gave up after too many retries", "server": "did not begin to listen"}
-    message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} " + words.get(
-        first.error or "", f"failed (rc {first.rc})"
-    )
-    return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown)]
+    words, remedy = ENDED.get(first.error or "", (f"failed (rc {first.rc})", None))
+    message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} {words}"
+    return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown, remedy=remedy)]
 
 
-def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:
+def no_memory(code: str, pair: str, ends: Sequence[Endpoint], limits: Sequence[Locked], shown: dict[str, Any]) -> Finding:
     """ENOMEM with its cause told apart: a low limit of the process that failed, else the kernel hand-over fault."""
     handed = [end for end in ends if end.cma_total_kb == 0 and (end.cma_free_kb or 0) > 0]
     enough = LOCKED_LEAST if handed else LOCKED_ENOUGH
@@ -163,8 +199,9 @@ def no_memory(code: str, pair: str, ends: tuple[Endpoint, Endpoint], limits: Seq
     return finding(code, Where(pair=pair), text, evidence={**shown, "cause": "unknown", "locked_bytes": seen, **kernels})
 
 
-def _speeds(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark]) -> list[Finding]:
+def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark]) -> list[Finding]:
     where = Where(pair=pair)
+    marks = at_speed(marks, link_speed(ends))
     alone = [run for step in evidence.steps if step.kind == "one_way" for run in step.runs]
     speeds = speeds_of(evidence)
     trapped = [run for run in alone if (run.gbps or 0.0) < mark("rdma_25g", marks).value]
@@ -241,7 +278,7 @@ def _expected(evidence: RdmaEvidence, desk: str, place: int | None, sent: bool) 
     return low, high
 
 
-def _counters(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> list[Finding]:
+def _counters(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list[Finding]:
     growth = {item.desk: item for item in evidence.growth}
     still, doubtful = [], []
     for row in counter_rows(ends, evidence, growth):
@@ -260,7 +297,7 @@ def _counters(pair: str, ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence
     return []
 
 
-def counter_rows(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, growth: dict[str, Growth]) -> list[dict[str, Any]]:
+def counter_rows(ends: Sequence[Endpoint], evidence: RdmaEvidence, growth: dict[str, Growth]) -> list[dict[str, Any]]:
     """Every counter of the cabled functions beside the bytes it should have counted."""
     rows = []
     for end in ends:
@@ -283,15 +320,6 @@ def counter_rows(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence, growth
                     }
                 )  # fmt: skip
     return rows
-
-
-def state_of(real: int | None, low: int, high: int) -> str:
-    """unread, still, fits or outside: a counter's growth in bytes beside the fewest and most bytes expected."""
-    if real is None:
-        return "unread"
-    if real < STILL * low:
-        return "still"
-    return "fits" if BAND[0] * low <= real <= BAND[1] * high else "outside"
 
 
 def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
@@ -319,7 +347,7 @@ def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
     return {"functions": [{"function": place, **table[place]} for place in sorted(table)], **sums}
 
 
-def summary(ends: tuple[Endpoint, Endpoint], evidence: RdmaEvidence) -> dict[str, Any]:
+def summary(ends: Sequence[Endpoint], evidence: RdmaEvidence) -> dict[str, Any]:
     """The measurement as results and reports carry it."""
     growth = {item.desk: item for item in evidence.growth}
     return {

@@ -160,10 +160,12 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Shared:
-    """More than one cage behind one cage: a switch, not a direct cable."""
+    """More than one cage behind one cage, or a cage and somebody else: a switch, not a direct cable."""
 
     at: End
     others: tuple[End, ...]
+    stranger: Stranger | None = None
+    """Who answered there besides and is no desk of the inventory."""
 
 
 @dataclass(frozen=True)

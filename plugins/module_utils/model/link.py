@@ -1,9 +1,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a pair's link is wanted to be and what it is."""
+"""What a stack's links are wanted to be and what they are: ends of cables, and the paths between them."""
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -53,7 +56,7 @@ class OtherFunction:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One desk's end of a pair's cable, with its own names: what measurements need."""
+    """One desk's end of a cable, with its own names: what measurements need. A member of a ring has two."""
 
     desk: str
     port: int
@@ -80,3 +83,43 @@ class Endpoint:
     pair_env: str | None = None
     """Content of the desk's pair.env."""
     plugged_after_boot: bool | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """Two members' ends that share networks, function by function: what RDMA is measured on and neighbours are proven over."""
+
+    first: Endpoint
+    second: Endpoint
+
+    @property
+    def ends(self) -> tuple[Endpoint, Endpoint]:
+        """Both ends, the one that forward starts from first."""
+        return self.first, self.second
+
+    @property
+    def name(self) -> str:
+        """Such as desk-01 port 0 - desk-02 port 0."""
+        return f"{self.first.desk} port {self.first.port} - {self.second.desk} port {self.second.port}"
+
+
+def members(ends: Iterable[Endpoint]) -> list[str]:
+    """The desks of the ends, each once, in order; the head is the first."""
+    return list(dict.fromkeys(end.desk for end in ends))
+
+
+def paths_of(ends: Iterable[Endpoint]) -> tuple[Path, ...]:
+    """Every two ends of different desks whose functions share networks: one for a pair, three for a ring of three."""
+    return tuple(
+        Path(first, second)
+        for first, second in itertools.combinations(ends, 2)
+        if first.desk != second.desk and bool(first.functions) and _joined(first, second)
+    )
+
+
+def _joined(first: Endpoint, second: Endpoint) -> bool:
+    return all(_network(mine) == _network(theirs) for mine, theirs in zip(first.functions, second.functions, strict=False))
+
+
+def _network(function: EndpointFunction) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_interface(f"{function.address}/{function.prefix_length}").network

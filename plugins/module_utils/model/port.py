@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .owner import Owner
+
 
 @dataclass(frozen=True)
 class Gid:
@@ -74,6 +76,9 @@ class Function:
     owner_kind: str | None = None
     """ours, foreign, auto (a profile that NetworkManager made by itself), none."""
     driver: str | None = None
+    master: str | None = None
+    """The bond or bridge that the interface is a member of."""
+    master_addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class ConnectX7:
     plug_events: tuple[str, ...] = ()
     """The lines that say so, newest last, at most ten."""
     firmware: str | None = None
+    owners: tuple[Owner, ...] | None = None
+    """Files below /etc that configure interfaces of the adapter and are not ours; null when they could not all be read."""
 
     @property
     def functions(self) -> tuple[Function, ...]:

@@ -1,11 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a measurement across a pair saw, before anybody judges it."""
+"""What a measurement across a stack saw, before anybody judges it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 Counters = Mapping[str, Mapping[str, int]]
 """Netdev to counter name to raw value; a counter that could not be read is absent."""
@@ -63,7 +65,8 @@ class RdmaRun:
     gid_index: int | None = None
     rc: int | None = None
     error: str | None = None
-    """timeout, missing, denied, server, retry, enomem, no_row, other"""
+    """timeout, missing, denied, server, enomem, no_row, other, or a work completion's status by name: retry, receiver_not_ready,
+    remote_access, flushed, local_protection ... (readers/perftest), completion without a known number"""
     text: str = ""
     """Last lines of what client and server said, when something went wrong."""
     seconds: float = 0.0
@@ -124,15 +127,44 @@ class Rank:
 
 
 @dataclass(frozen=True)
+class NcclOutput:
+    """What a run of nccl-tests said, as the reader of its output tells it (readers/nccl_tests describes every key)."""
+
+    collective: str | None = None
+    nccl_version: str | None = None
+    ranks: Sequence[Mapping[str, Any]] = ()
+    worlds: int = 0
+    rows: Sequence[Mapping[str, Any]] = ()
+    avg_busbw: float | None = None
+    out_of_bounds: int | None = None
+    transport: str | None = None
+    networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    hcas: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    channels_via: Sequence[str] = ()
+    plugin: str | None = None
+    logged: bool = False
+    errors: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    signs: Sequence[Mapping[str, Any]] = ()
+    last_lines: str = ""
+    complete: bool = False
+
+    @classmethod
+    def of(cls, read: Mapping[str, Any]) -> NcclOutput:
+        """From a reader's answer; keys that nobody judges are left out."""
+        names = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in read.items() if key in names})
+
+
+@dataclass(frozen=True)
 class NcclEvidence:
-    """All that an NCCL measurement of a pair saw."""
+    """All that an NCCL measurement of a stack saw."""
 
     argv: tuple[str, ...] = ()
     rc: int | None = None
     error: str | None = None
     """timeout, missing, denied, too_large"""
-    stdout: str = ""
-    stderr: str = ""
+    output: NcclOutput = field(default_factory=NcclOutput)
     seconds: float = 0.0
     ranks: tuple[Rank, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()

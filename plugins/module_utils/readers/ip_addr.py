@@ -34,6 +34,7 @@ def read(text: str) -> list[dict[str, Any]]:
             words = head.group(5).split()
             state = words[words.index("state") + 1] if "state" in words[:-1] else None
             links.append(_link(head.group(2), int(head.group(1)), head.group(3).split(","), int(head.group(4)), state, None))
+            links[-1]["master"] = _text.word(words[words.index("master") + 1], 64) if "master" in words[:-1] else None
         elif links and stripped.startswith("link/"):
             words = stripped.split()
             links[-1]["mac"] = _mac(words[1]) if len(words) > 1 else None
@@ -74,6 +75,7 @@ def _from_json(data: Any) -> list[dict[str, Any]]:
             _text.word(item.get("operstate"), 32),
             _mac(item.get("address")),
         )
+        link["master"] = _text.word(item.get("master"), 64)
         infos = item.get("addr_info")
         for info in infos[:ADDRESSES_LIMIT] if isinstance(infos, list) else []:
             if isinstance(info, dict):
@@ -92,7 +94,7 @@ def _from_json(data: Any) -> list[dict[str, Any]]:
 
 
 def _link(name: str, index: int | None, flags: list[str], mtu: int | None, state: str | None, mac: str | None) -> dict[str, Any]:
-    return {"netdev": name, "index": index, "flags": flags, "mtu": mtu, "operstate": state, "mac": mac, "addresses": []}
+    return {"netdev": name, "index": index, "flags": flags, "mtu": mtu, "operstate": state, "mac": mac, "master": None, "addresses": []}
 
 
 def _mac(value: Any) -> str | None:

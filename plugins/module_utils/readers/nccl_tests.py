@@ -8,18 +8,30 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import nccl_failures as _failures
 from . import text as _text
 
 ROWS_LIMIT = 10_000
 ERRORS_LIMIT = 50
 STEPS_LIMIT = 10_000
+ROW_CELLS = 32
+WIDTHS = (4, 8)
+"""Columns of each half of a row: without and with the figures of single iterations."""
 
-_TAG = re.compile(r"\[[0-9]{1,6},[0-9]{1,6}\](?:<std(?:out|err|diag)>)?:? ?")
-_LOG = re.compile(r"([A-Za-z][A-Za-z0-9.-]{0,252}):([0-9]{1,10}):([0-9]{1,10}) \[[0-9]{1,4}\]")
-_LOG_ALONE = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):[0-9]{1,10}:[0-9]{1,10} \[[0-9]{1,4}\]")
+# mpirun --tag-output: 4.1 writes [1,0]<stdout>:, 5 writes [prterun-HOST-PID@1,0]<stdout>: (and [HOST:PID] behind it with tag-detailed);
+# --timestamp-output puts the date in front.
+_TAG = re.compile(
+    r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]{1,2} [0-9:]{8} [0-9]{4} ?)?"
+    r"\[[^\[\]<>\s]{1,300},[0-9]{1,8}\](?:\[[^\[\]<>\s]{1,300}\])?(?:<std(?:out|err|diag)>:? ?|: ?)"
+)
+_STAMP = r"(?:\[[^\[\]\n]{1,64}\] ?)?"
+"""NCCL_DEBUG_TIMESTAMP_LEVELS puts a time in front, NCCL_DEBUG_TIMESTAMP_FORMAT says which."""
+_LOG = re.compile(_STAMP + r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}):[0-9]{1,10}:[0-9]{1,10} \[[0-9]{1,4}\] ")
+_HOST_END = re.compile(r"[A-Za-z][A-Za-z0-9._-]*$")
+_LEVELS = (" NCCL INFO ", " NCCL WARN ", " NCCL TRACE ", " NCCL ABORT ", " NCCL VERSION ")
 _RANK = re.compile(
-    r"#\s{1,16}Rank\s{1,8}([0-9]{1,6})(?:\s{1,8}Group\s{1,8}([0-9]{1,6}))?\s{1,8}Pid\s{1,16}([0-9]{1,10})\s{1,8}on\s{1,8}(\S{1,253})"
-    r"\s{1,8}device\s{1,8}([0-9]{1,4})\s{1,8}\[([0-9a-fA-Fx:.]{1,32})\]\s{0,8}(.{0,100})"
+    r"#\s{1,32}Rank\s{1,32}([0-9]{1,6})(?:\s{1,32}Group\s{1,32}([0-9]{1,6}))?\s{1,32}Pid\s{1,32}([0-9]{1,10})\s{1,32}on\s{1,256}"
+    r"(\S{1,253})\s{1,32}device\s{1,32}([0-9]{1,4})\s{1,32}\[([0-9a-fA-Fx:.]{1,32})\]\s{0,32}(.{0,100})"
 )
 _SIZES = re.compile(r"minBytes ([0-9]{1,18}) maxBytes ([0-9]{1,18}) step: ([0-9]{1,18})\((factor|bytes)\)")
 _REDUCED = re.compile(r"# Reducing maxBytes to ([0-9]{1,18})")
@@ -29,8 +41,8 @@ _STARTING = re.compile(r"# Collective test (?:starting|concluded): (\S{1,64})")
 _PROGRAM = re.compile(r"\b([a-z_]{3,32})_perf\b")
 _LIBRARY = re.compile(r"nccl-library=([0-9]{4,6})")
 _VERSION = re.compile(r"NCCL version ([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})(\S{0,40})")
-_HCA = re.compile(r"\[([0-9]{1,3})\]([A-Za-z0-9_.+-]{1,200}):([0-9]{1,3})/([A-Za-z]{1,16})")
-_RETRY = re.compile(r"IBV_WC_RETRY_EXC_ERR|\bstatus=12\b|transport retry counter exceeded")
+# Device and port; rail and plane may follow (hca:port:rail:plane, each of which may be empty).
+_HCA = re.compile(r"\[([0-9]{1,3})\]([A-Za-z0-9_.+-]{1,200}):([0-9]{1,3})(?::[0-9a-zA-Z_-]{0,16}){0,4}/([A-Za-z]{1,16})")
 _MEMORY = ("Cannot allocate memory", "ENOMEM", "errno 12", "error 12")
 
 _ERROR_PHRASES = (
@@ -81,13 +93,21 @@ class _State:
     expected: list[tuple[int, int, int, bool]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     half_rows: int = 0
-    pending: list[str] = field(default_factory=list)
+    leading: int | None = None
+    """Columns before the first time, as the table's header names them."""
+    pending: str = ""
+    """The beginning of a row whose rest has not come yet, as it was written."""
     averages: list[float | None] = field(default_factory=list)
     out_of_bounds: int | None = None
+    reduced: int | None = None
     networks: dict[str, set[str]] = field(default_factory=dict)
     hcas: dict[str, list[str]] = field(default_factory=dict)
     channels: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    signs: list[dict[str, Any]] = field(default_factory=list)
+    hosts: tuple[str, ...] = ()
+    """Host names that ranks reported, longest first."""
 
 
 def read(text: str) -> dict[str, Any]:
@@ -95,15 +115,19 @@ def read(text: str) -> dict[str, Any]:
     when the log tells it), tests_version, ranks (rank, host, pid, device, bus_id, gpu), worlds (more than 1: every rank ran alone,
     built without MPI), rows, avg_busbw (GB/s, last average printed), out_of_bounds, transport (IB, Socket or null; Socket when
     any rank used it), networks (host to names), hcas (host to RDMA devices in use), channels_via (NET/IB, NET/Socket ...),
-    errors (list of texts), retry_exceeded, out_of_memory (bool), complete (every row and the average are there).
+    plugin (a network of another maker that NCCL used, such as AWS Libfabric, else null), logged (whether any line of NCCL's own log is
+    there), errors (list of texts), warnings (NCCL's WARN lines among them), signs (what is known of them, see readers/nccl_failures),
+    last_lines (the end of the text without NCCL's log), retry_exceeded, out_of_memory (bool), reduced_to (bytes, when nccl-tests made the
+    largest size smaller by itself), complete (every row and the average are there).
 
     A row has: bytes, count, type, redop, root, out_of_place and in_place, each with time_us, algbw, busbw (GB/s) and wrong (null for N/A).
     """
     state = _State()
-    for line in _text.lines(text):
+    lines = [piece for line in _text.lines(text) for piece in _untagged(line)]
+    state.hosts = _hosts(lines)
+    for line in lines:
         _take(state, line)
-    if state.pending:
-        state.half_rows += 1
+    state.half_rows += _begun(state.pending)
     worlds = _worlds(state)
     if worlds > 1:
         _add_error(state, f"{worlds} separate worlds of one rank each: every process ran alone (nccl-tests built without MPI)")
@@ -122,20 +146,50 @@ def read(text: str) -> dict[str, Any]:
         "networks": {host: sorted(names) for host, names in state.networks.items()},
         "hcas": state.hcas,
         "channels_via": sorted(state.channels),
+        "plugin": _plugin(state),
+        "logged": bool(state.networks),
         "errors": state.errors,
-        "retry_exceeded": bool(_RETRY.search(joined)),
+        "warnings": state.warnings,
+        "signs": state.signs,
+        "last_lines": _last_lines(lines),
+        "reduced_to": state.reduced,
+        "retry_exceeded": any(sign.get("status") in ("RETRY_EXC_ERR", "RNR_RETRY_EXC_ERR") for sign in state.signs),
         "out_of_memory": any(phrase in joined for phrase in _MEMORY),
         "complete": _complete(state),
     }
 
 
+def _last_lines(lines: list[str]) -> str:
+    told = [line.strip() for line in lines[-400:] if line.strip() and " NCCL INFO " not in line]
+    return _text.word("\n".join(told[-8:])[-700:]) or ""
+
+
+def _untagged(line: str) -> list[str]:
+    """The line without mpirun's tags; a tag within a line begins another one (a rank's text without an end of line came before)."""
+    if "]" not in line or "," not in line:
+        return [line]
+    found = [tag for tag in _TAG.finditer(line) if tag.start() == 0 or tag.group().rstrip(" :").endswith(">")]
+    if not found:
+        return [line]
+    begins = [0, *(tag.end() for tag in found)]
+    ends = [*(tag.start() for tag in found), len(line)]
+    pieces = [line[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    return [piece for piece in pieces if piece.strip()] or [""]
+
+
+def _hosts(lines: list[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for line in lines:
+        rank = _RANK.match(line.strip()) if line.lstrip().startswith("#") else None
+        if rank and len(found) < 64:
+            found.add(rank.group(4))
+    return tuple(sorted(found, key=len, reverse=True))
+
+
 def _take(state: _State, line: str) -> None:
-    tag = _TAG.match(line)
-    if tag:
-        line = line[tag.end() :]
-    table, host, message = _split_log(line)
+    table, host, message = _split_log(line, state.hosts)
     if message is not None:
-        _take_log(state, host, message, line)
+        _take_log(state, host, message, line[len(table) :])
         line = table
     stripped = line.strip()
     if not stripped:
@@ -143,47 +197,56 @@ def _take(state: _State, line: str) -> None:
     if stripped.startswith("#"):
         _take_comment(state, stripped)
         return
-    if (
-        message is None
-        and not stripped[0].isdecimal()
-        and any(phrase in line for phrase in _ERROR_PHRASES)
-        and not any(phrase in line for phrase in _HARMLESS)
-    ):
-        _add_error(state, stripped)
-    _take_cells(state, stripped)
+    if message is None and not stripped[0].isdecimal() and not any(phrase in line for phrase in _HARMLESS):
+        known = _add_signs(state, stripped)
+        if known or any(phrase in line for phrase in _ERROR_PHRASES):
+            _add_error(state, stripped)
+    _take_cells(state, line)
 
 
-def _split_log(line: str) -> tuple[str, str | None, str | None]:
+def _split_log(line: str, hosts: tuple[str, ...]) -> tuple[str, str | None, str | None]:
     """The line without NCCL's log part, the host that logged, and the message. A log line may stick to half a table row."""
-    places = [place for place in (line.find(" NCCL INFO "), line.find(" NCCL WARN "), line.find(" NCCL TRACE ")) if place >= 0]
+    places = [place for place in (line.find(level) for level in _LEVELS) if place >= 0]
     if not places:
         return line, None, None
     place = min(places)
-    alone = _LOG_ALONE.match(line)
-    if alone:
-        return "", alone.group(1), line[place + 1 :]
-    begin = max(0, place - 400)
     found = None
-    for candidate in _LOG.finditer(line, begin, place + 1):
+    for candidate in _LOG.finditer(line, max(0, place - 600), place + 1):
         found = candidate
     if found is None:
         return "", None, line[place + 1 :]
-    return line[: found.start()], found.group(1), line[place + 1 :]
+    begin, host = found.start(), found.group(1)
+    if begin == found.start(1):
+        # No time between the table and the name: the row's last number runs into the host's name.
+        known = next((name for name in hosts if host.endswith(name)), None)
+        if known is None and begin > 0:
+            letters = _HOST_END.search(host)
+            known = letters.group() if letters and not host[0].isalpha() else None
+        if known is not None:
+            begin, host = found.end(1) - len(known), known
+    return line[:begin], host, line[place + 1 :]
 
 
 def _take_log(state: _State, host: str | None, message: str, line: str) -> None:
     kind, _separator, said = message.removeprefix("NCCL ").partition(" ")
-    if kind == "WARN" or "IBV_WC_" in said or "Cannot allocate memory" in said:
+    if kind in ("WARN", "ABORT") or "IBV_WC_" in said or "Cannot allocate memory" in said:
         _add_error(state, line.strip())
+        _add_signs(state, line.strip())
+    if kind == "WARN":
+        short = _text.word(said, 400)
+        if short and short not in state.warnings and len(state.warnings) < ERRORS_LIMIT:
+            state.warnings.append(short)
     version = _VERSION.search(message)
     if version:
         state.nccl = state.nccl or version.group(1)
         state.nccl_full = state.nccl_full or version.group(1) + version.group(2)
     networks = state.networks.setdefault(host or "unknown", set()) if len(state.networks) < 64 else set()
-    if said.startswith("NET/IB : Using ["):
+    # Without a device the line reads "NET/IB : Using [RO]; OOB ...".
+    devices = list(_HCA.finditer(said.partition("; OOB")[0])) if said.startswith("NET/IB : Using [") else []
+    if devices:
         networks.add("IB")
         names = state.hcas.setdefault(host or "unknown", [])
-        for found in _HCA.finditer(said.partition("; OOB")[0]):
+        for found in devices:
             # A merged device is named first+second.
             for name in found.group(2).split("+"):
                 if name and name not in names and len(names) < 64:
@@ -211,6 +274,9 @@ def _take_comment(state: _State, line: str) -> None:
     started = _STARTING.match(line)
     if started:
         state.collective = state.collective or started.group(1).removesuffix("_perf")
+    names = line.lstrip("# ").split()
+    if names[:3] == ["size", "count", "type"] and "time" in names:
+        state.leading = names.index("time")
     sizes = _SIZES.search(line)
     if sizes and len(state.expected) < 1000:
         low, high, step = (int(sizes.group(number)) for number in (1, 2, 3))
@@ -218,7 +284,8 @@ def _take_comment(state: _State, line: str) -> None:
     reduced = _REDUCED.match(line)
     if reduced and state.expected:
         low, _high, step, factor = state.expected[-1]
-        state.expected[-1] = (low, int(reduced.group(1)), step, factor)
+        state.reduced = int(reduced.group(1))
+        state.expected[-1] = (min(low, state.reduced), state.reduced, step, factor)
     if line.startswith("# Using devices"):
         state.blocks += 1
     rank = _RANK.match(line)
@@ -248,47 +315,66 @@ def _take_cells(state: _State, line: str) -> None:
     if state.collective is None:
         named = _PROGRAM.search(line[:2000])
         state.collective = named.group(1) if named else None
-    if len(cells) > 32:
+    if len(cells) > ROW_CELLS:
         return
-    fresh = len(cells) >= 3 and cells[0].isdecimal() and cells[1].isdecimal() and cells[2][0].isalpha()
-    if fresh:
-        state.half_rows += bool(state.pending)
-        candidate = cells
-    elif state.pending and all(_number(cell) or cell == "N/A" for cell in cells):
-        candidate = [*state.pending, *cells]
-    else:
+    # A row may be cut anywhere, also within a number, by lines that other ranks write meanwhile.
+    for candidate in (state.pending + line, line) if state.pending else (line,):
+        if len(candidate) > _text.LINE_LIMIT or not _like_a_row(candidate.split()):
+            continue
+        if candidate is line:
+            state.half_rows += _begun(state.pending)
+        row = _row(candidate.split(), state.leading)
+        state.pending = "" if row is not None else candidate
+        if row is not None and len(state.rows) < ROWS_LIMIT:
+            state.rows.append(row)
         return
-    row = _row(candidate)
-    state.pending = [] if row is not None else candidate[:32]
-    if row is not None and len(state.rows) < ROWS_LIMIT:
-        state.rows.append(row)
+
+
+def _like_a_row(cells: list[str]) -> bool:
+    """Whether the cells may be a row or the beginning of one: two whole numbers, a type, then figures."""
+    return (
+        0 < len(cells) <= ROW_CELLS
+        and all(cell.isdecimal() for cell in cells[:2])
+        and all(cell[0].isalpha() for cell in cells[2:3])
+        and all(_number(cell) or cell[0].isalpha() for cell in cells[3:4])
+        and all(_number(cell) or cell in ("N/A", "N", "N/") for cell in cells[4:-1])
+    )
+
+
+def _begun(pending: str) -> bool:
+    """Whether a row was begun for certain; a line that is only a number may be anything."""
+    return len(pending.split()) >= 3
 
 
 def _number(cell: str) -> bool:
     return _text.to_float(cell) is not None or cell.lstrip("+-").lower() in ("nan", "inf")
 
 
-def _row(cells: list[str]) -> dict[str, Any] | None:
-    """A whole row: size, count, type, then redop and root where the version prints them, then twice time, algbw, busbw, #wrong."""
+def _row(cells: list[str], leading: int | None) -> dict[str, Any] | None:
+    """A whole row: size, count, type, then redop and root where the version prints them, then twice time, algbw, busbw, #wrong and,
+    with -I 1, four figures of the single iterations."""
     if len(cells) > 2 and len(cells[-1]) == 8 and cells[-1].count(":") == 2:
         cells = cells[:-2]  # -S appends date and time
-    head = next((place for place, cell in enumerate(cells) if place > 2 and _number(cell) and "." in cell), None)
-    if not 11 <= len(cells) <= 13 or (head is None and len(cells) != 13):
+    named = cells[3:4] if len(cells) > 3 and cells[3][0].isalpha() and cells[3] not in ("N/A", "nan", "inf") else []
+    begin = 3 + len(named)
+    begin += leading - begin if leading is not None else (len(cells) - begin) % 2
+    root = _text.to_int(cells[3 + len(named)]) if begin == 4 + len(named) and len(cells) > begin else None
+    width = (len(cells) - begin) // 2
+    if width not in WIDTHS or len(cells) != begin + 2 * width or begin not in (3 + len(named), 4 + len(named)):
         return None
-    numbers = cells[-8:]
-    if not all(_number(cell) or (cell == "N/A" and place % 4 == 3) for place, cell in enumerate(numbers)):
+    if (root is None) != (begin == 3 + len(named)) or cells[begin][0] == "-":
         return None
-    names = cells[3:-8]
-    redop = next((name for name in names if name[0].isalpha()), None)
-    root = next((name for name in names if _text.to_int(name) is not None), None)
+    halves = cells[begin : begin + width], cells[begin + width :]
+    if not all(_number(cell) or (cell == "N/A" and place >= 3) for half in halves for place, cell in enumerate(half)):
+        return None
     return {
         "bytes": _text.to_int(cells[0]),
         "count": _text.to_int(cells[1]),
         "type": _text.word(cells[2], 32),
-        "redop": redop,
-        "root": _text.to_int(root),
-        "out_of_place": _half(numbers[:4]),
-        "in_place": _half(numbers[4:]),
+        "redop": named[0] if named else None,
+        "root": root,
+        "out_of_place": _half(halves[0]),
+        "in_place": _half(halves[1]),
     }
 
 
@@ -319,6 +405,12 @@ def _transport(state: _State) -> str | None:
     return None
 
 
+def _plugin(state: _State) -> str | None:
+    """The first network that is neither NCCL's own RDMA nor its sockets."""
+    names = sorted(set().union(*state.networks.values()) - {"IB", "Socket"}) if state.networks else []
+    return names[0] if names else None
+
+
 def _complete(state: _State) -> bool:
     wanted = sum(_steps(*sizes) for sizes in state.expected)
     tables = max(1, len(state.expected))
@@ -343,3 +435,12 @@ def _add_error(state: _State, line: str) -> None:
     short = _text.word(line, 400)
     if short and short not in state.errors and len(state.errors) < ERRORS_LIMIT:
         state.errors.append(short)
+
+
+def _add_signs(state: _State, line: str) -> bool:
+    """Whether something known was said in the line."""
+    found = _failures.of_line(line)
+    for sign in found:
+        if sign not in state.signs and len(state.signs) < _failures.SIGNS_LIMIT:
+            state.signs.append(sign)
+    return bool(found)

@@ -20,11 +20,13 @@ _SECTIONS = ("ethernets", "wifis", "bonds", "bridges", "vlans")
 
 
 def read(text: str) -> dict[str, Any]:
-    """Keys: renderer, version, ethernets, wifis, bonds, bridges, vlans (each name to device), error (why nothing could be read, else
+    """Keys: renderer, version, ethernets, wifis, bonds, bridges, vlans (each name to device), other_sections (such as tunnels, vrfs,
+    dummy-devices, nm-devices: section to the names in it), error (why nothing could be read, else
     null). A device has: addresses (list of texts), dhcp4, dhcp6, optional (bool or null), mtu (int or null), link_local (list or
     null), set_name, match (dict of texts or null), interfaces (members of a bond or bridge), link (of a VLAN), renderer,
     gateway (whether it sets a default route), nm_name and nm_uuid (of a NetworkManager profile kept in netplan)."""
-    result: dict[str, Any] = {"renderer": None, "version": None, "error": None} | {section: {} for section in _SECTIONS}
+    result: dict[str, Any] = {"renderer": None, "version": None, "error": None, "other_sections": {}}
+    result |= {section: {} for section in _SECTIONS}
     data, error = load(text)
     if error is not None:
         return result | {"error": error}
@@ -43,6 +45,10 @@ def read(text: str) -> dict[str, Any]:
             for name, device in list(devices.items())[:DEVICES_LIMIT]:
                 if isinstance(name, str):
                     result[section][_text.word(name) or ""] = _device(device if isinstance(device, dict) else {})
+    for key, value in list(network.items())[:DEVICES_LIMIT]:
+        if isinstance(key, str) and key not in (*_SECTIONS, "renderer", "version") and value:
+            names = [_text.word(name) for name in list(value)[:DEVICES_LIMIT]] if isinstance(value, dict) else []
+            result["other_sections"][_text.word(key, 64) or "unnamed"] = [name for name in names if name] or ["settings"]
     return result
 
 

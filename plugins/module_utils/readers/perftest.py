@@ -22,6 +22,25 @@ _COLUMN = re.compile(
 _LATENCY = {"t_min": "t_min_us", "t_max": "t_max_us", "t_typical": "t_typical_us", "t_avg": "t_avg_us", "t_stdev": "t_stdev_us"}
 _FACT = re.compile(r"([A-Za-z_][A-Za-z0-9_*. ]{1,40}?)\s{0,24}: ?(\S.{0,80})")
 _GID = re.compile(r"\bGID:\s{0,24}([0-9]{2,3}(?::[0-9]{2,3}){15})")
+_SECTION = re.compile(r"(Local|Remote) results\s{0,8}:?")
+_STATUS = re.compile(r"Failed status(?: (\d{1,3})\b|\s?-\s?[^()\n]{0,80}\((\d{1,3})\))")
+
+COMPLETION_STATUS = {
+    1: "local_length",
+    2: "local_queue_pair",
+    4: "local_protection",
+    5: "flushed",
+    6: "memory_window_bind",
+    7: "bad_response",
+    8: "local_access",
+    9: "remote_invalid_request",
+    10: "remote_access",
+    11: "remote_operation",
+    12: "retry",
+    13: "receiver_not_ready",
+}
+"""Names of a work completion's status (enum ibv_wc_status of libibverbs); 12 is the transport's retry counter, 13 the receiver's."""
+
 _ERROR_PHRASES = (
     "Couldn't",
     "Unable to",
@@ -41,8 +60,9 @@ _ERROR_PHRASES = (
 
 def read(text: str) -> dict[str, Any]:
     """Keys: test (as the banner says), device (of the first run in the text, null in rows-only texts), devices, rows, bw_average_gbps
-    (mean of the rows, null without rows), bw_peak_measured, mtu (bytes of the path MTU), gid_index, qps, link_type, connection_type,
-    local_address and remote_address (IPv4 of the GIDs), errors (list).
+    (mean of the rows, null without rows), local_rows and remote_rows (the two directions of a run with -b --report-both, whose rows are
+    their sum), bw_peak_measured, mtu (bytes of the path MTU), gid_index, qps, link_type, connection_type,
+    local_address and remote_address (IPv4 of the GIDs), errors (list), completion_statuses (numbers, see COMPLETION_STATUS).
 
     A row has: bytes, iterations, bw_peak_gbps, bw_average_gbps, msg_rate_mpps, and from a latency test t_min_us, t_max_us,
     t_typical_us, t_avg_us, t_stdev_us; null for what the table does not hold. Rows that were cut off are left out, and so are rows
@@ -50,6 +70,9 @@ def read(text: str) -> dict[str, Any]:
     """
     columns: list[str] = []
     rows: list[dict[str, Any]] = []
+    parts: dict[str, list[dict[str, Any]]] = {"local": [], "remote": []}
+    statuses: list[int] = []
+    section: str | None = None
     facts: dict[str, str] = {}
     devices: list[str] = []
     addresses: list[str | None] = []
@@ -65,17 +88,27 @@ def read(text: str) -> dict[str, Any]:
             continue
         if stripped[0] in "0123456789":
             row = _row(columns, stripped.split())
-            if row is not None and len(rows) < ROWS_LIMIT:
-                rows.append(row)
+            place = rows if section is None else parts[section]
+            if row is not None and len(place) < ROWS_LIMIT:
+                place.append(row)
             continue
+        part = _SECTION.fullmatch(stripped)
+        if part:
+            section = part.group(1).lower()
+            continue
+        status = _STATUS.search(line)
+        if status and len(statuses) < ERRORS_LIMIT:
+            number = int(status.group(1) or status.group(2))
+            statuses += [] if number in statuses else [number]
         if "BW peak won't be measured" in line:
             peak_measured = False
         elif any(phrase in line for phrase in _ERROR_PHRASES):
             short = _text.word(stripped, 300)
             if short and short not in errors and len(errors) < ERRORS_LIMIT:
                 errors.append(short)
-        elif stripped.endswith((" BW Test", " Latency Test", " Lat Test", " Test")) and ":" not in stripped and test is None:
-            test = _text.word(stripped, 80)
+        elif stripped.endswith((" BW Test", " Latency Test", " Lat Test", " Test")) and ":" not in stripped:
+            test = test or _text.word(stripped, 80)
+            section = None  # another run begins
         gid = _GID.search(line)
         if gid:
             addresses.append(_ipv4(gid.group(1)))
@@ -85,7 +118,12 @@ def read(text: str) -> dict[str, Any]:
             if name == "Device" and value not in devices and len(devices) < 64:
                 devices.append(value)
     # A duration run prints 0.00 for a peak that it did not measure.
-    rows = [row | {"bw_peak_gbps": None} if row["bw_average_gbps"] and not row["bw_peak_gbps"] else row for row in rows]
+    rows, local, remote = (
+        [row | {"bw_peak_gbps": None} if row["bw_average_gbps"] and not row["bw_peak_gbps"] else row for row in table]
+        for table in (rows, parts["local"], parts["remote"])
+    )
+    if not rows:
+        rows = _sums(local, remote)
     averages = [row["bw_average_gbps"] for row in rows if row["bw_average_gbps"] is not None]
     return {
         "test": test,
@@ -93,6 +131,8 @@ def read(text: str) -> dict[str, Any]:
         "devices": devices,
         "rows": rows,
         "bw_average_gbps": round(sum(averages) / len(averages), 6) if averages else None,
+        "local_rows": local,
+        "remote_rows": remote,
         "bw_peak_measured": peak_measured,
         "mtu": _text.to_int(facts.get("Mtu", "").partition("[")[0]),
         "gid_index": _text.to_int(facts.get("GID index")),
@@ -102,7 +142,17 @@ def read(text: str) -> dict[str, Any]:
         "local_address": addresses[0] if addresses else None,
         "remote_address": addresses[1] if len(addresses) > 1 else None,
         "errors": errors,
+        "completion_statuses": statuses,
     }
+
+
+def _sums(local: list[dict[str, Any]], remote: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Both directions together, where the table of the sum was cut off."""
+    return [
+        mine | {"bw_average_gbps": round(mine["bw_average_gbps"] + theirs["bw_average_gbps"], 6)}
+        for mine, theirs in zip(local, remote, strict=False)
+        if mine["bytes"] == theirs["bytes"] and mine["bw_average_gbps"] is not None and theirs["bw_average_gbps"] is not None
+    ]
 
 
 def _facts(line: str) -> list[tuple[str, str]]:

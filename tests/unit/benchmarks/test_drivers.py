@@ -10,12 +10,13 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import se
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import nccl as nccl_judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import rdma as rdma_judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path
 from proof_samples import ENDS, end, function, nccl_text
 from scripted_side import ScriptedSide, World
 
 
 def measure_rdma(world: World):
-    return rdma.measure(ScriptedSide(world, 0), ScriptedSide(world, 1), world.ends, rdma.RdmaOptions())
+    return rdma.measure((ScriptedSide(world, 0), ScriptedSide(world, 1)), Path(*world.ends), rdma.RdmaOptions())
 
 
 def rdma_codes(world: World) -> dict[str, str]:
@@ -114,7 +115,8 @@ def measure_nccl(world: World, **options: object):
         for which, item in enumerate(world.ends)
     ]
     sides = (ScriptedSide(world, 0), ScriptedSide(world, 1))
-    return nccl.measure(*sides, world.ends, (envs[0], envs[1]), meet, "0123456789abcdef", nccl.NcclOptions(**options))  # type: ignore[arg-type]
+    launch = nccl.Launch(tuple(envs), settings.hostfile(meet), settings.values_of(envs[0]))
+    return nccl.measure(sides, world.ends, launch, "0123456789abcdef", nccl.NcclOptions(**options))  # type: ignore[arg-type]
 
 
 def nccl_codes(world: World, **options: object) -> dict[str, str]:

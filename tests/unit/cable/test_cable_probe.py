@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils import frames as frames_door
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DENIED, MISSING, Answer, Link, Listing, Text
-from ansible_collections.labops.dgx_spark.plugins.module_utils.frames import Heard, Speaker
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.cable import read_cables
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.frame import Heard, Speaker
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ping
 
 OWN = {

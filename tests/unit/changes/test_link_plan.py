@@ -149,7 +149,7 @@ def test_ports_that_cannot_be_used(facts: Desk, port: int | None, code: str, sev
         (LinkRequest(0, ("192.168.100.256/24",)), "no IPv4 address"),
         (LinkRequest(0, ("192.168.100.0/24",)), "network's own"),
         (LinkRequest(0, ("192.168.100.255/24",)), "broadcast"),
-        (LinkRequest(0, ("192.168.100.10/31",)), "30 or less"),
+        (LinkRequest(0, ("192.168.100.10/32",)), "31 or less"),
         (LinkRequest(0, ("169.254.3.4/16",)), "not usable"),
     ],
 )

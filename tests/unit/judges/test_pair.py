@@ -24,6 +24,10 @@ def test_green_equal_desks(purpose: str) -> None:
     assert found(PEER, purpose) == []
 
 
+def test_green_both_ends_at_a_hundred() -> None:
+    assert found(with_linked(PEER, speed_mbps=100_000), head=with_linked(HEAD, speed_mbps=100_000)) == []
+
+
 def test_green_mixed_vendors_with_equal_levels() -> None:
     assert found(ASUS, "stacked") == []
 
@@ -43,6 +47,7 @@ RED = (
     (with_linked(PEER, mtu=1500), "audit", ("CX7_MTU_MISMATCH", "warn")),
     (with_linked(PEER, mtu=1500), "stack", ("CX7_MTU_MISMATCH", "note")),
     (with_linked(PEER, mtu=1500), "stacked", ("CX7_MTU_MISMATCH", "fail")),
+    (with_linked(PEER, speed_mbps=100_000), "stacked", ("CX7_SPEED_LOW", "fail")),
 )
 
 

@@ -11,12 +11,14 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof impor
     Growth,
     Locked,
     NcclEvidence,
+    NcclOutput,
     Neighbour,
     Rank,
     RdmaEvidence,
     RdmaRun,
     RdmaStep,
 )
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_tests
 
 DEVICES = ("rocep1s0f0", "roceP2p1s0f0")
 NETDEVS = ("enp1s0f0np0", "enP2p1s0f0np0")
@@ -231,10 +233,12 @@ def rank(desk: int, **changes: Any) -> Rank:
 
 
 def nccl_evidence(text: str | None = None, **changes: Any) -> NcclEvidence:
+    stderr = changes.pop("stderr", "")
+    said = nccl_tests.read((nccl_text() if text is None else text) + "\n" + stderr)
     evidence = NcclEvidence(
         argv=("mpirun",),
         rc=0,
-        stdout=nccl_text() if text is None else text,
+        output=NcclOutput.of(said),
         ranks=(rank(1), rank(2)),
         neighbours=neighbours(),
         growth=nccl_growth(nccl_moved(FIGURES)),

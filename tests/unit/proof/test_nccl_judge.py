@@ -10,11 +10,12 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl impor
     RESERVE_KB,
     judge,
     largest_size,
-    launch_failure,
     memory_needed_kb,
     summary,
 )
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl_failures import launch_cause
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_failures
 from proof_samples import (
     DEVICES,
     ENDS,
@@ -154,12 +155,12 @@ def test_enomem_tells_its_causes_apart(ranks, ends, cause: str) -> None:
     ],
 )
 def test_failed_launches_are_told_apart(text: str, cause: str) -> None:
-    failure = launch_failure(text)
-    assert failure is not None and failure[0] == cause
+    failure = launch_cause(nccl_failures.read(text))
+    assert failure is not None and failure[0].name == cause
 
 
 def test_a_healthy_text_is_no_failed_launch() -> None:
-    assert launch_failure(nccl_text()) is None
+    assert nccl_failures.read(nccl_text()) == []
 
 
 def test_the_refusal_names_the_largest_size_that_fits() -> None:
@@ -217,13 +218,17 @@ def real_growth(total: int):
     )
 
 
+UNSEEN = {"NCCL_TRANSPORT_UNSEEN": "note"}
+
+
 @pytest.mark.parametrize(
     ("name", "sizes", "iterations", "slow_13g", "expected"),
     [
-        ("nccl-all_gather.good-1G-4G.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, False, {}),
+        # No log line in it: the counters prove the way, a note says that the log does not.
+        ("nccl-all_gather.good-1G-4G.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, False, UNSEEN),
         ("nccl-all_gather.INFO-good-1G.mprg.txt", (GIB,), 1, False, {}),
-        ("nccl-all_gather.degraded-cable-moved.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, True, {"NCCL_SLOW_13G": "fail"}),
-        ("nccl-all_gather.degraded-cable-moved.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, False, {"NCCL_SLOW": "fail"}),
+        ("nccl-all_gather.degraded-cable-moved.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, True, {"NCCL_SLOW_13G": "fail", **UNSEEN}),
+        ("nccl-all_gather.degraded-cable-moved.mprg.txt", (GIB, 2 * GIB, 4 * GIB), 50, False, {"NCCL_SLOW": "fail", **UNSEEN}),
     ],
 )
 def test_real_transcripts(name: str, sizes: tuple[int, ...], iterations: int, slow_13g: bool, expected: dict[str, str]) -> None:

@@ -88,6 +88,35 @@ def test_a_sick_pair_has_its_code_and_no_other(code: str, severity: str, evidenc
     assert found(evidence, ends) == {code: severity}
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("retry", "too many retries"),
+        ("receiver_not_ready", "receiver not ready"),
+        ("remote_access", "refused access"),
+        ("flushed", "thrown away"),
+        ("local_protection", "not registered"),
+        ("completion", "failed completion"),
+    ],
+)
+def test_a_failed_completion_is_told_by_its_own_name(kind: str, words: str) -> None:
+    [item] = judge("pair_a", ENDS, with_error(kind))
+    assert item.code == "RDMA_NOT_MEASURED" and words in item.message
+    assert ("retries" in item.message) == (kind == "retry")
+
+
+def at_speed(mbps: int):
+    return tuple(end(desk, functions=tuple(function(desk, place, speed_mbps=mbps) for place in (0, 1))) for desk in (1, 2))
+
+
+def test_marks_are_halved_where_both_ends_run_at_a_hundred() -> None:
+    half = rdma_evidence(steps((94.0, 93.8), (94.1, 93.9), dual=47.2, both=94.0))
+    assert found(half, at_speed(100_000)) == {}
+    assert found(half, at_speed(200_000)) == {"RDMA_SLOW": "fail"}
+    assert found(half, (at_speed(100_000)[0], at_speed(200_000)[1])) == {"RDMA_SLOW": "fail"}
+    assert found(rdma_evidence(SLOW), at_speed(100_000)) == {"RDMA_SLOW_13G": "fail"}
+
+
 def test_an_interrupted_measurement_is_unknown() -> None:
     for made in range(len(steps())):
         assert found(rdma_evidence(steps()[:made])) == {"RDMA_NOT_MEASURED": "unknown"}, made

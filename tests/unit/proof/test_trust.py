@@ -379,3 +379,27 @@ def test_a_step_that_fails_is_named() -> None:
 def test_a_difference_shows_no_key_of_others() -> None:
     step = pair_files.Step("lines", "/x", f"ssh-rsa ADMIN\n{OWN}\n", "ssh-rsa ADMIN\n")
     assert "ADMIN" not in json.dumps(pair_files.difference([step]))
+
+
+def test_another_port_of_ssh_reaches_every_place() -> None:
+    assert trust.known_host_lines([KEY.format(1)], ["192.168.100.11", "192.168.101.11"], 2222)[0].startswith(
+        "[192.168.100.11]:2222,[192.168.101.11]:2222 ssh-ed25519 "
+    )
+    script = trust.pair_ssh_script({"192.168.100.11": 2222, "192.168.101.11": 2222})
+    assert "192.168.100.11) port=2222 ;;" in script and '-p "$port" "$host"' in script
+    assert trust.pair_ssh_script({"192.168.100.11": 22}) == trust.PAIR_SSH_SCRIPT
+
+
+def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) -> None:
+    program = tmp_path / "ssh"
+    program.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n', encoding="utf-8")
+    program.chmod(0o755)
+    script = tmp_path / "pair-ssh"
+    script.write_text(trust.pair_ssh_script({"192.168.100.11": 2222}), encoding="utf-8")
+    for address, port in (("192.168.100.11", "2222"), ("192.168.100.12", "22")):
+        told = subprocess.run(
+            ["/bin/sh", str(script), address, "orted"],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/lab"},
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+        assert told[told.index("-p") + 1] == port and told[-2:] == [address, "orted"]

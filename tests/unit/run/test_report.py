@@ -220,11 +220,36 @@ def test_a_failed_result_with_findings_keeps_its_own() -> None:
         ("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! Host key for 10.0.0.9 has changed. Host key verification failed.", "host_key"),
         ("Incorrect sudo password", "become"),
         ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        ("Your account has expired; please contact your system administrator.\nConnection closed by 10.0.0.11 port 22", "auth"),
+        ("WARNING: Your password has expired.\nPassword change required but no TTY available.", "auth"),
+        ("You are required to change your password immediately (administrator enforced).", "auth"),
+        ("sudo: sorry, you must have a tty to run sudo", "become"),
+        ("sudo-rs: interactive authentication is required", "become"),
+        ("sudo-rs: Authentication failed, try again.", "become"),
+        ("sudo: Account or password is expired, reset your password and try again", "become"),
+        ("Timeout (32s) waiting for privilege escalation prompt: ", "become"),
+        ("Unable to negotiate with 10.0.0.11 port 22: no matching host key type found. Their offer: ssh-rsa,ssh-dss", "algorithm"),
+        ("Unable to negotiate with 10.0.0.11 port 22: no matching key exchange method found.", "algorithm"),
+        ("Host key for [10.0.0.11]:2222 has changed and you have requested strict checking.", "host_key"),
         ("something else", "other"),
     ],
 )
 def test_connection_errors_are_told_apart(text: str, kind: str) -> None:
     assert classify(text).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "word"),
+    [
+        ("Your account has expired", "AUTH_FAILED", "chage -E"),
+        ("Your password has expired.", "AUTH_FAILED", "new password"),
+        ("you must have a tty to run sudo", "BECOME_FAILED", "requiretty"),
+        ("no matching host key type found", "DESK_UNREACHABLE", "ed25519"),
+    ],
+)
+def test_a_refusal_has_its_own_remedy(text: str, code: str, word: str) -> None:
+    reason = classify(text)
+    assert reason.code == code and word in (reason.remedy or "")
 
 
 def test_a_key_that_is_not_known_is_another_one_where_the_desk_is_enrolled() -> None:

@@ -30,10 +30,11 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="CABLE_CROSSED",
-        title="Two pairs have exchanged cables",
+        title="Two pairs have swapped cables",
         severity="fail",
         meaning="Each desk of this pair is joined with a desk of one other pair: two plugs are in each other's place.",
-        remedy="Swap the two plugs that the message names, reboot the four desks with the cables in, and run again.",
+        remedy="Swap the two plugs that the message of the first of the two pairs names, reboot the four desks with the cables in, and run "
+        "again.",
         source=RULE,
     ),
     Code(
@@ -79,18 +80,30 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         other_severities=("note", "unknown"),
         meaning="MAC addresses answered that belong to no desk of the inventory. The message gives the vendor of the address. Note when "
-        "the pair has its own cable beside it; unknown when it may be a desk that gave no answer in this run.",
+        "the pair has its own cable beside it; unknown when it may be a desk that gave no answer in this run, whose own findings then come "
+        "first.",
         remedy="Follow the cable. If the device is a desk, add it to the inventory; if not, put the plug into the pair's other desk.",
         source=RULE,
     ),
     Code(
         code="CABLE_SWITCH",
-        title="More than one desk is behind one cage",
+        title="More than one device is behind one cage",
         severity="fail",
-        meaning="Several cages answered behind one: there is a switch or a bridge between them. Pairs of this collection are joined "
+        meaning="Several cages, or a cage and a device that is no desk of the inventory, answered behind one: there is a switch or a "
+        "bridge between them. Pairs of this collection are joined "
         "directly and reuse the same addresses, so nothing is configured there.",
         remedy="Join the two desks of each pair with a cable of their own.",
         source=RULE,
+    ),
+    Code(
+        code="CABLE_RING",
+        title="The pair is part of a ring of three desks",
+        severity="note",
+        meaning="The pair's two desks and a third one, which is in no pair, are joined by three cables in a ring. The pair uses its "
+        "own cable; "
+        "the other two are named and left alone.",
+        remedy="Nothing to do for the pair.",
+        source="NVIDIA (connect-three-sparks playbook: port 0 to port 1 round the ring)",
     ),
     Code(
         code="CABLE_DOUBLE",

@@ -52,10 +52,25 @@ CODES: tuple[Code, ...] = (
         code="CX7_SPEED_LOW",
         title="The link runs below 200 Gb/s",
         severity="fail",
-        meaning="The port has a link, but at a lower speed: a cable of a lower class, or a switch port that negotiated 100G.",
-        remedy="Use an approved 200G cable (Amphenol NJAAKK-N911 or NJAAKK0006, Luxshare LMTQF022-SD-R); on a switch force 200G without "
-        "auto-negotiation.",
-        source="NVIDIA (multi-sparks-through-switch playbook; list of approved cables)",
+        other_severities=("warn",),
+        meaning="The port has a link, but at a lower speed: a cable of a lower class, or a switch port that negotiated 100G. A "
+        "warning where "
+        "both functions run at 100 Gb/s, which some use on purpose (measurements are then judged by half the marks); a failure below "
+        "that, and where the two ends differ.",
+        remedy="For the full bandwidth use an approved 200G cable (Amphenol NJAAKK-N911 or NJAAKK0006, Luxshare LMTQF022-SD-R); on a "
+        "switch "
+        "force 200G (200G-baseCR4) without auto-negotiation.",
+        source="NVIDIA (multi-sparks-through-switch playbook; list of approved cables; NIM guide, which asks for 100 Gb/s cables)",
+    ),
+    Code(
+        code="CX7_BONDED",
+        title="Functions are members of a bond or bridge",
+        severity="note",
+        meaning="A bond or bridge holds functions of the adapter, and the address is on it. RDMA passes a bond by, so it brings no "
+        "bandwidth; "
+        "every member shows the bond's hardware address, so cables cannot be told by it.",
+        remedy="Take the bond out of its file if this desk shall be stacked (the foreign owner is named beside this), then run again.",
+        source="community (two reports)",
     ),
     Code(
         code="CX7_PCIE_WIDTH_LOW",

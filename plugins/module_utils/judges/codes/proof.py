@@ -21,7 +21,7 @@ TRUST: tuple[Code, ...] = (
         "Measurements and MPI start their second half that way.",
         remedy="Run stack_pair.yml again (role pair_trust renews keys and host keys); if the host key keeps changing, "
         "another machine answers at the peer's address.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule (OpenSSH's own refusals)",
     ),
     Code(
         code="PAIR_FIREWALL_BLOCKS",
@@ -41,7 +41,7 @@ TRUST: tuple[Code, ...] = (
         severity="fail",
         meaning="perftest or Open MPI is not on the desk and could not be installed (the message names the package and apt's reason).",
         remedy="Give the desk a package source, or the .deb files by path (pair_tools_debs).",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
 )
 
@@ -132,7 +132,7 @@ RDMA: tuple[Code, ...] = (
         "use the same "
         "addresses, so an answer alone proves nothing; this measurement was not made.",
         remedy="Plug the cable where the inventory says, or change the inventory; playbooks/cable_map.yml shows which cable goes where.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule: pairs may share addresses, so only the hardware address proves the peer",
     ),
     Code(
         code="RDMA_COUNTERS_STILL",
@@ -140,7 +140,7 @@ RDMA: tuple[Code, ...] = (
         severity="fail",
         meaning="perftest reported bytes, but counters of a function on the cable hardly grew: the bytes did not cross it.",
         remedy="Look whether the peer's address lies on the same desk or another port; run again and send a recording if it stays.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule; Linux kernel documentation of the counters",
     ),
     Code(
         code="RDMA_COUNTERS_UNKNOWN",
@@ -157,7 +157,7 @@ RDMA: tuple[Code, ...] = (
         severity="unknown",
         meaning="ib_write_bw is not there, so nothing was measured.",
         remedy="Run stack_pair.yml (role pair_tools installs perftest), or give its .deb by path.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
     Code(
         code="RDMA_NOT_MEASURED",
@@ -165,7 +165,7 @@ RDMA: tuple[Code, ...] = (
         severity="unknown",
         meaning="The measurement could not be made or not be finished; the message says why. Nothing is known about the link's speed.",
         remedy="Mend what the message names and run again.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
 )
 
@@ -224,7 +224,7 @@ NCCL: tuple[Code, ...] = (
         severity="fail",
         meaning="The test's own check found wrong values (#wrong is not 0). Fast and wrong is worse than slow.",
         remedy="Take the pair out of service; check driver, firmware and NCCL versions on both desks, then run NVIDIA's field diagnostics.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="nccl-tests (#wrong); this collection's rule",
     ),
     Code(
         code="NCCL_TIMEOUT",
@@ -241,7 +241,7 @@ NCCL: tuple[Code, ...] = (
         severity="fail",
         meaning="Memory could not be registered or allocated. Evidence tells apart: GPU memory, the limit on locked memory, "
         "or the kernel hand-over (KHO) fault. The other rank is often the one that complains.",
-        remedy="GPU memory: free memory or choose a smaller size (nccl_max_bytes). Low limit: raise memlock for the login user. "
+        remedy="GPU memory: free memory or choose a smaller size (pair_proof_nccl_max_bytes). Low limit: raise memlock for the login user. "
         "KHO: boot with kho=off.",
         source="NVIDIA advisory 2026-09 and three reports",
     ),
@@ -266,9 +266,10 @@ NCCL: tuple[Code, ...] = (
         code="NCCL_INCOMPLETE",
         title="The result table is not complete",
         severity="fail",
-        meaning="The program ended, and rows or the average are missing, or a rank died on the way.",
-        remedy="Look at the last lines in the evidence and at the kernel log of both desks (out-of-memory killer).",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        meaning="The program ended, and rows or the average are missing, or a rank died on the way. The message and the cause in the "
+        "evidence tell what was said about it.",
+        remedy="Look at the last lines in the evidence and at the journal of both desks (journalctl -b) at that time, then run again.",
+        source="this collection's rule: what did not end proves nothing; NCCL and Open MPI sources for the texts",
     ),
     Code(
         code="NCCL_COUNTERS_STILL",
@@ -276,7 +277,7 @@ NCCL: tuple[Code, ...] = (
         severity="fail",
         meaning="Counters of both functions hardly grew: the bytes took another way.",
         remedy="Look at the transport lines in the evidence; a container or plugin may route NCCL around the RDMA devices.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule; Linux kernel documentation of the counters",
     ),
     Code(
         code="NCCL_COUNTERS_UNKNOWN",
@@ -284,23 +285,81 @@ NCCL: tuple[Code, ...] = (
         severity="unknown",
         meaning="A counter could not be read, or it grew by another amount than NCCL moved (outside a factor of two).",
         remedy="Run playbooks/record.yml on both desks and send the recording, so that the unit can be confirmed.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule; Linux kernel documentation of the counters",
     ),
     Code(
         code="NCCL_VERSION_DRIFT",
         title="The two desks run different NCCL builds",
         severity="fail",
-        meaning="NCCL or the test program differs between the ranks (checksum of what was really started).",
+        meaning="NCCL refused ranks of different versions, or NCCL or the test program differs between the ranks (checksum of what was "
+        "really started).",
         remedy="Install the same bundle on both desks (role nccl_bundle).",
         source="community (one report of 2.30.7 against 2.31.2)",
+    ),
+    Code(
+        code="NCCL_PATH_BROKEN",
+        title="A path between two functions carries nothing",
+        severity="fail",
+        meaning="ibv_modify_qp failed with 110 (timed out) or 113: the function that the message names found nobody at the other end. "
+        "Wrong wiring, a peer that lost its address, or functions of different cables joined to each other do that.",
+        remedy="Run playbooks/cable_map.yml and compare with the inventory; look at the link findings of both desks, then run again.",
+        source="community (five reports of ibv_modify_qp failing)",
+    ),
+    Code(
+        code="NCCL_GID_WRONG",
+        title="NCCL used a GID index that names no address",
+        severity="fail",
+        meaning="ibv_modify_qp failed with 22, 61 or 101. Somebody pinned a GID index (NCCL_IB_GID_INDEX), or an address came or went and "
+        "the index moved: it differs between desks and functions and changes with every address.",
+        remedy="Take NCCL_IB_GID_INDEX out of /etc/nccl.conf, ~/.nccl.conf and the environment of the login user on both desks (NCCL finds "
+        "the index by itself), check that both functions have their address, then run again.",
+        source="community (five reports; indices 3, 4, 5 and 6 on different desks)",
+    ),
+    Code(
+        code="NCCL_GPU_SHARED",
+        title="Two ranks were given one GPU",
+        severity="fail",
+        meaning="NCCL found two ranks on one GPU (Duplicate GPU, or the same partition): both ranks ran on one desk.",
+        remedy="Look whether the two fabric addresses belong to two desks (ip -br addr on both) and whether a hostfile or Open MPI "
+        "parameter of "
+        "the login user places two ranks on one desk; then run again.",
+        source="NCCL source; community (one report)",
+    ),
+    Code(
+        code="NCCL_CONNECTION_LOST",
+        title="The ranks lost each other",
+        severity="fail",
+        meaning="A connection between the ranks, or Open MPI's to its daemon, broke in the middle of the run. Often the other rank or desk "
+        "went first.",
+        remedy="Look at the other desk at that time (journalctl -b: restart, crash, link down, a program that was ended), then run again.",
+        source="NCCL and Open MPI sources; community (three reports)",
+    ),
+    Code(
+        code="NCCL_WARNED",
+        title="NCCL warned in a run that ended well",
+        severity="note",
+        meaning="The table is complete and right, and NCCL wrote WARN lines all the same (they are in the evidence).",
+        remedy="Read the lines; run again when they tell of a port or an address that changed meanwhile.",
+        source="NCCL source; community (two reports)",
+    ),
+    Code(
+        code="NCCL_TRANSPORT_UNSEEN",
+        title="NCCL's log does not show its own RDMA transport",
+        severity="note",
+        meaning="A network plugin of another maker carried the bytes, or the log lines that name the transport are missing (a debug "
+        "file or "
+        "level set in /etc/nccl.conf does that). The counters of both functions grew by what was moved.",
+        remedy="Remove the plugin (NCCL_NET_PLUGIN=none, or its libnccl-net.so) or the NCCL_DEBUG and NCCL_DEBUG_FILE lines of "
+        "/etc/nccl.conf to "
+        "have the transport shown.",
+        source="community (three reports of plugins), NCCL documentation",
     ),
     Code(
         code="NCCL_LAUNCH_FAILED",
         title="The ranks could not be started",
         severity="fail",
-        meaning="mpirun did not get both ranks running. The message tells ssh, the docker0 trap, a missing library or program, and "
-        "a missing "
-        "mpirun apart.",
+        meaning="mpirun did not get all ranks running. The message tells ssh, the docker0 trap, a missing library or program, a firewall, "
+        "an interface that is not there, a full disk, a lost daemon and a missing mpirun apart.",
         remedy="Mend what the message names and run again.",
         source="community (three reports), this collection's rule",
     ),
@@ -311,7 +370,7 @@ NCCL: tuple[Code, ...] = (
         meaning="A condition of the run was not met (peer not reachable, no proof of the right peer, RDMA not measured) and nothing "
         "was started, or a desk was lost while it ran.",
         remedy="Mend the findings of the earlier stages that the message names and run again.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
 )
 
@@ -322,7 +381,7 @@ SETTINGS: tuple[Code, ...] = (
         severity="note",
         meaning="The pair failed its proof, so /etc/dgx_spark/pair.env and the hostfile of an earlier proof were removed.",
         remedy="Mend the pair's failing findings and run stack_pair.yml again; the settings come back with the proof.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
     Code(
         code="PAIR_SETTINGS_STALE",
@@ -330,7 +389,7 @@ SETTINGS: tuple[Code, ...] = (
         severity="note",
         meaning="The pair could not be measured this time; settings of an earlier proof were left and marked stale.",
         remedy="Run stack_pair.yml again when the reason is gone.",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
 )
 
@@ -343,7 +402,7 @@ BUNDLE: tuple[Code, ...] = (
         meaning="Building failed on the builder desk, or the bundle does not match its checksum (the message tells which). Unknown on a "
         "desk that waited for a bundle which another one could not build.",
         remedy="Read the last lines of the build in the evidence; a bundle made elsewhere can be given by path (nccl_bundle_archive).",
-        source="one user report of degraded cables; the failure is this collection's rule",
+        source="this collection's rule",
     ),
 )
 

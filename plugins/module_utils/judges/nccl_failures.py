@@ -1,0 +1,266 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a run of nccl-tests ended badly: the signs in its output, told apart into causes with a remedy of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause as findings tell it."""
+
+    code: str
+    name: str
+    """Stable word for the evidence."""
+    words: str
+    remedy: str | None = None
+    """Null: the code's own."""
+
+
+LOCK_LIKE = "Make the desks equal (stack_pair.yml installs one NCCL bundle on every desk of the run) and run again."
+
+LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
+    (
+        ("docker0",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "docker0",
+            "a container bridge with the same address on both desks (docker0 trap) got into Open MPI's way",
+            "Let MPI use the fabric network only (OMPI_MCA_btl_tcp_if_include of pair.env), and look which /etc/openmpi file or "
+            "environment of the login user says otherwise.",
+        ),
+    ),
+    (
+        ("host_key", "ssh"),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "ssh", "mpirun's ssh to the peer failed",
+            "Log in from the head to the peer as the login user with pair-ssh; run stack_pair.yml again (role pair_trust renews keys).",
+        ),
+    ),
+    (
+        ("library",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "library", "a shared library of the test is missing",
+            "Run stack_pair.yml again (roles pair_tools and nccl_bundle); the library's name is in the evidence.",
+        ),
+    ),
+    (
+        ("no_space",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "no_space", "a folder of Open MPI could not be written: no space is left on the desk",
+            "Free space (and inodes: df -h /tmp; df -i /tmp) on the desk that the evidence names and run again.",
+        ),
+    ),
+    (
+        ("read_only",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "read_only", "a folder of Open MPI could not be written: the file system is read-only",
+            "Look in the kernel log why the file system became read-only (journalctl -k), then run again.",
+        ),
+    ),
+    (
+        ("not_permitted",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "not_permitted", "a folder of Open MPI could not be written: the login user may not",
+            "Look whose the folder in the evidence is (ls -ld) and remove what another user's run left there, then run again.",
+        ),
+    ),
+    (
+        ("open_files",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "open_files", "a process could not open one more file or connection",
+            "Raise the limit on open files of the login user (nofile in /etc/security/limits.d), log in again and run again.",
+        ),
+    ),
+    (
+        ("interface",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "interface", "no interface of a desk fits the network that MPI or NCCL was told to use",
+            "Compare the value in the evidence with the addresses of both desks (ip -br addr): the address is gone, or /etc/nccl.conf, "
+            "~/.nccl.conf or an Open MPI parameter file names another network.",
+        ),
+    ),
+    (
+        ("firewall",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "firewall", "a TCP connection between the ranks was blocked, as a firewall does",
+            "Let role pair_trust open the pair's fabric interfaces (pair_trust_open_firewall: true, the default) and look for other "
+            "rules (nft list ruleset) on the desk that the evidence names as remote host.",
+        ),
+    ),
+    (
+        ("daemon_lost",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "daemon_lost", "Open MPI lost the connection to its daemon on another desk",
+            "Look whether the named desk restarted, ran out of memory or lost its network (journalctl -b), then run again.",
+        ),
+    ),
+    (
+        ("program",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "program", "a program was not found on a desk",
+            "Run stack_pair.yml again (roles pair_tools and nccl_bundle); the program's name is in the evidence.",
+        ),
+    ),
+    (
+        ("slots",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "slots", "mpirun was given too few slots",
+            "Look for an Open MPI hostfile or parameter of the login user that limits slots, and run again.",
+        ),
+    ),
+    (
+        ("daemon",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "daemon", "Open MPI's daemon on the peer did not start",
+            "The same Open MPI must be on every desk and reachable for a login without a terminal: run pair-ssh PEER mpirun --version on "
+            "the head.",
+        ),
+    ),
+)  # fmt: skip
+"""Causes that keep ranks from starting, the most telling first."""
+
+PATH_ERRNO = (110, 113)
+"""ETIMEDOUT, EHOSTUNREACH: nothing answers at the other end of that path (users: no path or wrong wiring)."""
+
+GID_ERRNO = (22, 61, 101)
+"""EINVAL, ENODATA, ENETUNREACH: the GID index names no usable entry (users: a pinned or stale index)."""
+
+DEVICE_ERRNO = (5, 6, 19)
+
+COMPLETIONS: dict[str, Cause] = {
+    "RETRY_EXC_ERR": Cause("NCCL_RETRY_EXCEEDED", "retry", "a send gave up (IBV_WC_RETRY_EXC_ERR)"),
+    "RNR_RETRY_EXC_ERR": Cause(
+        "NCCL_RETRY_EXCEEDED", "receiver_not_ready", "a send gave up because the receiver was not ready (IBV_WC_RNR_RETRY_EXC_ERR)",
+        "The other rank stopped receiving: look at its own lines first, then measure again.",
+    ),
+    "REM_ACCESS_ERR": Cause(
+        "NCCL_INCOMPLETE", "remote_access", "the other rank refused the access to its memory (IBV_WC_REM_ACCESS_ERR)",
+        "The other rank had gone or had other memory registered: look at its own lines first. If both are clean, compare driver, kernel "
+        "and NCCL of the desks.",
+    ),
+    "LOC_PROT_ERR": Cause(
+        "NCCL_INCOMPLETE", "local_protection", "a rank's own memory was not registered as the adapter needs it (IBV_WC_LOC_PROT_ERR)",
+        "Compare driver, kernel and NCCL of the desks; GPUDirect RDMA does not exist on this machine, so unset NCCL_NET_GDR_LEVEL and "
+        "NCCL_DMABUF_ENABLE.",
+    ),
+    "WR_FLUSH_ERR": Cause(
+        "NCCL_CONNECTION_LOST", "flushed", "pending transfers were thrown away because their connection had failed (IBV_WC_WR_FLUSH_ERR)",
+    ),
+}  # fmt: skip
+
+
+def _later(name: str, code: str = "NCCL_INCOMPLETE") -> Cause:
+    """A cause of a failed launch that may also show when the ranks have started."""
+    return replace(next(cause for _signs, cause in LAUNCH if cause.name == name), code=code)
+
+
+AFTER_START: dict[str, Cause] = {
+    "gpu_shared": Cause("NCCL_GPU_SHARED", "gpu_shared", "two ranks were given one GPU"),
+    "truncated": Cause(
+        "NCCL_INCOMPLETE", "truncated", "the ranks sent each other messages of different size",
+        "The ranks do not run the same program, NCCL or settings: compare /etc/nccl.conf, ~/.nccl.conf and the NCCL_ variables of the "
+        "desks. " + LOCK_LIKE,
+    ),
+    "no_device": Cause(
+        "NCCL_INCOMPLETE", "no_device", "a rank saw no RDMA device",
+        "Look for the devices as the login user (ibv_devinfo, /dev/infiniband), then at NCCL_IB_HCA in /etc/nccl.conf and ~/.nccl.conf.",
+    ),
+    "interface": _later("interface"),
+    "docker0": _later("docker0"),
+    "open_files": _later("open_files"),
+    "no_space": Cause(
+        "NCCL_INCOMPLETE", "no_space", "no space was left on a desk",
+        "Free space on the desk that the evidence names (df -h /tmp /dev/shm) and run again.",
+    ),
+    "firewall": _later("firewall"),
+    "cuda": Cause(
+        "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",
+        "Look at the driver and GPU findings of that desk and at NVRM lines of its kernel log (journalctl -k), then run again.",
+    ),
+    "fatal_event": Cause(
+        "NCCL_INCOMPLETE", "device_gone", "the adapter reported a fatal event",
+        "Look at PCIe and mlx5 lines of the kernel log (journalctl -k), restart the desk, then measure again.",
+    ),
+    "oom_killer": Cause(
+        "NCCL_INCOMPLETE", "oom_killer", "the kernel's out-of-memory killer ended a process",
+        "Free memory on that desk or choose a smaller largest size (pair_proof_nccl_max_bytes), then run again.",
+    ),
+}  # fmt: skip
+"""Causes in the middle of a run, the most telling first; consequences of a lost rank come last, see ``CONSEQUENCES``."""
+
+CONSEQUENCES: dict[str, Cause] = {
+    "crashed": Cause(
+        "NCCL_INCOMPLETE", "crashed", "a rank crashed",
+        "Compare driver and NCCL of the desks, then look for NVRM and segfault lines in the kernel log of the desk (journalctl -k).",
+    ),
+    "killed": Cause(
+        "NCCL_INCOMPLETE", "killed", "a rank was ended from outside",
+        "Look in the journal of the desk that the evidence names who ended it (journalctl -b), then run again.",
+    ),
+    "connect_failed": Cause("NCCL_CONNECTION_LOST", "connect_failed", "a rank could not connect to the other"),
+    "daemon_lost": _later("daemon_lost", "NCCL_CONNECTION_LOST"),
+    "connection_lost": Cause("NCCL_CONNECTION_LOST", "connection_lost", "the connection between the ranks broke"),
+    "port_error": Cause("NCCL_CONNECTION_LOST", "port_error", "a function's port went down during the run"),
+    "gid_changed": Cause("NCCL_CONNECTION_LOST", "gid_changed", "the GID table of a function changed during the run"),
+}  # fmt: skip
+"""What is often only the echo of something else, such as of being ended at the time limit."""
+
+
+def launch_cause(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str, Any]] | None:
+    """Why the ranks did not start, with the sign that tells it; null when nothing known was said."""
+    for names, cause in LAUNCH:
+        for sign in signs:
+            if sign["sign"] in names:
+                return cause, sign
+    return None
+
+
+def run_cause(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str, Any]] | None:
+    """Why a run whose ranks had started ended, with its sign; null without a sign that is a cause."""
+    queue_pair = next((sign for sign in signs if sign["sign"] == "modify_qp"), None)
+    if queue_pair is not None:
+        return _queue_pair(queue_pair), queue_pair
+    completions = [sign for sign in signs if sign["sign"] == "completion" and sign.get("status") in COMPLETIONS]
+    for status, cause in COMPLETIONS.items():
+        for sign in completions:
+            if sign["status"] == status:
+                return cause, sign
+    for name, cause in AFTER_START.items():
+        for sign in signs:
+            if sign["sign"] == name:
+                return cause, sign
+    return None
+
+
+def consequence(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str, Any]] | None:
+    """What was said when nothing told the cause itself."""
+    for name, cause in CONSEQUENCES.items():
+        for sign in signs:
+            if sign["sign"] == name:
+                return cause, sign
+    return None
+
+
+def _queue_pair(sign: Mapping[str, Any]) -> Cause:
+    errno = sign.get("errno")
+    place = f" on {sign['device']}" if sign.get("device") else ""
+    said = f"ibv_modify_qp failed{place} with {errno if errno is not None else sign.get('text') or 'an error'}"
+    if errno in PATH_ERRNO:
+        return Cause("NCCL_PATH_BROKEN", "no_path", f"{said}: nothing answers at the other end of that path")
+    if errno in GID_ERRNO:
+        index = f" {sign['gid_index']}" if sign.get("gid_index") is not None else ""
+        return Cause("NCCL_GID_WRONG", "gid_index", f"{said}: GID index{index} names no usable address")
+    if errno in DEVICE_ERRNO:
+        return Cause(
+            "NCCL_INCOMPLETE", "device_gone", f"{said}: the RDMA device is gone",
+            "Look whether the plug was moved or the adapter was switched off (kernel log: cx7-pcie-hotplug, mlx5_core); restart both desks "
+            "with the cable in, then measure again.",
+        )  # fmt: skip
+    return Cause(
+        "NCCL_INCOMPLETE", "queue_pair", f"{said}: a queue pair could not be made",
+        "Look at the RDMA findings and at mlx5 lines of the kernel log of both desks (journalctl -k), then measure again.",
+    )  # fmt: skip

@@ -1,0 +1,265 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Known words of a run of nccl-tests that ended badly: what NCCL, the test, Open MPI, ssh and the loader say. Signs, not verdicts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from . import text as _text
+
+SIGNS_LIMIT = 50
+
+# Linux's numbers (NCCL prints either the number or its text), not those of the machine that reads.
+ERRNO = {
+    "operation not permitted": 1,
+    "cannot allocate memory": 12,
+    "permission denied": 13,
+    "device or resource busy": 16,
+    "no such device": 19,
+    "invalid argument": 22,
+    "no data available": 61,
+    "network is unreachable": 101,
+    "connection timed out": 110,
+    "no route to host": 113,
+}
+
+_VERSIONS = re.compile(
+    r"mismatched nccl version detected\D{0,12}rank\s{1,4}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})"
+    r"\D{1,16}(\d{1,6})\s{1,4}version\s{1,4}(\d{4,6})"
+)
+_MODIFY = re.compile(r"ibv_modify_qp(?:_\w{1,20})? failed with(?: error)? (?:(\d{1,4})\b)?\s{0,4}([a-z][a-z ]{2,40})?")
+_DEVICE = re.compile(r"on dev ([A-Za-z0-9_.+-]{1,64})")
+_INDEX = re.compile(r"(?:local )?gid index (\d{1,4})")
+_GIDS = re.compile(r"remote gids?:? ([0-9a-f:.]{2,64})")
+_STATUS = re.compile(r"ibv_wc_([a-z_]{3,32}_err|[a-z_]{3,32})|\bstatus=(\d{1,3})\b|completion (?:with|status)(?: error)?[ =](\d{1,3})\b")
+_PEER = re.compile(r"(?:from|to|peer) ((?:\d{1,3}\.){3}\d{1,3}|\[?[0-9a-f:]{3,45}\]?)<\d{1,5}>")
+_SIGNAL = re.compile(r"(?:exited on|terminated with|died with) signal (\d{1,3})")
+_NODE = re.compile(r"on node (\S{1,253})")
+
+WC_STATUS = {
+    "LOC_LEN_ERR": 1,
+    "LOC_QP_OP_ERR": 2,
+    "LOC_PROT_ERR": 4,
+    "WR_FLUSH_ERR": 5,
+    "BAD_RESP_ERR": 7,
+    "LOC_ACCESS_ERR": 8,
+    "REM_INV_REQ_ERR": 9,
+    "REM_ACCESS_ERR": 10,
+    "REM_OP_ERR": 11,
+    "RETRY_EXC_ERR": 12,
+    "RNR_RETRY_EXC_ERR": 13,
+}
+"""Completion status of libibverbs by name (enum ibv_wc_status)."""
+
+_WC_NAME = {number: name for name, number in WC_STATUS.items()}
+
+# Sign and the texts that make it, in small letters. NCCL's INFO lines are never looked at: a healthy run says "cannot open shared object
+# file: No such file or directory" in them for every plugin that is not there.
+_TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("gpu_shared", ("duplicate gpu detected", "using the same gpu/partition", "multiple ranks are using the same gpu")),
+    ("truncated", ("message truncated",)),
+    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer")),
+    (
+        "gpu_memory",
+        (
+            "out of memory",
+            "cuda_error_out_of_memory",
+            "cuda failure 2 ",
+            "cuda failure 'out of memory'",
+            "'out of memory'",
+            "cudaerrormemoryallocation",
+            "out of memory (2)",
+        ),
+    ),
+    ("registration", ("ibv_reg_mr", "cannot allocate memory", "enomem", "errno 12", "error 12")),
+    (
+        "cuda",
+        (
+            "test cuda failure",
+            "cuda failure",
+            "no cuda-capable device",
+            "cuda driver version is insufficient",
+            "unhandled cuda error",
+            "cuda_error_",
+        ),
+    ),
+    (
+        "no_device",
+        ("network ib not found", "no ib devices found", "no net device found", "could not find any net", "net/ib : no device found"),
+    ),
+    (
+        "interface",
+        (
+            "none of the networks specified",
+            "none of the tcp networks specified",
+            "no socket interface found",
+            "invalid value was given for btl_tcp_if",
+            "could not find an interface for",
+            "no interfaces were found",
+            "unknown interface name",
+            "no network interfaces were found for out-of-band",
+            "were unable to find any usable",
+        ),
+    ),
+    (
+        "docker0",
+        ("accepted a tcp connection", "cannot find a corresponding process entry"),
+    ),
+    ("host_key", ("host key verification failed",)),
+    ("ssh", ("permission denied (", "ssh: connect to host", "connection closed by remote host", "kex_exchange_identification")),
+    ("library", ("error while loading shared libraries", "cannot open shared object file")),
+    ("no_space", ("no space left on device", "disk quota exceeded")),
+    ("read_only", ("read-only file system",)),
+    (
+        "not_permitted",
+        ("error:     permission denied", "error: permission denied", "mkdir: permission denied", "create directory: permission denied"),
+    ),
+    (
+        "program",
+        (
+            "could not access or execute",
+            "unable to find the specified executable",
+            "no such file or directory",
+            "command not found",
+            "unable to launch the specified application",
+        ),
+    ),
+    ("open_files", ("too many open files",)),
+    ("slots", ("not enough slots",)),
+    (
+        "firewall",
+        (
+            "caused by a firewall",
+            "firewall software",
+            "unable to complete a tcp connection",
+            "check that any firewall",
+        ),
+    ),
+    ("daemon_lost", ("has lost communication with a remote daemon",)),
+    (
+        "daemon",
+        (
+            "unable to reliably start one or more daemons",
+            "daemon has unexpectedly failed",
+            "orte daemon",
+            "prte daemon",
+            "daemons/servers",
+            "unable to start one or more daemons",
+        ),
+    ),
+    (
+        "connection_lost",
+        (
+            "connection reset by peer",
+            "connection closed by remote peer",
+            "connection closed by peer",
+            "remote process exited or there was a network error",
+            "software caused connection abort",
+            "broken pipe",
+        ),
+    ),
+    ("gid_changed", ("gid table changed",)),
+    ("port_error", ("async event: port error", "got async event : port error", "port error(")),
+    ("fatal_event", ("fatal async event", "device fatal", "got async event : device")),
+)
+_NOT_FATAL = ("non-fatal async event",)
+_CONNECT = re.compile(
+    r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
+    r"|: connect returned |failed to tcp connect|unable to reach each other|timeout waiting for connection"
+)
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    """The signs of a text, in order, each line once; lines of NCCL's INFO level are left out. See ``of_line``."""
+    found: list[dict[str, Any]] = []
+    for line in _text.lines(text):
+        if " NCCL INFO " not in line and len(found) < SIGNS_LIMIT:
+            found += [sign for sign in of_line(line) if sign not in found]
+    return found
+
+
+def of_line(line: str) -> list[dict[str, Any]]:
+    """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
+    gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
+
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda, no_device, interface, docker0, host_key, ssh, library, no_space,
+    read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed, modify_qp, completion,
+    connect_failed, connection_lost, gid_changed, port_error, fatal_event.
+    """
+    low = line.lower()
+    more: dict[str, Any] = {"line": _text.word(line, 400)}
+    peer = _PEER.search(low)
+    if peer:
+        more["peer"] = peer.group(1)
+    found: list[dict[str, Any]] = []
+    versions = _VERSIONS.search(low)
+    if versions:
+        pairs = ((versions.group(1), versions.group(2)), (versions.group(3), versions.group(4)))
+        return [{"sign": "versions", **more, "versions": {rank: version_of(int(code)) for rank, code in pairs}}]
+    if "mismatched nccl version" in low:
+        return [{"sign": "versions", **more, "versions": {}}]
+    modify = _MODIFY.search(low)
+    if modify:
+        return [{"sign": "modify_qp", **more, **_queue_pair(line, low, modify)}]
+    completion = _completion(low)
+    if completion is not None:
+        return [{"sign": "completion", **more, **completion}]
+    signal = _SIGNAL.search(low)
+    if signal:
+        number = int(signal.group(1))
+        node = _NODE.search(line)
+        return [
+            {
+                "sign": "killed" if number in (9, 15) else "crashed",
+                **more,
+                "signal": number,
+                "node": node.group(1).strip(".,") if node else None,
+            }
+        ]
+    for sign, texts in _TEXTS:
+        if any(text in low for text in texts) and not (sign == "fatal_event" and any(text in low for text in _NOT_FATAL)):
+            found.append({"sign": sign, **more})
+            break
+    if "segmentation fault" in low and not found:
+        found.append({"sign": "crashed", **more, "signal": 11})
+    if not found and _CONNECT.search(low):
+        found.append({"sign": "connect_failed", **more})
+    return found
+
+
+def version_of(code: int) -> str:
+    """NCCL's version number (23102) as people write it (2.31.2); before 2.9 it had four digits (2804 is 2.8.4)."""
+    if code >= 10000:
+        return f"{code // 10000}.{code // 100 % 100}.{code % 100}"
+    return f"{code // 1000}.{code // 100 % 10}.{code % 100}"
+
+
+def _queue_pair(line: str, low: str, modify: re.Match[str]) -> dict[str, Any]:
+    number = modify.group(1)
+    words = (modify.group(2) or "").strip()
+    errno = int(number) if number else next((code for text, code in ERRNO.items() if words.startswith(text)), None)
+    device, index, remote = _DEVICE.search(line), _INDEX.search(low), _GIDS.search(low)
+    return {
+        "errno": errno,
+        "text": words or None,
+        "device": device.group(1) if device else None,
+        "gid_index": int(index.group(1)) if index else None,
+        "remote_gid": remote.group(1) if remote else None,
+    }
+
+
+def _completion(low: str) -> dict[str, Any] | None:
+    if "transport retry counter exceeded" in low:
+        return {"status": "RETRY_EXC_ERR", "status_code": 12}
+    for match in _STATUS.finditer(low):
+        name = match.group(1).upper() if match.group(1) else None
+        number = match.group(2) or match.group(3)
+        if name == "SUCCESS" or (name is not None and name not in WC_STATUS):
+            continue
+        if name is None and number is not None:
+            name = _WC_NAME.get(int(number))
+        if name is not None:
+            return {"status": name, "status_code": WC_STATUS[name]}
+    return None

@@ -1,0 +1,245 @@
+"""Forms that a healthy log may have, and words of a sick one: each form reads alike, each cause has its name and remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_tests
+from proof_samples import DEVICES, ENDS, end, nccl_evidence, nccl_text, neighbours, rank
+
+STAMPS = ("[2026-11-03 09:15:27] ", "[2026-11-03T09:15:27.123] ", "[09:15:27]", "")
+
+
+def named(text: str, first: str, second: str) -> str:
+    return text.replace("spark-0001", first).replace("spark-0002", second)
+
+
+def stamped(text: str, stamp: str) -> str:
+    return re.sub(r"^(?=\S+:\d+:\d+ \[0\] NCCL INFO)", stamp, text, flags=re.MULTILINE)
+
+
+def torn(text: str, seed: int) -> str:
+    """Log lines put into the middle of rows, as ranks that write at once do."""
+    chance = random.Random(seed)
+    lines = text.splitlines()
+    log = [line for line in lines if " NCCL INFO " in line]
+    kept = []
+    for line in (item for item in lines if " NCCL INFO " not in item):
+        cells = [found.end() for found in re.finditer(r"\S+", line)] if re.match(r"\s+\d+\s+\d+\s+float", line) else []
+        if cells and log:
+            place = chance.choice(cells[:-1])
+            kept += [line[:place] + log.pop(), line[place:]]
+        else:
+            kept.append(line)
+    return "\n".join(kept[:8] + log + kept[8:]) + "\n"
+
+
+@pytest.mark.parametrize("stamp", STAMPS)
+@pytest.mark.parametrize(("first", "second"), [("spark-0001", "spark-0002"), ("0601-desk-1", "0601-desk-2"), ("a", "b"), ("7", "8x")])
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_with_log_lines_in_them_are_whole(stamp: str, first: str, second: str, seed: int) -> None:
+    read = nccl_tests.read(torn(stamped(named(nccl_text(), first, second), stamp), seed))
+    assert [(row["bytes"], row["in_place"]["busbw"]) for row in read["rows"]] == [(1 << 30, 20.5), (2 << 30, 21.4), (4 << 30, 22.3)]
+    assert (read["complete"], read["transport"]) == (True, "IB")
+    assert read["hcas"] == {first: list(DEVICES), second: list(DEVICES)}
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "[1,{rank}]<stdout>:",
+        "[48211,1,{rank}]<stdout>:",
+        "[prterun-spark-0001-3412@1,{rank}]<stdout>: ",
+        "[prterun-spark-0001-3412@1,{rank}][spark-000{rank}:4100]<stdout>: ",
+        "Tue Nov  3 09:15:27 2026[1,{rank}]<stdout>:",
+        "Tue Nov  3 09:15:27 2026[prterun-a-1@1,{rank}]<stderr>: ",
+    ],
+)
+def test_tags_of_mpirun_change_nothing(tag: str) -> None:
+    plain = nccl_text()
+    tagged = "".join(tag.format(rank=int("spark-0002" in line)) + line + "\n" for line in plain.splitlines())
+    assert nccl_tests.read(tagged) == nccl_tests.read(plain)
+
+
+@pytest.mark.parametrize("place", range(1, 132))
+def test_a_row_may_be_cut_anywhere(place: int) -> None:
+    plain = nccl_text()
+    row = next(line for line in plain.splitlines() if line.lstrip().startswith("2147483648"))
+    warning = "\n[2026-11-03 09:15:27] spark-0002:4101:4101 [0] misc/socket.cc:64 NCCL WARN something\n"
+    read = nccl_tests.read(plain.replace(row, row[:place] + warning + row[place:]))
+    assert [item["in_place"]["busbw"] for item in read["rows"]] == [20.5, 21.4, 22.3]
+
+
+def test_a_tag_within_a_line_begins_another_one() -> None:
+    plain = nccl_text()
+    row = next(line for line in plain.splitlines() if line.lstrip().startswith("2147483648"))
+    log = "spark-0002:4101:4101 [0] NCCL INFO Channel 00/0 : 1[0] -> 0[0] [receive] via NET/IB/0"
+    both = plain.replace(row, f"{row[:60]}[1,1]<stdout>:{log}\n[1,0]<stdout>:{row[60:]}")
+    assert len(nccl_tests.read(both)["rows"]) == 3 and nccl_tests.read(both)["complete"]
+
+
+@pytest.mark.parametrize("form", [":1", ":1:0:0", ":1:0", ":1::1", ":1:2:", ":1:rail0:plane1"])
+def test_every_form_of_a_device(form: str) -> None:
+    read = nccl_tests.read(nccl_text().replace(":1/RoCE", f"{form}/RoCE"))
+    assert read["hcas"]["spark-0001"] == list(DEVICES)
+
+
+def test_figures_of_single_iterations_are_columns_of_a_row() -> None:
+    more = re.sub(r"(       0)(?=   |$)", r"\1   401234   470012   469000     3.21", nccl_text(), flags=re.MULTILINE)
+    assert len(more) > len(nccl_text())
+    read = nccl_tests.read(more)
+    assert [row["in_place"]["busbw"] for row in read["rows"]] == [20.5, 21.4, 22.3] and read["complete"]
+
+
+def sick(line: str, **changes: Any) -> Finding:
+    """The one finding of a run that wrote the line and ended."""
+    text = nccl_text(end_at=0) + line + "\n"
+    [item] = judge("pair_a", ENDS, nccl_evidence(text, **{"rc": 1, "growth": (), **changes}), iterations=20, warmups=5)
+    return item
+
+
+WARN = "\n[2026-11-03 09:15:27] spark-0001:4100:4120 [0] {place} NCCL WARN {text}"
+FAILED = "\nspark-0001: Test NCCL failure common.cu:1350 'unhandled system error (run with NCCL_DEBUG=INFO for details) / '\n"
+
+
+def warned(text: str) -> str:
+    return WARN.format(place="misc/file.cc:100 (function)", text=text) + FAILED
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "cause", "word"),
+    [
+        (warned("Call to ibv_modify_qp failed with 110 Connection timed out, on dev rocep1s0f0:1, curr state INIT, next state RTR"),
+         "NCCL_PATH_BROKEN", "no_path", "cable_map.yml"),
+        (warned("Call to ibv_modify_qp failed with error Connection timed out"), "NCCL_PATH_BROKEN", "no_path", "cable_map.yml"),
+        (warned("Call to ibv_modify_qp failed with 113 No route to host"), "NCCL_PATH_BROKEN", "no_path", "cable_map.yml"),
+        (warned("Call to ibv_modify_qp failed with 22 Invalid argument, on dev roceP2p1s0f0:1, local GID index 5"),
+         "NCCL_GID_WRONG", "gid_index", "NCCL_IB_GID_INDEX"),
+        (warned("Call to ibv_modify_qp failed with 61 No data available"), "NCCL_GID_WRONG", "gid_index", "NCCL_IB_GID_INDEX"),
+        (warned("Call to ibv_modify_qp failed with error Network is unreachable"), "NCCL_GID_WRONG", "gid_index", "NCCL_IB_GID_INDEX"),
+        (warned("Call to ibv_modify_qp failed with 19 No such device"), "NCCL_INCOMPLETE", "device_gone", "plug"),
+        (warned("Duplicate GPU detected : rank 1 and rank 0 both on CUDA device f01000"), "NCCL_GPU_SHARED", "gpu_shared", "hostfile"),
+        (warned("Multiple Ranks are using the same GPU/Partition : rank 1 and rank 0"), "NCCL_GPU_SHARED", "gpu_shared", "hostfile"),
+        (warned("Message truncated : received 2048 bytes instead of 1024"), "NCCL_INCOMPLETE", "truncated", "/etc/nccl.conf"),
+        (warned("socketProgressOpt: Call to recv from 192.168.100.11<40000> failed : Connection reset by peer"),
+         "NCCL_CONNECTION_LOST", "connection_lost", "other desk"),
+        (warned("NET/IB: Got completion from peer 192.168.100.11<4> with status=IBV_WC_REM_ACCESS_ERR(10) opcode=1"),
+         "NCCL_INCOMPLETE", "remote_access", "other rank"),
+        (warned("NET/IB: Got completion from peer 192.168.100.11<4> with status=IBV_WC_RETRY_EXC_ERR(12) opcode=1"),
+         "NCCL_RETRY_EXCEEDED", "retry", "cable"),
+        (warned("Cuda failure 2 'out of memory'"), "NCCL_ENOMEM", "gpu_memory", "pair_proof_nccl_max_bytes"),
+        (warned("Cuda failure 'unspecified launch failure'"), "NCCL_INCOMPLETE", "cuda", "NVRM"),
+        (warned("Bootstrap : no socket interface found"), "NCCL_INCOMPLETE", "interface", "ip -br addr"),
+        (warned("Accept failed : Too many open files"), "NCCL_INCOMPLETE", "open_files", "nofile"),
+        (warned("socketPollConnect: connect returned No route to host, exceeded error retry count (35)"),
+         "NCCL_CONNECTION_LOST", "connect_failed", "other desk"),
+        ("spark: Test CUDA failure common.cu:9 'CUDA_ERROR_OUT_OF_MEMORY'", "NCCL_ENOMEM", "gpu_memory", "pair_proof_nccl_max_bytes"),
+        ("ORTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
+        ("PRTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
+        ("mpirun noticed that process rank 1 with PID 4101 on node spark-0002 exited on signal 11 (Segmentation fault).",
+         "NCCL_INCOMPLETE", "crashed", "segfault"),
+        ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
+        ("[12.3] Out of memory: Killed process 4101 (all_gather_perf)", "NCCL_INCOMPLETE", "oom_killer", "pair_proof_nccl_max_bytes"),
+        ("something nobody ever saw", "NCCL_INCOMPLETE", "unknown", "last lines"),
+    ],
+)  # fmt: skip
+def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, word: str) -> None:
+    item = sick(text)
+    assert (item.code, item.evidence.get("cause")) == (code, cause)
+    assert word in item.remedy
+    assert ("out-of-memory" in item.message + item.remedy) == (cause == "oom_killer")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("ORTE has lost communication with a remote daemon.\n\n  HNP daemon   : [[64112,0],0] on node spark-0001\n", "daemon_lost"),
+        ("PRTE has lost communication with a remote daemon.\n", "daemon_lost"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection refused\nPRTE has lost communication with a remote daemon.\n", "ssh"),
+        ("A process or daemon was unable to complete a TCP connection\nto another process:\n", "firewall"),
+        ("This is usually caused by a firewall on the remote host.\n", "firewall"),
+        ("None of the networks specified to be included for out-of-band communications\ncould be found:\n", "interface"),
+        ("WARNING: An invalid value was given for btl_tcp_if_include.\n", "interface"),
+        ("A call to mkdir was unable to create the desired directory:\n  Error:     No space left on device\n", "no_space"),
+        ("A call to mkdir was unable to create the desired directory:\n  Error:     Read-only file system\n", "read_only"),
+        ("A call to mkdir was unable to create the desired directory:\n  Error:     Permission denied\n", "not_permitted"),
+    ],
+)
+def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str) -> None:
+    evidence = nccl_evidence("", stderr=text, rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert (item.code, item.evidence["cause"]) == ("NCCL_LAUNCH_FAILED", cause)
+    assert evidence.output.errors
+
+
+MISMATCH = "Mismatched NCCL version detected : rank 1 version 23102 rank 0 version 23007"
+
+
+@pytest.mark.parametrize("ranks", [(rank(1), rank(2, libnccl_sha256="other")), ()])
+def test_ranks_of_different_versions_are_drift(ranks) -> None:
+    item = sick(warned(MISMATCH), ranks=ranks)
+    assert item.code == "NCCL_VERSION_DRIFT"
+    assert "2.31.2" in item.message and "2.30.7" in item.message
+
+
+def test_a_run_that_broke_off_between_different_builds_is_drift() -> None:
+    assert sick("", ranks=(rank(1), rank(2, libnccl_sha256="other"))).code == "NCCL_VERSION_DRIFT"
+
+
+def test_plugins_that_are_not_there_are_no_launch_failure() -> None:
+    said = "libnccl-env.so: cannot open shared object file: No such file or directory"
+    log = f"spark-0001:1:1 [0] NCCL INFO ncclOsDlopen(libnccl-env.so) failed: {said}\n"
+    evidence = nccl_evidence(log * 3, rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert item.evidence["cause"] == "unknown"
+
+
+def test_the_time_limit_is_told_before_its_own_echo() -> None:
+    item = sick("mpirun noticed that process rank 0 exited on signal 15 (Terminated).", rc=None, error="timeout")
+    assert item.code == "NCCL_TIMEOUT"
+
+
+def passing(text: str) -> dict[str, str]:
+    evidence = nccl_evidence(text)
+    return {item.code: item.severity for item in judge("pair_a", ENDS, evidence, iterations=20, warmups=5)}
+
+
+@pytest.mark.parametrize("text", ["NET/IB : rocep1s0f0:1 GID table changed", "NET/IB : Got non-fatal async event: port error(10)"])
+def test_a_warning_in_a_passing_run_is_a_note(text: str) -> None:
+    line = WARN.format(place="transport/net_ib/common.cc:153 (thread)", text=text)
+    assert passing(nccl_text() + line + "\n") == {"NCCL_WARNED": "note"}
+
+
+@pytest.mark.parametrize("network", ["AWS Libfabric", "Mesh", "Sparkring", "IBext_v10"])
+def test_a_foreign_network_is_a_note(network: str) -> None:
+    text = nccl_text().replace("Using network IB", f"Using network {network}")
+    assert passing(text) == {"NCCL_TRANSPORT_UNSEEN": "note"}
+
+
+def test_a_run_without_a_log_is_a_note() -> None:
+    assert passing(nccl_text(log=False)) == {"NCCL_TRANSPORT_UNSEEN": "note"}
+
+
+def test_host_names_are_cut_at_the_first_dot_as_nccl_does() -> None:
+    ends = (end(1, hostname="spark-0001.lab.example"), end(2, hostname="spark-0002.lab.example"))
+    text = nccl_text(devices=DEVICES[:1])
+    found = judge("pair_a", ends, nccl_evidence(text, neighbours=neighbours(ends)), iterations=20, warmups=5)
+    assert [item.code for item in found] == ["NCCL_ONE_HALF"]
+
+
+def halved(item):
+    return dataclasses.replace(item, functions=tuple(dataclasses.replace(function, speed_mbps=100000) for function in item.functions))
+
+
+def test_marks_follow_a_link_of_100_gigabit_at_both_ends() -> None:
+    slow = nccl_evidence(nccl_text({1 << 30: 11.0, 2 << 30: 11.4, 4 << 30: 11.9}))
+    codes = [[item.code for item in judge("p", ends, slow, iterations=20, warmups=5)] for ends in (ENDS, tuple(map(halved, ENDS)))]
+    assert ("NCCL_SLOW" in codes[0], "NCCL_SLOW" in codes[1]) == (True, False)
+    one_end = (halved(ENDS[0]), ENDS[1])
+    assert "NCCL_SLOW" in [item.code for item in judge("p", one_end, slow, iterations=20, warmups=5)]

@@ -1,0 +1,64 @@
+"""Forms of network tools' output beside the usual one."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ip_addr, netplan, perftest
+
+HEADER = " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
+
+
+def table(average: float) -> str:
+    return f"{HEADER} 1048576    5000            0.00               {average:.2f}              0.0125\n"
+
+
+BANNER = "                    RDMA_Write Bidirectional BW Test\n Device         : rocep1s0f1\n Mtu             : 4096[B]\n"
+
+
+@pytest.mark.parametrize("heading", ["\n Local results: \n", "\n Local results:\n", " Local results\n"])
+def test_both_directions_are_one_row_and_its_parts(heading: str) -> None:
+    text = BANNER + table(196.4) + heading + table(98.1) + heading.replace("Local", "Remote") + table(98.3)
+    read = perftest.read(text)
+    assert read["bw_average_gbps"] == 196.4 and len(read["rows"]) == 1
+    assert (read["local_rows"][0]["bw_average_gbps"], read["remote_rows"][0]["bw_average_gbps"]) == (98.1, 98.3)
+
+
+def test_the_sum_of_both_directions_where_its_table_is_cut_off() -> None:
+    assert perftest.read(BANNER + "\n Local results: \n" + table(98.1) + "\n Remote results: \n" + table(98.3))["bw_average_gbps"] == 196.4
+
+
+def test_another_run_begins_outside_the_parts() -> None:
+    both = BANNER + table(196.4) + "\n Local results: \n" + table(98.1) + "\n Remote results: \n" + table(98.3)
+    assert [row["bw_average_gbps"] for row in perftest.read(both + BANNER + table(197.0))["rows"]] == [196.4, 197.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "statuses"),
+    [
+        (" Failed status 13: wr_id 0 syndrom 0x89", [13]),
+        (" Failed status 9: wr_id 3 syndrom 0x0\n Failed status 5: wr_id 4 syndrom 0xf9", [9, 5]),
+        (" Failed status-transport retry counter exceeded (12): wr_id 0 syndrom 0x81", [12]),
+        (" Failed status - remote access error (10): wr_id 0 syndrom 0x88", [10]),
+        (" Completion with error at client", []),
+    ],
+)
+def test_completion_statuses(text: str, statuses: list[int]) -> None:
+    assert perftest.read(text)["completion_statuses"] == statuses
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3: enp1s0f0np0: <BROADCAST,SLAVE,UP> mtu 9000 qdisc mq master bond-lab state UP group default\n    link/ether 02:00:5e:00:00:01",
+        '[{"ifindex": 3, "ifname": "enp1s0f0np0", "flags": ["UP"], "mtu": 9000, "master": "bond-lab", "operstate": "UP", "addr_info": []}]',
+    ],
+)
+def test_the_bond_of_a_member(text: str) -> None:
+    assert ip_addr.read(text)[0]["master"] == "bond-lab"
+    assert ip_addr.read(text.replace("master", "brother"))[0]["master"] is None
+
+
+def test_sections_of_a_netplan_file_that_are_not_interfaces_of_the_machine() -> None:
+    text = "network:\n  version: 2\n  ethernets: {eth0: {}}\n  tunnels: {wg0: {mode: wireguard}, wg1: {}}\n"
+    text += "  openvswitch: {protocols: [x]}\n  vrfs:\n"
+    assert netplan.read(text)["other_sections"] == {"tunnels": ["wg0", "wg1"], "openvswitch": ["protocols"]}
