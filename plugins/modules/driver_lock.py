@@ -171,8 +171,10 @@ findings:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.apt_runner import Limits
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_lock import run, wanted
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_lock import SUBSETS, run, wanted
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent", "paused"], "default": "present"},
@@ -205,7 +207,10 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=f"driver_lock: {error}", findings=[])
     limits = Limits(float(options["lock_timeout"]), float(options["fetch_timeout"]), float(options["install_timeout"]))
-    result = run(LiveDesk(), want, name=options["desk"], limits=limits, check_mode=module.check_mode)
+    desk = LiveDesk()
+    result = run(
+        desk, want, lambda: collect(desk, Options(subsets=SUBSETS)), name=options["desk"], limits=limits, check_mode=module.check_mode
+    )
     if not module._diff:
         result.pop("diff", None)
     if result.pop("failed", False):

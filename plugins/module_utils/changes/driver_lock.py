@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..desk import WritableDesk
-from ..gather.collect import Options, collect
 from ..judges.catalogue import finding
 from ..model.data import as_dict
 from ..model.desk import Desk
@@ -29,11 +28,6 @@ ASKING = (lock_model.RECORD, lock_model.VERIFY, lock_model.SETTLE)
 
 SUBSETS = ("identity", "dgx_os", "kernel", "driver", "apt", "busy", "setup")
 """Parts of the facts that the plan rests on."""
-
-
-def observe(desk: WritableDesk) -> Desk:
-    """What the plan rests on, read just before the change; the same reading as the facts."""
-    return collect(desk, Options(subsets=SUBSETS))
 
 
 def wanted(arguments: Mapping[str, Any]) -> WantedLock:
@@ -78,6 +72,7 @@ def wanted(arguments: Mapping[str, Any]) -> WantedLock:
 def run(
     desk: WritableDesk,
     want: WantedLock,
+    observe: Callable[[], Desk],
     *,
     name: str | None = None,
     limits: Limits | None = None,
@@ -85,9 +80,11 @@ def run(
 ) -> dict[str, Any]:
     """Bring the desk to ``want`` and say what was done: see the return values of the module driver_lock.
 
+    ``observe`` reads the facts that the plan rests on (`SUBSETS`): before the change and after it.
+
     Never raises for what the desk answers: a failure is ``failed`` with a finding.
     """
-    facts = observe(desk)
+    facts = observe()
     where = Where(desk=name or facts.identity.hostname)
     applier = Applier(desk, where, want, limits, check_mode)
     outcome = applier.outcome
@@ -116,9 +113,9 @@ def run(
         if outcome.failed or check_mode:
             break
         want = replace(want, retry_debs=False, accept=False)
-        facts = observe(desk)
+        facts = observe()
         plan = _plan(desk, facts, want, name)
-    now = _plan(desk, observe(desk), want, name) if outcome.failed and outcome.changed and not check_mode else plan
+    now = _plan(desk, observe(), want, name) if outcome.failed and outcome.changed and not check_mode else plan
     return result_of(first, applier, plan.findings, now.before if outcome.changed and not check_mode else first.after)
 
 

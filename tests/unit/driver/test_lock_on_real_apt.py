@@ -10,6 +10,8 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import apt_preferences, driver_lock, lock_record
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.apt_runner import Limits
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import WantedLock
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
 from aptroot import KERNEL_NEW, NEW, NEXT_KERNEL, OLD, AptRoot, Control, driver, kernel
 
 LIMITS = Limits(lock=4, fetch=60, install=120)
@@ -28,7 +30,14 @@ GROUP = [
 
 def lock(desk: AptRoot, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     """Run the lock."""
-    return driver_lock.run(desk, WantedLock(**options), name="desk-01", limits=LIMITS, check_mode=check_mode)
+    return driver_lock.run(
+        desk,
+        WantedLock(**options),
+        lambda: collect(desk, Options(subsets=driver_lock.SUBSETS)),
+        name="desk-01",
+        limits=LIMITS,
+        check_mode=check_mode,
+    )
 
 
 def codes(result: dict[str, Any]) -> set[str]:

@@ -23,7 +23,7 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         other_severities=("unknown",),
         meaning="The change was made, then the desk could not be reached to confirm it, nor be asked afterwards. It takes the change back "
-        "by itself when confirm_timeout is over, also after a reboot.",
+        "by itself when pair_link_confirm_timeout is over, also after a reboot.",
         remedy="Reach the desk again (console, another network), then run again: the run settles what was left and says what it found.",
         source="this collection's rule",
     ),

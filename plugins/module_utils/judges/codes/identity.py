@@ -36,10 +36,10 @@ CODES: tuple[Code, ...] = (
         code="DGX_OS_TOO_OLD",
         title="DGX OS is older than the wanted minimum",
         severity="fail",
-        meaning="The running version (the last OTA update, else the factory image) is below minimum_dgx_os.",
+        meaning="The running version (the last OTA update, else the factory image) is below dgx_os_minimum.",
         remedy="Update the desk: sudo apt update, sudo apt dist-upgrade, sudo fwupdmgr refresh, sudo fwupdmgr upgrade, then reboot and "
         "wait "
-        "up to 30 minutes for firmware. Or lower minimum_dgx_os.",
+        "up to 30 minutes for firmware. Or lower dgx_os_minimum.",
         source="NVIDIA (manual update procedure of the DGX Spark guide)",
     ),
     Code(

@@ -109,7 +109,7 @@ CODES: tuple[Code, ...] = (
         other_severities=("fail",),
         meaning="Two functions of the desk hold addresses of one network. NVIDIA requires different subnets: with one, "
         "answers leave through the wrong function and half of the bandwidth is lost. A failure once the link has been set up.",
-        remedy="Run stack_pair.yml with take_over for a foreign configuration, or give the twin a subnet of its own.",
+        remedy="Run stack_pair.yml with -e pair_link_take_over=true for a foreign configuration, or give the twin a subnet of its own.",
         source="NVIDIA (connect-two-sparks and multi-sparks-through-switch playbooks since 2026-07-21)",
     ),
     Code(
@@ -128,8 +128,8 @@ CODES: tuple[Code, ...] = (
         severity="warn",
         other_severities=("fail", "note"),
         meaning="A netplan file or NetworkManager profile that is not ours sets these interfaces (NVIDIA Sync, a playbook's 40-cx7.yaml, "
-        "spark-vllm-docker ...). Never overwritten silently: a failure where the link is to be set up without take_over.",
-        remedy="Decide who owns the link: leave the desk out, or run with take_over, which moves the file aside and gives it back on "
+        "spark-vllm-docker ...). Never overwritten silently: a failure where the link is to be set up without pair_link_take_over.",
+        remedy="Decide who owns the link: leave the desk out, or run with -e pair_link_take_over=true, which moves the file aside and gives it back on "
         "unstack.",
         source="NVIDIA (NVIDIA Sync, playbooks); community",
     ),

@@ -41,7 +41,8 @@ CODES: tuple[Code, ...] = (
         meaning="A compute process on the GPU or a user of RDMA was found; a measurement would disturb it and be disturbed. Graphics "
         "programs "
         "do not count. Unknown where a measurement was wanted, a note in an audit, a warning where force overrode it.",
-        remedy="Let the named process finish or end it, then run again; force: true measures and changes anyway.",
+        remedy="Let the named process finish or end it, then run again. pair_proof_force=true measures anyway, "
+        "pair_link_force=true changes the link anyway.",
         source="this collection's rule",
     ),
     Code(
@@ -52,7 +53,8 @@ CODES: tuple[Code, ...] = (
         meaning="Before anything that would disturb a job is done, the desk is asked who uses its GPU and RDMA, and it did not answer (the "
         "message says what was asked and why there was no answer). A warning where force overrode it.",
         remedy="Look why the desk does not answer: nvidia-smi and rdma resource show qp by hand; one that hangs there too is the desk's "
-        "trouble (sudo journalctl -k), and a reboot ends it. Then run again; force: true goes on without an answer.",
+        "trouble (sudo journalctl -k), and a reboot ends it. Then run again. "
+        "pair_proof_force=true and pair_link_force=true go on without an answer.",
         source="this collection's rule",
     ),
 )

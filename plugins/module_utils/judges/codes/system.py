@@ -72,7 +72,7 @@ CODES: tuple[Code, ...] = (
         other_severities=("note", "fail"),
         meaning="The system sees less unified memory than the 128 GB model has (about 121 GiB are visible there). A note for a size that "
         "fits "
-        "the 64 GB model, a failure below minimum_memory_gib where that is set.",
+        "the 64 GB model, a failure below desk_facts_minimum_memory_gib where that is set.",
         remedy="Compare with the model on the chassis; on a 128 GB desk power it off, unplug it for a minute, and run the vendor's "
         "diagnosis.",
         source="NVIDIA (64 GB and 128 GB models); community (MemTotal of several desks)",
