@@ -15,6 +15,7 @@ MAY: dict[str, set[str]] = {
     "judges": {"judges", "model"},
     "gather": {"gather", "desk", "readers", "model"},
     "benchmarks": {"benchmarks", "programs", "desk", "readers", "model", "judges"},
+    "programs": {"programs", "desk"},
     "changes": {"changes", "programs", "desk", "readers", "model", "judges"},
 }
 
