@@ -129,7 +129,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("fail", "note"),
         meaning="A netplan file or NetworkManager profile that is not ours sets these interfaces (NVIDIA Sync, a playbook's 40-cx7.yaml, "
         "spark-vllm-docker ...). Never overwritten silently: a failure where the link is to be set up without pair_link_take_over.",
-        remedy="Decide who owns the link: leave the desk out, or run with -e pair_link_take_over=true, which moves the file aside and gives it back on "
+        remedy="Decide who owns the link: leave the desk out, or run with -e pair_link_take_over=true, which moves the file aside "
+        "and gives it back on "
         "unstack.",
         source="NVIDIA (NVIDIA Sync, playbooks); community",
     ),
