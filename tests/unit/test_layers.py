@@ -14,8 +14,9 @@ MAY: dict[str, set[str]] = {
     "model": {"model"},
     "judges": {"judges", "model"},
     "gather": {"gather", "desk", "readers", "model"},
-    "benchmarks": {"benchmarks", "desk", "readers", "model", "judges"},
-    "changes": {"changes", "desk", "readers", "model", "judges"},
+    "benchmarks": {"benchmarks", "programs", "desk", "readers", "model", "judges"},
+    "programs": {"programs", "desk"},
+    "changes": {"changes", "programs", "desk", "readers", "model", "judges"},
 }
 
 NOT_YET = {("judges/containers.py", "desk"), ("changes/driver_lock.py", "gather")}
