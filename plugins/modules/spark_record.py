@@ -74,6 +74,14 @@ commands:
   description: How many commands were recorded.
   returned: success
   type: int
+recorded:
+  description: Everything that the desk answered, packed. The action plugin takes it out of the result.
+  returned: on the desk alone
+  type: str
+login_user:
+  description: Whose limits were read. The action plugin takes it out of the result.
+  returned: on the desk alone
+  type: str
 """
 
 import base64

@@ -16,6 +16,10 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
+from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
+from .admission.admit import facts as admitted_facts
+from .admission.schema import Refused
+from .admission.text import clean, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
@@ -24,6 +28,10 @@ from .run.gate import Gate, gate, part_of
 from .run.model import Run, Stack, from_plain
 from .run.stages import STAGES, Stage
 from .run.store import SKIPPED, RunStore
+
+
+UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
+"""What Ansible raises over an answer that is no result of a module."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,15 @@ class Call:
     def only_named(self) -> dict[str, Any]:
         """The arguments that the task itself gives, checked; a module on the desk fills in its own defaults."""
         return {name: value for name, value in self.given.items() if name in self.named}
+
+
+def speaker(call: Call, arguments: Mapping[str, Any]) -> Speaker:
+    """Who answers a module that ran with these arguments (the controller's own), and of whom it may speak."""
+    ends = [item.get("desk") for item in (arguments.get("head"), arguments.get("peer")) if isinstance(item, Mapping)]
+    stack = call.stack
+    pair = stack.name if stack is not None else arguments.get("pair_name") or arguments.get("pair")
+    members = frozenset(str(name) for name in (call.desk, *(stack.members if stack is not None else ()), *ends) if name)
+    return Speaker(call.desk, pair if isinstance(pair, str) else None, members)
 
 
 class DeskAction(ActionBase):
@@ -182,11 +199,21 @@ class DeskAction(ActionBase):
             given,
             frozenset(self._task.args),
             task_vars,
-            dict(facts) if isinstance(facts, Mapping) else None,
+            self._known(facts, str(task_vars["inventory_hostname"])) if check else None,
             run,
             stage,
             str(self._task.action),
         )
+
+    @staticmethod
+    def _known(facts: Any, desk: str) -> dict[str, Any] | None:
+        """The desk's facts among Ansible's variables, which others may have set: held against the same gate. Raises AnsibleActionFail."""
+        if not isinstance(facts, Mapping):
+            return None
+        try:
+            return admitted_facts(dict(facts), desk)
+        except AnswerInvalid as invalid:
+            raise AnsibleActionFail(str(invalid)) from None
 
     def _checked(self) -> dict[str, Any]:
         """The task's arguments against the documentation of the module. Raises AnsibleActionFail."""
@@ -216,24 +243,42 @@ class DeskAction(ActionBase):
         desk, task_vars = call.desk, call.task_vars
         enrolled = bool(self.proven_keys(task_vars, desk))
         try:
-            result: dict[str, Any] = dict(
-                self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
-            )
+            answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
+            if isinstance(answer, Mapping) and answer.get("unreachable"):
+                return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
+            result = admit(module, answer, speaker(call, arguments))
         except AnsibleError as error:
             # A refused sudo password, or an unknown host key where a password is set, is a plain AnsibleError; anything else that is no
             # connection failure is not ours to judge.
             if isinstance(error, AnsibleConnectionFailure) or classify(str(error)).plain_error:
                 return self.unreachable(desk, str(error), severity, enrolled)
             raise
-        if result.pop("unreachable", False):
-            return self.unreachable(desk, str(result.get("msg", "")), severity, enrolled)
+        except AnswerInvalid as invalid:
+            return invalid.result
+        except Refused as refused:
+            return AnswerInvalid(desk, module, refused).result
+        except UNREADABLE as error:
+            # Ansible itself stumbled over what the desk sent.
+            return AnswerInvalid(desk, module, Refused("", f"unreadable ({type(error).__name__})", "JSON")).result
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
         return result
 
+    def _parse_returned_data(self, res: Any, *more: Any) -> Any:
+        """Ansible's own reading of a module's output, which shows what stands around the JSON on the terminal: cleaned before."""
+        if isinstance(res, dict):
+            said = {name: res[name] for name in ("stdout", "stderr") if isinstance(res.get(name), str)}
+            long = max((len(text) for text in said.values()), default=0)
+            if long > ANSWER_LIMIT:
+                raise Refused("", f"{long} characters long", f"{ANSWER_LIMIT} at most")
+            res = {**res, **{name: clean(text) for name, text in said.items()}}
+        return super()._parse_returned_data(res, *more)
+
     @staticmethod
     def unreachable(desk: str, text: str, severity: str | None = None, enrolled: bool = False) -> dict[str, Any]:
         """The failed result of a desk that could not be reached or entered."""
+        # Banners of a desk, and whatever else ssh repeats of it, stand in this text.
+        text = line(text)
         reason = classify(text, enrolled=enrolled)
         found = finding(
             reason.code,

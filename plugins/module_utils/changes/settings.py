@@ -88,12 +88,33 @@ def pair_env(pair: str, ends: tuple[Endpoint, Endpoint], which: int, values: Map
         changes = " ".join(f"{function.netdev}={function.carrier_down_count}" for function in end.functions)
         lines += [f"# boot_id {end.desk} {end.boot_id}", f"# link_changes {end.desk} {changes}"]
     lines += [f"{key}={value}" for key, value in values.items()]
+    # A shell sources the file: a line more than these, from a name with a line end in it, would be a command.
+    broken = next((item for item in lines if len(item.splitlines()) != 1), None)
+    if broken is not None:
+        raise ValueError(f"{broken[:80]!r} would be more than one line of pair.env")
     return "\n".join(lines) + "\n"
 
 
 def hostfile(meet: Meeting) -> str:
     """The MPI hostfile: head first, one rank each."""
     return "".join(f"{address} slots=1\n" for address in meet.addresses)
+
+
+def proven(pair: str, ends: tuple[Endpoint, Endpoint], meet: Meeting, run_id: str) -> dict[str, Any]:
+    """The settings of a pair as one value: each desk's pair.env, the hostfile, the names. A pure function of the two ends.
+
+    The head runs with them, and the controller computes them again from the same ends: what goes onto the other desk is the
+    controller's own and never what the head answered. Raises ValueError for a value that is more than one word of a line.
+    """
+    texts = {
+        end.desk: kept_or_new(end.pair_env, pair_env(pair, ends, which, settings(end, meet, which), run_id))
+        for which, end in enumerate(ends)
+    }
+    return {
+        "desks": {desk: {"pair_env": text, "sha256": checksum(text)} for desk, text in texts.items()},
+        "hostfile": hostfile(meet),
+        "addresses": dict(zip(("pair-head", "pair-peer"), meet.addresses, strict=True)),
+    }
 
 
 def kept_or_new(existing: str | None, fresh: str) -> str:
@@ -128,7 +149,7 @@ def state_of(rdma: Sequence[str], nccl: Sequence[str], nccl_measured: bool, else
 def wanted(state: str, desk: str, proof: Mapping[str, Any], check_script: str, existing: bool, reason: str) -> dict[str, Any] | None:
     """Arguments of pair_files for one desk; null when nothing of this state concerns it.
 
-    ``proof``: the result of nccl_pair; ``existing``: whether the desk has settings of an earlier proof.
+    ``proof``: the part of the NCCL stage, whose settings the controller computed; ``existing``: whether the desk has settings of an earlier proof.
     """
     if state == PROVEN:
         proven = proof["settings"]

@@ -27,6 +27,17 @@ CODES: tuple[Code, ...] = (
         source="this collection's rule",
     ),
     Code(
+        code="DESK_ANSWER_INVALID",
+        title="The desk's answer is none that it can give",
+        severity="fail",
+        meaning="What the desk sent does not fit what the collection asks for: another type, a name with characters that such a name cannot "
+        "have, an unknown finding code, or far too much. The message names the place. Nothing of the answer was used and nothing from it "
+        "went to another desk. The desk is broken, or is not what it says it is.",
+        remedy="Look at the desk itself before it is trusted again: who can log in there, and whether its system is as it was installed. "
+        "If it is well, report the message as a fault of this collection, with a recording of the desk (playbooks/record.yml).",
+        source="this collection's rule",
+    ),
+    Code(
         code="STAGE_TIMEOUT",
         title="A stage did not end within its time limit",
         severity="fail",
