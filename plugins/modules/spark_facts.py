@@ -205,13 +205,13 @@ ansible_facts:
                 description: SHA-256 of /etc/machine-id; the id itself is not published; null when unknown.
                 type: str
               host_key_fingerprints:
-                description: 'C(SHA256:...) of the public ssh host keys (/etc/ssh).'
+                description: C(SHA256:...) of the public ssh host keys (/etc/ssh).
                 type: list
                 elements: str
               serial:
                 description: >-
-                  Chassis serial number (DMI product_serial, which only root may read, else /etc/dgx-release); only with
-                  O(include_serial); null when unknown.
+                  Chassis serial number (DMI product_serial, which only root may read, else /etc/dgx-release); only with O(include_serial);
+                  null when unknown.
                 type: str
               serial_sha256:
                 description: SHA-256 of the chassis serial number (DMI product_serial, else /etc/dgx-release); null when unknown.
@@ -237,13 +237,13 @@ ansible_facts:
                 type: list
                 elements: str
               name:
-                description: 'C(DGX_NAME); null when unknown.'
+                description: C(DGX_NAME); null when unknown.
                 type: str
               pretty_name:
-                description: 'C(DGX_PRETTY_NAME); null when unknown.'
+                description: C(DGX_PRETTY_NAME); null when unknown.
                 type: str
               platform:
-                description: 'C(DGX_PLATFORM); a re-flashed desk may carry another maker''s; null when unknown.'
+                description: C(DGX_PLATFORM); a re-flashed desk may carry another maker's; null when unknown.
                 type: str
               build_date:
                 description: Date of the factory image, as written; null when unknown.
@@ -279,8 +279,8 @@ ansible_facts:
                 type: str
               next_boot:
                 description: >-
-                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen;
-                  null when unknown.
+                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen; null
+                  when unknown.
                 type: str
               installed:
                 description: Installed kernels, highest version first (/boot/vmlinuz-*, else the package database).
@@ -292,8 +292,7 @@ ansible_facts:
                     type: str
                   has_driver:
                     description: >-
-                      Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when
-                      unknown.
+                      Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when unknown.
                     type: bool
                   module_path:
                     description: Path of that module (/lib/modules/RELEASE/); null when unknown.
@@ -369,7 +368,7 @@ ansible_facts:
                 description: CUDA version of the driver interface, such as 13.0 (nvidia-smi); null when unknown.
                 type: str
               persistence_mode:
-                description: 'C(Enabled) or C(Disabled), as the GPU reports (nvidia-smi); null when unknown.'
+                description: C(Enabled) or C(Disabled), as the GPU reports (nvidia-smi); null when unknown.
                 type: str
               persistenced_enabled:
                 description: >-
@@ -421,22 +420,22 @@ ansible_facts:
             type: dict
             contains:
               total_kb:
-                description: 'C(MemTotal); null when unknown.'
+                description: C(MemTotal); null when unknown.
                 type: int
               available_kb:
-                description: 'C(MemAvailable); null when unknown.'
+                description: C(MemAvailable); null when unknown.
                 type: int
               free_kb:
-                description: 'C(MemFree); null when unknown.'
+                description: C(MemFree); null when unknown.
                 type: int
               swap_total_kb:
-                description: 'C(SwapTotal); null when unknown.'
+                description: C(SwapTotal); null when unknown.
                 type: int
               cma_total_kb:
-                description: 'C(CmaTotal); null when unknown.'
+                description: C(CmaTotal); null when unknown.
                 type: int
               cma_free_kb:
-                description: 'C(CmaFree); null when unknown.'
+                description: C(CmaFree); null when unknown.
                 type: int
           toolkit:
             description: What programs on the desk build and run with (package database unless said).
@@ -558,7 +557,7 @@ ansible_facts:
                             description: Length of the prefix.
                             type: int
                           family:
-                            description: 'C(inet) or C(inet6).'
+                            description: C(inet) or C(inet6).
                             type: str
                           scope:
                             description: global, link or host; null when unknown.
@@ -567,11 +566,10 @@ ansible_facts:
                             description: Whether it was leased or advertised; null when unknown.
                             type: bool
                       rdma_state:
-                        description: 'C(ACTIVE), C(DOWN), C(INIT) or C(ARMED) (sysfs, else C(rdma link show)); null when unknown.'
+                        description: C(ACTIVE), C(DOWN), C(INIT) or C(ARMED) (sysfs, else C(rdma link show)); null when unknown.
                         type: str
                       rdma_physical_state:
-                        description: >-
-                          C(LINK_UP), C(DISABLED), C(POLLING) ... (sysfs phys_state, else C(rdma link show)); null when unknown.
+                        description: C(LINK_UP), C(DISABLED), C(POLLING) ... (sysfs phys_state, else C(rdma link show)); null when unknown.
                         type: str
                       rdma_rate:
                         description: Rate as sysfs says; null when unknown.
@@ -593,7 +591,7 @@ ansible_facts:
                             description: GID.
                             type: str
                           kind:
-                            description: 'C(RoCE v2) or C(IB/RoCE v1); null when unknown.'
+                            description: C(RoCE v2) or C(IB/RoCE v1); null when unknown.
                             type: str
                           ipv4:
                             description: IPv4 address that it maps; null when unknown.
@@ -612,8 +610,7 @@ ansible_facts:
                         type: int
                       renderer:
                         description: >-
-                          C(NetworkManager) or C(networkd), whichever manages it (C(nmcli device), else as for the box); null when
-                          unknown.
+                          C(NetworkManager) or C(networkd), whichever manages it (C(nmcli device), else as for the box); null when unknown.
                         type: str
                       owner:
                         description: >-
@@ -622,8 +619,8 @@ ansible_facts:
                         type: str
                       owner_kind:
                         description: >-
-                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); from the same files; null when they
-                          could not be read.
+                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); from the same files; null when they could
+                          not be read.
                         type: str
                       driver:
                         description: Kernel driver (sysfs uevent, else C(ethtool -i IF)); null when unknown.
@@ -640,8 +637,8 @@ ansible_facts:
                 elements: dict
               plugged_after_boot:
                 description: >-
-                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the
-                  hotplug driver's start, or after a removal; null when unknown.
+                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the hotplug
+                  driver's start, or after a removal; null when unknown.
                 type: bool
               plug_events:
                 description: The lines of that log that say so, newest last, at most ten (C(journalctl -k -b), else C(dmesg)).
@@ -656,8 +653,8 @@ ansible_facts:
             contains:
               management_netdev:
                 description: >-
-                  Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session;
-                  null when unknown.
+                  Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session; null
+                  when unknown.
                 type: str
               management_mac:
                 description: Its MAC address (sysfs, else C(ip -j addr show)); null when unknown.
@@ -674,7 +671,7 @@ ansible_facts:
                     description: Length of the prefix.
                     type: int
                   family:
-                    description: 'C(inet) or C(inet6).'
+                    description: C(inet) or C(inet6).
                     type: str
                   scope:
                     description: global, link or host; null when unknown.
@@ -701,7 +698,7 @@ ansible_facts:
                 type: list
                 elements: str
               renderer:
-                description: 'C(NetworkManager) or C(networkd) (netplan, else which one runs); null when unknown.'
+                description: C(NetworkManager) or C(networkd) (netplan, else which one runs); null when unknown.
                 type: str
               netplan_files:
                 description: Paths of the netplan files, in the order in which they count.
@@ -753,7 +750,7 @@ ansible_facts:
                     description: Architecture; null when unknown.
                     type: str
               first_boot_upgrade:
-                description: 'C(done), C(pending) or C(absent) (/var/lib/nvidia-spark-run-apt-upgrade-once); null when unknown.'
+                description: C(done), C(pending) or C(absent) (/var/lib/nvidia-spark-run-apt-upgrade-once); null when unknown.
                 type: str
               reboot_required:
                 description: Whether /run/reboot-required is there; null when unknown.
@@ -778,8 +775,8 @@ ansible_facts:
                 type: str
               memlock_soft:
                 description: >-
-                  Soft limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits of a process of that user, else
-                  limits.conf); null when unknown.
+                  Soft limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits of a process of that user, else limits.conf);
+                  null when unknown.
                 type: int
               memlock_hard:
                 description: Hard limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits, else limits.conf); null when unknown.
@@ -828,7 +825,7 @@ ansible_facts:
                     description: Name.
                     type: str
                   kind:
-                    description: 'C(C) for compute, C(G) for graphics; null when unknown.'
+                    description: C(C) for compute, C(G) for graphics; null when unknown.
                     type: str
                   memory_mib:
                     description: GPU memory in MiB; null when unknown.
@@ -848,7 +845,7 @@ ansible_facts:
                     description: Name.
                     type: str
                   kind:
-                    description: 'C(C) for compute, C(G) for graphics; null when unknown.'
+                    description: C(C) for compute, C(G) for graphics; null when unknown.
                     type: str
                   memory_mib:
                     description: GPU memory in MiB; null when unknown.
@@ -887,6 +884,12 @@ ansible_facts:
                 description: Our lines in the login user's known_hosts.
                 type: list
                 elements: str
+              trust_user:
+                description: Login user whom the record of the trust names (/etc/dgx_spark/trust.json); null when unknown.
+                type: str
+              trust_home:
+                description: Home folder of that user, as recorded; null when unknown.
+                type: str
               host_public_keys:
                 description: The public ssh host keys, type and key.
                 type: list

@@ -29,9 +29,15 @@ from .run.model import Run, Stack, from_plain
 from .run.stages import STAGES, Stage
 from .run.store import SKIPPED, RunStore
 
-
+STOPPED = "spark_stopped"
+"""Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible raises over an answer that is no result of a module."""
+
+
+def not_kept(folder: str, error: OSError) -> str:
+    """Why a desk goes no further when the run's folder cannot be written."""
+    return f"its results could not be kept in {folder}: {error.strerror or error}"
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,15 @@ class DeskAction(ActionBase):
                 raise
             call = self._call(task_vars, stage, check=False)
             return {**result, **self._as_stage(call, {"failed": True, "msg": error.message}, task_vars)}
-        if stage is None:
+        if stage is not None:
+            return {**result, **self._as_stage(call, None, task_vars)}
+        try:
             return {**result, **self.work(call)}
-        return {**result, **self._as_stage(call, None, task_vars)}
+        except OSError as error:
+            if call.known_run is None:
+                raise
+            # A judgement of all desks that cannot be kept stops them all, and lets the report be told.
+            return {**result, "changed": False, "ansible_facts": {STOPPED: not_kept(call.run.run_dir, error)}}
 
     # ---- the stage around the task ----------------------------------------------------------------------------------
 
@@ -138,7 +150,8 @@ class DeskAction(ActionBase):
         assert stage is not None
         started = utc_precise()
         wave = self.value(task_vars, "spark_wave")
-        closed: Gate | None = gate(run, store, call.desk, stage, int(wave) if wave else None)
+        stopped = str((task_vars.get("ansible_facts") or {}).get(STOPPED) or "")
+        closed: Gate | None = Gate(stopped) if stopped else gate(run, store, call.desk, stage, int(wave) if wave else None)
         if closed is not None and closed.silent:
             return {"changed": False, "stage": {"name": stage.name, "state": "none", "reason": closed.reason}}
         if closed is not None and closed.proceed:
@@ -151,8 +164,11 @@ class DeskAction(ActionBase):
             kept_as, call.desk, member.stack if member else None, answer or {}, started, utc_precise(), closed, str(self._task.get_name())
         )
         # A stage may come twice (facts after changes); being skipped then must not wipe out what it learned before.
-        if part.state != SKIPPED or store.part(kept_as, call.desk) is None:
-            store.write(part)
+        if (part.state != SKIPPED or store.part(kept_as, call.desk) is None) and not stopped:
+            try:
+                store.write(part)
+            except OSError as error:
+                answer = {**(answer or {}), "ansible_facts": {STOPPED: not_kept(run.run_dir, error)}}
         told = {key: value for key, value in (answer or {}).items() if key not in ("failed", "unreachable", "exception", "timedout")}
         return {
             **told,

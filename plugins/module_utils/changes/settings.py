@@ -149,7 +149,8 @@ def state_of(rdma: Sequence[str], nccl: Sequence[str], nccl_measured: bool, else
 def wanted(state: str, desk: str, proof: Mapping[str, Any], check_script: str, existing: bool, reason: str) -> dict[str, Any] | None:
     """Arguments of pair_files for one desk; null when nothing of this state concerns it.
 
-    ``proof``: the part of the NCCL stage, whose settings the controller computed; ``existing``: whether the desk has settings of an earlier proof.
+    ``proof``: the part of the NCCL stage, whose settings the controller computed; ``existing``: whether the desk has settings of an
+    earlier proof.
     """
     if state == PROVEN:
         proven = proof["settings"]

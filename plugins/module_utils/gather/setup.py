@@ -18,6 +18,7 @@ from .owners import OURS
 JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 SETTINGS = "/etc/dgx_spark"
 PAIR_ENV = f"{SETTINGS}/pair.env"
+TRUST = f"{SETTINGS}/trust.json"
 DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
 PREFERENCES = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 MANIFEST = "/opt/dgx_spark/nccl/manifest.json"
@@ -51,6 +52,8 @@ def gather(ask: Ask, options: Options) -> Setup:
         trust_public_key=public_key,
         trust_authorized=_marked(ask, f"{ssh}/authorized_keys") if ssh else (),
         trust_known_hosts=_marked(ask, f"{ssh}/known_hosts") if ssh else (),
+        trust_user=_recorded(ask, "user"),
+        trust_home=_recorded(ask, "home"),
         host_public_keys=host_public_keys(ask),
         driver_lock=_whole(ask, DRIVER_LOCK),
         nccl_bundle=_digest(ask, MANIFEST),
@@ -78,6 +81,12 @@ def _marked(ask: Ask, path: str) -> tuple[str, ...]:
     lines = (ask.text(path).text or "").split("\n")[:10_000]
     found = [word(line, 2000) for line in lines if line.rstrip().endswith(MARK)]
     return tuple(line for line in found if line)[:64]
+
+
+def _recorded(ask: Ask, name: str) -> str | None:
+    """What the record of the trust says: it may have been set up for another login user than today's."""
+    data = json_value(ask.text(TRUST).text or "")
+    return word(data.get(name), 4096) if isinstance(data, dict) else None
 
 
 def _journal(ask: Ask) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .driver import Driver, Gpu, GpuProcess, Kernel, Package, Toolkit
-from .kinds import AbsolutePath, Block, Fingerprint, HostName, IpAddress, Mac, Netdev, PublicKey, Sha256, UserName, Uuid
+from .kinds import AbsolutePath, Block, Fingerprint, HostName, IpAddress, Mac, Netdev, PublicKey, PublicKeyLine, Sha256, UserName, Uuid
 from .port import Address, ConnectX7
 
 SCHEMA = "labops.dgx_spark/facts/1"
@@ -140,7 +140,7 @@ class Network:
     """Networks of the main table with interface (/proc/net/route), such as ``10.0.0.0/24 dev enP7s7``."""
     renderer: str | None = None
     """``NetworkManager`` or ``networkd`` (netplan, else which one runs); null when unknown."""
-    netplan_files: tuple[AbsolutePath, ...] = ()
+    netplan_files: tuple[str, ...] = ()
     """Paths of the netplan files, in the order in which they count."""
     session_netdev: Netdev | None = None
     """Interface that the current ssh session came over (SSH_CONNECTION in /proc/PID/environ); null when unknown."""
@@ -191,7 +191,7 @@ class Limits:
     """Group id (/etc/passwd); null when unknown."""
     home: AbsolutePath | None = None
     """Home folder (/etc/passwd); null when unknown."""
-    groups: tuple[UserName, ...] = ()
+    groups: tuple[str, ...] = ()
     """Groups (/etc/group)."""
 
 
@@ -232,12 +232,16 @@ class Setup:
     """Content of /etc/dgx_spark/pair.env; null when unknown."""
     pair_files: dict[str, str] = field(default_factory=dict)
     """Path to SHA-256 of each other file of ours."""
-    trust_public_key: PublicKey | None = None
+    trust_public_key: PublicKeyLine | None = None
     """Public key that the desk uses towards its peer; null when unknown."""
     trust_authorized: tuple[str, ...] = ()
     """Our lines in the login user's authorized_keys."""
     trust_known_hosts: tuple[str, ...] = ()
     """Our lines in the login user's known_hosts."""
+    trust_user: UserName | None = None
+    """Login user whom the record of the trust names (/etc/dgx_spark/trust.json); null when unknown."""
+    trust_home: AbsolutePath | None = None
+    """Home folder of that user, as recorded; null when unknown."""
     host_public_keys: tuple[PublicKey, ...] = ()
     """The public ssh host keys, type and key."""
     driver_lock: Block | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .kinds import PackageName, UserName, Version
+from .kinds import PackageName, Version
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class GpuProcess:
     """``C`` for compute, ``G`` for graphics; null when unknown."""
     memory_mib: int | None = None
     """GPU memory in MiB; null when unknown."""
-    user: UserName | None = None
+    user: str | None = None
     """Its user; null when unknown."""
 
 

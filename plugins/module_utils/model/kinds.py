@@ -47,9 +47,12 @@ Ipv4 = Annotated[str, Kind("an IPv4 address", IPV4)]
 IpAddress = Annotated[str, Kind("an IP address without a scope", rf"(?:{IPV4}|{IPV6})")]
 Gid128 = Annotated[str, Kind("a GID", r"[0-9A-Fa-f:]{2,39}")]
 PublicKey = Annotated[str, Kind("an ssh public key (type and base64)", PUBLIC_KEY)]
+PublicKeyLine = Annotated[
+    str, Kind("an ssh public key (type, base64, comment)", rf"{PUBLIC_KEY}(?: [^\x00-\x1f\x7f-\x9f\u2028\u2029]{{1,256}})?\n?")
+]
 Fingerprint = Annotated[str, Kind("a fingerprint of an ssh key", r"SHA256:[A-Za-z0-9+/]{43}=?")]
 HostName = Annotated[str, Kind("a host name", r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\(none\))")]
 UserName = Annotated[str, Kind("a user name", r"[A-Za-z0-9_](?:[A-Za-z0-9._@\\-]{0,255}\$?)")]
 AbsolutePath = Annotated[str, Kind("an absolute path", r"/[^\x00-\x1f\x7f-\x9f'\"`$;&|<>*?]{0,4095}")]
-Version = Annotated[str, Kind("a version", WORD, 256)]
+Version = Annotated[str, Kind("a version", rf"(?:{WORD})?", 256)]
 PackageName = Annotated[str, Kind("a package name", r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,254}(?::[a-z0-9-]{1,32})?")]

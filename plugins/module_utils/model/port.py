@@ -135,7 +135,7 @@ class ConnectX7:
     ports: tuple[Port, ...] = ()
     """Physical QSFP cages with their functions, grouped by phys_port_name and phys_switch_id (sysfs)."""
     ungrouped: tuple[Function, ...] = ()
-    """Functions whose port could not be read; same keys as in RV(ansible_facts.spark.cx7.ports[].functions)."""
+    """Functions whose port could not be read."""
     plugged_after_boot: bool | None = None
     """Whether the kernel log of this boot (``journalctl -k -b``, else ``dmesg``) tells of a plug more than 60 s after the hotplug
     driver's start, or after a removal; null when unknown."""

@@ -19,8 +19,8 @@ from typing import Any
 from ...module_utils.judges.catalogue import CODES, finding
 from ...module_utils.model.cable import CableProbe
 from ...module_utils.model.desk import Desk
-from ...module_utils.model.kinds import Kind
 from ...module_utils.model.finding import EVIDENCE_LIMIT, Finding, Where, bounded
+from ...module_utils.model.kinds import Kind
 from ..documented import returned_of
 from .schema import Check, Refused, anything, boolean, declared, either_null_or, integer, listed, of_dataclass, of_documentation, text
 from .text import cut, line
@@ -96,6 +96,8 @@ def _admitted(name: str, answer: Any, speaker: Speaker, ours: bool) -> dict[str,
         for key in sorted(required):
             if taken.get(key) is None:
                 raise Refused(key, "missing", "what the documentation of the module says")
+    if isinstance(taken.get("cable"), dict) and taken["cable"]["desk"] != speaker.desk:
+        taken["cable"] = {**taken["cable"], "desk": speaker.desk}
     kept = _interpreter(answer.get("ansible_facts"))
     if kept:
         taken["ansible_facts"] = {**(taken.get("ansible_facts") or {}), **kept}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import ipaddress
 import math
 import re
 import types
@@ -19,6 +20,7 @@ from typing import Any, Union
 
 from ...module_utils.model import kinds
 from ...module_utils.model.kinds import Kind
+from ...module_utils.model.port import Address
 from .text import clean, line, shown
 
 Check = Callable[[Any, str], Any]
@@ -179,7 +181,26 @@ def of_dataclass(cls: type) -> Check:
     fields = dataclasses.fields(cls)
     nothing = dataclasses.MISSING
     required = frozenset(item.name for item in fields if item.default is nothing and item.default_factory is nothing)
-    return declared({item.name: of_hint(hints[item.name]) for item in fields}, required)
+    check = declared({item.name: of_hint(hints[item.name]) for item in fields}, required)
+    together = TOGETHER.get(cls)
+    return check if together is None else lambda value, path: together(check(value, path), path)
+
+
+def _address(value: Any, path: str) -> Any:
+    """An address fits its family, and its prefix fits it: networks are computed from the two."""
+    most = {"inet": (4, 32), "inet6": (6, 128)}.get(value["family"])
+    try:
+        version = ipaddress.ip_address(value["address"]).version
+    except ValueError:
+        raise Refused(f"{path}.address", shown(value["address"]), "an IP address") from None
+    if most is None or most[0] != version or not 0 <= value["prefix_length"] <= most[1]:
+        found = f"{shown(value['family'])} {value['address']}/{value['prefix_length']}"
+        raise Refused(path, found, "an address with its family (inet, inet6) and prefix")
+    return value
+
+
+TOGETHER: dict[type, Check] = {Address: _address}
+"""What the fields of one value must be together."""
 
 
 def of_hint(hint: Any) -> Check:
@@ -215,7 +236,7 @@ NAMED: dict[str, Kind] = {
         ("netdev", kinds.Netdev),
         ("rdma_device", kinds.RdmaDevice),
         ("mac", kinds.Mac),
-        ("public_key", kinds.PublicKey),
+        ("public_key", kinds.PublicKeyLine),
         ("address", kinds.IpAddress),
     )
 }

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 MARK = "\ufffd"
 STEERS = re.compile(
@@ -29,6 +31,15 @@ def line(text: str) -> str:
     """The text as one line, cleaned: nothing that a desk says begins a line of its own."""
     text = clean(text)
     return text.replace("\n", " ") if "\n" in text else text
+
+
+def everything(value: Any) -> Any:
+    """Plain data with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {everything(name): everything(item) for name, item in value.items()}
+    return [everything(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def cut(text: str, limit: int) -> str:

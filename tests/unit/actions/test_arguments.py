@@ -186,6 +186,11 @@ def test_a_reboot_goes_over_users_only_by_a_yes(tmp_path: Path, word: Any, goes:
         apt=Apt(first_boot_upgrade="done", reboot_required=True, reboot_reasons=("linux-image",)),
         busy=Busy((GpuProcess(4711, "train.py", "C", 900, "ada"),), (), True),
     )
-    script = Script("desk_reboot", {"policy": "if_needed", "force": word}, [{"ansible_facts": {"spark": as_dict(desk)}}], check_mode=True)
+    script = Script(
+        "desk_reboot",
+        {"policy": "if_needed", "force": word},
+        [{"ansible_facts": {"spark": as_dict(desk)}, "findings": []}],
+        check_mode=True,
+    )
     result = script.run(run=run_of(folder=tmp_path, check_mode=True))
     assert result["changed"] is goes and [item["code"] for item in result["findings"]] == ([] if goes else ["REBOOT_REFUSED"])
