@@ -49,7 +49,7 @@ CODES: tuple[Code, ...] = (
         code="RESULTS_NOT_KEPT",
         title="What a stage learned could not be written on the controller",
         severity="unknown",
-        meaning="The run's folder on the controller could not be written (no space left, no permission). Nothing more was done on the desk, "
+        meaning="The run's folder on the controller could not be written (no space left, no permission). Nothing more was done on it, "
         "since later stages decide by what earlier ones left there. What was changed before stays.",
         remedy="Make room or allow writing in the folder that the message names (spark_report_dir), then run again.",
         source="this collection's rule",
