@@ -32,7 +32,7 @@ from .run.store import SKIPPED, RunStore
 STOPPED = "spark_stopped"
 """Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
-"""What Ansible raises over an answer that is no result of a module."""
+"""What Ansible's reading of an answer raises over one that is no result of a module."""
 
 
 def not_kept(folder: str, error: OSError) -> str:
@@ -273,9 +273,6 @@ class DeskAction(ActionBase):
             return invalid.result
         except Refused as refused:
             return AnswerInvalid(desk, module, refused).result
-        except UNREADABLE as error:
-            # Ansible itself stumbled over what the desk sent.
-            return AnswerInvalid(desk, module, Refused("", f"unreadable ({type(error).__name__})", "JSON")).result
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
         return result
@@ -288,7 +285,10 @@ class DeskAction(ActionBase):
             if long > ANSWER_LIMIT:
                 raise Refused("", f"{long} characters long", f"{ANSWER_LIMIT} at most")
             res = {**res, **{name: clean(text) for name, text in said.items()}}
-        return super()._parse_returned_data(res, *more)
+        try:
+            return super()._parse_returned_data(res, *more)
+        except UNREADABLE as error:
+            raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
 
     @staticmethod
     def unreachable(desk: str, text: str, severity: str | None = None, enrolled: bool = False) -> dict[str, Any]:
