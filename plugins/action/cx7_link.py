@@ -27,8 +27,6 @@ from ..plugin_utils.run.wants import LINK_MTU
 MODULE = "labops.dgx_spark.cx7_link"
 RETRY_EVERY = 2.0
 """Seconds between attempts to come back."""
-LONGEST_CONFIRM = 3600
-"""Seconds at most to come back in, whatever the desk says: the module takes no longer confirm_timeout."""
 AFTERWARDS = 45.0
 """Seconds after the deadline in which the desk is asked what became of the change: its undo needs some of them."""
 
@@ -150,7 +148,7 @@ class ActionModule(DeskAction):
         first = self.execute(MODULE, {**arguments, "phase": "change"}, call)
         if first.get("failed") or not first.get("armed"):
             return first
-        patience = min(int(first.get("confirm_within") or 0), LONGEST_CONFIRM)
+        patience = min(int(first.get("confirm_within") or 0), int(call.given["confirm_timeout"]))
         self._display.display(
             f"  {where.desk}: link change made, not confirmed yet; should this run be interrupted, the desk takes it back by itself "
             f"within {patience} s"
