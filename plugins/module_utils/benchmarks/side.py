@@ -228,13 +228,16 @@ class AgentSide:
                     raise SideError(self.name, "failed", f"its answer is longer than {REPLY_LIMIT} bytes; nothing of it was read")
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            # A login script that prints something must not be taken for an answer.
-            with contextlib.suppress(ValueError, RecursionError):
-                reply = json.loads(line)
-                # Only what is waited for is kept: a peer that talks on must not fill the memory of root's process on the head.
-                if isinstance(reply, dict) and reply.get("id") == self._number:
-                    self._replies = {self._number: reply}
+            self._take(line)
         return True
+
+    def _take(self, line: bytes) -> None:
+        """Keep a reply that is waited for. A peer that talks on must not fill the memory of root's process on the head."""
+        # A login script that prints something must not be taken for an answer.
+        with contextlib.suppress(ValueError, RecursionError):
+            reply = json.loads(line)
+            if isinstance(reply, dict) and reply.get("id") == self._number:
+                self._replies = {self._number: reply}
 
     def ask(self, operation: str, patience: float = DEFAULT_TIMEOUT, **arguments: Any) -> Any:
         """See `Side`. Raises SideError when the agent is lost or does not answer in time."""

@@ -60,7 +60,13 @@ def rdma_answer() -> dict[str, Any]:
     evidence = rdma_evidence()
     found = [item.as_dict() for item in rdma.judge("pair_a", ENDS, evidence)]
     found.append(finding("RDMA_SLOW", Where("pair_a", "desk-02"), "the peer").as_dict())
-    more = {"changed": False, "findings": found, "verdict": verdict(item["severity"] for item in found), "run_id": "r", "options": {"seconds": 4}}
+    more = {
+        "changed": False,
+        "findings": found,
+        "verdict": verdict(item["severity"] for item in found),
+        "run_id": "r",
+        "options": {"seconds": 4},
+    }
     return dict(wire({**more, **rdma.summary(ENDS, evidence)}))
 
 
