@@ -184,10 +184,10 @@ class DeskAction(ActionBase):
         except AnsibleConnectionFailure as error:
             return self.unreachable(call.desk, str(error), enrolled=bool(self.proven_keys(call.task_vars, call.desk)))
         except AnsibleError as error:
-            return {"failed": True, "msg": error.message}
+            return {"failed": True, "msg": clean(error.message)}
         except Exception as error:  # a fault of ours ends this desk's stage, not the run
             self._display.vvv(traceback.format_exc())
-            return {"failed": True, "msg": f"{type(error).__name__}: {error} (run with -vvv for the place in the code)"}
+            return {"failed": True, "msg": f"{type(error).__name__}: {clean(str(error))} (run with -vvv for the place in the code)"}
         except BaseException as error:
             # Ansible's time limit of a task is no Exception, so that a task cannot swallow it by mistake.
             if "TimeoutError" not in type(error).__name__:

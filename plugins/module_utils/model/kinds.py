@@ -33,7 +33,7 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 IPV6 = r"(?=[0-9A-Fa-f]*:[0-9A-Fa-f.:]*:)[0-9A-Fa-f:.]{2,45}"
 KEY_TYPES = r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"
-PUBLIC_KEY = rf"{KEY_TYPES} [A-Za-z0-9+/]{{4,8192}}={{0,2}}"
+PUBLIC_KEY = rf"{KEY_TYPES} [A-Za-z0-9+/]{{2,8192}}={{0,2}}"
 WORD = r"[A-Za-z0-9_][A-Za-z0-9._+:~@-]*"
 
 Block = Annotated[str, BLOCK]
