@@ -53,12 +53,14 @@ unit: venv ## Unit tests on both ansible-core versions
 	$(CURDIR)/$(CORE219)/bin/python -m pytest -q -n 2 tests/unit
 
 .PHONY: docs
-docs: venv ## Generate the catalogue of findings
+docs: venv ## Generate the catalogue of findings and the documentation of the facts
 	python tools/findings_doc.py
+	python tools/facts_doc.py
 
 .PHONY: docs-check
 docs-check: venv ## Generated docs are fresh, module docs and changelog fragments are right
 	python tools/findings_doc.py --check
+	python tools/facts_doc.py --check
 	antsibull-changelog lint
 	cd .collections/ansible_collections/labops/dgx_spark && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
 

@@ -148,7 +148,7 @@ class ActionModule(DeskAction):
         first = self.execute(MODULE, {**arguments, "phase": "change"}, call)
         if first.get("failed") or not first.get("armed"):
             return first
-        patience = int(first.get("confirm_within") or 0)
+        patience = min(int(first.get("confirm_within") or 0), int(call.given["confirm_timeout"]))
         self._display.display(
             f"  {where.desk}: link change made, not confirmed yet; should this run be interrupted, the desk takes it back by itself "
             f"within {patience} s"

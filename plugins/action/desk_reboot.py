@@ -17,6 +17,7 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.admission.text import line
 from ..plugin_utils.run.gate import changed_since_facts
 from ..plugin_utils.run.store import write_atomically
 
@@ -56,7 +57,7 @@ class ActionModule(DeskAction):
             told = self._reboot(call.given["patience"], task_vars)
             result["changed"] = True
             if told.get("failed") or told.get("unreachable"):
-                text = " ".join(str(told.get("msg") or "no message").split())[:400]
+                text = line(" ".join(str(told.get("msg") or "no message").split()))[:400]
                 return _failed(result, [finding("REBOOT_FAILED", where, f"{name} did not come back: {text}", evidence={"error": text})])
             after, failure = self._read(call)
             if after is None:

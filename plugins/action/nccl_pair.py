@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..module_utils.changes import settings
 from ..module_utils.judges.catalogue import finding
+from ..module_utils.model.data import from_dict
 from ..module_utils.model.finding import Finding, Where
+from ..module_utils.model.link import Endpoint
 from ..plugin_utils.pair_measurement import PairMeasurement
 from ..plugin_utils.run.model import Stack
 from ..plugin_utils.run.store import RunStore
@@ -19,6 +23,15 @@ class ActionModule(PairMeasurement):
     module = "labops.dgx_spark.nccl_pair"
     what = "NCCL"
     not_measured = "NCCL_PEER_NOT_READY"
+
+    def own(self, answer: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings computed here, from the ends that the head was given: they go onto both desks, and the head's word does not."""
+        answer = {key: value for key, value in answer.items() if key != "settings"}
+        if answer.get("measured"):
+            ends = (from_dict(Endpoint, arguments["head"]), from_dict(Endpoint, arguments["peer"]))
+            meet = settings.meeting(ends, arguments["bootstrap"])
+            answer["settings"] = settings.proven(str(arguments["pair"]), ends, meet, arguments.get("run_id") or "unknown")
+        return answer
 
     def conditions(self, store: RunStore, stack: Stack) -> list[Finding]:
         """RDMA of this run was measured, where the run has such a stage."""

@@ -19,7 +19,7 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
 from ..plugin_utils import audit
-from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.actions import STOPPED, Call, DeskAction
 from ..plugin_utils.report.files import write_report
 from ..plugin_utils.run.clock import utc
 from ..plugin_utils.run.gate import changed_since_facts, takes_part
@@ -130,7 +130,9 @@ class ActionModule(DeskAction):
 
     def _report(self, call: Call) -> dict[str, Any]:
         """Succeeds whatever the verdict is."""
-        made = write_report(call.run, call.store)
+        hostvars = call.task_vars["hostvars"]
+        facts = {host: (hostvars.get(host) or {}).get("ansible_facts") or {} for host in call.run.scope}
+        made = write_report(call.run, call.store, {host: str(told[STOPPED]) for host, told in facts.items() if told.get(STOPPED)})
         self._display.display("\n" + "\n".join(made.lines))
         return {"changed": False, **made.result}
 

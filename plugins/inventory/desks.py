@@ -111,7 +111,12 @@ class InventoryModule(BaseInventoryPlugin):
         _fill(inventory, sheet)
         known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
         inventory.set_variable("spark_desks", "spark_known_hosts", known_hosts)
-        inventory.set_variable("spark_desks", "ansible_ssh_extra_args", ssh_arguments(known_hosts))
+        try:
+            arguments = ssh_arguments(known_hosts)
+        except ValueError as error:
+            display.error(f"The lab sheet cannot be used; no desk was touched:\n{error}", wrap_text=False)
+            raise SystemExit(PARSER_ERROR) from None
+        inventory.set_variable("spark_desks", "ansible_ssh_extra_args", arguments)
 
 
 def _settings(path: str) -> dict[str, Any]:

@@ -139,9 +139,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: The link as it was, with keys C(file), C(functions), C(foreign_owners).
+  description: The link as it was.
   returned: always
   type: dict
+  contains:
+    file:
+      description: Content of our netplan file; null when it is not there.
+      type: str
+    functions:
+      description: Interface to C(port), C(mtu) and C(addresses).
+      type: dict
+    foreign_owners:
+      description: Files of others that configure the same interfaces.
+      type: list
+      elements: str
 after:
   description: The link as it is after the change (in check mode, as it would be), in the same form.
   returned: always
@@ -157,10 +168,45 @@ steps:
   type: list
   elements: str
 functions:
-  description: The link's functions with port, netdev, rdma_device, addresses, mtu, active_mtu, gid_index, speed_mbps, pcie_width.
+  description: The link's functions. Null is what could not be read.
   returned: when state is present
   type: list
   elements: dict
+  contains:
+    port:
+      description: The QSFP cage.
+      type: int
+    netdev:
+      description: Network interface.
+      type: str
+    rdma_device:
+      description: RDMA device.
+      type: str
+    pci_domain:
+      description: PCI domain as a number.
+      type: int
+    mac:
+      description: MAC address.
+      type: str
+    addresses:
+      description: IPv4 addresses with the length of their prefix.
+      type: list
+      elements: str
+    mtu:
+      description: MTU in bytes.
+      type: int
+    active_mtu:
+      description: RoCE MTU in bytes.
+      type: int
+    gid_index:
+      description: Index of the RoCE v2 GID for IPv4, read from the GID table.
+      type: int
+    speed_mbps:
+      description: Speed in Mb/s.
+      type: int
+    pcie_width:
+      description: PCIe lanes in use.
+      type: int
 findings:
   description: Findings about the change.
   returned: always

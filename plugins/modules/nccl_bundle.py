@@ -121,6 +121,10 @@ commands:
   returned: when built
   type: list
   elements: list
+packed_again:
+  description: Whether an installed bundle was packed again instead of being built.
+  returned: when built
+  type: bool
 """
 
 import os

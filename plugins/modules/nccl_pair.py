@@ -133,6 +133,109 @@ rows:
   returned: when measured
   type: list
   elements: dict
+  contains:
+    bytes:
+      description: Message size.
+      returned: always
+      type: int
+    count:
+      description: Elements.
+      type: int
+    type:
+      description: Type of the elements.
+      type: str
+    redop:
+      description: Reduction, where there is one.
+      type: str
+    root:
+      description: Root rank, where there is one.
+      type: int
+    out_of_place:
+      description: With a second buffer.
+      returned: always
+      type: dict
+      contains:
+        time_us:
+          description: Microseconds.
+          type: float
+        algbw:
+          description: Algorithm bandwidth in GB/s.
+          type: float
+        busbw:
+          description: Bus bandwidth in GB/s.
+          returned: always
+          type: float
+        wrong:
+          description: Wrong values; null when they were not checked.
+          type: int
+    in_place:
+      description: In one buffer.
+      returned: always
+      type: dict
+      contains:
+        time_us:
+          description: Microseconds.
+          type: float
+        algbw:
+          description: Algorithm bandwidth in GB/s.
+          type: float
+        busbw:
+          description: Bus bandwidth in GB/s.
+          returned: always
+          type: float
+        wrong:
+          description: Wrong values; null when they were not checked.
+          type: int
+collective:
+  description: What was run, such as all_gather.
+  returned: when measured
+  type: str
+nccl_version:
+  description: Version of NCCL as it told.
+  returned: when measured
+  type: str
+ranks:
+  description: Each rank as its launcher saw it.
+  returned: when started
+  type: list
+  elements: dict
+  contains:
+    desk:
+      description: The desk.
+      type: str
+    hostname:
+      description: Its host name.
+      type: str
+    pid:
+      description: Process id.
+      type: int
+    rank:
+      description: Rank.
+      type: int
+    env_sha256:
+      description: SHA-256 of the settings that it was started with.
+      type: str
+    locked_soft:
+      description: Soft limit of locked memory in bytes, -1 for unlimited.
+      type: int
+    locked_hard:
+      description: Hard limit of locked memory in bytes, -1 for unlimited.
+      type: int
+    libnccl_sha256:
+      description: SHA-256 of the library that it loaded.
+      type: str
+    program_sha256:
+      description: SHA-256 of the test program.
+      type: str
+hcas:
+  description: The RDMA devices that NCCL used, by host.
+  returned: when measured
+  type: dict
+errors:
+  description: Lines of the log that tell of an error, ten at most.
+  returned: when started
+  type: list
+  elements: str
 avg_busbw:
   description: Average bus bandwidth in GB/s as the test prints it.
   returned: when measured
@@ -142,22 +245,66 @@ transport:
   returned: when measured
   type: str
 counters:
-  description: Growth of every counter in bytes beside the expected bytes.
+  description: Growth of every counter in bytes beside the expected bytes, summed over the functions.
   returned: when measured
   type: list
   elements: dict
+  contains:
+    desk:
+      description: The desk.
+      type: str
+    counter:
+      description: Name of the counter.
+      type: str
+    state:
+      description: fits, still, outside, one_half or unread.
+      type: str
+    bytes:
+      description: Growth in bytes; null when it was not read twice.
+      type: int
+    expected_bytes:
+      description: Fewest and most bytes expected.
+      type: list
+      elements: int
+    by_function:
+      description: Growth in raw counts by interface.
+      type: dict
+available_kb:
+  description: Memory that was available on each desk before the start, in kB.
+  returned: always
+  type: dict
+left_running:
+  description: Processes of each desk that had to be ended afterwards.
+  returned: when started
+  type: dict
+environment:
+  description: The settings of each desk, as read from its pair.env.
+  returned: always
+  type: dict
+exit_code:
+  description: Exit code of mpirun; null when it did not end by itself.
+  returned: when started
+  type: int
 command:
   description: The argument list of mpirun.
   returned: when started
   type: list
   elements: str
 settings:
-  description: Text and checksum of the pair.env of each desk and the hostfile that the run used.
-  returned: always
+  description: >-
+    Text and checksum of the pair.env of each desk, the hostfile and the names that the run used. Computed on the controller from both
+    desks' facts, whatever the head answers.
+  returned: when measured
   type: dict
+run_id:
+  description: Id of the run, as given.
+  returned: always
+  type: str
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
 """
-
-import hashlib
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -170,7 +317,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks impo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import judge, summary
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint, members
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
 
 
@@ -222,16 +369,10 @@ def main() -> None:
     )
     try:
         marks, meet = with_lab_marks(given["marks"]), settings.meeting(ends, given["bootstrap"])
+        used = settings.proven(pair, ends, meet, given["run_id"] or "unknown")
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
-    first = {end.desk: end for end in reversed(ends)}
-    envs = {
-        desk: settings.kept_or_new(
-            first[desk].pair_env,
-            settings.pair_env(pair, ends, rank, settings.settings(first[desk], meet, rank), given["run_id"] or "unknown"),
-        )
-        for rank, desk in enumerate(members(ends))
-    }
+    envs = {desk: item["pair_env"] for desk, item in used["desks"].items()}
     token = new_token()
     names = list(envs)
     launch = Launch(tuple(envs.values()), settings.hostfile(meet), settings.values_of(envs[names[0]]))
@@ -242,18 +383,13 @@ def main() -> None:
     except SideError as error:
         evidence = NcclEvidence(problems=(Problem(error.kind, error.desk, error.text),))
     findings = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)
-    used = {desk: {"pair_env": env, "sha256": hashlib.sha256(env.encode()).hexdigest()} for desk, env in envs.items()}
     environments = {desk: settings.values_of(env) for desk, env in envs.items()}
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],
         verdict=verdict(item.severity for item in findings),
         run_id=given["run_id"],
-        settings={
-            "desks": used,
-            "hostfile": settings.hostfile(meet),
-            "addresses": dict(zip(settings.names(len(names)), meet.addresses, strict=True)),
-        },
+        settings=used,
         **summary(ends, evidence, iterations=options.iterations, warmups=options.warmups, environments=environments),
     )
 

@@ -116,6 +116,29 @@ functions:
   returned: when measured
   type: list
   elements: dict
+  contains:
+    function:
+      description: 0 for the function in the lower PCI domain, 1 for its twin.
+      returned: always
+      type: int
+    head_device:
+      description: RDMA device of the head.
+      type: str
+    peer_device:
+      description: RDMA device of the peer.
+      type: str
+    forward_gbps:
+      description: Head to peer, alone.
+      returned: always
+      type: float
+    back_gbps:
+      description: Peer to head, alone.
+      returned: always
+      type: float
+    both_ways_gbps:
+      description: Both directions at once, alone.
+      returned: always
+      type: float
 sum_forward_gbps:
   description: Both functions at once, head to peer, in Gb/s.
   returned: when measured
@@ -133,10 +156,64 @@ latency_us:
   returned: when measured
   type: float
 counters:
-  description: Growth of every counter in bytes beside the expected bytes, with the state fits, still, outside or unread.
+  description: Growth of every counter in bytes beside the expected bytes.
   returned: when measured
   type: list
   elements: dict
+  contains:
+    desk:
+      description: The desk.
+      type: str
+    function:
+      description: The interface.
+      type: str
+    counter:
+      description: Name of the counter.
+      type: str
+    state:
+      description: fits, still, outside or unread.
+      type: str
+    bytes:
+      description: Growth in bytes; null when it was not read twice.
+      type: int
+    expected_bytes:
+      description: Fewest and most bytes expected.
+      type: list
+      elements: int
+locked_bytes:
+  description: Limit of locked memory of each desk's program in bytes, -1 for unlimited.
+  returned: always
+  type: dict
+options:
+  description: How it was measured.
+  returned: always
+  type: dict
+neighbours:
+  description: Who answered at the other desk's address on each function.
+  returned: when asked
+  type: list
+  elements: dict
+  contains:
+    desk:
+      description: The desk that asked.
+      type: str
+    netdev:
+      description: Its interface.
+      type: str
+    address:
+      description: The address that was asked for.
+      type: str
+    mac:
+      description: The MAC address that answered; null when nobody did.
+      type: str
+run_id:
+  description: Id of the run, as given.
+  returned: always
+  type: str
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -205,13 +205,13 @@ ansible_facts:
                 description: SHA-256 of /etc/machine-id; the id itself is not published; null when unknown.
                 type: str
               host_key_fingerprints:
-                description: 'C(SHA256:...) of the public ssh host keys (/etc/ssh).'
+                description: C(SHA256:...) of the public ssh host keys (/etc/ssh).
                 type: list
                 elements: str
               serial:
                 description: >-
-                  Chassis serial number (DMI product_serial, which only root may read, else /etc/dgx-release); only with
-                  O(include_serial); null when unknown.
+                  Chassis serial number (DMI product_serial, which only root may read, else /etc/dgx-release); only with O(include_serial);
+                  null when unknown.
                 type: str
               serial_sha256:
                 description: SHA-256 of the chassis serial number (DMI product_serial, else /etc/dgx-release); null when unknown.
@@ -237,13 +237,13 @@ ansible_facts:
                 type: list
                 elements: str
               name:
-                description: 'C(DGX_NAME); null when unknown.'
+                description: C(DGX_NAME); null when unknown.
                 type: str
               pretty_name:
-                description: 'C(DGX_PRETTY_NAME); null when unknown.'
+                description: C(DGX_PRETTY_NAME); null when unknown.
                 type: str
               platform:
-                description: 'C(DGX_PLATFORM); a re-flashed desk may carry another maker''s; null when unknown.'
+                description: C(DGX_PLATFORM); a re-flashed desk may carry another maker's; null when unknown.
                 type: str
               build_date:
                 description: Date of the factory image, as written; null when unknown.
@@ -279,8 +279,8 @@ ansible_facts:
                 type: str
               next_boot:
                 description: >-
-                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen;
-                  null when unknown.
+                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen; null
+                  when unknown.
                 type: str
               installed:
                 description: Installed kernels, highest version first (/boot/vmlinuz-*, else the package database).
@@ -292,16 +292,15 @@ ansible_facts:
                     type: str
                   has_driver:
                     description: >-
-                      Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when
-                      unknown.
+                      Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when unknown.
                     type: bool
                   module_path:
                     description: Path of that module (/lib/modules/RELEASE/); null when unknown.
                     type: str
                   modules:
                     description: >-
-                      Kinds of driver module in its module tree, such as 580-open, 610-open, 580 (proprietary) or unknown (C(modinfo)
-                      did not tell); nvidia-fs and nvidia-uvm are no driver.
+                      Kinds of driver module in its tree: 580-open, 610-open, 580 (proprietary), dkms, other; nvidia-fs and nvidia-uvm are
+                      none.
                     type: list
                     elements: str
               command_line:
@@ -311,28 +310,24 @@ ansible_facts:
                 description: Value of the C(kho=) parameter (/proc/cmdline); null when it is not given.
                 type: str
               next_boot_kho:
-                description: >-
-                  Value that the next boot gets (/etc/default/grub, or off where the package database has nvidia-spark-grub-kho); null when
-                  it is not given.
+                description: Value that GRUB's settings (or nvidia-spark-grub-kho) give the next boot; null when they give none.
                 type: str
               boot_entry:
-                description: Menu entry that GRUB is set to start (/etc/default/grub, grubenv); null for GRUB's own order.
+                description: The entry that GRUB is set to start; null when its settings choose none.
                 type: str
               events:
-                description: >-
-                  Errors in the kernel log of this boot (C(journalctl) -k, else dmesg). Lines are as the log has them, the first few of a
-                  kind and the last one.
+                description: What the running kernel complained of (C(journalctl -k -b), else C(dmesg)).
                 type: dict
                 contains:
                   xids:
-                    description: Number of an Xid (the GPU driver's error) to how often it was logged.
+                    description: Number of an Xid (the GPU driver's error number) to how often it was logged.
                     type: dict
                   gpu_lines:
                     description: Lines of Xids and of failures of the GPU.
                     type: list
                     elements: str
                   gpu_failures:
-                    description: Those that say that the GPU cannot be used.
+                    description: Those that say that the GPU cannot be used (RmInitAdapter failed, fallen off the bus ...).
                     type: list
                     elements: str
                   recovery_action:
@@ -345,7 +340,7 @@ ansible_facts:
                     description: Processes that the kernel killed because memory was used up.
                     type: int
                   oom_lines:
-                    description: Lines about that.
+                    description: Lines about processes that the kernel killed.
                     type: list
                     elements: str
                   refused_modules:
@@ -357,18 +352,18 @@ ansible_facts:
                     type: list
                     elements: str
                   pcie_errors:
-                    description: Errors of PCIe devices (AER) and of the ConnectX-7's driver, one entry for each device and kind.
+                    description: Errors of PCIe devices (AER, mlx5_core), by device and kind.
                     type: list
                     elements: dict
                     contains:
                       address:
-                        description: PCI address as the log names it.
+                        description: As the log names it, such as 0000:00:00.0 (a root port) or 0000:01:00.0 (a function).
                         type: str
                       kind:
-                        description: fatal, nonfatal, mlx5 (the adapter's driver noticed it), failed or recovered (its recovery).
+                        description: fatal, nonfatal (AER), mlx5 (the adapter's driver noticed it), failed or recovered (its recovery).
                         type: str
                       line:
-                        description: The first line of them.
+                        description: The first of them.
                         type: str
                       count:
                         description: How many there were.
@@ -405,11 +400,10 @@ ansible_facts:
                 type: str
               foreign_library:
                 description: >-
-                  Where libnvidia-ml.so.1 (/usr/lib/aarch64-linux-gnu) leads when that is no library of a driver; null when it is one or
-                  unknown.
+                  Where libnvidia-ml.so.1 leads when that is not a file of a driver (a shim in its place); null when it is one or unknown.
                 type: str
               secure_boot:
-                description: Whether Secure Boot is on (/sys/firmware/efi/efivars, else the kernel log); null when unknown.
+                description: Whether Secure Boot is on; null when nothing told.
                 type: bool
               packages:
                 description: Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query).
@@ -446,7 +440,7 @@ ansible_facts:
                 description: CUDA version of the driver interface, such as 13.0 (nvidia-smi); null when unknown.
                 type: str
               persistence_mode:
-                description: 'C(Enabled) or C(Disabled), as the GPU reports (nvidia-smi); null when unknown.'
+                description: C(Enabled) or C(Disabled), as the GPU reports (nvidia-smi); null when unknown.
                 type: str
               persistenced_enabled:
                 description: >-
@@ -454,12 +448,13 @@ ansible_facts:
                   enabled; null when unknown.
                 type: bool
               persistenced_active:
-                description: Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null when unknown.
+                description: >-
+                  Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null while it starts and when unknown.
                 type: bool
               persistenced_state:
                 description: >-
-                  State of that unit (/sys/fs/cgroup, else C(systemctl) is-active): active, activating (also between two tries of a restart
-                  loop), failed, inactive; null when unknown.
+                  systemd's word for the unit: active, activating (also between two tries of a restart loop), failed, inactive ...; null
+                  when not told.
                 type: str
           gpu:
             description: The GPU; null where GB10 answers Not Supported (nvidia-smi).
@@ -504,36 +499,38 @@ ansible_facts:
                 type: str
               dead_readings:
                 description: >-
-                  Words that stood in place of readings although nvidia-smi reported no error, such as GPU requires reset, GPU is lost, ERR!
+                  Words that stood in place of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!,
+                  Unknown Error.
                 type: list
                 elements: str
               recovery_action:
-                description: What the driver wants done to the GPU (None when it is well, Reset, Reboot, Drain); null when not told.
+                description: 'What the driver wants done to the GPU: None when it is well, Reset, Reboot, Drain ...; null when not told.'
                 type: str
               addressing_mode:
-                description: ATS on a healthy desk, None where programs cannot use the GPU; null when not told.
+                description: >-
+                  ATS on a healthy desk; None where the kernel gives the GPU no access to the processes' memory; null when not told.
                 type: str
           memory:
             description: Unified memory, in kB of 1024 bytes (/proc/meminfo; nvidia-smi does not report it on GB10).
             type: dict
             contains:
               total_kb:
-                description: 'C(MemTotal); null when unknown.'
+                description: C(MemTotal); null when unknown.
                 type: int
               available_kb:
-                description: 'C(MemAvailable); null when unknown.'
+                description: C(MemAvailable); null when unknown.
                 type: int
               free_kb:
-                description: 'C(MemFree); null when unknown.'
+                description: C(MemFree); null when unknown.
                 type: int
               swap_total_kb:
-                description: 'C(SwapTotal); null when unknown.'
+                description: C(SwapTotal); null when unknown.
                 type: int
               cma_total_kb:
-                description: 'C(CmaTotal); null when unknown.'
+                description: C(CmaTotal); null when unknown.
                 type: int
               cma_free_kb:
-                description: 'C(CmaFree); null when unknown.'
+                description: C(CmaFree); null when unknown.
                 type: int
           toolkit:
             description: What programs on the desk build and run with (package database unless said).
@@ -562,11 +559,12 @@ ansible_facts:
                 type: str
               cdi_spec_driver:
                 description: >-
-                  Driver version of the libraries that the container device description names; of several (/etc/cdi, then /var/run/cdi) the
-                  one that is read last; null when unknown.
+                  Driver version of the libraries that the container device description names. Of several descriptions the one that is read
+                  last counts (/etc/cdi, then /var/run/cdi), because it wins where both describe one device.
                 type: str
               cdi_specs:
-                description: Path to driver version of every container device description (/etc/cdi, /var/run/cdi), in order of reading.
+                description: >-
+                  Every container device description that names libraries of the driver: its path to the version, in the order of reading.
                 type: dict
               other:
                 description: Name to version of further packages that help to tell desks apart.
@@ -660,7 +658,7 @@ ansible_facts:
                             description: Length of the prefix.
                             type: int
                           family:
-                            description: 'C(inet) or C(inet6).'
+                            description: C(inet) or C(inet6).
                             type: str
                           scope:
                             description: global, link or host; null when unknown.
@@ -669,11 +667,10 @@ ansible_facts:
                             description: Whether it was leased or advertised; null when unknown.
                             type: bool
                       rdma_state:
-                        description: 'C(ACTIVE), C(DOWN), C(INIT) or C(ARMED) (sysfs, else C(rdma link show)); null when unknown.'
+                        description: C(ACTIVE), C(DOWN), C(INIT) or C(ARMED) (sysfs, else C(rdma link show)); null when unknown.
                         type: str
                       rdma_physical_state:
-                        description: >-
-                          C(LINK_UP), C(DISABLED), C(POLLING) ... (sysfs phys_state, else C(rdma link show)); null when unknown.
+                        description: C(LINK_UP), C(DISABLED), C(POLLING) ... (sysfs phys_state, else C(rdma link show)); null when unknown.
                         type: str
                       rdma_rate:
                         description: Rate as sysfs says; null when unknown.
@@ -695,7 +692,7 @@ ansible_facts:
                             description: GID.
                             type: str
                           kind:
-                            description: 'C(RoCE v2) or C(IB/RoCE v1); null when unknown.'
+                            description: C(RoCE v2) or C(IB/RoCE v1); null when unknown.
                             type: str
                           ipv4:
                             description: IPv4 address that it maps; null when unknown.
@@ -714,8 +711,7 @@ ansible_facts:
                         type: int
                       renderer:
                         description: >-
-                          C(NetworkManager) or C(networkd), whichever manages it (C(nmcli device), else as for the box); null when
-                          unknown.
+                          C(NetworkManager) or C(networkd), whichever manages it (C(nmcli device), else as for the box); null when unknown.
                         type: str
                       owner:
                         description: >-
@@ -724,17 +720,17 @@ ansible_facts:
                         type: str
                       owner_kind:
                         description: >-
-                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); from the same files; null when they
-                          could not be read.
+                          C(ours), C(foreign), C(auto) (made by NetworkManager itself) or C(none); from the same files; null when they could
+                          not be read.
                         type: str
                       driver:
                         description: Kernel driver (sysfs uevent, else C(ethtool -i IF)); null when unknown.
                         type: str
                       master:
-                        description: Bond or bridge that the interface is a member of (C(ip -j addr)); null when it is in none.
+                        description: The bond or bridge that the interface is a member of.
                         type: str
                       master_addresses:
-                        description: Addresses of that bond or bridge (C(ip -j addr)).
+                        description: Addresses of that bond or bridge.
                         type: list
                         elements: dict
                         contains:
@@ -745,7 +741,7 @@ ansible_facts:
                             description: Length of the prefix.
                             type: int
                           family:
-                            description: 'C(inet) or C(inet6).'
+                            description: C(inet) or C(inet6).
                             type: str
                           scope:
                             description: global, link or host; null when unknown.
@@ -765,55 +761,54 @@ ansible_facts:
                 elements: dict
               plugged_after_boot:
                 description: >-
-                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the
-                  hotplug driver's start, or after a removal; null when unknown.
+                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the hotplug
+                  driver's start, or after a removal; null when unknown.
                 type: bool
               plug_events:
                 description: The lines of that log that say so, newest last, at most ten (C(journalctl -k -b), else C(dmesg)).
                 type: list
                 elements: str
+              firmware:
+                description: Firmware version of the adapter (sysfs fw_ver, else C(ethtool -i)); null when unknown.
+                type: str
               owners:
                 description: >-
-                  Files that configure interfaces of the adapter and are not ours (/etc/netplan,
-                  /etc/NetworkManager/system-connections); null when they could not all be read.
+                  Files below /etc that configure interfaces of the adapter and are not ours; null when they could not all be read.
                 type: list
                 elements: dict
                 contains:
                   path:
-                    description: Path of the file.
+                    description: The file or profile.
                     type: str
                   netdevs:
-                    description: Interfaces of the adapter that it configures.
+                    description: Which of the adapter's interfaces.
                     type: list
                     elements: str
                   ids:
-                    description: Names under which netplan knows them.
+                    description: The names under which netplan knows them.
                     type: list
                     elements: str
                   others:
-                    description: What else it configures; such a file cannot be set aside.
+                    description: What else it configures; such a file cannot be moved aside.
                     type: list
                     elements: str
                   error:
-                    description: Why it could not be read; null when it could.
+                    description: Why it could not be read; then nothing is known about it.
                     type: str
                   automatic:
-                    description: Whether NetworkManager made it by itself.
+                    description: NetworkManager made it by itself.
                     type: bool
                   by_pattern:
-                    description: Whether it fits the adapter only because it fits many interfaces.
+                    description: It fits our interfaces only because it fits many.
                     type: bool
-              firmware:
-                description: Firmware version of the adapter (sysfs fw_ver, else C(ethtool -i)); null when unknown.
-                type: str
           network:
             description: The network apart from the ConnectX-7.
             type: dict
             contains:
               management_netdev:
                 description: >-
-                  Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session;
-                  null when unknown.
+                  Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session; null
+                  when unknown.
                 type: str
               management_mac:
                 description: Its MAC address (sysfs, else C(ip -j addr show)); null when unknown.
@@ -830,7 +825,7 @@ ansible_facts:
                     description: Length of the prefix.
                     type: int
                   family:
-                    description: 'C(inet) or C(inet6).'
+                    description: C(inet) or C(inet6).
                     type: str
                   scope:
                     description: global, link or host; null when unknown.
@@ -857,7 +852,7 @@ ansible_facts:
                 type: list
                 elements: str
               renderer:
-                description: 'C(NetworkManager) or C(networkd) (netplan, else which one runs); null when unknown.'
+                description: C(NetworkManager) or C(networkd) (netplan, else which one runs); null when unknown.
                 type: str
               netplan_files:
                 description: Paths of the netplan files, in the order in which they count.
@@ -909,7 +904,7 @@ ansible_facts:
                     description: Architecture; null when unknown.
                     type: str
               first_boot_upgrade:
-                description: 'C(done), C(pending) or C(absent) (/var/lib/nvidia-spark-run-apt-upgrade-once); null when unknown.'
+                description: C(done), C(pending) or C(absent) (/var/lib/nvidia-spark-run-apt-upgrade-once); null when unknown.
                 type: str
               reboot_required:
                 description: Whether /run/reboot-required is there; null when unknown.
@@ -934,8 +929,8 @@ ansible_facts:
                 type: str
               memlock_soft:
                 description: >-
-                  Soft limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits of a process of that user, else
-                  limits.conf); null when unknown.
+                  Soft limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits of a process of that user, else limits.conf);
+                  null when unknown.
                 type: int
               memlock_hard:
                 description: Hard limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits, else limits.conf); null when unknown.
@@ -984,7 +979,7 @@ ansible_facts:
                     description: Name.
                     type: str
                   kind:
-                    description: 'C(C) for compute, C(G) for graphics; null when unknown.'
+                    description: C(C) for compute, C(G) for graphics; null when unknown.
                     type: str
                   memory_mib:
                     description: GPU memory in MiB; null when unknown.
@@ -1004,7 +999,7 @@ ansible_facts:
                     description: Name.
                     type: str
                   kind:
-                    description: 'C(C) for compute, C(G) for graphics; null when unknown.'
+                    description: C(C) for compute, C(G) for graphics; null when unknown.
                     type: str
                   memory_mib:
                     description: GPU memory in MiB; null when unknown.
@@ -1030,21 +1025,24 @@ ansible_facts:
                 description: Content of /etc/dgx_spark/pair.env; null when unknown.
                 type: str
               pair_files:
-                description: Path to SHA-256 of each other file of ours.
+                description: >-
+                  Path to SHA-256 of each other file under /etc/dgx_spark, of our preferences file, of pair-check and pair-ssh, and of our
+                  lines in /etc/hosts (joined by line ends).
                 type: dict
               wrong_modes:
-                description: Files and folders of ours whose owner or mode is not what this collection leaves.
+                description: >-
+                  Files and folders of ours whose owner or mode is not what we leave, so that a login user cannot read or run them.
                 type: list
                 elements: str
               firewall_rules:
-                description: Our firewall rules as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
+                description: Our firewall rules (ufw) as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
                 type: list
                 elements: str
               trust_public_key:
-                description: Public key that the desk uses towards its peer, read from the private half; null when there is no usable one.
+                description: Public key that the desk uses towards its peer, read from the private half that is there; null when unknown.
                 type: str
               trust_key_damaged:
-                description: Whether something of the pair's key is there that ssh cannot use.
+                description: 'Whether something of the pair''s key is there that ssh cannot use: one half is gone, or its mode is too open.'
                 type: bool
               trust_authorized:
                 description: Our lines in the login user's authorized_keys.
@@ -1054,6 +1052,12 @@ ansible_facts:
                 description: Our lines in the login user's known_hosts.
                 type: list
                 elements: str
+              trust_user:
+                description: Login user whom the record of the trust names (/etc/dgx_spark/trust.json); null when unknown.
+                type: str
+              trust_home:
+                description: Home folder of that user, as recorded; null when unknown.
+                type: str
               host_public_keys:
                 description: The public ssh host keys, type and key.
                 type: list
@@ -1062,9 +1066,7 @@ ansible_facts:
                 description: Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown.
                 type: str
               nccl_bundle:
-                description: >-
-                  SHA-256 of the manifest of the installed NCCL bundle; null without one, or when a file of it is gone, changed or cannot
-                  be run.
+                description: SHA-256 of the manifest of the installed NCCL bundle; null when a file of it is gone, changed or cannot be run.
                 type: str
           kernel_log_readable:
             description: Whether the kernel log of this boot could be read (C(journalctl -k -b), C(dmesg)); null when unknown.

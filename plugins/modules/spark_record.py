@@ -80,6 +80,14 @@ left_out:
   description: How many files and commands were read and not recorded, because nothing says that they are harmless.
   returned: success
   type: int
+recorded:
+  description: Everything that the desk answered, packed. The action plugin takes it out of the result.
+  returned: on the desk alone
+  type: str
+login_user:
+  description: Whose limits were read. The action plugin takes it out of the result.
+  returned: on the desk alone
+  type: str
 """
 
 import base64

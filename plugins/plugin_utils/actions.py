@@ -16,6 +16,10 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
+from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
+from .admission.admit import facts as admitted_facts
+from .admission.schema import Refused
+from .admission.text import clean, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
@@ -24,6 +28,16 @@ from .run.gate import Gate, gate, part_of
 from .run.model import Run, Stack, from_plain
 from .run.stages import STAGES, Stage
 from .run.store import SKIPPED, RunStore
+
+STOPPED = "spark_stopped"
+"""Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
+UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
+"""What Ansible's reading of an answer raises over one that is no result of a module."""
+
+
+def not_kept(folder: str, error: OSError) -> str:
+    """Why a desk goes no further when the run's folder cannot be written."""
+    return f"its results could not be kept in {folder}: {error.strerror or error}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,15 @@ class Call:
         return {name: value for name, value in self.given.items() if name in self.named}
 
 
+def speaker(call: Call, arguments: Mapping[str, Any]) -> Speaker:
+    """Who answers a module that ran with these arguments (the controller's own), and of whom it may speak."""
+    ends = [item.get("desk") for item in (arguments.get("head"), arguments.get("peer")) if isinstance(item, Mapping)]
+    stack = call.stack
+    pair = stack.name if stack is not None else arguments.get("pair_name") or arguments.get("pair")
+    members = frozenset(str(name) for name in (call.desk, *(stack.members if stack is not None else ()), *ends) if name)
+    return Speaker(call.desk, pair if isinstance(pair, str) else None, members)
+
+
 class DeskAction(ActionBase):
     """Base of the actions. `work` does the task; a variable ``spark_stage`` makes it a stage of the run.
 
@@ -109,15 +132,20 @@ class DeskAction(ActionBase):
                 raise
             call = self._call(task_vars, stage, check=False)
             return {**result, **self._as_stage(call, {"failed": True, "msg": error.message}, task_vars)}
-        if stage is None:
-            return {**result, **self.work(call)}
         try:
-            return {**result, **self._as_stage(call, None, task_vars)}
+            return {**result, **(self.work(call) if stage is None else self._as_stage(call, None, task_vars))}
         except BaseException as error:
-            if not _is_time_limit(error):
-                raise
+            if stage is None or not _is_time_limit(error):
+                return {**result, **self._stopped(call, error)}
             # It ran out outside the work itself. Ansible sets its alarm once for a task, so this ends.
             return {**result, **self._as_stage(call, _timed_out(error), task_vars)}
+
+    @staticmethod
+    def _stopped(call: Call, error: BaseException) -> dict[str, Any]:
+        """A judgement of all desks that cannot be kept stops them all, and lets the report be told. Any other error is raised again."""
+        if not isinstance(error, OSError) or call.known_run is None:
+            raise error
+        return {"changed": False, "ansible_facts": {STOPPED: not_kept(call.run.run_dir, error)}}
 
     # ---- the stage around the task ----------------------------------------------------------------------------------
 
@@ -127,7 +155,8 @@ class DeskAction(ActionBase):
         assert stage is not None
         started = utc_precise()
         wave = self.value(task_vars, "spark_wave")
-        closed: Gate | None = gate(run, store, call.desk, stage, int(wave) if wave else None)
+        stopped = str((task_vars.get("ansible_facts") or {}).get(STOPPED) or "")
+        closed: Gate | None = Gate(stopped) if stopped else gate(run, store, call.desk, stage, int(wave) if wave else None)
         if closed is not None and closed.silent:
             return {"changed": False, "stage": {"name": stage.name, "state": "none", "reason": closed.reason}}
         if closed is not None and closed.proceed:
@@ -140,8 +169,11 @@ class DeskAction(ActionBase):
             kept_as, call.desk, member.stack if member else None, answer or {}, started, utc_precise(), closed, str(self._task.get_name())
         )
         # A stage may come twice (facts after changes); being skipped then must not wipe out what it learned before.
-        if part.state != SKIPPED or store.part(kept_as, call.desk) is None:
-            store.write(part)
+        if (part.state != SKIPPED or store.part(kept_as, call.desk) is None) and not stopped:
+            try:
+                store.write(part)
+            except OSError as error:
+                answer = {**(answer or {}), "ansible_facts": {STOPPED: not_kept(run.run_dir, error)}}
         told = {key: value for key, value in (answer or {}).items() if key not in ("failed", "unreachable", "exception", "timedout")}
         return {
             **told,
@@ -157,10 +189,10 @@ class DeskAction(ActionBase):
         except AnsibleConnectionFailure as error:
             return self.unreachable(call.desk, str(error), enrolled=bool(self.proven_keys(call.task_vars, call.desk)))
         except AnsibleError as error:
-            return {"failed": True, "msg": error.message}
+            return {"failed": True, "msg": clean(error.message)}
         except Exception as error:  # a fault of ours ends this desk's stage, not the run
             self._display.vvv(traceback.format_exc())
-            return {"failed": True, "msg": f"{type(error).__name__}: {error} (run with -vvv for the place in the code)"}
+            return {"failed": True, "msg": f"{type(error).__name__}: {clean(str(error))} (run with -vvv for the place in the code)"}
         except BaseException as error:
             if not _is_time_limit(error):
                 raise
@@ -187,11 +219,21 @@ class DeskAction(ActionBase):
             given,
             frozenset(self._task.args),
             task_vars,
-            dict(facts) if isinstance(facts, Mapping) else None,
+            self._known(facts, str(task_vars["inventory_hostname"])) if check else None,
             run,
             stage,
             str(self._task.action),
         )
+
+    @staticmethod
+    def _known(facts: Any, desk: str) -> dict[str, Any] | None:
+        """The desk's facts among Ansible's variables, which others may have set: held against the same gate. Raises AnsibleActionFail."""
+        if not isinstance(facts, Mapping):
+            return None
+        try:
+            return admitted_facts(dict(facts), desk)
+        except AnswerInvalid as invalid:
+            raise AnsibleActionFail(str(invalid)) from None
 
     def _checked(self) -> dict[str, Any]:
         """The task's arguments against the documentation of the module. Raises AnsibleActionFail."""
@@ -221,24 +263,42 @@ class DeskAction(ActionBase):
         desk, task_vars = call.desk, call.task_vars
         enrolled = bool(self.proven_keys(task_vars, desk))
         try:
-            result: dict[str, Any] = dict(
-                self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
-            )
+            answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
+            if isinstance(answer, Mapping) and answer.get("unreachable"):
+                return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
+            result = admit(module, answer, speaker(call, arguments))
         except AnsibleError as error:
             # A refused sudo password, or an unknown host key where a password is set, is a plain AnsibleError; anything else that is no
             # connection failure is not ours to judge.
             if isinstance(error, AnsibleConnectionFailure) or classify(str(error)).plain_error:
                 return self.unreachable(desk, str(error), severity, enrolled)
             raise
-        if result.pop("unreachable", False):
-            return self.unreachable(desk, str(result.get("msg", "")), severity, enrolled)
+        except AnswerInvalid as invalid:
+            return invalid.result
+        except Refused as refused:
+            return AnswerInvalid(desk, module, refused).result
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
         return result
 
+    def _parse_returned_data(self, res: Any, *more: Any) -> Any:
+        """Ansible's own reading of a module's output, which shows what stands around the JSON on the terminal: cleaned before."""
+        if isinstance(res, dict):
+            said = {name: res[name] for name in ("stdout", "stderr") if isinstance(res.get(name), str)}
+            long = max((len(text) for text in said.values()), default=0)
+            if long > ANSWER_LIMIT:
+                raise Refused("", f"{long} characters long", f"{ANSWER_LIMIT} at most")
+            res = {**res, **{name: clean(text) for name, text in said.items()}}
+        try:
+            return super()._parse_returned_data(res, *more)
+        except UNREADABLE as error:
+            raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
+
     @staticmethod
     def unreachable(desk: str, text: str, severity: str | None = None, enrolled: bool = False) -> dict[str, Any]:
         """The failed result of a desk that could not be reached or entered."""
+        # Banners of a desk, and whatever else ssh repeats of it, stand in this text.
+        text = line(text)
         reason = classify(text, enrolled=enrolled)
         found = finding(
             reason.code,

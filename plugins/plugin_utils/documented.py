@@ -12,17 +12,24 @@ from typing import Any
 import yaml
 
 MODULES = Path(__file__).resolve().parents[1] / "modules"
-OPENING = 'DOCUMENTATION = r"""\n'
+DOCUMENTATION, RETURN = "DOCUMENTATION", "RETURN"
 KEPT = ("type", "required", "default", "choices", "elements", "aliases")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def text_of(module: str) -> dict[str, Any]:
-    """The DOCUMENTATION of a module of ours. Raises OSError, ValueError."""
+def text_of(module: str, block: str = DOCUMENTATION) -> dict[str, Any]:
+    """The DOCUMENTATION (or RETURN) of a module of ours. Raises OSError, ValueError."""
     source = (MODULES / f"{module}.py").read_text(encoding="utf-8")
-    begin = source.index(OPENING) + len(OPENING)
+    opening = f'\n{block} = r"""\n'
+    begin = source.index(opening) + len(opening)
     documentation: dict[str, Any] = yaml.load(source[begin : source.index('"""', begin)], Loader=_LOADER)
-    return documentation
+    return documentation or {}
+
+
+@functools.cache
+def returned_of(module: str) -> dict[str, Any]:
+    """What a module's documentation says that it returns."""
+    return text_of(module, RETURN)
 
 
 @functools.cache

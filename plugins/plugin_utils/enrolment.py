@@ -20,6 +20,9 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Finding, Where
 from ..module_utils.programs import carrier, user_files
 from . import enrol_program
+from .admission import first_contact
+from .admission.admit import AnswerInvalid
+from .admission.text import everything, line
 from .connection_errors import classify
 from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
@@ -120,6 +123,8 @@ class Enrolment:
         self.prove, self.ask, self.say, self.sleep, self.clock = prove, ask, say, sleep, clock
         self.outcome = Outcome()
         self.host_keys: tuple[str, ...] = ()
+        self.trusted: tuple[str, ...] = ()
+        """Those of them that are proven: a password goes to no other. All of them where only the serial number can prove the desk."""
         self.changed_from: str | None = None
         self.root = False
 
@@ -137,8 +142,12 @@ class Enrolment:
             self._unreachable(str(error))
         except Lost as error:
             self._unreachable(f"lost connection: {error}")
+        except AnswerInvalid as invalid:
+            self._note("DESK_ANSWER_INVALID", f"its answer was not accepted: {invalid.refused}", invalid.finding.evidence)
         finally:
             self.door.close()
+            # A desk that was given a password could hand it back as its name.
+            self.outcome.data = everything(self.secrets.blot_all(self.outcome.data))
         return self.outcome
 
     # ---- who is it
@@ -162,7 +171,10 @@ class Enrolment:
     def _trust(self) -> str | None:
         """What makes the host key trusted before the login, null when only the serial number can."""
         wanted = self.wanted
-        self.host_keys = self.door.host_keys()
+        self.host_keys = tuple(key for key in self.door.host_keys() if fingerprint(key))
+        if not self.host_keys:
+            raise Unreachable(f"{wanted.address} shows no host key that ssh can use")
+        self.trusted = self.host_keys
         shown = [fingerprint(key) for key in self.host_keys]
         known = keys_of(text_of(wanted.known_hosts), wanted.desk)
         self.outcome.data["host_key_fingerprints"] = [item for item in shown if item]
@@ -170,8 +182,10 @@ class Enrolment:
         if in_sheet is False:
             self.changed_from = f"the lab sheet says {wanted.host_key}"
         if known and set(known) & set(self.host_keys):
+            self.trusted = tuple(key for key in self.host_keys if key in known)
             return KNOWN
         if in_sheet:
+            self.trusted = tuple(key for key in self.host_keys if fingerprint(key) == wanted.host_key)
             if known:
                 self.changed_from = "known_hosts has another key"
             return FINGERPRINT
@@ -185,13 +199,14 @@ class Enrolment:
         if wanted.check_mode or not self.ask(question):
             message = f"nothing proves that {wanted.address} is this desk: its host key {shown[0]} was not confirmed"
             self._stop("HOST_KEY_UNCONFIRMED", message, {"shown": shown})
+        self.trusted = self.host_keys[:1]
         return CONFIRMED
 
     def _enter(self) -> dict[str, Any]:
         """Log in and look, as root where that is possible."""
         wanted = self.wanted
         try:
-            method = self.door.login(wanted.user, self.secrets.password, wanted.key, self.host_keys)
+            method = self.door.login(wanted.user, self.secrets.password, wanted.key, self.trusted)
         except Rejected as error:
             remedy = (
                 "Check the login user's name and password (--ask-pass, or a vaulted ansible_password for each desk). A desk whose "
@@ -285,7 +300,7 @@ class Enrolment:
             return self._look()
         except Lost:
             try:
-                self.door.login(self.wanted.user, self.secrets.password, self.wanted.key, self.host_keys)
+                self.door.login(self.wanted.user, self.secrets.password, self.wanted.key, self.trusted)
             except Rejected as error:
                 # pam refuses logins while a desk goes down or comes up (nologin).
                 raise Lost(str(error)) from None
@@ -302,9 +317,9 @@ class Enrolment:
             roots["sudo_commands"] = None if wanted.sudo_commands is None else list(wanted.sudo_commands)
             self._change(roots, root=True)
         # Read over the connection that was just proven, so all kinds of the desk's keys may be known from now on.
-        keys = [key for key in look["host_keys"] if fingerprint(key)] or list(self.host_keys)
-        if not set(keys) & set(self.host_keys):
-            keys = list(self.host_keys)
+        keys = list(look["host_keys"])
+        if not set(keys) & set(self.trusted):
+            keys = list(self.trusted)
         if remember(wanted.known_hosts, wanted.desk, names_of(wanted.desk, wanted.address, wanted.port), keys, write=apply):
             self.outcome.changes.append(f"known_hosts: {len(keys)} host keys")
         if not apply and self.outcome.changes:
@@ -341,8 +356,9 @@ class Enrolment:
             self._stop("DESK_STAGE_FAILED", f"the desk does not take the changes: {words[:300]}", {"error": words[:300]})
         if answer.get("refused"):
             self._stop("ENROL_REFUSED", str(answer["refused"]), {})
-        self.outcome.changes += [self.secrets.blot(str(item)) for item in answer["changes"]]
-        return bool(answer["changes"])
+        changes = answer.get("changes") or []
+        self.outcome.changes += [self.secrets.blot(item) for item in changes]
+        return bool(changes)
 
     def _program(self, request: Mapping[str, Any], root: bool) -> tuple[Any, str]:
         """Run the program on the desk: its answer, or null and the words of whatever refused."""
@@ -353,11 +369,7 @@ class Enrolment:
         elif root:
             argv = ["sudo", "-k", "-n", "--", *argv]
         answer: Answer = self.door.run(argv, stdin, 120.0)
-        try:
-            told = json.loads(answer.stdout)
-        except ValueError:
-            told = None
-        return (told if isinstance(told, dict) and "look" in told else None), self.secrets.blot(" ".join(answer.stderr.split()))
+        return first_contact.told(self.wanted.desk, answer.stdout), self.secrets.blot(" ".join(answer.stderr.split()))
 
     # ---- findings
 
@@ -369,7 +381,7 @@ class Enrolment:
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
         # Here every text ends that a desk may have written.
-        text, told = self.secrets.blot(f"{self.wanted.desk}: {message}"), self.secrets.blot_all(evidence)
+        text, told = line(self.secrets.blot(f"{self.wanted.desk}: {message}")), everything(self.secrets.blot_all(evidence))
         self.outcome.findings.append(finding(code, Where(desk=self.wanted.desk), text, evidence=told, severity=severity, remedy=remedy))
 
     def _stop(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> Any:

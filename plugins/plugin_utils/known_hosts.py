@@ -8,31 +8,33 @@ import base64
 import binascii
 import fcntl
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..module_utils.model.kinds import PUBLIC_KEY
 from .run.store import write_atomically
 
 MARK = "dgx_spark:"
+KEY = re.compile(PUBLIC_KEY)
 
 
 def ssh_arguments(path: str) -> str:
     """Arguments with which ssh looks into the project's file first, as ``ansible_ssh_extra_args`` wants them.
 
-    Quoted twice: for ssh's own configuration, where ``%`` begins a token, and for the words of a command line.
+    Quoted twice: for ssh's own configuration, and for the words of a command line. Raises ValueError.
     """
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    value = f'UserKnownHostsFile="{escaped}" ~/.ssh/known_hosts'
-    return f"-o {shlex.quote(value)}"
+    return f"-o {shlex.quote(f'UserKnownHostsFile={for_ssh(path)} ~/.ssh/known_hosts')}"
 
 
 def fingerprint(key: str) -> str | None:
-    """SHA256:... of a public key (``type base64``), as ssh-keygen -l prints it."""
-    words = key.split()
+    """SHA256:... of a public key (``type base64``), as ssh-keygen -l prints it; null for anything else, also for one more word or line."""
+    if KEY.fullmatch(key) is None:
+        return None
     try:
-        raw = base64.b64decode(words[1], validate=True)
-    except (IndexError, binascii.Error, ValueError):
+        raw = base64.b64decode(key.split()[1], validate=True)
+    except (binascii.Error, ValueError):
         return None
     return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
@@ -71,8 +73,11 @@ def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> s
 
 
 def remember(path: Path, desk: str, names: Sequence[str], keys: Iterable[str], write: bool = True) -> bool:
-    """Put the keys of a desk into the file; whether it changed. Many desks do so at once, hence the lock."""
-    listed = sorted(set(keys))
+    """Put the keys of a desk into the file; whether it changed. Many desks do so at once, hence the lock.
+
+    What is no key does not get in: a line end in it would be a line about another desk, or a certificate authority.
+    """
+    listed = sorted({key for key in keys if fingerprint(key)})
     if not write:
         return merged(text_of(path), desk, names, listed) != text_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +88,15 @@ def remember(path: Path, desk: str, names: Sequence[str], keys: Iterable[str], w
         if after != before:
             write_atomically(path, after, mode=0o644)
     return after != before
+
+
+def for_ssh(path: Path | str) -> str:
+    """The path as a value of ssh's own options, where a quote, a backslash and ``%`` mean something. Raises ValueError."""
+    text = str(path)
+    if "${" in text or "\n" in text:
+        raise ValueError(f"ssh cannot be told the path {text!r}: rename the folder, ssh would replace a part of it")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
 
 
 def text_of(path: Path) -> str:

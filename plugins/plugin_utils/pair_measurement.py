@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.judges.busy import busy_findings
@@ -27,7 +28,7 @@ class PairMeasurement(DeskAction):
         """Fill in the arguments, guard, run the module once on the head."""
         arguments = call.only_named()
         if call.known_run is None or arguments.get("head"):
-            return self.execute(self.module, arguments, call)
+            return self.own(self.execute(self.module, arguments, call), {**call.given, **arguments})
         stack, store = call.required_stack, call.store
         where = Where(pair=stack.name)
         if self._task.check_mode:
@@ -51,9 +52,14 @@ class PairMeasurement(DeskAction):
             **self.more(store, stack),
             **arguments,
         }
-        answer = self.execute(self.module, filled, call)
+        answer = self.own(self.execute(self.module, filled, call), {**call.given, **filled})
         if guard and "findings" in answer:
             answer["findings"] = [*(item.as_dict() for item in guard), *answer["findings"]]
+        return answer
+
+    def own(self, answer: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer with what the controller knows better than the head."""
+        del arguments
         return answer
 
     def conditions(self, store: RunStore, stack: Stack) -> list[Finding]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from .known_hosts import for_ssh
+
 KEY_TYPES = {
     "ssh-ed25519": ("ssh-ed25519",),
     "ecdsa": ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
@@ -227,7 +229,14 @@ def _keys(key: AdminKey) -> list[Any]:
 def prove(address: str, port: int, user: str, known_hosts: Path, key: AdminKey) -> str | None:
     """Log in once with OpenSSH as every later playbook does: new connection, key only, checked host key. Null when it works."""
     command = ["ssh", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey", "-o", "ControlMaster=no", "-o", "ControlPath=none"]
-    command += ["-o", "StrictHostKeyChecking=yes", "-o", f'UserKnownHostsFile="{known_hosts}"', "-o", "GlobalKnownHostsFile=/dev/null"]
+    command += [
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        f"UserKnownHostsFile={for_ssh(known_hosts)}",
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+    ]
     command += ["-o", "UpdateHostKeys=no", "-o", f"ConnectTimeout={CONNECT_SECONDS:.0f}", "-p", str(port)]
     if key.private is not None and key.private.exists():
         command += ["-i", str(key.private), "-o", "IdentitiesOnly=yes"]

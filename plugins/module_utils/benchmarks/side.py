@@ -16,17 +16,22 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .. import desk as desk_module
 from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
 from ..programs import carrier
 from . import agent as agent_module
 
+T = TypeVar("T")
+
 KEY_NAME = "id_ed25519_dgx_spark_pair"
 SSH_PORT = 22
+
+REPLY_LIMIT = 1 << 26
+"""Bytes of one answer of an agent. The agent itself cuts outputs far below."""
 
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
@@ -202,13 +207,20 @@ class AgentSide:
                 if not chunk:
                     return False
                 self._buffer += chunk
+                if len(self._buffer) > REPLY_LIMIT:
+                    raise SideError(self.name, "failed", f"its answer is longer than {REPLY_LIMIT} bytes; nothing of it was read")
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            # A login script that prints something must not be taken for an answer.
-            with contextlib.suppress(json.JSONDecodeError, TypeError, KeyError):
-                reply = json.loads(line)
-                self._replies[reply["id"]] = reply
+            self._take(line)
         return True
+
+    def _take(self, line: bytes) -> None:
+        """Keep a reply that is waited for. A peer that talks on must not fill the memory of root's process on the head."""
+        # A login script that prints something must not be taken for an answer.
+        with contextlib.suppress(ValueError, RecursionError):
+            reply = json.loads(line)
+            if isinstance(reply, dict) and reply.get("id") == self._number:
+                self._replies = {self._number: reply}
 
     def ask(self, operation: str, patience: float = DEFAULT_TIMEOUT, **arguments: Any) -> Any:
         """See `Side`. Raises SideError when the agent is lost or does not answer in time."""
@@ -223,47 +235,55 @@ class AgentSide:
             if not self._collect(min(remaining, 1.0)) and number not in self._replies:
                 self._lost()
         reply = self._replies.pop(number)
-        if "failure" in reply:
-            raise SideError(self.name, "failed", f"{operation}: {reply['failure']}")
+        if "value" not in reply:
+            raise SideError(self.name, "failed", f"{operation}: {str(reply.get('failure') or 'an answer without a value')[:600]}")
         return reply["value"]
+
+    def _shaped(self, operation: str, make: Callable[[Any], T], value: Any) -> T:
+        """What ``make`` reads in an answer. Raises SideError for an answer of another shape: the fault is this side's, not the head's."""
+        try:
+            return make(value)
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise SideError(self.name, "failed", f"{operation}: its answer has another shape than was asked for") from None
 
     def read_text(self, path: str) -> Text:
         """See `Desk`."""
-        return Text(**self.ask("read_text", path=path))
+        return self._shaped("read_text", lambda value: Text(**value), self.ask("read_text", path=path))
 
     def read_texts(self, paths: Sequence[str]) -> list[Text]:
         """See `Side`."""
-        return [Text(**item) for item in self.ask("read_texts", paths=list(paths))]
+        value = self.ask("read_texts", paths=list(paths))
+        return self._shaped("read_texts", lambda items: [Text(**item) for item in items], value)
 
     def list_dir(self, path: str) -> Listing:
         """See `Desk`."""
         value = self.ask("list_dir", path=path)
-        return Listing(value["path"], tuple(value["names"]), value["error"])
+        return self._shaped("list_dir", lambda told: Listing(told["path"], tuple(told["names"]), told["error"]), value)
 
     def read_link(self, path: str) -> Link:
         """See `Desk`."""
-        return Link(**self.ask("read_link", path=path))
+        return self._shaped("read_link", lambda value: Link(**value), self.ask("read_link", path=path))
 
     def run(
         self, argv: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, stdin: str | None = None, env: Mapping[str, str] | None = None
     ) -> Answer:
         """See `Desk`."""
         value = self.ask("run", patience=timeout + 5.0, argv=list(argv), timeout=timeout, stdin=stdin, env=dict(env or {}))
-        return Answer(**{**value, "argv": tuple(value["argv"])})
+        return self._shaped("run", lambda told: Answer(**{**told, "argv": tuple(told["argv"])}), value)
 
     def start(self, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Started:
         """See `Side`."""
         value = self.ask("start", argv=list(argv), timeout=timeout, env=dict(env or {}), cwd=cwd)
-        return Started(value.get("pid"), value.get("limits"), value.get("error"))
+        return self._shaped("start", lambda told: Started(told.get("pid"), told.get("limits"), told.get("error")), value)
 
     def wait(self, pid: int, patience: float) -> Answer | None:
         """See `Side`."""
         value = self.ask("wait", patience=patience, pid=pid, seconds=patience)
-        return _answer(value) if value["ended"] else None
+        return self._shaped("wait", lambda told: _answer(told) if told["ended"] else None, value)
 
     def stop(self, pid: int) -> Answer:
         """See `Side`."""
-        return _answer(self.ask("stop", patience=10.0, pid=pid))
+        return self._shaped("stop", _answer, self.ask("stop", patience=10.0, pid=pid))
 
     def close(self) -> None:
         """Let the agent clean up and end; its pipe's end is its order to do so."""

@@ -106,6 +106,10 @@ def pair_env(pair: str, ends: Sequence[Endpoint], which: int, values: Mapping[st
         changes = " ".join(f"{function.netdev}={function.carrier_down_count}" for function in end.functions)
         lines += [f"# boot_id {end.desk} {end.boot_id}", f"# link_changes {end.desk} {changes}"]
     lines += [f"{key}={value}" for key, value in values.items()]
+    # A shell sources the file: a line more than these, from a name with a line end in it, would be a command.
+    broken = next((item for item in lines if len(item.splitlines()) != 1), None)
+    if broken is not None:
+        raise ValueError(f"{broken[:80]!r} would be more than one line of pair.env")
     return "\n".join(lines) + "\n"
 
 
@@ -117,6 +121,24 @@ def hostfile(meet: Meeting) -> str:
 def names(count: int) -> tuple[str, ...]:
     """The names of a stack's members in /etc/hosts, head first."""
     return ("pair-head", "pair-peer") if count == 2 else ("pair-head", *(f"pair-peer{rank}" for rank in range(1, count)))
+
+
+def proven(stack: str, ends: Sequence[Endpoint], meet: Meeting, run_id: str) -> dict[str, Any]:
+    """The settings of a stack as one value: each desk's pair.env, the hostfile, the names. A pure function of its ends.
+
+    The head runs with them, and the controller computes them again from the same ends: what goes onto the other desks is the
+    controller's own and never what the head answered. Raises ValueError for a value that is more than one word of a line.
+    """
+    first = {end.desk: end for end in reversed(ends)}
+    texts = {
+        desk: kept_or_new(first[desk].pair_env, pair_env(stack, ends, rank, settings(first[desk], meet, rank), run_id))
+        for rank, desk in enumerate(members(ends))
+    }
+    return {
+        "desks": {desk: {"pair_env": text, "sha256": checksum(text)} for desk, text in texts.items()},
+        "hostfile": hostfile(meet),
+        "addresses": dict(zip(names(len(texts)), meet.addresses, strict=True)),
+    }
 
 
 def kept_or_new(existing: str | None, fresh: str) -> str:
@@ -151,7 +173,8 @@ def state_of(rdma: Sequence[str], nccl: Sequence[str], nccl_measured: bool, else
 def wanted(state: str, desk: str, proof: Mapping[str, Any], check_script: str, existing: bool, reason: str) -> dict[str, Any] | None:
     """Arguments of pair_files for one desk; null when nothing of this state concerns it.
 
-    ``proof``: the result of nccl_pair; ``existing``: whether the desk has settings of an earlier proof.
+    ``proof``: the part of the NCCL stage, whose settings the controller computed; ``existing``: whether the desk has settings of an
+    earlier proof.
     """
     if state == PROVEN:
         proven = proof["settings"]

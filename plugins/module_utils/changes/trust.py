@@ -124,22 +124,44 @@ def wanted(
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
     known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
     script = pair_ssh_script(dict.fromkeys(sources, port))
+    login = (user, home)
     return {
         "files": [
             {"path": PAIR_SSH, "content": script, "mode": "0755"},
-            {"path": RECORD, "content": record(rules, authorized, known, script), "mode": "0644"},
+            {"path": RECORD, "content": record(rules, authorized, known, login, script), "mode": "0644"},
         ],
         "lines": [
             {"path": f"{home}/.ssh/authorized_keys", "lines": authorized, "user": user, "mode": "0600"},
             {"path": f"{home}/.ssh/known_hosts", "lines": known, "user": user, "mode": "0600"},
+            *_no_lines(former_login(facts)),
         ],
         "rules": rules,
     }
 
 
-def record(rules: Sequence[Any], authorized: Sequence[str], known: Sequence[str], script: str = PAIR_SSH_SCRIPT) -> str:
-    """The text of the record: what was set up, by checksum where the text is a key."""
+def former_login(facts: Desk) -> tuple[str, str] | None:
+    """User and home that the trust was set up for, where that is not today's login user: the peer's key still opens that account."""
+    setup, limits = facts.setup, facts.limits
+    if not setup.trust_user or not setup.trust_home or setup.trust_user == limits.user:
+        return None
+    return setup.trust_user, setup.trust_home
+
+
+def _no_lines(login: tuple[str, str] | None) -> list[dict[str, Any]]:
+    """That none of our lines are left with a login user."""
+    if login is None:
+        return []
+    user, home = login
+    return [{"path": f"{home}/.ssh/{name}", "lines": [], "user": user, "mode": "0600"} for name in ("authorized_keys", "known_hosts")]
+
+
+def record(
+    rules: Sequence[Any], authorized: Sequence[str], known: Sequence[str], login: tuple[str, str], script: str = PAIR_SSH_SCRIPT
+) -> str:
+    """The text of the record: whom it was set up for and what, by checksum where the text is a key."""
     content = {
+        "user": login[0],
+        "home": login[1],
         "firewall": list(rules),
         "pair_ssh_sha256": checksum(script),
         "authorized_sha256": [checksum(line) for line in authorized],
@@ -153,13 +175,13 @@ def unwanted(facts: Desk) -> dict[str, Any]:
     home, user = facts.limits.home, facts.limits.user
     if not home or not user:
         raise TrustError("desk", "the login user's home is not known")
+    former = former_login(facts)
+    # The key goes with the account that it was made in; whoever logs in today has none unless the facts show it.
+    owner, place = (user, home) if former is None or facts.setup.trust_public_key else former
     return {
         "files": [{"path": PAIR_SSH}, {"path": RECORD}],
-        "lines": [
-            {"path": f"{home}/.ssh/authorized_keys", "lines": [], "user": user, "mode": "0600"},
-            {"path": f"{home}/.ssh/known_hosts", "lines": [], "user": user, "mode": "0600"},
-        ],
-        "key": {"path": key_path(home), "user": user, "state": "absent"},
+        "lines": [*_no_lines((user, home)), *_no_lines(former)],
+        "key": {"path": key_path(place), "user": owner, "state": "absent"},
         "rules": [],
     }
 

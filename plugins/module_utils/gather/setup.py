@@ -22,6 +22,7 @@ from .owners import OURS
 JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 SETTINGS = "/etc/dgx_spark"
 PAIR_ENV = f"{SETTINGS}/pair.env"
+TRUST = f"{SETTINGS}/trust.json"
 DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
 PREFERENCES = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 BUNDLE = "/opt/dgx_spark/nccl"
@@ -68,6 +69,8 @@ def gather(ask: Ask, options: Options) -> Setup:
         trust_key_damaged=key.error == DAMAGED,
         trust_authorized=_marked(authorized),
         trust_known_hosts=_marked(known),
+        trust_user=_recorded(ask, "user"),
+        trust_home=_recorded(ask, "home"),
         host_public_keys=host_public_keys(ask),
         driver_lock=_whole(ask, DRIVER_LOCK),
         nccl_bundle=_bundle(ask),
@@ -152,6 +155,12 @@ def _marked(read: Text) -> tuple[str, ...]:
     lines = (read.text or "").split("\n")[:10_000]
     found = [word(line, 2000) for line in lines if line.rstrip().endswith(MARK)]
     return tuple(line for line in found if line)[:64]
+
+
+def _recorded(ask: Ask, name: str) -> str | None:
+    """What the record of the trust says: it may have been set up for another login user than today's."""
+    data = json_value(ask.text(TRUST).text or "")
+    return word(data.get(name), 4096) if isinstance(data, dict) else None
 
 
 def _journal(ask: Ask) -> str | None:

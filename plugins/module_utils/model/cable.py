@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .kinds import Mac, Netdev
+
 PORTS = (0, 1)
 """The QSFP cages of a desk."""
 
@@ -20,7 +22,7 @@ POSITIONS = {0: "the QSFP cage next to the RJ45", 1: "the QSFP cage farther from
 class Neighbour:
     """Somebody seen on a function of this desk (never a function of the same port of this desk)."""
 
-    mac: str | None
+    mac: Mac | None
     """Lower case with colons; null when only a name was told (LLDP)."""
     method: str
     """``ipv6`` (answered an all-nodes echo now, or is confirmed in the neighbour table), ``lldp`` or ``frame`` (our raw frame)."""
@@ -28,7 +30,7 @@ class Neighbour:
     """The name that the other side gave (LLDP system name, inventory name in a frame). A hint: names prove nothing."""
     told_port: str | None = None
     """LLDP: the interface name it gave. Frame: its port number."""
-    chassis_mac: str | None = None
+    chassis_mac: Mac | None = None
     """LLDP: the chassis id, when it is a MAC."""
 
 
@@ -36,8 +38,8 @@ class Neighbour:
 class ProbedFunction:
     """One function and whom it saw."""
 
-    netdev: str
-    mac: str | None = None
+    netdev: Netdev
+    mac: Mac | None = None
     admin_up: bool | None = None
     carrier: bool | None = None
     link_local: bool | None = None

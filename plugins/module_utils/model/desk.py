@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .driver import Driver, Gpu, GpuProcess, Kernel, Package, Toolkit
+from .kinds import AbsolutePath, Block, Fingerprint, HostName, IpAddress, Mac, Netdev, PublicKey, PublicKeyLine, Sha256, UserName, Uuid
 from .port import Address, ConnectX7
 
 SCHEMA = "labops.dgx_spark/facts/1"
@@ -16,28 +17,40 @@ SCHEMA = "labops.dgx_spark/facts/1"
 class Identity:
     """Which machine this is. From DMI (world-readable), never from dgx-release or the GPU name alone."""
 
-    hostname: str | None = None
+    hostname: HostName | None = None
+    """Host name (/proc/sys/kernel/hostname); null when unknown."""
     vendor: str | None = None
+    """Maker of the system (DMI sys_vendor); null when unknown."""
     product: str | None = None
+    """Product name (DMI product_name); null when unknown."""
     product_version: str | None = None
+    """Product version (DMI product_version); null when unknown."""
     board_vendor: str | None = None
+    """Maker of the board (DMI board_vendor); null when unknown."""
     board: str | None = None
+    """Board name (DMI board_name); null when unknown."""
     bios_version: str | None = None
+    """Firmware version (DMI bios_version); null when unknown."""
     bios_date: str | None = None
+    """Firmware date as the maker writes it (DMI bios_date); null when unknown."""
     architecture: str | None = None
-    """Machine name of the kernel, aarch64 on a desk."""
+    """Machine name of the kernel, ``aarch64`` on a desk (``uname -m``); null when unknown."""
     is_gb10: bool | None = None
-    """True with evidence for GB10, false with evidence against it, null when nothing could be read."""
+    """True with evidence for GB10 (DMI product, PCI id and GPU name of nvidia-smi together), false with evidence against it; null when
+    unknown."""
     gb10_evidence: tuple[str, ...] = ()
-    machine_id: str | None = None
-    """SHA-256 of /etc/machine-id (the raw id is not published)."""
-    host_key_fingerprints: tuple[str, ...] = ()
-    """SHA256:... of the public ssh host keys."""
+    """What speaks for GB10, each with its source (DMI, /sys/bus/pci/devices, nvidia-smi)."""
+    machine_id: Sha256 | None = None
+    """SHA-256 of /etc/machine-id; the id itself is not published; null when unknown."""
+    host_key_fingerprints: tuple[Fingerprint, ...] = ()
+    """``SHA256:...`` of the public ssh host keys (/etc/ssh)."""
     serial: str | None = None
-    """Chassis serial; only when asked for."""
-    serial_sha256: str | None = None
-    """SHA-256 of the chassis serial (to compare with a lab sheet without publishing it); null when not readable."""
-    boot_id: str | None = None
+    """Chassis serial number (DMI product_serial, which only root may read, else /etc/dgx-release); only with O(include_serial); null
+    when unknown."""
+    serial_sha256: Sha256 | None = None
+    """SHA-256 of the chassis serial number (DMI product_serial, else /etc/dgx-release); null when unknown."""
+    boot_id: Uuid | None = None
+    """Id of the current boot (/proc/sys/kernel/random/boot_id); null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +58,25 @@ class DgxOs:
     """DGX OS as /etc/dgx-release tells it."""
 
     present: bool | None = None
-    """Whether /etc/dgx-release exists; null when it could not be asked."""
+    """Whether /etc/dgx-release is there; null when unknown."""
     version: str | None = None
-    """Running version: the last OTA, else the factory image."""
+    """Running version, that of the last over-the-air update, else that of the factory image; null when unknown."""
     factory_version: str | None = None
+    """Version of the factory image; null when unknown."""
     ota_history: tuple[str, ...] = ()
+    """Versions of the over-the-air updates, oldest first."""
     name: str | None = None
+    """``DGX_NAME``; null when unknown."""
     pretty_name: str | None = None
+    """``DGX_PRETTY_NAME``; null when unknown."""
     platform: str | None = None
+    """``DGX_PLATFORM``; a re-flashed desk may carry another maker's; null when unknown."""
     build_date: str | None = None
+    """Date of the factory image, as written; null when unknown."""
     commit_id: str | None = None
+    """Build of the factory image; null when unknown."""
     fastos_version: str | None = None
+    """Version in /etc/fastos-release; null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +84,13 @@ class Ubuntu:
     """The distribution below DGX OS (os-release)."""
 
     id: str | None = None
+    """Distribution; null when unknown."""
     version_id: str | None = None
+    """Release, such as 24.04; null when unknown."""
     pretty_name: str | None = None
+    """Release with its point; null when unknown."""
     codename: str | None = None
+    """Code name; null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -73,41 +98,58 @@ class Memory:
     """Unified memory from /proc/meminfo, in kB (1024 bytes). nvidia-smi does not report it on GB10."""
 
     total_kb: int | None = None
+    """``MemTotal``; null when unknown."""
     available_kb: int | None = None
+    """``MemAvailable``; null when unknown."""
     free_kb: int | None = None
+    """``MemFree``; null when unknown."""
     swap_total_kb: int | None = None
+    """``SwapTotal``; null when unknown."""
     cma_total_kb: int | None = None
+    """``CmaTotal``; null when unknown."""
     cma_free_kb: int | None = None
+    """``CmaFree``; null when unknown."""
 
 
 @dataclass(frozen=True)
 class Route:
     """A default route."""
 
-    netdev: str
-    gateway: str | None = None
+    netdev: Netdev
+    """Interface."""
+    gateway: IpAddress | None = None
+    """Gateway; null when unknown."""
     metric: int | None = None
+    """Metric; null when unknown."""
 
 
 @dataclass(frozen=True)
 class Network:
     """The desk's network apart from the ConnectX-7."""
 
-    management_netdev: str | None = None
-    """Interface of the best default route that is not a ConnectX-7 function, else the one the session came over."""
-    management_mac: str | None = None
+    management_netdev: Netdev | None = None
+    """Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session; null when
+    unknown."""
+    management_mac: Mac | None = None
+    """Its MAC address (sysfs, else ``ip -j addr show``); null when unknown."""
     management_addresses: tuple[Address, ...] = ()
+    """Its addresses (``ip -j addr show``)."""
     default_routes: tuple[Route, ...] = ()
+    """IPv4 default routes, best first (/proc/net/route, else ``ip route``)."""
     routed_networks: tuple[str, ...] = ()
-    """Networks of the main routing table as CIDR with netdev: ``10.0.0.0/24 dev enP7s7``."""
+    """Networks of the main table with interface (/proc/net/route), such as ``10.0.0.0/24 dev enP7s7``."""
     renderer: str | None = None
-    """NetworkManager or networkd: who owns the box's interfaces."""
+    """``NetworkManager`` or ``networkd`` (netplan, else which one runs); null when unknown."""
     netplan_files: tuple[str, ...] = ()
-    session_netdev: str | None = None
-    """Interface that holds the address which the current ssh session uses, null when not over ssh."""
+    """Paths of the netplan files, in the order in which they count."""
+    session_netdev: Netdev | None = None
+    """Interface that the current ssh session came over (SSH_CONNECTION in /proc/PID/environ); null when unknown."""
     arp_ignore: int | None = None
+    """Kernel setting (/proc/sys/net/ipv4/conf/all/arp_ignore); null when unknown."""
     arp_announce: int | None = None
+    """Kernel setting (/proc/sys/net/ipv4/conf/all/arp_announce); null when unknown."""
     ufw_active: bool | None = None
+    """Whether ufw is on (/etc/ufw/ufw.conf, else ``ufw status``); null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -115,31 +157,42 @@ class Apt:
     """Health of apt and dpkg."""
 
     lock_holder: str | None = None
-    """Process that holds the dpkg or apt lock (pid and name), null when free or not readable."""
+    """Process that holds a package lock, pid and name (/proc/locks); null when free."""
     lock_readable: bool | None = None
+    """Whether the locks could be read; null when unknown."""
     broken_packages: tuple[Package, ...] = ()
     """Packages that are neither cleanly installed nor cleanly removed."""
     first_boot_upgrade: str | None = None
-    """done, pending, absent (no such service on this desk), null when not readable."""
+    """``done``, ``pending`` or ``absent`` (/var/lib/nvidia-spark-run-apt-upgrade-once); null when unknown."""
     reboot_required: bool | None = None
+    """Whether /run/reboot-required is there; null when unknown."""
     reboot_reasons: tuple[str, ...] = ()
+    """Packages that asked for it."""
     autoremove_platform: tuple[str, ...] = ()
     """Platform packages that are marked as automatically installed."""
     mlnx_fw_updater: str | None = None
-    """Version of the package mlnx-fw-updater when it is installed."""
+    """Version of mlnx-fw-updater; null when it is not installed."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits of the login user. Bytes; -1 stands for unlimited."""
 
-    user: str | None = None
+    user: UserName | None = None
+    """Login user (O(login_user)); null when unknown."""
     memlock_soft: int | None = None
+    """Soft limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits of a process of that user, else limits.conf); null when
+    unknown."""
     memlock_hard: int | None = None
+    """Hard limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits, else limits.conf); null when unknown."""
     uid: int | None = None
+    """User id (/etc/passwd); null when unknown."""
     gid: int | None = None
-    home: str | None = None
+    """Group id (/etc/passwd); null when unknown."""
+    home: AbsolutePath | None = None
+    """Home folder (/etc/passwd); null when unknown."""
     groups: tuple[str, ...] = ()
+    """Groups (/etc/group)."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +200,12 @@ class Clock:
     """Time keeping."""
 
     synchronized: bool | None = None
+    """Whether the clock is synchronised (/run/systemd/timesync, else timedatectl); null when unknown."""
     source: str | None = None
+    """Time service seen (/run/systemd/timesync, /run/chrony); null when unknown."""
     epoch: float | None = None
-    """Seconds since 1970 on the desk when the facts were read."""
+    """Seconds since 1970 on the desk when the facts were read (its clock, in a replay /proc/stat and /proc/uptime); null when
+    unknown."""
 
 
 @dataclass(frozen=True)
@@ -157,21 +213,23 @@ class Busy:
     """Who uses the GPU or RDMA now."""
 
     gpu_processes: tuple[GpuProcess, ...] = ()
+    """Processes on the GPU (nvidia-smi)."""
     rdma_users: tuple[GpuProcess, ...] = ()
-    """Processes with user-space RDMA resources (queue pairs)."""
+    """Processes with RDMA queue pairs (``rdma resource show qp``)."""
     readable: bool | None = None
+    """Whether both could be read (nvidia-smi and ``rdma resource show qp``); null when unknown."""
 
 
 @dataclass(frozen=True)
 class Setup:
     """What this collection has set up on the desk before (fingerprints of its own files)."""
 
-    link_file: str | None = None
-    """Content of our netplan file, null when it is not there."""
+    link_file: Block | None = None
+    """Content of our netplan file; null when it is not there."""
     link_journal: str | None = None
-    """State of a link change that was left armed or unsettled: armed, undone, null when none."""
-    pair_env: str | None = None
-    """Content of /etc/dgx_spark/pair.env."""
+    """State of a link change that is not settled, such as ``applied`` or ``undone``, from its journal; null when there is none."""
+    pair_env: Block | None = None
+    """Content of /etc/dgx_spark/pair.env; null when unknown."""
     pair_files: dict[str, str] = field(default_factory=dict)
     """Path to SHA-256 of each other file under /etc/dgx_spark, of our preferences file, of pair-check and pair-ssh, and of our lines
     in /etc/hosts (joined by line ends)."""
@@ -179,19 +237,23 @@ class Setup:
     """Files and folders of ours whose owner or mode is not what we leave, so that a login user cannot read or run them."""
     firewall_rules: tuple[str, ...] | None = None
     """Our firewall rules (ufw) as ``INTERFACE ADDRESS``; null when there is no firewall or it was not asked."""
-    trust_public_key: str | None = None
-    """Public key that this desk uses towards its pair peer, read from the private half that is there."""
+    trust_public_key: PublicKeyLine | None = None
+    """Public key that the desk uses towards its peer, read from the private half that is there; null when unknown."""
     trust_key_damaged: bool = False
     """Whether something of the pair's key is there that ssh cannot use: one half is gone, or its mode is too open."""
     trust_authorized: tuple[str, ...] = ()
-    """Our entries in the login user's authorized_keys."""
+    """Our lines in the login user's authorized_keys."""
     trust_known_hosts: tuple[str, ...] = ()
-    """Our entries in the login user's known_hosts."""
-    host_public_keys: tuple[str, ...] = ()
-    """The desk's ssh host public keys (type and key), to be carried to its peer."""
-    driver_lock: str | None = None
-    """Content of /var/lib/dgx_spark/driver_lock/lock.json (what the driver lock has set), null when it is not there."""
-    nccl_bundle: str | None = None
+    """Our lines in the login user's known_hosts."""
+    trust_user: UserName | None = None
+    """Login user whom the record of the trust names (/etc/dgx_spark/trust.json); null when unknown."""
+    trust_home: AbsolutePath | None = None
+    """Home folder of that user, as recorded; null when unknown."""
+    host_public_keys: tuple[PublicKey, ...] = ()
+    """The public ssh host keys, type and key."""
+    driver_lock: Block | None = None
+    """Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown."""
+    nccl_bundle: Sha256 | None = None
     """SHA-256 of the manifest of the installed NCCL bundle; null when a file of it is gone, changed or cannot be run."""
 
 
@@ -200,26 +262,47 @@ class Desk:
     """All facts of one desk. A null or an empty value that could not be read is explained in ``unread``."""
 
     schema: str = SCHEMA
+    """Name and version of this layout (given by this collection)."""
     run_id: str | None = None
+    """Id of the run that asked, as given in O(run_id); null when unknown."""
     collected_at: float | None = None
+    """Seconds since 1970 when the facts were read, by the desk's clock (``time`` of the module's Python); null when unknown."""
     subsets: tuple[str, ...] = ()
+    """Parts that were gathered (O(gather_subset)); the facts of the others are at their defaults."""
     privileged: bool | None = None
-    """Whether the facts were read as root."""
+    """Whether the facts were read as root (/proc/self/status); null when unknown."""
     identity: Identity = Identity()
+    """Which machine this is."""
     dgx_os: DgxOs = DgxOs()
+    """DGX OS (/etc/dgx-release)."""
     ubuntu: Ubuntu = Ubuntu()
+    """The distribution below DGX OS (/etc/os-release)."""
     kernel: Kernel = Kernel()
+    """Running and next kernel."""
     driver: Driver = Driver()
+    """The NVIDIA driver."""
     gpu: Gpu = Gpu()
+    """The GPU; null where GB10 answers Not Supported (nvidia-smi)."""
     memory: Memory = Memory()
+    """Unified memory, in kB of 1024 bytes (/proc/meminfo; nvidia-smi does not report it on GB10)."""
     toolkit: Toolkit = Toolkit()
+    """What programs on the desk build and run with (package database unless said)."""
     cx7: ConnectX7 = ConnectX7()
+    """The ConnectX-7."""
     network: Network = Network()
+    """The network apart from the ConnectX-7."""
     apt: Apt = Apt()
+    """Health of apt and dpkg."""
     limits: Limits = Limits()
+    """The login user and its limits."""
     clock: Clock = Clock()
+    """Time keeping."""
     busy: Busy = Busy()
+    """Who uses the GPU or RDMA now."""
     setup: Setup = Setup()
+    """What this collection has set up on the desk."""
     kernel_log_readable: bool | None = None
+    """Whether the kernel log of this boot could be read (``journalctl -k -b``, ``dmesg``); null when unknown."""
     unread: dict[str, str] = field(default_factory=dict)
-    """Fact path (such as ``apt.lock_holder``) to the reason why it could not be read."""
+    """Path of a fact (such as ``apt.lock_holder``) to the reason why it could not be read, with the file or command that refused (this
+    collection's own)."""

@@ -7,20 +7,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .kernel_events import KernelEvents
+from .kinds import PackageName, Version
 
 
 @dataclass(frozen=True)
 class Package:
     """One package of the dpkg database."""
 
-    name: str
-    version: str
+    name: PackageName
+    """Name."""
+    version: Version
+    """Version."""
     held: bool = False
+    """Whether it is held."""
     state: str = "installed"
-    """dpkg's status word: installed, half-configured, half-installed, unpacked, config-files ..."""
+    """State as dpkg names it, such as installed or half-configured."""
     want: str = "install"
-    """dpkg's wanted action: install, hold, deinstall, purge, unknown."""
+    """Wanted action as dpkg names it."""
     architecture: str | None = None
+    """Architecture; null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,11 @@ class KernelImage:
     """One installed kernel, as the boot loader sees it."""
 
     release: str
-    """As ``uname -r`` would say, such as 6.17.0-1021-nvidia."""
+    """As ``uname -r`` would say."""
     has_driver: bool | None = None
-    """Whether an R580 open module lies in its module tree (prebuilt or DKMS); null when not readable."""
+    """Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when unknown."""
     module_path: str | None = None
+    """Path of that module (/lib/modules/RELEASE/); null when unknown."""
     modules: tuple[str, ...] = ()
     """Kinds of driver module in its tree: 580-open, 610-open, 580 (proprietary), dkms, other; nvidia-fs and nvidia-uvm are none."""
 
@@ -41,18 +47,22 @@ class Kernel:
     """Running and next kernel, and what the running one complained of."""
 
     running: str | None = None
+    """Release of the running kernel (/proc/sys/kernel/osrelease); null when unknown."""
     next_boot: str | None = None
-    """The release that GRUB starts by default: the highest version installed, unless a default is saved."""
+    """Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen; null when
+    unknown."""
     installed: tuple[KernelImage, ...] = ()
-    """Highest version first."""
+    """Installed kernels, highest version first (/boot/vmlinuz-*, else the package database)."""
     command_line: str | None = None
+    """Command line of the running kernel (/proc/cmdline); null when unknown."""
     kho: str | None = None
-    """Value of the ``kho=`` kernel parameter (on, off), null when it is not given."""
+    """Value of the ``kho=`` parameter (/proc/cmdline); null when it is not given."""
     next_boot_kho: str | None = None
     """Value that GRUB's settings (or nvidia-spark-grub-kho) give the next boot; null when they give none."""
     boot_entry: str | None = None
-    """The entry that GRUB is set to start, when its settings choose one."""
+    """The entry that GRUB is set to start; null when its settings choose none."""
     events: KernelEvents = field(default_factory=KernelEvents)
+    """What the running kernel complained of (``journalctl -k -b``, else ``dmesg``)."""
 
 
 @dataclass(frozen=True)
@@ -60,39 +70,40 @@ class Driver:
     """The NVIDIA driver. Versions are text such as 580.159.03, null when not read."""
 
     user_space_version: str | None = None
-    """Version of the user-space library (NVML), from nvidia-smi, else from the installed package."""
+    """Version of the user-space library NVML (its link in /usr/lib, else nvidia-smi, else the package); null when unknown."""
     module_version: str | None = None
-    """Version of the loaded kernel module (/proc/driver/nvidia/version)."""
+    """Version of the loaded kernel module (/proc/driver/nvidia/version); null when unknown."""
     gsp_version: str | None = None
-    """GSP firmware version, from nvidia-smi -q."""
+    """Version of the GSP firmware (``nvidia-smi -q``, else /proc/driver/nvidia/gpus); null when unknown."""
     open_module: bool | None = None
-    """Whether the loaded module is the open one."""
+    """Whether the loaded module is the open one (/proc/driver/nvidia/version); null when unknown."""
     module_license: str | None = None
-    """Licence text of the module on disk (modinfo -F license)."""
+    """Licence of the module on disk (``modinfo -F license nvidia``); null when unknown."""
     branch: int | None = None
-    """Major number, 580 for R580."""
+    """Major number of the driver, 580 for R580 (from RV(ansible_facts.spark.driver.module_version)); null when unknown."""
     loaded: bool | None = None
-    """Whether a kernel module is loaded."""
+    """Whether a kernel module is loaded (/proc/driver/nvidia/version, else /proc/modules); null when unknown."""
     nvml_error: str | None = None
-    """What nvidia-smi said when it could not talk to the driver."""
+    """What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown."""
     foreign_library: str | None = None
-    """Where libnvidia-ml.so.1 leads when that is no file of a driver (a shim in its place); null when it is one or could not be read."""
+    """Where libnvidia-ml.so.1 leads when that is not a file of a driver (a shim in its place); null when it is one or unknown."""
     secure_boot: bool | None = None
     """Whether Secure Boot is on; null when nothing told."""
     packages: tuple[Package, ...] = ()
-    """Installed packages of the driver, kernel and NCCL families."""
-    holds: tuple[str, ...] = ()
-    """All held packages."""
+    """Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query)."""
+    holds: tuple[PackageName, ...] = ()
+    """Names of all held packages (dpkg)."""
     pins: tuple[str, ...] = ()
     """Names of the files in /etc/apt/preferences.d."""
     cuda_version: str | None = None
-    """CUDA version of the driver interface, such as 13.0."""
+    """CUDA version of the driver interface, such as 13.0 (nvidia-smi); null when unknown."""
     persistence_mode: str | None = None
-    """Persistence mode that the GPU reports: Enabled or Disabled."""
+    """``Enabled`` or ``Disabled``, as the GPU reports (nvidia-smi); null when unknown."""
     persistenced_enabled: bool | None = None
-    """Whether the unit nvidia-persistenced is enabled."""
+    """Whether the unit nvidia-persistenced is started at boot (/etc/systemd/system, else systemctl); static units count as enabled;
+    null when unknown."""
     persistenced_active: bool | None = None
-    """Whether the unit nvidia-persistenced is active; null while it starts."""
+    """Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null while it starts and when unknown."""
     persistenced_state: str | None = None
     """systemd's word for the unit: active, activating (also between two tries of a restart loop), failed, inactive ...; null when not
     told."""
@@ -103,16 +114,27 @@ class Gpu:
     """The GPU. Values that GB10 answers with Not Supported are null."""
 
     present: bool | None = None
+    """Whether a GPU answers (nvidia-smi), else whether it is on the PCI bus; null when unknown."""
     name: str | None = None
+    """Name; null when unknown."""
     bus_id: str | None = None
+    """PCI address as nvidia-smi writes it; null when unknown."""
     compute_capability: str | None = None
+    """Compute capability, 12.1 on GB10; null when unknown."""
     clock_sm_mhz: float | None = None
+    """SM clock now, in MHz; null when unknown."""
     clock_sm_max_mhz: float | None = None
+    """Highest SM clock, in MHz; null when unknown."""
     power_draw_w: float | None = None
+    """Power now, in W; null when unknown."""
     temperature_c: float | None = None
+    """Temperature, in degrees Celsius; null when unknown."""
     utilisation_percent: float | None = None
+    """Utilisation, in percent; null when unknown."""
     vbios_version: str | None = None
+    """VBIOS version; null when unknown."""
     count: int | None = None
+    """GPUs that nvidia-smi shows; null when unknown."""
     smi: str | None = None
     """How nvidia-smi answered: answered, refused (with an error), timeout, missing (not installed); null when it was not asked."""
     dead_readings: tuple[str, ...] = ()
@@ -128,11 +150,15 @@ class GpuProcess:
     """One process that uses the GPU."""
 
     pid: int
+    """Process id."""
     name: str
+    """Name."""
     kind: str | None = None
-    """C for compute, G for graphics, null when not told."""
+    """``C`` for compute, ``G`` for graphics; null when unknown."""
     memory_mib: int | None = None
+    """GPU memory in MiB; null when unknown."""
     user: str | None = None
+    """Its user; null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +166,23 @@ class Toolkit:
     """What programs on the desk build and run with."""
 
     cuda_toolkit: str | None = None
-    """Release of /usr/local/cuda, such as 13.0 or 13.0.88."""
+    """Release of /usr/local/cuda (version.json, else the link, else the package); null when unknown."""
     container_toolkit: str | None = None
+    """Version of nvidia-container-toolkit; null when unknown."""
     docker: str | None = None
+    """Version of docker-ce; null when unknown."""
     perftest: str | None = None
+    """Version of perftest; null when it is not installed."""
     open_mpi: str | None = None
+    """Version of openmpi-bin; null when it is not installed."""
     nccl: str | None = None
-    """Version of the libnccl2 package."""
+    """Version of libnccl2; null when it is not installed."""
     nccl_tests: str | None = None
+    """Version of nccl-tests; null when it is not installed."""
     cdi_spec_driver: str | None = None
     """Driver version of the libraries that the container device description names. Of several descriptions the one that is read last
     counts (/etc/cdi, then /var/run/cdi), because it wins where both describe one device."""
     cdi_specs: dict[str, str] = field(default_factory=dict)
     """Every container device description that names libraries of the driver: its path to the version, in the order of reading."""
     other: dict[str, str] = field(default_factory=dict)
+    """Name to version of further packages that help to tell desks apart."""

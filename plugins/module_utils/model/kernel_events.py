@@ -18,6 +18,7 @@ class PcieError:
     line: str
     """The first of them."""
     count: int = 1
+    """How many there were."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class KernelEvents:
     oom_kills: int = 0
     """Processes that the kernel killed because memory was used up."""
     oom_lines: tuple[str, ...] = ()
+    """Lines about processes that the kernel killed."""
     refused_modules: tuple[str, ...] = ()
     """Lines about a module whose signature or key was not accepted."""
     lockups: tuple[str, ...] = ()
     """Lines of soft lockups and stalls."""
     pcie_errors: tuple[PcieError, ...] = ()
+    """Errors of PCIe devices (AER, mlx5_core), by device and kind."""

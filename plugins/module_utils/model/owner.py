@@ -13,6 +13,7 @@ class Owner:
     """A file that is not ours and configures interfaces of the adapter."""
 
     path: str
+    """The file or profile."""
     netdevs: tuple[str, ...] = ()
     """Which of the adapter's interfaces."""
     ids: tuple[str, ...] = ()

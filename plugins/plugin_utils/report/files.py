@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...module_utils.judges.catalogue import finding
+from ...module_utils.model.finding import Where
 from .. import audit
 from ..cable_report import picture
 from ..run.clock import utc
 from ..run.model import Run, Stack, plain
-from ..run.store import RunStore, write_atomically
+from ..run.store import FAILED, Part, RunStore, write_atomically
 from .build import bad_desks, build
 from .html import html
 from .junit import junit
@@ -32,19 +34,28 @@ class Made:
     """path, pairs and desks (name to verdict), guilty (desk to reason)."""
 
 
-def write_report(run: Run, store: RunStore) -> Made:
-    """Write every file of the report. Raises OSError."""
+def write_report(run: Run, store: RunStore, lost: Mapping[str, str] | None = None) -> Made:
+    """Write every file of the report. The table and the verdicts are made even where a file cannot be written.
+
+    ``lost``: desks whose results could not be kept, with the reason.
+    """
     now = datetime.datetime.now(datetime.UTC)
-    report = build(view_of(run), store.everything(), utc(now))
+    parts = store.everything()
+    if lost:
+        parts["results"] = {desk: _lost(desk, reason) for desk, reason in lost.items()}
+    report = build(view_of(run), parts, utc(now))
     folder = store.run_dir
-    write_atomically(folder / "report.json", json.dumps(report, indent=1, sort_keys=True, default=str))
-    write_atomically(folder / "index.html", html(report, picture(report)))
-    write_atomically(folder / "junit.xml", junit(report))
-    write_atomically(folder / "metrics.prom", prometheus(report, now.timestamp()), mode=0o644)
-    if run.playbook == "audit":
-        write_atomically(folder / "audit.json", json.dumps(audit.rows(report), indent=1))
     lines = summary(report, str(folder))
-    write_atomically(folder / "summary.txt", "\n".join(lines) + "\n")
+    try:
+        write_atomically(folder / "report.json", json.dumps(report, indent=1, sort_keys=True, default=str))
+        write_atomically(folder / "index.html", html(report, picture(report)))
+        write_atomically(folder / "junit.xml", junit(report))
+        write_atomically(folder / "metrics.prom", prometheus(report, now.timestamp()), mode=0o644)
+        if run.playbook == "audit":
+            write_atomically(folder / "audit.json", json.dumps(audit.rows(report), indent=1))
+        write_atomically(folder / "summary.txt", "\n".join(lines) + "\n")
+    except OSError as error:
+        lines.append(f"The report could not be written to {folder}: {error.strerror or error}. This table is all that there is.")
     guilty = bad_desks(report)
     if run.check_mode:
         # In check mode a missing measurement is no failure; a failing finding still is.
@@ -56,6 +67,11 @@ def write_report(run: Run, store: RunStore) -> Made:
         "guilty": guilty,
     }
     return Made(lines, result)
+
+
+def _lost(desk: str, reason: str) -> Part:
+    found = finding("RESULTS_NOT_KEPT", Where(desk=desk), f"{desk}: {reason}")
+    return Part("results", desk, FAILED, reason=reason, findings=(found.as_dict(),))
 
 
 def view_of(run: Run) -> dict[str, Any]:

@@ -166,6 +166,7 @@ STOPS_DESK = frozenset(
     {
         "AUTH_FAILED",
         "BECOME_FAILED",
+        "DESK_ANSWER_INVALID",
         "DESK_IDENTITY_WRONG",
         "DESK_NOT_AARCH64",
         "DESK_NOT_GB10",

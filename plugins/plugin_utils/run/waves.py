@@ -23,6 +23,7 @@ LOSSES = frozenset(
         "AUTH_FAILED",
         "BECOME_FAILED",
         "CX7_CHANGE_UNCONFIRMED",
+        "DESK_ANSWER_INVALID",
         "DESK_IDENTITY_WRONG",
         "DESK_UNREACHABLE",
         "REBOOT_FAILED",

@@ -181,11 +181,16 @@ def test_password_login_is_closed_only_by_a_yes(tmp_path: Path, monkeypatch: pyt
 def test_a_reboot_goes_over_users_only_by_a_yes(tmp_path: Path, word: Any, goes: bool) -> None:
     image = "6.17.0-1021-nvidia"
     desk = Desk(
-        identity=Identity(boot_id="one"),
+        identity=Identity(boot_id="0f9e8d7c-6b5a-4c3d-8e2f-1a0b9c8d7e6f"),
         kernel=Kernel(running=image, next_boot=image, installed=(KernelImage(image, True),)),
         apt=Apt(first_boot_upgrade="done", reboot_required=True, reboot_reasons=("linux-image",)),
         busy=Busy((GpuProcess(4711, "train.py", "C", 900, "ada"),), (), True),
     )
-    script = Script("desk_reboot", {"policy": "if_needed", "force": word}, [{"ansible_facts": {"spark": as_dict(desk)}}], check_mode=True)
+    script = Script(
+        "desk_reboot",
+        {"policy": "if_needed", "force": word},
+        [{"ansible_facts": {"spark": as_dict(desk)}, "findings": []}],
+        check_mode=True,
+    )
     result = script.run(run=run_of(folder=tmp_path, check_mode=True))
     assert result["changed"] is goes and [item["code"] for item in result["findings"]] == ([] if goes else ["REBOOT_REFUSED"])

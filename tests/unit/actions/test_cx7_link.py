@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.action import cx7_link
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from link_facts import ADDRESSES, desk, linked
 from sample_run import run_of
 from scripted_action import Script
 
+TAKEN_BACK = finding("CX7_CHANGE_UNDONE", Where("pair_a", "desk-01"), "taken back").as_dict()
+INVALID = finding("CX7_NETPLAN_INVALID", Where("pair_a", "desk-01"), "no").as_dict()
 UNREACHABLE = {"unreachable": True, "msg": "ssh: connect to host x port 22: No route to host"}
 APPLIED = {
     "changed": True,
@@ -29,8 +33,16 @@ APPLIED = {
     "findings": [],
     "diff": {"before": "a", "after": "b"},
 }
-CONFIRMED = {"changed": True, "armed": False, "change_id": "c1", "after": {"file": "now"}, "functions": [1], "findings": [], "msg": "ok"}
-UNDONE = {"failed": True, "changed": False, "armed": False, "msg": "taken back", "findings": [{"code": "CX7_CHANGE_UNDONE"}]}
+CONFIRMED = {
+    "changed": True,
+    "armed": False,
+    "change_id": "c1",
+    "after": {"file": "now"},
+    "functions": [{"port": 0, "netdev": "enp1s0f0np0"}],
+    "findings": [],
+    "msg": "ok",
+}
+UNDONE = {"failed": True, "changed": False, "armed": False, "msg": "taken back", "findings": [TAKEN_BACK]}
 
 
 class LinkScript(Script):
@@ -129,9 +141,9 @@ def test_functions_that_are_switched_off_are_left_to_the_desk(make: Make) -> Non
 
 
 def test_a_refusal_on_the_desk_is_passed_on(make: Make) -> None:
-    script = make({"failed": True, "changed": False, "msg": "no", "findings": [{"code": "CX7_NETPLAN_INVALID"}]})
+    script = make({"failed": True, "changed": False, "msg": "no", "findings": [INVALID]})
     result = script.link(desk())
-    assert result["failed"] and len(script.asked) == 1 and script.resets == 0
+    assert result["failed"] and codes(result) == ["CX7_NETPLAN_INVALID"] and len(script.asked) == 1 and script.resets == 0
 
 
 def test_a_lost_desk_that_comes_back_in_time_is_confirmed(make: Make) -> None:

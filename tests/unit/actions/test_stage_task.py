@@ -86,11 +86,12 @@ def test_a_good_answer_is_a_part_with_its_data(tmp_path: Path) -> None:
         "ansible_facts": {"spark": {"schema": "x"}},
         "invocation": {"a": 1},
         "_secret": 2,
-        "more": 3,
+        "processes": 3,
+        "more": 4,
     }
     result = Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
     kept = part(run, "facts", "desk-01")
-    assert kept is not None and (kept.state, kept.changed, dict(kept.data)) == (DONE, True, {"spark": {"schema": "x"}, "more": 3})
+    assert kept is not None and (kept.state, kept.changed, dict(kept.data)) == (DONE, True, {"spark": {"schema": "x"}, "processes": 3})
     assert kept.started and kept.ended and kept.started <= kept.ended and kept.findings == (FOUND,)
     assert result["stage"] == {"name": "facts", "state": DONE, "reason": None} and result["ansible_facts"] == answer["ansible_facts"]
 
@@ -125,7 +126,8 @@ def test_facts_that_are_read_again_take_the_place_of_the_first(tmp_path: Path) -
     run, store = run_of(folder=tmp_path), RunStore(tmp_path)
     store.write(Part("facts", "desk-01", DONE, "pair_a", started="1", ended="2"))
     store.write(Part("driver", "desk-01", DONE, "pair_a", ended="3", changed=True))
-    Script("spark_facts", {}, [{"changed": False, "ansible_facts": {"spark": {"schema": "again"}}}]).run(run=run, stage="facts_again")
+    answer = {"changed": False, "findings": [], "ansible_facts": {"spark": {"schema": "again"}}}
+    Script("spark_facts", {}, [answer]).run(run=run, stage="facts_again")
     kept = part(run, "facts", "desk-01")
     assert kept is not None and kept.data["spark"] == {"schema": "again"} and part(run, "facts_again", "desk-01") is None
 

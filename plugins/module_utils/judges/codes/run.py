@@ -27,11 +27,31 @@ CODES: tuple[Code, ...] = (
         source="this collection's rule",
     ),
     Code(
+        code="DESK_ANSWER_INVALID",
+        title="The desk's answer is none that it can give",
+        severity="fail",
+        meaning="What the desk sent does not fit what the collection asks for: another type, a name with characters that such a name "
+        "cannot have, an unknown finding code, or far too much. The message names the place. Nothing of the answer was used and nothing "
+        "from it went to another desk. The desk is broken, or is not what it says it is.",
+        remedy="Look at the desk itself before it is trusted again: who can log in there, and whether its system is as it was installed. "
+        "If it is well, report the message as a fault of this collection, with a recording of the desk (playbooks/record.yml).",
+        source="this collection's rule",
+    ),
+    Code(
         code="STAGE_TIMEOUT",
         title="A stage did not end within its time limit",
         severity="fail",
         meaning="The desk answered no more, or a program on it hung, until the stage's time limit ran out.",
         remedy="Look at the desk's console and load; a desk that does not answer ssh any more needs a power cycle. Then run again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="RESULTS_NOT_KEPT",
+        title="What a stage learned could not be written on the controller",
+        severity="unknown",
+        meaning="The run's folder on the controller could not be written (no space left, no permission). Nothing more was done on it, "
+        "since later stages decide by what earlier ones left there. What was changed before stays.",
+        remedy="Make room or allow writing in the folder that the message names (spark_report_dir), then run again.",
         source="this collection's rule",
     ),
     Code(

@@ -1,0 +1,68 @@
+"""The gate costs an honest desk nothing: not a byte of its answer, and next to no time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import honest
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import Speaker, admit
+
+ME = Speaker("desk-01", "pair_a", frozenset({"desk-01", "desk-02"}))
+PREFIX = "labops.dgx_spark."
+ANSWERS = honest.ANSWERS
+PLUGINS = honest.ROOT / "plugins"
+
+
+@pytest.mark.parametrize("name", honest.NAMES)
+def test_facts_of_every_recording_pass_byte_for_byte(name: str) -> None:
+    answer = honest.facts_answer(name)
+    passed = admit(f"{PREFIX}spark_facts", answer, ME)
+    assert json.dumps(passed) == json.dumps(answer)
+    assert passed["ansible_facts"]["spark"] is answer["ansible_facts"]["spark"]  # and are not copied
+
+
+@pytest.mark.parametrize("module", sorted(ANSWERS))
+def test_an_answer_of_each_module_passes_byte_for_byte(module: str) -> None:
+    answer = ANSWERS[module]
+    assert json.dumps(admit(PREFIX + module, answer, ME)) == json.dumps(answer)
+
+
+def test_every_module_that_an_action_runs_on_a_desk_has_an_honest_answer_here() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (*PLUGINS.glob("action/*.py"), *PLUGINS.glob("plugin_utils/*.py"))]
+    named = {name for text in texts for name in re.findall(r'"labops\.dgx_spark\.([a-z0-9_]+)"', text)}
+    run = {name for name in named if (PLUGINS / "modules" / f"{name}.py").is_file()}
+    assert {"spark_facts", "pair_files", "nccl_pair"} <= run <= set(ANSWERS)
+
+
+TRANSCRIPTS = sorted(honest.TRANSCRIPTS.glob("nccl-all_gather*.txt")) if honest.TRANSCRIPTS.is_dir() else []
+
+
+@pytest.mark.skipif(not TRANSCRIPTS, reason=f"no transcripts of real desks beside this checkout ({honest.TRANSCRIPTS})")
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.name)
+def test_results_of_real_logs_pass_byte_for_byte(path: Path) -> None:
+    answer = honest.nccl_answer(path.read_text(encoding="utf-8"))
+    assert json.dumps(admit(f"{PREFIX}nccl_pair", answer, ME)) == json.dumps(answer)
+
+
+def test_the_answers_of_200_desks_take_less_than_a_second_of_the_controller() -> None:
+    given: list[dict[str, Any]] = [honest.wire(ANSWERS["spark_facts"]) for _desk in range(200)]
+    begun = time.process_time()
+    for answer in given:
+        admit(f"{PREFIX}spark_facts", answer, ME)
+    assert time.process_time() - begun < 1.0
+
+
+def test_a_failed_module_keeps_its_words() -> None:
+    answer = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "module_stdout": "", "rc": 137, "changed": False}
+    assert admit(f"{PREFIX}spark_facts", answer, ME) == answer
+    assert admit("ansible.builtin.systemd_service", {**answer, "status": {"x": 1}}, ME) == answer
+
+
+def test_a_failed_answer_may_hold_what_was_found_so_far() -> None:
+    answer = {**ANSWERS["cx7_link"], "failed": True}
+    assert admit(f"{PREFIX}cx7_link", answer, ME) == answer

@@ -1,0 +1,439 @@
+"""What a hostile desk tried, one test for each way that was shown: each failed before there was a gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import honest
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side as side_module
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings, trust
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import write_report
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run import store as store_module
+from hostile_lab import HOSTILE, PAIRS, Lab, codes, facts_of, honest_answer, verdicts
+from proof_samples import ENDS, end
+from scripted_action import Script
+
+FACTS, LINK = "labops.dgx_spark.spark_facts", "labops.dgx_spark.cx7_link"
+ME = Speaker("desk-02", "pair_a", frozenset({"desk-01", "desk-02"}))
+ESCAPES = "\x1b]52;c;AAAA\x07\x1b[2K\r\nok pair_b PASS \u202e\u2028\x9b31m\ufffe"
+
+
+def with_facts(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """An answer of spark_facts with something changed in it."""
+    answer = facts_of("desk-02")
+    change(answer["ansible_facts"]["spark"])
+    return answer
+
+
+def lab_of(folder: Path, module: str, answer: Any, desk: str = HOSTILE) -> Lab:
+    """The lab in which one desk answers one module like this."""
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+
+    def answers(name: str, asked: str, arguments: dict[str, Any]) -> str:
+        return text if (name, asked) == (desk, module) else honest_answer(name, asked, arguments)
+
+    return Lab(folder, answers)
+
+
+def refused(answer: Any, module: str = FACTS, speaker: Speaker = ME) -> str:
+    """Why the gate refuses the answer."""
+    with pytest.raises(AnswerInvalid) as error:
+        admit(module, answer, speaker)
+    assert error.value.finding.code == "DESK_ANSWER_INVALID" and error.value.finding.where.desk == speaker.desk
+    return str(error.value)
+
+
+# ---- 1: a desk's facts are no variables of the controller ----------------------------------------------------------------
+
+TAKEN = {
+    "pair_tools_debs": ["/home/admin/.ssh/id_ed25519"],
+    "nccl_bundle_nccl": {"archive": "/home/admin"},
+    "calibrate_file": "/home/admin/.bashrc",
+    "write_inventory": "/home/admin/x",
+    "spark_plan": {"run_dir": "/"},
+    "ansible_connection": "local",
+}
+
+
+def test_only_facts_named_spark_become_variables(tmp_path: Path) -> None:
+    answer = facts_of(HOSTILE)
+    answer["ansible_facts"].update(TAKEN)
+    lab = lab_of(tmp_path / "run", "spark_facts", answer)
+    result = lab.task("spark_facts", {}, HOSTILE, "facts")
+    assert set(result["ansible_facts"]) == {"spark"} == set(lab.facts[HOSTILE])
+
+
+def test_which_python_ansible_found_is_kept_and_is_a_path() -> None:
+    for path, kept in (("/usr/bin/python3", True), ("/x; rm -rf /", False), ("python3", False), (["/x"], False)):
+        answer = {**honest.ANSWERS["pair_files"], "ansible_facts": {"discovered_interpreter_python": path}}
+        assert ("ansible_facts" in admit("labops.dgx_spark.pair_files", answer, ME)) is kept
+
+
+@pytest.mark.parametrize("module", ["pair_files", "cx7_link", "driver_lock"])
+def test_no_other_module_gives_facts(module: str) -> None:
+    answer = {**honest.ANSWERS[module], "ansible_facts": TAKEN | {"discovered_interpreter_python": "/x; rm -rf /"}}
+    assert "ansible_facts" not in admit(f"labops.dgx_spark.{module}", answer, ME)
+    assert "ansible_facts" not in admit("ansible.builtin.systemd_service", answer, ME)
+
+
+def test_keys_that_ansible_acts_on_are_left_out() -> None:
+    acted = {
+        "add_host": {"host_name": "x", "host_vars": {"ansible_connection": "local"}},
+        "add_group": "spark_desks",
+        "ansible_stats": {"data": {}},
+        "_ansible_delegated_vars": {},
+        "_ansible_no_log": False,
+        "results": [{"ansible_facts": TAKEN}],
+        "include": "x.yml",
+        "invocation": {"module_args": {}},
+        "deprecations": [{"msg": ESCAPES}],
+    }
+    answer = {**facts_of("desk-02"), **acted}
+    assert set(admit(FACTS, answer, ME)) == {"changed", "ansible_facts", "findings", "processes"}
+
+
+# ---- 4, 5: nothing of a head's answer goes onto its peer -----------------------------------------------------------------
+
+
+def test_what_a_head_says_of_settings_reaches_neither_desk(tmp_path: Path) -> None:
+    answer = json.loads(honest_answer("desk-01", "nccl_pair", {}))
+    evil = "LD_PRELOAD=/tmp/evil.so\nX=$(reboot)\n"
+    answer["settings"] = {
+        "desks": {name: {"pair_env": evil, "sha256": "0" * 64} for name in ("desk-01", "desk-02")},
+        "hostfile": "evil slots=1\n",
+        "addresses": {"pair-peer": "6.6.6.6 deb.example.org", "10.0.0.9 gateway": "6.6.6.6"},
+    }
+    lab = lab_of(tmp_path / "run", "nccl_pair", answer, "desk-01")
+    lab.whole(("desk-01", "desk-02"))
+    sent = [
+        arguments
+        for _desk, module, arguments in lab.asked
+        if module == "pair_files" and any("hostfile" in str(i) for i in arguments["files"])
+    ]
+    assert len(sent) == 2 and "evil" not in json.dumps(sent) and "6.6.6.6" not in json.dumps(sent)
+    assert {line for item in sent for line in item["lines"][0]["lines"]} == {
+        "192.168.100.10 pair-head # dgx_spark_pair",
+        "192.168.100.11 pair-peer # dgx_spark_pair",
+    }
+    for item in sent:
+        env = next(file["content"] for file in item["files"] if file["path"] == settings.PAIR_ENV)
+        assert "NCCL_IB_HCA==" in env and "f9e8d7c-6b5a-4c3d-8e2f-000000000001" in env
+
+
+def test_what_runs_on_the_head_is_what_the_controller_computes() -> None:
+    meet = settings.meeting(ENDS)
+    used = settings.proven("pair_a", ENDS, meet, "r")
+    assert set(used["desks"]) == {"desk-01", "desk-02"} and used["hostfile"] == settings.hostfile(meet)
+    assert used["desks"]["desk-02"]["sha256"] == settings.checksum(used["desks"]["desk-02"]["pair_env"])
+
+
+@pytest.mark.parametrize("boot_id", ["x\nLD_PRELOAD=/tmp/evil.so", "x\rX=$(reboot)", "x\u2028y", "x\x0by"])
+def test_a_boot_id_adds_no_line_to_pair_env(boot_id: str) -> None:
+    def change(spark: dict[str, Any]) -> None:
+        spark["identity"]["boot_id"] = boot_id
+
+    assert "identity.boot_id" in refused(with_facts(change)) and "UUID" in refused(with_facts(change))
+    ends = (end(1), end(2, boot_id=boot_id))
+    with pytest.raises(ValueError, match="more than one line"):
+        settings.proven("pair_a", ends, settings.meeting(ends), "r")
+
+
+# ---- 12: addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    ['fe80::1%",*,"', "fe80::1%eth0", "10.0.0.1 *", "10.0.0.1,*", "*", "010.0.0.1", "10.0.0.256", "10.0.0.1\n", "::ffff:10.0.0.1%1", ""],
+)
+def test_an_address_with_more_in_it_than_an_address_is_refused(address: str) -> None:
+    def change(spark: dict[str, Any]) -> None:
+        spark["network"]["management_addresses"] = [{"address": address, "prefix_length": 64, "family": "inet6"}]
+
+    assert "network.management_addresses[0]" in refused(with_facts(change))
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "prefix"), [("inet", "fe80::1", 24), ("inet", "10.0.0.1", 33), ("inet", "10.0.0.1", -1), ("x", "10.0.0.1", 8)]
+)
+def test_an_address_fits_its_family_and_prefix(family: str, address: str, prefix: int) -> None:
+    def change(spark: dict[str, Any]) -> None:
+        spark["network"]["management_addresses"] = [{"address": address, "prefix_length": prefix, "family": family}]
+
+    assert "an address with its family" in refused(with_facts(change))
+
+
+# ---- identifiers in general ----------------------------------------------------------------------------------------------
+
+WORDS = ["a b", "a;b", "$(reboot)", "a\nb", "a'b", 'a"b', "../x", "-o", "", "x" * 9000, "*", "a,b", ESCAPES]
+PLACES: dict[str, Callable[[dict[str, Any], str], None]] = {
+    "netdev": lambda spark, word: spark["cx7"]["ports"][0]["functions"][0].update(netdev=word),
+    "rdma_device": lambda spark, word: spark["cx7"]["ports"][0]["functions"][0].update(rdma_device=word),
+    "mac": lambda spark, word: spark["cx7"]["ports"][0]["functions"][0].update(mac=word),
+    "hostname": lambda spark, word: spark["identity"].update(hostname=word),
+    "machine_id": lambda spark, word: spark["identity"].update(machine_id=word),
+    "user": lambda spark, word: spark["limits"].update(user=word),
+    "trust_public_key": lambda spark, word: spark["setup"].update(trust_public_key=word),
+    "host_public_keys": lambda spark, word: spark["setup"].update(host_public_keys=[word]),
+    "nccl_bundle": lambda spark, word: spark["setup"].update(nccl_bundle=word),
+    "session_netdev": lambda spark, word: spark["network"].update(session_netdev=word),
+}
+
+
+@pytest.mark.parametrize("place", sorted(PLACES))
+@pytest.mark.parametrize("word", WORDS, ids=range(len(WORDS)))
+def test_what_names_a_thing_is_a_name(place: str, word: str) -> None:
+    assert place in refused(with_facts(lambda spark: PLACES[place](spark, word)))
+
+
+@pytest.mark.parametrize("line", ["\n@cert-authority * ssh-ed25519 AAAA", "\ndesk-03 ssh-ed25519 AAAA", " AAAA\nssh-ed25519 BBBB", "\n\n"])
+def test_a_key_is_one_key(line: str) -> None:
+    key = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHh0{line}"
+    for change in (PLACES["host_public_keys"], PLACES["trust_public_key"]):
+        refused(with_facts(lambda spark, change=change: change(spark, key)))  # type: ignore[misc]
+
+
+# ---- 9: malformed answers, forged findings -------------------------------------------------------------------------------
+
+FINDING = {"code": "RDMA_SLOW", "severity": "fail", "where": {}, "subject": "s", "message": "m", "evidence": {}, "remedy": "r"}
+MALFORMED: list[Any] = [
+    "",
+    "no JSON",
+    "{",
+    "[]",
+    "null",
+    "[" * 200_000,
+    '{"a":' * 100_000,
+    '{"findings": ' + "[" * 100_000,
+    {},
+    {"changed": "maybe"},
+    {"failed": 3},
+    {"failed": "no"},
+    {"warnings": 5, "deprecations": 7},
+    {"ansible_facts": 3},
+    {"ansible_facts": {"spark": None}, "findings": []},
+    {"ansible_facts": {"spark": []}, "findings": []},
+    {"ansible_facts": {"spark": {"identity": []}}, "findings": []},
+    {"ansible_facts": {"spark": {"cx7": {"ports": [None]}}}, "findings": []},
+    {"ansible_facts": {"spark": {"memory": {"total_kb": 1 << 70}}}, "findings": []},
+    {"ansible_facts": {"spark": {"collected_at": float("nan")}}, "findings": []},
+    {"ansible_facts": {"spark": {"collected_at": 1e308}}, "findings": []},
+    {"ansible_facts": {"spark": {"unread": {"a": "b"} | {str(n): "x" for n in range(5000)}}}, "findings": []},
+    {"ansible_facts": {"spark": {"driver": {"packages": [{"name": "x"}]}}}, "findings": []},
+    {"ansible_facts": {"spark": {}}},
+    {"ansible_facts": {"spark": {}}, "findings": None},
+    {"ansible_facts": {"spark": {}}, "findings": {}},
+    {"ansible_facts": {"spark": {}}, "findings": [None]},
+    {"ansible_facts": {"spark": {}}, "findings": [{"code": "RDMA_SLOW"}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "code": "NO_SUCH"}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "code": ["RDMA_SLOW"]}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "severity": "worst"}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "severity": {"a": 1}}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "where": {"port": "x"}}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "message": None}]},
+    {"ansible_facts": {"spark": {}}, "findings": [{**FINDING, "evidence": [1]}]},
+    {"ansible_facts": {"spark": {}}, "findings": [FINDING] * 20_000},
+]
+
+
+@pytest.mark.parametrize("answer", MALFORMED, ids=range(len(MALFORMED)))
+def test_a_malformed_answer_costs_that_desk_alone(tmp_path: Path, answer: Any) -> None:
+    lab = lab_of(tmp_path / "run", "spark_facts", answer)
+    report = lab.whole()
+    fits = isinstance(answer, dict) and answer.get("ansible_facts", {}) == {"spark": {"collected_at": 1e308}}
+    assert fits or codes(report, HOSTILE) & {"DESK_ANSWER_INVALID", "DESK_STAGE_FAILED"}
+    assert verdicts(report, "desks")[HOSTILE] == "FAIL" or fits
+    assert verdicts(report, "pairs")["pair_b"] == "PASS"
+    assert [verdicts(report, "desks")[name] for name in PAIRS["pair_b"]] == ["PASS", "PASS"]
+
+
+def test_a_finding_speaks_of_nobody_else() -> None:
+    others: list[dict[str, Any]] = [
+        {"desk": "desk-03"},
+        {"pair": "pair_b"},
+        {"desk": "desk-01"},
+        {"pair": "pair_b", "desk": "desk-04", "port": 1},
+        {},
+        {"pair": "pair_a"},
+    ]
+    answer = {**facts_of("desk-02"), "findings": [{**FINDING, "where": where, "subject": "desk-03"} for where in others]}
+    found = admit(FACTS, answer, ME)["findings"]
+    assert [item["where"] for item in found[:3]] == [{"desk": "desk-02"}, {"pair": "pair_a"}, {"desk": "desk-02"}]
+    assert found[3]["where"] == {"pair": "pair_a", "desk": "desk-02", "port": 1} and found[3]["subject"] == "desk-02 port 1"
+    assert found[4]["where"] == {"desk": "desk-02"} and found[5]["where"] == {"pair": "pair_a"}
+
+
+def test_a_head_speaks_of_its_own_members_and_of_no_other() -> None:
+    head = Speaker("desk-01", "pair_a", frozenset({"desk-01", "desk-02"}))
+    found = [{**FINDING, "where": {"desk": name}} for name in ("desk-02", "desk-03", "desk-01")]
+    answer = {**honest.ANSWERS["rdma_pair"], "findings": found}
+    assert [item["where"]["desk"] for item in admit("labops.dgx_spark.rdma_pair", answer, head)["findings"]] == [
+        "desk-02",
+        "desk-01",
+        "desk-01",
+    ]
+
+
+def test_evidence_and_words_are_bounded() -> None:
+    big = {**FINDING, "message": "m" * 100_000, "evidence": {f"k{number}": "v" * 900 for number in range(50)}}
+    found = admit(FACTS, {**facts_of("desk-02"), "findings": [big]}, ME)["findings"][0]
+    assert len(found["message"]) <= 4096 and len(json.dumps(found["evidence"])) <= 2048 and found["evidence"]["truncated"]
+    answer = {"failed": True, "msg": "x" * 1_000_000, "module_stderr": "y" * 1_000_000}
+    assert all(len(value) <= 16384 for value in admit(FACTS, answer, ME).values() if isinstance(value, str))
+
+
+def test_an_answer_of_any_size_is_not_read(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path / "run", "spark_facts", '{"changed": false, "x": "' + "y" * ANSWER_LIMIT + '"}')
+    result = lab.task("spark_facts", {}, HOSTILE, "facts")
+    assert [item["code"] for item in result["findings"]] == ["DESK_ANSWER_INVALID"] and "characters long" in result["findings"][0][
+        "message"
+    ]
+
+
+# ---- 10: nothing steers a terminal ---------------------------------------------------------------------------------------
+
+
+def test_words_of_a_desk_steer_no_terminal_and_begin_no_line(tmp_path: Path) -> None:
+    found = {**FINDING, "message": f"m{ESCAPES}", "remedy": f"r{ESCAPES}", "evidence": {f"k{ESCAPES}": ESCAPES}}
+    answer = with_facts(lambda spark: spark["identity"].update(product=f"p{ESCAPES}"))
+    answer["findings"] = [found]
+    lab = lab_of(tmp_path / "run", "spark_facts", answer)
+    report = lab.whole()  # which reads every file for such characters
+    text = json.dumps(report)
+    assert "RDMA_SLOW" in codes(report, HOSTILE) and not [code for code in ("1b", "07", "9b") if f"\\u00{code}" in text]
+    assert not [code for code in ("202e", "2028", "fffe") if f"\\u{code}" in text]
+    lines = write_report(lab.run, lab.store).lines
+    assert not any(line.lstrip().startswith("ok pair_b") for line in lines) and verdicts(report, "pairs")["pair_b"] == "PASS"
+
+
+def test_a_lone_surrogate_can_be_written_as_utf_8() -> None:
+    found = {**FINDING, "message": "m\ud800", "evidence": {"k": "\udfff"}}
+    json.dumps(admit(FACTS, {**facts_of("desk-02"), "findings": [found]}, ME), ensure_ascii=False).encode()
+
+
+def test_a_name_on_the_wire_steers_no_terminal(tmp_path: Path) -> None:
+    answer = honest.cable_answer(HOSTILE)
+    answer["cable"]["ports"][0]["functions"][0]["neighbours"][1].update(told_desk=f"x{ESCAPES}", mac="4c:bb:47:00:00:77")
+    lab = lab_of(tmp_path / "run", "cx7_cable", answer)
+    lab.whole()
+    part = json.dumps(lab.results["cable", HOSTILE])
+    assert "\\u001b" not in part and "\\n" not in part and all("\x1b" not in text for text in lab.shown)
+    assert "\x1b" not in (tmp_path / "run/cables.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("mac", ["x", "4c:bb:47:00:00", "4c:bb:47:00:00:01\n", "*"])
+def test_a_neighbour_is_a_mac_address(mac: str) -> None:
+    answer = honest.cable_answer("desk-02")
+    answer["cable"]["ports"][0]["functions"][0]["neighbours"][0]["mac"] = mac
+    assert "neighbours[0].mac" in refused(answer, "labops.dgx_spark.cx7_cable")
+
+
+def test_a_probe_speaks_for_its_own_desk() -> None:
+    assert admit("labops.dgx_spark.cx7_cable", honest.cable_answer("desk-03"), ME)["cable"]["desk"] == "desk-02"
+
+
+def test_what_ssh_repeats_of_a_desk_is_cleaned(tmp_path: Path) -> None:
+    script = Script("spark_facts", {}, [{"unreachable": True, "msg": f"banner{ESCAPES} No route to host"}])
+    result = script.run()
+    assert result["desk_unreachable"] and "\x1b" not in json.dumps(result, ensure_ascii=False) and "\n" not in result["msg"]
+
+
+def test_what_stands_around_the_answer_is_cleaned_before_ansible_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible.plugins import action as core
+
+    shown: list[str] = []
+    monkeypatch.setattr(core.display, "warning", lambda text, **_more: shown.append(text))
+    script = Script("spark_facts")
+    script.action._used_interpreter = None
+    script.action._parse_returned_data({"stdout": f'{{"changed": false}}\n{ESCAPES}', "stderr": "", "rc": 0}, "legacy")
+    assert shown and all("\x1b" not in text and "\u202e" not in text for text in shown)
+
+
+# ---- 15 ------------------------------------------------------------------------------------------------------------------
+
+
+class Talker:
+    """The process of an agent that says what a test wants."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"id": 1}', '{"id": 1, "value": 5}', '{"id": [1], "value": 5}', '"x"', "5"])
+def test_a_peer_that_answers_nonsense_is_named(text: str) -> None:
+    agent = side_module.AgentSide.__new__(side_module.AgentSide)
+    agent.name, agent._number, agent._replies = "desk-02", 0, {}
+    agent._send = lambda _data: None  # type: ignore[method-assign]
+
+    def collect(_patience: float) -> bool:
+        agent._take(text.encode())
+        return False
+
+    def lost() -> None:
+        raise side_module.SideError("desk-02", "lost", "gone")
+
+    agent._collect, agent._lost = collect, lost  # type: ignore[method-assign]
+    with pytest.raises(side_module.SideError) as error:
+        agent.read_text("/proc/meminfo")
+    assert error.value.desk == "desk-02" and error.value.kind in ("failed", "lost")
+
+
+def test_a_peer_that_talks_on_fills_no_memory() -> None:
+    agent = side_module.AgentSide.__new__(side_module.AgentSide)
+    agent.name, agent._number, agent._replies = "desk-02", 3, {}
+    for number in range(2000):
+        agent._take(json.dumps({"id": number, "value": "x" * 100}).encode())
+    assert set(agent._replies) == {3}
+
+
+def test_a_full_disk_still_gives_a_table_and_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(tmp_path / "run")
+    lab.stages((("facts", "spark_facts", {}),), lab.run.scope[:2])
+
+    def full(*_args: Any, **_more: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store_module.tempfile, "mkstemp", full)
+    lab.stages((("facts", "spark_facts", {}),), lab.run.scope[2:])
+    assert set(lab.facts["desk-03"]) == {"spark_stopped"} or "No space left" in lab.facts["desk-03"]["spark_stopped"]
+    asked = len(lab.asked)
+    lab.stages((("link", "cx7_link", {"pair": {}}),), ("desk-03", "desk-04"))
+    assert len(lab.asked) == asked and "No space left" in lab.results["link", "desk-03"]["stage"]["reason"]
+    judged = lab.task("spark_judge", {"subject": "cables"}, "desk-01")
+    assert "No space left" in judged["ansible_facts"]["spark_stopped"]
+    script = Script("spark_run", {"phase": "report"})
+    told = script.run("desk-01", lab.run, hostvars={name: {"ansible_facts": lab.facts[name]} for name in lab.run.scope})
+    assert "No space left" in script.shown[0] and told["pairs"] == {"pair_a": "UNKNOWN", "pair_b": "UNKNOWN"}
+    assert set(told["guilty"]) == set(lab.run.scope) and "RESULTS_NOT_KEPT" in told["guilty"]["desk-03"]
+
+
+def test_unstacking_as_another_login_user_takes_the_old_ones_trust_back() -> None:
+    spark = facts_of("desk-01")["ansible_facts"]["spark"]
+    spark["setup"].update(trust_user="ada", trust_home="/home/ada", trust_public_key=None, trust_authorized=[], trust_known_hosts=[])
+    spark["limits"].update(user="bob", home="/home/bob")
+    spark["setup"]["pair_files"] = {trust.RECORD: "0" * 64}
+    facts = from_dict(Desk, spark)
+    assert not trust.is_gone(facts)
+    undo = trust.unwanted(facts)
+    assert {(item["path"], item["user"]) for item in undo["lines"]} >= {
+        ("/home/ada/.ssh/authorized_keys", "ada"),
+        ("/home/bob/.ssh/authorized_keys", "bob"),
+    }
+    assert all(item["lines"] == [] for item in undo["lines"]) and undo["key"] == {
+        "path": "/home/ada/.ssh/id_ed25519_dgx_spark_pair",
+        "user": "ada",
+        "state": "absent",
+    }
+    same = from_dict(Desk, {**spark, "setup": {**spark["setup"], "trust_user": "bob", "trust_home": "/home/bob"}})
+    assert {item["user"] for item in trust.unwanted(same)["lines"]} == {"bob"}
+
+
+def test_the_record_of_the_trust_says_whom_it_was_set_up_for() -> None:
+    text = trust.record([], [], [], ("ada", "/home/ada"))
+    assert json.loads(text)["user"] == "ada" and json.loads(text)["home"] == "/home/ada"
