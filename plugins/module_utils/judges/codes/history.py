@@ -11,8 +11,8 @@ CODES: tuple[Code, ...] = (
         code="CX7_LINK_FLAPPED",
         title="The link went down between two runs",
         severity="warn",
-        meaning="carrier_down_count of a function grew since the last run that the history knows, within one boot of all desks of the stack "
-        "and although no stage of ours changed a link: the plug was moved, or the link is not stable.",
+        meaning="carrier_down_count of a function grew since the last run that the history knows, within one boot of all desks of the "
+        "stack and although no stage of ours changed a link: the plug was moved, or the link is not stable.",
         remedy="Seat the cable firmly or change it, reboot both desks with the cable in, and measure again.",
         source="community (one report)",
     ),
