@@ -59,8 +59,8 @@ def write_report(
 ) -> Made:
     """Make the report, compare it with earlier runs, write it, remember it, tell others.
 
-    ``lost``: desks whose results could not be kept, with the reason. ``show`` gets the table before anything is written: whatever then fails, it has been seen. Nothing is raised for a file that cannot be
-    written.
+    ``lost``: desks whose results could not be kept, with the reason. ``show`` gets the table before anything is written: whatever then
+    fails, it has been seen. Nothing is raised for a file that cannot be written.
     """
     asked = asked or Asked()
     folder = store.run_dir
