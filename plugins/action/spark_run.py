@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,33 @@ from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
 from ..plugin_utils import audit
 from ..plugin_utils.actions import STOPPED, Call, DeskAction
-from ..plugin_utils.report.files import write_report
+from ..plugin_utils.history.since import SinceError, moment_of
+from ..plugin_utils.report.files import Asked, write_report
+from ..plugin_utils.report.write import Wishes
 from ..plugin_utils.run.clock import utc
 from ..plugin_utils.run.gate import changed_since_facts, takes_part
 from ..plugin_utils.run.inventory import InventoryError, members_of, stacks_of, view_of_inventory
 from ..plugin_utils.run.model import Run, plain
 from ..plugin_utils.run.stages import PLAYBOOKS, STAGES, playbook
 from ..plugin_utils.run.store import RunStore, Wave
-from ..plugin_utils.run.wants import BASELINE, LOCK_REBOOT, ONLY_STAGES, REBOOT_POLICY, REPORT_DIR, WANTS, WAVES, WantError, check
+from ..plugin_utils.run.wants import (
+    BASELINE,
+    CERTIFICATE_KEY,
+    CERTIFICATE_SERIALS,
+    CERTIFICATES,
+    LOCK_REBOOT,
+    METRICS_PATH,
+    ONLY_STAGES,
+    REBOOT_POLICY,
+    REPORT_DIR,
+    SHOW_NOTES,
+    SINCE,
+    WANTS,
+    WAVES,
+    WEBHOOK,
+    WantError,
+    check,
+)
 from ..plugin_utils.run.waves import ALL_AT_ONCE, ONE_FIRST, WaveError, linked_before, units_of, waves, wished
 
 REBOOT = "reboot"
@@ -78,6 +97,11 @@ class ActionModule(DeskAction):
         unknown = [item for item in only or () if item not in CHOOSABLE]
         if unknown:
             problems.append(f"spark_stages names {', '.join(unknown)}; stages are {', '.join(CHOOSABLE)}")
+        base = Path.cwd() / Path(str(REPORT_DIR.read(own))).expanduser()
+        url = str((own.get(WEBHOOK.variable) or {}).get("url")) if isinstance(own.get(WEBHOOK.variable), Mapping) else None
+        if url is not None and not url.startswith(("http://", "https://")):
+            problems.append("spark_webhook has no url that begins with http:// or https://")
+        problems += _wrong_since(str(own.get(SINCE.variable) or SINCE.default), base)
         if problems:
             raise _refusal("what was asked for cannot be done", problems)
         now = datetime.datetime.now(datetime.UTC)
@@ -85,7 +109,7 @@ class ActionModule(DeskAction):
         forks = int(context.CLIARGS.get("forks") or 5)
         run = Run(
             run_id,
-            str(Path.cwd() / Path(str(REPORT_DIR.read(own))).expanduser() / run_id),
+            str(base / run_id),
             utc(now),
             name,
             bool(self._task.check_mode),
@@ -130,10 +154,15 @@ class ActionModule(DeskAction):
 
     def _report(self, call: Call) -> dict[str, Any]:
         """Succeeds whatever the verdict is."""
-        hostvars = call.task_vars["hostvars"]
+        own = self.values(call.task_vars, [want.variable for want in WANTS])
+        hostvars = call.task_vars.get("hostvars") or {}
         facts = {host: (hostvars.get(host) or {}).get("ansible_facts") or {} for host in call.run.scope}
-        made = write_report(call.run, call.store, {host: str(told[STOPPED]) for host, told in facts.items() if told.get(STOPPED)})
-        self._display.display("\n" + "\n".join(made.lines))
+        lost = {host: str(told[STOPPED]) for host, told in facts.items() if told.get(STOPPED)}
+        made = write_report(call.run, call.store, lost, _asked(own), lambda lines: self._display.display("\n" + "\n".join(lines)))
+        for warning in made.warnings:
+            self._display.warning(warning)
+        if made.error:
+            self._display.error(made.error)
         return {"changed": False, **made.result}
 
 
@@ -142,11 +171,26 @@ def _verdict(call: Call) -> dict[str, Any]:
     if "guilty" not in report:
         return {"failed": True, "msg": f"{call.desk}: there is no report of this run, so there is no verdict"}
     reason = report["guilty"].get(call.desk)
+    if reason is None and report.get("unwritten"):
+        verdict = report.get("desks", {}).get(call.desk, "PASS")
+        reason = f"{call.desk} is {verdict}, but the report could not be written: {'; '.join(report['unwritten'])}"
     return {
         "changed": False,
         "failed": reason is not None,
         "msg": reason or f"{call.desk}: {report.get('desks', {}).get(call.desk, 'PASS')}",
     }
+
+
+def _asked(own: Mapping[str, Any]) -> Asked:
+    """What the admin asks of the end of a run. Raises WantError."""
+    key, metrics = CERTIFICATE_KEY.read(own), METRICS_PATH.read(own)
+    files = Wishes(
+        CERTIFICATES.read(own),
+        Path(key).expanduser() if key else None,
+        CERTIFICATE_SERIALS.read(own),
+        Path(metrics).expanduser() if metrics else None,
+    )
+    return Asked(str(SINCE.read(own)), SHOW_NOTES.read(own), WEBHOOK.read(own) or {}, files)
 
 
 def _set_of(hostvars: Any, host: str, names: Iterable[str]) -> dict[str, Any]:
@@ -166,6 +210,15 @@ def _wrong_wishes(wishes: dict[str, dict[str, Any]], desks: list[str]) -> list[s
         except audit.BaselineError as error:
             told.setdefault(f"audit_baseline: {error}", []).append(host)
     return [problem if len(hosts) == len(wishes) else f"{', '.join(hosts)}: {problem}" for problem, hosts in told.items()]
+
+
+def _wrong_since(since: str, base: Path) -> list[str]:
+    """What is wrong with the wish to compare with an earlier run; a run's id is known by its folder."""
+    try:
+        moment_of(since, datetime.datetime.now().astimezone())
+    except SinceError as error:
+        return [] if (base / Path(since).name).is_dir() and since.strip() else [f"audit_since: {error}"]
+    return []
 
 
 def _refusal(what: str, problems: Iterable[str]) -> AnsibleActionFail:

@@ -16,7 +16,9 @@ description:
   - V(waves) splits the desks of the run for a stage that can cost a desk its network. A stack goes as a whole, a desk in none goes
     alone, stacks that are skipped anyway are not counted. Where C(spark_waves) wishes nothing one stack goes first and then all
     others; links go all at once where a whole stack of the run carries a link of this collection already. In check mode all go at once.
-  - V(report) writes the report from what the stages left behind, prints the verdict table, and succeeds whatever the verdict is.
+  - V(report) makes the report from what the stages left behind, compares it with earlier runs of the same folder, prints the verdict
+    table before anything is written, writes the report's folder, takes the run into the history, and leaves the verdict as
+    C(ansible_stats), which AWX and ansible-runner keep as artifacts. It succeeds whatever the verdict is.
   - V(verdict) fails on exactly the desks whose own or whose stack's verdict is bad, so that the recap names the guilty.
 options:
   phase:
@@ -106,6 +108,11 @@ desks:
   description: Verdict of each desk.
   returned: with phase report
   type: dict
+unwritten:
+  description: A sentence for each file of the report that could not be written; then V(verdict) fails on every desk.
+  returned: with phase report
+  type: list
+  elements: str
 guilty:
   description: Desks on which V(verdict) fails, each with the reason.
   returned: with phase report

@@ -67,3 +67,8 @@ def named(items: Iterable[object], limit: int = 8) -> str:
     if len(words) <= limit:
         return ", ".join(words)
     return f"{', '.join(words[:limit])} and {len(words) - limit} more"
+
+
+def times(number: int) -> str:
+    """A count in words: once, 2 times."""
+    return "once" if number == 1 else f"{number} times"

@@ -53,7 +53,6 @@ def judge_link(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]
         *owners(desk, where, options),
         *routes(desk, where, options),
         *management(desk, where, options),
-        *flaps(desk, where, options),
         *plugged(desk, where),
         *firmware(desk, where),
     ]
@@ -361,20 +360,6 @@ def management(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]
     told = ", ".join(f"{what} on {netdev}" for what, netdev in over.items())
     message = f"The desk is managed over its ConnectX-7 ({told})."
     return [finding("CX7_IS_MANAGEMENT", where, message, severity=options.used("warn"), evidence=over)]
-
-
-def flaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
-    """CX7_LINK_FLAPPED: growth since an earlier reading of the same run; the count alone says nothing."""
-    found = []
-    for port, item in _placed(desk):
-        before = options.previous_carrier_down.get(item.netdev or "")
-        now = item.carrier_down_count
-        if before is None or now is None or now <= before:
-            continue
-        message = f"{name_of(item)} lost its link {now - before} times during this run."
-        evidence = {"before": before, "now": now}
-        found.append(finding("CX7_LINK_FLAPPED", replace(where, port=port, function=name_of(item)), message, evidence=evidence))
-    return found
 
 
 def plugged(desk: Desk, where: Where) -> list[Finding]:

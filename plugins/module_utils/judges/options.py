@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..model.data import from_dict
@@ -48,8 +48,6 @@ class JudgeOptions:
     """SHA-256 (hex) of the chassis serial that the lab sheet names; takes the place of the serial itself."""
     expected_host_key_fingerprints: tuple[str, ...] = ()
     """SHA256:... fingerprints, any of which identifies the desk."""
-    previous_carrier_down: dict[str, int] = field(default_factory=dict)
-    """carrier_down_count of each ConnectX-7 netdev earlier in this run, by netdev."""
 
     @property
     def link_is_used(self) -> bool:
@@ -103,10 +101,6 @@ def _converted(key: str, value: Any, default: Any) -> Any:
     if key in ("minimum_dgx_os", "newest_known_dgx_os") and version_key(str(value)) is None:
         # Nothing is older than a version that cannot be read: the finding would disappear.
         raise ValueError(f"judge option {key} is {value!r}, a version such as {default} was expected")
-    if key == "previous_carrier_down":
-        if not isinstance(value, Mapping):
-            raise ValueError(f"judge option {key} is {value!r}, a mapping was expected")
-        return dict(value)
     if key == "expected_host_key_fingerprints":
         if isinstance(value, str):
             return (value,)

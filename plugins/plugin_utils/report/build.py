@@ -9,44 +9,108 @@ from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
-from ..run.stages import DESK, STACK, Check, required
+from ..run.model import Run
+from ..run.stages import DESK, STACK, Check
 from ..run.store import DONE, FAILED, HELD_BACK, SKIPPED, Part
+from .figures import figures_of, headline
+from .source import Parts, PlannedStack, Source, source_of
+from .timing import changed_on, epoch, finished_stages, seconds_between
+from .words import scrubbed
 
 SCHEMA = "labops.dgx_spark/report/1"
 BAD = ("FAIL", "UNKNOWN")
 
-Parts = Mapping[str, Mapping[str, Part]]
-"""stage -> desk -> part"""
-
 FindingData = Mapping[str, Any]
 
 
-def build(run: Mapping[str, Any], parts: Parts, finished: str) -> dict[str, Any]:
-    """The report (schema labops.dgx_spark/report/1) of a run.
+def build(run: Run, parts: Parts, finished: str, versions: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The report (schema labops.dgx_spark/report/1) of a run; every text in it is harmless.
 
-    ``run`` is the run as `files.view_of` gives it, ``parts`` every stage's parts by desk.
+    ``parts`` are every stage's parts by desk, ``finished`` is the time (UTC, ISO 8601).
     """
-    scope = [name for name, desk in run["desks"].items() if desk["in_scope"]]
-    checks = required(run["playbook"], run.get("stages"))
-    desks = {name: _desk(name, run, parts, checks) for name in scope}
-    pairs = [_pair(pair, run, parts, desks, checks) for pair in run["pairs"] if pair["in_scope"]]
-    return {
-        "schema": SCHEMA,
-        "run": {
-            "id": run["run_id"],
-            "started": run["started"],
-            "finished": finished,
-            "playbook": run["playbook"],
-            "check_mode": run["check_mode"],
-            "forks": run.get("forks"),
-            "simultaneous": not run.get("findings"),
-            "findings": list(run.get("findings") or []),
-            "notes": list(run.get("notes") or []),
-        },
-        "pairs": pairs,
-        "desks": [desks[name] for name in scope],
-        "cables": _cables(parts),
-    }
+    source = source_of(run, parts)
+    desks = {name: _desk(name, source, source.checks) for name in source.scope}
+    pairs = [_pair(stack, source, desks, source.checks) for stack in source.stacks if stack.in_scope]
+    return dict(
+        scrubbed(
+            {
+                "schema": SCHEMA,
+                "run": {
+                    "id": source.id,
+                    "started": source.started,
+                    "finished": finished,
+                    "seconds": seconds_between(source.started, finished),
+                    "playbook": source.playbook,
+                    "check_mode": source.check_mode,
+                    "forks": source.forks,
+                    "only": None if source.only is None else list(source.only),
+                    "simultaneous": not source.findings,
+                    "findings": list(source.findings),
+                    "notes": list(source.notes),
+                    "versions": dict(versions or {}),
+                    "stages": finished_stages(source.everything()),
+                },
+                "stacks": [_stack(pair, source) for pair in pairs],
+                "pairs": pairs,
+                "desks": [desks[name] for name in source.scope],
+                "cables": _cables(source),
+                "changed": changed_on(source.everything()),
+            }
+        )
+    )
+
+
+def judge_again(report: dict[str, Any], added: Iterable[FindingData]) -> None:
+    """Put findings that were made after the report (from earlier runs) into it, and let them count."""
+    desks = {desk["name"]: desk for desk in report["desks"]}
+    pairs = {pair["name"]: pair for pair in report["pairs"]}
+    for item in map(dict, scrubbed(list(added))):
+        place = item.get("where") or {}
+        desk, pair = desks.get(place.get("desk")), pairs.get(place.get("pair"))
+        if desk is None and pair is None:
+            continue
+        for owner in (desk, pair if desk is None else None):
+            if owner is not None:
+                owner["findings"] = worst_first([*owner["findings"], item])
+        if desk is not None:
+            desk["verdict"] = verdict(found["severity"] for found in desk["findings"])
+            pair = pairs.get(desk["pair"])
+        if pair is not None:
+            pair["reasons"] = worst_first([*pair["reasons"], lean(item)])
+            judged = verdict(found["severity"] for found in pair["reasons"])
+            if not pair["out_of_service"] and (pair["judged"] or judged != "PASS"):
+                pair["verdict"] = judged
+    for stack in report.get("stacks") or ():
+        if stack["name"] in pairs:
+            stack["verdict"] = pairs[stack["name"]]["verdict"]
+
+
+def stacks_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The stacks of a report with all that it says of them: a pair's findings and measurements stand under ``pairs``.
+
+    A report of an earlier version has no ``stacks``: they are made of its pairs.
+    """
+    changed = [item for item in report.get("changed") or () if isinstance(item, Mapping)]
+    pairs = {pair.get("name"): pair for pair in report.get("pairs") or ()}
+    listed = report.get("stacks")
+    if not listed:
+        listed = [plain_stack(pair) for pair in pairs.values()]
+    whole = [{**pairs.get(stack.get("name"), {}), **stack} for stack in listed]
+    for stack in whole:
+        names = {member["desk"] for member in stack["members"]}
+        stack["changed"] = [item for item in changed if item.get("desk") in names]
+    return whole
+
+
+def outcome(report: Mapping[str, Any], stack: Mapping[str, Any]) -> str:
+    """The word for a stack: its verdict, or what it means where the playbook measures nothing."""
+    if stack.get("out_of_service"):
+        return "OUT"
+    if stack.get("judged", True) or stack["verdict"] != "UNKNOWN" or any(item["severity"] == "unknown" for item in stack["reasons"]):
+        return str(stack["verdict"])
+    if report["run"]["playbook"] in ("unstack_pair", "unlock_driver"):
+        return "would remove" if report["run"].get("check_mode") else "removed"
+    return "not judged"
 
 
 def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
@@ -88,12 +152,17 @@ def _unique(findings: Iterable[FindingData]) -> list[FindingData]:
     return list(kept.values())
 
 
-def _missing(check: Check, part: Part | None, where: Where, run: Mapping[str, Any]) -> FindingData | None:
+def lean(item: FindingData) -> FindingData:
+    """A finding where it is repeated: the whole of it stands with its owner."""
+    return {key: item[key] for key in ("code", "severity", "subject", "where", "message") if key in item}
+
+
+def _missing(check: Check, part: Part | None, where: Where, source: Source) -> FindingData | None:
     """The finding for a required check without a result; null when it has one."""
     if part is not None and part.state == DONE and (check.key is None or part.data.get(check.key)):
         return None
     evidence = {"check": check.name, "stage": check.stage, "state": part.state if part else "not reached"}
-    if run["check_mode"]:
+    if source.check_mode:
         message = f"{where.subject}: not done in check mode: {check.title}"
         return finding("NOT_MEASURED_CHECK_MODE", where, message, evidence=evidence).as_dict()
     reason = (part.reason if part else None) or ("the stage was not reached" if part is None else "it gave no result")
@@ -101,58 +170,63 @@ def _missing(check: Check, part: Part | None, where: Where, run: Mapping[str, An
     return finding("REQUIRED_CHECK_MISSING", where, message, evidence=evidence).as_dict()
 
 
-def _desk(name: str, run: Mapping[str, Any], parts: Parts, checks: Iterable[Check]) -> dict[str, Any]:
-    plan = run["desks"][name]
-    own = [stage[name] for stage in parts.values() if name in stage]
+def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
+    plan = source.desks[name]
+    own = source.of_desk(name)
     # A stage that ran for the pair on its head may speak about the other desk.
-    findings = [
-        item
-        for stage in parts.values()
-        for part in stage.values()
-        for item in part.findings
-        if (item.get("where") or {}).get("desk") == name
-    ]
+    findings = [item for part in source.everything() for item in part.findings if (item.get("where") or {}).get("desk") == name]
     findings += [
         item for part in own for item in part.findings if not (item.get("where") or {}).get("desk") and not item["where"].get("pair")
     ]
     told = any(part.state == FAILED or part.failing_codes or part.held_back for part in own)
-    in_pair = plan["pair"] is not None and not plan["out_of_service"]
+    in_stack = plan.stack is not None and not plan.out_of_service
     for check in checks:
-        if check.scope != DESK or told or plan["out_of_service"]:
+        if check.scope != DESK or told or plan.out_of_service:
             continue
-        if check.stage == "link" and (not in_pair or not run["desks"][plan["peer"]]["in_scope"]):
+        if check.stage == "link" and (not in_stack or not all(source.desks[other].in_scope for other in plan.others)):
             continue
-        missing = _missing(check, parts.get(check.stage, {}).get(name), Where(desk=name), run)
+        missing = _missing(check, source.part(check.stage, name), Where(desk=name), source)
         if missing:
             findings.append(missing)
     findings = _unique(findings)
-    facts = parts.get("facts", {}).get(name)
+    facts = source.part("facts", name)
     return {
         "name": name,
-        "pair": plan["pair"],
-        "out_of_service": plan["out_of_service"],
+        "pair": plan.stack,
+        "out_of_service": plan.out_of_service,
         "verdict": verdict(item["severity"] for item in findings),
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
-        "stages": {part.stage: {"state": part.state, "reason": part.reason, "changed": part.changed} for part in own},
+        "settled": _settled(name, source),
+        "stages": {
+            part.stage: {
+                "state": part.state,
+                "reason": part.reason,
+                "changed": part.changed,
+                "seconds": seconds_between(part.started, part.ended),
+            }
+            for part in own
+        },
     }
 
 
-def _pair(
-    pair: Mapping[str, Any], run: Mapping[str, Any], parts: Parts, desks: Mapping[str, Mapping[str, Any]], checks: Iterable[Check]
-) -> dict[str, Any]:
-    name, members = pair["name"], list(pair["members"])
+def _settled(name: str, source: Source) -> bool:
+    """Whether the facts were read after the last change of a link in the desk's stack: only then its link counts hold for the next run."""
+    facts = epoch(facts_part.ended) if (facts_part := source.part("facts", name)) else None
+    for member in (name, *source.desks[name].others):
+        link = source.part("link", member)
+        if link is not None and link.changed and (facts is None or (epoch(link.ended) or 0.0) > facts):
+            return False
+    return facts is not None
+
+
+def _pair(stack: PlannedStack, source: Source, desks: Mapping[str, Mapping[str, Any]], checks: Iterable[Check]) -> dict[str, Any]:
+    name, members = stack.name, list(stack.members)
     where = Where(pair=name)
     asked = any(check.scope == STACK for check in checks)
-    findings = [
-        item
-        for stage in parts.values()
-        for part in stage.values()
-        for item in part.findings
-        if (item.get("where") or {}).get("pair") == name
-    ]
-    outside = [member for member in members if not run["desks"][member]["in_scope"]]
-    if pair["out_of_service"]:
+    findings = [item for part in source.everything() for item in part.findings if (item.get("where") or {}).get("pair") == name]
+    outside = [member for member in members if not source.desks[member].in_scope]
+    if stack.out_of_service:
         message = f"pair {name} was left alone: a desk of it is out of service"
         findings.append(finding("PAIR_OUT_OF_SERVICE", where, message).as_dict())
     elif outside and asked:
@@ -163,56 +237,72 @@ def _pair(
     for member in members:
         reasons += desks[member]["findings"] if member in desks else []
     told = any(item["severity"] == "fail" or item["code"] == HELD_BACK for item in reasons)
-    if not pair["out_of_service"] and not outside:
+    if not stack.out_of_service and not outside:
         for check in checks:
             if check.scope != STACK:
                 continue
-            found = [parts.get(check.stage, {}).get(member) for member in members]
+            found = [source.part(check.stage, member) for member in members]
             done = next((part for part in found if part is not None and (check.key is None or part.data.get(check.key))), None)
             fallback = next(
                 (part for part in found if part is not None and part.state in (SKIPPED, FAILED)), next((p for p in found if p), None)
             )
-            missing = _missing(check, done or fallback, where, run)
+            missing = _missing(check, done or fallback, where, source)
             # What failed or was held back already says why; a missing measurement behind it is not one more unknown.
             if missing and not told:
                 own.append(missing)
                 reasons.append(missing)
     reasons = _unique(reasons)
     judged = verdict(item["severity"] for item in reasons)
-    head = pair["head"]
+    head = stack.head
     return {
         "name": name,
         # A playbook that measures nothing across pairs cannot call one good; it can still have found it bad.
-        "verdict": "UNKNOWN" if pair["out_of_service"] or (not asked and judged == "PASS") else judged,
+        "verdict": "UNKNOWN" if stack.out_of_service or (not asked and judged == "PASS") else judged,
         "judged": asked,
-        "out_of_service": pair["out_of_service"],
-        "topology": pair["topology"],
+        "out_of_service": stack.out_of_service,
+        "topology": stack.topology,
         "head": head,
-        "peer": pair["peer"],
-        "members": [{"desk": member, "rank": rank, "ports": _ports(parts, member)} for rank, member in enumerate(members)],
+        "peer": next((member for member in members if member != head), None),
+        "members": [{"desk": member, "rank": rank, "ports": _ports(source, member)} for rank, member in enumerate(members)],
         "findings": worst_first(own),
-        "reasons": worst_first(reasons),
-        "link": {member: _data(parts, "link", member) for member in members},
-        "rdma": _data(parts, "rdma", head),
-        "nccl": _data(parts, "nccl", head),
+        "reasons": [lean(item) for item in worst_first(reasons)],
+        "link": {member: _data(source, "link", member) for member in members},
+        "rdma": _data(source, "rdma", head),
+        "nccl": _data(source, "nccl", head),
     }
 
 
-def _data(parts: Parts, stage: str, desk: str) -> dict[str, Any] | None:
-    part = parts.get(stage, {}).get(desk)
+def plain_stack(pair: Mapping[str, Any]) -> dict[str, Any]:
+    figures = figures_of(pair)
+    return {
+        **{key: pair.get(key) for key in ("name", "verdict", "topology", "head", "members")},
+        "figures": figures,
+        "headline": headline(figures),
+    }
+
+
+def _stack(pair: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """What the report says of a stack beside its pair: figures with their marks, and times."""
+    names = [member["desk"] for member in pair["members"]]
+    own = [part for part in source.everything() if part.desk in names]
+    return {**plain_stack(pair), "stages": finished_stages(own)}
+
+
+def _data(source: Source, stage: str, desk: str) -> dict[str, Any] | None:
+    part = source.part(stage, desk)
     return dict(part.data) if part is not None and part.data else None
 
 
-def _ports(parts: Parts, desk: str) -> list[int]:
-    part = parts.get("cable_map", {}).get(desk)
+def _ports(source: Source, desk: str) -> list[int]:
+    part = source.part("cable_map", desk)
     port = part.data.get("port") if part else None
     return [] if port is None else [int(port)]
 
 
-def _cables(parts: Parts) -> list[dict[str, Any]]:
+def _cables(source: Source) -> list[dict[str, Any]]:
     """The edges of the cable map; every desk's part carries those that end at it."""
     edges: dict[str, dict[str, Any]] = {}
-    for part in parts.get("cable_map", {}).values():
+    for part in source.parts.get("cable_map", {}).values():
         for edge in part.data.get("edges") or ():
             edges.setdefault(repr(sorted(edge.get("ends", []), key=repr)) if edge.get("ends") else repr(edge), dict(edge))
     return list(edges.values())

@@ -1,61 +1,85 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a run's report: from the typed run and its store to JSON, HTML, JUnit, Prometheus text and the table."""
+"""The end of a run: from the typed run and its store to the report's folder, the history, and what the playbook gets."""
 
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
-from .. import audit
-from ..cable_report import picture
+from ..history.judge import with_history
+from ..history.since import LAST, SinceError
+from ..history.store import History, HistoryError
 from ..run.clock import utc
-from ..run.model import Run, Stack, plain
-from ..run.store import FAILED, Part, RunStore, write_atomically
+from ..run.model import Run
+from ..run.store import FAILED, Part, RunStore
 from .build import bad_desks, build
-from .html import html
-from .junit import junit
-from .prometheus import prometheus
 from .text import summary
+from .versions import versions
+from .webhook import WebhookError, post, told
+from .write import Wishes, write
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an admin may ask of the end of a run."""
+
+    since: str = LAST
+    """The run that desks are compared with, see `history.since`."""
+    show_notes: bool = False
+    webhook: Mapping[str, Any] = field(default_factory=dict)
+    """url and headers of a receiver of the verdict."""
+    files: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A report that was written."""
+    """A report that was made."""
 
     lines: list[str]
     """The table for the terminal."""
     result: dict[str, Any]
-    """path, pairs and desks (name to verdict), guilty (desk to reason)."""
+    """path, pairs and desks (name to verdict), guilty (desk to reason), unwritten (a sentence for each file), ansible_stats."""
+    warnings: list[str] = field(default_factory=list)
+    error: str = ""
+    """What to tell loudly; empty when the report is whole."""
 
 
-def write_report(run: Run, store: RunStore, lost: Mapping[str, str] | None = None) -> Made:
-    """Write every file of the report. The table and the verdicts are made even where a file cannot be written.
+def write_report(
+    run: Run,
+    store: RunStore,
+    lost: Mapping[str, str] | None = None,
+    asked: Asked | None = None,
+    show: Callable[[list[str]], None] | None = None,
+) -> Made:
+    """Make the report, compare it with earlier runs, write it, remember it, tell others.
 
-    ``lost``: desks whose results could not be kept, with the reason.
+    ``lost``: desks whose results could not be kept, with the reason. ``show`` gets the table before anything is written: whatever then
+    fails, it has been seen. Nothing is raised for a file that cannot be written.
     """
-    now = datetime.datetime.now(datetime.UTC)
+    asked = asked or Asked()
+    folder = store.run_dir
+    warnings: list[str] = []
     parts = store.everything()
     if lost:
         parts["results"] = {desk: _lost(desk, reason) for desk, reason in lost.items()}
-    report = build(view_of(run), parts, utc(now))
-    folder = store.run_dir
-    lines = summary(report, str(folder))
-    try:
-        write_atomically(folder / "report.json", json.dumps(report, indent=1, sort_keys=True, default=str))
-        write_atomically(folder / "index.html", html(report, picture(report)))
-        write_atomically(folder / "junit.xml", junit(report))
-        write_atomically(folder / "metrics.prom", prometheus(report, now.timestamp()), mode=0o644)
-        if run.playbook == "audit":
-            write_atomically(folder / "audit.json", json.dumps(audit.rows(report), indent=1))
-        write_atomically(folder / "summary.txt", "\n".join(lines) + "\n")
-    except OSError as error:
-        lines.append(f"The report could not be written to {folder}: {error.strerror or error}. This table is all that there is.")
+    report = build(run, parts, utc(), versions())
+    history = History(folder.parent)
+    _compare(report, history, asked.since, warnings)
+    lines = summary(report, str(folder), asked.show_notes)
+    if show is not None:
+        show(lines)
+    written = write(folder, report, lines, asked.files)
+    warnings += written.warnings
+    if not written.problems:
+        _remember(history, report, written.sha256, folder, warnings)
+    content = told(report, str(folder))
+    _post(asked.webhook, content, warnings)
     guilty = bad_desks(report)
     if run.check_mode:
         # In check mode a missing measurement is no failure; a failing finding still is.
@@ -65,8 +89,16 @@ def write_report(run: Run, store: RunStore, lost: Mapping[str, str] | None = Non
         "pairs": {pair["name"]: pair["verdict"] for pair in report["pairs"]},
         "desks": {desk["name"]: desk["verdict"] for desk in report["desks"]},
         "guilty": guilty,
+        "unwritten": written.problems,
+        "ansible_stats": {"data": {"dgx_spark": content}, "per_host": False, "aggregate": False},
     }
-    return Made(lines, result)
+    error = ""
+    if written.problems:
+        error = (
+            f"the report in {folder} is not whole ({'; '.join(written.problems)}). The table above is all that this run leaves; make room "
+            f"and run playbooks/report.yml -e report_runs={folder.name}"
+        )
+    return Made(lines, result, warnings, error)
 
 
 def _lost(desk: str, reason: str) -> Part:
@@ -74,32 +106,28 @@ def _lost(desk: str, reason: str) -> Part:
     return Part("results", desk, FAILED, reason=reason, findings=(found.as_dict(),))
 
 
-def view_of(run: Run) -> dict[str, Any]:
-    """The run as the report's builder reads it: pairs and desks, the projection of stacks and members."""
-    return {**plain(run), "pairs": [_pair(run, stack) for stack in run.stacks], "desks": _desks(run)}
+def _compare(report: dict[str, Any], history: History, since: str, warnings: list[str]) -> None:
+    try:
+        warnings += [f"the history leaves a report out: {problem}" for problem in history.sync()]
+        with_history(report, history, datetime.datetime.now().astimezone(), since)
+    except SinceError as error:
+        warnings.append(f"audit_since: {error}; compared with nothing")
+    except HistoryError as error:
+        warnings.append(f"{error}; this report says nothing of earlier runs (playbooks/history.yml -e history_rebuild=true repairs it)")
 
 
-def _pair(run: Run, stack: Stack) -> Mapping[str, Any]:
-    return {
-        "name": stack.name,
-        "head": stack.head,
-        "peer": stack.members[1],
-        "members": list(stack.members),
-        "topology": stack.topology,
-        "out_of_service": stack.out_of_service,
-        "in_scope": run.in_scope(stack),
-    }
+def _remember(history: History, report: Mapping[str, Any], sha256: str, folder: Path, warnings: list[str]) -> None:
+    try:
+        history.add(report, sha256, folder.name)
+    except HistoryError as error:
+        warnings.append(f"{error}; the next run takes this one in")
 
 
-def _desks(run: Run) -> dict[str, dict[str, Any]]:
-    desks = {}
-    for name, member in run.members.items():
-        stack = run.stack(member.stack)
-        desks[name] = {
-            "address": member.address,
-            "pair": member.stack,
-            "peer": next(iter(stack.neighbours(name)), None) if stack else None,
-            "out_of_service": member.out_of_service,
-            "in_scope": member.in_scope,
-        }
-    return desks
+def _post(webhook: Mapping[str, Any], content: Mapping[str, Any], warnings: list[str]) -> None:
+    if not webhook:
+        return
+    headers = webhook.get("headers")
+    try:
+        post(str(webhook.get("url") or ""), headers if isinstance(headers, Mapping) else {}, content)
+    except WebhookError as error:
+        warnings.append(f"the webhook was not told: {error}")

@@ -135,7 +135,42 @@ LOCK_REBOOT = Want(
     choices=("never", "if_needed"),
 )
 
+SINCE = Want(
+    "audit_since",
+    "str",
+    "last",
+    "The run that desks are compared with: C(last), C(never), a run's id, a weekday, C(yesterday), a date or a time.",
+)
+SHOW_NOTES = Want("spark_show_notes", "bool", False, "Prints the notes at the end of a run too.")
+CERTIFICATES = Want("spark_certificates", "bool", True, "Issues a certificate for each stack that was measured and is PASS or WARN.")
+CERTIFICATE_KEY = Want(
+    "spark_certificate_key",
+    "path",
+    None,
+    "The ssh key that signs certificates: a private key, or a public one whose private half is in ssh-agent.",
+)
+CERTIFICATE_SERIALS = Want("spark_certificate_serials", "bool", False, "Names serial numbers of desks and cables in certificates.")
+METRICS_PATH = Want(
+    "spark_metrics_path",
+    "path",
+    None,
+    "A folder that node_exporter's textfile collector reads (each playbook keeps a file in it), or a file, for the metrics.",
+)
+WEBHOOK = Want(
+    "spark_webhook",
+    "dict",
+    None,
+    "C(url) and C(headers) of a receiver of one POST with the verdict as JSON after the report; a failure of it is a warning.",
+)
+
 WANTS: tuple[Want, ...] = (
+    SINCE,
+    SHOW_NOTES,
+    CERTIFICATES,
+    CERTIFICATE_KEY,
+    CERTIFICATE_SERIALS,
+    METRICS_PATH,
+    WEBHOOK,
     PAIR_HEAD,
     OUT_OF_SERVICE,
     WAVES,

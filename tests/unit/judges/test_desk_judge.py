@@ -202,7 +202,6 @@ RED: tuple[Case, ...] = (
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="x", owner_kind="foreign"), {"purpose": "stack", "take_over": True}, "note"),
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, "192.168.101.1", 100),)), {}, "warn"),
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, None, 100),)), {"purpose": "stacked"}, "fail"),
-    ("CX7_LINK_FLAPPED", DESK, {"previous_carrier_down": {TWIN: 0}}, "warn"),
     ("CX7_PLUGGED_AFTER_BOOT", change(DESK, cx7__plugged_after_boot=True, cx7__plug_events=("Cable plugin",)), {}, "warn"),
     ("CX7_IS_MANAGEMENT", change(DESK, network__session_netdev=TWIN), {}, "warn"),
     ("CX7_IS_MANAGEMENT", change(DESK, network__management_netdev=TWIN), {"purpose": "stack"}, "fail"),
@@ -239,7 +238,6 @@ def test_green_a_healthy_desk_has_no_finding_at_all(purpose: str) -> None:
         wanted_mtu=9000,
         expected_serial_sha256=DESK.identity.serial_sha256,
         expected_host_key_fingerprints=("SHA256:old", "SHA256:key1"),
-        previous_carrier_down={TWIN: 1},
     )
     assert codes(DESK, options) == {}
 
@@ -315,7 +313,6 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("CX7_GID_MISSING", with_linked(DESK, addresses=(), roce_v2_ipv4_gid_index=None), {}),
     ("CX7_GID_MISSING", with_linked(change(DESK, unread={"cx7.gids": "denied"}), roce_v2_ipv4_gid_index=None), {}),
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="Wired connection 3", owner_kind="auto"), {}),
-    ("CX7_LINK_FLAPPED", DESK, {"previous_carrier_down": {TWIN: 1, "enp1s0f1np1": 5}}),
     ("CX7_PLUGGED_AFTER_BOOT", change(DESK, cx7__plugged_after_boot=None), {}),
     ("CX7_FIRMWARE_DRIFT", with_function(DESK, TWIN, firmware=None), {}),
     ("PAIR_BUSY", change(DESK, busy__gpu_processes=(GpuProcess(9, "Xorg", "G", 100, "root"),)), {}),

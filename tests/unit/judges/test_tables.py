@@ -108,7 +108,6 @@ def test_options_from_plain_data() -> None:
             "minimum_memory_gib": "60",
             "take_over": "yes",
             "expected_host_key_fingerprints": "SHA256:a",
-            "previous_carrier_down": {"enp1s0f1np1": 2},
             "minimum_dgx_os": None,
         }
     )

@@ -9,7 +9,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, bounded
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors import classify
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks, build
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import view_of, write_report
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import write_report
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.junit import junit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.prometheus import prometheus
@@ -27,8 +27,8 @@ def typed(check_mode: bool = False, out: tuple[str, ...] = (), scope: tuple[str,
     return run_of(MEMBERS, scope=scope, out=out, check_mode=check_mode, **more)
 
 
-def run(check_mode: bool = False, scope: tuple[str, ...] | None = None, out: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    return view_of(typed(check_mode, out, scope, **more))
+def run(check_mode: bool = False, scope: tuple[str, ...] | None = None, out: tuple[str, ...] = (), **more: Any) -> Run:
+    return typed(check_mode, out, scope, **more)
 
 
 def healthy() -> dict[str, dict[str, Part]]:
@@ -279,7 +279,7 @@ def test_the_files_of_a_report_and_who_is_guilty(tmp_path: Any, check_mode: bool
                 store.write(part)
     made = write_report(value, store)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
-        "report.json", "index.html", "junit.xml", "metrics.prom", "summary.txt",
+        "report.json", "index.html", "facts.json", "junit.xml", "metrics.prom", "summary.txt",
     }  # fmt: skip
     assert made.result["pairs"] == {"pair_a": "UNKNOWN", "pair_b": "PASS"} and set(made.result["guilty"]) == guilty
     report = json.loads((tmp_path / "report.json").read_text())

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.context_objects import CLIArgs
 from ansible_collections.labops.dgx_spark.plugins.lookup.scope import LookupModule
-from house import PLAYBOOK_NAMES, ROOT
+from house import OFFLINE, PLAYBOOK_NAMES, PLAYBOOKS, ROOT, load
 
 PATTERN = ["spark_desks:spark_pairs"]
 GROUPS = {
@@ -151,9 +151,16 @@ def test_ansible_ends_with_the_reason_when_no_desk_is_in_scope(tmp_path: Path, v
     assert code != 0 and told in said and "HERE" not in said and not (tmp_path / "reports").exists()
 
 
-@pytest.mark.parametrize("name", PLAYBOOK_NAMES)
+@pytest.mark.parametrize("name", sorted(set(PLAYBOOK_NAMES) - OFFLINE))
 def test_every_playbook_of_ours_ends_so(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.yml").write_text("all: {hosts: {}}\n", encoding="utf-8")
     more = ("-e", "desk=desk-01") if name == "lock_from" else ()
     code, said = play(VENVS[0], tmp_path, "-i", "empty.yml", *more, playbook=f"labops.dgx_spark.{name}")
     assert code != 0 and "No desk was touched" in said
+
+
+@pytest.mark.parametrize("name", sorted(OFFLINE))
+def test_a_playbook_about_earlier_runs_knows_no_desk(name: str) -> None:
+    (play_,) = load(PLAYBOOKS / f"{name}.yml")
+    assert (play_["hosts"], play_["connection"], play_["gather_facts"]) == ("localhost", "local", False)
+    assert len(play_["tasks"]) == 1 and "roles" not in play_

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.labops.dgx_spark.plugins.action.spark_run import _asked as asked_of_the_end
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import STACK, STACKED, JudgeOptions, options_from_dict
@@ -16,6 +17,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import Asked
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES, required
@@ -230,6 +232,27 @@ def test_who_may_reboot_goes_first(here: Path, _about: Any, wishes: dict[str, st
     assert (first[0] == "d-3") is counted
 
 
+ENDS: dict[str, Any] = {
+    "audit_since": "monday",
+    "spark_show_notes": "true",
+    "spark_certificates": "false",
+    "spark_certificate_key": "~/.ssh/lab",
+    "spark_certificate_serials": "yes",
+    "spark_metrics_path": "/var/lib/metrics",
+    "spark_webhook": {"url": "https://receiver.example/"},
+}
+"""What each brings about is tested in tests/unit/report/test_actions.py."""
+
+
+@shows(*ENDS)
+def test_what_is_asked_of_the_end_of_a_run(_about: Any) -> None:
+    default = asked_of_the_end({})
+    assert default == Asked() and len({repr(asked_of_the_end({name: value})) for name, value in ENDS.items()} - {repr(default)}) == len(
+        ENDS
+    )
+    assert asked_of_the_end({"spark_certificates": "false"}).files.certificates is False
+
+
 def test_no_wish_is_left_without_a_test() -> None:
     assert {want.variable for want in WANTS} == TOLD | {row[0] for row in JUDGED}
 
@@ -250,6 +273,11 @@ WRONG = {
     "pair_link_take_over": "maybe",
     "pair_link_mtu": 1400,
     "audit_baseline": "/nowhere/wanted.yml",
+    "audit_since": "someday",
+    "spark_show_notes": "perhaps",
+    "spark_certificates": "some",
+    "spark_certificate_serials": "few",
+    "spark_webhook": "nowhere",
     "desk_reboot_policy": "sometimes",
     "driver_lock_reboot": "always",
     "dgx_os_minimum": "the newest",
@@ -260,7 +288,7 @@ WRONG = {
     "desk_facts_minimum_memory_gib": "128 GB",
     "desk_facts_mtu": "jumbo",
 }
-ANY_TEXT = {"spark_report_dir", "spark_known_hosts"}
+ANY_TEXT = {"spark_report_dir", "spark_known_hosts", "spark_certificate_key", "spark_metrics_path"}
 
 
 def test_the_wrong_ones_are_all_there() -> None:
@@ -289,6 +317,20 @@ def test_an_unknown_playbook_and_one_that_needs_pairs_are_refused(here: Path) ->
         begin("stack_pairs", hostvars_of(here))
     with pytest.raises(AnsibleActionFail, match="needs pairs"):
         begin("stack_pair", hostvars_of(here, {}, own={"desk-01": {}}))
+
+
+@pytest.mark.parametrize("webhook", [{"url": "ftp://receiver.example/s3cret"}, {"headers": {"X": "s3cret"}}, {"url": ""}])
+def test_a_webhook_without_an_address_is_refused_without_its_secrets(here: Path, webhook: Any) -> None:
+    with pytest.raises(AnsibleActionFail, match="spark_webhook has no url") as refused:
+        begin("audit", hostvars_of(here, spark_webhook=webhook))
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_run_of_this_folder_may_be_compared_with_by_its_id(here: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match="audit_since"):
+        begin("audit", hostvars_of(here, audit_since="20261101T101500Z-3f2a"))
+    (here / "reports" / "20261101T101500Z-3f2a").mkdir(parents=True)
+    assert begin("audit", hostvars_of(here, audit_since="20261101T101500Z-3f2a"))["playbook"] == "audit"
 
 
 def test_a_report_folder_that_cannot_be_made_is_named(here: Path) -> None:

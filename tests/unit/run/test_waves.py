@@ -11,7 +11,6 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Kernel
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import view_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate, part_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES
@@ -185,7 +184,7 @@ def test_a_pair_that_was_held_back_is_not_measured_and_unknown(tmp_path: Path) -
         assert part.state == SKIPPED
         store.write(part)
     assert "WAVE_STOPPED" in gate(run, store, "d-3", STAGES["rdma"]).reason
-    pairs = {pair["name"]: pair for pair in build(view_of(run), store.everything(), "e")["pairs"]}
+    pairs = {pair["name"]: pair for pair in build(run, store.everything(), "e")["pairs"]}
     assert pairs["pair_a"]["verdict"] == "FAIL" and pairs["pair_b"]["verdict"] == "UNKNOWN"
     assert {item["code"] for item in pairs["pair_b"]["reasons"]} == {"WAVE_STOPPED"}
 

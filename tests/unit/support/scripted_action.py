@@ -57,7 +57,9 @@ class Script:
         player = SimpleNamespace(password=password, become_pass=become, remote_user=user)
         self.action = self.module.ActionModule(self.task, self.connection, player, None, templar, None)
         self.action._load_name = f"labops.dgx_spark.{name}"
-        self.action._display = SimpleNamespace(display=self.shown.append, vvv=lambda _text: None)
+        self.action._display = SimpleNamespace(
+            display=self.shown.append, warning=self.shown.append, error=self.shown.append, vvv=lambda _text: None
+        )
         self.action._execute_module = self._answer
         self.action._find_needle = lambda folder, name: str(next(ROLES.glob(f"*/{folder}/{name}")))
         self.action._transfer_file = lambda _source, target: target

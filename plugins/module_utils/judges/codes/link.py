@@ -145,14 +145,6 @@ CODES: tuple[Code, ...] = (
         source="NVIDIA forum (F364126)",
     ),
     Code(
-        code="CX7_LINK_FLAPPED",
-        title="The link went down during the run",
-        severity="warn",
-        meaning="carrier_down_count of a function grew within this run, so measurements of this run may be too low.",
-        remedy="Seat the cable firmly or change it, reboot both desks with the cable in, and measure again.",
-        source="community (one report)",
-    ),
-    Code(
         code="CX7_PLUGGED_AFTER_BOOT",
         title="The cable was plugged in after the desk had started",
         severity="warn",

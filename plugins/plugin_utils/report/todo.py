@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the admin has to do, worst first: each remedy once, with everything that it is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...module_utils.model.finding import SEVERITIES
+from .words import line
+from .words import told as sentence
+
+LOUD = ("fail", "unknown", "warn")
+"""Severities that ask for something, worst first."""
+
+
+@dataclass
+class Told:
+    """One sentence and everything that it is said of."""
+
+    message: str
+    subjects: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The sentence, with what it is about in front where it does not say so itself."""
+        missing = [item for item in self.subjects if item.split()[0] not in self.message and item not in self.message]
+        return f"{', '.join(missing)}: {self.message}" if missing else self.message
+
+
+@dataclass
+class Task:
+    """One thing to do."""
+
+    code: str
+    severity: str
+    remedy: str
+    told: list[Told] = field(default_factory=list)
+
+
+def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[Task]:
+    """Everything to do (or, with other severities, to read), grouped by code and remedy."""
+    wanted = tuple(severities)
+    found: dict[tuple[str, str, str], Task] = {}
+    for owner in (*report["pairs"], *report["desks"]):
+        for item in owner["findings"]:
+            if item["severity"] not in wanted:
+                continue
+            code, severity, remedy = line(item["code"]), str(item["severity"]), line(item.get("remedy") or "")
+            task = found.setdefault((code, severity, remedy), Task(code, severity, remedy))
+            message = sentence(item["message"])
+            told = next((told for told in task.told if told.message == message), None)
+            if told is None:
+                told = Told(message)
+                task.told.append(told)
+            subject = sentence(item.get("subject") or "")
+            if subject and subject not in told.subjects:
+                told.subjects.append(subject)
+    return sorted(found.values(), key=lambda task: (-SEVERITIES.index(task.severity), task.told[0].subjects[:1], task.code))
+
+
+def loud(findings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Findings that ask for something, worst first."""
+    kept = [item for item in findings if item["severity"] in LOUD]
+    return sorted(kept, key=lambda item: LOUD.index(item["severity"]))
+
+
+def why(findings: Sequence[Mapping[str, Any]]) -> str:
+    """The worst code, and how many others there are."""
+    codes = list(dict.fromkeys(line(item["code"]) for item in loud(findings)))
+    more = f" (+{len(codes) - 1})" if len(codes) > 1 else ""
+    return f"{codes[0]}{more}" if codes else ""

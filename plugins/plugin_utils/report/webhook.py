@@ -1,0 +1,100 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells other systems: artifacts for AWX and ansible-runner, and one POST to an address of the admin's."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ..history.store import overall
+from .build import outcome, stacks_of
+from .todo import why
+from .words import line
+
+SCHEMA = "labops.dgx_spark/verdict/1"
+LIMIT = 10.0
+"""Seconds that a run waits for the receiver."""
+
+
+class WebhookError(Exception):
+    """The receiver did not take it; the text says why in one line, without the address's path or any header."""
+
+
+def told(report: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """The verdict of a run in a few kilobytes: counts, and each stack and bad desk with its reason."""
+    stacks = []
+    for stack in stacks_of(report):
+        figures = {item["id"]: item for item in stack["figures"]}
+        chosen = {kind: figures.get(key) for kind, key in stack["headline"].items()}
+        stacks.append(
+            {
+                "name": line(stack["name"]),
+                "verdict": outcome(report, stack),
+                "why": why(stack.get("reasons") or ()),
+                **{kind: {key: item[key] for key in ("value", "unit")} if item else None for kind, item in chosen.items()},
+            }
+        )
+    counts = dict(Counter(str(stack["verdict"]) for stack in stacks))
+    run = report["run"]
+    return {
+        "schema": SCHEMA,
+        "run": line(run["id"]),
+        "playbook": line(run["playbook"]),
+        "started": line(run["started"]),
+        "finished": line(run["finished"]),
+        "check_mode": run["check_mode"],
+        "verdict": overall(report),
+        "counts": counts,
+        "stacks": stacks,
+        "desks": [
+            {"name": line(desk["name"]), "verdict": desk["verdict"], "why": why(desk["findings"])}
+            for desk in report["desks"]
+            if desk["verdict"] != "PASS"
+        ],
+        "report": folder,
+    }
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Headers may hold a secret: they go to the address that the admin named and nowhere else."""
+
+    def redirect_request(self, *_arguments: Any, **_more: Any) -> None:
+        """Refuse."""
+        return
+
+
+def post(url: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> None:
+    """One POST of JSON. Raises WebhookError."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        where, known = parts.hostname or "", parts.scheme in ("http", "https")
+    except ValueError:
+        where, known = "", False
+    if not where or not known:
+        raise WebhookError("spark_webhook.url is no http or https address")
+    try:
+        request = urllib.request.Request(
+            url,
+            data=json.dumps(content).encode(),
+            headers={
+                "Content-Type": "application/json",
+                "User-Agent": "labops.dgx_spark",
+                **{str(key): str(item) for key, item in headers.items()},
+            },
+            method="POST",
+        )
+        with urllib.request.build_opener(_NoRedirect()).open(request, timeout=LIMIT) as answer:
+            answer.read(1024)
+    except urllib.error.HTTPError as error:
+        raise WebhookError(f"{where} answered {error.code}") from None
+    except urllib.error.URLError as error:
+        raise WebhookError(f"{where}: {line(error.reason)}") from None
+    except (OSError, ValueError) as error:
+        # The text of a ValueError may repeat a header.
+        raise WebhookError(f"{where}: {type(error).__name__}") from None

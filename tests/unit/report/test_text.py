@@ -1,0 +1,134 @@
+"""The end of a run on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.words import duration, moment, plain, scrubbed, size, told
+from lab_samples import Lab, every_failure
+
+FOLDER = "/r/20261123T101500Z-aaaa"
+
+
+def lines_of(lab: Lab, **more: Any) -> list[str]:
+    return summary(lab.report(), FOLDER, **more)
+
+
+def test_nothing_is_wider_than_eighty_columns() -> None:
+    for lab in (every_failure(), Lab(3)):
+        for line in lines_of(lab, notes=True):
+            # A path or a command that cannot be broken may be longer; a sentence may not.
+            assert len(line) <= 80 or " " not in line.strip() or FOLDER in line or line.startswith("        report.json"), line
+
+
+def test_failures_come_first_and_each_figure_has_its_mark() -> None:
+    lines = lines_of(every_failure())
+    rows = [line.split() for line in lines if line.startswith("pair_")]
+    assert [row[1] for row in rows] == ["FAIL"] * 5 + ["UNKNOWN", "WARN"] + ["PASS"] * 4 + ["OUT"]
+    table = {row[0]: " ".join(row[2:]) for row in rows}
+    assert table["pair_01"] == "desk-01 + desk-02 392 >= 368 21.6 >= 21.0"
+    assert table["pair_03"].startswith("desk-05 + desk-06 320 < 368 17.7 < 21.0")
+    assert table["pair_06"].startswith("desk-11 + desk-12 - -")
+
+
+def test_a_reason_that_has_no_room_stands_below_its_row() -> None:
+    lines = lines_of(every_failure())
+    assert lines[lines.index(next(line for line in lines if line.startswith("pair_04"))) + 1] == "    NCCL_SOCKET_FALLBACK"
+
+
+def test_it_says_what_changed_how_long_it_took_and_where_the_report_is() -> None:
+    text = "\n".join(lines_of(every_failure()))
+    assert "Changed:\n  desk-19: driver" in text
+    assert "Took 6 min 40 s: facts 7 s, driver 52 s" in text
+    assert f"Report: {FOLDER}/index.html" in text
+
+
+def test_notes_are_counted_and_told_by_choice() -> None:
+    assert any(line.startswith("2 notes in the report") for line in lines_of(every_failure()))
+    told_lines = lines_of(every_failure(), notes=True)
+    assert any("VERSION_KNOWN_BAD: " in line and "desk-19" in line for line in told_lines)
+    assert not any("VERSION_KNOWN_BAD" in line for line in lines_of(every_failure()))
+
+
+def test_one_remedy_is_told_once() -> None:
+    lab = Lab(2)
+    for desk in ("desk-01", "desk-02", "desk-03"):
+        lab.find("facts", desk, finding("CX7_FUNCTION_MISSING", Where(desk=desk), f"{desk} has lost a function."))
+    lines = lines_of(lab)
+    assert sum("CX7_FUNCTION_MISSING: desk-" in line for line in lines) == 3
+    assert sum(line.lstrip().startswith("-> ") for line in lines) == 1
+
+
+def test_what_a_desk_says_cannot_move_the_cursor() -> None:
+    lab = Lab(1)
+    lab.find("facts", "desk-01", finding("CX7_LINK_DOWN", Where(desk="desk-01"), "a\x1b[2J\x9b1m\u202eb\rc\n\nd", severity="fail"))
+    text = "\n".join(summary(lab.report(), FOLDER))
+    assert not any(char in text for char in "\x1b\x9b\u202e\r") and "a\ufffd[2J" in text
+
+
+@pytest.mark.parametrize(("playbook", "word"), [("unstack_pair", "removed"), ("unlock_driver", "removed"), ("record", "not judged")])
+def test_a_playbook_that_measures_nothing_does_not_say_unknown(playbook: str, word: str) -> None:
+    lab = Lab(1, playbook=playbook)
+    line = next(line for line in lines_of(lab) if line.startswith("pair_01"))
+    assert word in line and "UNKNOWN" not in line
+    lab.lose("desk-02")
+    assert " FAIL " in next(line for line in lines_of(lab) if line.startswith("pair_01"))
+
+
+def test_an_audit_names_a_pair_whose_desks_differ() -> None:
+    lab = Lab(2, playbook="audit")
+    assert not any(line.startswith("STACK") for line in lines_of(lab))
+    drift = finding("PAIR_DRIFT", Where(pair="pair_02"), "pair pair_02: driver 580.142 on desk-03, 580.95 on desk-04")
+    lab.find("facts", "desk-03", drift)
+    lines = lines_of(lab)
+    assert lines[lines.index("STACK    VERDICT  WHY") + 1] == "pair_02  FAIL     PAIR_DRIFT"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pair pair_a: slow", "pair_a: slow"),
+        ("stack pair_a: slow", "pair_a: slow"),
+        ("pair alpha: slow", "pair alpha: slow"),
+        ("pair Pair-2 and stack stack_1", "Pair-2 and stack_1"),
+    ],
+)
+def test_nothing_is_said_twice(text: str, expected: str) -> None:
+    assert told(text) == expected
+
+
+HARMFUL = (0x00, 0x07, 0x0D, 0x1B, 0x7F, 0x85, 0x9B, 0x061C, 0x200B, 0x200E, 0x202E, 0x2028, 0x2066, 0xFEFF, 0xFFFE, 0xFFFF)
+
+
+@pytest.mark.parametrize("code", [*HARMFUL, 0xFDD0, 0x1FFFE, 0xE0041, 0xD800])
+def test_harmful_characters_are_replaced(code: int) -> None:
+    assert plain(f"a{chr(code)}b") == "a\ufffdb"
+    assert scrubbed({chr(code): [chr(code)]}) == {"\ufffd": ["\ufffd"]}
+
+
+def test_what_people_write_stays() -> None:
+    text = "Grüße 漢字 שלום مرحبا 👩‍🔬 → \t\n"
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (125, "2 min 05 s"), (3780, "1 h 03 min"), (None, "-"), (float("nan"), "-")],
+)
+def test_durations(value: Any, expected: str) -> None:
+    assert duration(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1 << 20, "1 MiB"), (4 << 30, "4 GiB"), (1536, "1.5 KiB"), (12, "12 B"), ("x", "-"), (-1, "-")]
+)
+def test_sizes(value: Any, expected: str) -> None:
+    assert size(value) == expected
+
+
+def test_moments() -> None:
+    assert moment("2026-11-23T10:15:00Z") == "2026-11-23 10:15 UTC" and moment("soon") == "soon"
