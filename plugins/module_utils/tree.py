@@ -115,5 +115,3 @@ class Walk:
         elif depth > DEPTH_LIMIT:
             self.stopped = f"folders deeper than {DEPTH_LIMIT}"
         return self.stopped is None
-
-

@@ -87,8 +87,7 @@ def _index(entries: list[Any]) -> Manifest:
     for item in entries[:ENTRY_LIMIT]:
         if not isinstance(item, dict):
             continue
-        platform = item.get("platform") if isinstance(item.get("platform"), dict) else {}
-        annotations = item.get("annotations") if isinstance(item.get("annotations"), dict) else {}
+        platform, annotations = _mapping(item.get("platform")), _mapping(item.get("annotations"))
         os, architecture = _word(platform.get("os")), _word(platform.get("architecture"))
         if "vnd.docker.reference.type" in annotations or (os, architecture) == ("unknown", "unknown"):
             attestations += 1
@@ -102,7 +101,7 @@ def _index(entries: list[Any]) -> Manifest:
 def configuration(text: str) -> Configuration:
     """The configuration blob of an image. Raises OciError."""
     data = _object(text, "configuration")
-    inner = data.get("config") if isinstance(data.get("config"), dict) else {}
+    inner = _mapping(data.get("config"))
     return Configuration(_word(data.get("os")), _word(data.get("architecture")), _pairs(inner.get("Env")), _labels(inner.get("Labels")))
 
 
@@ -115,7 +114,7 @@ def docker_image(text: str) -> Configuration:
     first = data[0] if isinstance(data, list) and data else data
     if not isinstance(first, dict) or not (first.get("Architecture") or first.get("Os")):
         raise OciError("docker's answer describes no image")
-    inner = first.get("Config") if isinstance(first.get("Config"), dict) else {}
+    inner = _mapping(first.get("Config"))
     size = first.get("Size")
     return Configuration(
         _word(first.get("Os")),
@@ -134,6 +133,10 @@ def _object(text: str, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise OciError(f"the {what} is no JSON object")
     return data
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _word(value: Any) -> str | None:

@@ -90,7 +90,10 @@ def refusal(text: str) -> Refusal:
     joined = "\n".join(lines)
     if re.search(r"No module named pip\b", joined):
         return Refusal("no_pip", words=words)
-    if re.search(r"Invalid requirement|InvalidRequirement|error: (?:unrecognized|no such option|argument)|pip: error:|Could not open requirements", joined):
+    if re.search(
+        r"Invalid requirement|InvalidRequirement|error: (?:unrecognized|no such option|argument)|pip: error:|Could not open requirements",
+        joined,
+    ):
         return Refusal("syntax", words=words)
     if re.search(r"DO NOT MATCH THE HASHES|In --require-hashes mode|Hashes are required", joined):
         return Refusal("hashes", words=words)

@@ -18,27 +18,51 @@ KINDS = (
     "not_readable",
     "other",
 )
+_NETWORK = (
+    "no such host",
+    "connection refused",
+    "network is unreachable",
+    "no route to host",
+    "temporary failure in name resolution",
+    "server misbehaving",
+    "connection reset by peer",
+    "proxyconnect",
+)
+_ACCESS = (
+    "unauthorized",
+    "authentication required",
+    "requested access to the resource is denied",
+    r"\bdenied\b",
+    "invalid username/password",
+    r"status(?: code)?:? 40[13]",
+    "unable to retrieve auth token",
+    "invalid status code from registry 40[13]",
+)
+_UNREADABLE = (
+    "unsupported (?:schema|manifest|media)",
+    "invalid character",
+    "cannot unmarshal",
+    "unexpected end of JSON",
+    "manifest invalid",
+    "exceeded maximum allowed size",
+    "does not match",
+    r"\bEOF\b",
+    "image is not",
+    "parsing manifest",
+    "parsing image configuration",
+)
 _TEXTS = (
     ("rate_limit", r"toomanyrequests|too many requests|status(?: code)?:? 429|pull rate limit"),
     ("plain_http", r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake"),
     ("certificate", r"x509:|certificate (?:signed by unknown|has expired|is not valid|verify failed)|tls: failed to verify"),
-    (
-        "no_network",
-        r"no such host|connection refused|network is unreachable|no route to host|temporary failure in name resolution|"
-        r"server misbehaving|connection reset by peer|proxyconnect",
-    ),
+    ("no_network", "|".join(_NETWORK)),
     ("timeout", r"context deadline exceeded|i/o timeout|TLS handshake timeout|Client\.Timeout exceeded|timeout awaiting"),
-    ("not_found", r"manifest unknown|MANIFEST_UNKNOWN|NAME_UNKNOWN|name unknown|repository name not known|status code 404|404 \(Not Found\)"),
     (
-        "no_access",
-        r"unauthorized|authentication required|requested access to the resource is denied|\bdenied\b|invalid username/password|"
-        r"status(?: code)?:? 40[13]|unable to retrieve auth token|invalid status code from registry 40[13]",
+        "not_found",
+        r"manifest unknown|MANIFEST_UNKNOWN|NAME_UNKNOWN|name unknown|repository name not known|status code 404|404 \(Not Found\)",
     ),
-    (
-        "not_readable",
-        r"unsupported (?:schema|manifest|media)|invalid character|cannot unmarshal|unexpected end of JSON|manifest invalid|exceeded maximum "
-        r"allowed size|does not match|unexpected EOF|\bEOF\b|image is not|parsing manifest|parsing image configuration",
-    ),
+    ("no_access", "|".join(_ACCESS)),
+    ("not_readable", "|".join(_UNREADABLE)),
 )
 
 

@@ -24,6 +24,7 @@ class IndexFile:
     sha256: str | None = None
     size: int | None = None
     yanked: bool = False
+    requires_python: str | None = None
 
 
 class IndexPageError(ValueError):
@@ -55,7 +56,9 @@ def _of_json(text: str, url: str) -> tuple[IndexFile, ...]:
         size = item.get("size")
         if made is not None:
             whole = size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**50 else None
-            found.append(IndexFile(made.filename, made.url, made.sha256, whole, bool(item.get("yanked"))))
+            python = item.get("requires-python")
+            python = python[:200] if isinstance(python, str) else None
+            found.append(IndexFile(made.filename, made.url, made.sha256, whole, bool(item.get("yanked")), python))
     return tuple(found)
 
 
@@ -66,18 +69,23 @@ def _of_html(text: str, url: str) -> tuple[IndexFile, ...]:
     except (ValueError, AssertionError):
         raise IndexPageError("the index gave no page of a project") from None
     found = []
-    for href, yanked in page.links[:FILE_LIMIT]:
+    for href, yanked, python in page.links[:FILE_LIMIT]:
         bare, _hash, fragment = href.partition("#")
         name = urllib.parse.unquote(bare.rpartition("/")[2])
         digest = re.match(r"sha256=([0-9a-f]{64})", fragment)
         made = _file(name, bare, url, digest.group(1) if digest else None)
         if made is not None:
-            found.append(IndexFile(made.filename, made.url, made.sha256, None, yanked))
+            found.append(IndexFile(made.filename, made.url, made.sha256, None, yanked, python))
     return tuple(found)
 
 
 def _file(name: Any, link: Any, page: str, sha256: Any) -> IndexFile | None:
-    if not isinstance(name, str) or not isinstance(link, str) or not _NAME.fullmatch(name) or not name.endswith((".whl", ".tar.gz", ".zip", ".tar.bz2")):
+    if (
+        not isinstance(name, str)
+        or not isinstance(link, str)
+        or not _NAME.fullmatch(name)
+        or not name.endswith((".whl", ".tar.gz", ".zip", ".tar.bz2"))
+    ):
         return None
     try:
         where = urllib.parse.urljoin(page, link[:4096])
@@ -90,10 +98,11 @@ def _file(name: Any, link: Any, page: str, sha256: Any) -> IndexFile | None:
 class _Page(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.links: list[tuple[str, bool]] = []
+        self.links: list[tuple[str, bool, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a" and len(self.links) < FILE_LIMIT:
             given = dict(attrs)
             if given.get("href"):
-                self.links.append((str(given["href"]), "data-yanked" in given))
+                python = given.get("data-requires-python")
+                self.links.append((str(given["href"]), "data-yanked" in given, python[:200] if python else None))

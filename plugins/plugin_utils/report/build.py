@@ -134,6 +134,7 @@ def _desk(name: str, run: Mapping[str, Any], parts: Parts, checks: Iterable[Chec
         "verdict": verdict(item["severity"] for item in findings),
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
+        **({"workload": list(asked.data.get("workload") or ())} if (asked := parts.get("workload", {}).get(name)) else {}),
         "stages": {part.stage: {"state": part.state, "reason": part.reason, "changed": part.changed} for part in own},
     }
 

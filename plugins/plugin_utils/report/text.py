@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import audit
+from ..workload import table as workload
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "UNKNOWN": "bright yellow", "FAIL": "red"}
 """Ansible's colour names for the verdicts."""
@@ -46,6 +47,8 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
     playbook, desks = report["run"]["playbook"], report["desks"]
     if playbook == "audit":
         return table(audit.COLUMNS, audit.table(report))
+    if playbook == "check_workload":
+        return table(workload.COLUMNS, workload.rows({desk["name"]: desk.get("workload") or () for desk in desks}))
     if playbook == "enrol":
         return table(ENROL_COLUMNS, [_enrol_row(desk) for desk in desks])
     if playbook == "onboard":

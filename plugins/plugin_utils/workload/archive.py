@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 import zipfile
@@ -42,22 +43,32 @@ class ArchiveError(Exception):
     """The file is no archive that can be read; the message is one sentence."""
 
 
-def contents(stream: IO[bytes], limit: int) -> Contents:
-    """The contents of a wheel. ``limit``: packed bytes of native files that are read, the smallest files first.
+def contents(stream: IO[bytes] | io.RawIOBase, limit: int, partly: bool = True) -> Contents:
+    """The contents of a wheel. ``limit``: packed bytes of native files that are read.
 
-    Raises ArchiveError and FetchError.
+    Where they have more, the smallest are read up to a quarter of it (one that does not fit may settle the matter), or none without
+    ``partly``. Raises ArchiveError and FetchError.
     """
     try:
         with zipfile.ZipFile(stream) as archive:
-            return _contents(archive, limit)
+            return _contents(archive, limit, partly)
     except FetchError:
         raise
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, OSError, EOFError, zlib.error, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        ValueError,
+        OSError,
+        EOFError,
+        zlib.error,
+        RuntimeError,
+    ) as error:
         words = re.sub(r"[^\x20-\x7e]", "?", str(error))[:120]
         raise ArchiveError(f"it is no wheel that can be read, or it is cut off ({words or type(error).__name__})") from None
 
 
-def _contents(archive: zipfile.ZipFile, limit: int) -> Contents:
+def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
     infos = archive.infolist()
     if len(infos) > MEMBER_LIMIT:
         raise ArchiveError(f"it holds more than {MEMBER_LIMIT} files")
@@ -65,22 +76,28 @@ def _contents(archive: zipfile.ZipFile, limit: int) -> Contents:
     own = [info for info in files if not re.match(r"[^/]{1,200}\.dist-info/", info.filename)]
     native = [info for info in own if _is_native(info)]
     cubins = [info.filename for info in own if CUBIN.search(info.filename)]
-    names = dict.fromkeys(f"sm_{found[0]}{found[1].lower()}" for name in cubins for found in CUBIN_TARGET.findall(name.rpartition("/")[2]))
-    binaries, not_read, used = [], None, 0
-    for info in sorted(native, key=lambda item: (item.compress_size, item.filename)):
-        if FOREIGN.search(info.filename):
-            continue
+    targets = dict.fromkeys(
+        f"sm_{found[0]}{found[1].lower()}" for name in cubins for found in CUBIN_TARGET.findall(name.rpartition("/")[2])
+    )
+    readable = [info for info in native if not FOREIGN.search(info.filename)]
+    for info in readable:
         problem = _bomb(info)
         if problem:
             raise ArchiveError(problem)
-        used += info.compress_size
-        if used > limit:
-            not_read = f"{info.filename.rpartition('/')[2]} ({info.compress_size >> 20} MB packed) is beyond the limit of {limit >> 20} MB for reading"
+    total = sum(info.compress_size for info in readable)
+    not_read = None
+    if total > limit:
+        not_read = f"its files with machine code ({max(1, total >> 20)} MB packed) are beyond the limit of {limit >> 20} MB for reading"
+    room = limit if total <= limit else limit // 4 if partly else 0
+    binaries = []
+    for info in sorted(readable, key=lambda item: (item.compress_size, item.filename)):
+        room -= info.compress_size
+        if room < 0:
             break
         binary = _binary(archive, info)
         if binary is not None:
             binaries.append(binary)
-    return Contents(len(own), tuple(info.filename for info in native), tuple(binaries), tuple(names), not_read)
+    return Contents(len(own), tuple(info.filename for info in native), tuple(binaries), tuple(targets), not_read)
 
 
 def _is_native(info: zipfile.ZipInfo) -> bool:

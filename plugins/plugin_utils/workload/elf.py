@@ -129,7 +129,9 @@ def binary_of_file(stream: IO[bytes], path: str, size: int) -> Binary | None:
     if path.endswith(".ptx"):
         stream.seek(0)
         code = fatbin.ptx_text(stream.read(65536).decode("utf-8", "replace"))
-        return Binary(path, "cuda", None, "ptx", units=((code,),) if code else (), not_read=None if code else "it is no PTX text", size=size)
+        return Binary(
+            path, "cuda", None, "ptx", units=((code,),) if code else (), not_read=None if code else "it is no PTX text", size=size
+        )
     if head[:4] != b"\x7fELF":
         return None
     return _elf(Budgeted(stream), path, size, None, stream)
@@ -144,7 +146,11 @@ def binary_of_desk(data: Mapping[str, Any]) -> Binary:
             return Binary(path, "cuda", None, str(kind), units=_units_of(data.get("units")), not_read=_sentence(trouble), size=size)
         parts = [(int(offset), _unpacked(text)) for offset, text in data.get("parts") or ()]
         sections = data.get("sections") or {}
-        told = {name: (_units_of(sections[name].get("units")), _sentence(sections[name].get("trouble"))) for name in FATBIN_SECTIONS if name in sections}
+        told = {
+            name: (_units_of(sections[name].get("units")), _sentence(sections[name].get("trouble")))
+            for name in FATBIN_SECTIONS
+            if name in sections
+        }
     except (ValueError, TypeError, AttributeError, zlib.error, binascii.Error):
         return Binary(path, not_read="what the desk told of it is not well formed", size=size)
     found = _elf(SparseFile(size, parts), path, size, told, None)
@@ -165,9 +171,16 @@ def _elf(
         elf = ELFFile(stream)
         machine = MACHINES.get(elf["e_machine"], str(elf["e_machine"]).removeprefix("EM_").lower()[:20])
         if elf["e_machine"] in ("EM_CUDA", CUDA_MACHINE):
-            code = fatbin.cubin_target(int(elf["e_flags"]), int(elf["e_ident"]["EI_ABIVERSION"]))
-            code = _suffixed(code, path)
-            return Binary(path, "cuda", None, "cubin", units=((code,),) if code else (), not_read=None if code else "its target is not known", size=size)
+            code = _suffixed(fatbin.cubin_target(int(elf["e_flags"]), int(elf["e_ident"]["EI_ABIVERSION"])), path)
+            return Binary(
+                path,
+                "cuda",
+                None,
+                "cubin",
+                units=((code,),) if code else (),
+                not_read=None if code else "its target is not known",
+                size=size,
+            )
         return _described(elf, path, size, machine, told, whole)
     except NotFetched:
         return Binary(path, machine, not_read="the desk did not send all of its tables", size=size)
@@ -176,7 +189,12 @@ def _elf(
 
 
 def _described(
-    elf: Any, path: str, size: int, machine: str, told: Mapping[str, tuple[tuple[tuple[str, ...], ...], str | None]] | None, whole: IO[bytes] | None
+    elf: Any,
+    path: str,
+    size: int,
+    machine: str,
+    told: Mapping[str, tuple[tuple[tuple[str, ...], ...], str | None]] | None,
+    whole: IO[bytes] | None,
 ) -> Binary:
     interpreter = next((segment.get_interp_name() for segment in elf.iter_segments("PT_INTERP")), None)
     dynamic = elf.get_section_by_name(".dynamic")
@@ -186,7 +204,8 @@ def _described(
     versions = _versions(elf)
     kind = {"ET_EXEC": "program", "ET_REL": "object"}.get(elf["e_type"], "program" if interpreter else "library")
     units: dict[str, tuple[tuple[str, ...], ...]] = {}
-    troubles = []
+    troubles: list[str] = []
+    trouble: str | None
     if elf.num_sections() == 0:
         troubles.append("it has no section table, so that its device code could not be looked for")
     for name in FATBIN_SECTIONS:
@@ -205,7 +224,7 @@ def _described(
         bits=int(elf.elfclass),
         kind=kind,
         interpreter=_clean(interpreter),
-        needed=tuple(name for item in needed[:NEEDED_LIMIT] if (name := _clean(item))),
+        needed=tuple(text for item in needed[:NEEDED_LIMIT] if (text := _clean(item))),
         soname=_clean(soname),
         glibc=_highest(versions, "GLIBC"),
         glibcxx=_highest(versions, "GLIBCXX"),
@@ -247,7 +266,12 @@ def _units_of(value: Any) -> tuple[tuple[str, ...], ...]:
     found: list[tuple[str, ...]] = []
     for codes, count in value or ():
         unit = tuple(code_of(str(code)).text for code in codes)
-        if not isinstance(count, int) or not 1 <= count <= UNITS_LIMIT or len(unit) > fatbin.ENTRY_LIMIT or len(found) + count > UNITS_LIMIT:
+        if (
+            not isinstance(count, int)
+            or not 1 <= count <= UNITS_LIMIT
+            or len(unit) > fatbin.ENTRY_LIMIT
+            or len(found) + count > UNITS_LIMIT
+        ):
             raise ValueError("too many fat binaries")
         found += [unit] * count
     return tuple(found)
@@ -276,7 +300,9 @@ def _machine_of_head(parts: Sequence[tuple[int, bytes]]) -> str | None:
     if len(head) < 20 or head[:4] != b"\x7fELF":
         return None
     number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
-    return {183: "aarch64", 62: "x86_64", 3: "i386", 40: "arm", 243: "riscv64", 21: "ppc64le", 22: "s390x", CUDA_MACHINE: "cuda"}.get(number, f"machine {number}")
+    return {183: "aarch64", 62: "x86_64", 3: "i386", 40: "arm", 243: "riscv64", 21: "ppc64le", 22: "s390x", CUDA_MACHINE: "cuda"}.get(
+        number, f"machine {number}"
+    )
 
 
 def _suffixed(code: str | None, path: str) -> str | None:

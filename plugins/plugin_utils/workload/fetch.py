@@ -40,7 +40,9 @@ class FetchError(Exception):
 class _Careful(urllib.request.HTTPRedirectHandler):
     """Follows a redirect without taking credentials to another host."""
 
-    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> urllib.request.Request | None:
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
         """See urllib."""
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None and urllib.parse.urlsplit(newurl).netloc != urllib.parse.urlsplit(req.full_url).netloc:
@@ -93,7 +95,9 @@ class Web:
     def _told(self, url: str, error: Exception) -> FetchError:
         host = urllib.parse.urlsplit(split_credentials(url)[0]).netloc
         if isinstance(error, urllib.error.HTTPError):
-            kind = {401: "no_access", 403: "no_access", 404: "not_found", 410: "not_found", 416: "no_ranges", 429: "rate_limit"}.get(error.code, "other")
+            kind = {401: "no_access", 403: "no_access", 404: "not_found", 410: "not_found", 416: "no_ranges", 429: "rate_limit"}.get(
+                error.code, "other"
+            )
             return FetchError(f"{host} answered {error.code} for {shown(url)}", kind)
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, TimeoutError) or "timed out" in str(reason):

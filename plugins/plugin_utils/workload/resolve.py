@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...module_utils.desk import TIMEOUT, Answer
+from ...module_utils.gather.workload_pip import SHARED, index_arguments, program
 from ...module_utils.judges.workload.parts import FACTORY, version
 from ...module_utils.model.workload import Target
+from ...module_utils.pip_program import REFUSED
 from ...module_utils.readers import pip_report
-from .foreign_pip import REFUSED
 from .process import run
 
 Runner = Callable[..., Answer]
@@ -55,7 +56,11 @@ def platforms_of(target: Target) -> list[str]:
     machine = target.architecture or str(FACTORY.architecture)
     glibc = version(target.glibc) or version(FACTORY.glibc) or (2, OLDEST_GLIBC)
     newest = glibc[1] if len(glibc) > 1 and glibc[0] == 2 else OLDEST_GLIBC
-    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)), f"manylinux2014_{machine}", f"linux_{machine}"]
+    return [
+        *(f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)),
+        f"manylinux2014_{machine}",
+        f"linux_{machine}",
+    ]
 
 
 def interpreter(runner: Runner = run) -> str | None:
@@ -66,7 +71,16 @@ def interpreter(runner: Runner = run) -> str | None:
     return None
 
 
-def resolve(text: str, target: Target, indexes: Sequence[str], limit: float, runner: Runner = run) -> Resolved:
+def resolve(
+    text: str,
+    target: Target,
+    indexes: Sequence[str],
+    limit: float,
+    *,
+    constraints: str = "",
+    links: Sequence[str] = (),
+    runner: Runner = run,
+) -> Resolved:
     """Resolve the requirements of a file's text for a desk with pip on the controller.
 
     Only the given indexes count (PyPI without any): pip configuration, constraints and environment of the controller are left out.
@@ -78,12 +92,14 @@ def resolve(text: str, target: Target, indexes: Sequence[str], limit: float, run
     with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
         wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
         wanted.write_text(text, encoding="utf-8")
+        bounds = Path(folder) / "constraints.txt"
+        bounds.write_text(constraints, encoding="utf-8")
         argv = [
             python,
-            "-I",
-            str(Path(__file__).with_name("foreign_pip.py")),
-            json.dumps(environment_of(target)),
-            *pip_arguments(indexes),
+            *program(json.dumps(environment_of(target))),
+            *SHARED,
+            *index_arguments(indexes),
+            *(part for link in links for part in ("--find-links", link)),
             "--report",
             str(report),
             "--target",
@@ -96,22 +112,25 @@ def resolve(text: str, target: Target, indexes: Sequence[str], limit: float, run
             *(part for platform in platforms_of(target) for part in ("--platform", platform)),
             "-r",
             str(wanted),
+            "-c",
+            str(bounds),
         ]
         answer = runner(argv, limit, _environment(folder))
         return _told(answer, report, limit)
 
 
-def pip_arguments(indexes: Sequence[str]) -> list[str]:
-    """The part of pip's command line that every resolution shares."""
-    argv = ["install", "--dry-run", "--quiet", "--ignore-installed", "--only-binary", ":all:", "--no-input", "--disable-pip-version-check"]
-    for number, index in enumerate(indexes):
-        argv += ["--extra-index-url" if number else "--index-url", index]
-    return argv
-
-
 def _environment(folder: str) -> dict[str, str]:
     """Only what makes the network work: proxy and certificates. The controller's pip settings are not the desk's."""
-    network = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    network = (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    )
     kept = {name: value for name, value in os.environ.items() if name.upper() in network or name == "PIP_CERT"}
     pip = {name: "" for name in os.environ if name.startswith("PIP_") and name not in kept}
     return {**pip, **kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "TMPDIR": folder}
@@ -121,7 +140,11 @@ def _told(answer: Answer, report: Path, limit: float) -> Resolved:
     if answer.error == TIMEOUT:
         return Resolved(refusal=pip_report.Refusal("timeout", words=f"pip found no set within {limit:.0f} s"))
     if answer.rc == REFUSED:
-        return Resolved(refusal=pip_report.Refusal("no_pip", words="this controller's pip cannot be told the desk's environment; use workload_check_resolve: desk"))
+        return Resolved(
+            refusal=pip_report.Refusal(
+                "no_pip", words="this controller's pip cannot be told the desk's environment; use workload_check_resolve: desk"
+            )
+        )
     if not answer.ok:
         return Resolved(refusal=pip_report.refusal(answer.stderr + "\n" + answer.stdout))
     try:

@@ -10,21 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
 from ...module_utils.model.data import as_dict, from_dict
 from ...module_utils.model.workload import Wheel
 from ...module_utils.readers import simple_index
+from ..run_store import write_atomically
 from .archive import LISTING_LIMIT, ArchiveError, Contents, contents
 from .fetch import FetchError, RangedFile, Web, download, shown
-from ..run_store import write_atomically
-
-try:
-    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
-except ImportError:
-    parse_wheel_filename = None
 
 PYPI = "https://pypi.org/simple"
 CACHE_VERSION = 1
-MISSING_LIBRARY = "packaging is not installed on the controller: pip install packaging (requirements.txt names it)"
+WHOLE, KNOWN, LISTED = "whole", "known", "listed"
 
 
 class WheelError(Exception):
@@ -42,8 +39,6 @@ class Named:
 
 def named(filename: str) -> Named:
     """Project, version and expanded tags of a wheel's name. Raises WheelError."""
-    if parse_wheel_filename is None:
-        raise WheelError(MISSING_LIBRARY)
     try:
         project, version, _build, tags = parse_wheel_filename(filename)
     except (InvalidWheelFilename, ValueError):
@@ -53,8 +48,6 @@ def named(filename: str) -> Named:
 
 def sdist_version(filename: str) -> str | None:
     """The version of a source archive's name; null when it is none."""
-    if parse_wheel_filename is None:
-        return None
     try:
         return str(parse_sdist_filename(filename)[1])
     except (InvalidSdistFilename, ValueError):
@@ -102,18 +95,24 @@ class Looker:
         self._web, self._cache = web, cache
         self._read_limit, self._download_limit = read_limit, download_limit
 
-    def look(self, wheel: Wheel, url: str, sha256: str | None) -> Wheel:
-        """The wheel with what lies in it, or with why that was not read. Never raises for a bad archive."""
-        kept = self._kept(wheel, sha256)
+    def look(self, wheel: Wheel, url: str, sha256: str | None, depth: str = WHOLE) -> Wheel:
+        """The wheel with what lies in it, or with why that was not read. Never raises for a bad archive.
+
+        ``depth``: WHOLE; KNOWN for software of which a table tells what is too large to be read; LISTED for the names alone.
+        """
+        limit = 0 if depth == LISTED else self._read_limit
+        kept = self._kept(wheel, sha256, limit)
         if kept is not None:
             return kept
         try:
-            found, size = self._contents(url, sha256)
+            found, size = self._contents(url, sha256, limit, depth == WHOLE)
         except (FetchError, ArchiveError, OSError) as error:
             return replace(wheel, not_read=str(error) or "it could not be read")
         looked = _filled(wheel, found, size)
         if sha256:
-            write_atomically(self._file(sha256), json.dumps({"version": CACHE_VERSION, "limit": self._read_limit, "contents": as_dict(found), "size": size}))
+            write_atomically(
+                self._file(sha256), json.dumps({"version": CACHE_VERSION, "limit": limit, "contents": as_dict(found), "size": size})
+            )
         return looked
 
     def look_local(self, wheel: Wheel, path: Path) -> Wheel:
@@ -126,7 +125,7 @@ class Looker:
         except OSError as error:
             return replace(wheel, not_read=f"it cannot be read: {error.strerror}")
 
-    def _contents(self, url: str, sha256: str | None) -> tuple[Contents, int]:
+    def _contents(self, url: str, sha256: str | None, limit: int, partly: bool) -> tuple[Contents, int]:
         if urllib.parse.urlsplit(url).scheme == "file":
             raise FetchError("a link of an index to a file of the controller is not followed")
         try:
@@ -137,20 +136,20 @@ class Looker:
             path = download(self._web, url, self._cache / "wheels", self._download_limit, sha256)
             try:
                 with open(path, "rb") as file:
-                    return contents(file, self._read_limit), path.stat().st_size
+                    return contents(file, limit, partly), path.stat().st_size
             finally:
                 path.unlink(missing_ok=True)
-        return contents(remote, self._read_limit), remote.size
+        return contents(remote, limit, partly), remote.size
 
     def _file(self, sha256: str) -> Path:
         return self._cache / "contents" / f"{sha256}.json"
 
-    def _kept(self, wheel: Wheel, sha256: str | None) -> Wheel | None:
+    def _kept(self, wheel: Wheel, sha256: str | None, limit: int) -> Wheel | None:
         if sha256 is None:
             return None
         try:
             data = json.loads(self._file(sha256).read_text(encoding="utf-8"))
-            if data["version"] != CACHE_VERSION or data["limit"] != self._read_limit:
+            if data["version"] != CACHE_VERSION or data["limit"] != limit:
                 return None
             return _filled(wheel, from_dict(Contents, data["contents"]), int(data["size"]))
         except (OSError, ValueError, KeyError, TypeError):

@@ -11,8 +11,8 @@ CODES: tuple[Code, ...] = (
         code="WORKLOAD_RUNS",
         title="It will run on this desk",
         severity="ok",
-        meaning="The image, requirement, wheel or path fits the desk's machine, libraries, driver and GPU, as far as the message says it was "
-        "looked at. Whether it uses the GPU is a field of its own: something that installs may still stay on the processor.",
+        meaning="The image, requirement, wheel or path fits the desk's machine, libraries, driver and GPU, as far as the message says it "
+        "was looked at. Whether it uses the GPU is a field of its own: something that installs may still stay on the processor.",
         remedy="Nothing to do.",
         source="docs/workload.md lists the rules and their sources",
     ),
@@ -20,8 +20,8 @@ CODES: tuple[Code, ...] = (
         code="WORKLOAD_RUNS_SLOWLY",
         title="It will run after compiling at its first start",
         severity="warn",
-        meaning="It holds no machine code for this GPU, only PTX that the driver compiles: minutes at the first start, and at every start in a "
-        "container whose cache is not kept.",
+        meaning="It holds no machine code for this GPU, only PTX that the driver compiles: minutes at the first start, and at every start "
+        "in a container whose cache is not kept.",
         remedy="Take a build with code for this GPU (sm_120 or sm_121), or keep the cache: mount ~/.nv/ComputeCache into the container.",
         source="NVIDIA Blackwell Compatibility Guide; community reports on the time that it takes",
     ),
@@ -29,8 +29,8 @@ CODES: tuple[Code, ...] = (
         code="WORKLOAD_NEEDS_REBUILD",
         title="It must be built for this desk",
         severity="fail",
-        meaning="Its device code is for other GPUs, or there is only a source archive. It may install and start, and fails at the first kernel "
-        "(no kernel image is available for execution on the device).",
+        meaning="Its device code is for other GPUs, or there is only a source archive. It may install and start, and fails at the first "
+        "kernel (no kernel image is available for execution on the device).",
         remedy="Take the build that the message names, or build it with -gencode arch=compute_121,code=sm_121 (CMake: "
         "-DCMAKE_CUDA_ARCHITECTURES=121-real).",
         source="NVIDIA CUDA Programming Guide; community reports",

@@ -59,7 +59,9 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
     return BinaryVerdict(where, RUNS, "no device code", ("no-gpu-code",), gpu)
 
 
-def judge_together(binaries: Sequence[Binary], target: Target, brought: Collection[str] | None) -> tuple[BinaryVerdict, list[BinaryVerdict]]:
+def judge_together(
+    binaries: Sequence[Binary], target: Target, brought: Collection[str] | None
+) -> tuple[BinaryVerdict, list[BinaryVerdict]]:
     """The verdict on files that belong together, and each file's own.
 
     Of libraries that differ only in the CUDA version of their name, the best for the desk's CUDA counts: one of them is loaded.
@@ -110,7 +112,9 @@ def _libc(binary: Binary, target: Target) -> BinaryVerdict | None:
     standard = version(binary.glibcxx)
     if standard and have and have <= GLIBCXX_OF_GLIBC[0] and standard > GLIBCXX_OF_GLIBC[1]:
         reason = f"it asks for GLIBCXX_{binary.glibcxx}, newer than Ubuntu 24.04's libstdc++"
-        return BinaryVerdict(binary.path, WONT_RUN, reason, ("libc",), None, "take a build for an older libstdc++, or run it in a container")
+        return BinaryVerdict(
+            binary.path, WONT_RUN, reason, ("libc",), None, "take a build for an older libstdc++, or run it in a container"
+        )
     return None
 
 

@@ -138,7 +138,9 @@ def _of_ptx(codes: Sequence[Code], device: int, cuda: str | None) -> CodeVerdict
 
 def _refusing(codes: Iterable[Code]) -> tuple[str, ...]:
     rules = [
-        {"a": "sass-a", "f": "sass-f"}.get(code.suffix, "sass" if code.kind == SASS else "ptx") for code in codes if code.kind in (SASS, PTX)
+        {"a": "sass-a", "f": "sass-f"}.get(code.suffix, "sass" if code.kind == SASS else "ptx")
+        for code in codes
+        if code.kind in (SASS, PTX)
     ]
     return tuple(dict.fromkeys(rules))
 

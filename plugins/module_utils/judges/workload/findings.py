@@ -42,7 +42,9 @@ def findings_of(judged: Judged, where: Where, target: Target) -> list[Finding]:
         },
     }
     message = f"{where.desk}: {judged.item}: {judged.verdict}: {judged.reason}"
-    return [finding(CODE[judged.verdict], where, message, evidence=evidence, remedy=judged.instead[:1].upper() + judged.instead[1:] or None)]
+    return [
+        finding(CODE[judged.verdict], where, message, evidence=evidence, remedy=judged.instead[:1].upper() + judged.instead[1:] or None)
+    ]
 
 
 def judge_room(image: Image, where: Where, target: Target) -> list[Finding]:
@@ -60,7 +62,9 @@ def judge_path(path: str, binaries: Sequence[Binary], walked: str | None, troubl
         return Judged(path, "path", UNKNOWN, trouble, None, "check the path on the desk", ("not-read",))
     if not binaries:
         reason = walked or "no machine code in it"
-        return Judged(path, "path", UNKNOWN if walked else RUNS, reason, None if walked else NONE, "", ("not-read" if walked else "no-gpu-code",))
+        return Judged(
+            path, "path", UNKNOWN if walked else RUNS, reason, None if walked else NONE, "", ("not-read" if walked else "no-gpu-code",)
+        )
     names = {item.path.rpartition("/")[2] for item in binaries} | {item.soname for item in binaries if item.soname}
     joint, each = judge_together(binaries, target, names)
     bad = [item for item in each if item.verdict != RUNS]

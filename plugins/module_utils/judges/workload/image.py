@@ -24,8 +24,14 @@ TROUBLE = {
         "the registry's rate limit is reached",
         "log in on the controller (skopeo login or docker login), or wait; Docker Hub counts 6 hours",
     ),
-    "no_network": ("the registry could not be reached", "check name, network and proxy of the controller, or name a mirror (workload_check_mirrors)"),
-    "certificate": ("the registry's certificate is not trusted", "install its authority on the controller, or list it in workload_check_plain_http"),
+    "no_network": (
+        "the registry could not be reached",
+        "check name, network and proxy of the controller, or name a mirror (workload_check_mirrors)",
+    ),
+    "certificate": (
+        "the registry's certificate is not trusted",
+        "install its authority on the controller, or list it in workload_check_plain_http",
+    ),
     "plain_http": ("the registry answers without TLS", "list it in workload_check_plain_http if that is meant"),
     "no_access": (
         "the registry gave no access: private, or not there (it answers both alike)",
@@ -135,7 +141,9 @@ def _jetson(image: Image) -> bool:
         return True
     names = {name.upper() for name, _value in image.environment}
     return bool(names & {"L4T_VERSION", "JETPACK_VERSION", "NVIDIA_REQUIRE_JETPACK", "TEGRA_CHIP_ID"}) or any(
-        "l4t" in value.lower() or "jetson" in value.lower() for name, value in image.labels if "title" in name or name.startswith("com.nvidia")
+        "l4t" in value.lower() or "jetson" in value.lower()
+        for name, value in image.labels
+        if "title" in name or name.startswith("com.nvidia")
     )
 
 
@@ -162,8 +170,8 @@ def _cuda(image: Image, target: Target, notes: list[str]) -> tuple[str, str, str
         return WONT_RUN, reason, "cuda-major", f"take a tag for CUDA {driver[0]}"
     if toolkit and driver and toolkit[:2] > driver[:2]:
         notes.append(
-            f"its CUDA {image.variable('CUDA_VERSION')} is newer than the driver's {target.cuda}: machine code runs, PTX of that version does "
-            "not; a banner about an unavailable compatibility mode is a warning, not a stop"
+            f"its CUDA {image.variable('CUDA_VERSION')} is newer than the driver's {target.cuda}: machine code runs, PTX of that version "
+            "does not; a banner about an unavailable compatibility mode is a warning, not a stop"
         )
     listed = _arch_list(image, target)
     if listed is not None:

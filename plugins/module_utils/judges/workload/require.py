@@ -64,7 +64,9 @@ def _holds(name: str, operator: str, wanted: str, values: Mapping[str, str | Non
         return None
     length = max(len(have), len(want))
     left, right = have + (0,) * (length - len(have)), want + (0,) * (length - len(want))
-    return {"=": left == right, "!=": left != right, "<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]
+    return {"=": left == right, "!=": left != right, "<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[
+        operator
+    ]
 
 
 def _key(version: str) -> tuple[int, ...] | None:

@@ -43,13 +43,14 @@ class Offer:
     trouble: str = ""
 
 
-def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Target, today: str) -> Judged:
+def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Target, today: str, *, alone: bool = False) -> Judged:
     """The verdict on a requirement for which pip found a set of wheels.
 
-    ``root`` is its project, ``wheels`` that project's wheel and all that it asks for, by project.
+    ``root`` is its project, ``wheels`` that project's wheel and all that it asks for, by project; ``alone``: what it asks for is
+    not among them, so that nobody can say who brings its libraries.
     """
     brought = {name.rpartition("/")[2] for wheel in wheels.values() for name in wheel.native}
-    known = all(wheel.members is not None for wheel in wheels.values())
+    known = not alone and all(wheel.members is not None for wheel in wheels.values())
     told = {
         name: judge_wheel(wheel, target, today, itself=name == root, brought=brought if known else None) for name, wheel in wheels.items()
     }
@@ -77,11 +78,23 @@ def judge_offer(item: str, root: str, offer: Offer, target: Target) -> Judged:
         return Judged(item, "requirement", verdict, lead + reason, None, instead or _elsewhere(offer.project), (rule,), (), seen)
 
     if not offer.asked:
-        return told(UNKNOWN, f"the index could not be asked: {offer.trouble}", "access", "check the network of the controller and workload_check_indexes")
+        return told(
+            UNKNOWN,
+            f"the index could not be asked: {offer.trouble}",
+            "access",
+            "check the network of the controller and workload_check_indexes",
+        )
     if not offer.exists:
-        return told(UNKNOWN, "no index given has a project of that name", "access", "check the name, or add its index (workload_check_indexes)")
+        return told(
+            UNKNOWN, "no index given has a project of that name", "access", "check the name, or add its index (workload_check_indexes)"
+        )
     if not offer.versions:
-        return told(UNKNOWN, "the project has no version that fits the requirement", "access", "check the version, or add its index (workload_check_indexes)")
+        return told(
+            UNKNOWN,
+            "the project has no version that fits the requirement",
+            "access",
+            "check the version, or add its index (workload_check_indexes)",
+        )
     unfit = misfit(offer.foreign, target)
     what = f"its wheels are of no use here ({unfit[0]})" if unfit else "it has no wheel"
     if offer.sdist and (offer.stub or offer.project in STUBS):
@@ -91,13 +104,17 @@ def judge_offer(item: str, root: str, offer: Offer, target: Target) -> Judged:
         hint = SOURCE_HINTS.get(offer.project)
         reason = f"{what}; pip would build {offer.sdist} on the desk" + (f" ({hint})" if hint else "")
         return told(NEEDS_REBUILD, reason, "sdist", _elsewhere(offer.project) or "build it once on a desk: pip wheel " + offer.project)
-    return told(WONT_RUN, f"{what}, and there is no source archive", "no-source", "look for another project, or build it from its repository")
+    return told(
+        WONT_RUN, f"{what}, and there is no source archive", "no-source", "look for another project, or build it from its repository"
+    )
 
 
 def judge_placeholder(item: str, wheel: Wheel, newest: str, foreign: Sequence[str], target: Target) -> Judged:
     """The verdict where pip can take only a placeholder because every real release is for other machines."""
     unfit = misfit(foreign, target)
-    reason = f"pip would take the placeholder {wheel.version}; the real release {newest} is of no use here" + (f" ({unfit[0]})" if unfit else "")
+    reason = f"pip would take the placeholder {wheel.version}; the real release {newest} is of no use here" + (
+        f" ({unfit[0]})" if unfit else ""
+    )
     seen = (("wheel", wheel.filename), ("newest release", newest))
     return Judged(item, "requirement", WONT_RUN, reason, None, _elsewhere(wheel.project), ("placeholder", "tags"), (), seen)
 

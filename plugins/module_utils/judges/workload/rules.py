@@ -46,12 +46,22 @@ _RULES = (
     ),
     Rule("banner", "The banner about a newer driver and an unavailable compatibility mode is a warning, not a stop.", "one report; NVIDIA"),
     Rule("compat-path", "/usr/local/cuda/compat first in LD_LIBRARY_PATH ends in error 803 or 804 here.", "three reports"),
-    Rule("first-toolkit", "CUDA 12.8 is the first that compiles for sm_120, 12.9 the first for sm_121: older builds hold PTX at best.", "NVIDIA"),
-    Rule("disk", "An unpacked image takes more room than its compressed layers; two and a half times is reckoned.", "this collection's rule"),
+    Rule(
+        "first-toolkit",
+        "CUDA 12.8 is the first that compiles for sm_120, 12.9 the first for sm_121: older builds hold PTX at best.",
+        "NVIDIA",
+    ),
+    Rule(
+        "disk", "An unpacked image takes more room than its compressed layers; two and a half times is reckoned.", "this collection's rule"
+    ),
     Rule("sass", "Machine code runs on the same major and the same or a higher minor capability: sm_120 and sm_121 on 12.1.", "NVIDIA"),
     Rule("sass-f", "Code for a family (f) runs inside that family: sm_120f and sm_121f on 12.1, sm_100f not.", "NVIDIA, table 28"),
     Rule("sass-a", "Code for one architecture (a) runs on exactly that one: sm_121a yes, sm_120a and sm_90a no.", "NVIDIA; two reports"),
-    Rule("ptx", "PTX is compiled by the driver at first start (minutes) where its target fits; a and f targets only in their place.", "NVIDIA"),
+    Rule(
+        "ptx",
+        "PTX is compiled by the driver at first start (minutes) where its target fits; a and f targets only in their place.",
+        "NVIDIA",
+    ),
     Rule(
         "ptx-isa",
         "The driver must know the PTX's ISA version: CUDA 13.0 knows 9.0 and older; else error 222, unsupported toolchain.",
@@ -78,7 +88,11 @@ _RULES = (
     Rule("sdist", "Without a wheel for the desk pip builds from source: on the desk, with compilers, often for hours.", "PyPI"),
     Rule("stub", "Some source archives are stubs that fetch a wheel from another index while they are built.", "PyPI"),
     Rule("no-source", "Wheels for other machines only, and no source archive.", "PyPI"),
-    Rule("variant", "Of libraries that differ in the CUDA version of their name one is loaded: the one for the desk's CUDA counts.", "measured"),
+    Rule(
+        "variant",
+        "Of libraries that differ in the CUDA version of their name one is loaded: the one for the desk's CUDA counts.",
+        "measured",
+    ),
     Rule("nvidia-library", "NVIDIA's own libraries of CUDA 12.9 and newer for arm64 hold code for 12.1.", "NVIDIA; read in one library"),
     Rule("known", "A dated entry of this collection's table of software, used where it was not possible to look.", "the entry's own"),
     Rule("not-read", "What was not read is unknown.", "this collection's rule"),

@@ -78,7 +78,9 @@ def cuda_build(wheel: Wheel) -> int | None:
     if local == "cpu" or re.search(r"/whl/cpu(?:/|$)", wheel.source):
         return 0
     for text in wheel.requires:
-        wanted = re.match(r"(?:cuda-toolkit|nvidia-cuda-runtime(?:-cu1[0-9])?)(?:\[[^\]]{0,400}\])?\s*[=~>]=\s*([0-9]{2})\.([0-9]{1,2})", text)
+        wanted = re.match(
+            r"(?:cuda-toolkit|nvidia-cuda-runtime(?:-cu1[0-9])?)(?:\[[^\]]{0,400}\])?\s*[=~>]=\s*([0-9]{2})\.([0-9]{1,2})", text
+        )
         if wanted:
             return int(wanted.group(1)) * 10 + int(wanted.group(2))
     named = re.search(r"(?:cu|cuda)(1[0-9])(?:x|\b)", wheel.project)
@@ -90,10 +92,12 @@ def cuda_build(wheel: Wheel) -> int | None:
 
 
 def _tag_problem(tag: str, target: Target) -> tuple[str, str] | None:
-    interpreter, abi, platform = (tag.split("-") + ["", ""])[:3]
+    interpreter, abi, platform = [*tag.split("-"), "", ""][:3]
     machine = target.architecture
     if platform != "any":
-        found = re.fullmatch(r"(manylinux_([0-9]+)_([0-9]+)|manylinux1|manylinux2010|manylinux2014|linux|musllinux_[0-9]+_[0-9]+)_(\w+)", platform)
+        found = re.fullmatch(
+            r"(manylinux_([0-9]+)_([0-9]+)|manylinux1|manylinux2010|manylinux2014|linux|musllinux_[0-9]+_[0-9]+)_(\w+)", platform
+        )
         if not found:
             return "machine", f"its tag {platform} is for another system"
         if machine is not None and found.group(4) != machine:
@@ -143,7 +147,9 @@ def _looked_into(wheel: Wheel, target: Target, brought: Collection[str] | None, 
         reason = f"{foreign[0].path} in it is made for {foreign[0].machine}"
         if any(tag.endswith("-any") for tag in wheel.tags):
             reason = f"it installs on any machine, but {reason}"
-        return WheelVerdict(WONT_RUN, reason, ("foreign-in-any", "machine"), None, "take a version with a wheel for aarch64, or build it from source", notes)
+        return WheelVerdict(
+            WONT_RUN, reason, ("foreign-in-any", "machine"), None, "take a version with a wheel for aarch64, or build it from source", notes
+        )
     names = [item for item in wheel.cubin_names if judge_code([[item]], [], target.compute_capability, target.cuda)]
     if names and not any(_runs(item, target) for item in names):
         reason = f"the names of its cubins tell {', '.join(names[:6])}: nothing for {target.compute_capability}"
@@ -166,21 +172,25 @@ def _foreign(binary: Binary, target: Target) -> bool:
     return binary.machine not in (None, "cuda", target.architecture) and target.architecture is not None
 
 
-def _not_all_read(
-    wheel: Wheel, target: Target, entry: Entry | None, looked: WheelVerdict | None, notes: tuple[str, ...]
-) -> WheelVerdict:
+def _not_all_read(wheel: Wheel, target: Target, entry: Entry | None, looked: WheelVerdict | None, notes: tuple[str, ...]) -> WheelVerdict:
     why = wheel.not_read or "its contents were not looked into"
     if entry is not None and (entry.units or entry.verdict):
         code = judge_code([entry.units], [], target.compute_capability, target.cuda)
         verdict = entry.verdict or (code.verdict if code else UNKNOWN)
         rules = ("known", *(code.rules if code else ()))
-        return WheelVerdict(verdict, f"{entry.told}; {why}", rules, entry.gpu, "" if verdict == RUNS else entry.instead or BUILD_FOR_GPU, notes)
+        return WheelVerdict(
+            verdict, f"{entry.told}; {why}", rules, entry.gpu, "" if verdict == RUNS else entry.instead or BUILD_FOR_GPU, notes
+        )
     if NVIDIA_LIBRARY.fullmatch(wheel.project):
         if _new_nvidia_library(wheel):
             return WheelVerdict(RUNS, f"NVIDIA's library of CUDA 12.9 or newer for aarch64; {why}", ("nvidia-library",), CUDA, "", notes)
-        return WheelVerdict(UNKNOWN, f"NVIDIA's library, older than CUDA 12.9; {why}", ("nvidia-library",), CUDA, "take the one for CUDA 13", notes)
+        return WheelVerdict(
+            UNKNOWN, f"NVIDIA's library, older than CUDA 12.9; {why}", ("nvidia-library",), CUDA, "take the one for CUDA 13", notes
+        )
     gpu = joint_gpu([looked.gpu if looked else None, entry.gpu if entry else None])
-    return WheelVerdict(UNKNOWN, why, ("not-read",), gpu, "raise workload_check_read_mb, or install it on one desk and check that folder with paths", notes)
+    return WheelVerdict(
+        UNKNOWN, why, ("not-read",), gpu, "raise workload_check_read_mb, or install it on one desk and check that folder with paths", notes
+    )
 
 
 def _new_nvidia_library(wheel: Wheel) -> bool:
