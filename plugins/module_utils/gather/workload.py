@@ -10,8 +10,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from ..desk import DENIED, MISSING, Answer, Desk
-from ..readers import elf_parts, fatbin, ldconfig, os_release
+from ..desk import Answer, Desk
+from ..model.workload import Image
+from ..readers import elf_parts, fatbin, ldconfig, oci, os_release
 from ..tree import Limits, OpenFile, Walk
 from .ask import Ask
 from .packages import packages
@@ -55,7 +56,7 @@ def offers(desk: Desk, free_bytes: Any) -> dict[str, Any]:
 
 
 def images(desk: Desk, references: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What docker says of images: ``text`` of one that is on the desk, else ``trouble`` (absent, no_docker, refused, daemon, other)."""
+    """What docker says of images: ``text`` of one that is on the desk, null for another."""
     found: dict[str, dict[str, Any]] = {}
     for reference in references[:IMAGE_LIMIT]:
         if reference.startswith("-"):
@@ -64,27 +65,23 @@ def images(desk: Desk, references: Sequence[str]) -> dict[str, dict[str, Any]]:
         if answer.ok and len(answer.stdout) < 500_000:
             found[reference] = {"text": answer.stdout}
             continue
-        trouble = docker_trouble(answer)
-        found[reference] = {"trouble": trouble, "said": " ".join((answer.stderr or "").split())[:300]}
-        if trouble in ("no_docker", "refused", "daemon", "timeout"):
-            # The next image would get the same answer.
-            found.update({other: found[reference] for other in references if other not in found})
+        words = " ".join((answer.stderr or answer.error or "").split())[:300]
+        found[reference] = {"text": None, "said": words, "error": answer.error}
+        if answer.error is not None or "no such" not in words.lower():
+            # Docker itself is the trouble: the next image would get the same answer.
             break
     return found
 
 
-def docker_trouble(answer: Answer) -> str:
-    """Why docker gave no answer about an image."""
-    text = f"{answer.stderr} {answer.stdout}".lower()
-    if answer.error == MISSING:
-        return "no_docker"
-    if answer.error == DENIED or "permission denied" in text:
-        return "refused"
-    if answer.error is not None:
-        return "timeout"
-    if "cannot connect to the docker daemon" in text or "is the docker daemon running" in text or "connection refused" in text:
-        return "daemon"
-    return "absent" if "no such image" in text or "no such object" in text else "other"
+def described(reference: str, answer: Answer) -> Image | None:
+    """An image on the desk as docker describes it; null when it did not."""
+    if not answer.ok:
+        return None
+    try:
+        told = oci.docker_image(answer.stdout)
+    except oci.OciError:
+        return None
+    return Image(reference, "docker", (), None, told.os, told.architecture, told.environment, told.labels, told.size)
 
 
 def paths(names: Sequence[str], limits: Limits) -> list[dict[str, Any]]:

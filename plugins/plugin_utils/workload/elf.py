@@ -20,6 +20,7 @@ from ...module_utils.readers import fatbin
 from ...module_utils.readers.elf_parts import FATBIN_SECTIONS
 
 try:
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 except ImportError:
     ELFFile = None
@@ -40,6 +41,7 @@ MACHINES = {
     "EM_S390": "s390x",
     "EM_CUDA": "cuda",
 }
+NOT_SENT = "was not sent"
 _NAME = re.compile(r"[A-Za-z0-9_+.,@=~/-]{1,255}")
 _VERSION = re.compile(r"(GLIBC|GLIBCXX)_([0-9]{1,3}(?:\.[0-9]{1,3}){1,3})")
 
@@ -82,7 +84,7 @@ class SparseFile(io.RawIOBase):
                 piece = data[self._position - offset :]
                 best = max(best, piece if count < 0 else piece[:count], key=len)
         if not best:
-            raise NotFetched(f"byte {self._position} was not sent")
+            raise NotFetched(f"byte {self._position} {NOT_SENT}")
         self._position += len(best)
         return best
 
@@ -182,9 +184,9 @@ def _elf(
                 size=size,
             )
         return _described(elf, path, size, machine, told, whole)
-    except NotFetched:
-        return Binary(path, machine, not_read="the desk did not send all of its tables", size=size)
     except Exception as error:  # a hostile file may make the library raise anything at all
+        if isinstance(error, NotFetched) or NOT_SENT in str(error):
+            return Binary(path, machine, not_read="the desk did not send all of its tables", size=size)
         return Binary(path, machine, not_read=f"its ELF tables are broken or cut off ({type(error).__name__})", size=size)
 
 
@@ -196,12 +198,13 @@ def _described(
     told: Mapping[str, tuple[tuple[tuple[str, ...], ...], str | None]] | None,
     whole: IO[bytes] | None,
 ) -> Binary:
-    interpreter = next((segment.get_interp_name() for segment in elf.iter_segments("PT_INTERP")), None)
-    dynamic = elf.get_section_by_name(".dynamic")
+    sections = _sections(elf)
+    interpreter = _interpreter(elf, sections.get(".interp"))
+    dynamic = sections.get(".dynamic")
     tags = list(_some(dynamic.iter_tags(), 2000)) if dynamic is not None and hasattr(dynamic, "iter_tags") else []
     needed = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
     soname = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), None)
-    versions = _versions(elf)
+    versions = _versions(sections.get(".gnu.version_r"))
     kind = {"ET_EXEC": "program", "ET_REL": "object"}.get(elf["e_type"], "program" if interpreter else "library")
     units: dict[str, tuple[tuple[str, ...], ...]] = {}
     troubles: list[str] = []
@@ -212,7 +215,7 @@ def _described(
         if told is not None:
             units[name], trouble = told.get(name, ((), None))
         else:
-            section = elf.get_section_by_name(name)
+            section = sections.get(name)
             if section is None or section["sh_type"] == "SHT_NOBITS" or whole is None:
                 continue
             units[name], trouble = _read_fatbin(whole, section["sh_offset"], section["sh_size"])
@@ -235,8 +238,29 @@ def _described(
     )
 
 
-def _versions(elf: Any) -> list[str]:
-    section = elf.get_section_by_name(".gnu.version_r")
+def _sections(elf: Any) -> dict[str, Any]:
+    """The sections that tell something, by name. Others are not even opened: the library reads some of them when it meets them."""
+    found: dict[str, Any] = {}
+    for number in range(elf.num_sections()):
+        try:
+            section = elf.get_section(number, ("SHT_DYNAMIC", "SHT_GNU_verneed", "SHT_PROGBITS", "SHT_NOBITS"))
+        except ELFError:
+            continue
+        if section.name in (".interp", ".dynamic", ".gnu.version_r", *FATBIN_SECTIONS):
+            found.setdefault(section.name, section)
+    return found
+
+
+def _interpreter(elf: Any, section: Any) -> str | None:
+    """The program's loader: by its section, or by its segment in a file without sections."""
+    if section is not None:
+        return bytes(section.data()[:256]).split(b"\0")[0].decode("ascii", "replace")
+    if elf.num_sections():
+        return None
+    return next((segment.get_interp_name() for segment in elf.iter_segments("PT_INTERP")), None)
+
+
+def _versions(section: Any) -> list[str]:
     if section is None or not hasattr(section, "iter_versions"):
         return []
     names = []

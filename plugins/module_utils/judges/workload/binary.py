@@ -19,6 +19,7 @@ BASE = re.compile(
     r"ld-linux[a-z0-9_-]{0,20}\.so\.[0-9]|lib(?:c|m|dl|pthread|rt|util|resolv|anl|gcc_s|stdc\+\+|z)\.so(?:\.[0-9]{1,2})?|linux-vdso\.so\.1"
 )
 """Libraries that every desk has."""
+CODE_RULES = ("sass", "sass-f", "sass-a", "ptx", "ptx-isa")
 VARIANT = re.compile(r"(?<=[_.-])(?:cuda|cu)[_-]?([0-9]{2,3})(?=[_.-]|$)|(?<=[_-])(?:cuda|cu)([0-9]{2,3})(?=[_.-]|$)")
 
 
@@ -71,7 +72,7 @@ def judge_together(
     for item in verdicts:
         groups.setdefault(VARIANT.sub("*", item.path), []).append(item)
     counted = [_chosen(group, target) for group in groups.values()]
-    tell = max(counted, key=lambda item: (_rank(item.verdict), item.gpu == CUDA))
+    tell = max(counted, key=lambda item: (_rank(item.verdict), item.gpu == CUDA, any(rule in CODE_RULES for rule in item.rules)))
     gpu = joint_gpu(item.gpu for item in counted)
     rules = tuple(dict.fromkeys([*tell.rules, *(["variant"] if any(len(group) > 1 for group in groups.values()) else [])]))
     return BinaryVerdict(tell.path, worst(item.verdict for item in counted), tell.reason, rules, gpu, tell.instead), verdicts
