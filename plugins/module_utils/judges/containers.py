@@ -28,7 +28,10 @@ NO_START = {
     docker_error.TIMEOUT: ("docker did not answer in time", "Look at the daemon on the desk: systemctl status docker; then run again."),
 }
 """Why no container was started, and what to do: nothing of it is about the image."""
-ARM64 = "Take an image for linux/arm64 (aarch64): set desk_containers_image; playbooks/check_workload.yml tells of any image whether it has one."
+ARM64 = (
+    "Take an image for linux/arm64 (aarch64): set desk_containers_image; playbooks/check_workload.yml tells of any image whether it "
+    "has one."
+)
 PACKAGES = {"libnvidia-gtk": "nvidia-settings and libxnvctrl0", "libXNVCtrl": "libxnvctrl0"}
 """Library to the package that brings it, where the name does not tell."""
 
@@ -109,7 +112,7 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
         return finding(
             "CONTAINER_NOT_PROVEN", where, f"{where.desk}: {sentence}, so no GPU container was started", evidence=evidence, remedy=remedy
         )
-    remedy = None
+    remedy = ""
     message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
     if kind == docker_error.ARCHITECTURE:
         message, remedy = f"{where.desk}: {image} is made for another architecture than the desk's arm64: {_words(run)}", ARM64
@@ -117,12 +120,12 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
         library = docker_error.library(text) or "a library of the driver"
         package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that brings {library}")
         remedy = (
-            f"Bring {package} to the driver's version (apt install with that version, or remove it): {library} is listed for containers and "
-            "is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
+            f"Bring {package} to the driver's version (apt install with that version, or remove it): {library} is listed for containers "
+            "and is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
         )
     elif kind == docker_error.REQUIREMENT:
         remedy = "Take an image for the driver's CUDA version; playbooks/check_workload.yml tells which condition of an image is not met."
-    return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy)
+    return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy or None)
 
 
 def _words(answer: Answer) -> str:

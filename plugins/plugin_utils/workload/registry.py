@@ -53,7 +53,7 @@ class Registry:
             return replace(empty, trouble=kind, said=said)
         try:
             with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
-                return self._image(reference, empty, self._environment(Path(folder)))
+                return self._image(reference, empty, self._configuration(Path(folder)))
         except _Refused as error:
             if error.kind in ("timeout", "no_network", "client_missing", "certificate", "plain_http"):
                 self._down[reference.registry] = (error.kind, str(error))
@@ -61,33 +61,33 @@ class Registry:
         except (oci.OciError, image_reference.ReferenceProblem) as error:
             return replace(empty, trouble="not_readable", said=str(error))
 
-    def _image(self, reference: image_reference.Reference, empty: Image, env: Mapping[str, str]) -> Image:
-        first = oci.manifest(self._ask(["inspect", "--raw"], reference.text, env))
+    def _image(self, reference: image_reference.Reference, empty: Image, configuration: Sequence[str]) -> Image:
+        first = oci.manifest(self._ask(["inspect", "--raw"], reference.text, configuration))
         if first.kind == "schema1":
             return replace(empty, source="schema1", architecture=first.architecture)
         if first.kind == "manifest":
-            return self._configured(replace(empty, source="manifest", size=first.size), reference.text, env)
+            return self._configured(replace(empty, source="manifest", size=first.size), reference.text, configuration)
         platforms = tuple(entry.platform for entry in first.entries)
         arm = [entry for entry in first.entries if entry.os == "linux" and entry.architecture in ("arm64", "aarch64")]
         image = replace(empty, source="index", platforms=platforms)
         if not arm:
             return image
         at = reference.at(next((entry.digest for entry in arm if entry.variant in ("", "v8")), arm[0].digest))
-        own = oci.manifest(self._ask(["inspect", "--raw"], at, env))
+        own = oci.manifest(self._ask(["inspect", "--raw"], at, configuration))
         if own.kind != "manifest":
             raise oci.OciError("the entry for arm64 is no manifest of an image")
-        return self._configured(replace(image, digest=at.rpartition("@")[2], size=own.size), at, env)
+        return self._configured(replace(image, digest=at.rpartition("@")[2], size=own.size), at, configuration)
 
-    def _configured(self, image: Image, reference: str, env: Mapping[str, str]) -> Image:
-        told = oci.configuration(self._ask(["inspect", "--config", "--raw"], reference, env))
+    def _configured(self, image: Image, reference: str, configuration: Sequence[str]) -> Image:
+        told = oci.configuration(self._ask(["inspect", "--config", "--raw"], reference, configuration))
         return replace(image, os=told.os, architecture=told.architecture, environment=told.environment, labels=told.labels)
 
-    def _ask(self, command: Sequence[str], reference: str, env: Mapping[str, str]) -> str:
+    def _ask(self, command: Sequence[str], reference: str, configuration: Sequence[str]) -> str:
         limit = max(2, int(self._options.limit))
-        argv = ["skopeo", "--command-timeout", f"{limit}s", *command]
+        argv = ["skopeo", *configuration, "--command-timeout", f"{limit}s", *command]
         if self._options.authfile:
             argv += ["--authfile", self._options.authfile]
-        answer = self._run([*argv, f"docker://{reference}"], limit + 5, env)
+        answer = self._run([*argv, f"docker://{reference}"], limit + 5)
         if answer.ok:
             return str(answer.stdout)
         if answer.error == MISSING:
@@ -97,11 +97,11 @@ class Registry:
         words = " ".join((answer.stderr or answer.stdout or answer.error or "").split())
         raise _Refused(_tail(words), registry_error.read(words))
 
-    def _environment(self, folder: Path) -> dict[str, str]:
-        """skopeo's own configuration of registries, unless mirrors or plain HTTP are asked for."""
+    def _configuration(self, folder: Path) -> list[str]:
+        """The option that replaces skopeo's own configuration of registries, where mirrors or plain HTTP are asked for."""
         mirrors, plain = dict(self._options.mirrors or {}), list(self._options.plain_http)
         if not mirrors and not plain:
-            return {}
+            return []
         lines = ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "disabled"']
         for registry in dict.fromkeys([*mirrors, *plain]):
             lines += ["[[registry]]", f"location = {_toml(registry)}", f"insecure = {'true' if registry in plain else 'false'}"]
@@ -110,7 +110,7 @@ class Registry:
                 lines += [f"insecure = {'true' if mirrors[registry].partition('/')[0] in plain else 'false'}"]
         path = folder / "registries.conf"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return {"CONTAINERS_REGISTRIES_CONF": str(path)}
+        return ["--registries-conf", str(path)]
 
 
 class _Refused(Exception):
