@@ -148,7 +148,7 @@ def _packed(file: OpenFile, ranges: Sequence[tuple[int, int]]) -> list[list[Any]
 def _units(file: OpenFile, offset: int, length: int) -> dict[str, Any]:
     """Fat binaries of a section: each different one with its count."""
     try:
-        units = fatbin.read(lambda at, count: file.read_at(offset + at, min(count, max(0, length - at))), length)
+        units = fatbin.units(lambda at, count: file.read_at(offset + at, min(count, max(0, length - at))), length)
     except fatbin.FatbinError as error:
         return {"units": [], "trouble": str(error)}
     counts: dict[tuple[str, ...], int] = {}

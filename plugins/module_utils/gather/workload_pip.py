@@ -61,7 +61,7 @@ def resolve(desk: Desk, text: str, indexes: Sequence[str], limit: float, constra
     answer = desk.run(arguments, timeout=limit, stdin=text)
     if answer.ok:
         try:
-            return {"chosen": [as_dict(item) for item in pip_report.read(answer.stdout)], "refusal": None}
+            return {"chosen": [as_dict(item) for item in pip_report.chosen(answer.stdout)], "refusal": None}
         except pip_report.PipReportError as error:
             return {"chosen": [], "refusal": as_dict(pip_report.Refusal("other", words=str(error)))}
     if answer.error == TIMEOUT:

@@ -28,12 +28,12 @@ class FatbinError(ValueError):
     """The bytes are no fat binaries, or hold more than a reader takes."""
 
 
-def read(read_at: ReadAt, size: int) -> list[tuple[str, ...]]:
+def units(read_at: ReadAt, size: int) -> list[tuple[str, ...]]:
     """The device code of a section by container, such as ``("sm_90", "ptx 90@8.7")``.
 
     Containers follow each other, padded with zeros. Raises FatbinError.
     """
-    units: list[tuple[str, ...]] = []
+    found: list[tuple[str, ...]] = []
     offset = 0
     while offset + 16 <= size:
         head = read_at(offset, 16)
@@ -47,11 +47,11 @@ def read(read_at: ReadAt, size: int) -> list[tuple[str, ...]]:
         _version, header_size, length = struct.unpack_from("<HHQ", head, 4)
         if header_size < 16 or offset + header_size + length > size:
             raise FatbinError(f"the fat binary at byte {offset} is larger than its section")
-        if len(units) >= UNIT_LIMIT:
+        if len(found) >= UNIT_LIMIT:
             raise FatbinError(f"more than {UNIT_LIMIT} fat binaries in one section")
-        units.append(_entries(read_at, offset + header_size, offset + header_size + length))
+        found.append(_entries(read_at, offset + header_size, offset + header_size + length))
         offset += header_size + length
-    return units
+    return found
 
 
 def _zeros(read_at: ReadAt, offset: int, size: int) -> int:

@@ -46,7 +46,7 @@ class Reference:
         return f"{self.name}@{digest}"
 
 
-def read(text: str) -> Reference:
+def parse(text: str) -> Reference:
     """The reference that docker would take. Raises ReferenceProblem with a sentence."""
     if not text or len(text) > LENGTH_LIMIT:
         raise ReferenceProblem("the image has no name" if not text else "the name is too long")

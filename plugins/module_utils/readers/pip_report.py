@@ -30,7 +30,7 @@ class PipReportError(ValueError):
     """The text is no report."""
 
 
-def read(text: str) -> tuple[Chosen, ...]:
+def chosen(text: str) -> tuple[Chosen, ...]:
     """What pip would install. Raises PipReportError."""
     try:
         data = json.loads(text[text.index("{") :])

@@ -38,7 +38,7 @@ class Lines:
     """Lines that are left out, each with why."""
 
 
-def read(text: str) -> Lines:
+def lines(text: str) -> Lines:
     """The lines of a file."""
     requirements: list[Line] = []
     includes: list[tuple[str, str]] = []

@@ -31,7 +31,7 @@ class IndexPageError(ValueError):
     """The page is no project page."""
 
 
-def read(kind: str, text: str, url: str) -> tuple[IndexFile, ...]:
+def files(kind: str, text: str, url: str) -> tuple[IndexFile, ...]:
     """The files of a page; ``kind`` is its content type, ``url`` where it was found. Raises IndexPageError."""
     return _of_json(text, url) if kind.endswith("json") else _of_html(text, url)
 

@@ -228,7 +228,7 @@ def _on_desk(text: str, told: Any) -> Image | None:
     if not isinstance(told, Mapping) or not isinstance(told.get("text"), str):
         return None
     try:
-        return of_docker(image_reference.read(text).text, told["text"])
+        return of_docker(image_reference.parse(text).text, told["text"])
     except (oci.OciError, image_reference.ReferenceProblem):
         return None
 

@@ -20,7 +20,7 @@ from ...module_utils.readers import fatbin
 from ...module_utils.readers.elf_parts import FATBIN_SECTIONS
 
 try:
-    from elftools.common.exceptions import ELFError
+    from elftools.common.exceptions import ELFError, ELFParseError
     from elftools.elf.elffile import ELFFile
 except ImportError:
     ELFFile = None
@@ -29,6 +29,7 @@ MISSING_LIBRARY = "pyelftools is not installed on the controller: pip install py
 BUDGET = 64 << 20
 """Bytes that may be read of one file for its headers and tables."""
 NEEDED_LIMIT = 300
+SECTION_LIMIT = 16_000
 UNITS_LIMIT = fatbin.UNIT_LIMIT
 CUDA_MACHINE = 190
 MACHINES = {
@@ -241,10 +242,13 @@ def _described(
 def _sections(elf: Any) -> dict[str, Any]:
     """The sections that tell something, by name. Others are not even opened: the library reads some of them when it meets them."""
     found: dict[str, Any] = {}
-    for number in range(elf.num_sections()):
+    for number in range(min(elf.num_sections(), SECTION_LIMIT)):
         try:
             section = elf.get_section(number, ("SHT_DYNAMIC", "SHT_GNU_verneed", "SHT_PROGBITS", "SHT_NOBITS"))
+        except ELFParseError:
+            raise
         except ELFError:
+            # Another type of section.
             continue
         if section.name in (".interp", ".dynamic", ".gnu.version_r", *FATBIN_SECTIONS):
             found.setdefault(section.name, section)
@@ -280,7 +284,7 @@ def _read_fatbin(stream: IO[bytes], offset: int, length: int) -> tuple[tuple[tup
         return stream.read(min(count, max(0, length - at)))
 
     try:
-        return tuple(fatbin.read(read_at, length)), None
+        return tuple(fatbin.units(read_at, length)), None
     except (fatbin.FatbinError, OSError, OverflowError, ValueError) as error:
         return (), str(error)
 

@@ -44,7 +44,7 @@ class Registry:
     def image(self, text: str) -> Image:
         """What a registry says of an image; ``trouble`` is set when it says nothing. Never raises."""
         try:
-            reference = image_reference.read(text)
+            reference = image_reference.parse(text)
         except image_reference.ReferenceProblem as error:
             return Image(text[:200], "none", trouble="reference", said=str(error))
         empty = Image(reference.text, "none")

@@ -72,7 +72,7 @@ def wanted_of(path: Path) -> Wanted:
         if where in seen or depth > DEPTH_LIMIT:
             return
         seen.add(where)
-        read = requirement_lines.read(_text(file))
+        read = requirement_lines.lines(_text(file))
         if kind == "-c":
             constraints.extend(line.text for line in read.requirements)
         else:

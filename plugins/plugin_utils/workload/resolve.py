@@ -148,6 +148,6 @@ def _told(answer: Answer, report: Path, limit: float) -> Resolved:
     if not answer.ok:
         return Resolved(refusal=pip_report.refusal(answer.stderr + "\n" + answer.stdout))
     try:
-        return Resolved(pip_report.read(report.read_text(encoding="utf-8")))
+        return Resolved(pip_report.chosen(report.read_text(encoding="utf-8")))
     except (OSError, pip_report.PipReportError) as error:
         return Resolved(refusal=pip_report.Refusal("other", words=str(error)))

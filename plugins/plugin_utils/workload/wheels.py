@@ -75,7 +75,7 @@ class Indexes:
                 url = f"{index}/{name}/"
                 try:
                     kind, text = self._web.page(url, "application/vnd.pypi.simple.v1+json, text/html;q=0.5")
-                    found += [(index, file) for file in simple_index.read(kind, text, url)]
+                    found += [(index, file) for file in simple_index.files(kind, text, url)]
                 except FetchError as error:
                     if error.kind != "not_found":
                         troubles.append(error)
