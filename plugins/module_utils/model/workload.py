@@ -156,6 +156,8 @@ class Wheel:
     binaries: tuple[Binary, ...] = ()
     cubin_names: tuple[str, ...] = ()
     """Targets that the names of loose cubins tell, such as sm_100a."""
+    loose: int = 0
+    """How many of its files are device code alone (cubin, fatbin, PTX)."""
     not_read: str | None = None
     """Why some of it was not read, in words; null when everything was."""
 

@@ -36,6 +36,8 @@ class Contents:
     native: tuple[str, ...]
     binaries: tuple[Binary, ...]
     cubin_names: tuple[str, ...]
+    loose: int
+    """Files with device code alone (cubin, fatbin, PTX)."""
     not_read: str | None
 
 
@@ -79,6 +81,7 @@ def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
     targets = dict.fromkeys(
         f"sm_{found[0]}{found[1].lower()}" for name in cubins for found in CUBIN_TARGET.findall(name.rpartition("/")[2])
     )
+    loose = len(cubins) + sum(info.filename.endswith((".ptx", ".fatbin")) for info in own)
     readable = [info for info in native if not FOREIGN.search(info.filename)]
     for info in readable:
         problem = _bomb(info)
@@ -97,7 +100,7 @@ def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
         binary = _binary(archive, info)
         if binary is not None:
             binaries.append(binary)
-    return Contents(len(own), tuple(info.filename for info in native), tuple(binaries), tuple(targets), not_read)
+    return Contents(len(own), tuple(info.filename for info in native), tuple(binaries), tuple(targets), loose, not_read)
 
 
 def _is_native(info: zipfile.ZipInfo) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...module_utils.judges.workload.findings import findings_of, judge_path, judge_room
 from ...module_utils.judges.workload.image import judge_image
-from ...module_utils.judges.workload.parts import FACTORY, cuda_of_driver, version
+from ...module_utils.judges.workload.parts import FACTORY, TOOLKIT_13, cuda_of_driver, version
 from ...module_utils.judges.workload.requirement import judge_chosen
 from ...module_utils.judges.workload.wheel import misfit
 from ...module_utils.model.data import as_dict, from_dict
@@ -83,6 +83,9 @@ def target_of(facts: Mapping[str, Any] | None, offers: Mapping[str, Any], python
     values = {name: value if value is not None else getattr(FACTORY, name) for name, value in known.items()}
     libraries, free = offers.get("libraries"), offers.get("free_bytes")
     names = tuple(str(name)[:100] for name in libraries[:5000]) if isinstance(libraries, list) and libraries else None
+    toolkit = version(fact("toolkit", "cuda_toolkit"))
+    if names is not None and toolkit and toolkit[0] == 13:
+        names = tuple(dict.fromkeys([*names, *TOOLKIT_13]))
     room = free if isinstance(free, int) and not isinstance(free, bool) and free >= 0 else None
     return Target(**values, driver=driver, libraries=names, free_bytes=room, assumed=assumed)
 

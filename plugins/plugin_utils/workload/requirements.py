@@ -13,10 +13,11 @@ from pathlib import Path
 
 from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
 
 from ...module_utils.judges.workload.known import project_entry
 from ...module_utils.judges.workload.requirement import judge_chosen, judge_offer, judge_placeholder
-from ...module_utils.judges.workload.wheel import NVIDIA_LIBRARY, cuda_build
+from ...module_utils.judges.workload.wheel import NVIDIA_LIBRARY, cuda_build, misfit
 from ...module_utils.model.workload import NEEDS_REBUILD, RUNS, UNKNOWN, WONT_RUN, Judged, Target, Wheel
 from ...module_utils.readers import pip_report, requirement_lines
 from ...module_utils.readers.simple_index import normal
@@ -217,12 +218,9 @@ class Requirements:
         newer = self._newer(requirement, by_name[root])
         wheels = self._closure(root, requirement.extras, by_name)
         if newer is not None:
-            version, tags, sdist = newer
-            if not sdist and _is_placeholder(by_name[root].version):
-                return judge_placeholder(item, wheels[root], version, tags, self._target)
-            if sdist:
-                reason = f"pip would build {sdist} on the desk; {by_name[root].version} is the newest version with a wheel for it"
-                return self._told(item, NEEDS_REBUILD, reason, f"pin it: {requirement.name}=={by_name[root].version}", "sdist")
+            kept = self._kept_from(line, requirement, by_name[root], wheels[root], newer)
+            if kept is not None:
+                return kept
         return judge_chosen(item, root, self._looked_into(wheels, by_name), self._target, self._today)
 
     def _newer(self, requirement: Requirement, chosen: pip_report.Chosen) -> tuple[str, tuple[str, ...], str | None] | None:
@@ -233,14 +231,34 @@ class Requirements:
             found = releases(self._indexes, normal(requirement.name), str(requirement.specifier), self._target)
         except FetchError:
             return None
-        if (
-            not found
-            or found[-1].version in (chosen.version, chosen.version.partition("+")[0])
-            or chosen.version not in [item.version for item in found]
-        ):
+        if not found or not _later(found[-1].version, chosen.version):
             return None
         newest = found[-1]
         return newest.version, newest.wheel_tags, newest.sdist.filename if newest.sdist else None
+
+    def _kept_from(
+        self,
+        line: requirement_lines.Line,
+        requirement: Requirement,
+        chosen: pip_report.Chosen,
+        wheel: Wheel,
+        newer: tuple[str, tuple[str, ...], str | None],
+    ) -> Judged | None:
+        """What keeps pip from the newest version; null when that has nothing to do with wheels."""
+        version, tags, sdist = newer
+        item, root = line.text[:200], normal(requirement.name)
+        if tags and misfit(tags, self._target) is None:
+            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            answer = self._resolve(f"{requirement.name}{extras}=={version}\n")
+            if answer.refusal is None or answer.refusal.kind != "no_wheel":
+                return None
+            return self._without_wheel(line, requirement, answer.refusal)
+        if sdist:
+            reason = f"pip would build {sdist} on the desk; {chosen.version} is the newest version with a wheel for it"
+            pre = Version(chosen.version).is_prerelease
+            remedy = f"build it once on a desk: pip wheel {root}" if pre else f"pin it: {requirement.name}=={chosen.version}"
+            return self._told(item, NEEDS_REBUILD, reason, remedy, "sdist")
+        return judge_placeholder(item, wheel, version, tags, self._target) if _is_placeholder(chosen.version) else None
 
     def _closure(self, root: str, extras: set[str], by_name: Mapping[str, pip_report.Chosen]) -> dict[str, Wheel]:
         """The wheels of a project and of everything that it asks for on the desk."""
@@ -320,6 +338,13 @@ def _wheel(chosen: pip_report.Chosen, requires: tuple[str, ...]) -> Wheel:
     except WheelError:
         tags = ()
     return Wheel(filename, normal(chosen.name), chosen.version, tags, shown(chosen.url).rpartition("/")[0], requires=requires)
+
+
+def _later(version: str, other: str) -> bool:
+    try:
+        return Version(version) > Version(other)
+    except InvalidVersion:
+        return False
 
 
 def _is_placeholder(version: str) -> bool:

@@ -20,7 +20,7 @@ from .archive import LISTING_LIMIT, ArchiveError, Contents, contents
 from .fetch import FetchError, RangedFile, Web, download, shown
 
 PYPI = "https://pypi.org/simple"
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 WHOLE, KNOWN, LISTED = "whole", "known", "listed"
 
 
@@ -164,5 +164,6 @@ def _filled(wheel: Wheel, found: Contents, size: int) -> Wheel:
         native=found.native,
         binaries=found.binaries,
         cubin_names=found.cubin_names,
+        loose=found.loose,
         not_read=found.not_read,
     )

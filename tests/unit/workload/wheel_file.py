@@ -7,7 +7,9 @@ import zipfile
 from collections.abc import Mapping
 
 
-def wheel(project: str, version: str, tag: str, files: Mapping[str, bytes], requires: tuple[str, ...] = (), executable: tuple[str, ...] = ()) -> bytes:
+def wheel(
+    project: str, version: str, tag: str, files: Mapping[str, bytes], requires: tuple[str, ...] = (), executable: tuple[str, ...] = ()
+) -> bytes:
     """The bytes of a wheel that pip can read."""
     info = f"{project}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n" + "".join(f"Requires-Dist: {text}\n" for text in requires)

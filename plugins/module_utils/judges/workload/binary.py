@@ -65,11 +65,16 @@ def judge_together(
 ) -> tuple[BinaryVerdict, list[BinaryVerdict]]:
     """The verdict on files that belong together, and each file's own.
 
-    Of libraries that differ only in the CUDA version of their name, the best for the desk's CUDA counts: one of them is loaded.
+    Of libraries that differ only in the CUDA version of their name, the one for the desk's CUDA counts: one of them is loaded. Loose device
+    code (cubin, fatbin, PTX) is chosen from by whatever loads it: one file that fits is enough, and beside libraries it decides nothing.
     """
     verdicts = [judge_binary(item, target, brought) for item in binaries]
+    own = [item for item, binary in zip(verdicts, binaries, strict=True) if binary.machine != "cuda"]
+    if not own:
+        best = min(verdicts, key=lambda item: _rank(item.verdict))
+        return best, verdicts
     groups: dict[str, list[BinaryVerdict]] = {}
-    for item in verdicts:
+    for item in own:
         groups.setdefault(VARIANT.sub("*", item.path), []).append(item)
     counted = [_chosen(group, target) for group in groups.values()]
     tell = max(counted, key=lambda item: (_rank(item.verdict), item.gpu == CUDA, any(rule in CODE_RULES for rule in item.rules)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...model.workload import CUDA, NEEDS_REBUILD, NONE, PARTLY, RUNS, UNKNOWN, WONT_RUN
+from ...model.workload import CUDA, NEEDS_REBUILD, NONE, PARTLY, RUNS, WONT_RUN
 
 EXPIRES = "2027-06-30"
 """Last day of the entries of autumn 2026."""
@@ -158,7 +158,7 @@ PROJECTS: tuple[Entry, ...] = (
         instead="leave it out: flashinfer-python compiles at first use",
     ),
     Entry("tensorflow", "the aarch64 wheel stays on the processor", "perch-hoplite#131", "2026-11-26", verdict=RUNS, gpu=NONE),
-    Entry("onnxruntime-gpu", "an aarch64 build for CUDA 13", "onnxruntime#27944", "2026-11-26", verdict=UNKNOWN, gpu=CUDA, above="1.29.0"),
+    Entry("onnxruntime-gpu", "an aarch64 build for CUDA 13", "onnxruntime#27944", "2026-11-26", gpu=CUDA, above="1.29.0"),
     Entry(
         "bitsandbytes",
         "from 0.45 on its CUDA 13 libraries for aarch64 hold sm_121",

@@ -27,6 +27,21 @@ CUDA_LIBRARY = re.compile(
     r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|cufft|curand|cusolver|cusparse|nvjpeg|npp[a-z]{1,6}|cupti|nvrtc-builtins)\.so\.([0-9]{1,3})"
 )
 """A library of the CUDA toolkit; the number is CUDA's major version for the first three (others count on their own)."""
+TOOLKIT_13 = (
+    "libcublas.so.13",
+    "libcublasLt.so.13",
+    "libcudart.so.13",
+    "libcufft.so.12",
+    "libcufile.so.0",
+    "libcupti.so.13",
+    "libcurand.so.10",
+    "libcusolver.so.12",
+    "libcusparse.so.12",
+    "libnvJitLink.so.13",
+    "libnvjpeg.so.13",
+    "libnvrtc.so.13",
+)
+"""Libraries of the CUDA 13 toolkit that DGX OS brings; their loader entry may be missing on a desk that has them."""
 DRIVER_LIBRARIES = ("libcuda.so.1", "libnvidia-ml.so.1")
 FROM_PIP = {
     "libcudart.so": "nvidia-cuda-runtime",

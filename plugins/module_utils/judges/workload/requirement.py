@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...model.workload import CUDA, NEEDS_REBUILD, NONE, PARTLY, RUNS, UNKNOWN, VERDICTS, WONT_RUN, Judged, Target, Wheel
 from .known import SOURCE_HINTS, STUBS
 from .parts import joint_gpu, megabytes
-from .wheel import WheelVerdict, judge_wheel, misfit
+from .wheel import NVIDIA_LIBRARY, WheelVerdict, judge_wheel, misfit
 
 CU130 = "https://download.pytorch.org/whl/cu130"
 OTHER_INDEXES = {
@@ -62,7 +62,7 @@ def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Targ
     size = sum(wheel.size or 0 for wheel in wheels.values()) or None
     reason = counted.reason if worst == root else f"it needs {worst} {wheels[worst].version}: {counted.reason}"
     if counted.verdict == RUNS:
-        reason = own.reason
+        reason = own.reason if own.gpu is not None else _carried(told, wheels) or own.reason
     seen = (("wheel", chosen.filename), ("from", chosen.source), ("wheels", str(len(wheels))), ("size", megabytes(size)))
     notes = tuple(dict.fromkeys(note for verdict in told.values() for note in verdict.notes))
     instead = counted.instead or (_elsewhere(worst) if counted.verdict != RUNS else "")
@@ -117,6 +117,12 @@ def judge_placeholder(item: str, wheel: Wheel, newest: str, foreign: Sequence[st
     )
     seen = (("wheel", wheel.filename), ("newest release", newest))
     return Judged(item, "requirement", WONT_RUN, reason, None, _elsewhere(wheel.project), ("placeholder", "tags"), (), seen)
+
+
+def _carried(told: Mapping[str, WheelVerdict], wheels: Mapping[str, Wheel]) -> str | None:
+    """What a project without machine code runs on: the wheel among those it asks for that uses the GPU."""
+    carrier = next((name for name, item in told.items() if item.gpu == CUDA and not NVIDIA_LIBRARY.fullmatch(name)), None)
+    return f"no machine code of its own; {carrier} {wheels[carrier].version}: {told[carrier].reason}" if carrier else None
 
 
 def _decides(name: str, root: str, own: WheelVerdict) -> bool:

@@ -45,11 +45,11 @@ def judge_wheel(wheel: Wheel, target: Target, today: str, *, itself: bool, broug
         return WheelVerdict(WONT_RUN, reason, ("placeholder",), NONE, "see the project's own pages for what it supports", notes)
     if entry is not None and entry.verdict in (WONT_RUN, NEEDS_REBUILD):
         return WheelVerdict(entry.verdict, entry.told, ("known",), entry.gpu, entry.instead, notes)
-    looked = _looked_into(wheel, target, brought, notes)
+    looked = _looked_into(wheel, target, brought, notes, itself)
     if looked is not None and (looked.verdict in (WONT_RUN, NEEDS_REBUILD) or not wheel.not_read):
         gpu = entry.gpu if entry is not None and entry.gpu is not None else looked.gpu
         instead = (entry.instead if entry is not None else "") or looked.instead
-        return WheelVerdict(looked.verdict, looked.reason, looked.rules, gpu, instead if looked.verdict != RUNS else "", notes)
+        return WheelVerdict(looked.verdict, looked.reason, looked.rules, gpu, instead if looked.verdict != RUNS else "", looked.notes)
     return _not_all_read(wheel, target, entry, looked, notes)
 
 
@@ -136,7 +136,9 @@ def _notes(wheel: Wheel, today: str, itself: bool) -> tuple[str, ...]:
     return (f"{wheel.project} {wheel.version}: {trap.told}; {trap.instead}",) if trap is not None and trap.only_itself else ()
 
 
-def _looked_into(wheel: Wheel, target: Target, brought: Collection[str] | None, notes: tuple[str, ...]) -> WheelVerdict | None:
+def _looked_into(
+    wheel: Wheel, target: Target, brought: Collection[str] | None, notes: tuple[str, ...], itself: bool
+) -> WheelVerdict | None:
     """What its contents say; null when it was not opened."""
     if wheel.members is None:
         return None
@@ -147,13 +149,10 @@ def _looked_into(wheel: Wheel, target: Target, brought: Collection[str] | None, 
         reason = f"{foreign[0].path} in it is made for {foreign[0].machine}"
         if any(tag.endswith("-any") for tag in wheel.tags):
             reason = f"it installs on any machine, but {reason}"
-        return WheelVerdict(
-            WONT_RUN, reason, ("foreign-in-any", "machine"), None, "take a version with a wheel for aarch64, or build it from source", notes
-        )
-    names = [item for item in wheel.cubin_names if judge_code([[item]], [], target.compute_capability, target.cuda)]
-    if names and not any(_runs(item, target) for item in names):
-        reason = f"the names of its cubins tell {', '.join(names[:6])}: nothing for {target.compute_capability}"
-        return WheelVerdict(NEEDS_REBUILD, reason, ("sass", "sass-a"), CUDA, BUILD_FOR_GPU, notes)
+        remedy = "take a version with a wheel for aarch64, or build it from source"
+        return WheelVerdict(WONT_RUN, reason, ("foreign-in-any", "machine"), None, remedy, notes)
+    if wheel.loose and not any(item.machine != "cuda" for item in own):
+        return _of_loose(wheel, own, target, itself, notes)
     if own:
         joint, _each = judge_together(own, target, None if brought is None else {*brought, *(_base(name) for name in wheel.native)})
         where = f"{_base(joint.path)}: " if joint.verdict != RUNS or joint.gpu == CUDA else ""
@@ -163,9 +162,22 @@ def _looked_into(wheel: Wheel, target: Target, brought: Collection[str] | None, 
     return WheelVerdict(RUNS, "no machine code in it", ("no-gpu-code",), None, "", notes)
 
 
-def _runs(code: str, target: Target) -> bool:
-    judged = judge_code([[code]], [], target.compute_capability, target.cuda)
-    return judged is not None and judged.verdict == RUNS
+def _of_loose(wheel: Wheel, own: list[Binary], target: Target, itself: bool, notes: tuple[str, ...]) -> WheelVerdict:
+    """A wheel whose only machine code is loose device code: cubins by their names, PTX and fat binaries by what they hold."""
+    codes = [*wheel.cubin_names, *(code for item in own for unit in item.units for code in unit)]
+    judged = [found for code in codes if (found := judge_code([[code]], [], target.compute_capability, target.cuda)) is not None]
+    if not judged:
+        return WheelVerdict(UNKNOWN, "the targets of its device code are not known", ("not-read",), CUDA, "", notes)
+    if any(found.verdict != NEEDS_REBUILD for found in judged):
+        return WheelVerdict(RUNS, "its loose device code holds some for this GPU", ("sass",), CUDA, "", notes)
+    names = ", ".join(dict.fromkeys(codes[:400]))[:120]
+    told = f"its {wheel.loose} files of device code are for {names}: nothing for {target.compute_capability}"
+    if itself and wheel.loose * 2 > (wheel.members or 0):
+        return WheelVerdict(NEEDS_REBUILD, told, judged[0].rules, CUDA, BUILD_FOR_GPU, notes)
+    # Whoever loads them chooses, and may compile its own.
+    return WheelVerdict(
+        RUNS, "no program or library in it", ("no-gpu-code",), CUDA, "", (*notes, f"{wheel.project} {wheel.version}: {told}")
+    )
 
 
 def _foreign(binary: Binary, target: Target) -> bool:
