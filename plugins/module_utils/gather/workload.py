@@ -81,7 +81,15 @@ def described(reference: str, answer: Answer) -> Image | None:
         told = oci.docker_image(answer.stdout)
     except oci.OciError:
         return None
-    return Image(reference, "docker", (), None, told.os, told.architecture, told.environment, told.labels, told.size)
+    return Image(
+        reference,
+        "docker",
+        os=told.os,
+        architecture=told.architecture,
+        environment=told.environment,
+        labels=told.labels,
+        size=told.size,
+    )
 
 
 def paths(names: Sequence[str], limits: Limits) -> list[dict[str, Any]]:

@@ -123,6 +123,8 @@ class Image:
     """As the image's own configuration says."""
     environment: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    arm_tags: tuple[str, ...] = ()
+    """Tags of the repository that are for arm64 by their name; asked for where this one has no arm64."""
     size: int | None = None
     """Bytes to be pulled (compressed layers); of an image on the desk, bytes that it takes there."""
     trouble: str | None = None

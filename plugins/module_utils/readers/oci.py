@@ -14,6 +14,7 @@ from typing import Any
 
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 ENTRY_LIMIT = 256
+TAG_LIMIT = 50_000
 VARIABLE_LIMIT = 400
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}")
@@ -103,6 +104,14 @@ def configuration(text: str) -> Configuration:
     data = _object(text, "configuration")
     inner = _mapping(data.get("config"))
     return Configuration(_word(data.get("os")), _word(data.get("architecture")), _pairs(inner.get("Env")), _labels(inner.get("Labels")))
+
+
+def tags(text: str) -> tuple[str, ...]:
+    """The tags of a repository as ``skopeo list-tags`` gives them. Raises OciError."""
+    found = _object(text, "list of tags").get("Tags")
+    if not isinstance(found, list):
+        raise OciError("the registry gave no list of tags")
+    return tuple(tag for tag in found[:TAG_LIMIT] if isinstance(tag, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", tag))
 
 
 def docker_image(text: str) -> Configuration:

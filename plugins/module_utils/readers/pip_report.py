@@ -88,7 +88,7 @@ def refusal(text: str) -> Refusal:
     lines = [" ".join(line.split()) for line in text[-20000:].splitlines() if line.strip()]
     words = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1] if lines else "pip said nothing")[:300]
     joined = "\n".join(lines)
-    if re.search(r"No module named pip\b", joined):
+    if re.search(r"No module named pip\b|no such option: --(?:report|dry-run)|use-feature: invalid choice", joined):
         return Refusal("no_pip", words=words)
     if re.search(
         r"Invalid requirement|InvalidRequirement|error: (?:unrecognized|no such option|argument)|pip: error:|Could not open requirements",

@@ -34,7 +34,7 @@ _ACCESS = (
     "requested access to the resource is denied",
     r"\bdenied\b",
     "invalid username/password",
-    r"status(?: code)?:? 40[13]",
+    r"status ?(?:code)?:? ?40[13]",
     "unable to retrieve auth token",
     "invalid status code from registry 40[13]",
 )
@@ -52,7 +52,7 @@ _UNREADABLE = (
     "parsing image configuration",
 )
 _TEXTS = (
-    ("rate_limit", r"toomanyrequests|too many requests|status(?: code)?:? 429|pull rate limit"),
+    ("rate_limit", r"toomanyrequests|too many requests|status ?(?:code)?:? ?429|pull rate limit"),
     ("plain_http", r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake"),
     ("certificate", r"x509:|certificate (?:signed by unknown|has expired|is not valid|verify failed)|tls: failed to verify"),
     ("no_network", "|".join(_NETWORK)),

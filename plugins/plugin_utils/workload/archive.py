@@ -91,6 +91,8 @@ def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
     not_read = None
     if total > limit:
         not_read = f"its files with machine code ({max(1, total >> 20)} MB packed) are beyond the limit of {limit >> 20} MB for reading"
+        if not limit:
+            not_read = "its libraries were listed, not read"
     room = limit if total <= limit else limit // 4 if partly else 0
     binaries = []
     for info in sorted(readable, key=lambda item: (item.compress_size, item.filename)):

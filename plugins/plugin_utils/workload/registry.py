@@ -7,6 +7,7 @@ skopeo takes credentials from where podman and docker keep them (auth.json, ~/.d
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,7 +72,7 @@ class Registry:
         arm = [entry for entry in first.entries if entry.os == "linux" and entry.architecture in ("arm64", "aarch64")]
         image = replace(empty, source="index", platforms=platforms)
         if not arm:
-            return image
+            return replace(image, arm_tags=self._arm_tags(reference, configuration))
         at = reference.at(next((entry.digest for entry in arm if entry.variant in ("", "v8")), arm[0].digest))
         own = oci.manifest(self._ask(["inspect", "--raw"], at, configuration))
         if own.kind != "manifest":
@@ -81,6 +82,16 @@ class Registry:
     def _configured(self, image: Image, reference: str, configuration: Sequence[str]) -> Image:
         told = oci.configuration(self._ask(["inspect", "--config", "--raw"], reference, configuration))
         return replace(image, os=told.os, architecture=told.architecture, environment=told.environment, labels=told.labels)
+
+    def _arm_tags(self, reference: image_reference.Reference, configuration: Sequence[str]) -> tuple[str, ...]:
+        """Tags of the repository that are made for arm64 by their name, those beside the wanted tag first; none when it does not tell."""
+        try:
+            tags = oci.tags(self._ask(["list-tags"], reference.name, configuration))
+        except (_Refused, oci.OciError):
+            return ()
+        arm = [tag for tag in tags if re.search(r"(?:^|[-_.])(?:arm64|aarch64|sbsa)(?:v8)?(?:$|[-_.])", tag)]
+        near = [tag for tag in arm if reference.tag and reference.tag in tag]
+        return tuple((near or arm[-3:])[:3])
 
     def _ask(self, command: Sequence[str], reference: str, configuration: Sequence[str]) -> str:
         limit = max(2, int(self._options.limit))
@@ -122,7 +133,15 @@ class _Refused(Exception):
 def of_docker(reference: str, text: str) -> Image:
     """An image that is on the desk, as docker there describes it. Raises oci.OciError."""
     told = oci.docker_image(text)
-    return Image(reference, "docker", (), None, told.os, told.architecture, told.environment, told.labels, told.size)
+    return Image(
+        reference,
+        "docker",
+        os=told.os,
+        architecture=told.architecture,
+        environment=told.environment,
+        labels=told.labels,
+        size=told.size,
+    )
 
 
 def _tail(words: str) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -63,10 +64,11 @@ def platforms_of(target: Target) -> list[str]:
     ]
 
 
-def interpreter(runner: Runner = run) -> str | None:
+@functools.cache
+def interpreter() -> str | None:
     """A Python of the controller that has pip: Ansible's own, else the system's."""
     for candidate in (sys.executable, "python3"):
-        if candidate and runner([candidate, "-I", "-c", "import pip"], 30).ok:
+        if candidate and run([candidate, "-I", "-c", "import pip"], 30).ok:
             return candidate
     return None
 
@@ -85,7 +87,7 @@ def resolve(
 
     Only the given indexes count (PyPI without any): pip configuration, constraints and environment of the controller are left out.
     """
-    python = interpreter(runner)
+    python = interpreter()
     if python is None:
         return Resolved(refusal=pip_report.Refusal("no_pip", words="pip is not installed on the controller"))
     short = (target.python or str(FACTORY.python)).replace(".", "")

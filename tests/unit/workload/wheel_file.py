@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 
@@ -13,6 +14,8 @@ def wheel(
     """The bytes of a wheel that pip can read."""
     info = f"{project}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n" + "".join(f"Requires-Dist: {text}\n" for text in requires)
+    extras = dict.fromkeys(found for text in requires for found in re.findall(r'extra == "([a-z]+)"', text))
+    metadata += "".join(f"Provides-Extra: {extra}\n" for extra in extras)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():

@@ -8,9 +8,9 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ...model.workload import CUDA, NEEDS_REBUILD, NONE, RUNS, UNKNOWN, VERDICTS, WONT_RUN, Binary, Target
+from ...model.workload import CUDA, NEEDS_REBUILD, NONE, RUNS, RUNS_SLOWLY, UNKNOWN, VERDICTS, WONT_RUN, Binary, Target
 from .device_code import judge_code
-from .parts import BUILD_FOR_GPU, CUDA_LIBRARY, DRIVER_LIBRARIES, FROM_PIP, joint_gpu, version, worst
+from .parts import BUILD_FOR_GPU, CUDA_LIBRARY, DRIVER_LIBRARIES, FROM_PIP, KEEP_THE_CACHE, joint_gpu, version, worst
 
 LOADERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}
 GLIBCXX_OF_GLIBC = ((2, 39), (3, 4, 33))
@@ -54,7 +54,7 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
     if binary.not_read:
         return BinaryVerdict(where, UNKNOWN, binary.not_read, ("not-read",), gpu)
     if code is not None:
-        return BinaryVerdict(where, code.verdict, code.reason, code.rules, gpu)
+        return BinaryVerdict(where, code.verdict, code.reason, code.rules, gpu, KEEP_THE_CACHE if code.verdict == RUNS_SLOWLY else "")
     if gpu == CUDA:
         return BinaryVerdict(where, RUNS, "no device code of its own, it calls CUDA's libraries", ("library",), gpu)
     return BinaryVerdict(where, RUNS, "no device code", ("no-gpu-code",), gpu)

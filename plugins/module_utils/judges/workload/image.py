@@ -106,6 +106,9 @@ def _seen(image: Image) -> tuple[tuple[str, str], ...]:
 
 def _platform(image: Image, target: Target, told: Callable[..., Judged]) -> Judged | None:
     take = "take an image with linux/arm64 (aarch64), or build it on a desk"
+    if image.arm_tags:
+        name = image.reference.rpartition(":")[0]
+        take = "take " + " or ".join(f"{name}:{tag}" for tag in image.arm_tags)
     if target.architecture not in (None, "aarch64"):
         return told(UNKNOWN, f"the desk is {target.architecture}, no DGX Spark", "platform")
     if image.source == "schema1":

@@ -23,6 +23,10 @@ BUILD_FOR_GPU = (
     "-DCMAKE_CUDA_ARCHITECTURES=121-real, with PyTorch extensions TORCH_CUDA_ARCH_LIST=12.1"
 )
 
+KEEP_THE_CACHE = (
+    "take a build with code for sm_120 or sm_121 where there is one; else expect minutes at the first start and keep ~/.nv/ComputeCache "
+    "(mount it into containers)"
+)
 CUDA_LIBRARY = re.compile(
     r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|cufft|curand|cusolver|cusparse|nvjpeg|npp[a-z]{1,6}|cupti|nvrtc-builtins)\.so\.([0-9]{1,3})"
 )

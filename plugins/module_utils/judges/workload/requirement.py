@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from .parts import joint_gpu, megabytes
 from .wheel import NVIDIA_LIBRARY, WheelVerdict, judge_wheel, misfit
 
 CU130 = "https://download.pytorch.org/whl/cu130"
+OTHER_PROJECT = "look for another project, or build it from its repository"
 OTHER_INDEXES = {
     "torch": CU130,
     "torchvision": CU130,
@@ -55,7 +57,8 @@ def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Targ
         name: judge_wheel(wheel, target, today, itself=name == root, brought=brought if known else None) for name, wheel in wheels.items()
     }
     own = told[root]
-    worst = max(told, key=lambda name: (VERDICTS.index(told[name].verdict), name == root))
+    counted_names = [name for name, verdict in told.items() if name == root or _counts(verdict, own, name in _direct(wheels[root]))]
+    worst = max(counted_names, key=lambda name: (VERDICTS.index(told[name].verdict), name == root))
     counted = told[worst]
     gpu = own.gpu if own.gpu in (PARTLY, CUDA) else joint_gpu(verdict.gpu for name, verdict in told.items() if _decides(name, root, own))
     chosen = wheels[root]
@@ -64,9 +67,14 @@ def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Targ
     if counted.verdict == RUNS:
         reason = own.reason if own.gpu is not None else _carried(told, wheels) or own.reason
     seen = (("wheel", chosen.filename), ("from", chosen.source), ("wheels", str(len(wheels))), ("size", megabytes(size)))
-    notes = tuple(dict.fromkeys(note for verdict in told.values() for note in verdict.notes))
+    notes = [note for verdict in told.values() for note in verdict.notes]
+    for name, verdict in told.items():
+        if name not in counted_names and verdict.verdict != RUNS:
+            notes.append(f"{name} {wheels[name].version}, which it brings, by itself {verdict.verdict}: {verdict.reason}")
     instead = counted.instead or (_elsewhere(worst) if counted.verdict != RUNS else "")
-    return Judged(item, "requirement", counted.verdict, reason, gpu or NONE, instead, counted.rules, notes, seen, size)
+    return Judged(
+        item, "requirement", counted.verdict, reason, gpu or NONE, instead, counted.rules, tuple(dict.fromkeys(notes)), seen, size
+    )
 
 
 def judge_offer(item: str, root: str, offer: Offer, target: Target) -> Judged:
@@ -116,7 +124,26 @@ def judge_placeholder(item: str, wheel: Wheel, newest: str, foreign: Sequence[st
         f" ({unfit[0]})" if unfit else ""
     )
     seen = (("wheel", wheel.filename), ("newest release", newest))
-    return Judged(item, "requirement", WONT_RUN, reason, None, _elsewhere(wheel.project), ("placeholder", "tags"), (), seen)
+    return Judged(
+        item, "requirement", WONT_RUN, reason, None, _elsewhere(wheel.project) or OTHER_PROJECT, ("placeholder", "tags"), (), seen
+    )
+
+
+def _direct(wheel: Wheel) -> set[str]:
+    """The projects that a wheel itself asks for."""
+    found = (re.match(r"[a-z0-9][a-z0-9._-]*", text) for text in wheel.requires)
+    return {re.sub(r"[-_.]+", "-", name.group()) for name in found if name}
+
+
+def _counts(verdict: WheelVerdict, own: WheelVerdict, direct: bool) -> bool:
+    """Whether what is said of a dependency is said of what asks for it.
+
+    Files do not tell whether a project ever calls the kernels of a helper that it brings. So a dependency decides where the project itself
+    has no machine code and runs on it, and where it cannot be loaded at all.
+    """
+    if verdict.verdict == RUNS:
+        return True
+    return direct and (verdict.verdict == WONT_RUN or ("no-gpu-code" in own.rules and own.gpu is None))
 
 
 def _carried(told: Mapping[str, WheelVerdict], wheels: Mapping[str, Wheel]) -> str | None:
