@@ -21,6 +21,7 @@ UNPACKED_LIMIT = 4 << 30
 """Bytes that one file may have unpacked."""
 RATIO_LIMIT = 200
 """Unpacked bytes for a packed one; real libraries with much zero padding have reached 40."""
+METADATA_LIMIT = 1 << 20
 LISTING_LIMIT = 32 << 20
 NATIVE = re.compile(r"\.so(?:\.[0-9][0-9.]{0,20})?$|\.(?:fatbin|ptx)$|\.dylib$|\.dll$|\.pyd$", re.IGNORECASE)
 CUBIN = re.compile(r"\.cubin(?:\.[a-z]{1,4})?$", re.IGNORECASE)
@@ -39,6 +40,8 @@ class Contents:
     loose: int
     """Files with device code alone (cubin, fatbin, PTX)."""
     not_read: str | None
+    requires: tuple[str, ...] = ()
+    """Requirements as its metadata lists them, markers included."""
 
 
 class ArchiveError(Exception):
@@ -102,7 +105,19 @@ def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
         binary = _binary(archive, info)
         if binary is not None:
             binaries.append(binary)
-    return Contents(len(own), tuple(info.filename for info in native), tuple(binaries), tuple(targets), loose, not_read)
+    return Contents(
+        len(own), tuple(info.filename for info in native), tuple(binaries), tuple(targets), loose, not_read, _requires(archive, files)
+    )
+
+
+def _requires(archive: zipfile.ZipFile, files: list[zipfile.ZipInfo]) -> tuple[str, ...]:
+    info = next((item for item in files if re.fullmatch(r"[^/]{1,200}\.dist-info/METADATA", item.filename)), None)
+    if info is None or info.file_size > METADATA_LIMIT:
+        return ()
+    with archive.open(info) as member:
+        text = member.read(METADATA_LIMIT).decode("utf-8", "replace")
+    head = text.partition("\n\n")[0]
+    return tuple(found[:1000] for found in re.findall(r"^Requires-Dist: (.+)$", head, re.MULTILINE)[:500])
 
 
 def _is_native(info: zipfile.ZipInfo) -> bool:

@@ -27,8 +27,8 @@ from ...module_utils.readers.simple_index import normal
 from .elf import MISSING_LIBRARY, ELFFile, binary_of_desk
 from .fetch import FetchError, Web, shown
 from .registry import Options, Registry, of_docker
-from .requirements import FileProblem, Requirements, Wanted, wanted_of
-from .resolve import Resolved, resolve
+from .requirements import FileProblem, Requirements, Wanted, applicable, wanted_of
+from .resolve import Resolved, environment_of, resolve
 from .shared import Shared
 from .wheels import Indexes, Looker, WheelError, named
 
@@ -192,6 +192,7 @@ class Check:
             wheel = self._looker.look_local(wheel, path)
         else:
             wheel = self._named_wheel(wheel)
+        wheel = replace(wheel, requires=tuple(text for _name, _extras, text in applicable(wheel.requires, environment_of(self._target))))
         return replace(judge_chosen(text[:200], wheel.project, {wheel.project: wheel}, self._target, self._today, alone=True), kind="wheel")
 
     def _named_wheel(self, wheel: Wheel) -> Wheel:

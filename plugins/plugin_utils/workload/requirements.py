@@ -278,17 +278,7 @@ class Requirements:
         return found
 
     def _needs(self, chosen: pip_report.Chosen, extras: frozenset[str]) -> list[tuple[str, frozenset[str], str]]:
-        needs = []
-        for text in chosen.requires:
-            try:
-                requirement = Requirement(text)
-                marker = requirement.marker
-                if marker is None or any(marker.evaluate({**self._environment, "extra": extra}) for extra in ("", *extras)):
-                    needs.append((normal(requirement.name), frozenset(requirement.extras), text.partition(";")[0].strip().lower()))
-            except (InvalidRequirement, InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError, KeyError):
-                # Hostile metadata: what packaging does not read asks for nothing.
-                continue
-        return needs
+        return applicable(chosen.requires, self._environment, extras)
 
     def _looked_into(self, wheels: Mapping[str, Wheel], by_name: Mapping[str, pip_report.Chosen]) -> dict[str, Wheel]:
         def look(name: str) -> Wheel:
@@ -329,6 +319,23 @@ class Requirements:
     @staticmethod
     def _told(item: str, verdict: str, reason: str, instead: str, rule: str = "access") -> Judged:
         return Judged(item, "requirement", verdict, reason, None, instead, (rule,))
+
+
+def applicable(
+    requires: Sequence[str], environment: Mapping[str, str], extras: frozenset[str] = frozenset()
+) -> list[tuple[str, frozenset[str], str]]:
+    """(project, extras, requirement without its marker) of what metadata asks for in an environment."""
+    needs = []
+    for text in requires:
+        try:
+            requirement = Requirement(text)
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)):
+                needs.append((normal(requirement.name), frozenset(requirement.extras), text.partition(";")[0].strip().lower()))
+        except (InvalidRequirement, InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError, KeyError):
+            # Hostile metadata: what packaging does not read asks for nothing.
+            continue
+    return needs
 
 
 def _wheel(chosen: pip_report.Chosen, requires: tuple[str, ...]) -> Wheel:

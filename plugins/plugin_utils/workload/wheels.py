@@ -20,7 +20,7 @@ from .archive import LISTING_LIMIT, ArchiveError, Contents, contents
 from .fetch import FetchError, RangedFile, Web, download, shown
 
 PYPI = "https://pypi.org/simple"
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 WHOLE, KNOWN, LISTED = "whole", "known", "listed"
 
 
@@ -166,4 +166,5 @@ def _filled(wheel: Wheel, found: Contents, size: int) -> Wheel:
         cubin_names=found.cubin_names,
         loose=found.loose,
         not_read=found.not_read,
+        requires=wheel.requires or found.requires,
     )

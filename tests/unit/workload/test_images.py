@@ -300,7 +300,7 @@ def test_an_image_on_the_desk_is_read_there(spark: Target) -> None:
     assert judge_room(image, Where(desk="d"), replace(spark, free_bytes=0)) == []
     told[0]["Architecture"] = "amd64"
     assert judge_image(of_docker("x", json.dumps(told)), spark, TODAY).verdict == WONT_RUN
-    for text in ("", "[]", "[{}]", "3", '[{"Architecture": 5}]'):
+    for text in ("", "[]", "[{}]", "3"):
         with pytest.raises(oci.OciError):
             of_docker("x", text)
 

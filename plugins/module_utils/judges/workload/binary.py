@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...model.workload import CUDA, NEEDS_REBUILD, NONE, RUNS, RUNS_SLOWLY, UNKNOWN, VERDICTS, WONT_RUN, Binary, Target
 from .device_code import judge_code
-from .parts import BUILD_FOR_GPU, CUDA_LIBRARY, DRIVER_LIBRARIES, FROM_PIP, KEEP_THE_CACHE, joint_gpu, version, worst
+from .parts import BUILD_FOR_GPU, CUDA_LIBRARY, DRIVER_LIBRARIES, FROM_PIP, KEEP_THE_CACHE, OF_CUDA_12, joint_gpu, version, worst
 
 LOADERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}
 GLIBCXX_OF_GLIBC = ((2, 39), (3, 4, 33))
@@ -142,7 +142,7 @@ def _bring(missing: Sequence[str]) -> str:
     for name in missing:
         stem, _so, number = name.partition(".so")
         project = FROM_PIP.get(f"{stem}.so")
-        if project and number.startswith(".12"):
+        if project and (stem, number) in OF_CUDA_12:
             names.append(f"{project}-cu12")
         elif project:
             names.append(project)

@@ -47,6 +47,19 @@ TOOLKIT_13 = (
 )
 """Libraries of the CUDA 13 toolkit that DGX OS brings; their loader entry may be missing on a desk that has them."""
 DRIVER_LIBRARIES = ("libcuda.so.1", "libnvidia-ml.so.1")
+OF_CUDA_12 = frozenset(
+    {
+        ("libcudart", ".12"),
+        ("libcublas", ".12"),
+        ("libcublasLt", ".12"),
+        ("libnvrtc", ".12"),
+        ("libnvJitLink", ".12"),
+        ("libcupti", ".12"),
+        ("libcufft", ".11"),
+        ("libcusolver", ".11"),
+    }
+)
+"""Libraries that only CUDA 12 has; the others keep their number in CUDA 13."""
 FROM_PIP = {
     "libcudart.so": "nvidia-cuda-runtime",
     "libnvrtc.so": "nvidia-cuda-nvrtc",
