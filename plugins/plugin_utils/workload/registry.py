@@ -56,7 +56,7 @@ class Registry:
             with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
                 return self._image(reference, empty, self._configuration(Path(folder)))
         except _Refused as error:
-            if error.kind in ("timeout", "no_network", "client_missing", "certificate", "plain_http"):
+            if error.kind in ("timeout", "rate_limit", "no_network", "client_missing", "certificate", "plain_http"):
                 self._down[reference.registry] = (error.kind, str(error))
             return replace(empty, trouble=error.kind, said=str(error))
         except (oci.OciError, image_reference.ReferenceProblem) as error:
@@ -95,7 +95,7 @@ class Registry:
 
     def _ask(self, command: Sequence[str], reference: str, configuration: Sequence[str]) -> str:
         limit = max(2, int(self._options.limit))
-        argv = ["skopeo", *configuration, "--command-timeout", f"{limit}s", *command]
+        argv = ["skopeo", "--debug", *configuration, "--command-timeout", f"{limit}s", *command]
         if self._options.authfile:
             argv += ["--authfile", self._options.authfile]
         answer = self._run([*argv, f"docker://{reference}"], limit + 5)
@@ -103,10 +103,15 @@ class Registry:
             return str(answer.stdout)
         if answer.error == MISSING:
             raise _Refused("skopeo is not installed", "client_missing")
-        if answer.error == TIMEOUT:
-            raise _Refused(f"no answer within {limit} s", "timeout")
         words = " ".join((answer.stderr or answer.stdout or answer.error or "").split())
-        raise _Refused(_tail(words), registry_error.read(words))
+        if re.search("Too many requests to ", words):
+            # skopeo waits and asks again, longer than a check may wait; only its debug output tells why.
+            raise _Refused("too many requests", "rate_limit")
+        fatal = _tail(words)
+        kind = registry_error.read(fatal)
+        if answer.error == TIMEOUT or kind == "timeout":
+            raise _Refused(f"no answer within {limit} s", "timeout")
+        raise _Refused(fatal, kind)
 
     def _configuration(self, folder: Path) -> list[str]:
         """The option that replaces skopeo's own configuration of registries, where mirrors or plain HTTP are asked for."""
@@ -146,8 +151,8 @@ def of_docker(reference: str, text: str) -> Image:
 
 def _tail(words: str) -> str:
     """The last part of a client's message: what the registry itself said."""
-    found = words.rpartition('msg="')[2].rstrip('"') if 'msg="' in words else words
-    return found[-300:]
+    fatal = words.rpartition("level=fatal")[2]
+    return fatal.partition('msg="')[2].rstrip('"')[-300:] if 'msg="' in fatal else fatal[-300:]
 
 
 def _toml(text: str) -> str:
