@@ -44,8 +44,6 @@ JSON = st.recursive(
                     "layers",
                     "size",
                     "annotations",
-                ]
-                + [
                     "files",
                     "filename",
                     "url",

@@ -1,8 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fat binary reader says, held against NVIDIA's cuobjdump. The files in ``nvcc/`` were made by the nvcc 13.0 of PyPI, the texts beside
-them by its cuobjdump 13.5 (``cuobjdump -all``). With both tools installed (``pip install nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt
-nvidia-cuda-runtime nvidia-cuda-cuobjdump``; name their folder in CUDA_TOOLS) new files are made and compared."""
+"""What the fat binary reader says, held against NVIDIA's cuobjdump.
+
+The files in ``nvcc/`` were made by the nvcc 13.0 of PyPI, the texts beside them by its cuobjdump 13.5 (``cuobjdump -all``). With both tools
+installed (pip install nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt nvidia-cuda-runtime nvidia-cuda-cuobjdump; name their folder in the
+variable CUDA_TOOLS) new files are made and compared.
+"""
 
 from __future__ import annotations
 

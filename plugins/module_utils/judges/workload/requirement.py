@@ -60,7 +60,7 @@ def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Targ
     counted_names = [name for name, verdict in told.items() if name == root or _counts(verdict, own, name in _direct(wheels[root]))]
     worst = max(counted_names, key=lambda name: (VERDICTS.index(told[name].verdict), name == root))
     counted = told[worst]
-    gpu = own.gpu if own.gpu in (PARTLY, CUDA) else joint_gpu(verdict.gpu for name, verdict in told.items() if _decides(name, root, own))
+    gpu = _gpu(root, own, told, wheels[root])
     chosen = wheels[root]
     size = sum(wheel.size or 0 for wheel in wheels.values()) or None
     reason = counted.reason if worst == root else f"it needs {worst} {wheels[worst].version}: {counted.reason}"
@@ -152,9 +152,13 @@ def _carried(told: Mapping[str, WheelVerdict], wheels: Mapping[str, Wheel]) -> s
     return f"no machine code of its own; {carrier} {wheels[carrier].version}: {told[carrier].reason}" if carrier else None
 
 
-def _decides(name: str, root: str, own: WheelVerdict) -> bool:
-    """Whether a dependency tells the GPU use: not where the project itself was seen to stay on the processor."""
-    return name == root or own.gpu != NONE
+def _gpu(root: str, own: WheelVerdict, told: Mapping[str, WheelVerdict], wheel: Wheel) -> str | None:
+    """What the project uses of the GPU: as its own code says, else what it asks for (CUDA may also be loaded by a program itself)."""
+    if own.gpu in (PARTLY, CUDA) or (own.gpu == NONE and "known" in own.rules):
+        return own.gpu
+    if any(text.startswith(("nvidia-", "cuda-")) for text in wheel.requires):
+        return CUDA
+    return own.gpu if own.gpu == NONE else joint_gpu(verdict.gpu for verdict in told.values())
 
 
 def _elsewhere(project: str) -> str:

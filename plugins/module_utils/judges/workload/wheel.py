@@ -196,9 +196,7 @@ def _not_all_read(wheel: Wheel, target: Target, entry: Entry | None, looked: Whe
     if NVIDIA_LIBRARY.fullmatch(wheel.project):
         if _new_nvidia_library(wheel):
             return WheelVerdict(RUNS, f"NVIDIA's library of CUDA 12.9 or newer for aarch64; {why}", ("nvidia-library",), CUDA, "", notes)
-        return WheelVerdict(
-            UNKNOWN, f"NVIDIA's library, older than CUDA 12.9; {why}", ("nvidia-library",), CUDA, "take the one for CUDA 13", notes
-        )
+        return WheelVerdict(UNKNOWN, f"NVIDIA's library for CUDA 12; {why}", ("nvidia-library",), CUDA, "take the one for CUDA 13", notes)
     gpu = joint_gpu([looked.gpu if looked else None, entry.gpu if entry else None])
     return WheelVerdict(
         UNKNOWN, why, ("not-read",), gpu, "raise workload_check_read_mb, or install it on one desk and check that folder with paths", notes
