@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.model.data import as_dict
-from ..plugin_utils.actions import DeskAction
+from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.workload.check import Check, target_of
 from ..plugin_utils.workload.options import asked_of
 from ..plugin_utils.workload.shared import Shared
@@ -21,39 +21,32 @@ MODULE = "labops.dgx_spark.workload_check"
 class ActionModule(DeskAction):
     """See the module documentation of workload_check."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """See the class."""
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        asked = asked_of(self.arguments())
-        desk = self.desk_name(task_vars)
-        answer = self.execute(MODULE, {"desk": desk, "images": list(asked.images), "paths": list(asked.paths)}, task_vars)
+    def work(self, call: Call) -> dict[str, Any]:
+        """Ask the desk, then registries and indexes."""
+        asked = asked_of(call.given)
+        answer = self.execute(MODULE, {"desk": call.desk, "images": list(asked.images), "paths": list(asked.paths)}, call)
         if answer.get("failed"):
-            result.update(answer)
-            return result
+            return answer
 
         def on_desk(text: str, constraints: str, indexes: Sequence[str]) -> Mapping[str, Any]:
             arguments = {
-                "desk": desk,
+                "desk": call.desk,
                 "resolve_text": text,
                 "constraints_text": constraints,
                 "indexes": list(indexes),
                 "resolve_limit": int(asked.resolve_limit),
             }
-            told = self.execute(MODULE, arguments, task_vars)
-            resolution = told.get("resolution")
+            resolution = self.execute(MODULE, arguments, call).get("resolution")
             return resolution if isinstance(resolution, Mapping) else {}
 
-        plan = self.plan(task_vars)
-        shared = Shared(Path(plan["run_dir"]) / "workload" if plan else None)
+        shared = Shared(Path(call.known_run.run_dir) / "workload" if call.known_run else None)
         offers = answer.get("offers")
-        target = target_of(self.facts(task_vars), offers if isinstance(offers, Mapping) else {}, asked.python)
+        target = target_of(call.facts, offers if isinstance(offers, Mapping) else {}, asked.python)
         today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-        judged, findings = Check(asked, desk, target, answer, shared, on_desk, today).run()
-        result.update(
-            changed=False,
-            workload=[as_dict(item) for item in judged],
-            target=as_dict(target),
-            findings=[item.as_dict() for item in findings],
-        )
-        return result
+        judged, findings = Check(asked, call.desk, target, answer, shared, on_desk, today).run()
+        return {
+            "changed": False,
+            "workload": [as_dict(item) for item in judged],
+            "target": as_dict(target),
+            "findings": [item.as_dict() for item in findings],
+        }

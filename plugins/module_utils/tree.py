@@ -55,6 +55,11 @@ class Walk:
         """Folders and files that could not be opened."""
         self._entries = 0
 
+    @property
+    def most(self) -> int:
+        """Files with machine code that are looked at."""
+        return self.limits.files
+
     def files(self, path: str) -> Iterator[OpenFile]:
         """Every regular file at or below a path. Raises OSError when the path itself cannot be opened."""
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

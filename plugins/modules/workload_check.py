@@ -213,7 +213,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload, workload_pip
-from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
+from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 
 
 def main() -> None:
@@ -243,15 +244,18 @@ def main() -> None:
     )
     asked, live = module.params, LiveDesk()
     if asked["resolve_text"]:
-        constraints = os.path.join(module.tmpdir, "constraints.txt")
-        live.write_text(constraints, asked["constraints_text"], 0o600)
-        resolution = workload_pip.resolve(live, asked["resolve_text"], asked["indexes"], asked["resolve_limit"], constraints)
+        files = {"-r": os.path.join(module.tmpdir, "requirements.txt"), "-c": os.path.join(module.tmpdir, "constraints.txt")}
+        live.write_text(files["-r"], asked["resolve_text"], 0o600)
+        live.write_text(files["-c"], asked["constraints_text"], 0o600)
+        words = ["{}", *workload_pip.SHARED, *workload_pip.index_arguments(asked["indexes"]), "--report", "-"]
+        command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
+        resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([pip_resolver])), asked["resolve_limit"])
         module.exit_json(changed=False, resolution=resolution)
     module.exit_json(
         changed=False,
         offers=workload.offers(live, live.free_bytes),
         images=workload.images(live, asked["images"]),
-        paths=workload.paths(asked["paths"], Limits()),
+        paths=workload.paths(asked["paths"], lambda: Walk(Limits())),
     )
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from ..desk import Answer, Desk
 from ..model.workload import Image
 from ..readers import elf_parts, fatbin, ldconfig, oci, os_release
-from ..tree import Limits, OpenFile, Walk
 from .ask import Ask
 from .packages import packages
 
@@ -28,10 +27,44 @@ UBUNTU = {"24.04": ("2.39", "3.12"), "22.04": ("2.35", "3.10")}
 DOCKER_ROOT = ("docker", "info", "--format", "{{.DockerRootDir}}")
 
 
-def offers(desk: Desk, free_bytes: Any) -> dict[str, Any]:
+class OpenFile(Protocol):
+    """A file that is read at offsets."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Bytes at an offset; fewer at the end."""
+
+
+class Walk(Protocol):
+    """One walk over a file or folder (tree.Walk, or a test's own)."""
+
+    @property
+    def most(self) -> int:
+        """Files with machine code that are looked at."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why not everything was seen."""
+
+    @property
+    def refused(self) -> int:
+        """Folders and files that could not be opened."""
+
+    def files(self, path: str) -> Iterator[OpenFile]:
+        """Every regular file at or below a path. Raises OSError."""
+
+
+def offers(desk: Desk, free_bytes: Callable[[str], int]) -> dict[str, Any]:
     """glibc, Python, libraries and free disk of the desk; null for what could not be read.
 
-    ``free_bytes`` asks for the free bytes below a path and may raise OSError.
+    ``free_bytes`` asks for the bytes that are free at a path and may raise OSError.
     """
     ask = Ask(desk)
     database = packages(ask)
@@ -92,14 +125,13 @@ def described(reference: str, answer: Answer) -> Image | None:
     )
 
 
-def paths(names: Sequence[str], limits: Limits) -> list[dict[str, Any]]:
-    """What lies at or below each path: its files with machine code, as parts for the controller to read."""
+def paths(names: Sequence[str], walks: Callable[[], Walk]) -> list[dict[str, Any]]:
+    """What lies at or below each path: its files with machine code, as parts for the controller to read. ``walks`` begins a walk."""
     room = [BYTES_LIMIT]
-    return [_path(name, limits, room) for name in names[:PATH_LIMIT]]
+    return [_path(name, walks(), room) for name in names[:PATH_LIMIT]]
 
 
-def _path(name: str, limits: Limits, room: list[int]) -> dict[str, Any]:
-    walk = Walk(limits)
+def _path(name: str, walk: Walk, room: list[int]) -> dict[str, Any]:
     files: list[dict[str, Any]] = []
     stopped = None
     try:
@@ -108,7 +140,7 @@ def _path(name: str, limits: Limits, room: list[int]) -> dict[str, Any]:
             if described is None:
                 continue
             cost = sum(len(part) for _offset, part in described.get("parts", ()))
-            if len(files) >= limits.files or cost > room[0]:
+            if len(files) >= walk.most or cost > room[0]:
                 stopped = f"only the first {len(files)} files with machine code were looked at"
                 break
             room[0] -= cost

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from .. import pip_program
 from ..desk import MISSING, TIMEOUT, Desk
 from ..model.data import as_dict
 from ..readers import pip_report
@@ -24,15 +22,9 @@ SHARED = (
     "--disable-pip-version-check",
     "--use-feature=fast-deps",
 )
-"""The part of pip's command line that every resolution shares."""
-
-
-def program(environment: str) -> list[str]:
-    """The start of a command line: the program that resolves, for an environment."""
-    loader: Any = pip_program.__loader__
-    text = loader.get_source(pip_program.__name__)
-    # The loader of collections on a controller gives bytes.
-    return ["-I", "-c", text.decode() if isinstance(text, bytes) else str(text), environment]
+"""The part of pip's command line that every resolution shares. fast-deps: metadata is read from a part of a wheel."""
+NO_PIP = 97
+"""Exit status of the program (programs/pip_resolver.py) where this pip cannot be made to resolve alone."""
 
 
 def index_arguments(indexes: Sequence[str]) -> list[str]:
@@ -40,25 +32,13 @@ def index_arguments(indexes: Sequence[str]) -> list[str]:
     return [part for number, index in enumerate(indexes) for part in ("--extra-index-url" if number else "--index-url", index)]
 
 
-def resolve(desk: Desk, text: str, indexes: Sequence[str], limit: float, constraints: str) -> dict[str, Any]:
-    """``chosen`` (pip_report.Chosen as dicts) or ``refusal`` (pip_report.Refusal as a dict) for the text of a requirements file;
-    ``constraints`` is the path of a file with constraints.
+def resolve(desk: Desk, command: Sequence[str], program: str, limit: float) -> dict[str, Any]:
+    """``chosen`` (pip_report.Chosen as dicts) or ``refusal`` (pip_report.Refusal as a dict) of one resolution.
 
-    The desk's own pip configuration counts, as it will when the requirements are installed there.
+    ``command`` runs what it is fed (``program``) and ends in a report on standard output. The desk's own pip configuration counts, as it
+    will when the requirements are installed there.
     """
-    arguments = [
-        "python3",
-        *program(json.dumps({})),
-        *SHARED,
-        *index_arguments(indexes),
-        "--report",
-        "-",
-        "-r",
-        "/dev/stdin",
-        "-c",
-        constraints,
-    ]
-    answer = desk.run(arguments, timeout=limit, stdin=text)
+    answer = desk.run(command, timeout=limit, stdin=program)
     if answer.ok:
         try:
             return {"chosen": [as_dict(item) for item in pip_report.chosen(answer.stdout)], "refusal": None}
@@ -66,7 +46,7 @@ def resolve(desk: Desk, text: str, indexes: Sequence[str], limit: float, constra
             return {"chosen": [], "refusal": as_dict(pip_report.Refusal("other", words=str(error)))}
     if answer.error == TIMEOUT:
         found = pip_report.Refusal("timeout", words=f"pip found no set within {limit:.0f} s")
-    elif answer.error == MISSING or answer.rc == pip_program.REFUSED:
+    elif answer.error == MISSING or answer.rc == NO_PIP:
         found = pip_report.Refusal("no_pip", words="this desk has no pip that can resolve")
     else:
         found = pip_report.refusal(f"{answer.stderr}\n{answer.stdout[:2000]}")

@@ -5,15 +5,39 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Protocol
 
-from ..desk import Answer
 from ..model.finding import Finding, Where
 from ..model.workload import WONT_RUN, Image
 from . import docker_error
 from .catalogue import finding
 from .workload.image import judge_image
 from .workload.parts import FACTORY
+
+
+class Answer(Protocol):
+    """What docker gave, as the door to the desk tells it."""
+
+    @property
+    def rc(self) -> int | None:
+        """Null when it did not run to its end."""
+
+    @property
+    def stdout(self) -> str:
+        """What it printed."""
+
+    @property
+    def stderr(self) -> str:
+        """What it printed as errors."""
+
+    @property
+    def error(self) -> str | None:
+        """missing, denied, timeout; null when it ran to its end."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ran to its end and returned 0."""
+
 
 NO_START = {
     docker_error.NO_DOCKER: ("docker is not installed", "Install docker on the desk (DGX OS brings it), then run again."),

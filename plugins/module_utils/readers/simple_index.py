@@ -7,11 +7,11 @@ from __future__ import annotations
 import html.parser
 import json
 import re
-import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
 FILE_LIMIT = 50_000
+_ESCAPE = re.compile(r"%([0-7][0-9A-Fa-f])")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
 
 
@@ -31,9 +31,9 @@ class IndexPageError(ValueError):
     """The page is no project page."""
 
 
-def files(kind: str, text: str, url: str) -> tuple[IndexFile, ...]:
-    """The files of a page; ``kind`` is its content type, ``url`` where it was found. Raises IndexPageError."""
-    return _of_json(text, url) if kind.endswith("json") else _of_html(text, url)
+def files(kind: str, text: str) -> tuple[IndexFile, ...]:
+    """The files of a page; ``kind`` is its content type. Links are as they stand there. Raises IndexPageError."""
+    return _of_json(text) if kind.endswith("json") else _of_html(text)
 
 
 def normal(name: str) -> str:
@@ -41,7 +41,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _of_json(text: str, url: str) -> tuple[IndexFile, ...]:
+def _of_json(text: str) -> tuple[IndexFile, ...]:
     try:
         data = json.loads(text)
         entries = data["files"]
@@ -52,7 +52,7 @@ def _of_json(text: str, url: str) -> tuple[IndexFile, ...]:
         if not isinstance(item, dict):
             continue
         hashes = item.get("hashes")
-        made = _file(item.get("filename"), item.get("url"), url, hashes.get("sha256") if isinstance(hashes, dict) else None)
+        made = _file(item.get("filename"), item.get("url"), hashes.get("sha256") if isinstance(hashes, dict) else None)
         size = item.get("size")
         if made is not None:
             whole = size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**50 else None
@@ -62,7 +62,7 @@ def _of_json(text: str, url: str) -> tuple[IndexFile, ...]:
     return tuple(found)
 
 
-def _of_html(text: str, url: str) -> tuple[IndexFile, ...]:
+def _of_html(text: str) -> tuple[IndexFile, ...]:
     page = _Page()
     try:
         page.feed(text)
@@ -71,15 +71,15 @@ def _of_html(text: str, url: str) -> tuple[IndexFile, ...]:
     found = []
     for href, yanked, python in page.links[:FILE_LIMIT]:
         bare, _hash, fragment = href.partition("#")
-        name = urllib.parse.unquote(bare.rpartition("/")[2])
+        name = _ESCAPE.sub(lambda found: chr(int(found.group(1), 16)), bare.rpartition("/")[2])
         digest = re.match(r"sha256=([0-9a-f]{64})", fragment)
-        made = _file(name, bare, url, digest.group(1) if digest else None)
+        made = _file(name, bare, digest.group(1) if digest else None)
         if made is not None:
             found.append(IndexFile(made.filename, made.url, made.sha256, None, yanked, python))
     return tuple(found)
 
 
-def _file(name: Any, link: Any, page: str, sha256: Any) -> IndexFile | None:
+def _file(name: Any, link: Any, sha256: Any) -> IndexFile | None:
     if (
         not isinstance(name, str)
         or not isinstance(link, str)
@@ -87,12 +87,8 @@ def _file(name: Any, link: Any, page: str, sha256: Any) -> IndexFile | None:
         or not name.endswith((".whl", ".tar.gz", ".zip", ".tar.bz2"))
     ):
         return None
-    try:
-        where = urllib.parse.urljoin(page, link[:4096])
-    except ValueError:
-        return None
     digest = sha256 if isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256) else None
-    return IndexFile(name, where, digest)
+    return IndexFile(name, link[:4096], digest)
 
 
 class _Page(html.parser.HTMLParser):

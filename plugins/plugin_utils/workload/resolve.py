@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...module_utils.desk import TIMEOUT, Answer
-from ...module_utils.gather.workload_pip import SHARED, index_arguments, program
+from ...module_utils.gather.workload_pip import NO_PIP, SHARED, index_arguments
 from ...module_utils.judges.workload.parts import FACTORY, version
 from ...module_utils.model.workload import Target
-from ...module_utils.pip_program import REFUSED
+from ...module_utils.programs import carrier, pip_resolver
 from ...module_utils.readers import pip_report
 from .process import run
 
 Runner = Callable[..., Answer]
+SYSTEM = "python3"
 OLDEST_GLIBC = 17
 """manylinux_2_17 is manylinux2014, the oldest for aarch64."""
 
@@ -67,10 +68,7 @@ def platforms_of(target: Target) -> list[str]:
 @functools.cache
 def interpreter() -> str | None:
     """A Python of the controller that has pip: Ansible's own, else the system's."""
-    for candidate in (sys.executable, "python3"):
-        if candidate and run([candidate, "-I", "-c", "import pip"], 30).ok:
-            return candidate
-    return None
+    return next((found for found in (sys.executable or "", SYSTEM) if found and run([found, "-I", "-c", "import pip"], 30).ok), None)
 
 
 def resolve(
@@ -98,7 +96,7 @@ def resolve(
         bounds.write_text(constraints, encoding="utf-8")
         argv = [
             python,
-            *program(json.dumps(environment_of(target))),
+            *carrier.argv(json.dumps(environment_of(target)))[1:],
             *SHARED,
             *index_arguments(indexes),
             *(part for link in links for part in ("--find-links", link)),
@@ -117,7 +115,7 @@ def resolve(
             "-c",
             str(bounds),
         ]
-        answer = runner(argv, limit, _environment(folder))
+        answer = runner(argv, limit, _environment(folder), carrier.feed(carrier.text([pip_resolver])))
         return _told(answer, report, limit)
 
 
@@ -141,7 +139,7 @@ def _environment(folder: str) -> dict[str, str]:
 def _told(answer: Answer, report: Path, limit: float) -> Resolved:
     if answer.error == TIMEOUT:
         return Resolved(refusal=pip_report.Refusal("timeout", words=f"pip found no set within {limit:.0f} s"))
-    if answer.rc == REFUSED:
+    if answer.rc == NO_PIP:
         return Resolved(
             refusal=pip_report.Refusal(
                 "no_pip", words="this controller's pip cannot be told the desk's environment; use workload_check_resolve: desk"

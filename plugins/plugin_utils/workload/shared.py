@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..run_store import write_atomically
+from ..run.store import write_atomically
 
 
 class Shared:

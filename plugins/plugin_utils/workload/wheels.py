@@ -15,7 +15,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 from ...module_utils.model.data import as_dict, from_dict
 from ...module_utils.model.workload import Wheel
 from ...module_utils.readers import simple_index
-from ..run_store import write_atomically
+from ..run.store import write_atomically
 from .archive import LISTING_LIMIT, ArchiveError, Contents, contents
 from .fetch import FetchError, RangedFile, Web, download, shown
 
@@ -75,7 +75,7 @@ class Indexes:
                 url = f"{index}/{name}/"
                 try:
                     kind, text = self._web.page(url, "application/vnd.pypi.simple.v1+json, text/html;q=0.5")
-                    found += [(index, file) for file in simple_index.files(kind, text, url)]
+                    found += [(index, replace(file, url=_joined(url, file.url))) for file in simple_index.files(kind, text)]
                 except FetchError as error:
                     if error.kind != "not_found":
                         troubles.append(error)
@@ -154,6 +154,13 @@ class Looker:
             return _filled(wheel, from_dict(Contents, data["contents"]), int(data["size"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _joined(page: str, link: str) -> str:
+    try:
+        return urllib.parse.urljoin(page, link)
+    except ValueError:
+        return ""
 
 
 def _filled(wheel: Wheel, found: Contents, size: int) -> Wheel:

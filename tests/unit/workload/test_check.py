@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.workload.findings import CODE, findings_of, judge_path
@@ -25,10 +26,11 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload import VERDICTS, Judged, Target
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ldconfig
-from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits
+from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import spec_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import check as checking
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.check import Asked, Check, target_of
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.options import SPEC, asked_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.options import asked_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.resolve import Resolved
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.shared import Shared
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.table import rows
@@ -103,7 +105,7 @@ def test_paths_of_a_desk(tmp_path: Path) -> None:
     program = tmp_path / "server"
     program.write_bytes(elf("x86_64", kind=2, interpreter="/lib64/ld-linux-x86-64.so.2"))
     asked = [str(tree.parent), str(lonely), str(program), str(tmp_path / "none"), str(tree / "readme.txt")]
-    found = run(tmp_path, {"paths": workload.paths(asked, Limits())}, paths=tuple(asked))
+    found = run(tmp_path, {"paths": workload.paths(asked, lambda: Walk(Limits()))}, paths=tuple(asked))
     assert [item.verdict for item in found] == ["RUNS", "WONT_RUN", "WONT_RUN", "UNKNOWN", "RUNS"]
     assert "nvidia-cuda-runtime-cu12" in found[1].instead
     assert "exec format error" in found[2].reason
@@ -113,14 +115,14 @@ def test_paths_of_a_desk(tmp_path: Path) -> None:
 def test_a_folder_that_brings_its_library_runs(tmp_path: Path) -> None:
     (tmp_path / "a.so").write_bytes(elf(needed=["libcudart.so.12"], units=[["sm_120"]]))
     (tmp_path / "libcudart.so.12").write_bytes(elf(soname="libcudart.so.12"))
-    (found,) = run(tmp_path, {"paths": workload.paths([str(tmp_path)], Limits())}, paths=(str(tmp_path),))
+    (found,) = run(tmp_path, {"paths": workload.paths([str(tmp_path)], lambda: Walk(Limits()))}, paths=(str(tmp_path),))
     assert found.verdict == "RUNS"
 
 
 def test_what_was_not_all_seen_is_no_runs(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.so").write_bytes(elf(units=[["sm_120"]]))
-    (found,) = run(tmp_path, {"paths": workload.paths([str(tmp_path)], Limits(files=2))}, paths=(str(tmp_path),))
+    (found,) = run(tmp_path, {"paths": workload.paths([str(tmp_path)], lambda: Walk(Limits(files=2)))}, paths=(str(tmp_path),))
     assert found.verdict == "UNKNOWN"
     assert "what was seen runs" in found.reason
 
@@ -214,40 +216,33 @@ def test_a_requirements_file_that_is_none(tmp_path: Path) -> None:
     assert (found.verdict, "cannot be read" in found.reason) == ("UNKNOWN", True)
 
 
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as an action gets them: checked against the documentation."""
+    checked = ArgumentSpecValidator(spec_of("workload_check")).validate(dict(arguments))
+    assert checked.error_messages == []
+    return dict(checked.validated_parameters)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({}, "nothing to check"),
-        ({"image": ["x"]}, "image"),
         ({"images": ["x"], "limit": 0}, "limit must be 1 or more"),
-        ({"images": ["x"], "limit": "soon"}, "limit"),
         ({"paths": ["relative/path"]}, "no absolute path"),
-        ({"images": ["x"], "resolve": "maybe"}, "resolve"),
         ({"wheels": [f"{number}.whl" for number in range(600)]}, "more than 500"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(AnsibleActionFail, match=words):
-        asked_of(arguments)
+        asked_of(given(arguments))
 
 
 def test_arguments_are_taken_as_playbooks_give_them() -> None:
-    found = asked_of(
-        {"requirements": "a.txt,b.txt", "images": ["x", "x", " "], "python": "", "authfile": "", "limit": "40", "mirrors": {"a": "b"}}
-    )
+    told = {"requirements": "a.txt,b.txt", "images": ["x", "x", " "], "python": "", "authfile": "", "limit": "40", "mirrors": {"a": "b"}}
+    found = asked_of(given(told))
     assert found.requirements == ("a.txt", "b.txt")
     assert found.images == ("x",)
     assert (found.python, found.authfile, found.limit, found.mirrors) == (None, None, 40.0, {"a": "b"})
-
-
-def test_module_and_action_know_the_same_options() -> None:
-    text = (ROOT / "plugins/modules/workload_check.py").read_text(encoding="utf-8")
-    documented = yaml.safe_load(text.partition('DOCUMENTATION = r"""')[2].partition('"""')[0])["options"]
-    assert set(SPEC) == set(documented) - {"resolve_text", "constraints_text"}
-    for name, option in SPEC.items():
-        assert option.get("default") == documented[name].get("default") or name == "desk", name
-    role = yaml.safe_load((ROOT / "roles/workload_check/defaults/main.yml").read_text(encoding="utf-8"))
-    assert {name.removeprefix("workload_check_") for name in role} == {*SPEC, "timeout"} - {"desk"}
 
 
 def test_findings_name_their_rules_and_sources(spark: Target) -> None:

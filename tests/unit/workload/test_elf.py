@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import elf_parts, fatbin
-from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits
+from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import elf as reading
 from elf_file import elf
 from elf_file import fatbin as fatbin_of
@@ -33,7 +33,7 @@ def whole(data: bytes, name: str = "x.so"):
 
 
 def from_desk(path: Path):
-    (told,) = workload.paths([str(path)], Limits())
+    (told,) = workload.paths([str(path)], lambda: Walk(Limits()))
     return [reading.binary_of_desk(item) for item in told["files"]]
 
 
@@ -226,7 +226,7 @@ def test_a_walk_follows_no_links_and_opens_no_pipes(tmp_path: Path) -> None:
     (tree / "folder").symlink_to(outside)
     (tree / "loop").symlink_to(tree)
     os.mkfifo(tree / "pipe.so")
-    (told,) = workload.paths([str(tree)], Limits())
+    (told,) = workload.paths([str(tree)], lambda: Walk(Limits()))
     assert [item["path"] for item in told["files"]] == [str(tree / "deep" / "er" / "own.so")]
     assert told["stopped"] is None
 
@@ -234,17 +234,17 @@ def test_a_walk_follows_no_links_and_opens_no_pipes(tmp_path: Path) -> None:
 def test_a_walk_has_limits_and_says_so(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}.so").write_bytes(FULL)
-    (told,) = workload.paths([str(tmp_path)], Limits(files=3))
+    (told,) = workload.paths([str(tmp_path)], lambda: Walk(Limits(files=3)))
     assert len(told["files"]) == 3
     assert "only the first 3" in told["stopped"]
-    (told,) = workload.paths([str(tmp_path)], Limits(entries=2))
+    (told,) = workload.paths([str(tmp_path)], lambda: Walk(Limits(entries=2)))
     assert "more than 2" in told["stopped"]
-    (told,) = workload.paths([str(tmp_path)], Limits(seconds=-1))
+    (told,) = workload.paths([str(tmp_path)], lambda: Walk(Limits(seconds=-1)))
     assert "not all was seen" in told["stopped"]
 
 
 def test_a_path_that_is_not_there_says_so(tmp_path: Path) -> None:
-    (told,) = workload.paths([str(tmp_path / "none")], Limits())
+    (told,) = workload.paths([str(tmp_path / "none")], lambda: Walk(Limits()))
     assert told["trouble"] == "No such file or directory"
 
 

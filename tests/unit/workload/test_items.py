@@ -21,7 +21,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.workload.w
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload import WONT_RUN, Judged, Target, Wheel
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import requirement_lines
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers.simple_index import normal
-from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits
+from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import fetch, offers
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.elf import binary_of_desk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.registry import Options, Registry
@@ -125,7 +125,7 @@ def test_binaries(item: dict[str, Any], desk: Target, tmp_path: Path) -> None:
     )
     path = tmp_path / "item.so"
     path.write_bytes(data)
-    ((told,),) = [entry["files"] for entry in workload.paths([str(path)], Limits())]
+    ((told,),) = [entry["files"] for entry in workload.paths([str(path)], lambda: Walk(Limits()))]
     # Who brings CUDA 12's libraries is part of the question only where the item says so.
     brought = None if "present" in item["item"] or "judged only" in item["item"] else ()
     verdict = judge_binary(binary_of_desk(told), desk, brought)

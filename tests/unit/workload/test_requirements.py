@@ -22,6 +22,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload im
     Judged,
     Target,
 )
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import pip_report, requirement_lines, simple_index
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import fetch, resolve
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.requirements import FileProblem, Requirements, wanted_of
@@ -199,16 +200,21 @@ def test_a_build_is_never_started(index: Index, judge, tmp_path: Path) -> None:
 
 
 def test_pip_on_the_desk_resolves_and_builds_nothing(index: Index, tmp_path: Path) -> None:
-    constraints = tmp_path / "c.txt"
-    constraints.write_text("shared==1.0\n")
-    told = workload_pip.resolve(LiveDesk(), "pin-a\nplain\n", [index.url], 60, str(constraints))
+    (tmp_path / "c.txt").write_text("shared==1.0\n")
+    program = carrier.feed(carrier.text([pip_resolver]))
+
+    def on_desk(text: str, limit: float = 60) -> dict:
+        (tmp_path / "r.txt").write_text(text)
+        words = ["{}", *workload_pip.SHARED, *workload_pip.index_arguments([index.url]), "--report", "-"]
+        command = carrier.argv(*words, "-r", str(tmp_path / "r.txt"), "-c", str(tmp_path / "c.txt"))
+        return workload_pip.resolve(LiveDesk(), command, program, limit)
+
+    told = on_desk("pin-a\nplain\n")
     if told["refusal"] and told["refusal"]["kind"] == "no_pip":
-        pytest.skip("python3 of this machine has no pip")
+        pytest.skip("the python3 of this machine has no pip")
     assert sorted(item["name"] for item in told["chosen"]) == ["pin_a", "plain", "shared"]
-    refused = workload_pip.resolve(LiveDesk(), "source-only\n", [index.url], 60, str(constraints))
-    assert refused["refusal"]["kind"] == "no_wheel"
-    late = workload_pip.resolve(LiveDesk(), "plain\n", [index.url], 0.05, str(constraints))
-    assert late["refusal"]["kind"] == "timeout"
+    assert on_desk("source-only\n")["refusal"]["kind"] == "no_wheel"
+    assert on_desk("plain\n", 0.05)["refusal"]["kind"] == "timeout"
 
 
 def test_a_time_limit_ends_the_resolution(spark: Target, index: Index) -> None:
@@ -285,10 +291,10 @@ def test_pips_refusals(text: str, kind: str, project: str | None) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"files": 3}', '{"files": [1, {"filename": "../x.whl", "url": "u"}, {"filename": 5}]}'])
 def test_any_json_page_is_read_or_refused(text: str) -> None:
     try:
-        assert simple_index.files("application/json", text, "https://x.example/simple/a/") == ()
+        assert simple_index.files("application/json", text) == ()
     except simple_index.IndexPageError as error:
         assert str(error)
-    assert simple_index.files("text/html", text, "https://x.example/simple/a/") == ()
+    assert simple_index.files("text/html", text) == ()
 
 
 def test_the_desks_environment_is_what_markers_see(spark: Target) -> None:

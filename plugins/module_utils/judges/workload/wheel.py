@@ -59,10 +59,10 @@ def misfit(tags: Collection[str], target: Target) -> tuple[str, str] | None:
     if not problems or None in problems:
         return None
     # The tag that fails on the least important count tells most.
-    order = ("python", "libc", "machine")
+    order = ("interpreter", "libc", "machine")
     kind, text = min((problem for problem in problems if problem), key=lambda item: order.index(item[0]))
     take = {
-        "python": f"take the wheel for cp{(target.python or '3.12').replace('.', '')}, or a Python of that version",
+        "interpreter": f"take the wheel for cp{(target.python or '3.12').replace('.', '')}, or a Python of that version",
         "libc": "take the manylinux wheel for an older glibc (manylinux_2_28 and the like)",
         "machine": f"take the wheel for {target.architecture or 'aarch64'}, or build it from source",
     }
@@ -112,7 +112,7 @@ def _tag_problem(tag: str, target: Target) -> tuple[str, str] | None:
     if python is None or len(python) < 2:
         return None
     if not _python_fits(interpreter, abi, (python[0], python[1])):
-        return "python", f"it is for {interpreter}-{abi}, the desk has Python {target.python}"
+        return "interpreter", f"it is for {interpreter}-{abi}, the desk has Python {target.python}"
     return None
 
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pip that only resolves: run as a program, ``python -I -c TEXT ENVIRONMENT ARGUMENTS...``, on a desk or for a desk on the controller.
+"""pip that only resolves: a program (ENVIRONMENT ARGUMENTS...) that runs on a desk, or for a desk on the controller.
 
 Two things that pip itself does not offer. With a foreign --platform pip still evaluates the markers of dependencies for the machine that
 it runs on; here they are evaluated for ENVIRONMENT (marker names and values as JSON, empty for this machine). And a link to a source
@@ -46,7 +46,3 @@ def main(arguments: list[str]) -> int:
 
     InstallRequirement.prepare_metadata = refuse  # type: ignore[method-assign]
     return int(run(arguments[1:]))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
