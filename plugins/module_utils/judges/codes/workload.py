@@ -31,8 +31,8 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         meaning="Its device code is for other GPUs, or there is only a source archive. It may install and start, and fails at the first "
         "kernel (no kernel image is available for execution on the device).",
-        remedy="Take the build that the message names, or build it for compute capability 12.1 (CMake: -DCMAKE_CUDA_ARCHITECTURES=121-real; "
-        "nvcc: -gencode with compute and code 121).",
+        remedy="Take the build that the message names, or build it for compute capability 12.1 (CMake: "
+        "-DCMAKE_CUDA_ARCHITECTURES=121-real, nvcc: -gencode with compute and code 121).",
         source="NVIDIA CUDA Programming Guide; community reports",
     ),
     Code(
