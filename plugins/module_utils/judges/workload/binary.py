@@ -103,7 +103,9 @@ def _machine(binary: Binary, target: Target) -> BinaryVerdict | None:
     what = "32-bit Arm" if binary.machine == "arm" else binary.machine
     error = "exec format error" if binary.kind == "program" else "it cannot be opened as a library"
     reason = f"it is made for {what}, the desk is {desk}: {error}"
-    return BinaryVerdict(binary.path, WONT_RUN, reason, ("machine",), None, f"take a build for {desk} (linux/arm64, aarch64)")
+    return BinaryVerdict(
+        binary.path, WONT_RUN, reason, ("machine",), None, f"take a build for {desk}" + (" (linux/arm64)" if desk == "aarch64" else "")
+    )
 
 
 def _libc(binary: Binary, target: Target) -> BinaryVerdict | None:

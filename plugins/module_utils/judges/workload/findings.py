@@ -41,7 +41,8 @@ def findings_of(judged: Judged, where: Where, target: Target) -> list[Finding]:
             "assumed": list(target.assumed),
         },
     }
-    message = f"{where.desk}: {judged.item}: {judged.verdict}: {judged.reason}"
+    # Without the desk: forty desks of one mind share the sentence, and the report names them.
+    message = f"{judged.item}: {judged.verdict}: {judged.reason}"
     return [
         finding(CODE[judged.verdict], where, message, evidence=evidence, remedy=judged.instead[:1].upper() + judged.instead[1:] or None)
     ]
