@@ -94,6 +94,8 @@ class Binary:
     interpreter: str | None = None
     needed: tuple[str, ...] = ()
     soname: str | None = None
+    own_path: bool = False
+    """Whether it names folders of its own to look for libraries in (RPATH, RUNPATH)."""
     glibc: str | None = None
     """Highest GLIBC_x that it asks for."""
     glibcxx: str | None = None

@@ -230,6 +230,7 @@ def _described(
         interpreter=_clean(interpreter),
         needed=tuple(text for item in needed[:NEEDED_LIMIT] if (text := _clean(item))),
         soname=_clean(soname),
+        own_path=any(tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH") for tag in tags),
         glibc=_highest(versions, "GLIBC"),
         glibcxx=_highest(versions, "GLIBCXX"),
         units=units.get(".nv_fatbin", ()),

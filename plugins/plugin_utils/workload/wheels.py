@@ -20,7 +20,7 @@ from .archive import LISTING_LIMIT, ArchiveError, Contents, contents
 from .fetch import FetchError, RangedFile, Web, download, shown
 
 PYPI = "https://pypi.org/simple"
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 WHOLE, KNOWN, LISTED = "whole", "known", "listed"
 
 

@@ -37,6 +37,7 @@ def elf(
     kind: int = 3,
     needed: Sequence[str] = (),
     soname: str = "",
+    runpath: str = "",
     interpreter: str = "",
     versions: Sequence[tuple[str, Sequence[str]]] = (),
     units: Sequence[Sequence[str]] = (),
@@ -52,7 +53,8 @@ def elf(
         return len(strings) - len(text) - 1
 
     word = "Q" if bits == 64 else "I"
-    tags = [(1, string(name)) for name in needed] + ([(14, string(soname))] if soname else []) + [(0, 0)]
+    tags = [(1, string(name)) for name in needed] + ([(14, string(soname))] if soname else [])
+    tags += [*([(29, string(runpath))] if runpath else []), (0, 0)]
     dynamic = b"".join(struct.pack(f"<2{word}", tag, value) for tag, value in tags)
     need = b""
     for number, (library, names) in enumerate(versions):

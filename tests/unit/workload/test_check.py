@@ -119,6 +119,17 @@ def test_a_folder_that_brings_its_library_runs(tmp_path: Path) -> None:
     assert found.verdict == "RUNS"
 
 
+def test_a_search_path_of_its_own_leaves_it_open(tmp_path: Path) -> None:
+    """The library may lie where the search path leads; without one it is missing."""
+    found = {}
+    for name, runpath in (("with", "$ORIGIN/../lib"), ("without", "")):
+        path = tmp_path / name
+        path.write_bytes(elf(kind=2, interpreter="/lib/ld-linux-aarch64.so.1", needed=["libown.so.3", "libc.so.6"], runpath=runpath))
+        (found[name],) = run(tmp_path, {"paths": workload.paths([str(path)], lambda: Walk(Limits()))}, paths=(str(path),))
+    assert (found["with"].verdict, found["without"].verdict) == ("UNKNOWN", "WONT_RUN")
+    assert "libown.so.3" in found["with"].reason
+
+
 def test_what_was_not_all_seen_is_no_runs(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.so").write_bytes(elf(units=[["sm_120"]]))

@@ -284,6 +284,12 @@ def test_jetson_images(name: str, spark: Target) -> None:
     assert of_arm((), spark, name).rules == ("jetson",)
 
 
+def test_an_old_toolkit_alone_runs_with_a_note(spark: Target) -> None:
+    found = of_arm(("CUDA_VERSION=12.4.1", "NVIDIA_VISIBLE_DEVICES=all"), spark, "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04")
+    assert found.verdict == RUNS
+    assert any("12.9 is the first for sm_121" in note for note in found.notes)
+
+
 def test_dated_entries_expire(spark: Target) -> None:
     recorded = Recorded()
     recorded.index("unsloth/unsloth:latest", [Variant("linux/arm64", env=CUDA13)])

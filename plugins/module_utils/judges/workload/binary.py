@@ -35,8 +35,12 @@ class BinaryVerdict:
     instead: str = ""
 
 
-def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None) -> BinaryVerdict:
-    """The verdict on one file; ``brought`` are names of libraries that come with it (null: who brings what is not known)."""
+def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None, everything: bool = True) -> BinaryVerdict:
+    """The verdict on one file.
+
+    ``brought`` are names of libraries that come with it (null: who brings what is not known), ``everything``: nothing else can come with it,
+    as with a set of wheels. A folder may have more beside it, where a file's own search path leads.
+    """
     where = binary.path
     if binary.machine is None:
         return BinaryVerdict(where, UNKNOWN, binary.not_read or "it is no program or library", ("not-read",))
@@ -47,6 +51,9 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
     code = judge_code(binary.units, binary.relocatable, target.compute_capability, target.cuda)
     missing = _missing(binary, target, brought)
     gpu = _gpu(binary, code is not None)
+    if missing and binary.own_path and not everything:
+        reason = f"{', '.join(missing[:6])} may lie where its own search path (RUNPATH) leads, beyond what was looked at"
+        return BinaryVerdict(where, UNKNOWN, reason, ("library",), gpu, "check the folder that holds its libraries together with it")
     if missing:
         return BinaryVerdict(where, WONT_RUN, _names_missing(missing), ("library",), gpu, _bring(missing))
     if code is not None and code.verdict == NEEDS_REBUILD:
@@ -61,14 +68,14 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
 
 
 def judge_together(
-    binaries: Sequence[Binary], target: Target, brought: Collection[str] | None
+    binaries: Sequence[Binary], target: Target, brought: Collection[str] | None, everything: bool = True
 ) -> tuple[BinaryVerdict, list[BinaryVerdict]]:
     """The verdict on files that belong together, and each file's own.
 
     Of libraries that differ only in the CUDA version of their name, the one for the desk's CUDA counts: one of them is loaded. Loose device
     code (cubin, fatbin, PTX) is chosen from by whatever loads it: one file that fits is enough, and beside libraries it decides nothing.
     """
-    verdicts = [judge_binary(item, target, brought) for item in binaries]
+    verdicts = [judge_binary(item, target, brought, everything) for item in binaries]
     own = [item for item, binary in zip(verdicts, binaries, strict=True) if binary.machine != "cuda"]
     if not own:
         best = min(verdicts, key=lambda item: _rank(item.verdict))

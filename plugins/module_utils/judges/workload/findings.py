@@ -67,7 +67,7 @@ def judge_path(path: str, binaries: Sequence[Binary], walked: str | None, troubl
             path, "path", UNKNOWN if walked else RUNS, reason, None if walked else NONE, "", ("not-read" if walked else "no-gpu-code",)
         )
     names = {item.path.rpartition("/")[2] for item in binaries} | {item.soname for item in binaries if item.soname}
-    joint, each = judge_together(binaries, target, names)
+    joint, each = judge_together(binaries, target, names, everything=False)
     bad = [item for item in each if item.verdict != RUNS]
     reason = joint.reason if len(binaries) == 1 else _summed(joint, each)
     verdict, instead = joint.verdict, joint.instead

@@ -179,6 +179,9 @@ def _cuda(image: Image, target: Target, notes: list[str]) -> tuple[str, str, str
     listed = _arch_list(image, target)
     if listed is not None:
         return listed
+    if toolkit and toolkit[:2] < (12, 8) and re.search(r"/nvidia/cuda[:@]", image.reference):
+        notes.append("CUDA's own image: it starts, but its compiler and libraries are older than this GPU (12.9 is the first for sm_121)")
+        return None
     if toolkit and toolkit[:2] < (12, 8):
         reason = (
             f"its CUDA {image.variable('CUDA_VERSION')} is older than 12.8, the first with code for this GPU: it may hold PTX (slow first "
