@@ -38,8 +38,8 @@ class BinaryVerdict:
 def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None, everything: bool = True) -> BinaryVerdict:
     """The verdict on one file.
 
-    ``brought`` are names of libraries that come with it (null: who brings what is not known), ``everything``: nothing else can come with it,
-    as with a set of wheels. A folder may have more beside it, where a file's own search path leads.
+    ``brought`` are names of libraries that come with it (null: who brings what is not known), ``everything``: nothing else can come with
+    it, as with a set of wheels. A folder may have more beside it, where a file's own search path leads.
     """
     where = binary.path
     if binary.machine is None:
