@@ -7,14 +7,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-
 from ...module_utils.judges.workload.parts import FACTORY
 from ...module_utils.judges.workload.requirement import Offer
 from ...module_utils.model.workload import Target
 from ...module_utils.readers import simple_index
 from .fetch import FetchError, Web
+from .packaged import InvalidSpecifier, InvalidVersion, SpecifierSet, Version
 from .wheels import Indexes, WheelError, named, sdist_version
 
 STUB_SIZE = 256 << 10

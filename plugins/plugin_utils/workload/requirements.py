@@ -11,10 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
-
 from ...module_utils.judges.workload.known import project_entry
 from ...module_utils.judges.workload.requirement import judge_chosen, judge_offer, judge_placeholder
 from ...module_utils.judges.workload.wheel import NVIDIA_LIBRARY, cuda_build, misfit
@@ -23,6 +19,7 @@ from ...module_utils.readers import pip_report, requirement_lines
 from ...module_utils.readers.simple_index import normal
 from .fetch import FetchError, Web, shown
 from .offers import offer, releases
+from .packaged import InvalidMarker, InvalidRequirement, InvalidVersion, Requirement, UndefinedComparison, UndefinedEnvironmentName, Version
 from .resolve import Resolved, environment_of
 from .wheels import KNOWN, LISTED, WHOLE, Indexes, Looker, WheelError, named
 

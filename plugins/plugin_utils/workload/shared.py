@@ -27,7 +27,7 @@ class Shared:
             return make()
         name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
         path = self._folder / f"{name}.json"
-        with self._alone(name):
+        with _alone(self._folder, name):
             try:
                 return json.loads(path.read_text(encoding="utf-8"))["answer"]
             except (OSError, ValueError, KeyError):
@@ -36,10 +36,10 @@ class Shared:
             write_atomically(path, json.dumps({"answer": answer}))
             return answer
 
-    @contextlib.contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        assert self._folder is not None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with open(self._folder / f".{name}.lock", "w", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+
+@contextlib.contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f".{name}.lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
-
 from ...module_utils.model.data import as_dict, from_dict
 from ...module_utils.model.workload import Wheel
 from ...module_utils.readers import simple_index
 from ..run.store import write_atomically
 from .archive import LISTING_LIMIT, ArchiveError, Contents, contents
 from .fetch import FetchError, RangedFile, Web, download, shown
+from .packaged import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 PYPI = "https://pypi.org/simple"
 CACHE_VERSION = 4
