@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,15 @@ from ..plugin_utils.workload.options import asked_of
 from ..plugin_utils.workload.shared import Shared
 
 MODULE = "labops.dgx_spark.workload_check"
+
+
+def unpacked(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What the desk told; empty where that is no such text. Whoever reads on trusts none of it."""
+    try:
+        told = json.loads(base64.b64decode(str(answer.get("told") or ""), validate=True) or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 class ActionModule(DeskAction):
@@ -36,14 +47,15 @@ class ActionModule(DeskAction):
                 "indexes": list(indexes),
                 "resolve_limit": int(asked.resolve_limit),
             }
-            resolution = self.execute(MODULE, arguments, call).get("resolution")
+            resolution = unpacked(self.execute(MODULE, arguments, call)).get("resolution")
             return resolution if isinstance(resolution, Mapping) else {}
 
         shared = Shared(Path(call.known_run.run_dir) / "workload" if call.known_run else None)
-        offers = answer.get("offers")
+        told = unpacked(answer)
+        offers = told.get("offers")
         target = target_of(call.facts, offers if isinstance(offers, Mapping) else {}, asked.python)
         today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-        judged, findings = Check(asked, call.desk, target, answer, shared, on_desk, today).run()
+        judged, findings = Check(asked, call.desk, target, told, shared, on_desk, today).run()
         return {
             "changed": False,
             "workload": [as_dict(item) for item in judged],

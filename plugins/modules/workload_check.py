@@ -200,6 +200,10 @@ target:
     assumed:
       description: Which values are those of a DGX Spark from the factory.
       type: list
+told:
+  description: What the desk told, packed as base64 of JSON, for the action plugin alone, which leaves it out of the task's result.
+  returned: never
+  type: str
 findings:
   description: WORKLOAD_RUNS, WORKLOAD_RUNS_SLOWLY, WORKLOAD_NEEDS_REBUILD, WORKLOAD_WONT_RUN, WORKLOAD_UNKNOWN, WORKLOAD_NO_ROOM.
   returned: success
@@ -207,7 +211,10 @@ findings:
   elements: dict
 """
 
+import base64
+import json
 import os
+from collections.abc import Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -215,6 +222,11 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveD
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload, workload_pip
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
+
+
+def packed(told: Mapping[str, object]) -> str:
+    """One text for the controller."""
+    return base64.b64encode(json.dumps(told).encode()).decode()
 
 
 def main() -> None:
@@ -250,13 +262,13 @@ def main() -> None:
         words = ["{}", *workload_pip.SHARED, *workload_pip.index_arguments(asked["indexes"]), "--report", "-"]
         command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
         resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([pip_resolver])), asked["resolve_limit"])
-        module.exit_json(changed=False, resolution=resolution)
-    module.exit_json(
-        changed=False,
-        offers=workload.offers(live, live.free_bytes),
-        images=workload.images(live, asked["images"]),
-        paths=workload.paths(asked["paths"], lambda: Walk(Limits())),
-    )
+        module.exit_json(changed=False, findings=[], told=packed({"resolution": resolution}))
+    told = {
+        "offers": workload.offers(live, live.free_bytes),
+        "images": workload.images(live, asked["images"]),
+        "paths": workload.paths(asked["paths"], lambda: Walk(Limits())),
+    }
+    module.exit_json(changed=False, findings=[], told=packed(told))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     try:
         import pip  # noqa: F401  # pylint: disable=unused-import
     except ImportError:
-        print("No module named pip", file=sys.stderr)
+        sys.stderr.write("No module named pip\n")
         return 1
     try:
         from pip._internal.cli.main import main as run
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         if not all(markers.Marker(text).evaluate() for text in asked) or not callable(InstallRequirement.prepare_metadata):
             raise AttributeError("markers")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        print(f"this pip cannot be used to resolve alone: {type(error).__name__}", file=sys.stderr)
+        sys.stderr.write(f"this pip cannot be used to resolve alone: {type(error).__name__}\n")
         return REFUSED
 
     def refuse(self: Any, *_arguments: Any, **_options: Any) -> None:

@@ -139,7 +139,7 @@ class Requirements:
         try:
             requirement = Requirement(line.text)
         except InvalidRequirement as error:
-            words = " ".join(str(error).split("\n")[0].split())[:160]
+            words = " ".join(str(error).partition("\n")[0].split())[:160]
             return self._told(bare, UNKNOWN, f"line {line.number} is no requirement: {words}", "correct the line", "reference"), None
         if requirement.marker is not None and not requirement.marker.evaluate({**self._environment, "extra": ""}):
             return self._told(bare, RUNS, "its marker leaves it out on this desk", "", "tags"), None
