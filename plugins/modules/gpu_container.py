@@ -66,7 +66,8 @@ commands:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, unfit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
 
@@ -82,20 +83,21 @@ def main() -> None:
         supports_check_mode=True,
     )
     image, limit, live = module.params["image"], module.params["limit"], LiveDesk()
-    commands = [["docker", "image", "inspect", "--format", "{{.Architecture}}", image]]
+    commands = [["docker", "image", "inspect", image]]
     inspect = live.run(commands[0], timeout=limit)
-    pulled = False
+    pull = None
     if not inspect.ok and inspect.error is None and module.params["pull"] and not module.check_mode:
         commands.append(["docker", "pull", image])
-        pulled = live.run(commands[-1], timeout=limit * 10).ok
+        pull = live.run(commands[-1], timeout=limit * 10)
         inspect = live.run(commands[0], timeout=limit)
+    described = workload.described(image, inspect)
     run = None
-    if inspect.ok and not module.check_mode:
+    if inspect.ok and not module.check_mode and unfit(described) is None:
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         commands.append(["docker", "run", "--rm", "--network", "none", "--gpus", "all", image, *query])
         run = live.run(commands[-1], timeout=limit)
-    findings = judge_container(Where(desk=module.params["desk"]), image, inspect, run)
-    module.exit_json(changed=pulled, commands=commands, findings=[item.as_dict() for item in findings])
+    findings = judge_container(Where(desk=module.params["desk"]), image, inspect, run, described, pull)
+    module.exit_json(changed=pull is not None and pull.ok, commands=commands, findings=[item.as_dict() for item in findings])
 
 
 if __name__ == "__main__":

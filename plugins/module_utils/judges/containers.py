@@ -4,27 +4,96 @@
 
 from __future__ import annotations
 
-from ..desk import MISSING, Answer
+import re
+from typing import Any, Protocol
+
 from ..model.finding import Finding, Where
+from ..model.workload import WONT_RUN, Image
+from . import docker_error
 from .catalogue import finding
+from .workload.image import judge_image
+from .workload.parts import FACTORY
 
 
-def judge_container(where: Where, image: str, inspect: Answer, run: Answer | None) -> list[Finding]:
-    """The finding for one image: ``inspect`` is docker's answer about the image, ``run`` about the container (null: not started)."""
-    if inspect.error == MISSING:
-        return [finding("CONTAINER_NOT_PROVEN", where, f"{where.desk}: docker is not installed", evidence={"image": image})]
-    if not inspect.ok and "no such image" in (inspect.stderr + inspect.stdout).lower():
-        message = f"{where.desk}: image {image} is not on the desk, so no GPU container was started"
-        return [finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image})]
+class Answer(Protocol):
+    """What docker gave, as the door to the desk tells it."""
+
+    @property
+    def rc(self) -> int | None:
+        """Null when it did not run to its end."""
+
+    @property
+    def stdout(self) -> str:
+        """What it printed."""
+
+    @property
+    def stderr(self) -> str:
+        """What it printed as errors."""
+
+    @property
+    def error(self) -> str | None:
+        """missing, denied, timeout; null when it ran to its end."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ran to its end and returned 0."""
+
+
+NO_START = {
+    docker_error.NO_DOCKER: ("docker is not installed", "Install docker on the desk (DGX OS brings it), then run again."),
+    docker_error.REFUSED: (
+        "docker's socket refuses this user",
+        "Run with root (-b), or put the login user into the group (sudo usermod -aG docker USER) and log in again.",
+    ),
+    docker_error.DAEMON: (
+        "docker's daemon is not running",
+        "Start it on the desk: sudo systemctl enable --now docker; journalctl -u docker tells why it was down.",
+    ),
+    docker_error.TIMEOUT: ("docker did not answer in time", "Look at the daemon on the desk: systemctl status docker; then run again."),
+}
+"""Why no container was started, and what to do: nothing of it is about the image."""
+ARM64 = (
+    "Take an image for linux/arm64 (aarch64): set desk_containers_image; playbooks/check_workload.yml tells of any image whether it "
+    "has one."
+)
+PACKAGES = {"libnvidia-gtk": "nvidia-settings and libxnvctrl0", "libXNVCtrl": "libxnvctrl0"}
+"""Library to the package that brings it, where the name does not tell."""
+
+
+def judge_container(
+    where: Where, image: str, inspect: Answer, run: Answer | None, described: Image | None = None, pull: Answer | None = None
+) -> list[Finding]:
+    """The finding for one image.
+
+    ``inspect`` is docker's answer about the image and ``described`` what that says, ``pull`` about fetching it, ``run`` about the container
+    (null: not done).
+    """
+    evidence: dict[str, Any] = {"image": image}
+    if not inspect.ok:
+        return [_not_there(where, image, inspect, pull)]
+    refused = unfit(described)
+    if refused is not None:
+        message = f"{where.desk}: no container of {image} can start: {refused[0]}"
+        return [finding("CONTAINER_GPU_FAILED", where, message, evidence={**evidence, "architecture": refused[2]}, remedy=refused[1])]
     if run is None:
-        message = f"{where.desk}: docker did not answer about image {image}: {_words(inspect)}"
-        return [finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": _words(inspect)})]
-    names = [line.strip() for line in run.stdout.splitlines() if line.strip()]
-    if run.ok and any("GB10" in name for name in names):
-        message = f"{where.desk}: a container of {image} sees {names[0]}"
-        return [finding("CONTAINER_GPU_OK", where, message, evidence={"image": image, "gpu": names[0]})]
-    message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
-    return [finding("CONTAINER_GPU_FAILED", where, message, evidence={"image": image, "rc": run.rc, "error": _words(run)})]
+        message = f"{where.desk}: no container of {image} was started"
+        return [finding("CONTAINER_NOT_PROVEN", where, message, evidence=evidence, remedy="Run again without check mode.")]
+    gpu = next((line.strip() for line in run.stdout.splitlines() if "GB10" in line), None)
+    if run.ok and gpu is not None:
+        # An image's own banner may stand before the answer.
+        name = re.sub(r"^.*?((?:NVIDIA )?GB10).*$", r"\1", gpu)
+        return [finding("CONTAINER_GPU_OK", where, f"{where.desk}: a container of {image} sees {name}", evidence={**evidence, "gpu": name})]
+    return [_not_started(where, image, run)]
+
+
+def unfit(described: Image | None) -> tuple[str, str, str] | None:
+    """Why an image on the desk cannot run there, the remedy and its architecture: what playbooks/check_workload.yml says of it."""
+    if described is None:
+        return None
+    judged = judge_image(described, FACTORY, "")
+    if judged.verdict != WONT_RUN or "platform" not in judged.rules:
+        return None
+    return judged.reason, ARM64, str(described.architecture)
 
 
 def judge_docker_group(where: Where, user: str | None, groups: tuple[str, ...]) -> list[Finding]:
@@ -32,6 +101,55 @@ def judge_docker_group(where: Where, user: str | None, groups: tuple[str, ...]) 
     if user is None or not groups or "docker" in groups:
         return []
     return [finding("DOCKER_GROUP_MISSING", where, f"{where.desk}: {user} is not in group docker", evidence={"groups": list(groups)})]
+
+
+def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -> Finding:
+    kind = docker_error.read(f"{inspect.stderr}\n{inspect.stdout}", inspect.error)
+    if kind in NO_START:
+        sentence, remedy = NO_START[kind]
+        evidence = {"image": image, "error": _words(inspect)}
+        return finding(
+            "CONTAINER_NOT_PROVEN", where, f"{where.desk}: {sentence}, so no GPU container was started", evidence=evidence, remedy=remedy
+        )
+    if pull is not None and not pull.ok:
+        words = _words(pull)
+        if docker_error.read(f"{pull.stderr}\n{pull.stdout}", pull.error) == docker_error.ARCHITECTURE:
+            message = f"{where.desk}: {image} has no variant for linux/arm64: {words}"
+            return finding("CONTAINER_GPU_FAILED", where, message, evidence={"image": image, "error": words}, remedy=ARM64)
+        message = f"{where.desk}: {image} could not be pulled: {words}"
+        remedy = "Read docker's words; pull the image by hand on the desk (docker pull), then run again."
+        return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": words}, remedy=remedy)
+    if kind == docker_error.ABSENT:
+        message = f"{where.desk}: image {image} is not on the desk, so no GPU container was started"
+        return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image})
+    message = f"{where.desk}: docker did not answer about image {image}: {_words(inspect)}"
+    remedy = "Read docker's words, try docker image inspect by hand on the desk, then run again."
+    return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": _words(inspect)}, remedy=remedy)
+
+
+def _not_started(where: Where, image: str, run: Answer) -> Finding:
+    text = f"{run.stderr}\n{run.stdout}"
+    kind = docker_error.read(text, run.error)
+    evidence = {"image": image, "rc": run.rc, "error": _words(run)}
+    if kind in (docker_error.NO_DOCKER, docker_error.REFUSED, docker_error.DAEMON):
+        sentence, remedy = NO_START[kind]
+        return finding(
+            "CONTAINER_NOT_PROVEN", where, f"{where.desk}: {sentence}, so no GPU container was started", evidence=evidence, remedy=remedy
+        )
+    remedy = ""
+    message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
+    if kind == docker_error.ARCHITECTURE:
+        message, remedy = f"{where.desk}: {image} is made for another architecture than the desk's arm64: {_words(run)}", ARM64
+    elif kind == docker_error.LIBRARY:
+        library = docker_error.library(text) or "a library of the driver"
+        package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that brings {library}")
+        remedy = (
+            f"Bring {package} to the driver's version (apt install with that version, or remove it): {library} is listed for containers "
+            "and is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
+        )
+    elif kind == docker_error.REQUIREMENT:
+        remedy = "Take an image for the driver's CUDA version; playbooks/check_workload.yml tells which condition of an image is not met."
+    return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy or None)
 
 
 def _words(answer: Answer) -> str:

@@ -118,6 +118,8 @@ def _documented(name: str) -> tuple[dict[str, Check], frozenset[str]]:
 FINER: dict[str, dict[str, Check]] = {
     "cx7_cable": {"cable": of_dataclass(CableProbe)},
     "spark_record": {"recorded": text(Kind("base64", r"[A-Za-z0-9+/]*={0,2}", ANSWER_LIMIT))},
+    # Read field by field, with limits of its own, by plugin_utils/workload (check.py, elf.py).
+    "workload_check": {"told": text(Kind("base64", r"[A-Za-z0-9+/]*={0,2}", ANSWER_LIMIT))},
 }
 """Values that are known more closely than the documentation can say."""
 

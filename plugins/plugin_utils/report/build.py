@@ -197,6 +197,7 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
         "verdict": verdict(item["severity"] for item in findings),
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
+        **({"workload": list(asked.data.get("workload") or ())} if (asked := source.parts.get("workload", {}).get(name)) else {}),
         "settled": _settled(name, source),
         "stages": {
             part.stage: {

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import audit
+from ..workload import table as workload
 from .build import outcome, stacks_of
 from .todo import loud, tasks, why
 from .words import duration, line, moment, short
@@ -77,6 +78,9 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
     playbook, desks = report["run"]["playbook"], _worst_first(report["desks"])
     if playbook == "audit":
         return _audit({**report, "desks": desks})
+    if playbook == "check_workload":
+        rows = workload.rows({desk["name"]: desk.get("workload") or () for desk in desks})
+        return table(workload.COLUMNS, [tuple(line(cell) for cell in row) for row in rows], WIDTH)
     if playbook == "enrol":
         return table(ENROL_COLUMNS, [_enrol_row(desk) for desk in desks], WIDTH)
     if playbook == "onboard":

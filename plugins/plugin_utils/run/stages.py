@@ -60,6 +60,7 @@ STAGES: dict[str, Stage] = {
         Stage("driver", "driver_lock"),
         Stage("persistence", "persistenced"),
         Stage("containers", "desk_containers"),
+        Stage("workload", "workload_check"),
         Stage("reboot", "desk_reboot", waves=True),
         Stage("tools", "pair_tools"),
         Stage("keys", "pair_trust", entry="keys"),
@@ -112,6 +113,7 @@ DRIVER = Check("driver", "driver", DESK, title="the driver was compared with the
 CABLE = Check("cable", "cable_map", STACK, key="proven", title="the cable was seen to join the pair's two desks")
 LINK = Check("link", "link", DESK, title="the link is configured as wanted")
 RDMA = Check("rdma", "rdma", STACK, key="measured", title="RDMA was measured in both directions")
+WORKLOAD = Check("workload", "workload", DESK, title="what is to run was held against the desk")
 NCCL = Check("nccl", "nccl", STACK, key="measured", title="NCCL ran across the pair and its transport was proven")
 
 
@@ -138,6 +140,7 @@ PLAYBOOKS: dict[str, Playbook] = {
         Playbook("audit"),
         Playbook("cable_map", required=(FACTS, CABLE)),
         Playbook("unstack_pair", required=()),
+        Playbook("check_workload", required=(FACTS, WORKLOAD)),
         Playbook("unlock_driver"),
         Playbook("lock_from"),
         # What is being calibrated or isolated must not stop it.

@@ -1,12 +1,34 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, judge_docker_group
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, judge_docker_group, unfit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
 HERE = Where(desk="d-1")
-THERE = Answer(("docker",), 0, "arm64\n")
+THERE = Answer(("docker",), 0, '[{"Architecture": "arm64", "Os": "linux"}]')
+ABSENT = Answer((), 1, "", "Error response from daemon: No such image: x")
+REFUSED = (
+    "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get "
+    '"http://%2Fvar%2Frun%2Fdocker.sock/v1.51/images/x/json": dial unix /var/run/docker.sock: connect: permission denied'
+)
+DOWN = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+PLATFORM = (
+    "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8) and no specific "
+    "platform was requested\nexec /usr/bin/nvidia-smi: exec format error"
+)
+MOUNT = (
+    "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    "could not apply required modification to OCI specification: failed to fulfil mount request: open "
+    "/usr/lib/aarch64-linux-gnu/libnvidia-gtk3.so.580.159.03: no such file or directory"
+)
+BANNER = (
+    "==========\n== CUDA ==\n==========\n\nCUDA Version 13.0.1\n\nContainer image Copyright (c) 2016-2023, NVIDIA CORPORATION.\n\n"
+    "NVIDIA GB10\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +39,7 @@ THERE = Answer(("docker",), 0, "arm64\n")
         (THERE, Answer((), 0, "\n"), "CONTAINER_GPU_FAILED", "fail"),
         (THERE, Answer((), None, error="timeout"), "CONTAINER_GPU_FAILED", "fail"),
         (THERE, None, "CONTAINER_NOT_PROVEN", "unknown"),
-        (Answer((), 1, "", "Error: No such image: x"), None, "CONTAINER_NOT_PROVEN", "unknown"),
+        (ABSENT, None, "CONTAINER_NOT_PROVEN", "unknown"),
         (Answer((), error="missing"), None, "CONTAINER_NOT_PROVEN", "unknown"),
         (Answer((), error="timeout"), None, "CONTAINER_NOT_PROVEN", "unknown"),
     ],
@@ -25,6 +47,91 @@ THERE = Answer(("docker",), 0, "arm64\n")
 def test_a_container_is_proven_only_by_its_answer(inspect: Answer, run: Answer | None, code: str, severity: str) -> None:
     (found,) = judge_container(HERE, "x", inspect, run)
     assert (found.code, found.severity) == (code, severity)
+
+
+@pytest.mark.parametrize(
+    ("inspect", "run", "pull", "code", "said", "remedy", "never"),
+    [
+        (THERE, Answer((), 1, "", PLATFORM), None, "CONTAINER_GPU_FAILED", "another architecture", "linux/arm64", "cdi generate"),
+        (THERE, Answer((), 255, "exec /bin/sh: exec format error\n"), None, "CONTAINER_GPU_FAILED", "architecture", "linux/arm64", "cdi"),
+        (Answer((), 1, "", REFUSED), None, None, "CONTAINER_NOT_PROVEN", "socket refuses", "usermod -aG docker", "Pull"),
+        (Answer((), error="denied"), None, None, "CONTAINER_NOT_PROVEN", "socket refuses", "usermod -aG docker", "Pull"),
+        (Answer((), 1, "", DOWN), None, None, "CONTAINER_NOT_PROVEN", "daemon is not running", "systemctl enable --now docker", "Pull"),
+        (THERE, Answer((), 125, "", f"docker: {DOWN}"), None, "CONTAINER_NOT_PROVEN", "not running", "systemctl", "Pull"),
+        (THERE, Answer((), 126, "", f"docker: {REFUSED}"), None, "CONTAINER_NOT_PROVEN", "socket", "usermod", "Pull"),
+        (Answer((), error="missing"), None, None, "CONTAINER_NOT_PROVEN", "not installed", "Install docker", "Pull"),
+        (
+            THERE,
+            Answer((), 125, "", MOUNT),
+            None,
+            "CONTAINER_GPU_FAILED",
+            "libnvidia-gtk3.so",
+            "nvidia-settings and libxnvctrl0",
+            "cdi generate",
+        ),
+        (
+            THERE,
+            Answer((), 125, "", "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.3, please update your driver"),
+            None,
+            "CONTAINER_GPU_FAILED",
+            "unsatisfied condition",
+            "driver's CUDA",
+            "cdi generate",
+        ),
+        (
+            THERE,
+            Answer((), 125, "", "could not select device driver"),
+            None,
+            "CONTAINER_GPU_FAILED",
+            "device driver",
+            "nvidia-ctk cdi generate",
+            "x86",
+        ),
+        (
+            ABSENT,
+            None,
+            Answer((), 1, "", "no matching manifest for linux/arm64/v8 in the manifest list entries"),
+            "CONTAINER_GPU_FAILED",
+            "no variant for linux/arm64",
+            "linux/arm64",
+            "pull it",
+        ),
+        (ABSENT, None, Answer((), 1, "", "toomanyrequests"), "CONTAINER_NOT_PROVEN", "could not be pulled", "docker pull", "cdi"),
+        (ABSENT, None, None, "CONTAINER_NOT_PROVEN", "is not on the desk", "Pull the image", "usermod"),
+    ],
+)
+def test_each_trouble_has_its_own_remedy(
+    inspect: Answer, run: Answer | None, pull: Answer | None, code: str, said: str, remedy: str, never: str
+) -> None:
+    (found,) = judge_container(HERE, "x", inspect, run, workload.described("x", inspect), pull)
+    assert found.code == code
+    assert said in found.message
+    assert remedy in found.remedy
+    assert never not in found.remedy
+
+
+def test_a_banner_does_not_hide_the_gpu() -> None:
+    (found,) = judge_container(HERE, "x", THERE, Answer((), 0, BANNER))
+    assert found.code == "CONTAINER_GPU_OK"
+    assert found.evidence["gpu"] == "NVIDIA GB10"
+    assert found.message.endswith("sees NVIDIA GB10")
+
+
+@pytest.mark.parametrize(("architecture", "starts"), [("arm64", True), ("amd64", False), ("arm", False), ("riscv64", False)])
+def test_an_image_of_another_architecture_is_not_even_started(architecture: str, starts: bool) -> None:
+    inspect = Answer((), 0, json.dumps([{"Architecture": architecture, "Os": "linux", "Config": {}}]))
+    described = workload.described("lab/x:1", inspect)
+    assert (unfit(described) is None) is starts
+    if not starts:
+        (found,) = judge_container(HERE, "lab/x:1", inspect, None, described)
+        assert found.code == "CONTAINER_GPU_FAILED"
+        assert architecture in found.message
+        assert "linux/arm64" in found.remedy
+
+
+def test_what_docker_does_not_describe_is_started_as_before() -> None:
+    assert workload.described("x", Answer((), 0, "arm64\n")) is None
+    assert unfit(None) is None
 
 
 def test_docker_group() -> None:

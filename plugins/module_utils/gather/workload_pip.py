@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pip resolves requirements on the desk itself: a dry run that installs and builds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..desk import MISSING, TIMEOUT, Desk
+from ..model.data import as_dict
+from ..readers import pip_report
+
+SHARED = (
+    "install",
+    "--dry-run",
+    "--quiet",
+    "--ignore-installed",
+    "--only-binary",
+    ":all:",
+    "--no-input",
+    "--disable-pip-version-check",
+    "--use-feature=fast-deps",
+)
+"""The part of pip's command line that every resolution shares. fast-deps: metadata is read from a part of a wheel."""
+NO_PIP = 97
+"""Exit status of the program (programs/pip_resolver.py) where this pip cannot be made to resolve alone."""
+
+
+def index_arguments(indexes: Sequence[str]) -> list[str]:
+    """The first index takes the place of PyPI, the others are asked too."""
+    return [part for number, index in enumerate(indexes) for part in ("--extra-index-url" if number else "--index-url", index)]
+
+
+def resolve(desk: Desk, command: Sequence[str], program: str, limit: float) -> dict[str, Any]:
+    """``chosen`` (pip_report.Chosen as dicts) or ``refusal`` (pip_report.Refusal as a dict) of one resolution.
+
+    ``command`` runs what it is fed (``program``) and ends in a report on standard output. The desk's own pip configuration counts, as it
+    will when the requirements are installed there.
+    """
+    answer = desk.run(command, timeout=limit, stdin=program)
+    if answer.ok:
+        try:
+            return {"chosen": [as_dict(item) for item in pip_report.chosen(answer.stdout)], "refusal": None}
+        except pip_report.PipReportError as error:
+            return {"chosen": [], "refusal": as_dict(pip_report.Refusal("other", words=str(error)))}
+    if answer.error == TIMEOUT:
+        found = pip_report.Refusal("timeout", words=f"pip found no set within {limit:.0f} s")
+    elif answer.error == MISSING or answer.rc == NO_PIP:
+        found = pip_report.Refusal("no_pip", words="this desk has no pip that can resolve")
+    else:
+        found = pip_report.refusal(f"{answer.stderr}\n{answer.stdout[:2000]}")
+    return {"chosen": [], "refusal": as_dict(found)}

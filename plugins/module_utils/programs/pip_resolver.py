@@ -1,0 +1,48 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pip that only resolves: a program (ENVIRONMENT ARGUMENTS...) that runs on a desk, or for a desk on the controller.
+
+Two things that pip itself does not offer. With a foreign --platform pip still evaluates the markers of dependencies for the machine that
+it runs on; here they are evaluated for ENVIRONMENT (marker names and values as JSON, empty for this machine). And a link to a source
+archive or a repository in somebody's metadata would be built even by a dry run, which runs its code; here it is refused. If this pip keeps
+these things elsewhere, the program says so and resolves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+REFUSED = 97
+"""Exit status when this pip cannot be made to resolve in that way."""
+
+
+def main(arguments: list[str]) -> int:
+    """Set the environment, prove that it counts, forbid builds, run pip."""
+    wanted = json.loads(arguments[0])
+    try:
+        import pip  # noqa: F401  # pylint: disable=unused-import
+    except ImportError:
+        sys.stderr.write("No module named pip\n")
+        return 1
+    try:
+        from pip._internal.cli.main import main as run
+        from pip._internal.exceptions import InstallationError
+        from pip._internal.req.req_install import InstallRequirement
+        from pip._vendor.packaging import markers
+
+        own = dict(markers.default_environment())
+        markers.default_environment = lambda: {**own, **wanted}  # type: ignore[typeddict-item]
+        asked = [f"{name} == '{value}'" for name, value in wanted.items() if name in ("platform_machine", "python_version")]
+        if not all(markers.Marker(text).evaluate() for text in asked) or not callable(InstallRequirement.prepare_metadata):
+            raise AttributeError("markers")
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        sys.stderr.write(f"this pip cannot be used to resolve alone: {type(error).__name__}\n")
+        return REFUSED
+
+    def refuse(self: Any, *_arguments: Any, **_options: Any) -> None:
+        raise InstallationError(f"{self.name or self.link} would have to be built from source, which a check does not do")
+
+    InstallRequirement.prepare_metadata = refuse  # type: ignore[method-assign]
+    return int(run(arguments[1:]))

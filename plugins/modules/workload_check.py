@@ -1,0 +1,275 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: workload_check
+short_description: Tell whether images, wheels and binaries will run on a DGX Spark, before they are pulled
+version_added: 0.2.0
+description:
+  - Gives every item a verdict for this desk - RUNS, RUNS_SLOWLY (only PTX that the driver compiles at the first start), NEEDS_REBUILD
+    (code only for other GPUs, or source only), WONT_RUN (no arm64, wrong Python or libc, a library missing) or UNKNOWN with the reason -
+    and says what to take instead. Whether it uses the GPU is a field of its own.
+  - Nothing is pulled, installed, built or started. Images are looked up in their registry from the controller with C(skopeo), or read
+    from docker on the desk when they are there. Requirements are resolved by C(pip) (dry run, wheels only). Wheels are looked into by
+    reading parts of the archive over HTTP. Paths on the desk are walked in one module execution.
+  - What is known of software that is too large to be read comes from a dated table with an end date; each verdict names its rule and
+    source. C(docs/workload.md) lists the rules and answers why a verdict is as it is.
+  - Most of it runs on the controller in the action plugin of the same name. The desk's driver, GPU and machine come from the facts of the
+    run; what a desk does not tell is taken as a DGX Spark's from the factory and named in RV(target.assumed).
+options:
+  desk:
+    description:
+      - Name of the desk in findings.
+      - The action plugin fills in the inventory name.
+    type: str
+    default: desk
+  images:
+    description: Container images, as C(docker pull) takes them.
+    type: list
+    elements: str
+    default: []
+  requirements:
+    description:
+      - Requirements files of pip on the controller. Files that they include are read too, their indexes are used.
+      - Lines with hashes must hold the hash of the wheel for the desk.
+    type: list
+    elements: str
+    default: []
+  wheels:
+    description: Wheels as links, as paths on the controller, or as file names that are looked up in the indexes.
+    type: list
+    elements: str
+    default: []
+  paths:
+    description: Absolute paths on the desk - a program, library, folder or virtual environment. Links in folders are not followed.
+    type: list
+    elements: str
+    default: []
+  indexes:
+    description:
+      - Package indexes; the first takes the place of PyPI, the others are asked too. Credentials come from the link or from C(~/.netrc).
+      - On the controller nothing else counts, neither pip's configuration nor its environment variables.
+    type: list
+    elements: str
+    default: []
+  python:
+    description: Python that wheels are for, such as V(3.12). Without it the desk's own.
+    type: str
+  resolve:
+    description:
+      - Where pip resolves. On the controller the desk's tags and environment markers are used, so that one resolution serves all desks that
+        are alike; on the desk its own pip configuration counts.
+      - V(auto) takes the controller, and the desk when the controller has no pip or does not reach the index.
+    type: str
+    choices: [auto, controller, desk]
+    default: auto
+  limit:
+    description: Seconds that one question to a registry or index may take.
+    type: int
+    default: 30
+  resolve_limit:
+    description: Seconds that pip may take for one set of requirements.
+    type: int
+    default: 600
+  read_mb:
+    description: Packed megabytes of machine code that are read of one wheel. What has more is judged by its table entry, else unknown.
+    type: int
+    default: 96
+  download_mb:
+    description: Megabytes of one wheel that are downloaded where an index gives no parts of files.
+    type: int
+    default: 512
+  cache:
+    description: Folder on the controller that keeps what was seen in wheels, by checksum.
+    type: str
+    default: ~/.cache/dgx_spark/workload
+  mirrors:
+    description: Registry to the mirror that is asked first, such as C(docker.io) to C(mirror.lab:5000).
+    type: dict
+    default: {}
+  plain_http:
+    description: Registries that are asked without TLS, or whose certificate is not checked.
+    type: list
+    elements: str
+    default: []
+  authfile:
+    description: File with credentials for registries; without it those of C(podman login) and C(docker login).
+    type: str
+  resolve_text:
+    description:
+      - Requirements that pip on the desk is to resolve.
+      - The action plugin fills it in.
+    type: str
+    default: ''
+  constraints_text:
+    description:
+      - Constraints for them.
+      - The action plugin fills it in.
+    type: str
+    default: ''
+attributes:
+  check_mode:
+    description: The module only reads, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Nothing is changed.
+    support: none
+  platform:
+    description: DGX OS.
+    support: full
+    platforms: posix
+requirements:
+  - skopeo on the controller, for images
+  - pyelftools and packaging on the controller (requirements.txt), for wheels and paths
+  - pip 22.2 or newer on the controller or on the desk, for requirements
+notes:
+  - An image's device code is not seen before it is pulled; RUNS says that machine, driver and libraries fit.
+  - Where reports contradict each other the verdict names the one that holds. The warning of PyTorch that 12.1 lies above (8.0) - (12.0)
+    is a false alarm, and so is the banner of NVIDIA's images about an unavailable compatibility mode.
+author:
+  - LabOps (@labops)
+"""
+
+EXAMPLES = r"""
+- name: Will these images run?
+  labops.dgx_spark.workload_check:
+    images:
+      - nvcr.io/nvidia/pytorch:25.11-py3
+      - vllm/vllm-openai:latest
+
+- name: Will these requirements run, with PyTorch's index for CUDA 13 beside PyPI?
+  labops.dgx_spark.workload_check:
+    requirements: [requirements.txt]
+    indexes: [https://pypi.org/simple, https://download.pytorch.org/whl/cu130]
+
+- name: Does what was installed fit this GPU?
+  labops.dgx_spark.workload_check:
+    paths: [/home/lab/venv, /opt/app/bin/server]
+  register: check
+
+- name: Show what does not run
+  ansible.builtin.debug:
+    msg: "{{ check.workload | rejectattr('verdict', 'equalto', 'RUNS') | list }}"
+"""
+
+RETURN = r"""
+workload:
+  description: One entry an item.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    item:
+      description: What was asked for.
+      type: str
+    kind:
+      description: image, requirement, requirements (a whole file), wheel or path.
+      type: str
+    verdict:
+      description: RUNS, RUNS_SLOWLY, NEEDS_REBUILD, WONT_RUN or UNKNOWN.
+      type: str
+    gpu:
+      description: What it uses of the GPU once it runs - cuda, partly or none; null when that was not seen.
+      type: str
+    reason:
+      description: Why, in words.
+      type: str
+    instead:
+      description: What to take or do instead; empty when it runs.
+      type: str
+    rules:
+      description: Keys of the rules that decided, as in C(docs/workload.md).
+      type: list
+    notes:
+      description: What else is worth knowing.
+      type: list
+    seen:
+      description: What was looked at, as pairs of name and value.
+      type: list
+    size:
+      description: Bytes to be fetched.
+      type: int
+target:
+  description: What the desk offers, and in C(assumed) what it did not tell.
+  returned: success
+  type: dict
+  contains:
+    assumed:
+      description: Which values are those of a DGX Spark from the factory.
+      type: list
+told:
+  description: What the desk told, packed as base64 of JSON, for the action plugin alone, which leaves it out of the task's result.
+  returned: never
+  type: str
+findings:
+  description: WORKLOAD_RUNS, WORKLOAD_RUNS_SLOWLY, WORKLOAD_NEEDS_REBUILD, WORKLOAD_WONT_RUN, WORKLOAD_UNKNOWN, WORKLOAD_NO_ROOM.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload, workload_pip
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
+from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
+
+
+def packed(told: Mapping[str, object]) -> str:
+    """One text for the controller."""
+    return base64.b64encode(json.dumps(told).encode()).decode()
+
+
+def main() -> None:
+    """Resolve on the desk when asked to, else tell what the desk offers and has."""
+    module = AnsibleModule(
+        argument_spec={
+            "desk": {"type": "str", "default": "desk"},
+            "images": {"type": "list", "elements": "str", "default": []},
+            "requirements": {"type": "list", "elements": "str", "default": []},
+            "wheels": {"type": "list", "elements": "str", "default": []},
+            "paths": {"type": "list", "elements": "str", "default": []},
+            "indexes": {"type": "list", "elements": "str", "default": []},
+            "python": {"type": "str"},
+            "resolve": {"type": "str", "choices": ["auto", "controller", "desk"], "default": "auto"},
+            "limit": {"type": "int", "default": 30},
+            "resolve_limit": {"type": "int", "default": 600},
+            "read_mb": {"type": "int", "default": 96},
+            "download_mb": {"type": "int", "default": 512},
+            "cache": {"type": "str", "default": "~/.cache/dgx_spark/workload"},
+            "mirrors": {"type": "dict", "default": {}},
+            "plain_http": {"type": "list", "elements": "str", "default": []},
+            "authfile": {"type": "str"},
+            "resolve_text": {"type": "str", "default": ""},
+            "constraints_text": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    asked, live = module.params, LiveDesk()
+    if asked["resolve_text"]:
+        files = {"-r": os.path.join(module.tmpdir, "requirements.txt"), "-c": os.path.join(module.tmpdir, "constraints.txt")}
+        live.write_text(files["-r"], asked["resolve_text"], 0o600)
+        live.write_text(files["-c"], asked["constraints_text"], 0o600)
+        words = ["{}", *workload_pip.SHARED, *workload_pip.index_arguments(asked["indexes"]), "--report", "-"]
+        command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
+        resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([pip_resolver])), asked["resolve_limit"])
+        module.exit_json(changed=False, findings=[], told=packed({"resolution": resolution}))
+    told = {
+        "offers": workload.offers(live, live.free_bytes),
+        "images": workload.images(live, asked["images"]),
+        "paths": workload.paths(asked["paths"], lambda: Walk(Limits())),
+    }
+    module.exit_json(changed=False, findings=[], told=packed(told))
+
+
+if __name__ == "__main__":
+    main()
