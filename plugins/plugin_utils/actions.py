@@ -75,6 +75,13 @@ class Call:
         return RunStore(self.run.run_dir)
 
     @property
+    def required_stage(self) -> Stage:
+        """The stage that the task is. Raises AnsibleActionFail where it is none."""
+        if self.stage is None:
+            raise AnsibleActionFail(f"{self.action} is no stage of a run; set spark_stage")
+        return self.stage
+
+    @property
     def stack(self) -> Stack | None:
         """The stack that the desk is in, null without one or without a run."""
         return self.known_run.stack_of(self.desk) if self.known_run else None
@@ -151,8 +158,7 @@ class DeskAction(ActionBase):
 
     def _as_stage(self, call: Call, answer: dict[str, Any] | None, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a stage: its answer without ``failed``, and under ``stage`` what became of it."""
-        stage, run, store = call.stage, call.run, call.store
-        assert stage is not None
+        stage, run, store = call.required_stage, call.run, call.store
         started = utc_precise()
         wave = self.value(task_vars, "spark_wave")
         stopped = str((task_vars.get("ansible_facts") or {}).get(STOPPED) or "")

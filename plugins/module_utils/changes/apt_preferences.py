@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from .driver_group import (
     BRANCH,
+    DISTRIBUTION_LIBRARIES,
     DRIVER_NAMES,
     DRIVER_SOURCES,
     MODPROBE,
@@ -25,6 +26,7 @@ from .driver_group import (
     branch_number,
     family_patterns,
     other_branches,
+    older_versions,
     other_versions,
 )
 
@@ -96,6 +98,9 @@ def stanzas(
         result.extend(Stanza(ours, archive, TRUSTED, f"Branch {branch} from the named archives.") for archive in trusted)
         result.append(Stanza(ours, "version *", NEVER, f"Branch {branch} from nowhere else."))
     result.append(Stanza(unbranched, f"version {branch}.*", TRUSTED, f"Helpers of branch {branch}."))
+    result.append(
+        Stanza(DISTRIBUTION_LIBRARIES, f"version /{older_versions(branch)}/", TRUSTED, "The distribution's own, which Open MPI depends on.")
+    )
     result.append(Stanza((*others, *UNBRANCHED_METAS, *unbranched), "version *", NEVER, f"No driver of a branch other than {branch}."))
     result.append(Stanza(every, f"version /{other_versions(branch)}/", NEVER, "Nor under a name without a branch."))
     return tuple(result)

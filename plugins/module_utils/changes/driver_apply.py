@@ -262,7 +262,7 @@ class Applier(AptRunner):
         """Whether a package is of a driver of another branch: by its name, else by its version."""
         if NO_DRIVER.match(package):
             return False
-        return is_other_version(version, self.want.branch) or (package != MODPROBE and is_other_branch(package, self.want.branch))
+        return is_other_version(package, version, self.want.branch) or (package != MODPROBE and is_other_branch(package, self.want.branch))
 
     # --- packages kept for a way back ---
 

@@ -36,6 +36,10 @@ UNBRANCHED_USER_SPACE = (
 )
 """Driver packages whose name carries no branch but whose version must be the driver's."""
 
+DISTRIBUTION_LIBRARIES = ("libxnvctrl0", "libxnvctrl-dev")
+"""Of these the distribution has an old version of its own, which Open MPI depends on (libopenmpi, libhwloc-plugins). It lies beside the
+driver and replaces nothing of it; one that is newer than the driver does."""
+
 UNBRANCHED_METAS = (
     "nvidia-open",
     "nvidia-driver",
@@ -80,14 +84,32 @@ def other_branches(branch: int) -> str:
     return "(" + "|".join(parts) + ")"
 
 
+def older_branches(branch: int) -> str:
+    """Regular expression (POSIX extended and Python alike) for every three-digit number below ``branch``."""
+    digits = str(branch)
+    parts = []
+    for position, digit in enumerate(digits):
+        if digit != "0":
+            rest = 2 - position
+            parts.append(digits[:position] + f"[0-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return "(" + "|".join(parts) + ")"
+
+
 def other_versions(branch: int) -> str:
     """Regular expression for versions of a driver of another branch. Packages of CUDA, containers and tools count otherwise: theirs
     begin with one, two or four digits."""
     return f"^([0-9]+:)?{other_branches(branch)}[.-]"
 
 
-def is_other_version(version: str, branch: int) -> bool:
-    """Whether a package's version is that of a driver of another branch."""
+def older_versions(branch: int) -> str:
+    """Regular expression for versions of a driver of an older branch."""
+    return f"^([0-9]+:)?{older_branches(branch)}[.-]"
+
+
+def is_other_version(name: str, version: str, branch: int) -> bool:
+    """Whether a package's version is that of a driver of another branch, which must not stand beside the locked one."""
+    if name in DISTRIBUTION_LIBRARIES and re.match(older_versions(branch), version):
+        return False
     return re.match(other_versions(branch), version) is not None
 
 

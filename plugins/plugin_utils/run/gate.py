@@ -79,7 +79,7 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
         if reason:
             return Gate(reason)
     cabling = store.part("cable_map", desk)
-    if cabling is not None and cabling.data.get("allowed") is False:
+    if cabling is not None and cabling.data.get("allowed") is False and not despite & EVERYTHING:
         return Gate(f"the cabling of pair {stack.name} is not as planned")
     if stage.scope == STACK and desk != stack.head:
         return Gate(f"{stack.head} measures for pair {stack.name}", silent=True)

@@ -394,6 +394,20 @@ def test_a_driver_without_branch_in_its_names_is_no_candidate(root: AptRoot) -> 
     assert root.candidate("nvidia-container-toolkit") == "1.20.1-1"
 
 
+def test_the_distributions_own_library_stays_installable_because_open_mpi_needs_it(root: AptRoot) -> None:
+    """libopenmpi depends on libhwloc-plugins, and that on an old libxnvctrl0; a newer one would replace a library of the driver."""
+    with_new_archive(root)
+    root.archive(
+        "universe", "Ubuntu", [Control("libxnvctrl0", "510.47.03-0ubuntu4"), Control("openmpi-bin", "4.1.6-7", depends="libxnvctrl0")]
+    )
+    assert root.apt("update").ok
+    assert codes(lock(root)) == set()
+    assert root.candidate("libxnvctrl0") == "510.47.03-0ubuntu4"
+    assert root.apt("-y", "install", "openmpi-bin").rc == 0
+    assert root.apt("-y", "dist-upgrade").rc == 0 and root.versions()["libxnvctrl0"] == "510.47.03-0ubuntu4"
+    assert codes(lock(root)) == set()
+
+
 def test_what_is_installed_of_the_helpers_stays_at_the_drivers_version(root: AptRoot) -> None:
     helpers = ("nvidia-settings", "libxnvctrl0", "nvidia-persistenced")
     root.install([Control(name, OLD) for name in helpers])
