@@ -25,8 +25,8 @@ from .driver_group import (
     UNBRANCHED_USER_SPACE,
     branch_number,
     family_patterns,
-    other_branches,
     older_versions,
+    other_branches,
     other_versions,
 )
 
