@@ -310,10 +310,12 @@ ansible_facts:
                 description: Value of the C(kho=) parameter (/proc/cmdline); null when it is not given.
                 type: str
               next_boot_kho:
-                description: Value that GRUB's settings (or nvidia-spark-grub-kho) give the next boot; null when they give none.
+                description: >-
+                  Value that GRUB's settings (/etc/default/grub, grub.d, nvidia-spark-grub-kho) give the next boot; null when they give
+                  none.
                 type: str
               boot_entry:
-                description: The entry that GRUB is set to start; null when its settings choose none.
+                description: The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none.
                 type: str
               events:
                 description: What the running kernel complained of (C(journalctl -k -b), else C(dmesg)).
@@ -400,10 +402,12 @@ ansible_facts:
                 type: str
               foreign_library:
                 description: >-
-                  Where libnvidia-ml.so.1 leads when that is not a file of a driver (a shim in its place); null when it is one or unknown.
+                  Where libnvidia-ml.so.1 in /usr/lib/ leads when that is not a file of a driver (a shim in its place); null when it is one
+                  or unknown.
                 type: str
               secure_boot:
-                description: Whether Secure Boot is on; null when nothing told.
+                description: >-
+                  Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when nothing told.
                 type: bool
               packages:
                 description: Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query).
@@ -453,8 +457,8 @@ ansible_facts:
                 type: bool
               persistenced_state:
                 description: >-
-                  systemd's word for the unit: active, activating (also between two tries of a restart loop), failed, inactive ...; null
-                  when not told.
+                  systemd's word for the unit (C(systemctl is-active)): active, activating (also between two tries of a restart loop),
+                  failed, inactive ...; null when not told.
                 type: str
           gpu:
             description: The GPU; null where GB10 answers Not Supported (nvidia-smi).
@@ -560,7 +564,7 @@ ansible_facts:
               cdi_spec_driver:
                 description: >-
                   Driver version of the libraries that the container device description names. Of several descriptions the one that is read
-                  last counts (/etc/cdi, then /var/run/cdi), because it wins where both describe one device.
+                  last counts (/etc/cdi/, then /var/run/cdi/), because it wins where both describe one device; null when unknown.
                 type: str
               cdi_specs:
                 description: >-
@@ -727,10 +731,10 @@ ansible_facts:
                         description: Kernel driver (sysfs uevent, else C(ethtool -i IF)); null when unknown.
                         type: str
                       master:
-                        description: The bond or bridge that the interface is a member of.
+                        description: The bond or bridge that the interface is a member of (C(ip -j addr show)); null when it is in none.
                         type: str
                       master_addresses:
-                        description: Addresses of that bond or bridge.
+                        description: Addresses of that bond or bridge (C(ip -j addr show)).
                         type: list
                         elements: dict
                         contains:
@@ -773,7 +777,8 @@ ansible_facts:
                 type: str
               owners:
                 description: >-
-                  Files below /etc that configure interfaces of the adapter and are not ours; null when they could not all be read.
+                  Files that configure interfaces of the adapter and are not ours (/etc/netplan/, /etc/systemd/network/,
+                  /etc/NetworkManager/); null when they could not all be read.
                 type: list
                 elements: dict
                 contains:
@@ -793,7 +798,7 @@ ansible_facts:
                     type: list
                     elements: str
                   error:
-                    description: Why it could not be read; then nothing is known about it.
+                    description: Why it could not be read, so that nothing is known about it; null when it was read.
                     type: str
                   automatic:
                     description: NetworkManager made it by itself.

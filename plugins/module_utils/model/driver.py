@@ -58,9 +58,9 @@ class Kernel:
     kho: str | None = None
     """Value of the ``kho=`` parameter (/proc/cmdline); null when it is not given."""
     next_boot_kho: str | None = None
-    """Value that GRUB's settings (or nvidia-spark-grub-kho) give the next boot; null when they give none."""
+    """Value that GRUB's settings (/etc/default/grub, grub.d, nvidia-spark-grub-kho) give the next boot; null when they give none."""
     boot_entry: str | None = None
-    """The entry that GRUB is set to start; null when its settings choose none."""
+    """The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none."""
     events: KernelEvents = field(default_factory=KernelEvents)
     """What the running kernel complained of (``journalctl -k -b``, else ``dmesg``)."""
 
@@ -86,9 +86,9 @@ class Driver:
     nvml_error: str | None = None
     """What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown."""
     foreign_library: str | None = None
-    """Where libnvidia-ml.so.1 leads when that is not a file of a driver (a shim in its place); null when it is one or unknown."""
+    """Where libnvidia-ml.so.1 in /usr/lib/ leads when that is not a file of a driver (a shim in its place); null when it is one or unknown."""
     secure_boot: bool | None = None
-    """Whether Secure Boot is on; null when nothing told."""
+    """Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when nothing told."""
     packages: tuple[Package, ...] = ()
     """Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query)."""
     holds: tuple[PackageName, ...] = ()
@@ -105,8 +105,8 @@ class Driver:
     persistenced_active: bool | None = None
     """Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null while it starts and when unknown."""
     persistenced_state: str | None = None
-    """systemd's word for the unit: active, activating (also between two tries of a restart loop), failed, inactive ...; null when not
-    told."""
+    """systemd's word for the unit (``systemctl is-active``): active, activating (also between two tries of a restart loop), failed,
+    inactive ...; null when not told."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Toolkit:
     """Version of nccl-tests; null when it is not installed."""
     cdi_spec_driver: str | None = None
     """Driver version of the libraries that the container device description names. Of several descriptions the one that is read last
-    counts (/etc/cdi, then /var/run/cdi), because it wins where both describe one device."""
+    counts (/etc/cdi/, then /var/run/cdi/), because it wins where both describe one device; null when unknown."""
     cdi_specs: dict[str, str] = field(default_factory=dict)
     """Every container device description that names libraries of the driver: its path to the version, in the order of reading."""
     other: dict[str, str] = field(default_factory=dict)

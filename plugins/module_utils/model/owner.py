@@ -21,7 +21,7 @@ class Owner:
     others: tuple[str, ...] = ()
     """What else it configures; such a file cannot be moved aside."""
     error: str | None = None
-    """Why it could not be read; then nothing is known about it."""
+    """Why it could not be read, so that nothing is known about it; null when it was read."""
     automatic: bool = False
     """NetworkManager made it by itself."""
     by_pattern: bool = False

@@ -105,9 +105,9 @@ class Function:
     driver: str | None = None
     """Kernel driver (sysfs uevent, else ``ethtool -i IF``); null when unknown."""
     master: str | None = None
-    """The bond or bridge that the interface is a member of."""
+    """The bond or bridge that the interface is a member of (``ip -j addr show``); null when it is in none."""
     master_addresses: tuple[Address, ...] = ()
-    """Addresses of that bond or bridge."""
+    """Addresses of that bond or bridge (``ip -j addr show``)."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ class ConnectX7:
     firmware: str | None = None
     """Firmware version of the adapter (sysfs fw_ver, else ``ethtool -i``); null when unknown."""
     owners: tuple[Owner, ...] | None = None
-    """Files below /etc that configure interfaces of the adapter and are not ours; null when they could not all be read."""
+    """Files that configure interfaces of the adapter and are not ours (/etc/netplan/, /etc/systemd/network/, /etc/NetworkManager/); null when
+    they could not all be read."""
 
     @property
     def functions(self) -> tuple[Function, ...]:

@@ -44,10 +44,17 @@ def test_a_recording_is_written_without_what_no_rule_names(tmp_path: Path) -> No
     assert "Kowalska" not in (folder / "files/etc/passwd").read_text()
 
 
-@pytest.mark.parametrize("sent", ["", "x", 5, packed([]), packed({"files": {"/a": 1}})])
-def test_what_is_no_recording_is_a_failure_of_that_desk(sent: Any, tmp_path: Path) -> None:
-    result = record(tmp_path, {"recorded": sent, "login_user": ["x"]})
+@pytest.mark.parametrize("sent", ["", "x", packed([]), packed({"files": {"/a": 1}})])
+def test_what_is_no_recording_is_a_failure_of_that_desk(sent: str, tmp_path: Path) -> None:
+    result = record(tmp_path, {"recorded": sent, "login_user": "lab"})
     assert result["failed"] is True and result["msg"].startswith("desk-02: its answer is no recording, nothing was written")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", [{"recorded": 5}, {"recorded": packed(DESK), "login_user": ["x"]}])
+def test_what_is_no_answer_of_the_module_does_not_pass_the_gate(answer: dict[str, Any], tmp_path: Path) -> None:
+    result = record(tmp_path, answer)
+    assert [item["code"] for item in result["findings"]] == ["DESK_ANSWER_INVALID"]
     assert list(tmp_path.iterdir()) == []
 
 

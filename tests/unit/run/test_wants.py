@@ -63,6 +63,9 @@ JUDGED = [
 ]
 
 
+PURPOSES = {"none": {}, "audit": {"desk_facts_purpose": "audit"}}
+
+
 def facts_stage(folder: Path, recording: str, purpose: str, **wishes: Any) -> Script:
     """The stage facts of stack_pair.yml on a recorded desk: what the desk is asked, and the findings that it answers with."""
     run = run_of(folder=folder)
@@ -74,7 +77,7 @@ def facts_stage(folder: Path, recording: str, purpose: str, **wishes: Any) -> Sc
         return {"findings": [item.as_dict() for item in found], "ansible_facts": {"spark": as_dict(facts)}}
 
     # As role desk_facts passes it, with its own variables unset.
-    script = Script("spark_facts", {"gather_subset": ["all"], "judge_options": {"purpose": ""}}, answer)
+    script = Script("spark_facts", {"gather_subset": ["all"], "judge_options": {}}, answer)
     script.run(run=run, stage="facts", **wishes)
     return script
 
@@ -92,6 +95,12 @@ def test_a_wish_of_the_admin_changes_what_the_facts_stage_finds(
         found.append(next((str(item["severity"]) for item in kept.findings if item["code"] == code), None))
     assert script.asked[0]["judge_options"][BY_NAME[wish].judge] == BY_NAME[wish].read({wish: value})
     assert found == [before, after]
+
+
+@shows("desk_facts_purpose")
+def test_a_purpose_of_the_admin_comes_before_the_playbooks(_about: Any, tmp_path: Path) -> None:
+    asked = [facts_stage(tmp_path / word, "founders_7_5_0", STACK, **wish).asked[0]["judge_options"] for word, wish in PURPOSES.items()]
+    assert [options["purpose"] for options in asked] == ["stack", "audit"]
 
 
 @pytest.mark.parametrize("minimum", ["7.1.0", "7.6.0"])
@@ -270,6 +279,7 @@ WRONG = {
     "spark_out_of_service": "later",
     "spark_waves": "some",
     "spark_stages": ["rdma", "speed"],
+    "desk_facts_purpose": "guess",
     "pair_link_take_over": "maybe",
     "pair_link_mtu": 1400,
     "audit_baseline": "/nowhere/wanted.yml",
