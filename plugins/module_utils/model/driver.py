@@ -86,7 +86,8 @@ class Driver:
     nvml_error: str | None = None
     """What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown."""
     foreign_library: str | None = None
-    """Where libnvidia-ml.so.1 in /usr/lib/ leads when that is not a file of a driver (a shim in its place); null when it is one or unknown."""
+    """Where libnvidia-ml.so.1 in /usr/lib/ leads when that is not a file of a driver (a shim in its place); null when it is one
+    or unknown."""
     secure_boot: bool | None = None
     """Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when nothing told."""
     packages: tuple[Package, ...] = ()

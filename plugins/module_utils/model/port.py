@@ -149,8 +149,8 @@ class ConnectX7:
     firmware: str | None = None
     """Firmware version of the adapter (sysfs fw_ver, else ``ethtool -i``); null when unknown."""
     owners: tuple[Owner, ...] | None = None
-    """Files that configure interfaces of the adapter and are not ours (/etc/netplan/, /etc/systemd/network/, /etc/NetworkManager/); null when
-    they could not all be read."""
+    """Files that configure interfaces of the adapter and are not ours (/etc/netplan/, /etc/systemd/network/, /etc/NetworkManager/);
+    null when they could not all be read."""
 
     @property
     def functions(self) -> tuple[Function, ...]:
