@@ -139,7 +139,7 @@ def answers() -> dict[str, dict[str, Any]]:
         "pair_tools": {"changed": True, "added": ["perftest"], "removed": [], "commands": [["apt-get", "install"]]},
         "nccl_bundle": {"changed": True, "manifest": {"schema": "x", "files": {"bin/all_gather_perf": "0" * 64}}, "commands": [["make"]]},
         "spark_record": {"changed": False, "recorded": "eJwrSa0oAQAEXQHB", "login_user": "lab"},
-        "workload_check": {"changed": False, "told": "e30="},
+        "workload_check": {"changed": False, "told": "e30=", "findings": []},
     }  # fmt: skip
     return dict(wire(given))
 
