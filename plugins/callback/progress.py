@@ -25,6 +25,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean, line
 
 RUN = "labops.dgx_spark.spark_run"
 COLOURS = {"ok": C.COLOR_OK, "note": C.COLOR_OK, "warn": C.COLOR_WARN, "unknown": C.COLOR_UNREACHABLE, "fail": C.COLOR_ERROR}
@@ -86,7 +87,7 @@ class CallbackModule(Default):
         task, host, data = self._task(result), self._host(result), self._data(result)
         message = str(data.get("msg") or data.get("exception") or "failed")
         name = str(task.get_name()).rsplit(" : ", 1)[-1]
-        text = message if "\n" in message or task.action == RUN else message[:400]
+        text = clean(message if "\n" in message or task.action == RUN else message[:400])
         self._display.display(f"  {host:16} {name}: {text}", color=C.COLOR_ERROR)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -94,11 +95,11 @@ class CallbackModule(Default):
         if not self._quiet():
             super().v2_runner_on_unreachable(result)
             return
-        message = " ".join(str(self._data(result).get("msg", "")).split())[:300]
+        message = clean(" ".join(str(self._data(result).get("msg", "")).split())[:300])
         self._display.display(f"  {self._host(result):16} unreachable: {message}", color=C.COLOR_UNREACHABLE)
 
     def _stage(self, host: str, stage: dict[str, Any], data: dict[str, Any]) -> None:
-        state, reason = stage.get("state"), stage.get("reason")
+        state, reason = stage.get("state"), line(str(stage.get("reason")))
         if state == "none":
             return
         findings = [item for item in data.get("findings") or [] if item.get("severity") in ("warn", "unknown", "fail")]

@@ -54,7 +54,9 @@ def test_what_an_action_reads_of_its_modules_answer_passes_the_gate() -> None:
         got |= {
             item.args[0].value
             for item in calls
-            if item.func.attr in ("get", "pop") and getattr(item.func.value, "id", "") == "answer" and isinstance(item.args[0], ast.Constant)
+            if item.func.attr in ("get", "pop")
+            and getattr(item.func.value, "id", "") == "answer"
+            and isinstance(item.args[0], ast.Constant)
         }
         read[path.stem] = got - set_here - OWN.keys() - {"desk_unreachable", "ansible_facts"}
     assert read["nccl_bundle"] >= {"archive", "sha256"} and read["spark_record"] >= {"recorded"}
