@@ -37,6 +37,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean
 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.store import History, HistoryError
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.progress_view import RunView
@@ -159,7 +160,7 @@ class CallbackModule(Default):
         task, host, data = self._task(result), self._host(result), self._data(result)
         message = str(data.get("msg") or data.get("exception") or "failed")
         name = str(task.get_name()).rsplit(" : ", 1)[-1]
-        text = message if "\n" in message or task.action == RUN else message[:400]
+        text = clean(message if "\n" in message or task.action == RUN else message[:400])
         self._say(f"{host:16} {name}: {text}", color=C.COLOR_ERROR)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -167,7 +168,7 @@ class CallbackModule(Default):
         if not self._quiet():
             super().v2_runner_on_unreachable(result)
             return
-        message = " ".join(str(self._data(result).get("msg", "")).split())[:300]
+        message = clean(" ".join(str(self._data(result).get("msg", "")).split())[:300])
         self._say(f"{self._host(result):16} unreachable: {message}", color=C.COLOR_UNREACHABLE)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:

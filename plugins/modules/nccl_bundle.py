@@ -121,6 +121,14 @@ commands:
   returned: when built
   type: list
   elements: list
+archive:
+  description: Where the builder desk laid the bundle for the login user, who fetches it.
+  returned: when built
+  type: str
+sha256:
+  description: SHA-256 of that bundle, told over the connection that the module's result came over.
+  returned: when built
+  type: str
 packed_again:
   description: Whether an installed bundle was packed again instead of being built.
   returned: when built

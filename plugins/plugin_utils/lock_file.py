@@ -15,9 +15,13 @@ import yaml
 from ..module_utils.changes.driver_group import held_group
 from ..module_utils.judges.driver_lock import DRIFT_PATHS
 from ..module_utils.model.desk import Desk
+from . import plain_yaml
 from .run.store import write_atomically
 
 SCHEMA = "labops.dgx_spark/lock/1"
+
+SIZE_LIMIT = 1 << 20
+"""Characters; one of a real desk has about ten thousand."""
 
 KERNEL_OWN = re.compile(r"\d+\.\d+\.\d+-\d+")
 """Packages of one kernel release: they follow from the metas and are not named in the file."""
@@ -105,8 +109,9 @@ def write(lock: LockFile, path: Path) -> None:
 def read(path: Path) -> LockFile:
     """The lock file at ``path``. Raises LockFileError with the path of the bad value."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # Somebody may have sent it: no aliases, which multiply, and no more than a lock has reason to be.
+        data = plain_yaml.load(path.read_text(encoding="utf-8"), SIZE_LIMIT)
+    except (OSError, UnicodeDecodeError, plain_yaml.PlainYamlError) as error:
         raise LockFileError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise LockFileError(f"{path}: schema is {data.get('schema') if isinstance(data, dict) else None!r}, {SCHEMA!r} was expected")

@@ -58,10 +58,12 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
 )
 
 _COMMANDS: tuple[tuple[str, Reducer], ...] = (
+    (r"nvidia-smi\b.* ?--query-(?:compute|accounted)-apps\b.*", reduce.process_table),
+    (r"nvidia-smi\b.* -q\b.*", reduce.process_list),
     (r"nvidia-smi\b.*", reduce.programs),
     (r"(?:journalctl|dmesg)\b.*", reduce.kernel_log),
     (r"ip(?: -j| -br| -brief| -4| -6| -d| -details)* a(?:ddr(?:ess)?)?(?: show)?(?: dev [\w.-]+)?", reduce.ip_address),
-    (r"nmcli .*\bdevice(?: status)?", reduce.kept),
+    (r"nmcli -t .*\bdevice(?: status)?", reduce.kept),
     (r"timedatectl(?: show| status)?", reduce.time_settings),
     (r"(?:uname -[amrn]|hostname|modinfo .*|stat -c \S+ \S+ .*|systemctl is-(?:active|enabled) [\w@.-]+)", reduce.kept),
     (r"rdma (?:-j )?(?:resource|link|dev)(?: show)?(?: \w+)?", reduce.kept),

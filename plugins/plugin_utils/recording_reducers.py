@@ -480,7 +480,7 @@ preferences: Reducer = lines_like(
     r"",
 )
 _OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
-_FOREIGN_PATH = re.compile(rf"(?<![\w.])/(?!{_OWN})(?:[^\s/,|]+/)+([\w.+-]{{1,64}})[^\s,|]*(?: [^\s,|]+)*")
+_FOREIGN_PATH = re.compile(rf"(?<![\w.])/(?!{_OWN})(?:[^\s/,|]{{1,255}}/){{1,64}}([\w.+-]{{1,64}})[^\s,|]*(?: [^\s,|]+)*")
 _OWN_PATH = re.compile(rf"(?<![\w.])(/{_OWN}[^\s,|]+)(?: [^\s,|]+)+")
 _ARGUMENTS = re.compile(r"(?<=, )([\w.+-]{1,64}) -[^,|\n]*(?=,)")
 
@@ -490,6 +490,36 @@ def programs(text: str, _logins: Collection[str]) -> str:
     for pattern in (_FOREIGN_PATH, _OWN_PATH, _ARGUMENTS):
         text = pattern.sub(r"\1", text)
     return text
+
+
+_NAME_LINE = re.compile(r"(?m)^([ \t]+Name[ \t]+: )(?:[^\s/]{0,255}/){0,64}([\w.+-]{1,64}).*$")
+_PLAIN_CELL = re.compile(r"\d[\w. %]{0,30}|\[[\w /]{1,30}\]|")
+_FIRST_WORD = re.compile(r"(?:[^\s/]{0,255}/){0,64}([\w.+-]{1,64})")
+
+
+def process_list(text: str, _logins: Collection[str]) -> str:
+    """`nvidia-smi -q`: of each process its name without folders and without arguments, which may hold a key."""
+    return programs(_NAME_LINE.sub(r"\1\2", text), ())
+
+
+def _process_cell(cell: str) -> str:
+    """A number, or the name of a program without folders and without arguments."""
+    if _PLAIN_CELL.fullmatch(cell):
+        return cell
+    word = _FIRST_WORD.match(cell)
+    return word.group(1) if word else "-"
+
+
+def process_table(text: str, _logins: Collection[str]) -> str:
+    """`nvidia-smi --query-compute-apps`: numbers, and of each process its name alone."""
+    found = []
+    for place, row in enumerate(text.split("\n")[:20_000]):
+        cells = [cell.strip() for cell in row.split(",")]
+        if place == 0 and all(re.fullmatch(r"[a-z_]{1,40}(?: \[\w+\])?", cell) for cell in cells):
+            found.append(row)
+            continue
+        found.append(", ".join(_process_cell(cell) for cell in cells))
+    return "\n".join(found)
 
 
 process_status: Reducer = lines_like(r"(?:Name|State|Pid|PPid|Tgid|Uid|Gid|NoNewPrivs|Seccomp):\t[\w \t().+/-]{0,120}")

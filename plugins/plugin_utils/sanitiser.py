@@ -72,7 +72,7 @@ _SERIAL_FIELD = re.compile(
     r"(?i)(?:serial(?:[ _-]?(?:number|no|num))?|\bvendor sn|\basset[ _-]?tag|_sn)\b[\"']?[ \t]*[:=][ \t]*[\"']?([^\"'\n,}]*)"
 )
 _SSID = (
-    re.compile(r"(?im)^\s*ssid\s*[:=]\s*\"?([^\"\n]+?)\"?\s*$"),
+    re.compile(r"(?im)^[ \t]*ssid[ \t]*[:=][ \t]*\"?([^\"\n]+?)\"?[ \t]*$"),
     re.compile(r"(?im)^[ \t]*access-points:[ \t]*\n[ \t]+\"?'?([^\"'\n]+?)\"?'?:"),
 )
 _DOMAIN = re.compile(r"(?m)^[ \t]*(?:search|domain)[ \t]+([^\n#;]+)$")

@@ -47,7 +47,7 @@ _TOKEN = re.compile(
     r"|(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|gl(?:pat|dt|rt|cbt|ptt)-[\w-]{12,}|sk-[\w-]{16,}|xox[a-z]-[\w-]{10,}"
     r"|(?:AKIA|ASIA|AGPA|AIDA)[A-Z0-9]{12,}|AIza[\w-]{20,}|hf_[A-Za-z0-9]{16,}|nvapi-[\w-]{16,}|npm_\w{20,}|dckr_pat_[\w-]{10,}|ya29\.[\w-]{10,}"
     r"|pypi-[\w-]{16,}|tskey-[\w-]{10,}|dop_v1_\w{16,}|SG\.[\w.-]{16,}|shpat_\w{16,}|gsk_\w{16,}|r8_\w{16,}|rk_live_\w{10,}|[sp]k_live_\w{10,}"
-    r"|eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?|AGE-SECRET-KEY-\w{10,}|hvs\.[\w-]{10,}|ops_[\w-]{30,})"
+    r"|eyJ[\w-]{8,4000}\.[\w-]{4,}(?:\.[\w-]*)?|AGE-SECRET-KEY-\w{10,}|hvs\.[\w-]{10,}|ops_[\w-]{30,})"
     r"|(?i:\b(?:bearer|basic))[ \t]+(?!REMOVED)[A-Za-z0-9+/._~-]{8,}=*"
     r"|\$(?:1|2[abxy]|5|6|7|y|gy|argon2id?)\$[^\s:,\"']{8,}"
     r"|(?<=://)[^\s/:@\"']{0,80}:[^\s/@\"']{1,120}(?=@)"

@@ -6,6 +6,7 @@ go over standard input only."""
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shlex
 import socket
@@ -24,6 +25,11 @@ KEY_TYPES = {
     "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
 """Kinds of host keys to the algorithms that ask for them."""
+
+QUIET = "labops_dgx_spark_ssh"
+"""Logger that says nothing."""
+logging.getLogger(QUIET).addHandler(logging.NullHandler())
+logging.getLogger(QUIET).propagate = False
 
 CONNECT_SECONDS = 10.0
 OUTPUT_LIMIT = 1024 * 1024
@@ -97,6 +103,8 @@ class SshDoor:
         except OSError as error:
             raise Unreachable(f"connect to {self.address} port {self.port}: {error.strerror or error}") from None
         transport = paramiko.Transport(wire)
+        # Its log would repeat what the other side said, as it is, on the terminal; all of it that matters is in the errors raised here.
+        transport.set_log_channel(QUIET)
         if algorithms:
             transport.get_security_options().key_types = tuple(algorithms)
         try:

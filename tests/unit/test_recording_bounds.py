@@ -10,6 +10,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -259,3 +260,25 @@ def test_what_no_rule_names_is_not_recorded() -> None:
         "nmcli connection show x",
     ):
         assert recording_policy.reduced_output(line.split(), "secret", ()) is None
+
+
+PUMPS = {
+    "/etc/netplan/01.yaml": "\n" * 60_000,
+    "/etc/hosts": "eyJ-" * 40_000,
+    "/proc/meminfo": "eyJ-" * 40_000,
+    "nvidia-smi": "/:" * 20_000,
+    "nvidia-smi -q": "            Name : " + "a/" * 40_000,
+    "nvidia-smi --query-compute-apps=pid": "a/" * 40_000,
+}
+
+
+@pytest.mark.parametrize("place", sorted(PUMPS))
+def test_a_text_that_is_made_to_be_slow_is_read_in_time(place: str) -> None:
+    """Each took minutes: the time grew with the square of the length, and a desk may give far longer ones."""
+    text = PUMPS[place] + "\x01"
+    data: dict[str, Any] = {"files": {place: text}} if place.startswith("/") else {}
+    if not data:
+        data = {"commands": [{"argv": place.split(), "responses": [{"rc": 0, "stdout": text}]}]}
+    begun = time.process_time()
+    sanitised(recorded_from_dict(data), Sanitiser("recorded-01"))
+    assert time.process_time() - begun < 10.0

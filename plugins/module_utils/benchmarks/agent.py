@@ -17,6 +17,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -226,7 +227,13 @@ class Server:
         return {}
 
     def _write_file(self, path: str, text: str, mode: int) -> dict[str, Any]:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        folder = os.path.dirname(path)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        about = os.lstat(folder)
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o077:
+            # Somebody else who made it first could put a program of their own in place of ours.
+            raise PermissionError(f"{folder} is not a folder of this user alone")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

@@ -14,6 +14,7 @@ import os
 import posixpath
 import shutil
 import tarfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ SCHEMA = "labops.dgx_spark/nccl_bundle/1"
 MANIFEST = "manifest.json"
 PROGRAMS = ("all_gather_perf", "all_reduce_perf")
 ARCHIVE = "bundle.tar.gz"
+MANIFEST_LIMIT = 1 << 20
+"""Bytes; an honest one has under a thousand."""
 OWN_FOLDER = "/opt/dgx_spark"
 BUILD_SECONDS = 3600.0
 FETCH_SECONDS = 900.0
@@ -158,10 +161,13 @@ def manifest_of(archive: str) -> str:
     """The text of the manifest in an archive. Raises BundleError."""
     try:
         with tarfile.open(archive) as file:
-            member = file.extractfile(MANIFEST)
-            text = member.read().decode() if member else ""
+            member = file.getmember(MANIFEST)
+            if not member.isreg() or member.size > MANIFEST_LIMIT:
+                raise ValueError(f"its manifest is no file of at most {MANIFEST_LIMIT} bytes")
+            content = file.extractfile(member)
+            text = content.read().decode() if content else ""
         data = json.loads(text)
-    except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
+    except (OSError, KeyError, ValueError, tarfile.TarError, EOFError, zlib.error, RecursionError) as error:
         raise BundleError(f"{archive} is no NCCL bundle: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("files"), dict):
         raise BundleError(f"{archive} is no NCCL bundle: its manifest is not of schema {SCHEMA}")

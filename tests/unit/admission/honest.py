@@ -137,7 +137,8 @@ def answers() -> dict[str, dict[str, Any]]:
                         "after": lock, "findings": []},
         "pair_files": {"changed": True, "commands": [["ufw", "allow"]], "steps": ["write /etc/dgx_spark/trust.json"], "public_key": KEY},
         "pair_tools": {"changed": True, "added": ["perftest"], "removed": [], "commands": [["apt-get", "install"]]},
-        "nccl_bundle": {"changed": True, "manifest": {"schema": "x", "files": {"bin/all_gather_perf": "0" * 64}}, "commands": [["make"]]},
+        "nccl_bundle": {"changed": True, "manifest": {"schema": "x", "files": {"bin/all_gather_perf": "0" * 64}}, "commands": [["make"]],
+                        "sha256": "0" * 64, "archive": "/var/tmp/dgx-spark-handed-abcd_123/bundle.tar.gz"},
         "spark_record": {"changed": False, "recorded": "eJwrSa0oAQAEXQHB", "login_user": "lab"},
         "workload_check": {"changed": False, "told": "e30=", "findings": []},
     }  # fmt: skip

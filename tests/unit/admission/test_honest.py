@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import honest
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import Speaker, admit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import OWN, Speaker, admit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import returned_of
 
 ME = Speaker("desk-01", "pair_a", frozenset({"desk-01", "desk-02"}))
 PREFIX = "labops.dgx_spark."
@@ -37,6 +39,38 @@ def test_every_module_that_an_action_runs_on_a_desk_has_an_honest_answer_here() 
     named = {name for text in texts for name in re.findall(r'"labops\.dgx_spark\.([a-z0-9_]+)"', text)}
     run = {name for name in named if (PLUGINS / "modules" / f"{name}.py").is_file()}
     assert {"spark_facts", "pair_files", "nccl_pair"} <= run <= set(ANSWERS)
+
+
+def test_what_an_action_reads_of_its_modules_answer_passes_the_gate() -> None:
+    """A value that an action reads and nobody documents would be left out without a word, and the action would go on without it."""
+    read = {}
+    for path in sorted((PLUGINS / "action").glob("*.py")):
+        if not (PLUGINS / "modules" / path.name).is_file():
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        set_here = {item.slice.value for item in ast.walk(tree) if _of_answer(item, ast.Store)}
+        got = {item.slice.value for item in ast.walk(tree) if _of_answer(item, ast.Load)}
+        calls = [item for item in ast.walk(tree) if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute)]
+        got |= {
+            item.args[0].value
+            for item in calls
+            if item.func.attr in ("get", "pop")
+            and getattr(item.func.value, "id", "") == "answer"
+            and isinstance(item.args[0], ast.Constant)
+        }
+        read[path.stem] = got - set_here - OWN.keys() - {"desk_unreachable", "ansible_facts"}
+    assert read["nccl_bundle"] >= {"archive", "sha256"} and read["spark_record"] >= {"recorded"}
+    lost = {name: sorted(got - returned_of(name).keys() - {"findings"}) for name, got in read.items()}
+    assert {name: keys for name, keys in lost.items() if keys} == {}
+
+
+def _of_answer(item: ast.AST, use: type[ast.expr_context]) -> TypeGuard[Any]:
+    return (
+        isinstance(item, ast.Subscript)
+        and isinstance(item.ctx, use)
+        and getattr(item.value, "id", "") == "answer"
+        and isinstance(item.slice, ast.Constant)
+    )
 
 
 TRANSCRIPTS = sorted(honest.TRANSCRIPTS.glob("nccl-all_gather*.txt")) if honest.TRANSCRIPTS.is_dir() else []

@@ -437,3 +437,30 @@ def test_unstacking_as_another_login_user_takes_the_old_ones_trust_back() -> Non
 def test_the_record_of_the_trust_says_whom_it_was_set_up_for() -> None:
     text = trust.record([], [], [], ("ada", "/home/ada"))
     assert json.loads(text)["user"] == "ada" and json.loads(text)["home"] == "/home/ada"
+
+
+# ---- one desk does not speak under another one's address -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("victim", ["desk-03", "desk-04"])
+def test_an_address_of_another_desk_is_let_in_and_known_nowhere(tmp_path: Path, victim: str) -> None:
+    """On its partner it would stand in known_hosts before the hostile desk's key, also for an address outside of the pair."""
+
+    def answers(desk: str, module: str, arguments: dict[str, Any]) -> str:
+        text = honest_answer(desk, module, arguments)
+        return text.replace('"10.0.0.2"', f'"10.0.0.{int(victim[-2:])}"') if (desk, module) == (HOSTILE, "spark_facts") else text
+
+    lab = Lab(tmp_path / "run", answers)
+    report = lab.whole()
+    sent = [arguments for desk, module, arguments in lab.asked if module == "pair_files" and desk in ("desk-01", HOSTILE)]
+    lines = [line for arguments in sent for item in arguments.get("lines", ()) for line in item["lines"]]
+    assert not [line for line in lines if f"10.0.0.{int(victim[-2:])}" in line]
+    assert HOSTILE in str(lab.store.part("trust", "desk-01")) and "DESK_IDENTITY_DUPLICATE" in codes(report, HOSTILE)
+    assert verdicts(report, "pairs")["pair_a"] != "PASS"
+
+
+def test_two_honest_desks_meet_at_their_management_addresses(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "run")
+    lab.whole()
+    sent = [arguments for desk, module, arguments in lab.asked if module == "pair_files" and desk == "desk-01"]
+    assert any("10.0.0.2" in line for arguments in sent for item in arguments.get("lines", ()) for line in item["lines"])

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side
@@ -148,6 +149,27 @@ def test_files_of_a_measurement_are_removed_with_it(agent: side.AgentSide, token
         agent.ask("write_file", path=path, text="A=2\n", mode=0o600)
     agent.close()
     assert not os.path.exists(os.path.dirname(path))
+
+
+@pytest.mark.parametrize("trap", ["folder", "open", "link"])
+def test_nothing_is_written_into_a_folder_that_is_not_the_users_alone(agent: side.AgentSide, token: str, tmp_path: Path, trap: str) -> None:
+    """Who makes it first could put a program in the place of the one that mpirun starts."""
+    folder = Path(f"/tmp/dgx-spark-trap-{token}")
+    if trap == "link":
+        folder.symlink_to(tmp_path)
+    else:
+        folder.mkdir(0o777 if trap == "open" else 0o700)
+        folder.chmod(0o777 if trap == "open" else 0o700)
+    try:
+        if trap == "folder":
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a folder to somebody else")
+            os.chown(folder, 65534, 65534)
+        with pytest.raises(side.SideError, match="not a folder of this user alone"):
+            agent.ask("write_file", path=f"{folder}/launch.py", text="x", mode=0o600)
+        assert not list(tmp_path.iterdir())
+    finally:
+        folder.unlink() if trap == "link" else folder.rmdir()
 
 
 def test_a_listener_shows_what_a_firewall_would_hide(agent: side.AgentSide) -> None:

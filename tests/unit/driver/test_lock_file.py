@@ -72,6 +72,17 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, text: str, named: str)
         lock_file.read(tmp_path / "not-there.yml")
 
 
+@pytest.mark.parametrize("key", ["schema", "branch", "made_from", "facts"])
+def test_a_file_that_multiplies_is_not_unfolded(tmp_path: Path, key: str) -> None:
+    """Each level nine times the one before: naming what was found would take gigabytes."""
+    rows = ["a0: &a0 [x,x,x,x,x,x,x,x,x]", *(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 5))]
+    head = {"schema": "labops.dgx_spark/lock/1", "branch": "580", "packages": "{a: '1'}", key: "*a4"}
+    path = tmp_path / "lock.yml"
+    path.write_text("\n".join([*rows, *(f"{name}: {value}" for name, value in head.items())]) + "\n")
+    with pytest.raises(LockFileError, match="aliases"):
+        lock_file.read(path)
+
+
 def drift(other: Desk) -> list[tuple[str, set[str]]]:
     lock = lock_file.from_desk(good(), "desk-01", [], WHEN)
     found = lock_file_drift(other, lock.facts, lock.packages, Where(desk="desk-02"), "fleet.lock.yml")

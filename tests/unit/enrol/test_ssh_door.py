@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,3 +193,28 @@ def test_something_else_listens() -> None:
             thread.start()
         with pytest.raises(Unreachable, match="key exchange"):
             SshDoor("127.0.0.1", listener.getsockname()[1]).host_keys()
+
+
+@pytest.mark.parametrize("banner", [b"\x1b]52;c;aGk=\x07\r\n" * 200, b"SSH-1.0-\x1b[2Jold\r\n", b"SSH-2.0-x\r\n" + b"\x00" * 400])
+def test_what_stands_at_the_address_writes_nothing_on_the_terminal(banner: bytes) -> None:
+    """In a process of its own, as pytest catches logs: paramiko's went to standard error as they were."""
+    script = f"""
+import socket, sys, threading
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import SshDoor, Unreachable
+listener = socket.create_server(("127.0.0.1", 0))
+def serve():
+    while True:
+        wire, _from = listener.accept()
+        wire.sendall({banner!r})
+        wire.recv(100)
+        wire.close()
+threading.Thread(target=serve, daemon=True).start()
+try:
+    SshDoor("127.0.0.1", listener.getsockname()[1]).host_keys()
+except Unreachable:
+    print("unreachable")
+"""
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root / ".collections")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert (done.stdout, done.stderr) == ("unreachable\n", "")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import subprocess
+import sys
+import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +211,63 @@ def test_the_key_depends_on_sources_and_flags(tmp_path: Path) -> None:
     assert nccl_bundle.Wishes({**given, "nccl_tests": {"url": "u", "tag": "v2"}}).key != first
     (source / "Makefile").write_text("all: x\n", encoding="ascii")
     assert nccl_bundle.Wishes(given).key != first
+
+
+def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
+    """It comes from the builder desk; a few kilobytes that unpack to gigabytes would fill the controller's memory."""
+    archive = tmp_path / "bomb.tar.gz"
+    entry = tarfile.TarInfo(bundle.MANIFEST)
+    entry.size = 96 << 20
+    with tarfile.open(archive, "w:gz") as file:
+        file.addfile(entry, io.BytesIO(b" " * entry.size))
+    tracemalloc.start()
+    try:
+        with pytest.raises(bundle.BundleError, match="at most"):
+            bundle.manifest_of(str(archive))
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_manifest_that_is_a_link_or_nested_is_no_manifest(tmp_path: Path) -> None:
+    for name, text in (("link", None), ("nested", b"[" * 200_000)):
+        archive = tmp_path / f"{name}.tar.gz"
+        entry = tarfile.TarInfo(bundle.MANIFEST)
+        entry.size = len(text or b"")
+        if text is None:
+            entry.type, entry.linkname = tarfile.SYMTYPE, "lib/libnccl.so.2"
+        with tarfile.open(archive, "w:gz") as file:
+            file.addfile(entry, io.BytesIO(text or b""))
+        with pytest.raises(bundle.BundleError, match="no NCCL bundle"):
+            bundle.manifest_of(str(archive))
+
+
+def test_a_folder_that_somebody_nested_without_end_stops_no_build(public: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may make it in /var/tmp under a name like ours; before Python 3.13 it cannot be removed."""
+    monkeypatch.setattr(received, "PLACE", str(public))
+    trap = public / f"{received.HANDED_PREFIX}abcd_123"
+    trap.mkdir()
+    here = os.open(trap, os.O_RDONLY)
+    for _level in range(sys.getrecursionlimit() + 200):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    os.utime(trap, (1, 1))
+
+    def too_deep(path: str, ignore_errors: bool = False) -> None:
+        if path == str(trap):
+            raise RecursionError
+        os.rmdir(path)
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(received.shutil, "rmtree", too_deep)
+            with received.room() as room:
+                assert os.path.isdir(room)
+    finally:
+        subprocess.run(["rm", "-rf", str(trap)], check=False)
 
 
 def test_a_ready_bundle_must_match_its_checksum(tmp_path: Path) -> None:
