@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -41,7 +42,7 @@ HOST_KEY = Reason(
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (
-        ("you must have a tty to run sudo", "sudo: no tty present", "sudo: a terminal is required"),
+        ("you must have a tty to run sudo", "sudo: no tty present", "sudo: a terminal is required", "sudo-rs: a terminal is required"),
         Reason(
             "become",
             "BECOME_FAILED",
@@ -56,6 +57,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "sudo: password expired",
             "sudo: account validation failure",
             "sudo-rs: account validation",
+            "sudo: you are required to change your password",
+            "sudo: pam_unix: account expired",
         ),
         Reason(
             "become",
@@ -90,6 +93,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "interactive authentication is required",
             "sudo-rs: authentication failed",
             "sudo-rs: i'm sorry",
+            "sudo: i'm sorry",
+            "su: authentication failure",
             "duplicate become password prompt",
             "waiting for privilege escalation",
         ),
@@ -98,6 +103,15 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "BECOME_FAILED",
             "the login works, becoming root with sudo does not",
             "Give the sudo password (--ask-become-pass or a vaulted ansible_become_password) and check that the login user may use sudo.",
+        ),
+    ),
+    (
+        ("{sudo}",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, sudo refuses",
+            "Its own words say why. Log in by hand (ssh USER@ADDRESS) and try sudo -v; sudo visudo -c checks the sudoers files.",
         ),
     ),
     (
@@ -134,7 +148,13 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("password has expired", "password change required", "required to change your password", "password expired"),
+        (
+            "password has expired",
+            "password change required",
+            "required to change your password",
+            "must change your password",
+            "password expired",
+        ),
         Reason(
             "auth",
             "AUTH_FAILED",
@@ -158,6 +178,24 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "AUTH_FAILED",
             "the desk answers, the login is refused",
             "Check ansible_user and the ssh key (ssh USER@ADDRESS must work without a question).",
+        ),
+    ),
+    (
+        ("not permitted to log in yet", "not permitted to log in anymore", "pam_nologin"),
+        Reason(
+            "closed",
+            "DESK_UNREACHABLE",
+            "the desk is starting or shutting down and takes no logins now",
+            "Wait until it has started, then run again; if it stays so, look at the desk's console (ls /run/nologin /etc/nologin).",
+        ),
+    ),
+    (
+        ("bad owner or permissions", "bad configuration option"),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "ssh of the controller refuses its own configuration, which says nothing about the desk",
+            "Mend the file that the text names on the controller (its owner, its mode or the named option), then run again.",
         ),
     ),
     (
@@ -208,9 +246,17 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 )
 
 
+_SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?: (?!\S{1,100}: command not found)\S")
+"""A line in which sudo speaks, in whatever language."""
+
+
 def classify(*texts: str, enrolled: bool = False) -> Reason:
     """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
-    text = " ".join(texts).lower()
+    text = "\n".join(texts).lower()
+    # A hint of sudo's about the host's own name, which may stand before any other error.
+    text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
+    if _SUDO.search(text):
+        text += " {sudo}"
     for signs, reason in REASONS:
         if any(sign in text for sign in signs):
             return HOST_KEY if enrolled and signs is UNKNOWN_KEY else reason

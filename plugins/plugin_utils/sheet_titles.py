@@ -92,7 +92,8 @@ FOREIGN: dict[str, str] = {
         Пользователь, Логин, 用户, 用户名, 使用者, ユーザー, ユーザー名, 사용자""",
     "pair": """
         Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
-        Eş, Пара, 对, 配对, 组, 組, ペア, 쌍, 짝""",
+        Eş, Pereche, Parell, Cặp, Ζεύγος, Ζευγάρι, Пара, Двойка, זוג, زوج, 对, 配对, 组, 組, 配對, ペア, 쌍, 짝, Pair name,
+        Pair no, Pair number, Pair ID, Stack""",
     "position": """
         Rolle, Stellung, Rôle, Rol, Ruolo, Papel, Função, Posición, Posizione, Posição, Positie, Rola, Pozycja,
         Pozice, Roll, Rooli, Konum, Роль, Позиция, 角色, 位置, 役割, 역할, 위치""",
@@ -100,7 +101,9 @@ FOREIGN: dict[str, str] = {
         Seriennummer, Serien-Nr, Serien-Nr., SerienNr, Ser.-Nr., Numéro de série, N° de série, No de série,
         Número de serie, N.º de serie, Nro de serie, Numero di serie, Numero seriale, Matricola, Número de série,
         Nº de série, Serienummer, Numer seryjny, Nr seryjny, Sériové číslo, Výrobní číslo, Sarjanumero,
-        Seri numarası, Seri no, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, 序列號, 产品序列号,
+        Seri numarası, Seri no, Sorozatszám, Gyári szám, Număr de serie, Nr. de serie, Número de sèrie, Serijski broj,
+        Serijska številka, Số sê-ri, Số seri, Σειριακός αριθμός, Αριθμός σειράς, Серійний номер, Сериен номер,
+        מספר סידורי, الرقم التسلسلي, رقم تسلسلي, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, 序列號, 产品序列号,
         シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial""",
     "asset_tag": """
         Inventarnummer, Inventar-Nr., Inventarnr, Anlagennummer, Numéro d'inventaire, Número de inventario,
@@ -118,6 +121,20 @@ FOREIGN: dict[str, str] = {
 """Column to titles of other languages, separated by commas."""
 
 _MEANT = {plain(word): column for column, words in FOREIGN.items() for word in words.split(",")}
+_JOINED = {word.replace("_", ""): column for word, column in _MEANT.items()}
+"""The same without blanks, which some languages set as they like."""
+
+_DEAR = ("serial", "pair")
+"""Columns whose loss costs most: they are also known with words behind them, such as "Seriennummer (Gehäuse)" or "Pair no. 2026"."""
+
+
+def _by_title(short: str) -> str | None:
+    """The known column of a title in another language, null for none."""
+    column = _MEANT.get(short) or _JOINED.get(short.replace("_", ""))
+    if column is not None:
+        return column
+    dear = {**{word: column for word, column in _MEANT.items() if column in _DEAR and len(word) > 3}, "serial_number": "serial", "sn": "serial"}
+    return next((column for word, column in dear.items() if short.startswith(word + "_")), None)
 
 
 def _tell(pattern: str) -> re.Pattern[str]:
@@ -140,7 +157,7 @@ def meant(text: str, cells: Sequence[str], titles: Sequence[str]) -> str | None:
     short = plain(text)
     if short.startswith(OWN):
         return None
-    column = _MEANT.get(short)
+    column = _by_title(short)
     if column is not None:
         return column if column not in titles else None
     told = [cell for cell in cells if cell]

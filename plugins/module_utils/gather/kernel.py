@@ -114,12 +114,13 @@ UNKNOWN = "unknown"
 """Kind of a module file whose driver could not be told."""
 BRANCH = "580"
 
-_PREBUILT = re.compile(r"nvidia-([0-9]{3})(-server)?(-open)?")
+_PREBUILT = re.compile(r"nvidia-([0-9]{3})(-server|srv)?(-open)?")
+"""Folders of prebuilt modules; Ubuntu names those of the server build 580srv."""
 
 
 def _is_ours(kind: str) -> bool:
     """Whether a kind of module is R580's open one (its server build too)."""
-    return kind in (f"{BRANCH}-open", f"{BRANCH}-server-open")
+    return kind in (f"{BRANCH}-open", f"{BRANCH}-server-open", f"{BRANCH}srv-open")
 
 
 def _modules(ask: Ask, tree: str, release: str) -> list[tuple[str, str]]:

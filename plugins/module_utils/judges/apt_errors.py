@@ -15,19 +15,25 @@ REFUSED_LOCK = r"Could not get lock|is another process using it|locked by anothe
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
 BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
 OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG"
-NO_KEY = r"NO_PUBKEY|is not signed|couldn't be verified because the public key|cannot be authenticated|were invalid: BADSIG"
+NO_KEY = r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|cannot be authenticated|were invalid: BADSIG"
 WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
 WRONG_SUM = r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
 WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 "
 HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+KEY_NAMED = r"NO_PUBKEY|Missing key|public key|BADSIG"
+"""What apt says when a key is the cause."""
+DENIED = r"(?:^|\s)(?:401|403|407|429|5\d\d)\s{1,4}[A-Z][A-Za-z]|Clearsigned file isn't valid|does the network require authentication"
+"""A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
 NO_ARCHIVE = (
+    rf"{DENIED}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
-    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'"
+    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|Unable to fetch some archives"
 )
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
-    r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems"
+    r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems|"
+    r"Unable to satisfy dependencies|Reached two conflicting"
 )
 ERRORS: tuple[tuple[str, str], ...] = (
     ("DPKG_LOCKED", REFUSED_LOCK),
@@ -62,7 +68,7 @@ MESSAGE_LIMIT = 700
 """Characters of apt's words in a message."""
 
 _URL = re.compile(r"\b(?:https?|ftp|file|copy|cdrom|mirror(?:\+\w{1,8})?|tor\+https?):/{0,3}[^\s'\"]{1,300}")
-_KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
+_KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY|Missing key) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|(?:ports|archive|security)\.ubuntu\.com)"
 )
@@ -71,8 +77,12 @@ _BLOCK = ("The following packages have unmet dependencies", "The following packa
 
 
 def codes(text: str) -> tuple[str, ...]:
-    """Codes of the errors that a text of apt or dpkg names, most telling first."""
-    return tuple(code for code, pattern in ERRORS if re.search(pattern, text, re.IGNORECASE))
+    """Codes of the errors that a text of apt or dpkg names, most telling first. What apt only notes (N:) is no error."""
+    told = "\n".join(line for line in text.splitlines() if not line.startswith("N: "))
+    found = [code for code, pattern in ERRORS if re.search(pattern, told, re.IGNORECASE)]
+    if "APT_KEY_MISSING" in found and re.search(DENIED, told) and not re.search(KEY_NAMED, told):
+        found.remove("APT_KEY_MISSING")
+    return tuple(found)
 
 
 def telling_lines(text: str, code: str, limit: int = 4) -> list[str]:
@@ -154,6 +164,10 @@ def problems(text: str) -> list[Problem]:
     if len(told) > 1:
         # "Some index files failed to download" names nothing that its archive's own line does not.
         nameless.pop("APT_ARCHIVE_UNREACHABLE", None)
+    for reasons in told.values():
+        lines = "\n".join(line for kept in reasons.values() for line in kept)
+        if "APT_KEY_MISSING" in reasons and re.search(DENIED, lines) and not re.search(KEY_NAMED, lines):
+            del reasons["APT_KEY_MISSING"]
     if {"APT_KEY_MISSING", "APT_KEY_EXPIRED"} & set(nameless):
         # A refused signature is also a failed fetch: the key is the cause, not the line.
         for reasons in told.values():
@@ -205,6 +219,14 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: "
             "sudo apt-get update --allow-releaseinfo-change. Pins that name the old value (Pin: release o=, l=) must be changed too."
         )
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(DENIED, line) for line in says):
+        return (
+            f"Something on the way refused the request for {archive or 'the archive'}: a proxy that wants a login (http_proxy, "
+            "/etc/apt/apt.conf.d: Acquire::http::Proxy), a network's sign-in page, or the archive itself. Its keys are not the cause. Then "
+            "sudo apt-get update."
+        )
+    if code == "APT_ARCHIVE_UNREACHABLE" and any("/pool/" in line and re.search(r"\s404\s", line) for line in says):
+        return "The archive has a newer version than the desk's lists name: sudo apt-get update, then run again."
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (
             "Something between the desk and the archive answers with a certificate of its own (a proxy that opens TLS), or the "

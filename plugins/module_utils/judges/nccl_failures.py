@@ -106,6 +106,14 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("connect_failed",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "connect_failed", "a process of the test could not connect to the other desk",
+            "Look at the fabric addresses of both desks (ping the one that the evidence names) and at their packet filters (nft list "
+            "ruleset); role pair_trust opens the pair's fabric interfaces (pair_trust_open_firewall: true, the default).",
+        ),
+    ),
+    (
         ("slots",),
         Cause(
             "NCCL_LAUNCH_FAILED", "slots", "mpirun was given too few slots",
@@ -229,11 +237,22 @@ def run_cause(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str, A
         for sign in completions:
             if sign["status"] == status:
                 return cause, sign
+    for sign in signs:
+        if sign["sign"] == "completion" and sign.get("status"):
+            return _transfer(str(sign["status"])), sign
     for name, cause in AFTER_START.items():
         for sign in signs:
             if sign["sign"] == name:
                 return cause, sign
     return None
+
+
+def _transfer(status: str) -> Cause:
+    """A completion status without a known story of its own."""
+    return Cause(
+        "NCCL_INCOMPLETE", status.lower().removesuffix("_err"), f"a transfer failed (IBV_WC_{status})",
+        "Look at mlx5 lines of the kernel log of both desks (journalctl -k) and compare their driver, kernel and NCCL, then measure again.",
+    )  # fmt: skip
 
 
 def consequence(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str, Any]] | None:

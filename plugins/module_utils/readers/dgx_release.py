@@ -13,15 +13,6 @@ from typing import Any
 
 from . import text as _text
 
-_WHOLE_LINES = (
-    "DGX_NAME",
-    "DGX_PRETTY_NAME",
-    "DGX_SWBUILD_VERSION",
-    "DGX_SWBUILD_DATE",
-    "DGX_OTA_VERSION",
-    "DGX_PLATFORM",
-    "DGX_COMMIT_ID",
-)
 _PASTED = re.compile(r"\b(DGX_[A-Z_]{1,32})=(\"[^\"]{0,200}\"|'[^']{0,200}'|[^\s\"',;]{1,200})")
 _VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9A-Za-z+~-]{1,32}){1,8}")
 
@@ -33,12 +24,7 @@ def read(text: str) -> dict[str, Any]:
     first: dict[str, str] = {}
     history: list[str | None] = []
     dates: list[str] = []
-    pairs = _text.key_values(text, keep_quotes=True)
-    if not any(key.removeprefix("export ").strip() in _WHOLE_LINES for key, _value in pairs):
-        # Somebody pasted it: several pairs in one line, words before them.
-        pairs = [pair for line in _text.lines(text) for pair in _PASTED.findall(line)]
-    for key, value in pairs:
-        name = key.removeprefix("export ").strip()
+    for name, value in _pairs(text):
         if not value.strip('"' + "'"):
             continue
         if name == "DGX_OTA_VERSION":
@@ -61,6 +47,23 @@ def read(text: str) -> dict[str, Any]:
     }
 
 
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """The pairs of the file in order, values with their quotes. Where somebody pasted it, one line holds several pairs or has words
+    before its pair."""
+    found = []
+    for line in _text.lines(text.replace("\r\n", "\n").replace("\r", "\n")):
+        pasted = [] if line.lstrip().startswith("#") else _PASTED.findall(line)
+        own = [(key.removeprefix("export ").strip(), value) for key, value in _text.key_values(line, keep_quotes=True)]
+        whole = [(key, _without_comment(value)) for key, value in own if re.fullmatch(r"DGX_[A-Z_]{1,32}", key)]
+        found += pasted if len(pasted) > 1 or not whole else whole
+    return found
+
+
+def _without_comment(value: str) -> str:
+    """A value that has no quotes, without the words that a comment adds behind it."""
+    return value if value[:1] in ('"', "'") else value.partition(" #")[0].rstrip()
+
+
 def _version(value: str) -> str | None:
     """A whole version; null for what the end of a truncated file left of one. DGX OS versions have three numbers, so one of
     three whose closing quote is gone is taken as whole."""
@@ -74,7 +77,7 @@ def _version(value: str) -> str | None:
 
 def serial_number(text: str) -> str | None:
     """The chassis serial number, for callers that were asked for it."""
-    for key, value in _text.key_values(text):
-        if key.removeprefix("export ").strip() == "DGX_SERIAL_NUMBER":
-            return _text.word(value)
+    for key, value in _pairs(text):
+        if key == "DGX_SERIAL_NUMBER":
+            return _text.word(_text.unquoted(value))
     return None

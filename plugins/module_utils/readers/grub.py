@@ -23,7 +23,8 @@ def read(text: str) -> dict[str, Any]:
     file gives the kernel. Each a text, null when absent."""
     values: dict[str, str] = {}
     kho: str | None = None
-    for key, value in _text.key_values(text):
+    for key, written in _text.key_values(text, keep_quotes=True):
+        value = _text.unquoted(written if written[:1] in ('"', "'") else written.partition(" #")[0])
         values[key] = value
         if key.startswith("GRUB_CMDLINE_LINUX"):
             for word in value.split():
@@ -72,6 +73,6 @@ def next_release(installed: list[str], settings: dict[str, Any], environment: di
     if named is not None:
         # GRUB starts the first entry of its menu where the chosen one is gone with its kernel.
         return (named if named in installed or not installed else highest), None
-    if entry.startswith("gnulinux-simple-") or (entry.endswith("GNU/Linux") and ">" not in entry):
+    if entry == "1>0" or entry.startswith(("gnulinux-simple-", "gnulinux-advanced-")) or (entry.endswith("GNU/Linux") and ">" not in entry):
         return highest, None if highest else "no kernel image is listed"
     return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel"

@@ -11,6 +11,10 @@ from . import text as _text
 
 ROUTES_LIMIT = 4096
 
+_NOWHERE = ("unreachable", "blackhole", "prohibit", "throw")
+_KINDS = (*_NOWHERE, "unicast", "local", "broadcast", "multicast", "anycast", "nat")
+"""Kinds of routes (ip-route(8)), which stand before the destination where they are not the usual one."""
+
 
 def read(text: str) -> list[dict[str, Any]]:
     """A list of IPv4 routes: destination (``default`` or CIDR), netdev, gateway, metric (0 when not told), scope, protocol."""
@@ -20,10 +24,16 @@ def read(text: str) -> list[dict[str, Any]]:
     if stripped.startswith("Iface"):
         return _from_proc(text)
     routes: list[dict[str, Any] | None] = []
+    destination: str | None = None
+    """Of the route whose next hops stand in the lines below it."""
     for line in _text.lines(text):
         words = line.split()
+        if words[:1] == ["nexthop"] and destination is not None:
+            words = [destination, *words[1:]]
+        kind = words.pop(0) if len(words) > 1 and words[0] in _KINDS else "unicast"
+        destination = words[0] if words else None
         facts = {key: words[place + 1] for place, key in enumerate(words[:-1]) if key in ("dev", "via", "metric", "scope", "proto")}
-        if words and "dev" in facts and len(routes) < ROUTES_LIMIT and words[0] not in ("unreachable", "blackhole", "prohibit"):
+        if words and "dev" in facts and len(routes) < ROUTES_LIMIT and kind not in _NOWHERE:
             routes.append(_route(words[0], facts["dev"], facts.get("via"), facts.get("metric"), facts.get("scope"), facts.get("proto")))
     return [route for route in routes if route is not None]
 
@@ -31,10 +41,12 @@ def read(text: str) -> list[dict[str, Any]]:
 def _from_json(data: Any) -> list[dict[str, Any]]:
     found = []
     for item in data[:ROUTES_LIMIT] if isinstance(data, list) else []:
-        if isinstance(item, dict):
-            found.append(
-                _route(item.get("dst"), item.get("dev"), item.get("gateway"), item.get("metric"), item.get("scope"), item.get("protocol"))
-            )
+        if not isinstance(item, dict) or item.get("type") in _NOWHERE:
+            continue
+        hops = item.get("nexthops")
+        for hop in [hop for hop in hops[:64] if isinstance(hop, dict)] if isinstance(hops, list) and hops else [{}]:
+            told = item | hop
+            found.append(_route(*(told.get(key) for key in ("dst", "dev", "gateway", "metric", "scope", "protocol"))))
     return [route for route in found if route is not None]
 
 

@@ -35,7 +35,10 @@ _INDEX = re.compile(r"(?:local )?gid index (\d{1,4})")
 _GIDS = re.compile(r"remote gids?:? ([0-9a-f:.]{2,64})")
 _STATUS = re.compile(r"ibv_wc_([a-z_]{3,32}_err|[a-z_]{3,32})|\bstatus=(\d{1,3})\b|completion (?:with|status)(?: error)?[ =](\d{1,3})\b")
 _PEER = re.compile(r"(?:from|to|peer) ((?:\d{1,3}\.){3}\d{1,3}|\[?[0-9a-f:]{3,45}\]?)<\d{1,5}>")
-_SIGNAL = re.compile(r"(?:exited on|terminated with|died with) signal (\d{1,3})")
+_SIGNAL = re.compile(r"(?:exited on|terminated with|died with) signal (\d{1,3})|^\s{0,8}signal (\d{1,3}) \(")
+"""Open MPI 5 breaks its line before "signal 9 (Killed)."."""
+_NOT_FOUND = re.compile(r"^(?:/\S{0,32}/)?(?:da)?sh: (?:line )?\d{1,4}: \S{1,200}: not found")
+"""A program that a plain /bin/sh did not find."""
 _NODE = re.compile(r"on node (\S{1,253})")
 
 WC_STATUS = {
@@ -87,7 +90,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "no_device",
-        ("network ib not found", "no ib devices found", "no net device found", "could not find any net", "net/ib : no device found"),
+        ("network ib not found", "no ib devices found", "no net device found", "could not find any net", "net/ib : no device found", "failed to initialize any net plugin"),
     ),
     (
         "interface",
@@ -105,11 +108,11 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "docker0",
-        ("accepted a tcp connection", "cannot find a corresponding process entry"),
+        ("accepted a tcp connection", "cannot find a corresponding process entry", "inbound mpi tcp connection request"),
     ),
-    ("host_key", ("host key verification failed",)),
+    ("host_key", ("host key verification failed", "remote host identification has changed")),
     ("ssh", ("permission denied (", "ssh: connect to host", "connection closed by remote host", "kex_exchange_identification")),
-    ("library", ("error while loading shared libraries", "cannot open shared object file")),
+    ("library", ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by")),
     ("no_space", ("no space left on device", "disk quota exceeded")),
     ("read_only", ("read-only file system",)),
     (
@@ -124,6 +127,8 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "no such file or directory",
             "command not found",
             "unable to launch the specified application",
+            "exec format error",
+            "unknown command: ",
         ),
     ),
     ("open_files", ("too many open files",)),
@@ -160,9 +165,9 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "broken pipe",
         ),
     ),
-    ("gid_changed", ("gid table changed",)),
+    ("gid_changed", ("gid table change",)),
     ("port_error", ("async event: port error", "got async event : port error", "port error(")),
-    ("fatal_event", ("fatal async event", "device fatal", "got async event : device")),
+    ("fatal_event", ("fatal async event", "device fatal", "local catastrophic error", "got async event : device")),
 )
 _NOT_FATAL = ("non-fatal async event",)
 _CONNECT = re.compile(
@@ -208,7 +213,7 @@ def of_line(line: str) -> list[dict[str, Any]]:
         return [{"sign": "completion", **more, **completion}]
     signal = _SIGNAL.search(low)
     if signal:
-        number = int(signal.group(1))
+        number = int(signal.group(1) or signal.group(2))
         node = _NODE.search(line)
         return [
             {
@@ -222,6 +227,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         if any(text in low for text in texts) and not (sign == "fatal_event" and any(text in low for text in _NOT_FATAL)):
             found.append({"sign": sign, **more})
             break
+    if not found and _NOT_FOUND.search(low):
+        found.append({"sign": "program", **more})
     if "segmentation fault" in low and not found:
         found.append({"sign": "crashed", **more, "signal": 11})
     if not found and _CONNECT.search(low):

@@ -19,9 +19,10 @@ WIDTHS = (4, 8)
 """Columns of each half of a row: without and with the figures of single iterations."""
 
 # mpirun --tag-output: 4.1 writes [1,0]<stdout>:, 5 writes [prterun-HOST-PID@1,0]<stdout>: (and [HOST:PID] behind it with tag-detailed);
-# --timestamp-output puts the date in front.
+# --timestamp-output puts the date in front, and alone makes it Thu Nov 26 10:00:00 2026<stdout>:.
+_DATE = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]{1,2} [0-9:]{8} [0-9]{4}"
 _TAG = re.compile(
-    r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]{1,2} [0-9:]{8} [0-9]{4} ?)?"
+    rf"{_DATE}<std(?:out|err|diag)>:? ?|(?:{_DATE} ?)?"
     r"\[[^\[\]<>\s]{1,300},[0-9]{1,8}\](?:\[[^\[\]<>\s]{1,300}\])?(?:<std(?:out|err|diag)>:? ?|: ?)"
 )
 _STAMP = r"(?:\[[^\[\]\n]{1,64}\] ?)?"
@@ -166,7 +167,7 @@ def _last_lines(lines: list[str]) -> str:
 
 def _untagged(line: str) -> list[str]:
     """The line without mpirun's tags; a tag within a line begins another one (a rank's text without an end of line came before)."""
-    if "]" not in line or "," not in line:
+    if "<std" not in line and ("]" not in line or "," not in line):
         return [line]
     found = [tag for tag in _TAG.finditer(line) if tag.start() == 0 or tag.group().rstrip(" :").endswith(">")]
     if not found:

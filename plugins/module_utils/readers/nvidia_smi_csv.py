@@ -52,11 +52,12 @@ def read(text: str) -> dict[str, Any]:
         if error is not None and nvidia_smi_error.read(line) is not None:
             continue
         fields = [field.strip() for field in line.split(",", COLUMNS_LIMIT)]
-        if header is None and not rows and _is_header(fields):
-            header = [field.partition(" [")[0] for field in fields]
-            units = [field.partition(" [")[2].rstrip("]") or None for field in fields]
+        names = [nvidia_smi_error.without_note(field) for field in fields]
+        if header is None and not rows and _is_header(names):
+            header = [name.partition(" [")[0] for name in names]
+            units = [name.partition(" [")[2].rstrip("]") or None for name in names]
             continue
-        if _is_header(fields):
+        if _is_header(names):
             continue
         dead += [word for word in dict.fromkeys(map(nvidia_smi_error.dead, fields)) if word and word not in dead]
         if header is not None:

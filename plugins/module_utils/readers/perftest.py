@@ -23,7 +23,7 @@ _LATENCY = {"t_min": "t_min_us", "t_max": "t_max_us", "t_typical": "t_typical_us
 _FACT = re.compile(r"([A-Za-z_][A-Za-z0-9_*. ]{1,40}?)\s{0,24}: ?(\S.{0,80})")
 _GID = re.compile(r"\bGID:\s{0,24}([0-9]{2,3}(?::[0-9]{2,3}){15})")
 _SECTION = re.compile(r"(Local|Remote) results\s{0,8}:?")
-_STATUS = re.compile(r"Failed status(?: (\d{1,3})\b|\s?-\s?[^()\n]{0,80}\((\d{1,3})\))")
+_STATUS = re.compile(r"Failed status(?: (\d{1,3})\b|\s?-?\s?[^()\n]{0,80}\((\d{1,3})\))")
 
 COMPLETION_STATUS = {
     1: "local_length",
