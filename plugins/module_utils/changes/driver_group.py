@@ -108,9 +108,12 @@ def older_versions(branch: int) -> str:
 
 def is_other_version(name: str, version: str, branch: int) -> bool:
     """Whether a package's version is that of a driver of another branch, which must not stand beside the locked one."""
-    if name in DISTRIBUTION_LIBRARIES and re.match(older_versions(branch), version):
-        return False
-    return re.match(other_versions(branch), version) is not None
+    return re.match(other_versions(branch), version) is not None and not is_of_distribution(name, version, branch)
+
+
+def is_of_distribution(name: str, version: str, branch: int) -> bool:
+    """Whether a package is the distribution's own old library, which is no part of the driver."""
+    return name in DISTRIBUTION_LIBRARIES and re.match(older_versions(branch), version) is not None
 
 
 def family_patterns(number: str) -> tuple[str, ...]:
@@ -152,7 +155,11 @@ def present(packages: Iterable[Package]) -> tuple[Package, ...]:
 
 def held_group(packages: Iterable[Package], branch: int = BRANCH) -> tuple[Package, ...]:
     """The group that is held together, computed from what is installed, by name."""
-    found = {item.name: item for item in present(packages) if belongs(item.name, branch)}
+    found = {
+        item.name: item
+        for item in present(packages)
+        if belongs(item.name, branch) and not is_of_distribution(item.name, item.version, branch)
+    }
     return tuple(found[name] for name in sorted(found))
 
 
