@@ -241,7 +241,8 @@ def test_a_desk_full_of_plants_replays_to_the_same_findings(healthy: dict[str, A
 def test_what_apts_preferences_say_stays(tmp_path: Path) -> None:
     """Without it a recording shows a desk whose driver is not pinned."""
     texts = {
-        "/etc/apt/preferences.d/nvidia-dgx": "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 580\n\nPackage: linux*\nPin: version 6.17.*\nPin-Priority: -1\n",
+        "/etc/apt/preferences.d/nvidia-dgx": "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 580\n\n"
+        "Package: linux*\nPin: version 6.17.*\nPin-Priority: -1\n",
         "/etc/apt/preferences.d/dgx": 'Package: *\nPin: origin "repo.download.nvidia.com"\nPin-Priority: 1001\n',
     }
     clean = sanitised(recorded_from_dict({**SMALL, "files": {**SMALL["files"], **texts}}), Sanitiser("recorded-01", users=["lab"]))
