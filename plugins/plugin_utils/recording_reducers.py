@@ -50,11 +50,12 @@ def kept(text: str, _logins: Collection[str]) -> str:
 
 
 def lines_like(*patterns: str, flags: int = 0) -> Reducer:
-    """Only lines that are wholly one of the patterns."""
+    """Only lines that are wholly one of the patterns; an empty pattern keeps empty lines, which part stanzas."""
     wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), flags)
 
     def reduce(text: str, _logins: Collection[str]) -> str:
-        return "".join(f"{line}\n" for line in text.split("\n") if line and wanted.fullmatch(line.rstrip("\r")))
+        lines = text.removesuffix("\n").split("\n") if text else []
+        return "".join(f"{line}\n" for line in lines if wanted.fullmatch(line.rstrip("\r")))
 
     return reduce
 

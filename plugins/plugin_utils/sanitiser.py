@@ -218,7 +218,7 @@ class Sanitiser:
                 self._host(stdout.strip())
             elif program == "uname" and fields[0] == "Linux" and len(fields) > 2:
                 self._host(fields[1])
-            for match in re.finditer(r"(?im)^\s*(?:static )?hostname:\s*(\S+)", stdout):
+            for match in re.finditer(r"(?im)^[ \t]*(?:static )?hostname:[ \t]*(\S+)", stdout):
                 self._host(match.group(1))
         if program == "nmcli":
             for line in stdout.splitlines():

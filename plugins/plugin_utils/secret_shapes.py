@@ -20,11 +20,11 @@ _LONG_WORDS = (
     r"password|passwd|passphrase|passcode|psk|secret|token|credential|cookie|api[-_ ]?key|access[-_ ]?key|auth[-_ ]?key"
     r"|private[-_ ]?key|pre-?shared[-_ ]?key|wep[-_]?key\d?|session[-_]?id|authorization|anonymous[-_]identity|license[-_]?key"
 )
-_WORDS = rf"(?:{_LONG_WORDS}|(?<![A-Za-z])(?:pass|pwd|pin|puk|otp|community)(?![A-Za-z]))"
+_WORDS = rf"(?:{_LONG_WORDS}|(?<![A-Za-z])(?:pass|pwd|pin(?!-priority\b)|puk|otp|community)(?![A-Za-z]))"
 """Parts of a key that name a secret; the short ones as whole words."""
 
 _NO_VALUE = r"(?!(?:release|version|origin) |REMOVED\b)"
-"""`Pin: release ...` is a line of apt's preferences."""
+"""`Pin: release ...` is a line of apt's preferences. What stands before it must give no blank back, or every value would pass."""
 
 _QUOTED = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\n]|'')*'"
 _BLOCK = re.compile(
@@ -33,12 +33,12 @@ _BLOCK = re.compile(
 )
 """A value on the lines below its key: folded, literal, or a plain or quoted text of several lines."""
 
-_FIELD = re.compile(rf"(?im)^(?P<head>[^\n=:{{]*{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*[:=][ \t]*){_NO_VALUE}(?P<value>[^\n]+)$")
+_FIELD = re.compile(rf"(?im)^(?P<head>[^\n=:{{]*{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*[:=][ \t]*+){_NO_VALUE}(?P<value>[^\n]+)$")
 _MEMBER = re.compile(
-    rf"(?i)(?P<head>[\"']?{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*[:=][ \t]*){_NO_VALUE}"
+    rf"(?i)(?P<head>[\"']?{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*[:=][ \t]*+){_NO_VALUE}"
     rf"(?P<value>{_QUOTED}|\{{[^{{}}\n]*\}}|\[[^\[\]\n]*\]|[^\s,;{{}}\[\]&\"']+)"
 )
-_OPTION = re.compile(rf"(?i)(?P<head>--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}} +){_NO_VALUE}(?P<value>{_QUOTED}|[^\s\"'-][^\s\"']*)")
+_OPTION = re.compile(rf"(?i)(?P<head>--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}} ++){_NO_VALUE}(?P<value>{_QUOTED}|[^\s\"'-][^\s\"']*)")
 _FIELDS = (_FIELD, _MEMBER, _OPTION)
 _KEY_OF_SECRET = re.compile(_WORDS, re.IGNORECASE)
 

@@ -266,6 +266,7 @@ PUMPS = {
     "/etc/netplan/01.yaml": "\n" * 60_000,
     "/etc/hosts": "eyJ-" * 40_000,
     "/proc/meminfo": "eyJ-" * 40_000,
+    "hostnamectl": "\n" * 60_000,
     "nvidia-smi": "/:" * 20_000,
     "nvidia-smi -q": "            Name : " + "a/" * 40_000,
     "nvidia-smi --query-compute-apps=pid": "a/" * 40_000,

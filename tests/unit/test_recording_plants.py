@@ -236,3 +236,16 @@ def test_a_desk_full_of_plants_replays_to_the_same_findings(healthy: dict[str, A
         found.append({(item.code, item.severity) for item in judge(facts, Where(desk="d"), options)})
     assert found[0] == found[1]
     assert "wifis" in (clean / "files/etc/netplan/60-wlan.yaml").read_text()
+
+
+def test_what_apts_preferences_say_stays(tmp_path: Path) -> None:
+    """Without it a recording shows a desk whose driver is not pinned."""
+    texts = {
+        "/etc/apt/preferences.d/nvidia-dgx": "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 580\n\n"
+        "Package: linux*\nPin: version 6.17.*\nPin-Priority: -1\n",
+        "/etc/apt/preferences.d/dgx": 'Package: *\nPin: origin "repo.download.nvidia.com"\nPin-Priority: 1001\n',
+    }
+    clean = sanitised(recorded_from_dict({**SMALL, "files": {**SMALL["files"], **texts}}), Sanitiser("recorded-01", users=["lab"]))
+    assert {path: clean.files[path] for path in texts} == texts
+    secret = secret_shapes.cut("pin: 4711\nwps-pin=release\nPin:  12345678\npin: 'release 1'\n")
+    assert "4711" not in secret and "=release" not in secret and "12345678" not in secret

@@ -144,7 +144,7 @@ def _missing(side: Side, desk: str, options: NcclOptions) -> list[Problem]:
     if not side.run(["test", "-x", options.program]).ok:
         return [Problem("library", desk, f"{options.program} is not there", {"program": options.program})]
     answer = side.run(["ldd", options.program], env={"LD_LIBRARY_PATH": f"{options.bundle}/lib"})
-    lost = re.findall(r"^\s*(\S+) => not found", answer.stdout, re.MULTILINE)
+    lost = re.findall(r"^[ \t]*([^\s=]{1,255}) => not found", answer.stdout, re.MULTILINE)
     return [Problem("library", desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
 
 

@@ -11,6 +11,7 @@ Exit code: 0 they hold, 1 something changed since the proof, 2 not known (no set
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -65,11 +66,12 @@ def there(paths: Sequence[str]) -> Sequence[str | None] | None:
         # The address: known_hosts holds addresses.
         address = next(line.split()[0] for line in hosts if host in line.split()[1:])
         answer = subprocess.run(
-            [PAIR_SSH, address, "cat", *paths], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/"
+            [PAIR_SSH, address, "cat", *paths], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/"
         )
-    except (OSError, IndexError, StopIteration, subprocess.TimeoutExpired):
+    except (OSError, ValueError, IndexError, StopIteration, subprocess.TimeoutExpired):
         return None
-    lines = answer.stdout.split()
+    # What is no number and no boot id would be the peer's own words on this desk's terminal.
+    lines = [word.decode("ascii") for word in answer.stdout.split() if re.fullmatch(rb"[0-9a-f-]{1,64}", word)]
     return lines if answer.returncode == 0 and len(lines) == len(paths) else None
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import importlib.machinery
 import importlib.util
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
@@ -127,3 +127,27 @@ def test_stale_and_missing_settings_are_said(check: ModuleType, tmp_path: Path, 
     assert "not measured by run 9" in capsys.readouterr().out
     (tmp_path / "pair.env").unlink()
     assert check.main([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"0f9e8d7c-6b5a\n1\n1\n", ["0f9e8d7c-6b5a", "1", "1"]),
+        (b"0f9e8d7c-6b5a\n1\n\x1b]52;c;AAAA\x07\n", None),
+        (b"boot\xff\n1\n1\n", None),
+        (b"0f9e8d7c-6b5a\n1\n", None),
+    ],
+)
+def test_what_the_peer_says_to_pair_check_is_numbers_and_a_boot_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, told: list[str] | None
+) -> None:
+    """Anything else would be the peer's own words on this desk's terminal."""
+    module = importlib.reload(pair_check)
+    (tmp_path / "answer").write_bytes(said)
+    agent = tmp_path / "pair-ssh"
+    agent.write_text(f"#!/bin/sh\ncat {tmp_path}/answer\n", encoding="ascii")
+    agent.chmod(0o755)
+    texts = {"/etc/dgx_spark/pair.env": "# desk desk-01 (head)\n", "/etc/hosts": "192.168.100.11 pair-peer # dgx_spark_pair\n"}
+    monkeypatch.setattr(module, "PAIR_SSH", str(agent))
+    monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding: texts[str(path)]))
+    assert module.there(["/a", "/b", "/c"]) == told
