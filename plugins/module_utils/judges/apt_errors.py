@@ -15,7 +15,10 @@ REFUSED_LOCK = r"Could not get lock|is another process using it|locked by anothe
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
 BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
 OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG"
-NO_KEY = r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|cannot be authenticated|were invalid: BADSIG"
+NO_KEY = (
+    r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|"
+    r"cannot be authenticated|were invalid: BADSIG"
+)
 WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
 WRONG_SUM = r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
