@@ -26,12 +26,16 @@ WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable 
 HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
 KEY_NAMED = r"NO_PUBKEY|Missing key|public key|BADSIG"
 """What apt says when a key is the cause."""
-DENIED = r"(?:^|\s)(?:401|403|407|429|5\d\d)\s{1,4}[A-Z][A-Za-z]|Clearsigned file isn't valid|does the network require authentication"
+DENIED = (
+    r"(?-i:(?:^|\s)(?:401|403|407|429|50[0-9]|511)\s{1,4}[A-Z][a-z]{2,20}\b)|Clearsigned file isn't valid|"
+    r"does the network require authentication"
+)
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
 NO_ARCHIVE = (
     rf"{DENIED}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
-    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|Unable to fetch some archives"
+    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|"
+    r"Unable to fetch some archives"
 )
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"

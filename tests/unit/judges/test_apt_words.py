@@ -51,3 +51,9 @@ def test_a_file_that_the_archive_has_replaced() -> None:
 
 def test_the_newer_solver_of_apt() -> None:
     assert codes("Error: Unable to satisfy dependencies. Reached two conflicting assignments:\n") == ("DRIVER_LOCK_UNSATISFIABLE",)
+
+
+@pytest.mark.parametrize("size", ["512 kB", "503 MB", "401 B", "500 kB"])
+def test_a_size_is_no_refusal(size: str) -> None:
+    text = f"Get:1 {ARCHIVE} noble InRelease [{size}]\nFetched {size} in 2s (407 kB/s)\nNeed to get {size} of archives.\n"
+    assert codes(text) == () and archive_findings(text, WHERE) == []
