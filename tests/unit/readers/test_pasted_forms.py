@@ -9,6 +9,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
     dgx_release,
     grub,
     ip_route,
+    kernel_log,
     nccl_failures,
     nccl_tests,
     nvidia_smi_csv,
@@ -107,3 +108,22 @@ def test_signs_in_other_words(line: str, sign: str) -> None:
 @pytest.mark.parametrize("line", ["the signal 9 (strong)", "network ib: not found yet", "a non-fatal async event: client reregistration"])
 def test_lines_that_are_no_sign(line: str) -> None:
     assert nccl_failures.of_line(line) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "soon"),
+    [
+        ("kern  :info  : [    5.200110]", "kern  :info  : [ 7205.300000]", "kern  :info  : [    9.300000]"),
+        ("[    5.200110 <    0.000000>]", "[ 7205.300000 < 7200.099890>]", "[    9.300000 <    4.099890>]"),
+        (
+            "Thu 2026-11-26 10:00:03 UTC desk kernel:",
+            "Thu 2026-11-26 12:00:03 UTC desk kernel:",
+            "Thu 2026-11-26 10:00:09 UTC desk kernel:",
+        ),
+        ("1764151200.123456 desk kernel:", "1764158400.123456 desk kernel:", "1764151205.123456 desk kernel:"),
+    ],
+)
+def test_a_cable_plugged_after_the_boot_in_other_forms_of_the_log(first: str, later: str, soon: str) -> None:
+    start, plug = "cx7-pcie-hotplug M: PCIe hotplug driver initialized", "cx7-pcie-hotplug M: Cable plugin"
+    assert kernel_log.read(f"{first} {start}\n{later} {plug}\n")["plugged_after_boot"] is True
+    assert kernel_log.read(f"{first} {start}\n{soon} {plug}\n")["plugged_after_boot"] is False
