@@ -9,6 +9,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
     dgx_release,
     grub,
     ip_route,
+    kernel_errors,
     kernel_log,
     nccl_failures,
     nccl_tests,
@@ -127,3 +128,16 @@ def test_a_cable_plugged_after_the_boot_in_other_forms_of_the_log(first: str, la
     start, plug = "cx7-pcie-hotplug M: PCIe hotplug driver initialized", "cx7-pcie-hotplug M: Cable plugin"
     assert kernel_log.read(f"{first} {start}\n{later} {plug}\n")["plugged_after_boot"] is True
     assert kernel_log.read(f"{first} {start}\n{soon} {plug}\n")["plugged_after_boot"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("desk systemd-modules-load[300]: Failed to insert module 'nvidia': Key was rejected by service", 1),
+        ("modprobe: ERROR: could not insert 'nvidia_uvm': Key was rejected by service", 1),
+        ("modprobe: ERROR: could not insert 'vboxdrv': Key was rejected by service", 0),
+        ("desk systemd-modules-load[300]: Failed to insert module 'vmmon': Required key not available", 0),
+    ],
+)
+def test_the_refused_module_of_another_maker_is_not_the_drivers(line: str, count: int) -> None:
+    assert len(kernel_errors.read(f"[    9.000000] {line}\n")["refused_modules"]) == count
