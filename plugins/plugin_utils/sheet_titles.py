@@ -133,7 +133,11 @@ def _by_title(short: str) -> str | None:
     column = _MEANT.get(short) or _JOINED.get(short.replace("_", ""))
     if column is not None:
         return column
-    dear = {**{word: column for word, column in _MEANT.items() if column in _DEAR and len(word) > 3}, "serial_number": "serial", "sn": "serial"}
+    dear = {
+        **{word: column for word, column in _MEANT.items() if column in _DEAR and len(word) > 3},
+        "serial_number": "serial",
+        "sn": "serial",
+    }
     return next((column for word, column in dear.items() if short.startswith(word + "_")), None)
 
 

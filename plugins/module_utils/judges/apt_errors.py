@@ -15,7 +15,10 @@ REFUSED_LOCK = r"Could not get lock|is another process using it|locked by anothe
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
 BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
 OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG"
-NO_KEY = r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|cannot be authenticated|were invalid: BADSIG"
+NO_KEY = (
+    r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|"
+    r"cannot be authenticated|were invalid: BADSIG"
+)
 WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
 WRONG_SUM = r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
@@ -23,12 +26,16 @@ WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable 
 HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
 KEY_NAMED = r"NO_PUBKEY|Missing key|public key|BADSIG"
 """What apt says when a key is the cause."""
-DENIED = r"(?:^|\s)(?:401|403|407|429|5\d\d)\s{1,4}[A-Z][A-Za-z]|Clearsigned file isn't valid|does the network require authentication"
+DENIED = (
+    r"(?-i:(?:^|\s)(?:401|403|407|429|50[0-9]|511)\s{1,4}[A-Z][a-z]{2,20}\b)|Clearsigned file isn't valid|"
+    r"does the network require authentication"
+)
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
 NO_ARCHIVE = (
     rf"{DENIED}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
-    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|Unable to fetch some archives"
+    r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|"
+    r"Unable to fetch some archives"
 )
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"

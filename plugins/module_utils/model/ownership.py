@@ -54,6 +54,7 @@ def netplan_owner(path: str, data: Mapping[str, Any], wanted: Sequence[Function]
             ids.append(name)
             netdevs += [str(item.netdev) for item in wanted if item.netdev in parts]
     beside += [f"{name} ({section})" for section, names in data["other_sections"].items() for name in names]
+    netdevs += [str(item.netdev) for item in wanted for members in data["other_members"].values() if item.netdev in members]
     if not netdevs:
         return None
     return Owner(
@@ -119,6 +120,10 @@ def profile_owner(
     name, mac = _last(connection, "interface-name"), _last(ethernet, "mac-address").lower()
     match = {key: _elements(_last(sections.get("match", {}), key)) for key in ("interface-name", "driver", "path")}
     match = {key: elements for key, elements in match.items() if elements}
+    below = [_last(sections.get(kind, {}), "parent") for kind in ("vlan", "macvlan", "ipvlan", "vxlan", "802-1q")]
+    parents = [item for item in wanted if any(word and (word == item.netdev or word.lower() == (item.mac or "").lower()) for word in below)]
+    if parents:
+        return Owner(path, tuple(str(item.netdev) for item in parents), others=(f"{name or 'a device'} (set upon it)",))
     if not (name or mac or match):
         return None
     here = [

@@ -50,7 +50,7 @@ def read(text: str) -> dict[str, Any]:
 def _pairs(text: str) -> list[tuple[str, str]]:
     """The pairs of the file in order, values with their quotes. Where somebody pasted it, one line holds several pairs or has words
     before its pair."""
-    found = []
+    found: list[tuple[str, str]] = []
     for line in _text.lines(text.replace("\r\n", "\n").replace("\r", "\n")):
         pasted = [] if line.lstrip().startswith("#") else _PASTED.findall(line)
         own = [(key.removeprefix("export ").strip(), value) for key, value in _text.key_values(line, keep_quotes=True)]

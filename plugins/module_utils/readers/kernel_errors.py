@@ -34,6 +34,8 @@ _REFUSED = re.compile(
     r"module verification failed.{0,80}rejected|Lockdown: .{0,60}unsigned module loading is restricted|"
     r"PKCS#7 signature not signed with a trusted key"
 )
+_OTHER_MODULE = re.compile(r"insert (?:module )?['\"](?!nvidia)[\w-]{1,64}['\"]")
+"""A refused module that the line names and that is not the driver's."""
 _SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
 _LOCKUP = re.compile(r"soft lockup - CPU#|watchdog: Watchdog detected hard LOCKUP|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall")
 _AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
@@ -103,7 +105,7 @@ def read(text: str) -> dict[str, Any]:
         if _OOM.search(line):
             kept["oom"].add(short)
             counts["killed"] += bool(_KILLED.search(line))
-        if _REFUSED.search(line):
+        if _REFUSED.search(line) and not _OTHER_MODULE.search(line):
             kept["refused"].add(short)
         boot = _SECURE_BOOT.search(line)
         if boot:

@@ -22,7 +22,9 @@ BOOT_SECONDS = 60.0
 
 EVENTS_LIMIT = 1000
 
-_MONOTONIC = re.compile(r"\[ {0,12}([0-9]{1,9}\.[0-9]{1,9})\]")
+_MONOTONIC = re.compile(r"\[ {0,12}([0-9]{1,9}\.[0-9]{1,9})(?: {0,4}< {0,12}[0-9.]{1,20}>)?\]")
+_FRONT = re.compile(r"(?:[a-z0-9]{2,10} {0,8}: ?[a-z]{2,8} {0,8}: ?(?=\[)|[A-Z][a-z]{2} (?=[0-9]{4}-))")
+_UNIX = re.compile(r"([0-9]{10}\.[0-9]{3,9}) ")
 _ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]{1,9})?")
 _SYSLOG = re.compile(r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})? ")
@@ -102,7 +104,11 @@ def _event(line: str) -> tuple[str | None, str]:
 
 def _time(line: str, last: float | None) -> float | None:
     """Seconds on some scale; only differences count."""
-    head = line[:160]
+    # dmesg -x puts facility and level in front, journalctl -o short-full the day of the week.
+    head = _FRONT.sub("", line[:160])
+    unix = _UNIX.match(head)
+    if unix:
+        return float(unix.group(1))
     monotonic = _MONOTONIC.match(head) or (_MONOTONIC.search(head) if head.startswith(("<", "kernel")) else None)
     if monotonic:
         return float(monotonic.group(1))

@@ -90,7 +90,14 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "no_device",
-        ("network ib not found", "no ib devices found", "no net device found", "could not find any net", "net/ib : no device found", "failed to initialize any net plugin"),
+        (
+            "network ib not found",
+            "no ib devices found",
+            "no net device found",
+            "could not find any net",
+            "net/ib : no device found",
+            "failed to initialize any net plugin",
+        ),
     ),
     (
         "interface",
@@ -112,7 +119,10 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("host_key", ("host key verification failed", "remote host identification has changed")),
     ("ssh", ("permission denied (", "ssh: connect to host", "connection closed by remote host", "kex_exchange_identification")),
-    ("library", ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by")),
+    (
+        "library",
+        ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by"),
+    ),
     ("no_space", ("no space left on device", "disk quota exceeded")),
     ("read_only", ("read-only file system",)),
     (

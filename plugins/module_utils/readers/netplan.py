@@ -21,11 +21,12 @@ _SECTIONS = ("ethernets", "wifis", "bonds", "bridges", "vlans")
 
 def read(text: str) -> dict[str, Any]:
     """Keys: renderer, version, ethernets, wifis, bonds, bridges, vlans (each name to device), other_sections (such as tunnels, vrfs,
-    dummy-devices, nm-devices: section to the names in it), error (why nothing could be read, else
+    dummy-devices, nm-devices: section to the names in it), other_members
+    (interfaces that those use, by the name of the user), error (why nothing could be read, else
     null). A device has: addresses (list of texts), dhcp4, dhcp6, optional (bool or null), mtu (int or null), link_local (list or
     null), set_name, match (dict of texts or null), interfaces (members of a bond or bridge), link (of a VLAN), renderer,
     gateway (whether it sets a default route), nm_name and nm_uuid (of a NetworkManager profile kept in netplan)."""
-    result: dict[str, Any] = {"renderer": None, "version": None, "error": None, "other_sections": {}}
+    result: dict[str, Any] = {"renderer": None, "version": None, "error": None, "other_sections": {}, "other_members": {}}
     result |= {section: {} for section in _SECTIONS}
     data, error = load(text)
     if error is not None:
@@ -49,7 +50,27 @@ def read(text: str) -> dict[str, Any]:
         if isinstance(key, str) and key not in (*_SECTIONS, "renderer", "version") and value:
             names = [_text.word(name) for name in list(value)[:DEVICES_LIMIT]] if isinstance(value, dict) else []
             result["other_sections"][_text.word(key, 64) or "unnamed"] = [name for name in names if name] or ["settings"]
+            result["other_members"] |= _members(value)
     return result
+
+
+def _members(section: Any) -> dict[str, list[str]]:
+    """Interfaces that the devices of a section are made of: members, what they are set upon, what a NetworkManager profile names."""
+    found: dict[str, list[str]] = {}
+    for name, device in list(section.items())[:DEVICES_LIMIT] if isinstance(section, dict) else []:
+        device = device if isinstance(device, dict) else {}
+        manager = device.get("networkmanager")
+        passed = manager.get("passthrough") if isinstance(manager, dict) else None
+        passed = passed if isinstance(passed, dict) else {}
+        told = [
+            device.get("link"),
+            passed.get("connection.interface-name"),
+            *(passed.get(f"{kind}.parent") for kind in ("vlan", "macvlan")),
+        ]
+        members = [*_words(device.get("interfaces")), *_words(told)]
+        if members:
+            found[_text.word(name) or "unnamed"] = members
+    return found
 
 
 def load(text: str) -> tuple[Any, str | None]:

@@ -94,3 +94,32 @@ def test_files_that_cannot_be_understood() -> None:
     keyfile = "/etc/NetworkManager/system-connections/x"
     (owner,) = owners_of(FUNCTIONS, {keyfile: "fabric-b without a section"})
     assert owner.error
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "other"),
+    [
+        ("/etc/netplan/60-x.yaml", netplan("v0: {table: 100, interfaces: [fabric-b]}", section="vrfs"), "v0 (vrfs)"),
+        ("/etc/netplan/60-x.yaml", netplan("x0: {mode: vxlan, id: 1, link: fabric-b}", section="tunnels"), "x0 (tunnels)"),
+        (
+            "/etc/netplan/90-NM-x.yaml",
+            netplan("NM-x: {networkmanager: {passthrough: {connection.interface-name: fabric-b}}}", section="nm-devices"),
+            "NM-x (nm-devices)",
+        ),
+        (
+            "/etc/NetworkManager/system-connections/v.nmconnection",
+            "[connection]\nid=v\ntype=vlan\ninterface-name=v10\n[vlan]\nid=10\nparent=fabric-b\n",
+            "v10 (set upon it)",
+        ),
+        (
+            "/etc/NetworkManager/system-connections/v.nmconnection",
+            "[connection]\nid=v\ntype=macvlan\n[macvlan]\nparent=02:00:5E:00:20:02\n",
+            "a device (set upon it)",
+        ),
+    ],
+)
+def test_what_stands_upon_our_interface_is_an_owner_that_stays(path: str, content: str, other: str) -> None:
+    (owner,) = owners_of(FUNCTIONS, {path: content})
+    assert owner.netdevs == ("fabric-b",) and owner.others == (other,)
+    elsewhere = content.replace("fabric-b", "enP7s7").replace("02:00:5E:00:20:02", "02:00:5e:99:99:99")
+    assert owners_of(FUNCTIONS, {path: elsewhere}) == ()

@@ -160,6 +160,9 @@ def next_kernel(desk: FakeDesk, *paths: str, packages: tuple[str, ...] = ()) -> 
     [
         (("kernel/nvidia-580-open/nvidia.ko.zst",), (f"linux-modules-nvidia-580-open-{NEXT}",), True),
         (("kernel/nvidia-580-server-open/nvidia.ko",), (), True),
+        (("kernel/nvidia-580srv-open/nvidia.ko",), (f"linux-modules-nvidia-580-server-open-{NEXT}",), True),
+        (("kernel/nvidia-580srv/nvidia.ko",), (), False),
+        (("kernel/nvidia-595srv-open/nvidia.ko",), (), False),
         (("kernel/nvidia-590-open/nvidia.ko",), (f"linux-modules-nvidia-590-open-{NEXT}",), False),
         (("kernel/nvidia-580/nvidia.ko",), (f"linux-modules-nvidia-580-{NEXT}",), False),
         (("kernel/nvidia-fs/nvidia-fs.ko",), (f"linux-modules-nvidia-fs-{NEXT}",), False),

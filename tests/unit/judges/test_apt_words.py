@@ -1,0 +1,59 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What apt's words about an archive are taken for, beside the usual ones."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.apt_errors import archive_findings, codes, explain
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+
+WHERE = Where(desk="desk-01")
+ARCHIVE = "http://ports.ubuntu.com/ubuntu-ports"
+UNSIGNED = f"E: The repository '{ARCHIVE} noble InRelease' is not signed.\nN: Updating from such a repository can't be done securely.\n"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "407  Proxy Authentication Required [IP: 192.0.2.1 3128]",
+        "403  Forbidden [IP: 192.0.2.1 80]",
+        "503  Service Unavailable",
+        "Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)",
+    ],
+)
+def test_a_refused_request_is_no_missing_key(refusal: str) -> None:
+    text = f"Err:1 {ARCHIVE} noble InRelease\n  {refusal}\nE: Failed to fetch {ARCHIVE}/dists/noble/InRelease  {refusal}\n{UNSIGNED}"
+    (found,) = archive_findings(text, WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and "proxy" in found.remedy and ARCHIVE in found.message
+    assert explain(["apt-get", "update"], text, WHERE).code == "APT_ARCHIVE_UNREACHABLE"
+
+
+def test_a_missing_key_stays_one() -> None:
+    key = f"W: GPG error: {ARCHIVE} noble InRelease: The following signatures couldn't be verified: NO_PUBKEY 0123456789ABCDEF\n"
+    assert [item.code for item in archive_findings(key + UNSIGNED, WHERE)] == ["APT_KEY_MISSING"]
+    newer = f"Warning: OpenPGP signature verification failed: {ARCHIVE} noble InRelease: Missing key {'0A' * 20}, which is needed\n"
+    (found,) = archive_findings(newer, WHERE)
+    assert found.code == "APT_KEY_MISSING" and "0A" * 20 in found.remedy
+
+
+def test_what_apt_only_notes_is_no_error() -> None:
+    note = f"N: Repository '{ARCHIVE} noble InRelease' changed its 'Version' value from '24.04' to '24.04.1'\n"
+    assert archive_findings(note, WHERE) == [] and codes(note) == ()
+    assert codes(note.replace("N: ", "E: ")) == ("APT_ORIGIN_CHANGED",)
+
+
+def test_a_file_that_the_archive_has_replaced() -> None:
+    text = f"E: Failed to fetch {ARCHIVE}/pool/main/l/linux/a_1.deb  404  Not Found\nE: Unable to fetch some archives, maybe run update\n"
+    (found,) = archive_findings(text, WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-get update" in found.remedy and "network" not in found.remedy
+
+
+def test_the_newer_solver_of_apt() -> None:
+    assert codes("Error: Unable to satisfy dependencies. Reached two conflicting assignments:\n") == ("DRIVER_LOCK_UNSATISFIABLE",)
+
+
+@pytest.mark.parametrize("size", ["512 kB", "503 MB", "401 B", "500 kB"])
+def test_a_size_is_no_refusal(size: str) -> None:
+    text = f"Get:1 {ARCHIVE} noble InRelease [{size}]\nFetched {size} in 2s (407 kB/s)\nNeed to get {size} of archives.\n"
+    assert codes(text) == () and archive_findings(text, WHERE) == []

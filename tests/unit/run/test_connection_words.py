@@ -1,0 +1,42 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the words of ssh and sudo are taken for, beside the usual ones."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors import classify
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sudo-rs: A terminal is required to authenticate",
+        "sudo: you are required to change your password immediately",
+        "sudo: pam_unix: account expired",
+        "sudo: I'm sorry lab. I'm afraid I can't do that",
+        "sudo: /etc/sudoers.d/lab is world writable",
+        'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.',
+        "sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set",
+        "sudo: PAM account management error: Authentication service cannot retrieve authentication info",
+        "sudo: Ein Passwort ist notwendig",
+        "Welcome\nsudo: unable to resolve host desk: Name or service not known\nsudo: Konto ist abgelaufen",
+        "su: Authentication failure",
+    ],
+)
+def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
+    assert (classify(text).kind, classify(text).code) == ("become", "BECOME_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ("You must change your password now and login again!", "auth", "password has expired"),
+        ("System is booting up. Unprivileged users are not permitted to log in yet.", "closed", "starting or shutting down"),
+        ("Bad owner or permissions on /home/u/.ssh/config", "other", "its own configuration"),
+        ("sudo: unable to resolve host desk: Temporary failure in name resolution\nConnection reset by peer", "closed", "closed"),
+        ("ssh: Could not resolve hostname desk: Name or service not known", "name", "does not resolve"),
+    ],
+)
+def test_other_words(text: str, kind: str, words: str) -> None:
+    assert classify(text).kind == kind and words in classify(text).sentence
