@@ -19,8 +19,8 @@ SHORT = ("dpkg-query", "-W", r"-f=${Package}\t${Version}\n")
 HOLDS = ("apt-mark", "showhold")
 
 FAMILIES = re.compile(
-    r"(?:linux-(?:image|headers|modules|tools|nvidia)|linux-.*-nvidia|nvidia-|libnvidia-|libxnvctrl|xserver-xorg-video-nvidia|cuda-|libnccl|nv-|dgx-|mlnx-|perftest$|openmpi"
-    r"|libopenmpi|docker-ce$|rdma-core$|libibverbs1$|lldpd$|fwupd$|ethtool$|netplan\.io$)"
+    r"(?:linux-(?:image|headers|modules|tools|nvidia)|linux-.*-nvidia|nvidia-|libnvidia-|libxnvctrl|xserver-xorg-video-nvidia"
+    r"|cuda-|libnccl|nv-|dgx-|mlnx-|perftest$|openmpi|libopenmpi|docker-ce$|rdma-core$|libibverbs1$|lldpd$|fwupd$|ethtool$|netplan\.io$)"
 )
 """Packages that the facts keep: the driver, kernel, NCCL, DGX and RDMA families."""
 

@@ -77,7 +77,8 @@ MESSAGE_LIMIT = 700
 _URL = re.compile(r"\b(?:https?|ftp|file|copy|cdrom|mirror(?:\+\w{1,8})?|tor\+https?):/{0,3}[^\s'\"]{1,300}")
 _KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY|Missing key) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 _OWN = re.compile(
-    r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|(?:ports|archive|security)\.ubuntu\.com)"
+    r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
+    r"(?:ports|archive|security)\.ubuntu\.com)"
 )
 """Archives that DGX OS itself takes its driver, its kernel and its packages from."""
 _BLOCK = ("The following packages have unmet dependencies", "The following packages will be REMOVED", "The following held packages")
