@@ -161,6 +161,8 @@ class Server:
         if operation == "remove_files":
             self.remove_files()
             return {}
+        if operation == "marked":
+            return {"pids": marked_processes(self.token)}
         if operation == "end_marked":
             return {"ended": end_marked(self.token)}
         raise ValueError(f"unknown request {operation!r}")

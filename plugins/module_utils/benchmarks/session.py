@@ -11,7 +11,18 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 
+from ..model.link import Endpoint, members, paths_of
+from ..model.proof import Neighbour
+from .common import all_right, neighbours
 from .side import SSH_PORT, AgentSide, SideError, ssh_argv, unit_argv
+
+
+class StrangerError(Exception):
+    """Not the member that the inventory names is at the other end of a cable of the head. ``seen``: who answered on each function."""
+
+    def __init__(self, desk: str, seen: tuple[Neighbour, ...]) -> None:
+        self.desk, self.seen = desk, seen
+        super().__init__(f"{desk}: another machine, or none, is at the other end")
 
 
 def unit_name(what: str, pair: str, token: str) -> str:
@@ -36,16 +47,31 @@ def home_of(desk: str, user: str) -> str:
 
 @contextlib.contextmanager
 def all_sides(
-    what: str, stack: str, user: str, names: Sequence[str], addresses: Sequence[str], token: str, limit: float, port: int = SSH_PORT
+    what: str,
+    stack: str,
+    user: str,
+    ends: Sequence[Endpoint],
+    addresses: Sequence[str],
+    token: str,
+    limit: float,
+    port: int = SSH_PORT,
 ) -> Iterator[tuple[AgentSide, ...]]:
-    """An agent on the head (``names[0]``, in a transient unit) and one on each other member (over ssh to its address).
+    """An agent on the head (in a transient unit) and one on each other member (over ssh to its address), in the order of ``ends``.
 
-    ``port``: where ssh of the other members listens. Raises SideError.
+    ``port``: where ssh of the other members listens. Who is at the other end of the head's cables is asked before ssh, so that a plug
+    in the wrong desk is told as that and not as a key of that desk. Raises SideError, and StrangerError for a wrong or silent neighbour.
     """
+    names = members(ends)
     home = home_of(names[0], user)
     with contextlib.ExitStack() as opened:
         sides = [AgentSide(names[0], unit_argv(unit_name(what, stack, token), user, limit), token, limit)]
         opened.callback(sides[0].close)
+        beside = [
+            path.ends if path.first.desk == names[0] else path.ends[::-1] for path in paths_of(ends) if names[0] in members(path.ends)
+        ]
+        seen = tuple(item for mine, theirs in beside for item in neighbours(sides[0], mine, theirs))
+        if not all_right(seen, ends):
+            raise StrangerError(names[0], seen)
         for name, address in zip(names[1:], addresses[1:], strict=True):
             side = AgentSide(name, ssh_argv(user, home, address, limit, port), token, limit)
             opened.callback(side.close)

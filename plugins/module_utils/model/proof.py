@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .desk import Busy
+
 Counters = Mapping[str, Mapping[str, int]]
 """Netdev to counter name to raw value; a counter that could not be read is absent."""
 
@@ -22,6 +24,16 @@ class Problem:
     desk: str
     text: str
     evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeskUse:
+    """Who used a desk at one moment of a measurement, the measurement's own programs left out."""
+
+    desk: str
+    busy: Busy
+    reason: str | None = None
+    """Why it could not be read, such as ``rdma resource show qp: timeout``."""
 
 
 @dataclass(frozen=True)

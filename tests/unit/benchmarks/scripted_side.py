@@ -39,6 +39,10 @@ class World:
     available_kb: int = 110 << 20
     ldd: str = ""
     counting: bool = True
+    users: tuple[tuple[str, str, int, str, int], ...] = ()
+    """(desk, gpu or rdma, process, program, start since which it is there)."""
+    hangs: frozenset[tuple[str, str]] = frozenset()
+    """(desk, program) that gives no answer."""
     log: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
     octets: dict[tuple[str, str, str], int] = dataclasses.field(default_factory=dict)
     listening: dict[str, set[int]] = dataclasses.field(default_factory=lambda: {"desk-01": set(), "desk-02": set()})
@@ -63,6 +67,8 @@ class ScriptedSide:
             rows = [f"   0: 00000000:{port:04X} 00000000:0000 0A" for port in ports]
             return Text(path, "\n".join(["header", *rows]) + "\n")
         parts = path.split("/")
+        if path.startswith("/proc/") and path.endswith("/status"):
+            return Text(path, "Name:\tpython3\nPPid:\t1\nUid:\t1007\t1007\t1007\t1007\n")
         if path.startswith("/sys/class/infiniband/"):
             device = parts[4]
             if parts[-1] in ("port_xmit_data", "port_rcv_data"):
@@ -90,6 +96,10 @@ class ScriptedSide:
         self.world.log.append((self.name, "run", command))
         if (self.name, command[0]) in self.world.missing:
             return Answer(command, error=MISSING)
+        if (self.name, command[0]) in self.world.hangs:
+            return Answer(command, error="timeout")
+        if command[0] in ("nvidia-smi", "rdma", "getent"):
+            return Answer(command, 0, self._users(command))
         if command[:2] == ("ip", "-j"):
             netdev = command[-1]
             function = next(item for item in self.other.functions if item.address == command[5])
@@ -104,6 +114,19 @@ class ScriptedSide:
         if command[0] == "test" and (self.name, "program") in self.world.missing:
             return Answer(command, 1)
         return Answer(command, 0)
+
+    def _users(self, command: tuple[str, ...]) -> str:
+        if command[0] == "getent":
+            return "mara:x:1007:1007::/home/mara:/bin/bash\n"
+        kind = "gpu" if command[0] == "nvidia-smi" else "rdma"
+        there = [item for item in self.world.users if item[:2] == (self.name, kind) and self.world.starts >= item[4]]
+        if kind == "gpu":
+            return "".join(f"{pid}, {program}, 512 MiB\n" for _desk, _kind, pid, program, _since in there)
+        rows = [f"link rocep1s0f0/1 lqpn 300 type RC state RTS pid {pid} comm {program} \n" for _desk, _kind, pid, program, _since in there]
+        return "".join(["link rocep1s0f0/1 lqpn 1 type GSI state RTS sq-psn 0 comm [ib_core]\n", *rows])
+
+    def close(self) -> None:
+        self.world.log.append((self.name, "close", None))
 
     def ask(self, operation: str, patience: float = 10.0, **arguments: Any) -> Any:
         self.world.log.append((self.name, operation, arguments))
