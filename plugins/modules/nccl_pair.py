@@ -314,7 +314,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.nccl import Launch, NcclOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import StrangerError, all_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import before_measurement, settled, stops
@@ -392,8 +392,8 @@ def main() -> None:
             if not stops(before_measurement(pair, before, given["force"])):
                 evidence = measure(sides, ends, launch, token, options)
                 after = guard.uses(sides)
-    except StrangerError as error:
-        evidence = NcclEvidence(neighbours=error.seen)
+    except PathError as error:
+        evidence = NcclEvidence(problems=error.problems, neighbours=error.seen)
     except SideError as error:
         evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
     said = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)

@@ -222,7 +222,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard, jumbo_ping
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import STEPS, RdmaOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import StrangerError, all_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import login_addresses
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import before_measurement, settled, stops
@@ -292,8 +292,8 @@ def main() -> None:
                 pings += (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
                 measured.append((path, measure([side[first.desk], side[second.desk]], path, options)))
             after = guard.uses(sides) if free else ()
-    except StrangerError as error:
-        measured.append((paths[0], RdmaEvidence(neighbours=error.seen)))
+    except PathError as error:
+        measured.append((paths[0], RdmaEvidence(problems=error.problems, neighbours=error.seen)))
     except SideError as error:
         lost = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
         measured.append((paths[min(len(measured), len(paths) - 1)], lost))

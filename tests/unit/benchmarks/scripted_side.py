@@ -41,6 +41,8 @@ class World:
     counting: bool = True
     users: tuple[tuple[str, str, int, str, int], ...] = ()
     """(desk, gpu or rdma, process, program, start since which it is there)."""
+    routes: dict[tuple[str, str], Answer] = dataclasses.field(default_factory=dict)
+    """(desk, netdev) to what ``ip route get`` says there instead of that very device."""
     hangs: frozenset[tuple[str, str]] = frozenset()
     """(desk, program) that gives no answer."""
     log: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
@@ -100,7 +102,15 @@ class ScriptedSide:
             return Answer(command, error="timeout")
         if command[0] in ("nvidia-smi", "rdma", "getent"):
             return Answer(command, 0, self._users(command))
-        if command[:2] == ("ip", "-j"):
+        if command[:4] == ("ip", "-j", "route", "get"):
+            mine = next(item for item in self.end.functions if item.address == command[6])
+            plain = Answer(
+                command, 0, f'[{{"dst": "{command[4]}", "from": "{command[6]}", "dev": "{mine.netdev}", "uid": 1000, "cache": []}}]'
+            )
+            return self.world.routes.get((self.name, mine.netdev), plain)
+        if command[:3] == ("ip", "-j", "neigh"):
+            if (self.name, "ip neigh") in self.world.hangs:
+                return Answer(command, error="timeout")
             netdev = command[-1]
             function = next(item for item in self.other.functions if item.address == command[5])
             mac = "02:00:5e:00:09:09" if self.world.stranger == netdev else function.mac

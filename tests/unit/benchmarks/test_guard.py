@@ -77,3 +77,51 @@ def test_a_plug_in_another_desk_is_told_as_that_and_not_as_its_key(name: str, tm
     refused = {"desk-02": ("host_key", "Host key verification failed.")}
     seen = measure(name, swapped, tmp_path, monkeypatch, refuses=refused)
     assert seen.codes == {"RDMA_WRONG_PEER": "fail"} and seen.opened == ["desk-01"]
+
+
+def route(text: str, code: int = 0, error: str | None = None) -> Answer:
+    return Answer(("ip", "-j", "route", "get"), code, text if code == 0 else "", "" if code == 0 else text, error)
+
+
+OTHER_WAYS = {
+    "docker bridge": (
+        route('[{"dst": "192.168.100.11", "dev": "br-5f1c0a9e7d21", "prefsrc": "192.168.100.1", "cache": []}]'),
+        "br-5f1c0a9e7d21",
+    ),
+    "vpn": (route('[{"dst": "192.168.100.11", "dev": "wg0", "table": "51820", "cache": []}]'), "wg0"),
+    "policy rule": (route('[{"dst": "192.168.100.11", "gateway": "10.0.0.1", "dev": "enP7s7", "table": "7", "cache": []}]'), "10.0.0.1"),
+    "gateway on the link": (route('[{"dst": "192.168.100.11", "gateway": "192.168.100.1", "dev": "enp1s0f0np0"}]'), "192.168.100.1"),
+    "unreachable": (route("RTNETLINK answers: Network is unreachable", 2), "Network is unreachable"),
+    "prohibited": (route("RTNETLINK answers: Permission denied", 2), "Permission denied"),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("desk", ["desk-01", "desk-02"])
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_nothing_is_started_when_the_peer_is_routed_elsewhere(
+    name: str, desk: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, told = OTHER_WAYS[way]
+    elsewhere = world(name, routes={(desk, "enp1s0f0np0"): answer})
+    seen = measure(name, elsewhere, tmp_path, monkeypatch)
+    assert seen.codes == {"CX7_ADDRESS_OVERLAP": "fail"} and elsewhere.starts == 0
+    found = seen.finding("CX7_ADDRESS_OVERLAP")
+    assert found["where"]["desk"] == desk and told in found["message"] and "ip route get" in found["remedy"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("command", ["ip", "ip neigh"])
+def test_a_command_that_does_not_answer_is_told_as_that(name: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = {"rdma_pair": "RDMA_NOT_MEASURED", "nccl_pair": "NCCL_PEER_NOT_READY"}[name]
+    seen = measure(name, world(name, hangs=frozenset({("desk-01", command)})), tmp_path, monkeypatch)
+    assert seen.codes == {code: "unknown"}
+    assert "timeout" in seen.finding(code)["message"] and "nobody answers" not in seen.finding(code)["message"]
+
+
+@pytest.mark.parametrize("program", ["mpirun", "test", "ldd"])
+def test_a_program_that_hangs_is_not_one_that_is_missing(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = world("nccl_pair", hangs=frozenset({("desk-02", program)}))
+    seen = measure("nccl_pair", hung, tmp_path, monkeypatch)
+    assert seen.codes == {"NCCL_PEER_NOT_READY": "unknown"} and hung.starts == 0
+    assert "did not answer in time" in seen.finding("NCCL_PEER_NOT_READY")["message"]
