@@ -354,8 +354,10 @@ def routes(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
 def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """CX7_ADDRESS_OVERLAP of the addresses that are there: a Docker bridge or VPN may have come after the link.
 
-    A route of the same or a narrower network takes the link's traffic; a wider one does not (the longest prefix wins).
+    A route of the same or a narrower network takes the link's traffic; a wider one does not (the longest prefix wins). What the twins
+    share already has its finding: all of it is one mistake.
     """
+    held = [network for _port, item in _placed(desk) for network in own_networks(item)]
     own = _netdevs(desk.cx7.functions) | {item.master for item in desk.cx7.functions if item.master}
     found = []
     for route in desk.network.routed_networks:
@@ -366,7 +368,7 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         for port, up in linked(desk):
             for item in up:
                 for network in own_networks(item):
-                    if routed[0].subnet_of(network):
+                    if routed[0].subnet_of(network) and held.count(network) == 1:
                         message = f"{network} of {name_of(item)} is also routed over {netdev.strip()} ({routed[0]})."
                         evidence = {"network": str(network), "routed": str(routed[0]), "interface": netdev.strip()}
                         place = replace(where, port=port.number, function=item.netdev)

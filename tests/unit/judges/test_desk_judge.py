@@ -217,6 +217,7 @@ ELSEWHERE = {
     "OOBE_PENDING": "made by first contact",
     "DESK_IDENTITY_DUPLICATE": "a fleet judge (test_fleet.py)",
     "PAIR_DRIFT": "a pair judge (test_pair.py)",
+    "PAIR_DISTURBED": "a measurement (benchmarks/test_guard.py)",
     "PAIR_USER_MISMATCH": "a pair judge (test_pair.py)",
     "DRIFT_FROM_BASELINE": "judged on the controller (test_drift.py, test_audit.py)",
     "BUSY_UNKNOWN": "the guard before changes and measurements (test_pair.py)",
