@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a measurement runs on each of the two desks: a small server that starts programs, answers questions and cleans up.
 
-It is sent as source over a pipe (ssh to the peer, a transient unit on the head), speaks JSON lines on stdin and stdout, and
+It is sent as source over a pipe (ssh to the peer, a transient unit on the head), reads JSON lines on stdin, writes frames (see
+`frame_head`) on stdout, and
 keeps the promise that nothing outlives a measurement. When its input ends (the head or the controller died), when nothing is heard
 any more (the cable was pulled), when its time is up or when it is told to stop, it ends every process group that it started and
 every process that carries the measurement's mark in its environment (ranks that mpirun started), by process id. Names of
@@ -37,6 +38,11 @@ SILENCE = 30.0
 
 GRACE = 2.0
 """Seconds between the polite and the final signal."""
+
+
+def frame_head(token: str) -> bytes:
+    """What every frame begins with. The token is random: nothing that a login prints can be taken for a frame."""
+    return f"dgx_spark_frame {token} ".encode()
 
 
 class Job:
@@ -321,7 +327,8 @@ def serve(token: str, limit: float) -> None:
             reply["value"] = server.handle(request)
         except Exception as error:  # a request that fails must not end the measurement on this desk without a word
             reply["failure"] = f"{type(error).__name__}: {error}"
-        data = (json.dumps(reply) + "\n").encode()
+        # A line of its own, whatever a login left unfinished before it.
+        data = b"\n" + frame_head(token) + (json.dumps(reply) + "\n").encode()
         with writing, contextlib.suppress(BrokenPipeError):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()

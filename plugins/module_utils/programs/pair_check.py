@@ -19,6 +19,8 @@ from typing import Any
 
 FOLDER = Path("/etc/dgx_spark")
 PAIR_SSH = "/usr/local/bin/pair-ssh"
+ANSWER = "dgx_spark_answer"
+"""Stands before the answer: a login may print something first."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -65,11 +67,12 @@ def there(paths: Sequence[str]) -> Sequence[str | None] | None:
         # The address: known_hosts holds addresses.
         address = next(line.split()[0] for line in hosts if host in line.split()[1:])
         answer = subprocess.run(
-            [PAIR_SSH, address, "cat", *paths], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/"
-        )
+            [PAIR_SSH, address, "echo", f"{ANSWER};", "cat", *paths],
+            capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/",
+        )  # fmt: skip
     except (OSError, IndexError, StopIteration, subprocess.TimeoutExpired):
         return None
-    lines = answer.stdout.split()
+    lines = answer.stdout.rpartition(ANSWER)[2].split()
     return lines if answer.returncode == 0 and len(lines) == len(paths) else None
 
 
