@@ -941,13 +941,13 @@ ansible_facts:
                 description: Hard limit of locked memory in bytes, -1 for unlimited (/proc/PID/limits, else limits.conf); null when unknown.
                 type: int
               uid:
-                description: User id (/etc/passwd); null when unknown.
+                description: User id (/etc/passwd, else getent passwd); null when unknown.
                 type: int
               gid:
-                description: Group id (/etc/passwd); null when unknown.
+                description: Group id (/etc/passwd, else getent passwd); null when unknown.
                 type: int
               home:
-                description: Home folder (/etc/passwd); null when unknown.
+                description: Home folder (/etc/passwd, else getent passwd); null when unknown.
                 type: str
               groups:
                 description: Groups (/etc/group).
