@@ -312,9 +312,10 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.nccl import Launch, NcclOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import PathError, all_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import ElsewhereError, PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import before_measurement, settled, stops
@@ -362,6 +363,7 @@ def main() -> None:
     if module.check_mode:
         found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: NCCL was not measured in check mode")
         module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
+    claim(module, "nccl_pair")
     ends = tuple(from_dict(Endpoint, item) for item in listed)
     options = NcclOptions(
         given["collective"],
@@ -392,6 +394,8 @@ def main() -> None:
             if not stops(before_measurement(pair, before, given["force"])):
                 evidence = measure(sides, ends, launch, token, options)
                 after = guard.uses(sides)
+    except ElsewhereError as error:
+        module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
     except PathError as error:
         evidence = NcclEvidence(problems=error.problems, neighbours=error.seen)
     except SideError as error:

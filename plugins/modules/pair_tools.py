@@ -89,6 +89,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
@@ -120,6 +121,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    claim(module, "pair_tools")
     given, desk = module.params, LiveDesk()
     try:
         if given["state"] == "present" and given["debs"] and not module.check_mode:

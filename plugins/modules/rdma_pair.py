@@ -220,9 +220,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard, jumbo_ping
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import STEPS, RdmaOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import PathError, all_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import ElsewhereError, PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import login_addresses
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import before_measurement, settled, stops
@@ -268,6 +269,7 @@ def main() -> None:
     if module.check_mode:
         found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: RDMA was not measured in check mode")
         module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
+    claim(module, "rdma_pair")
     paths = tuple(from_dict(Path, item) for item in listed)
     ends = tuple(dict.fromkeys(end for path in paths for end in path.ends))
     options = RdmaOptions(given["seconds"], given["message_size"], given["queue_pairs"], given["first_port"])
@@ -292,6 +294,8 @@ def main() -> None:
                 pings += (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
                 measured.append((path, measure([side[first.desk], side[second.desk]], path, options)))
             after = guard.uses(sides) if free else ()
+    except ElsewhereError as error:
+        module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
     except PathError as error:
         measured.append((paths[0], RdmaEvidence(problems=error.problems, neighbours=error.seen)))
     except SideError as error:

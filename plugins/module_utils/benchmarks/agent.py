@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..desk import LiveDesk, command_environment
+from ..programs import lease
 
 MARK = "DGX_SPARK_MEASUREMENT"
 """Environment variable that marks every process of a measurement with the measurement's token."""
@@ -132,8 +133,10 @@ class Job:
 class Server:
     """Answers requests; see `handle`."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, run: Mapping[str, str] | None = None) -> None:
         self.token = token
+        # The head's agent finds its own run's name taken by the module that started it.
+        self.held = lease.take(run, "a measurement") if run else None
         self.desk = LiveDesk()
         self.jobs: dict[int, Job] = {}
         self.files: list[str] = []
@@ -144,7 +147,13 @@ class Server:
         """The answer to one request."""
         operation = request["op"]
         if operation == "hello":
-            return {"pid": os.getpid(), "uid": os.getuid(), "hostname": socket.gethostname(), "limits": self._own_limits()}
+            return {
+                "pid": os.getpid(),
+                "uid": os.getuid(),
+                "hostname": socket.gethostname(),
+                "limits": self._own_limits(),
+                "held": self.held,
+            }
         if operation == "read_text":
             return self.desk.read_text(request["path"]).__dict__
         if operation == "read_texts":
@@ -297,9 +306,9 @@ def end_marked(token: str) -> list[int]:
     return first
 
 
-def serve(token: str, limit: float) -> None:
+def serve(token: str, limit: float, run: Mapping[str, str] | None = None) -> None:
     """Answer requests until the input ends, nothing is heard for SILENCE seconds, or ``limit`` seconds have passed."""
-    server = Server(token)
+    server = Server(token, run)
     finish = threading.Lock()
 
     def leave(*_: Any) -> None:
@@ -344,5 +353,5 @@ def serve(token: str, limit: float) -> None:
 def main(arguments: Sequence[str] = ()) -> int:
     """Serve as the first line of the input orders."""
     order = json.loads(sys.stdin.buffer.readline())
-    serve(str(order["token"]), float(order["limit"]))
+    serve(str(order["token"]), float(order["limit"]), order.get("run"))
     return 0

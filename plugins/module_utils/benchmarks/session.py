@@ -9,12 +9,20 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.link import Endpoint, members, paths_of
 from ..model.proof import Neighbour, Problem
 from .common import all_right, neighbours, wrong_routes
 from .side import SSH_PORT, AgentSide, SideError, ssh_argv, unit_argv
+
+
+class ElsewhereError(Exception):
+    """Another run works on a member. ``holder``: who, as ``programs.lease`` tells it."""
+
+    def __init__(self, desk: str, holder: Mapping[str, str]) -> None:
+        self.desk, self.holder = desk, holder
+        super().__init__(f"{desk}: another run works on it")
 
 
 class PathError(Exception):
@@ -63,7 +71,7 @@ def all_sides(
 
     ``port``: where ssh of the other members listens. Who is at the other end of the head's cables is asked before ssh, so that a plug
     in the wrong desk is told as that and not as a key of that desk. Raises SideError, and PathError for a route that leads elsewhere
-    and for a wrong or silent neighbour.
+    and for a wrong or silent neighbour, and ElsewhereError.
     """
     names = members(ends)
     home = home_of(names[0], user)
@@ -81,6 +89,8 @@ def all_sides(
         for name, address in zip(names[1:], addresses[1:], strict=True):
             side = AgentSide(name, ssh_argv(user, home, address, limit, port), token, limit)
             opened.callback(side.close)
+            if side.hello.get("held"):
+                raise ElsewhereError(name, side.hello["held"])
             sides.append(side)
         side_of = dict(zip(names, sides, strict=True))
         others = [pair for path in paths_of(ends) for pair in (path.ends, path.ends[::-1]) if pair[0].desk != names[0]]

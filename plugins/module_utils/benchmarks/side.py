@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 
 from .. import desk as desk_module
 from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
-from ..programs import carrier
+from ..programs import carrier, lease
 from . import agent as agent_module
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class Side(Desk, Protocol):
 
 def program() -> str:
     """The agent with what it needs, as one text."""
-    return carrier.text([desk_module, agent_module])
+    return carrier.text([desk_module, lease, agent_module])
 
 
 def bootstrap_argv(limit: float) -> list[str]:
@@ -176,7 +176,7 @@ class AgentSide:
             )
         except OSError as error:
             raise SideError(name, "failed", f"{argv[0]} cannot be started: {error.strerror}") from error
-        order = json.dumps({"token": token, "limit": limit})
+        order = json.dumps({"token": token, "limit": limit, "run": lease.told(os.environ)})
         self._send(carrier.feed(program(), f"{order}\n").encode())
         threading.Thread(target=self._keep_alive, daemon=True).start()
         self.hello: dict[str, Any] = self.ask("hello", patience=30.0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import session
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import one_run
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Busy, Desk, Identity, Limits, Network
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
@@ -21,6 +24,8 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import 
 from sample_run import run_of
 from scripted_action import Script
 from scripted_side import ScriptedSide, World
+
+TAKE = one_run.lease.take
 
 
 def facts_of(end: Endpoint, user: str = "lab") -> Desk:
@@ -80,6 +85,8 @@ def measure(
         opened.append(desk)
         return ScriptedSide(world, [end.desk for end in world.ends].index(desk))
 
+    # Other tests on this machine work on other desks.
+    monkeypatch.setattr(one_run.lease, "take", functools.partial(TAKE, name=f"\0dgx_spark_test/{os.getpid()}"))
     monkeypatch.setattr(session, "AgentSide", side)
     monkeypatch.setattr(session, "home_of", lambda desk, user: f"/home/{user}")
     run = run or run_of(folder=folder)

@@ -41,6 +41,8 @@ class World:
     counting: bool = True
     users: tuple[tuple[str, str, int, str, int], ...] = ()
     """(desk, gpu or rdma, process, program, start since which it is there)."""
+    held: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Desk to the other run that works on it."""
     routes: dict[tuple[str, str], Answer] = dataclasses.field(default_factory=dict)
     """(desk, netdev) to what ``ip route get`` says there instead of that very device."""
     hangs: frozenset[tuple[str, str]] = frozenset()
@@ -58,6 +60,7 @@ class ScriptedSide:
         self.world, self.which = world, which
         self.end, self.other = world.ends[which], world.ends[1 - which]
         self.name = self.end.desk
+        self.hello = {"held": world.held.get(self.name)}
         self.jobs: dict[int, tuple[list[str], bool]] = {}
 
     def read_text(self, path: str) -> Text:
