@@ -78,6 +78,11 @@ removed:
   returned: always
   type: list
   elements: str
+kept:
+  description: What stays after a removal, and why; a sentence each.
+  returned: always
+  type: list
+  elements: str
 commands:
   description: The commands that were run (in check mode those that would be).
   returned: always
@@ -137,7 +142,7 @@ def main() -> None:
     except tools.ToolsError as error:
         found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error.text}", evidence={"apt": error.said})
         module.fail_json(msg=f"{found.message}: {error.said}"[:900], findings=[found.as_dict()])
-    module.exit_json(changed=outcome.changed, added=outcome.added, removed=outcome.removed, commands=outcome.commands)
+    module.exit_json(changed=outcome.changed, added=outcome.added, removed=outcome.removed, kept=outcome.kept, commands=outcome.commands)
 
 
 if __name__ == "__main__":
