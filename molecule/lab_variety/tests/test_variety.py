@@ -20,9 +20,11 @@ ODD_SHELL = (
 WORKS = {
     "a start-up file that prints": (
         PEER,
-        f"cp {HOME}/.bashrc /root/kept-bashrc; "
-        "printf 'printf \"\\\\033]0;lab\\\\007\"; echo Welcome; echo noise >&2\\n' > /root/noisy-bashrc; "
-        f"cat /root/noisy-bashrc /root/kept-bashrc > {HOME}/.bashrc",
+        (
+            f"cp {HOME}/.bashrc /root/kept-bashrc; "
+            "printf 'printf \"\\\\033]0;lab\\\\007\"; echo Welcome; echo noise >&2\\n' > /root/noisy-bashrc; "
+            f"cat /root/noisy-bashrc /root/kept-bashrc > {HOME}/.bashrc"
+        ),
         f"cat /root/kept-bashrc > {HOME}/.bashrc",
         (),
     ),
@@ -31,12 +33,14 @@ WORKS = {
         PEER,
         "printf 'Port 22\\nPort 2222\\n' > /etc/ssh/sshd_config.d/50-port.conf && systemctl restart ssh",
         "rm /etc/ssh/sshd_config.d/50-port.conf && systemctl restart ssh",
-        (),
+        ("--extra-vars=spark_ssh_port=2222",),
     ),
     "names of others in /etc/hosts": (
         DESK,
-        "cp /etc/hosts /root/kept-hosts; printf '10.99.0.1 pair-head pair-peer\\n' > /root/hosts; "
-        "cat /root/hosts /root/kept-hosts > /etc/hosts",
+        (
+            "cp /etc/hosts /root/kept-hosts; printf '10.99.0.1 pair-head pair-peer\\n' > /root/hosts; "
+            "cat /root/hosts /root/kept-hosts > /etc/hosts"
+        ),
         "cat /root/kept-hosts > /etc/hosts",
         (),
     ),
