@@ -184,6 +184,7 @@ def test_a_side_that_cannot_be_opened_closes_the_others(monkeypatch: pytest.Monk
                 raise session.SideError(name, "refused", "connection refused")
             events.append(f"open {name} {'2222' if '2222' in argv else '22'}")
             self.name = name
+            self.hello: dict[str, Any] = {}
 
         def close(self) -> None:
             events.append(f"close {self.name}")
