@@ -208,6 +208,9 @@ neighbours:
     mac:
       description: The MAC address that answered; null when nobody did.
       type: str
+    error:
+      description: Why the neighbour table could not be read, such as timeout; null when it could.
+      type: str
 run_id:
   description: Id of the run, as given.
   returned: always
