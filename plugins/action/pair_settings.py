@@ -31,6 +31,9 @@ class ActionModule(DeskAction):
             # Nothing was measured, which says nothing about an earlier proof.
             return {"changed": False, "settings": "kept", "commands": []}
         store, stack, desk = call.store, call.required_stack, call.desk
+        if any(part.elsewhere for name in stack.members for part in store.of_desk(name)):
+            # The other run says what the pair is worth.
+            return {"changed": False, "settings": "kept", "commands": []}
         parts = {stage: store.part(stage, stack.head) for stage in MEASUREMENTS}
         severities = {stage: [str(item["severity"]) for item in part.findings] if part else ["unknown"] for stage, part in parts.items()}
         failed = any(

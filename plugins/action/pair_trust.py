@@ -56,5 +56,6 @@ class ActionModule(DeskAction):
             (other, desk_facts(store, other), ends[other]),
             bootstrap=call.given["bootstrap"],
             open_firewall=call.given["open_firewall"],
+            port=call.run.members[other].ssh_port,
         )
         return None if trust.is_there(facts, arguments) else arguments

@@ -37,6 +37,7 @@ HOST_VARIABLES = (
     "spark_expected_serial",
     "spark_expected_host_key",
     "spark_out_of_service",
+    "spark_ssh_port",
 )
 
 

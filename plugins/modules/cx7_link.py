@@ -230,6 +230,7 @@ import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_apply import LinkChange, Outcome
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkRequest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import gather
@@ -303,6 +304,7 @@ def result_of(outcome: Outcome, diff: bool) -> dict:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
+    claim(module, "cx7_link")
     params = module.params
     if params["phase"] == "change" and params["state"] == "present" and not params["links"]:
         module.fail_json(msg="links is empty: name the ports and addresses (pair is turned into links by the action plugin, within a run)")

@@ -170,6 +170,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.apt_runner import Limits
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_lock import SUBSETS, run, wanted
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
@@ -201,6 +202,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    claim(module, "driver_lock")
     options = module.params
     try:
         want = wanted(options)

@@ -140,6 +140,7 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
@@ -212,6 +213,7 @@ def main() -> None:
         required_if=[("state", "built", ["key"]), ("state", "present", ["archive"])],
         supports_check_mode=True,
     )
+    claim(module, "nccl_bundle")
     given = module.params
     folder = given["folder"].rstrip("/")
     try:

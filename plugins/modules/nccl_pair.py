@@ -88,7 +88,9 @@ options:
     elements: dict
     default: []
   force:
-    description: Measure although somebody uses the GPU or RDMA of a desk. Decided by the action plugin.
+    description:
+      - Measure although somebody uses the GPU or RDMA of a desk. That is asked on every desk right before and right after the measurement.
+        A user from before keeps it from being made (PAIR_BUSY), one who came meanwhile from counting (PAIR_DISTURBED).
     type: bool
     default: false
 attributes:
@@ -306,19 +308,24 @@ seconds:
   type: float
 """
 
+import dataclasses
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.nccl import Launch, NcclOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import all_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import ElsewhereError, PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import before_measurement, settled, stops
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import judge, summary
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import DeskUse, NcclEvidence, Problem
 
 
 def main() -> None:
@@ -356,6 +363,7 @@ def main() -> None:
     if module.check_mode:
         found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: NCCL was not measured in check mode")
         module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
+    claim(module, "nccl_pair")
     ends = tuple(from_dict(Endpoint, item) for item in listed)
     options = NcclOptions(
         given["collective"],
@@ -377,20 +385,33 @@ def main() -> None:
     names = list(envs)
     launch = Launch(tuple(envs.values()), settings.hostfile(meet), settings.values_of(envs[names[0]]))
     limit = options.time_limit + 120.0
+    evidence = NcclEvidence()
+    before: tuple[DeskUse, ...] = ()
+    after: tuple[DeskUse, ...] = ()
     try:
-        with all_sides("nccl", pair, given["user"], names, meet.addresses, token, limit, given["ssh_port"]) as sides:
-            evidence = measure(sides, ends, launch, token, options)
+        with all_sides("nccl", pair, given["user"], ends, meet.addresses, token, limit, given["ssh_port"]) as sides:
+            before = guard.uses(sides)
+            if not stops(before_measurement(pair, before, given["force"])):
+                evidence = measure(sides, ends, launch, token, options)
+                after = guard.uses(sides)
+    except ElsewhereError as error:
+        module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
+    except PathError as error:
+        evidence = NcclEvidence(problems=error.problems, neighbours=error.seen)
     except SideError as error:
-        evidence = NcclEvidence(problems=(Problem(error.kind, error.desk, error.text),))
-    findings = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)
+        evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
+    said = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)
+    findings = settled(pair, before, after, given["force"], said)
+    counts = not stops([item for item in findings if item not in said])
     environments = {desk: settings.values_of(env) for desk, env in envs.items()}
+    told = summary(ends, evidence, iterations=options.iterations, warmups=options.warmups, environments=environments)
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],
         verdict=verdict(item.severity for item in findings),
         run_id=given["run_id"],
         settings=used,
-        **summary(ends, evidence, iterations=options.iterations, warmups=options.warmups, environments=environments),
+        **{**told, "measured": counts and told["measured"]},
     )
 
 

@@ -129,6 +129,7 @@ public_key:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
@@ -175,6 +176,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    claim(module, "pair_files")
     given, desk = module.params, LiveHomes()
     key = given["key"]
     want = pair_files.Wanted(

@@ -78,6 +78,11 @@ removed:
   returned: always
   type: list
   elements: str
+kept:
+  description: What stays after a removal, and why; a sentence each.
+  returned: always
+  type: list
+  elements: str
 commands:
   description: The commands that were run (in check mode those that would be).
   returned: always
@@ -89,6 +94,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
@@ -120,6 +126,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    claim(module, "pair_tools")
     given, desk = module.params, LiveDesk()
     try:
         if given["state"] == "present" and given["debs"] and not module.check_mode:
@@ -135,7 +142,7 @@ def main() -> None:
     except tools.ToolsError as error:
         found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error.text}", evidence={"apt": error.said})
         module.fail_json(msg=f"{found.message}: {error.said}"[:900], findings=[found.as_dict()])
-    module.exit_json(changed=outcome.changed, added=outcome.added, removed=outcome.removed, commands=outcome.commands)
+    module.exit_json(changed=outcome.changed, added=outcome.added, removed=outcome.removed, kept=outcome.kept, commands=outcome.commands)
 
 
 if __name__ == "__main__":

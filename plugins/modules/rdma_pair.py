@@ -72,7 +72,9 @@ options:
     elements: dict
     default: []
   force:
-    description: Measure although somebody uses the GPU or RDMA of a desk. Decided by the action plugin.
+    description:
+      - Measure although somebody uses the GPU or RDMA of a desk. That is asked on every desk right before and right after the measurement.
+        A user from before keeps it from being made (PAIR_BUSY), one who came meanwhile from counting (PAIR_DISTURBED).
     type: bool
     default: false
 attributes:
@@ -206,6 +208,9 @@ neighbours:
     mac:
       description: The MAC address that answered; null when nobody did.
       type: str
+    error:
+      description: Why the neighbour table could not be read, such as timeout; null when it could.
+      type: str
 run_id:
   description: Id of the run, as given.
   returned: always
@@ -218,11 +223,13 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import jumbo_ping
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard, jumbo_ping
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import STEPS, RdmaOptions, measure
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import all_sides, new_token
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import ElsewhereError, PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import login_addresses
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy import before_measurement, settled, stops
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.jumbo import judge_jumbo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
@@ -231,7 +238,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.jumbo import JumboAnswer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path, members
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Problem, RdmaEvidence
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import DeskUse, Problem, RdmaEvidence
 
 
 def main() -> None:
@@ -265,6 +272,7 @@ def main() -> None:
     if module.check_mode:
         found = finding("NOT_MEASURED_CHECK_MODE", Where(pair=pair), f"pair {pair}: RDMA was not measured in check mode")
         module.exit_json(changed=False, measured=False, findings=[found.as_dict()], verdict="UNKNOWN")
+    claim(module, "rdma_pair")
     paths = tuple(from_dict(Path, item) for item in listed)
     ends = tuple(dict.fromkeys(end for path in paths for end in path.ends))
     options = RdmaOptions(given["seconds"], given["message_size"], given["queue_pairs"], given["first_port"])
@@ -276,20 +284,31 @@ def main() -> None:
     limit = ((STEPS + 1) * options.step_limit + 30.0) * len(paths) + 30.0
     pings: tuple[JumboAnswer, ...] = ()
     measured: list[tuple[Path, RdmaEvidence]] = []
+    before: tuple[DeskUse, ...] = ()
+    after: tuple[DeskUse, ...] = ()
     try:
-        with all_sides("rdma", pair, given["user"], members(ends), addresses, token, limit, given["ssh_port"]) as sides:
+        with all_sides("rdma", pair, given["user"], ends, addresses, token, limit, given["ssh_port"]) as sides:
             side = dict(zip(members(ends), sides, strict=True))
-            for path in paths:
+            before = guard.uses(sides)
+            free = not stops(before_measurement(pair, before, given["force"]))
+            for path in paths if free else ():
                 first, second = path.ends
                 # Before the measurement: a link of the wrong MTU is told by its name, not by a low figure.
                 pings += (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
                 measured.append((path, measure([side[first.desk], side[second.desk]], path, options)))
+            after = guard.uses(sides) if free else ()
+    except ElsewhereError as error:
+        module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
+    except PathError as error:
+        measured.append((paths[0], RdmaEvidence(problems=error.problems, neighbours=error.seen)))
     except SideError as error:
         lost = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
         measured.append((paths[min(len(measured), len(paths) - 1)], lost))
     macs = {end.desk: [function.mac for other in ends if other.desk == end.desk for function in other.functions] for end in ends}
-    findings = [*judge_jumbo(pair, pings, macs), *judge_paths(pair, measured, marks)]
-    told = [summary(path.ends, evidence) for path, evidence in measured]
+    said = [*judge_jumbo(pair, pings, macs), *judge_paths(pair, measured, marks)]
+    findings = settled(pair, before, after, given["force"], said)
+    counts = not stops([item for item in findings if item not in said])
+    told = [summary(path.ends, evidence) for path, evidence in measured or [(paths[0], RdmaEvidence())]]
     more = (
         {"paths": [{"path": path.name, **item} for (path, _evidence), item in zip(measured, told, strict=True)]} if len(paths) > 1 else {}
     )
@@ -299,7 +318,7 @@ def main() -> None:
         verdict=verdict(item.severity for item in findings),
         run_id=given["run_id"],
         options=as_dict(options),
-        **{**told[0], **more, "measured": len(told) == len(paths) and all(item["measured"] for item in told)},
+        **{**told[0], **more, "measured": counts and len(told) == len(paths) and all(item["measured"] for item in told)},
     )
 
 

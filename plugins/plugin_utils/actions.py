@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import getpass
+import json
+import os
+import socket
 import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -15,11 +19,13 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.judges.catalogue import finding
-from ..module_utils.model.finding import Where
+from ..module_utils.judges.working import held
+from ..module_utils.model.finding import Finding, Where
+from ..module_utils.programs.lease import VARIABLE
 from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
-from .admission.text import clean, line
+from .admission.text import clean, cut, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
@@ -97,6 +103,14 @@ class Call:
     def only_named(self) -> dict[str, Any]:
         """The arguments that the task itself gives, checked; a module on the desk fills in its own defaults."""
         return {name: value for name, value in self.given.items() if name in self.named}
+
+
+class ElsewhereError(AnsibleError):
+    """Another run works on a desk, so that nothing was done. ``answer`` is the task's result."""
+
+    def __init__(self, found: Finding) -> None:
+        self.answer = {"changed": False, "measured": False, "findings": [found.as_dict()], "verdict": "UNKNOWN"}
+        super().__init__(found.message)
 
 
 def speaker(call: Call, arguments: Mapping[str, Any]) -> Speaker:
@@ -192,6 +206,8 @@ class DeskAction(ActionBase):
         """The task's answer; an error of any kind is an answer too."""
         try:
             return self.work(call)
+        except ElsewhereError as error:
+            return error.answer
         except AnsibleConnectionFailure as error:
             return self.unreachable(call.desk, str(error), enrolled=bool(self.proven_keys(call.task_vars, call.desk)))
         except AnsibleError as error:
@@ -268,11 +284,15 @@ class DeskAction(ActionBase):
         """Run a module on the desk. An unreachable desk gives ``failed`` with DESK_UNREACHABLE or AUTH_FAILED, never ``unreachable``."""
         desk, task_vars = call.desk, call.task_vars
         enrolled = bool(self.proven_keys(task_vars, desk))
+        self._tell_whose_run(call)
         try:
             answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
+            self._elsewhere(answer, speaker(call, arguments))
             result = admit(module, answer, speaker(call, arguments))
+        except ElsewhereError:
+            raise
         except AnsibleError as error:
             # A refused sudo password, or an unknown host key where a password is set, is a plain AnsibleError; anything else that is no
             # connection failure is not ours to judge.
@@ -299,6 +319,28 @@ class DeskAction(ActionBase):
             return super()._parse_returned_data(res, *more)
         except UNREADABLE as error:
             raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
+
+    def _tell_whose_run(self, call: Call) -> None:
+        """Let the module know for whom it works, so that another run on the same desk can be told."""
+        try:
+            admin = getpass.getuser()
+        except (OSError, KeyError):  # a container without an account for its user id
+            admin = f"uid {os.getuid()}"
+        by = f"{admin}@{socket.gethostname()}"
+        run = call.known_run.run_id if call.known_run else f"{call.action} outside a run, {os.getpid()}"
+        mine = {VARIABLE: json.dumps({"run": run, "by": by})}
+        kept = [item for item in getattr(self._task, "environment", None) or [] if not (isinstance(item, Mapping) and VARIABLE in item)]
+        self._task.environment = [*kept, mine]
+
+    @staticmethod
+    def _elsewhere(answer: Any, who: Speaker) -> None:
+        """Raise ElsewhereError where a module says that another run has the desk, or one of the desks that it may speak of."""
+        told = answer.get("held_elsewhere") if isinstance(answer, Mapping) else None
+        if not isinstance(told, Mapping):
+            return
+        holder = {key: cut(line(str(told.get(key) or "")), 120) for key in ("run", "by", "what", "since", "process", "uid")}
+        desk = told["desk"] if isinstance(told.get("desk"), str) and told["desk"] in who.members else who.desk
+        raise ElsewhereError(held(Where(pair=who.stack, desk=desk), desk, holder))
 
     @staticmethod
     def unreachable(desk: str, text: str, severity: str | None = None, enrolled: bool = False) -> dict[str, Any]:

@@ -244,6 +244,7 @@ KEPT = (
     "spark_expected_host_key",
     "spark_out_of_service",
     "spark_pair_head",
+    "spark_ssh_port",
 )
 """Host variables that are carried into a written inventory. Never a password."""
 

@@ -49,6 +49,7 @@ class PairMeasurement(DeskAction):
             "peer": as_dict(ends[1]),
             "user": facts.limits.user or self.login_user(call.task_vars),
             "run_id": call.run.run_id,
+            "ssh_port": call.run.members[stack.others(stack.head)[0]].ssh_port,
             **self.more(store, stack),
             **arguments,
         }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a measurement runs on each of the two desks: a small server that starts programs, answers questions and cleans up.
 
-It is sent as source over a pipe (ssh to the peer, a transient unit on the head), speaks JSON lines on stdin and stdout, and
+It is sent as source over a pipe (ssh to the peer, a transient unit on the head), reads JSON lines on stdin, writes frames (see
+`frame_head`) on stdout, and
 keeps the promise that nothing outlives a measurement. When its input ends (the head or the controller died), when nothing is heard
 any more (the cable was pulled), when its time is up or when it is told to stop, it ends every process group that it started and
 every process that carries the measurement's mark in its environment (ranks that mpirun started), by process id. Names of
@@ -26,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..desk import LiveDesk, command_environment
+from ..programs import lease
 
 MARK = "DGX_SPARK_MEASUREMENT"
 """Environment variable that marks every process of a measurement with the measurement's token."""
@@ -38,6 +40,11 @@ SILENCE = 30.0
 
 GRACE = 2.0
 """Seconds between the polite and the final signal."""
+
+
+def frame_head(token: str) -> bytes:
+    """What every frame begins with. The token is random: nothing that a login prints can be taken for a frame."""
+    return f"dgx_spark_frame {token} ".encode()
 
 
 class Job:
@@ -127,8 +134,10 @@ class Job:
 class Server:
     """Answers requests; see `handle`."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, run: Mapping[str, str] | None = None) -> None:
         self.token = token
+        # The head's agent finds its own run's name taken by the module that started it.
+        self.held = lease.take(run, "a measurement") if run else None
         self.desk = LiveDesk()
         self.jobs: dict[int, Job] = {}
         self.files: list[str] = []
@@ -139,7 +148,13 @@ class Server:
         """The answer to one request."""
         operation = request["op"]
         if operation == "hello":
-            return {"pid": os.getpid(), "uid": os.getuid(), "hostname": socket.gethostname(), "limits": self._own_limits()}
+            return {
+                "pid": os.getpid(),
+                "uid": os.getuid(),
+                "hostname": socket.gethostname(),
+                "limits": self._own_limits(),
+                "held": self.held,
+            }
         if operation == "read_text":
             return self.desk.read_text(request["path"]).__dict__
         if operation == "read_texts":
@@ -162,6 +177,8 @@ class Server:
         if operation == "remove_files":
             self.remove_files()
             return {}
+        if operation == "marked":
+            return {"pids": marked_processes(self.token)}
         if operation == "end_marked":
             return {"ended": end_marked(self.token)}
         raise ValueError(f"unknown request {operation!r}")
@@ -296,9 +313,9 @@ def end_marked(token: str) -> list[int]:
     return first
 
 
-def serve(token: str, limit: float) -> None:
+def serve(token: str, limit: float, run: Mapping[str, str] | None = None) -> None:
     """Answer requests until the input ends, nothing is heard for SILENCE seconds, or ``limit`` seconds have passed."""
-    server = Server(token)
+    server = Server(token, run)
     finish = threading.Lock()
 
     def leave(*_: Any) -> None:
@@ -326,7 +343,8 @@ def serve(token: str, limit: float) -> None:
             reply["value"] = server.handle(request)
         except Exception as error:  # a request that fails must not end the measurement on this desk without a word
             reply["failure"] = f"{type(error).__name__}: {error}"
-        data = (json.dumps(reply) + "\n").encode()
+        # A line of its own, whatever a login left unfinished before it.
+        data = b"\n" + frame_head(token) + (json.dumps(reply) + "\n").encode()
         with writing, contextlib.suppress(BrokenPipeError):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -342,5 +360,5 @@ def serve(token: str, limit: float) -> None:
 def main(arguments: Sequence[str] = ()) -> int:
     """Serve as the first line of the input orders."""
     order = json.loads(sys.stdin.buffer.readline())
-    serve(str(order["token"]), float(order["limit"]))
+    serve(str(order["token"]), float(order["limit"]), order.get("run"))
     return 0

@@ -13,6 +13,7 @@ from ..judges.counters import PHYSICAL, SYSFS
 from ..model.link import Endpoint, EndpointFunction, OtherFunction, Path
 from ..model.proof import Counters, Locked, Neighbour, Problem
 from ..readers import gids as gids_reader
+from ..readers import ip_route
 from .side import Side
 
 LISTEN = "0A"
@@ -35,15 +36,41 @@ def neighbours(side: Side, end: Endpoint, other: Endpoint) -> tuple[Neighbour, .
     found = []
     for mine, theirs in zip(end.functions, other.functions, strict=False):
         deadline = time.monotonic() + NEIGHBOUR_SECONDS
-        mac = None
+        mac = error = None
         while mac is None and time.monotonic() < deadline:
             side.ask("knock", source=mine.address, address=theirs.address)
             time.sleep(0.1)
             # iproute2 6.1 leaves "dev" out of the answer when it is asked for one device, so each device is asked alone.
             answer = side.run(["ip", "-j", "neigh", "show", "to", theirs.address, "dev", mine.netdev])
-            mac = neighbour_mac(answer.stdout) if answer.ok else None
-        found.append(Neighbour(end.desk, mine.netdev, theirs.address, mac))
+            mac, error = neighbour_mac(answer.stdout) if answer.ok else None, answer.error
+        found.append(Neighbour(end.desk, mine.netdev, theirs.address, mac, error))
     return tuple(found)
+
+
+def wrong_routes(side: Side, end: Endpoint, other: Endpoint) -> list[Problem]:
+    """What keeps packets to the other end from leaving over the cable: the kernel's own choice for each pair of addresses.
+
+    A Docker bridge or VPN with the same network, policy rules and other routing tables all show in it.
+    """
+    found = []
+    for mine, theirs in zip(end.functions, other.functions, strict=False):
+        argv = ["ip", "-j", "route", "get", theirs.address, "from", mine.address]
+        answer = side.run(argv)
+        told = {"netdev": mine.netdev, "command": " ".join(["ip", *argv[2:]])}
+        if answer.error is not None:
+            kind = "no_answer" if answer.error == "timeout" else "failed"
+            found.append(Problem(kind, end.desk, f"{told['command']}: {answer.error}", told))
+            continue
+        chosen = ip_route.read(answer.stdout) if answer.ok else []
+        if not chosen:
+            said = " ".join((answer.stderr or answer.stdout).split())[-200:] or f"exit {answer.rc}"
+            found.append(Problem("route", end.desk, f"{theirs.address} ({other.desk}) has no route from {mine.address}: {said}", told))
+        elif chosen[0]["netdev"] != mine.netdev or chosen[0]["gateway"]:
+            netdev, gateway = chosen[0]["netdev"], chosen[0]["gateway"]
+            way = f"{netdev} through {gateway}" if gateway else netdev
+            text = f"packets from {mine.address} to {theirs.address} ({other.desk}) leave over {way}, not {mine.netdev}"
+            found.append(Problem("route", end.desk, text, {**told, "interface": netdev, "gateway": gateway}))
+    return found
 
 
 def both_neighbours(sides: Mapping[str, Side], path: Path) -> tuple[Neighbour, ...]:

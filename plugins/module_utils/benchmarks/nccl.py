@@ -139,12 +139,16 @@ def _counters(sides: Mapping[str, Side], ends: Sequence[Endpoint]) -> dict[str, 
 
 
 def _missing(side: Side, desk: str, options: NcclOptions) -> list[Problem]:
-    if side.run(["mpirun", "--version"]).error == "missing":
+    asked = (["mpirun", "--version"], ["test", "-x", options.program], ["ldd", options.program])
+    answers = [side.run(argv, env={"LD_LIBRARY_PATH": f"{options.bundle}/lib"}) for argv in asked]
+    late = [" ".join(answer.argv) for answer in answers if answer.error == "timeout"]
+    if late:
+        return [Problem("no_answer", desk, late[0], {"commands": late})]
+    if answers[0].error == "missing":
         return [Problem("tool_missing", desk, "Open MPI is not installed (mpirun)")]
-    if not side.run(["test", "-x", options.program]).ok:
+    if not answers[1].ok:
         return [Problem("library", desk, f"{options.program} is not there", {"program": options.program})]
-    answer = side.run(["ldd", options.program], env={"LD_LIBRARY_PATH": f"{options.bundle}/lib"})
-    lost = re.findall(r"^[ \t]*([^\s=]{1,255}) => not found", answer.stdout, re.MULTILINE)
+    lost = re.findall(r"^[ \t]*([^\s=]{1,255}) => not found", answers[2].stdout, re.MULTILINE)
     return [Problem("library", desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
 
 

@@ -75,11 +75,9 @@ def measure(sides: Sequence[Side], path: Path, options: RdmaOptions) -> RdmaEvid
 
 def _stages(sides: Sequence[Side], ends: Sequence[Endpoint], options: RdmaOptions) -> Iterator[RdmaEvidence]:
     """Each value is the evidence so far, so that a lost side loses only what came after."""
-    problems = [
-        Problem("tool_missing", end.desk, "ib_write_bw is not installed")
-        for side, end in zip(sides, ends, strict=True)
-        if side.run(["ib_write_bw", "--version"]).error == "missing"
-    ]
+    asked = [(end.desk, side.run(["ib_write_bw", "--version"]).error) for side, end in zip(sides, ends, strict=True)]
+    problems = [Problem("tool_missing", desk, "ib_write_bw is not installed") for desk, error in asked if error == "missing"]
+    problems += [Problem("no_answer", desk, "ib_write_bw --version") for desk, error in asked if error == "timeout"]
     evidence = RdmaEvidence(problems=tuple(problems))
     yield evidence
     if problems:

@@ -9,9 +9,31 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from ..model.link import Endpoint, members, paths_of
+from ..model.proof import Neighbour, Problem
+from .common import all_right, neighbours, wrong_routes
 from .side import SSH_PORT, AgentSide, SideError, ssh_argv, unit_argv
+
+
+class ElsewhereError(Exception):
+    """Another run works on a member. ``holder``: who, as ``programs.lease`` tells it."""
+
+    def __init__(self, desk: str, holder: Mapping[str, str]) -> None:
+        self.desk, self.holder = desk, holder
+        super().__init__(f"{desk}: another run works on it")
+
+
+class PathError(Exception):
+    """What a cable's ends see of each other is wrong, so that nothing is started across it.
+
+    ``problems``: addresses that are routed elsewhere; ``seen``: who answered on each function of the head.
+    """
+
+    def __init__(self, problems: Sequence[Problem] = (), seen: Sequence[Neighbour] = ()) -> None:
+        self.problems, self.seen = tuple(problems), tuple(seen)
+        super().__init__("the path between the desks is not as the inventory says")
 
 
 def unit_name(what: str, pair: str, token: str) -> str:
@@ -36,18 +58,46 @@ def home_of(desk: str, user: str) -> str:
 
 @contextlib.contextmanager
 def all_sides(
-    what: str, stack: str, user: str, names: Sequence[str], addresses: Sequence[str], token: str, limit: float, port: int = SSH_PORT
+    what: str,
+    stack: str,
+    user: str,
+    ends: Sequence[Endpoint],
+    addresses: Sequence[str],
+    token: str,
+    limit: float,
+    port: int = SSH_PORT,
 ) -> Iterator[tuple[AgentSide, ...]]:
-    """An agent on the head (``names[0]``, in a transient unit) and one on each other member (over ssh to its address).
+    """An agent on the head (in a transient unit) and one on each other member (over ssh to its address), in the order of ``ends``.
 
-    ``port``: where ssh of the other members listens. Raises SideError.
+    ``port``: where ssh of the other members listens. Who is at the other end of the head's cables is asked before ssh, so that a plug
+    in the wrong desk is told as that and not as a key of that desk. Raises SideError, and PathError for a route that leads elsewhere
+    and for a wrong or silent neighbour, and ElsewhereError.
     """
+    names = members(ends)
     home = home_of(names[0], user)
     with contextlib.ExitStack() as opened:
         sides = [AgentSide(names[0], unit_argv(unit_name(what, stack, token), user, limit), token, limit)]
         opened.callback(sides[0].close)
+        beside = [
+            path.ends if path.first.desk == names[0] else path.ends[::-1] for path in paths_of(ends) if names[0] in members(path.ends)
+        ]
+        # The route first: where it leads elsewhere, nobody can answer on the cable.
+        _refuse([item for mine, theirs in beside for item in wrong_routes(sides[0], mine, theirs)])
+        seen = [item for mine, theirs in beside for item in neighbours(sides[0], mine, theirs)]
+        if not all_right(seen, ends):
+            raise PathError(seen=seen)
         for name, address in zip(names[1:], addresses[1:], strict=True):
             side = AgentSide(name, ssh_argv(user, home, address, limit, port), token, limit)
             opened.callback(side.close)
+            if side.hello.get("held"):
+                raise ElsewhereError(name, side.hello["held"])
             sides.append(side)
+        side_of = dict(zip(names, sides, strict=True))
+        others = [pair for path in paths_of(ends) for pair in (path.ends, path.ends[::-1]) if pair[0].desk != names[0]]
+        _refuse([item for mine, theirs in others for item in wrong_routes(side_of[mine.desk], mine, theirs)])
         yield tuple(sides)
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise PathError(problems)

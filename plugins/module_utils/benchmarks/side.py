@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two sides of a measurement, driven alike: an agent in a transient unit on the head, an agent over ssh on the peer.
 
-The peer is reached as the login user with the pair's own key. That ssh command is the one place where an argument list
-becomes a line of text: sshd hands the remote command to the login shell, so it is quoted with ``shlex.join``.
+The peer is reached as the login user with the pair's own key. That ssh command is the one place where an argument list becomes a line
+of text: sshd hands it to the login shell, whichever that is (`remote_command`), and what the shell's start-up files print comes before
+the agent's frames.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
-import shlex
 import subprocess
 import threading
 import time
@@ -22,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 
 from .. import desk as desk_module
 from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
-from ..programs import carrier
+from ..programs import carrier, lease
 from . import agent as agent_module
 
 T = TypeVar("T")
@@ -33,13 +34,19 @@ SSH_PORT = 22
 REPLY_LIMIT = 1 << 26
 """Bytes of one answer of an agent. The agent itself cuts outputs far below."""
 
+SSH_FAILED = 255
+"""Exit code of ssh for a failure of its own; any other one is the remote command's."""
+
+NOISE_LIMIT = 65536
+"""Bytes that are kept of what is no frame."""
+
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
 
 
 class SideError(Exception):
     """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, algorithm, no_route,
-    refused, timed_out, lost, failed.
+    refused, timed_out, lost, login (the login works, its shell does not let the agent answer), failed.
     """
 
     def __init__(self, desk: str, kind: str, text: str) -> None:
@@ -80,7 +87,7 @@ class Side(Desk, Protocol):
 
 def program() -> str:
     """The agent with what it needs, as one text."""
-    return carrier.text([desk_module, agent_module])
+    return carrier.text([desk_module, lease, agent_module])
 
 
 def bootstrap_argv(limit: float) -> list[str]:
@@ -106,6 +113,17 @@ def unit_argv(unit: str, user: str, limit: float) -> list[str]:
     ]
 
 
+def remote_command(limit: float) -> str:
+    """The agent's command as one line that every login shell (sh, tcsh, fish, ...) takes for the same words.
+
+    The line begins with /bin/sh and has one text in single quotes, in which there is nothing that a shell expands within quotes: no
+    backslash, exclamation mark, quote or line break. The program that loads the agent is therefore written as numbers.
+    """
+    *before, code = bootstrap_argv(limit)
+    numbers = ",".join(str(byte) for byte in code.encode())
+    return f"/bin/sh -c 'exec {' '.join(before)} \"exec(bytes([{numbers}]))\"'"
+
+
 def ssh_options(home: str) -> list[str]:
     """Options of every ssh between the desks of a pair: the pair's key only, host keys always checked, nothing forwarded."""
     return [
@@ -126,7 +144,7 @@ def ssh_options(home: str) -> list[str]:
 def ssh_argv(user: str, home: str, address: str, limit: float, port: int = SSH_PORT) -> list[str]:
     """The agent on another desk, over ssh as the login user."""
     where = ["-p", str(port)] if port != SSH_PORT else []
-    return ["runuser", "-u", user, "--", "ssh", *ssh_options(home), *where, f"{user}@{address}", shlex.join(bootstrap_argv(limit))]
+    return ["runuser", "-u", user, "--", "ssh", *ssh_options(home), *where, f"{user}@{address}", remote_command(limit)]
 
 
 class AgentSide:
@@ -138,6 +156,11 @@ class AgentSide:
         self._replies: dict[int, dict[str, Any]] = {}
         self._buffer = b""
         self._errors = b""
+        self._said = b""
+        """What came on the agent's way that was no frame: a login's own words."""
+        self._frame = agent_module.frame_head(token)
+        self._over_ssh = "ssh" in argv
+        self._greeted = False
         self._writing = threading.Lock()
         self._closed = threading.Event()
         try:
@@ -153,10 +176,11 @@ class AgentSide:
             )
         except OSError as error:
             raise SideError(name, "failed", f"{argv[0]} cannot be started: {error.strerror}") from error
-        order = json.dumps({"token": token, "limit": limit})
+        order = json.dumps({"token": token, "limit": limit, "run": lease.told(os.environ)})
         self._send(carrier.feed(program(), f"{order}\n").encode())
         threading.Thread(target=self._keep_alive, daemon=True).start()
         self.hello: dict[str, Any] = self.ask("hello", patience=30.0)
+        self._greeted = True
 
     def _keep_alive(self) -> None:
         """An empty line now and then: an agent that hears nothing any more ends what it started."""
@@ -185,8 +209,23 @@ class AgentSide:
         stream = self._process.stderr
         if stream is not None and not stream.closed and self._process.poll() is not None:
             self._errors = (self._errors + stream.read())[-4096:]
-        text = " ".join(self._errors.decode("utf-8", "replace").split())[-600:]
-        raise SideError(self.name, classify_ssh(text), text or "the connection ended without a word")
+        text = _plain(self._errors)
+        ended = self._process.poll()
+        if self._over_ssh and not self._greeted and ended not in (None, SSH_FAILED):
+            # ssh itself ends with 255; anything else is what the login shell ended with, so host and key were right.
+            text = (
+                f"the login shell ended with {ended} before the measurement's program answered{': ' if text else ''}{text}{self._before()}"
+            )
+            raise SideError(self.name, "login", text)
+        kind = classify_ssh(text)
+        # What a running program said must not be taken for ssh's own words.
+        kind = kind if not self._greeted or kind in ("no_route", "timed_out") else "lost"
+        raise SideError(self.name, kind, (text or "the connection ended without a word") + self._before())
+
+    def _before(self) -> str:
+        """What the login said that was no frame, as a part of a message."""
+        said = _plain(self._said)
+        return f"; the login printed: {said[:200]}" if said and not self._greeted else ""
 
     def _collect(self, patience: float) -> bool:
         """Read what there is; false when the agent is gone."""
@@ -212,15 +251,24 @@ class AgentSide:
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
             self._take(line)
+        if len(self._buffer) > NOISE_LIMIT and self._frame not in self._buffer:
+            self._heard(self._buffer[:-NOISE_LIMIT])
+            self._buffer = self._buffer[-NOISE_LIMIT:]
         return True
 
     def _take(self, line: bytes) -> None:
         """Keep a reply that is waited for. A peer that talks on must not fill the memory of root's process on the head."""
-        # A login script that prints something must not be taken for an answer.
+        # A window's title has no line end, so a frame may begin within a line.
+        before, found, frame = line.partition(self._frame)
+        self._heard(before if found else line)
         with contextlib.suppress(ValueError, RecursionError):
-            reply = json.loads(line)
+            reply = json.loads(frame) if found else None
             if isinstance(reply, dict) and reply.get("id") == self._number:
                 self._replies = {self._number: reply}
+
+    def _heard(self, noise: bytes) -> None:
+        if noise.strip() and len(self._said) < NOISE_LIMIT:
+            self._said = (self._said + noise + b" ")[:NOISE_LIMIT]
 
     def ask(self, operation: str, patience: float = DEFAULT_TIMEOUT, **arguments: Any) -> Any:
         """See `Side`. Raises SideError when the agent is lost or does not answer in time."""
@@ -231,7 +279,10 @@ class AgentSide:
         while number not in self._replies:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise SideError(self.name, "timed_out", f"no answer to {operation} within {patience + 10.0:.0f} s")
+                self._heard(self._buffer)
+                said = self._before() or _plain(self._errors)
+                kind = "login" if self._over_ssh and not self._greeted and said else "timed_out"
+                raise SideError(self.name, kind, f"no answer to {operation} within {patience + 10.0:.0f} s{self._before()}")
             if not self._collect(min(remaining, 1.0)) and number not in self._replies:
                 self._lost()
         reply = self._replies.pop(number)
@@ -299,6 +350,12 @@ class AgentSide:
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None and not stream.closed:
                 stream.close()
+
+
+def _plain(said: bytes) -> str:
+    """A machine's words for a message: one line without control characters and sequences."""
+    text = re.sub(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]|\x1b.", " ", said.decode("utf-8", "replace"))
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())[-600:]
 
 
 def _answer(value: Mapping[str, Any]) -> Answer:

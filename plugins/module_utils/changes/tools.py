@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..desk import Answer, Desk, WritableDesk
+
+INSTALLED, CONFIGURATION = "installed", "config-files"
+"""States of dpkg: there, and removed with its configuration left behind."""
 
 RECORD = "/var/lib/dgx_spark/pair_tools.json"
 INSTALL_SECONDS = 900.0
@@ -34,15 +38,21 @@ class Outcome:
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     commands: list[list[str]] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """What stays after a removal, and why."""
 
 
 def installed(desk: Desk) -> dict[str, str]:
     """Installed packages with version. Raises ToolsError when dpkg cannot be asked."""
+    return _in_state(desk, INSTALLED)
+
+
+def _in_state(desk: Desk, state: str) -> dict[str, str]:
     answer = desk.run(["dpkg-query", "-W", "-f", "${Package}\\t${Version}\\t${db:Status-Status}\\n"], timeout=30.0)
     if not answer.ok:
         raise ToolsError("the package database cannot be read", _said(answer))
     rows = (line.split("\t") for line in answer.stdout.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == state}
 
 
 def apt(words: Sequence[str], lock_timeout: int) -> list[str]:
@@ -53,13 +63,14 @@ def apt(words: Sequence[str], lock_timeout: int) -> list[str]:
 def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lock_timeout: int, check_mode: bool) -> Outcome:
     """Install what is missing of ``packages``, from ``debs`` (paths on the desk) where given. Raises ToolsError."""
     outcome = Outcome()
-    before = installed(desk)
+    before, left_over = installed(desk), _in_state(desk, CONFIGURATION)
     missing = [name for name in packages if name not in before]
     if not missing:
         return outcome
     outcome.changed = True
     what = list(debs) if debs else missing
-    command = apt(["install", "--no-install-recommends", "--no-remove", *what], lock_timeout)
+    # apt-get keeps what it downloads: 62 MB that nobody takes away again.
+    command = apt(["-o", "APT::Keep-Downloaded-Packages=false", "install", "--no-install-recommends", "--no-remove", *what], lock_timeout)
     outcome.commands.append(command)
     if check_mode:
         outcome.added = missing
@@ -74,7 +85,7 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
     after = installed(desk)
     outcome.added = sorted(set(after) - set(before))
     if outcome.added:
-        _note(desk, sorted({*recorded(desk), *outcome.added}))
+        _note(desk, {*recorded(desk), *outcome.added}, {*_foreign(desk), *(set(outcome.added) & set(left_over))})
     left = [name for name in missing if name not in after]
     if left:
         raise ToolsError(f"{', '.join(left)} could not be installed", _said(answer))
@@ -87,27 +98,35 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     noted = recorded(desk)
     if not noted:
         return outcome
-    present = [name for name in noted if name in installed(desk)]
+    there, left_over, foreign = installed(desk), _in_state(desk, CONFIGURATION), set(_foreign(desk))
+    present = [name for name in noted if name in there]
+    # Configuration that was there before us is not ours to purge; what somebody removed since then left ours.
+    purged = [name for name in noted if name in (there | left_over) and name not in foreign]
+    removed = [name for name in present if name in foreign]
+    outcome.kept += [f"{name}: its configuration files were on the desk before" for name in noted if name in foreign]
     outcome.changed = True
     outcome.removed = present
-    if present:
+    steps = [(verb, names) for verb, names in (("purge", purged), ("remove", removed)) if names]
+    for verb, names in steps:
         # --no-remove cannot be given to a removal, so it is simulated first: nothing that we did not add may go with it.
-        simulated = _run(desk, apt(["remove", "--simulate", *present], lock_timeout), lock_timeout)
-        going = {line.split()[1] for line in simulated.stdout.splitlines() if line.startswith("Remv ")}
+        simulated = _run(desk, apt([verb, "--simulate", *names], lock_timeout), lock_timeout)
+        going = {line.split()[1] for line in simulated.stdout.splitlines() if line.startswith(("Remv ", "Purg "))}
         if not simulated.ok or going - set(noted):
             others = ", ".join(sorted(going - set(noted)))
             raise ToolsError(f"{others or 'packages'} would be removed as well, so nothing was removed", _said(simulated))
-        command = apt(["remove", *present], lock_timeout)
+    for verb, names in steps:
+        command = apt([verb, *names], lock_timeout)
         outcome.commands.append(command)
         if not check_mode:
             answer = _run(desk, command, lock_timeout)
             if not answer.ok:
-                raise ToolsError(f"{', '.join(present)} could not be removed", _said(answer))
+                raise ToolsError(f"{', '.join(names)} could not be removed", _said(answer))
     if not check_mode:
         try:
             desk.remove(RECORD)
         except OSError as error:
             raise ToolsError(f"{RECORD} cannot be removed: {error.strerror}") from error
+        _tidy(desk, outcome)
     return outcome
 
 
@@ -120,10 +139,35 @@ def recorded(desk: Desk) -> list[str]:
     return [str(name) for name in data.get("added", [])] if isinstance(data, dict) else []
 
 
-def _note(desk: WritableDesk, names: Sequence[str]) -> None:
+def _foreign(desk: Desk) -> list[str]:
+    """Added packages whose configuration files somebody's earlier installation had left."""
+    try:
+        data = json.loads(desk.read_text(RECORD).text or "{}")
+    except ValueError:
+        return []
+    return [str(name) for name in data.get("had_configuration", [])] if isinstance(data, dict) else []
+
+
+def _tidy(desk: WritableDesk, outcome: Outcome) -> None:
+    """Take our folder away when nothing is in it any more; say what is."""
+    folder = posixpath.dirname(RECORD)
+    listed = desk.list_dir(folder)
+    if listed.error is None and not listed.names:
+        with contextlib.suppress(OSError):
+            desk.remove_folder(folder)
+    elif listed.names:
+        outcome.kept.append(
+            f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link have records of theirs)"
+        )
+
+
+def _note(desk: WritableDesk, names: Collection[str], had_configuration: Collection[str]) -> None:
+    content: dict[str, list[str]] = {"added": sorted(names)}
+    if had_configuration:
+        content["had_configuration"] = sorted(had_configuration)
     try:
         desk.make_folder(posixpath.dirname(RECORD))
-        desk.write_text(RECORD, json.dumps({"added": list(names)}, indent=1) + "\n")
+        desk.write_text(RECORD, json.dumps(content, indent=1) + "\n")
     except OSError as error:
         raise ToolsError(f"{RECORD} cannot be written: {error.strerror}") from error
 

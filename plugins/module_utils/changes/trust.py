@@ -27,9 +27,15 @@ PAIR_SSH_SCRIPT = """\
 # Written by labops.dgx_spark (role pair_trust); use: pair-ssh ADDRESS [COMMAND ...]
 host=$1
 shift
-# The mark of a running measurement goes along, so that what it leaves on the other desk can be found and ended.
-if [ -n "$DGX_SPARK_MEASUREMENT" ] && [ $# -gt 0 ]; then
-    set -- "export DGX_SPARK_MEASUREMENT=$DGX_SPARK_MEASUREMENT; $*"
+# The command goes as plain characters to /bin/sh there, whatever the login shell is. The mark of a running measurement goes along, so
+# that what it leaves on the other desk can be found and ended.
+if [ $# -gt 0 ]; then
+    line=$*
+    if [ -n "$DGX_SPARK_MEASUREMENT" ]; then
+        line="export DGX_SPARK_MEASUREMENT=$DGX_SPARK_MEASUREMENT; $line"
+    fi
+    coded=$(printf '%s' "$line" | base64 -w 0)
+    set -- "/bin/sh -c 'eval \\"\\$(echo $coded | base64 -d)\\"'"
 fi
 exec ssh -F none -T -i "$HOME/.ssh/id_ed25519_dgx_spark_pair" -o IdentitiesOnly=yes -o BatchMode=yes \\
     -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$HOME/.ssh/known_hosts" -o ConnectTimeout=10 \\

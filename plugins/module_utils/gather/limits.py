@@ -18,18 +18,32 @@ ANCESTORS = 12
 
 
 def login(ask: Ask, options: Options) -> dict[str, Any]:
-    """The login user's entry in /etc/passwd (name, uid, gid, home); without a name the user who gathers. Empty when not known."""
-    users = passwd.read(ask.text("/etc/passwd").text or "")
+    """The login user's account (name, uid, gid, home); without a name the user who gathers. Empty when not known."""
     if options.login_user is not None:
-        return next((user for user in users if user["name"] == options.login_user), {"name": options.login_user})
+        return _account(ask, options.login_user) or {"name": options.login_user}
     own = proc_status.read(ask.text("/proc/self/status").text or "")["uid"]
-    return next((user for user in users if user["uid"] == own), {}) if own is not None else {}
+    return (_account(ask, own) or {}) if own is not None else {}
 
 
 def user_name(ask: Ask, uid: int | None) -> str | None:
     """The name of a user id."""
-    users = passwd.read(ask.text("/etc/passwd").text or "") if uid is not None else []
-    return next((user["name"] for user in users if user["uid"] == uid), None)
+    found = _account(ask, uid) if uid is not None else None
+    return found["name"] if found else None
+
+
+def _account(ask: Ask, who: str | int) -> dict[str, Any] | None:
+    """An account by name or number: from /etc/passwd, else from whatever the desk's name service asks (a directory)."""
+    users = passwd.read(ask.text("/etc/passwd").text or "")
+    key = "name" if isinstance(who, str) else "uid"
+    known = next((user for user in users if user[key] == who), None)
+    if known is not None or str(who).startswith("-"):
+        return known
+    answer = ask.run("getent", "passwd", str(who))
+    told = passwd.read(answer.stdout) if answer.ok else []
+    if not told:
+        return None
+    # A directory may give back the name in its own spelling; the desk knows the user by the one that the login uses as well.
+    return {**told[0], "name": who} if isinstance(who, str) else told[0]
 
 
 def gather(ask: Ask, options: Options) -> Limits:
@@ -38,7 +52,7 @@ def gather(ask: Ask, options: Options) -> Limits:
     uid = user.get("uid")
     groups = _groups(ask, user)
     if options.login_user is not None and uid is None:
-        ask.miss("limits.uid", f"/etc/passwd does not name {options.login_user}", ask.text("/etc/passwd"))
+        ask.miss("limits.uid", f"neither /etc/passwd nor getent passwd names {options.login_user}", ask.text("/etc/passwd"))
     soft, hard = _of_process(ask, uid, options.login_user is None)
     if soft is None and hard is None and user.get("name"):
         soft, hard = _configured(ask, user["name"], groups)

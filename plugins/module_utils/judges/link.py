@@ -52,6 +52,7 @@ def judge_link(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]
         *gids(desk, where, options),
         *owners(desk, where, options),
         *routes(desk, where, options),
+        *overlaps(desk, where, options),
         *management(desk, where, options),
         *plugged(desk, where),
         *firmware(desk, where),
@@ -348,6 +349,37 @@ def routes(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     told = [f"{item.netdev} via {item.gateway or 'no gateway'} (metric {item.metric})" for item in wrong]
     message = f"A default route leads into the ConnectX-7: {named(told)}."
     return [finding("CX7_DEFAULT_ROUTE", where, message, severity=options.unset("warn"), evidence={"routes": told})]
+
+
+def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
+    """CX7_ADDRESS_OVERLAP of the addresses that are there: a Docker bridge or VPN may have come after the link.
+
+    A route of the same or a narrower network takes the link's traffic; a wider one does not (the longest prefix wins). What the twins
+    share already has its finding: all of it is one mistake.
+    """
+    held = [network for _port, item in _placed(desk) for network in own_networks(item)]
+    own = _netdevs(desk.cx7.functions) | {item.master for item in desk.cx7.functions if item.master}
+    found = []
+    for route in desk.network.routed_networks:
+        text, _separator, netdev = route.partition(" dev ")
+        routed = networks_of([Address(*_split(text), "inet")])
+        if netdev.strip() in own or not routed:
+            continue
+        for port, up in linked(desk):
+            for item in up:
+                for network in own_networks(item):
+                    if routed[0].subnet_of(network) and held.count(network) == 1:
+                        message = f"{network} of {name_of(item)} is also routed over {netdev.strip()} ({routed[0]})."
+                        evidence = {"network": str(network), "routed": str(routed[0]), "interface": netdev.strip()}
+                        place = replace(where, port=port.number, function=item.netdev)
+                        severity = options.unset("warn")
+                        found.append(finding("CX7_ADDRESS_OVERLAP", place, message, severity=severity, evidence=evidence))
+    return found
+
+
+def _split(text: str) -> tuple[str, int]:
+    address, _slash, length = text.strip().partition("/")
+    return address, int(length) if length.isdecimal() else 32
 
 
 def management(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:

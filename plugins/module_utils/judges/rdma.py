@@ -33,6 +33,8 @@ WAITING = {
     "lost": "the connection to the desk was lost during the measurement",
     "algorithm": "the ssh of the two desks have no key type or cipher in common",
     "failed": "the measurement could not be driven",
+    "no_answer": "a command on the desk did not answer in time",
+    "login": "the login works, but what the user's shell does there keeps the measurement's program from answering",
     "port_busy": "no listener could be opened at the fabric address",
 }
 
@@ -107,12 +109,24 @@ def problems(pair: str, seen: Iterable[Problem], otherwise: str) -> list[Finding
         elif item.kind in ("trust", "host_key"):
             what = "the peer's host key is not the known one" if item.kind == "host_key" else "the peer refused the pair's key"
             found.append(finding("PAIR_TRUST_BROKEN", where, f"{item.desk}: {what}", evidence=evidence))
+        elif item.kind == "route":
+            found.append(_routed_elsewhere(where, item, evidence))
         elif item.kind == "gid":
             found.append(finding("RDMA_GID_WRONG", where, f"{item.desk}: {item.text}", evidence=evidence))
         else:
             words = WAITING.get(item.kind, item.kind)
             found.append(finding(otherwise, where, f"{item.desk}: {words}: {item.text}"[:600], evidence=evidence))
     return found
+
+
+def _routed_elsewhere(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
+    """The kernel's own choice of a way, as asked right before the measurement."""
+    remedy = (
+        f"On {item.desk}: {item.evidence.get('command')} shows the way, ip rule and ip route show table all show whose it is (a VPN, a "
+        "Docker or libvirt network, a policy rule). Take that away or give it another network, or set pair_link_subnets to free networks "
+        "for both desks and run stack_pair.yml again."
+    )
+    return finding("CX7_ADDRESS_OVERLAP", where, f"{item.desk}: {item.text}", evidence=evidence, remedy=remedy)
 
 
 def _firewall(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
@@ -132,7 +146,10 @@ def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], o
         macs = [function.mac.lower() for function in peer.functions]
         where = Where(pair=pair, desk=item.desk, function=item.netdev)
         evidence = {"address": item.address, "mac": item.mac, "expected": macs, "peer": peer.desk}
-        if item.mac is None:
+        if item.error is not None and item.mac is None:
+            message = f"{item.desk}: who answers at {item.address} ({peer.desk}) on {item.netdev} could not be read: ip neigh: {item.error}"
+            found.append(finding(otherwise, where, message, evidence={"cause": "no_answer", "error": item.error, **evidence}))
+        elif item.mac is None:
             message = f"{item.desk}: nobody answers at {item.address} ({peer.desk}) on {item.netdev}"
             found.append(finding(otherwise, where, message, evidence={"cause": "no_neighbour", **evidence}))
         elif item.mac.lower() not in macs:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .desk import Busy
+
 Counters = Mapping[str, Mapping[str, int]]
 """Netdev to counter name to raw value; a counter that could not be read is absent."""
 
@@ -18,10 +20,21 @@ class Problem:
     """Something that kept a measurement from being made."""
 
     kind: str
-    """firewall, trust, host_key, no_route, refused, timed_out, lost, tool_missing, port_busy, gid, neighbour, library, failed, memory"""
+    """firewall, trust, host_key, no_route, refused, timed_out, lost, login, tool_missing, port_busy, gid, neighbour, library, failed,
+    memory, route (the peer's address is routed elsewhere), no_answer (a command on the desk ran out of time)"""
     desk: str
     text: str
     evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeskUse:
+    """Who used a desk at one moment of a measurement, the measurement's own programs left out."""
+
+    desk: str
+    busy: Busy
+    reason: str | None = None
+    """Why it could not be read, such as ``rdma resource show qp: timeout``."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,8 @@ class Neighbour:
     netdev: str
     address: str
     mac: str | None
+    error: str | None = None
+    """Why the neighbour table could not be read, such as timeout; null when it could."""
 
 
 @dataclass(frozen=True)

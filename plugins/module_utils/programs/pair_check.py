@@ -20,6 +20,8 @@ from typing import Any
 
 FOLDER = Path("/etc/dgx_spark")
 PAIR_SSH = "/usr/local/bin/pair-ssh"
+ANSWER = "dgx_spark_answer"
+"""Stands before the answer: a login may print something first."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -66,12 +68,14 @@ def there(paths: Sequence[str]) -> Sequence[str | None] | None:
         # The address: known_hosts holds addresses.
         address = next(line.split()[0] for line in hosts if host in line.split()[1:])
         answer = subprocess.run(
-            [PAIR_SSH, address, "cat", *paths], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/"
-        )
+            [PAIR_SSH, address, "echo", f"{ANSWER};", "cat", *paths],
+            capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/",
+        )  # fmt: skip
     except (OSError, ValueError, IndexError, StopIteration, subprocess.TimeoutExpired):
         return None
     # What is no number and no boot id would be the peer's own words on this desk's terminal.
-    lines = [word.decode("ascii") for word in answer.stdout.split() if re.fullmatch(rb"[0-9a-f-]{1,64}", word)]
+    told = answer.stdout.rpartition(ANSWER.encode())[2].split()
+    lines = [word.decode("ascii") for word in told if re.fullmatch(rb"[0-9a-f-]{1,64}", word)]
     return lines if answer.returncode == 0 and len(lines) == len(paths) else None
 
 

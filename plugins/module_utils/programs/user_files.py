@@ -270,6 +270,15 @@ def carry_over(old: int | None, before: bytes, path: str) -> None:
             os.close(descriptor)
 
 
+def take_away(path: str, old: int | None, before: bytes, fresh: str) -> None:
+    """Remove a file in which nothing is left; what somebody added at this very moment makes it a file again (``fresh``, empty so far)."""
+    os.unlink(path)
+    carry_over(old, before, fresh)
+    if os.path.getsize(fresh):
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+
+
 def fill(folder: str, name: str, data: bytes, mode: int, gid: int | None = None) -> str:
     """A new file with a random name in the folder, on the disk when this returns; its path. Raises OSError."""
     fresh = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
@@ -331,8 +340,11 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
                 before_rename(where)
                 with old_file(where, about) as old:
                     if same_file(where, about):
-                        os.replace(fresh, where)
-                        carry_over(old, before or b"", where)
+                        if not after and not os.path.islink(path):
+                            take_away(where, old, before or b"", fresh)
+                        else:
+                            os.replace(fresh, where)
+                            carry_over(old, before or b"", where)
                         sync(folder)
                         return answer
             finally:

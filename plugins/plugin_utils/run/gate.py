@@ -14,7 +14,7 @@ from ...module_utils.model.finding import Where
 from ..connection_errors import classify
 from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, is_wanted, playbook, stage_of_part
-from .store import DONE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
+from .store import DONE, ELSEWHERE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
 from .waves import loss
 
 INTERPRETER = re.compile(
@@ -94,6 +94,8 @@ def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: fro
         if stage_of_part(part.stage) in despite:
             continue
         if part.held_back and stops is None:
+            if part.elsewhere:
+                return f"another run had {desk} in stage {part.stage} ({ELSEWHERE})"
             return f"{desk} was left out of stage {part.stage} ({HELD_BACK})"
         codes = [code for code in part.failing_codes if stops is None or code in stops]
         if part.state == FAILED or codes:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...module_utils.judges.cable_map import natural
 from .model import Member, Stack
-from .wants import OUT_OF_SERVICE, PAIR_HEAD, WantError
+from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, WantError
 
 DESKS_GROUP = "spark_desks"
 PAIRS_GROUP = "spark_pairs"
@@ -29,6 +29,9 @@ class HostEntry:
     name: str
     address: str
     port: int = 22
+    """Where the controller reaches its ssh."""
+    ssh_port: int = 22
+    """Where the other desks do."""
     head: bool | None = None
     out_of_service: bool = False
     origin: str | None = None
@@ -79,6 +82,7 @@ def members_of(view: InventoryView, stacks: Sequence[Stack], scope: Iterable[str
             stack.members.index(host.name) if stack else 0,
             host.out_of_service or bool(stack and stack.out_of_service),
             host.name in inside,
+            host.ssh_port,
         )
     return members
 
@@ -151,10 +155,18 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
         name=host.name,
         address=str(values.get("ansible_host") or host.name),
         port=int(port),
+        ssh_port=_ssh_port(values, where) or int(port),
         head=PAIR_HEAD.read(values, where),
         out_of_service=OUT_OF_SERVICE.read(values, where),
         origin=origin,
     )
+
+
+def _ssh_port(values: Mapping[str, Any], where: str) -> int | None:
+    port = SSH_PORT.read(values, where)
+    if port is not None and not 0 < port < 65536:
+        raise WantError(f"{where}: spark_ssh_port is {port}, a number from 1 to 65535 was expected")
+    return port
 
 
 def _origin(host: Any) -> str | None:

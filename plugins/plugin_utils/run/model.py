@@ -27,6 +27,8 @@ class Member:
     out_of_service: bool = False
     in_scope: bool = True
     """Whether this run may touch it (``--limit``)."""
+    ssh_port: int = 22
+    """Where its sshd listens for the other desks."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from .model import Run, from_plain, plain
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 HELD_BACK = "WAVE_STOPPED"
+ELSEWHERE = "RUN_ELSEWHERE"
 """Code of a stage that was not carried on to a desk because an earlier wave lost one."""
 
 
@@ -47,7 +48,12 @@ class Part:
     @property
     def held_back(self) -> bool:
         """Whether the desk was left as it is, so that later stages have nothing to measure."""
-        return any(item["code"] == HELD_BACK for item in self.findings)
+        return any(item["code"] in (HELD_BACK, ELSEWHERE) for item in self.findings)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another run had the desk, so that nothing was done and nothing that is there loses its worth."""
+        return any(item["code"] == ELSEWHERE for item in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
         """As it is written."""

@@ -70,6 +70,13 @@ class Want:
 
 PAIR_HEAD = Want("spark_pair_head", "bool", None, "Whether this desk is the head of its pair; without it the first by natural name order.")
 OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped, and said so.")
+SSH_PORT = Want(
+    "spark_ssh_port",
+    "int",
+    None,
+    "Port of the desk's sshd as the other desk of its pair reaches it. Without it C(ansible_port): set it where that is the port of a "
+    "gateway in between.",
+)
 WAVES = Want(
     "spark_waves",
     "raw",
@@ -173,6 +180,7 @@ WANTS: tuple[Want, ...] = (
     WEBHOOK,
     PAIR_HEAD,
     OUT_OF_SERVICE,
+    SSH_PORT,
     WAVES,
     ONLY_STAGES,
     REPORT_DIR,

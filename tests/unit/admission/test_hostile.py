@@ -369,10 +369,11 @@ class Talker:
 def test_a_peer_that_answers_nonsense_is_named(text: str) -> None:
     agent = side_module.AgentSide.__new__(side_module.AgentSide)
     agent.name, agent._number, agent._replies = "desk-02", 0, {}
+    agent._frame, agent._said, agent._greeted, agent._over_ssh = b"frame ", b"", True, True
     agent._send = lambda _data: None  # type: ignore[method-assign]
 
     def collect(_patience: float) -> bool:
-        agent._take(text.encode())
+        agent._take(agent._frame + text.encode())
         return False
 
     def lost() -> None:
@@ -387,9 +388,11 @@ def test_a_peer_that_answers_nonsense_is_named(text: str) -> None:
 def test_a_peer_that_talks_on_fills_no_memory() -> None:
     agent = side_module.AgentSide.__new__(side_module.AgentSide)
     agent.name, agent._number, agent._replies = "desk-02", 3, {}
+    agent._frame, agent._said = b"frame ", b""
     for number in range(2000):
-        agent._take(json.dumps({"id": number, "value": "x" * 100}).encode())
-    assert set(agent._replies) == {3}
+        agent._take(agent._frame + json.dumps({"id": number, "value": "x" * 100}).encode())
+        agent._take(b"no frame " * 100)
+    assert set(agent._replies) == {3} and len(agent._said) <= side_module.NOISE_LIMIT
 
 
 def test_a_full_disk_still_gives_a_table_and_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

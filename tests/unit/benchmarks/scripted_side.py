@@ -39,6 +39,14 @@ class World:
     available_kb: int = 110 << 20
     ldd: str = ""
     counting: bool = True
+    users: tuple[tuple[str, str, int, str, int], ...] = ()
+    """(desk, gpu or rdma, process, program, start since which it is there)."""
+    held: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Desk to the other run that works on it."""
+    routes: dict[tuple[str, str], Answer] = dataclasses.field(default_factory=dict)
+    """(desk, netdev) to what ``ip route get`` says there instead of that very device."""
+    hangs: frozenset[tuple[str, str]] = frozenset()
+    """(desk, program) that gives no answer."""
     log: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
     octets: dict[tuple[str, str, str], int] = dataclasses.field(default_factory=dict)
     listening: dict[str, set[int]] = dataclasses.field(default_factory=lambda: {"desk-01": set(), "desk-02": set()})
@@ -52,6 +60,7 @@ class ScriptedSide:
         self.world, self.which = world, which
         self.end, self.other = world.ends[which], world.ends[1 - which]
         self.name = self.end.desk
+        self.hello = {"held": world.held.get(self.name)}
         self.jobs: dict[int, tuple[list[str], bool]] = {}
 
     def read_text(self, path: str) -> Text:
@@ -63,6 +72,8 @@ class ScriptedSide:
             rows = [f"   0: 00000000:{port:04X} 00000000:0000 0A" for port in ports]
             return Text(path, "\n".join(["header", *rows]) + "\n")
         parts = path.split("/")
+        if path.startswith("/proc/") and path.endswith("/status"):
+            return Text(path, "Name:\tpython3\nPPid:\t1\nUid:\t1007\t1007\t1007\t1007\n")
         if path.startswith("/sys/class/infiniband/"):
             device = parts[4]
             if parts[-1] in ("port_xmit_data", "port_rcv_data"):
@@ -90,7 +101,19 @@ class ScriptedSide:
         self.world.log.append((self.name, "run", command))
         if (self.name, command[0]) in self.world.missing:
             return Answer(command, error=MISSING)
-        if command[:2] == ("ip", "-j"):
+        if (self.name, command[0]) in self.world.hangs:
+            return Answer(command, error="timeout")
+        if command[0] in ("nvidia-smi", "rdma", "getent"):
+            return Answer(command, 0, self._users(command))
+        if command[:4] == ("ip", "-j", "route", "get"):
+            mine = next(item for item in self.end.functions if item.address == command[6])
+            plain = Answer(
+                command, 0, f'[{{"dst": "{command[4]}", "from": "{command[6]}", "dev": "{mine.netdev}", "uid": 1000, "cache": []}}]'
+            )
+            return self.world.routes.get((self.name, mine.netdev), plain)
+        if command[:3] == ("ip", "-j", "neigh"):
+            if (self.name, "ip neigh") in self.world.hangs:
+                return Answer(command, error="timeout")
             netdev = command[-1]
             function = next(item for item in self.other.functions if item.address == command[5])
             mac = "02:00:5e:00:09:09" if self.world.stranger == netdev else function.mac
@@ -104,6 +127,19 @@ class ScriptedSide:
         if command[0] == "test" and (self.name, "program") in self.world.missing:
             return Answer(command, 1)
         return Answer(command, 0)
+
+    def _users(self, command: tuple[str, ...]) -> str:
+        if command[0] == "getent":
+            return "mara:x:1007:1007::/home/mara:/bin/bash\n"
+        kind = "gpu" if command[0] == "nvidia-smi" else "rdma"
+        there = [item for item in self.world.users if item[:2] == (self.name, kind) and self.world.starts >= item[4]]
+        if kind == "gpu":
+            return "".join(f"{pid}, {program}, 512 MiB\n" for _desk, _kind, pid, program, _since in there)
+        rows = [f"link rocep1s0f0/1 lqpn 300 type RC state RTS pid {pid} comm {program} \n" for _desk, _kind, pid, program, _since in there]
+        return "".join(["link rocep1s0f0/1 lqpn 1 type GSI state RTS sq-psn 0 comm [ib_core]\n", *rows])
+
+    def close(self) -> None:
+        self.world.log.append((self.name, "close", None))
 
     def ask(self, operation: str, patience: float = 10.0, **arguments: Any) -> Any:
         self.world.log.append((self.name, operation, arguments))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,7 +210,60 @@ def test_the_ssh_command_is_quoted_once_and_checks_everything() -> None:
     assert argv[:5] == ["runuser", "-u", "lab", "--", "ssh"]
     for option in ("StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes", "ClearAllForwardings=yes"):
         assert option in argv
-    assert argv[-1].startswith("timeout --kill-after=10 70 /usr/bin/python3 -I -c '")
+    assert re.fullmatch(r"/bin/sh -c 'exec timeout --kill-after=10 70 /usr/bin/python3 -I -c \"exec\(bytes\(\[[0-9,]+\]\)\)\"'", argv[-1])
+
+
+NOISE = {
+    "a quiet login": "",
+    "a window title": r"printf '\033]0;lab@spark-0002: ~\007'; ",
+    "a banner": "echo Welcome to your desk; echo; ",
+    "json": 'echo \'{"id": 1, "value": {}}\'; ',
+    "a forged frame": 'echo \'dgx_spark_frame 0123 {"id": 1, "value": {}}\'; ',
+    "an error": "echo 'bash: /opt/tool: Permission denied' >&2; ",
+    "much": "head -c 300000 /dev/zero | tr '\\0' x; ",
+    "bytes": r"printf '\377\376\000\r'; ",
+}
+
+
+def ssh_of(tmp_path: Path, before: str, shell: str = "sh") -> list[str]:
+    """What runs the remote command as sshd does: by a login shell whose start-up files print something."""
+    program = tmp_path / "ssh"
+    program.write_text(f'#!/bin/sh\nfor last; do :; done\n{before}exec {shell} -c "$last"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return ["env", f"PATH={tmp_path}:/usr/bin:/bin", "ssh", "x", side.remote_command(60.0)]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+@pytest.mark.parametrize("noise", NOISE)
+def test_what_a_login_prints_does_not_hide_the_agent(tmp_path: Path, token: str, noise: str, shell: str) -> None:
+    opened = side.AgentSide("desk-02", ssh_of(tmp_path, NOISE[noise], shell), token, 60.0)
+    try:
+        assert opened.run(["echo", "a b"]).stdout == "a b\n"
+    finally:
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("echo 'This account is currently not available.'; exit 1; ", "This account is currently not available."),
+        ("echo 'bash: /opt/tool: Permission denied' >&2; exit 126; ", "the login shell ended with 126"),
+        ("echo 'Host key verification failed.'; exit 0; ", "the login shell ended with 0"),
+    ],
+)
+def test_a_login_that_ends_by_itself_is_no_key_problem(tmp_path: Path, token: str, before: str, told: str) -> None:
+    with pytest.raises(side.SideError) as caught:
+        side.AgentSide("desk-02", ssh_of(tmp_path, before), token, 60.0)
+    assert caught.value.kind == "login" and told in caught.value.text and "\033" not in caught.value.text
+
+
+def test_what_a_program_says_in_the_end_is_not_taken_for_ssh(tmp_path: Path, token: str) -> None:
+    opened = side.AgentSide("desk-02", ssh_of(tmp_path, "(sleep 1; echo 'x: Permission denied (publickey)' >&2) & "), token, 60.0)
+    ender = threading.Timer(2.0, os.kill, (opened.hello["pid"], signal.SIGKILL))
+    ender.start()
+    with pytest.raises(side.SideError) as caught:
+        opened.run(["sleep", "5"], timeout=30)
+    assert caught.value.kind == "lost"
 
 
 def test_the_unit_on_the_head_may_lock_memory_and_ends_by_itself() -> None:

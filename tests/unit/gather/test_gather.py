@@ -754,3 +754,17 @@ def test_rdma_devices_without_class_link_are_found_by_their_gids_netdev():
 def test_missing_answers_of_a_live_desk_are_no_errors():
     facts = collect(FakeDesk({}, {}, {}, absent=MISSING))
     assert (facts.dgx_os.present, facts.driver.loaded, facts.apt.reboot_required, facts.cx7.hotplug_marker) == (False, False, False, False)
+
+
+@pytest.mark.parametrize("user", ["mara.lind", "CORP\\lab", "Lab"])
+def test_a_login_user_of_a_directory_service_is_found_through_the_name_service(user):
+    told = f"{user.lower()}:*:1401600042:1401600513:Lab user:/home/corp/lab:/usr/bin/tcsh\n"
+    desk = healthy()
+    desk.commands[f"getent passwd {user}"] = told
+    limits = collect(desk, Options(login_user=user)).limits
+    assert (limits.user, limits.uid, limits.gid, limits.home) == (user, 1401600042, 1401600513, "/home/corp/lab")
+
+
+def test_a_login_user_whom_nobody_knows_is_unread():
+    facts = collect(healthy(), Options(login_user="nobody-here"))
+    assert facts.limits.uid is None and "getent" in facts.unread["limits.uid"]

@@ -202,6 +202,8 @@ RED: tuple[Case, ...] = (
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="x", owner_kind="foreign"), {"purpose": "stack", "take_over": True}, "note"),
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, "192.168.101.1", 100),)), {}, "warn"),
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, None, 100),)), {"purpose": "stacked"}, "fail"),
+    ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.100.0/24 dev br-0a1b2c3d4e5f",)), {}, "warn"),
+    ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.101.128/25 dev wg0",)), {"purpose": "stacked"}, "fail"),
     ("CX7_PLUGGED_AFTER_BOOT", change(DESK, cx7__plugged_after_boot=True, cx7__plug_events=("Cable plugin",)), {}, "warn"),
     ("CX7_IS_MANAGEMENT", change(DESK, network__session_netdev=TWIN), {}, "warn"),
     ("CX7_IS_MANAGEMENT", change(DESK, network__management_netdev=TWIN), {"purpose": "stack"}, "fail"),
@@ -215,6 +217,7 @@ ELSEWHERE = {
     "OOBE_PENDING": "made by first contact",
     "DESK_IDENTITY_DUPLICATE": "a fleet judge (test_fleet.py)",
     "PAIR_DRIFT": "a pair judge (test_pair.py)",
+    "PAIR_DISTURBED": "a measurement (benchmarks/test_guard.py)",
     "PAIR_USER_MISMATCH": "a pair judge (test_pair.py)",
     "DRIFT_FROM_BASELINE": "judged on the controller (test_drift.py, test_audit.py)",
     "BUSY_UNKNOWN": "the guard before changes and measurements (test_pair.py)",
@@ -313,6 +316,7 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("CX7_GID_MISSING", with_linked(DESK, addresses=(), roce_v2_ipv4_gid_index=None), {}),
     ("CX7_GID_MISSING", with_linked(change(DESK, unread={"cx7.gids": "denied"}), roce_v2_ipv4_gid_index=None), {}),
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="Wired connection 3", owner_kind="auto"), {}),
+    ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.0.0/16 dev wg0",)), {"purpose": "stacked"}),
     ("CX7_PLUGGED_AFTER_BOOT", change(DESK, cx7__plugged_after_boot=None), {}),
     ("CX7_FIRMWARE_DRIFT", with_function(DESK, TWIN, firmware=None), {}),
     ("PAIR_BUSY", change(DESK, busy__gpu_processes=(GpuProcess(9, "Xorg", "G", 100, "root"),)), {}),
@@ -386,3 +390,18 @@ def test_every_finding_tells_what_to_do_and_fits_its_code() -> None:
             assert item.remedy and item.message
             assert "None" not in item.message, item.message
             assert item.as_dict()["subject"].startswith("desk-01")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "192.168.0.0/16 dev tun0",
+        "0.0.0.0/1 dev tun0",
+        f"192.168.101.0/24 dev {TWIN}",
+        "172.17.0.0/16 dev docker0",
+        "fe80::/64 dev wg0",
+        "x dev y",
+    ],
+)
+def test_a_route_that_takes_nothing_from_the_link_is_no_overlap(route: str) -> None:
+    assert "CX7_ADDRESS_OVERLAP" not in codes(change(DESK, network__routed_networks=(route,)), JudgeOptions(purpose="stacked"))

@@ -184,13 +184,22 @@ def test_a_side_that_cannot_be_opened_closes_the_others(monkeypatch: pytest.Monk
                 raise session.SideError(name, "refused", "connection refused")
             events.append(f"open {name} {'2222' if '2222' in argv else '22'}")
             self.name = name
+            self.hello: dict[str, Any] = {}
 
         def close(self) -> None:
             events.append(f"close {self.name}")
 
+    def right(side: Scripted, mine: Endpoint, theirs: Endpoint) -> tuple[Neighbour, ...]:
+        events.append(f"ask {side.name}")
+        return tuple(
+            Neighbour(mine.desk, one.netdev, two.address, two.mac) for one, two in zip(mine.functions, theirs.functions, strict=True)
+        )
+
+    monkeypatch.setattr(session, "neighbours", right)
+    monkeypatch.setattr(session, "wrong_routes", lambda side, mine, theirs: [])
     monkeypatch.setattr(session, "AgentSide", Scripted)
     monkeypatch.setattr(session, "home_of", lambda desk, user: "/home/lab")
     addresses = ("10.0.0.1", "10.0.0.2", "10.0.4.1")
-    with pytest.raises(session.SideError), session.all_sides("rdma", "ring", "lab", members(RING), addresses, "0" * 16, 60.0, 2222):
+    with pytest.raises(session.SideError), session.all_sides("rdma", "ring", "lab", RING, addresses, "0" * 16, 60.0, 2222):
         raise AssertionError("never entered")
-    assert events == ["open desk-01 22", "open desk-02 2222", "close desk-02", "close desk-01"]
+    assert events == ["open desk-01 22", "ask desk-01", "ask desk-01", "open desk-02 2222", "close desk-02", "close desk-01"]

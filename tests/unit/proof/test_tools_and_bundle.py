@@ -18,7 +18,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.action import nccl_bundle, pair_tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils import desk as desk_module
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, LiveDesk, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, LiveDesk, Text
 
 
 class AptDesk:
@@ -28,16 +28,20 @@ class AptDesk:
         self, present: set[str], archive: dict[str, set[str]], fresh_lists: bool = True, takes_along: tuple[str, ...] = ()
     ) -> None:
         self.present, self.archive, self.fresh, self.takes_along = set(present), archive, fresh_lists, takes_along
+        self.left_over: set[str] = set()
+        """Packages in state rc."""
         self.files: dict[str, str] = {}
         self.ran: list[list[str]] = []
+        self.folders: list[str] = []
 
     def run(self, argv, *, timeout: float = 10.0, stdin=None, env=None) -> Answer:
         command = list(argv)
         self.ran.append(command)
         if command[0] == "dpkg-query":
-            return Answer(tuple(command), 0, "".join(f"{name}\t1.0\tinstalled\n" for name in sorted(self.present)))
+            rows = [f"{name}\t1.0\tinstalled\n" for name in sorted(self.present)]
+            return Answer(tuple(command), 0, "".join([*rows, *(f"{name}\t1.0\tconfig-files\n" for name in sorted(self.left_over))]))
         words = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
-        names = [word for word in words if word not in ("install", "remove", "update")]
+        names = [word for word in words if word not in ("install", "remove", "purge", "update")]
         if "update" in command:
             self.fresh = True
         elif "install" in command:
@@ -45,10 +49,16 @@ class AptDesk:
                 return Answer(tuple(command), 100, "", "E: Unable to locate package")
             for name in names:
                 self.present |= {name, *self.archive[name]}
+            self.left_over -= self.present
         elif "--simulate" in command:
-            return Answer(tuple(command), 0, "".join(f"Remv {name} [1.0]\n" for name in [*names, *self.takes_along]))
+            verb = "Purg" if "purge" in command else "Remv"
+            return Answer(tuple(command), 0, "".join(f"{verb} {name} [1.0]\n" for name in [*names, *self.takes_along]))
         elif "remove" in command:
+            self.left_over |= self.present & set(names)
             self.present -= set(names)
+        elif "purge" in command:
+            self.present -= set(names)
+            self.left_over -= set(names)
         return Answer(tuple(command), 0)
 
     def read_text(self, path: str) -> Text:
@@ -59,6 +69,13 @@ class AptDesk:
 
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
+
+    def list_dir(self, path: str) -> Listing:
+        names = tuple(name.removeprefix(path + "/") for name in self.files if name.startswith(path + "/"))
+        return Listing(path, names)
+
+    def remove_folder(self, path: str) -> None:
+        self.folders.append(path)
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         return None
@@ -107,6 +124,28 @@ def test_only_what_was_added_is_removed() -> None:
     assert outcome.removed == ["libopenmpi3t64", "openmpi-bin"]
     assert desk.present == {"perftest"} and tools.RECORD not in desk.files
     assert not any("autoremove" in argv for argv in desk.ran)
+
+
+def test_what_we_installed_leaves_no_configuration_and_no_empty_folder() -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    tools.install(desk, WANT, [], 60, False)
+    assert any("APT::Keep-Downloaded-Packages=false" in argv for argv in desk.ran if "install" in argv)
+    desk.present.discard("libopenmpi3t64")
+    desk.left_over.add("libopenmpi3t64")  # an admin removed it by hand in between
+    outcome = tools.remove(desk, 60, False)
+    assert desk.left_over == set() and desk.present == {"perftest"} and outcome.kept == []
+    assert desk.folders == ["/var/lib/dgx_spark"]
+
+
+def test_configuration_that_was_there_before_stays_and_is_named() -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    desk.left_over.add("openmpi-bin")
+    desk.files["/var/lib/dgx_spark/driver_lock"] = "x"
+    tools.install(desk, WANT, [], 60, False)
+    outcome = tools.remove(desk, 60, False)
+    assert desk.left_over == {"openmpi-bin"} and desk.present == {"perftest"} and desk.folders == []
+    assert "openmpi-bin: its configuration files were on the desk before" in outcome.kept
+    assert any("driver_lock" in text for text in outcome.kept)
 
 
 def test_nothing_is_removed_when_something_else_would_go_along() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -127,11 +129,39 @@ def test_pair_ssh_is_a_sound_script_that_hands_the_mark_on(tmp_path: Path) -> No
     told = subprocess.run(
         ["sh", str(script), "192.168.100.11", "orted", "-x 1"], capture_output=True, text=True, check=True, env=environment
     )
-    assert told.stdout.splitlines()[-2:] == ["192.168.100.11", "export DGX_SPARK_MEASUREMENT=abc; orted -x 1"]
+    assert sent(told.stdout) == ("192.168.100.11", "export DGX_SPARK_MEASUREMENT=abc; orted -x 1")
     assert "/home/lab/.ssh/id_ed25519_dgx_spark_pair" in told.stdout
     environment.pop("DGX_SPARK_MEASUREMENT")
     plain = subprocess.run(["sh", str(script), "192.168.100.11", "orted"], capture_output=True, text=True, check=True, env=environment)
-    assert plain.stdout.splitlines()[-2:] == ["192.168.100.11", "orted"]
+    assert sent(plain.stdout) == ("192.168.100.11", "orted")
+
+
+def sent(told: str) -> tuple[str, str]:
+    """Address and command of an ssh whose arguments were printed, one a line. The command is one line that every shell takes alike."""
+    address, line = told.splitlines()[-2:]
+    found = re.fullmatch(r"""/bin/sh -c 'eval "\$\(echo ([A-Za-z0-9+/=]+) \| base64 -d\)"'""", line)
+    assert found is not None, line
+    return address, base64.b64decode(found.group(1)).decode()
+
+
+@pytest.mark.parametrize(
+    "command", ["echo one two", "echo 'a  b'", 'PATH=/x:$PATH ; export PATH ; echo "$PATH" | cut -c1-3', "cat", "exit 7"]
+)
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+def test_what_pair_ssh_sends_means_the_same_to_every_login_shell(tmp_path: Path, command: str, shell: str) -> None:
+    """The stand-in for sshd hands the line to a login shell, as sshd does, after a start-up file that prints a window's title."""
+    (tmp_path / "ssh").write_text(
+        f"#!/bin/sh\nfor last; do :; done\nprintf '\\033]0;lab\\007'\nexec {shell} -c \"$last\"\n", encoding="ascii"
+    )
+    (tmp_path / "ssh").chmod(0o755)
+    (tmp_path / "pair-ssh").write_text(trust.PAIR_SSH_SCRIPT, encoding="utf-8")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/lab"}
+    through, plain = (
+        subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, input="from stdin\n")
+        for argv in (["sh", str(tmp_path / "pair-ssh"), "192.168.100.11", command], ["sh", "-c", command])
+    )
+    # The stand-in is the first in PATH, nothing else differs.
+    assert (through.stdout.removeprefix("\033]0;lab\007"), through.returncode) == (plain.stdout, plain.returncode)
 
 
 # The small files: lines, rules, plan.
@@ -402,4 +432,4 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
             env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/lab"},
             capture_output=True, text=True, check=True,
         ).stdout.splitlines()  # fmt: skip
-        assert told[told.index("-p") + 1] == port and told[-2:] == [address, "orted"]
+        assert told[told.index("-p") + 1] == port and sent("\n".join(told)) == (address, "orted")

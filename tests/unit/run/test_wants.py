@@ -156,6 +156,18 @@ def test_a_desk_out_of_service(here: Path, _about: Any) -> None:
         assert run.stacks[0].out_of_service is out and run.members["desk-01"].out_of_service is out
 
 
+@shows("spark_ssh_port")
+def test_the_port_that_the_other_desk_uses(here: Path, _about: Any) -> None:
+    for own, port in (
+        ({}, 22),
+        ({"ansible_port": 2222}, 2222),
+        ({"ansible_port": "2222", "spark_ssh_port": ""}, 2222),
+        ({"ansible_port": 40022, "spark_ssh_port": "22"}, 22),
+    ):
+        run = run_from(begin("stack_pair", hostvars_of(here, own={"desk-02": own})))
+        assert (run.members["desk-02"].ssh_port, run.members["desk-01"].ssh_port) == (port, 22)
+
+
 @shows("spark_waves")
 def test_the_waves(here: Path, _about: Any) -> None:
     pairs = {"pair_a": ("d-1", "d-2"), "pair_b": ("d-3", "d-4"), "pair_c": ("d-5", "d-6")}
@@ -277,6 +289,7 @@ def test_a_wish_of_a_role_is_a_variable_of_that_role(want: Any) -> None:
 WRONG = {
     "spark_pair_head": "perhaps",
     "spark_out_of_service": "later",
+    "spark_ssh_port": 70000,
     "spark_waves": "some",
     "spark_stages": ["rdma", "speed"],
     "desk_facts_purpose": "guess",

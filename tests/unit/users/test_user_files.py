@@ -112,6 +112,42 @@ def test_bytes_of_others_stay_whatever_they_are(person: Person) -> None:
     assert path.read_bytes() == before + b"\n"
 
 
+def test_a_file_in_which_nothing_is_left_goes(person: Person) -> None:
+    path = person.home / AUTHORIZED
+    apply(person, want(person))
+    assert path.read_text(encoding="ascii") == f"{LINE}\n"
+    apply(person, want(person, ""))
+    assert list(path.parent.iterdir()) == []
+    kept = person.put("dotfiles/keys", b"")
+    link = person.link(AUTHORIZED, Path("../dotfiles/keys"))
+    apply(person, want(person))
+    apply(person, want(person, ""))
+    assert link.is_symlink() and kept.read_bytes() == b""
+
+
+def test_what_is_added_while_an_empty_file_goes_makes_it_a_file_again(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(person, want(person))
+    path = person.home / AUTHORIZED
+    unlink = os.unlink
+
+    def late(where: str) -> None:
+        if where == str(path):
+            with open(where, "ab") as file:
+                file.write(b"ssh-rsa BBBB two\n")
+        unlink(where)
+
+    monkeypatch.setattr(user_files.os, "unlink", late)
+    child = os.fork()
+    if child == 0:
+        os.setgid(person.gid)
+        os.setuid(person.uid)
+        told = user_files.handle(pair_files.merge_request(want(person, "").lines[0], apply=True))
+        os._exit(0 if told.get("changed") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert path.read_text(encoding="ascii") == "ssh-rsa BBBB two\n"
+    assert sorted(item.name for item in path.parent.iterdir()) == ["authorized_keys"]
+
+
 def test_a_link_stays_a_link(person: Person) -> None:
     kept = person.put("dotfiles/keys", b"ssh-rsa AAAA admin\n")
     link = person.link(AUTHORIZED, Path("../dotfiles/keys"))

@@ -51,8 +51,11 @@ CODES: tuple[Code, ...] = (
         code="CX7_ADDRESS_OVERLAP",
         title="A link network is already routed elsewhere",
         severity="fail",
-        meaning="A network that the link shall use overlaps one that the desk reaches over another interface. With both, answers would "
-        "leave through the wrong interface and the management connection could be lost.",
+        other_severities=("warn",),
+        meaning="A network that the link shall use, or uses, overlaps one that the desk reaches over another interface (a Docker bridge, a "
+        "VPN), or a policy rule sends its traffic another way. Answers leave through the wrong interface and the management connection "
+        "could be lost. Looked at in every run's facts and, with the kernel's own choice of a route, right before every measurement; a "
+        "warning about a link that is not set up yet.",
         remedy="Set pair_link_subnets to networks that the named interface does not use (on both desks), or remove the old configuration.",
         source="this collection's rule",
     ),

@@ -46,6 +46,17 @@ CODES: tuple[Code, ...] = (
         source="this collection's rule",
     ),
     Code(
+        code="PAIR_DISTURBED",
+        title="Somebody began to use the desk during the measurement",
+        severity="unknown",
+        other_severities=("warn",),
+        meaning="Nobody used the GPU or RDMA right before the measurement, and right after it the named process did. The figures may be "
+        "those of a shared desk, good or bad, so they prove nothing and take nothing away; what they would have said is in the evidence. A "
+        "warning where force overrode it.",
+        remedy="Let the named process finish or end it, then run again; -e pair_proof_force=true judges the figures anyway.",
+        source="this collection's rule",
+    ),
+    Code(
         code="BUSY_UNKNOWN",
         title="Whether somebody uses the desk is not known",
         severity="unknown",

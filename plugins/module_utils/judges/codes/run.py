@@ -64,6 +64,16 @@ CODES: tuple[Code, ...] = (
         source="this collection's rule",
     ),
     Code(
+        code="RUN_ELSEWHERE",
+        title="Another run works on this desk",
+        severity="unknown",
+        meaning="Two runs must not change or measure one desk at the same time. The other one was first (the message says whose it is and "
+        "since when), so this run did nothing here: nothing was changed or measured, and a proof that the pair has stays as it is.",
+        remedy="Wait until the other run has ended, then run again. Nothing has to be cleaned up: the mark ends with the process that the "
+        "message names.",
+        source="this collection's rule",
+    ),
+    Code(
         code="PAIR_INCOMPLETE",
         title="A desk of the pair is not in this run",
         severity="unknown",

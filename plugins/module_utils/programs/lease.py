@@ -1,0 +1,114 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who works on a desk: one run at a time changes or measures it.
+
+The mark is a name in the kernel's abstract socket space. It is bound by the process that works, so it is gone with it, whatever ended
+it, and needs no file, no age and no clean-up; root's modules and the login user's agent share it. Whoever finds it taken connects and is
+told the run, the admin and since when; process and user come from the kernel, the rest is the holder's own word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping
+
+NAME = "\0dgx_spark/working"
+VARIABLE = "DGX_SPARK_RUN"
+"""Environment variable of a module: JSON with ``run`` (its id) and ``by`` (admin and controller)."""
+
+PATIENCE = 3.0
+"""Seconds for a holder to say who it is."""
+
+TRIES = 5
+"""A holder may end between our bind and our question."""
+
+_HELD: list[socket.socket] = []
+
+
+def told(environment: Mapping[str, str]) -> dict[str, str]:
+    """Who this process works for."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        given = json.loads(environment.get(VARIABLE) or "{}")
+        if given.get("run"):
+            return {"run": str(given["run"])[:80], "by": str(given.get("by") or "")[:120]}
+    return {"run": f"process {os.getpid()}", "by": ""}
+
+
+def take(me: Mapping[str, str], what: str, name: str = NAME) -> dict[str, str] | None:
+    """Take the desk for this process; null when it is ours (now, or already by the same run), else who has it.
+
+    Keys of the answer: run, by, what, since (UTC), process, user id; empty where the holder did not say.
+    """
+    since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+    for _try in range(TRIES):
+        mine = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            mine.bind(name)
+            mine.listen(8)
+        except OSError as error:
+            mine.close()
+            if error.errno != errno.EADDRINUSE:
+                return None  # a kernel without such names keeps nobody from working
+            holder = _ask(name)
+            if holder is None:
+                time.sleep(0.1)
+                continue
+            return None if holder["run"] == me["run"] else holder
+        _HELD.append(mine)
+        content = json.dumps({**me, "what": what, "since": since}).encode()
+        threading.Thread(target=_answer, args=(mine, content), daemon=True).start()
+        return None
+    return {"run": "", "by": "", "what": "", "since": "", "process": "", "uid": ""}
+
+
+def give_back() -> None:
+    """Free the desk before this process ends."""
+    while _HELD:
+        held = _HELD.pop()
+        with contextlib.suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+        held.close()
+
+
+def _answer(mine: socket.socket, content: bytes) -> None:
+    while True:
+        try:
+            asker, _address = mine.accept()
+        except OSError:
+            return
+        with asker, contextlib.suppress(OSError):
+            asker.settimeout(PATIENCE)
+            asker.sendall(content)
+
+
+def _ask(name: str) -> dict[str, str] | None:
+    """Who holds the name, null when nobody does any more."""
+    found = {"run": "", "by": "", "what": "", "since": "", "process": "", "uid": ""}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
+        asker.settimeout(PATIENCE)
+        try:
+            asker.connect(name)
+        except ConnectionRefusedError:
+            return None
+        except OSError:
+            return found
+        with contextlib.suppress(OSError, struct.error):
+            pid, uid, _gid = struct.unpack("3i", asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+            found["process"], found["uid"] = str(pid), str(uid)
+        content = b""
+        with contextlib.suppress(OSError):
+            while len(content) < 4096 and (chunk := asker.recv(4096)):
+                content += chunk
+    with contextlib.suppress(ValueError, AttributeError):
+        said = json.loads(content.decode("utf-8", "replace"))
+        for key in ("run", "by", "what", "since"):
+            text = str(said.get(key) or "")[:120]
+            found[key] = "".join(character if character.isprintable() else " " for character in text)
+    return found

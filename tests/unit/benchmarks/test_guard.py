@@ -1,0 +1,127 @@
+"""Who uses the desks and who is at the other end, asked in the measurement itself: facts are minutes old by then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
+from measured import measure
+from proof_samples import nccl_text
+from scripted_side import World
+
+LATE = 99
+STAGES = ("rdma_pair", "nccl_pair")
+
+
+def world(name: str, **more: Any) -> World:
+    return World(nccl=Answer(("mpirun",), 0, nccl_text()) if name == "nccl_pair" else None, **more)
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(("desk", "kind"), [("desk-01", "gpu"), ("desk-02", "gpu"), ("desk-01", "rdma"), ("desk-02", "rdma")])
+def test_a_job_that_began_since_the_facts_is_not_measured_over(
+    name: str, desk: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world(name, users=((desk, kind, 4711, "python3", 0),))
+    seen = measure(name, job, tmp_path, monkeypatch)
+    assert seen.codes == {"PAIR_BUSY": "unknown"} and not seen.result["measured"] and job.starts == 0
+    told = seen.finding("PAIR_BUSY")
+    assert told["where"]["desk"] == desk and "python3 (process 4711, user mara)" in told["message"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("desk", ["desk-01", "desk-02"])
+def test_a_job_that_came_during_the_measurement_makes_it_unknown(
+    name: str, desk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = measure(name, world(name, users=((desk, "gpu", 4711, "train.py", 1),)), tmp_path, monkeypatch)
+    assert seen.codes == {"PAIR_DISTURBED": "unknown"} and not seen.result["measured"]
+    assert "train.py (process 4711, user mara)" in seen.finding("PAIR_DISTURBED")["message"]
+
+
+def test_a_bad_figure_of_a_disturbed_measurement_takes_no_proof_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = world("rdma_pair", one_way=13.0, dual=13.0, both=26.0, both_alone=26.0, users=(("desk-02", "rdma", 9, "ib_read_bw", 2),))
+    seen = measure("rdma_pair", slow, tmp_path, monkeypatch)
+    assert seen.codes == {"PAIR_DISTURBED": "unknown"}
+    assert "RDMA_SLOW_13G (fail)" in str(seen.finding("PAIR_DISTURBED")["evidence"])
+
+
+def test_with_force_a_user_is_a_warning_and_the_figures_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = world("rdma_pair", users=(("desk-01", "gpu", 7, "python3", 0), ("desk-02", "gpu", 8, "python3", 1)))
+    seen = measure("rdma_pair", job, tmp_path, monkeypatch, {"force": True})
+    assert seen.codes == {"PAIR_BUSY": "warn", "PAIR_DISTURBED": "warn"} and seen.result["measured"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("program", ["nvidia-smi", "rdma"])
+def test_a_desk_that_does_not_say_who_uses_it_is_no_busy_desk(
+    name: str, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = world(name, hangs=frozenset({("desk-02", program)}))
+    seen = measure(name, hung, tmp_path, monkeypatch)
+    assert seen.codes == {"BUSY_UNKNOWN": "unknown"} and hung.starts == 0
+    assert "did not answer in time" in seen.finding("BUSY_UNKNOWN")["message"]
+    assert seen.finding("BUSY_UNKNOWN")["evidence"]["timed_out"]
+
+
+def test_a_quiet_pair_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = measure("rdma_pair", world("rdma_pair"), tmp_path, monkeypatch)
+    assert seen.codes == {} and seen.result["measured"] and seen.opened == ["desk-01", "desk-02"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_plug_in_another_desk_is_told_as_that_and_not_as_its_key(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swapped = world(name, stranger="enp1s0f0np0")
+    refused = {"desk-02": ("host_key", "Host key verification failed.")}
+    seen = measure(name, swapped, tmp_path, monkeypatch, refuses=refused)
+    assert seen.codes == {"RDMA_WRONG_PEER": "fail"} and seen.opened == ["desk-01"]
+
+
+def route(text: str, code: int = 0, error: str | None = None) -> Answer:
+    return Answer(("ip", "-j", "route", "get"), code, text if code == 0 else "", "" if code == 0 else text, error)
+
+
+OTHER_WAYS = {
+    "docker bridge": (
+        route('[{"dst": "192.168.100.11", "dev": "br-5f1c0a9e7d21", "prefsrc": "192.168.100.1", "cache": []}]'),
+        "br-5f1c0a9e7d21",
+    ),
+    "vpn": (route('[{"dst": "192.168.100.11", "dev": "wg0", "table": "51820", "cache": []}]'), "wg0"),
+    "policy rule": (route('[{"dst": "192.168.100.11", "gateway": "10.0.0.1", "dev": "enP7s7", "table": "7", "cache": []}]'), "10.0.0.1"),
+    "gateway on the link": (route('[{"dst": "192.168.100.11", "gateway": "192.168.100.1", "dev": "enp1s0f0np0"}]'), "192.168.100.1"),
+    "unreachable": (route("RTNETLINK answers: Network is unreachable", 2), "Network is unreachable"),
+    "prohibited": (route("RTNETLINK answers: Permission denied", 2), "Permission denied"),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("desk", ["desk-01", "desk-02"])
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_nothing_is_started_when_the_peer_is_routed_elsewhere(
+    name: str, desk: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, told = OTHER_WAYS[way]
+    elsewhere = world(name, routes={(desk, "enp1s0f0np0"): answer})
+    seen = measure(name, elsewhere, tmp_path, monkeypatch)
+    assert seen.codes == {"CX7_ADDRESS_OVERLAP": "fail"} and elsewhere.starts == 0
+    found = seen.finding("CX7_ADDRESS_OVERLAP")
+    assert found["where"]["desk"] == desk and told in found["message"] and "ip route get" in found["remedy"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("command", ["ip", "ip neigh"])
+def test_a_command_that_does_not_answer_is_told_as_that(name: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = {"rdma_pair": "RDMA_NOT_MEASURED", "nccl_pair": "NCCL_PEER_NOT_READY"}[name]
+    seen = measure(name, world(name, hangs=frozenset({("desk-01", command)})), tmp_path, monkeypatch)
+    assert seen.codes == {code: "unknown"}
+    assert "timeout" in seen.finding(code)["message"] and "nobody answers" not in seen.finding(code)["message"]
+
+
+@pytest.mark.parametrize("program", ["mpirun", "test", "ldd"])
+def test_a_program_that_hangs_is_not_one_that_is_missing(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = world("nccl_pair", hangs=frozenset({("desk-02", program)}))
+    seen = measure("nccl_pair", hung, tmp_path, monkeypatch)
+    assert seen.codes == {"NCCL_PEER_NOT_READY": "unknown"} and hung.starts == 0
+    assert "did not answer in time" in seen.finding("NCCL_PEER_NOT_READY")["message"]

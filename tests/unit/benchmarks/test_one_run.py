@@ -1,0 +1,138 @@
+"""Two controllers at once: the loser did nothing and says whose the desk is; no proof is withdrawn for it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import one_run
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, lease
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, SKIPPED, Part, RunStore
+from measured import TAKE, facts_of, measure, module
+from proof_samples import ENDS
+from sample_run import run_of
+from scripted_action import Script, part
+from scripted_side import World
+
+OTHER = {
+    "run": "20261122T101500Z-3f2a",
+    "by": "mara@lab-ctl",
+    "what": "rdma_pair",
+    "since": "2026-11-22 10:15:09Z",
+    "process": "77",
+    "uid": "0",
+}
+HELD_BY = """
+import sys, time
+result = take({"run": sys.argv[2], "by": "mara@lab-ctl"}, "rdma_pair", "\\0" + sys.argv[1])
+print("held" if result is None else "lost", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A desk of its own for each test."""
+    yield f"\0dgx_spark_test/{os.getpid()}/{time.monotonic_ns()}"
+    lease.give_back()
+
+
+def holder(name: str, run: str) -> subprocess.Popen[str]:
+    """Another process that works on the desk."""
+    argv = [sys.executable, "-I", "-c", carrier.source_of(lease) + HELD_BY, name[1:], run]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd="/")
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_loser_is_told_who_and_since_when_and_the_mark_ends_with_its_process(name: str) -> None:
+    first = holder(name, "run-1")
+    try:
+        told = lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name)
+        assert told is not None
+        assert (told["run"], told["by"], told["what"], told["process"]) == ("run-1", "mara@lab-ctl", "rdma_pair", str(first.pid))
+        assert told["since"].endswith("Z") and told["uid"] == str(os.getuid())
+        assert lease.take({"run": "run-1", "by": "x"}, "nccl_pair", name) is None  # the head's agent in its own module's run
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name) is None
+
+
+@pytest.mark.parametrize("said", [b"", b"\xff\xfe{", b"[1]", b'{"run": {"a": 1}, "by": "\\u001b[31mroot"}', b"x" * 9000])
+def test_a_holder_that_talks_nonsense_is_named_by_the_kernel(name: str, said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as squatter:
+        squatter.bind(name)
+        squatter.listen(8)
+        child = os.fork()
+        if child == 0:
+            connection, _address = squatter.accept()
+            connection.sendall(said)
+            connection.close()
+            os._exit(0)
+        told = lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name)
+        os.waitpid(child, 0)
+    assert told is not None and told["process"] == str(os.getpid())
+    assert all(text.isprintable() and len(text) <= 120 for text in told.values())
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_module_that_changes_does_nothing_while_another_run_works(name: str, check_mode: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_run.lease, "take", functools.partial(TAKE, name=name))
+    monkeypatch.setenv(lease.VARIABLE, '{"run": "run-2", "by": "anna@lab-ctl"}')
+    first = holder(name, "run-1")
+    try:
+        answer = module("pair_files", {"files": [{"path": "/nowhere/x/y", "content": "x"}], "_ansible_check_mode": check_mode})
+    finally:
+        first.kill()
+        first.wait()
+    if check_mode:
+        assert "held_elsewhere" not in answer
+    else:
+        assert not answer.get("failed") and not answer["changed"] and answer["held_elsewhere"]["run"] == "run-1"
+
+
+@pytest.mark.parametrize("name_of_module", ["rdma_pair", "nccl_pair"])
+def test_a_peer_that_another_run_measures_is_left_alone(name_of_module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(held={"desk-02": OTHER})
+    seen = measure(name_of_module, world, tmp_path, monkeypatch)
+    assert seen.codes == {"RUN_ELSEWHERE": "unknown"} and world.starts == 0
+    found = seen.finding("RUN_ELSEWHERE")
+    assert found["where"]["desk"] == "desk-02" and "mara@lab-ctl since 2026-11-22 10:15:09Z" in found["message"]
+
+
+def lost(*_given: Any) -> dict[str, Any]:
+    return {"changed": False, "held_elsewhere": {**OTHER, "desk": "desk-99", "by": "mara@lab-ctl\x1b[31m"}}
+
+
+def test_the_loser_goes_no_further_and_keeps_the_proof(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+    for end in ENDS:
+        RunStore(run.run_dir).write(Part("facts", end.desk, DONE, data={"spark": as_dict(facts_of(end))}))
+    Script("pair_trust", {"state": "keys"}, lost).run(run=run, stage="keys")
+    kept = part(run, "keys", "desk-01")
+    assert kept is not None and kept.state == DONE and kept.failing_codes == () and kept.elsewhere
+    assert kept.findings[0]["where"]["desk"] == "desk-01" and "\x1b" not in kept.findings[0]["message"]
+    Script("rdma_pair", {}, lost).run(run=run, stage="rdma")
+    skipped = part(run, "rdma", "desk-01")
+    assert skipped is not None and skipped.state == SKIPPED and "another run had desk-01" in str(skipped.reason)
+    settings = Script("pair_settings", {"state": "present"}, lost)
+    answer = settings.run("desk-02", run, "settings", ansible_facts={"spark": {"setup": {"pair_env": "# pair\n"}}})
+    assert answer["settings"] == "kept" and settings.asked == []
+
+
+def test_a_module_is_told_for_whom_it_works(tmp_path: Path) -> None:
+    script = Script("spark_facts", {}, [{"changed": False}])
+    script.run(run=run_of(folder=tmp_path), stage="facts")
+    told = lease.told(script.task.environment[-1])
+    assert told["run"] == "r" and told["by"].endswith(f"@{socket.gethostname()}")
