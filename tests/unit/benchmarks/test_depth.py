@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-import sys
-from pathlib import Path
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import common, rdma
@@ -17,12 +15,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import RdmaEvidence, RdmaStep
 from proof_samples import ENDS, NETDEVS, bytes_of, end, function, grown, rdma_evidence, run, steps
 from scripted_side import ScriptedSide, World
-from test_rdma_judge import RED, at_speed
-
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "simulator"))
-
 from sparklab.figures import FIGURE_FAULTS, FULL_WIDTH, EndState, figures, speed_mbps
+from test_rdma_judge import RED, at_speed
 
 
 @pytest.fixture(autouse=True)
