@@ -18,7 +18,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ..module_utils.changes import bundle, received
 from ..module_utils.judges.catalogue import finding
-from ..module_utils.model.finding import Where
+from ..module_utils.judges.known_versions import evidence_of, known_bad, told
+from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.gate import takes_part
 from ..plugin_utils.run.model import Run
@@ -59,6 +60,8 @@ class ActionModule(DeskAction):
             wishes.given_archive()
             return {"changed": False, "builder": None}
         builder = str(given.get("builder") or "") or default_builder(call.run, call.store)
+        if desk == builder and (refused := wishes.refused(desk)):
+            return self.refused(refused)
         if desk != builder or wishes.cached.is_file():
             return {"changed": False, "builder": builder, "bundle": str(wishes.cached)}
         arguments = {
@@ -155,6 +158,17 @@ class Wishes:
             else:
                 parts[name] = [str(source.get(item) or "") for item in ("url", "tag", "commit")]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def refused(self, desk: str) -> list[Finding]:
+        """Why these wishes are not built: reports of a fault name the version of the tag. Empty where none does."""
+        source = dict(self.given.get("nccl") or {})
+        version = str(source.get("tag") or "").removeprefix("v")
+        entry = known_bad("nccl", version)
+        if entry is None or source.get("archive"):
+            return []
+        text = f"{desk}: nccl_bundle_nccl asks for a version with a known fault. {told(entry, version)}"
+        remedy = "Set tag and commit in nccl_bundle_nccl to another version; a source given as archive is built whatever its version."
+        return [finding("NCCL_BUNDLE_FAILED", Where(desk=desk), text, evidence=evidence_of(entry, version), remedy=remedy)]
 
     def pinned(self, name: str) -> dict[str, Any]:
         """What the module is told of a source. A tag that was built before must still have the commit that it had then."""

@@ -151,3 +151,17 @@ def _kho_off(desk: Desk, next_boot: bool) -> bool:
 def known_bad(component: str, version: str) -> KnownBad | None:
     """The entry of the table that names a version, for versions that a measurement told (NCCL's); null when none does."""
     return next((entry for entry in KNOWN_BAD if entry.component == component and re.fullmatch(entry.pattern, version.strip())), None)
+
+
+def told(entry: KnownBad, version: str) -> str:
+    """What a finding says about a version that the table names."""
+    behind = {"official": "NVIDIA", "single": "one report"}.get(entry.grade, f"{entry.reports} reports")
+    known = f"{entry.fault} ({behind}: {entry.source})"
+    if entry.component == NEXT_KERNEL:
+        return f"The next boot starts kernel {version}: {known}. Before that boot: {entry.advice}."
+    return f"{entry.component} {version}: {known}. Advice: {entry.advice}."
+
+
+def evidence_of(entry: KnownBad, version: str) -> dict[str, object]:
+    """The evidence of such a finding."""
+    return {"component": entry.component, "version": version, "source": entry.source, "grade": entry.grade, "reports": entry.reports}

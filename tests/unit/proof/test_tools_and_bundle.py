@@ -419,3 +419,20 @@ def test_package_files_must_have_their_checksums(tmp_path: Path) -> None:
         pair_tools.proven([str(deb)], {"perftest.deb": "0" * 64})
     with pytest.raises(AnsibleActionFail, match="names no checksum for perftest"):
         pair_tools.proven([str(deb)], {"another.deb": got})
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ({"url": "u", "tag": "v2.30.4-1"}, True),
+        ({"url": "u", "tag": "v2.30.4"}, True),
+        ({"url": "u", "tag": "v2.30.3-1"}, False),
+        ({"url": "u", "tag": "v2.31.2-1"}, False),
+        ({"archive": "/srv/nccl.tar", "tag": "v2.30.4-1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_tag_with_a_known_fault_is_not_built(source: dict[str, str], refused: bool) -> None:
+    found = nccl_bundle.Wishes({"nccl": source}).refused("desk-01")
+    assert [item.code for item in found] == (["NCCL_BUNDLE_FAILED"] if refused else [])
+    assert not refused or ("2.30.4" in found[0].message and "nccl_bundle_nccl" in found[0].remedy)
