@@ -8,6 +8,7 @@ PAIRS ?= 2
 LAB ?= demo
 ENGINE ?=
 KEEP ?= 1
+BENCH ?=
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
@@ -82,8 +83,8 @@ lab-test-all: venv ## Every molecule scenario, the long ones too (first contact,
 	SCENARIOS=all bash tests/lab_test.sh
 
 .PHONY: bench
-bench: venv-demo ## Measure module executions, controller CPU and wall time as the lab grows
-	python tests/bench/stack_pair.py
+bench: venv-demo ## Measure executions, controller CPU and wall time as the lab grows (BENCH="--base COMMIT --pairs 2 --repeat 3")
+	python tests/bench/stack_pair.py $(BENCH)
 
 .PHONY: clean
 clean: ## Remove virtual environments and build results (not reports)
