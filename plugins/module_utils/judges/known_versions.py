@@ -19,7 +19,7 @@ class KnownBad:
     """One version that reports name."""
 
     component: str
-    """driver, kernel, next kernel (made from the kernel entries), nccl, bios or cx7_firmware."""
+    """driver, kernel, next kernel (made from the kernel entries), nccl, nccl wheel, bios or cx7_firmware."""
     pattern: str
     """Regular expression for the whole version."""
     fault: str
@@ -94,6 +94,15 @@ KNOWN_BAD: tuple[KnownBad, ...] = (
         pattern=r"2\.30\.4([-+~].*)?",
         fault="NCCL 2.30.4 was reported to hang between two desks, where 2.30.3 and 2.30.7 do not",
         advice="bring libnccl2 to 2.30.7 or newer on both desks of the pair",
+        source="one owner's notes",
+        grade="single",
+        reports=1,
+    ),
+    KnownBad(
+        component="nccl wheel",
+        pattern=r"2\.28\.9(\.[0-9]+)?",
+        fault="the wheel of NCCL 2.28.9 was reported to hang between two desks, where the package libnccl2 of the same version does not",
+        advice="take the package (nccl_bundle_library: system) or another version of the wheel",
         source="one owner's notes",
         grade="single",
         reports=1,
