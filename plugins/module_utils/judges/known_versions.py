@@ -99,15 +99,6 @@ KNOWN_BAD: tuple[KnownBad, ...] = (
         reports=1,
     ),
     KnownBad(
-        component="nccl wheel",
-        pattern=r"2\.28\.9(\.[0-9]+)?",
-        fault="the wheel of NCCL 2.28.9 was reported to hang between two desks, where the package libnccl2 of the same version does not",
-        advice="take the package (nccl_bundle_library: system) or another version of the wheel",
-        source="one owner's notes",
-        grade="single",
-        reports=1,
-    ),
-    KnownBad(
         component="bios",
         pattern=r"GX10DGX\.[0-9]{4}\.(202[0-5]\.[0-9]{4}|2026\.0[1-3][0-9]{2})\..*",
         fault="on an ASUS desk with a BIOS from before April 2026 the second function of a port ran with two PCIe lanes instead of four",
@@ -117,6 +108,19 @@ KNOWN_BAD: tuple[KnownBad, ...] = (
         reports=1,
     ),
 )
+
+WHEELS: tuple[KnownBad, ...] = (
+    KnownBad(
+        component="nccl wheel",
+        pattern=r"2\.28\.9(\.[0-9]+)?",
+        fault="the wheel of NCCL 2.28.9 was reported to hang between two desks, where the package libnccl2 of the same version does not",
+        advice="take the package (nccl_bundle_library: system) or another version of the wheel",
+        source="one owner's notes",
+        grade="single",
+        reports=1,
+    ),
+)
+"""Builds that no fact of a desk tells; only who installs one asks for them."""
 
 NEXT_KERNEL = "next kernel"
 
@@ -158,8 +162,10 @@ def _kho_off(desk: Desk, next_boot: bool) -> bool:
 
 
 def known_bad(component: str, version: str) -> KnownBad | None:
-    """The entry of the table that names a version, for versions that a measurement told (NCCL's); null when none does."""
-    return next((entry for entry in KNOWN_BAD if entry.component == component and re.fullmatch(entry.pattern, version.strip())), None)
+    """The entry that names a version, for versions that a measurement told or that are to be installed (NCCL's); null when none does."""
+    return next(
+        (entry for entry in (*KNOWN_BAD, *WHEELS) if entry.component == component and re.fullmatch(entry.pattern, version.strip())), None
+    )
 
 
 def told(entry: KnownBad, version: str) -> str:
