@@ -8,6 +8,7 @@ PAIRS ?= 2
 LAB ?= demo
 ENGINE ?=
 KEEP ?= 1
+BENCH ?=
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
@@ -33,6 +34,16 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 
 .PHONY: test
 test: lint unit docs-check package sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+
+QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
+	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
+
+.PHONY: quick
+quick: venv-demo ## While you work: ruff, mypy, the unit tests of what is pure (about 40 CPU seconds; the first mypy takes a minute more)
+	ruff check .
+	ruff format --check .
+	MYPYPATH=.collections mypy -p ansible_collections.labops.dgx_spark.plugins
+	python -m pytest -q $(QUICK) --ignore tests/unit/readers/test_fuzz.py
 
 .PHONY: lint
 lint: venv ## ruff, mypy, yamllint, role defaults, how programs start on desks, ansible-lint
@@ -82,8 +93,8 @@ lab-test-all: venv ## Every molecule scenario, the long ones too (first contact,
 	SCENARIOS=all bash tests/lab_test.sh
 
 .PHONY: bench
-bench: venv-demo ## Measure module executions, controller CPU and wall time as the lab grows
-	python tests/bench/stack_pair.py
+bench: venv-demo ## Measure executions, controller CPU and wall time as the lab grows (BENCH="--base COMMIT --pairs 2 --repeat 3")
+	python tests/bench/stack_pair.py $(BENCH)
 
 .PHONY: clean
 clean: ## Remove virtual environments and build results (not reports)

@@ -18,7 +18,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ..module_utils.changes import bundle, received
 from ..module_utils.judges.catalogue import finding
-from ..module_utils.model.finding import Where
+from ..module_utils.judges.known_versions import evidence_of, known_bad, told
+from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.gate import takes_part
 from ..plugin_utils.run.model import Run
@@ -28,6 +29,9 @@ from ..plugin_utils.run.store import RunStore
 MODULE = "labops.dgx_spark.nccl_bundle"
 BUILT = re.compile(re.escape(f"{received.PLACE}/{received.HANDED_PREFIX}") + r"[A-Za-z0-9_]{8}/bundle\.tar\.gz")
 """Where a desk may say that it laid a bundle for the login user; nothing else is fetched or removed."""
+
+WHEEL = re.compile(r"nvidia_nccl_cu13-(?P<version>[0-9]+(\.[0-9]+){2,3})-[A-Za-z0-9_.-]*aarch64\.whl")
+VERSION = re.compile(r"[0-9]+(\.[0-9]+){2}-[0-9]+\+cuda[0-9.]+")
 
 COMMITS = "commits.json"
 """Beside the bundles on the controller: the commit that each tag had when it was first built."""
@@ -58,7 +62,10 @@ class ActionModule(DeskAction):
         if given.get("archive"):
             wishes.given_archive()
             return {"changed": False, "builder": None}
+        wishes.check()
         builder = str(given.get("builder") or "") or default_builder(call.run, call.store)
+        if desk == builder and (refused := wishes.refused(desk)):
+            return self.refused(refused)
         if desk != builder or wishes.cached.is_file():
             return {"changed": False, "builder": builder, "bundle": str(wishes.cached)}
         arguments = {
@@ -67,7 +74,7 @@ class ActionModule(DeskAction):
             "desk": desk,
             "user": self.login_user(call.task_vars) or "",
             **{name: wishes.pinned(name) for name in SOURCES},
-            **_only(given, ("folder", "gencode", "cuda_home", "mpi_home", "jobs", "packages", "lock_timeout")),
+            **_only(given, ("folder", "library", "gencode", "cuda_home", "mpi_home", "jobs", "packages", "lock_timeout")),
         }
         if self._task.check_mode:
             return self.execute(MODULE, arguments, call)
@@ -148,17 +155,67 @@ class Wishes:
     def key(self) -> str:
         """One text for all that the result depends on; source archives count by their content."""
         parts: dict[str, Any] = {"gencode": str(self.given.get("gencode") or "")}
+        if self.library != bundle.BUILD:
+            parts["library"] = self.library
         for name in SOURCES:
             source = dict(self.given.get(name) or {})
-            if source.get("archive"):
+            if name == "nccl" and self.library == bundle.SYSTEM:
+                parts[name] = self.version
+            elif name == "nccl" and self.library == bundle.WHEEL:
+                parts[name] = str(source.get("checksum") or "").removeprefix("sha256:")
+            elif source.get("archive"):
                 parts[name] = hashlib.sha256(self.source(name).read_bytes()).hexdigest()
             else:
                 parts[name] = [str(source.get(item) or "") for item in ("url", "tag", "commit")]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def library(self) -> str:
+        """Where the library comes from: build, system or wheel."""
+        return str(self.given.get("library") or bundle.BUILD)
+
+    @property
+    def version(self) -> str:
+        """The version of NCCL that is asked for; empty for a source archive."""
+        source = dict(self.given.get("nccl") or {})
+        if self.library == bundle.SYSTEM:
+            return str(source.get("version") or "")
+        if self.library == bundle.WHEEL:
+            named = WHEEL.fullmatch(Path(str(source.get("archive") or "")).name)
+            return named["version"] if named else ""
+        return "" if source.get("archive") else str(source.get("tag") or "").removeprefix("v")
+
+    def check(self) -> None:
+        """Refuse wishes that cannot be met, before a desk is asked. Raises BundleError."""
+        source = dict(self.given.get("nccl") or {})
+        if self.library == bundle.SYSTEM and not VERSION.fullmatch(self.version):
+            told = f"version in nccl_bundle_nccl is {self.version!r}; one of libnccl2 such as 2.28.9-1+cuda13.0 was expected"
+            raise bundle.BundleError(f"nccl_bundle_library is system: {told}")
+        if self.library != bundle.WHEEL:
+            return
+        if not self.version:
+            told = f"archive in nccl_bundle_nccl is {source.get('archive')!r}; nvidia_nccl_cu13-VERSION-...aarch64.whl was expected"
+            raise bundle.BundleError(f"nccl_bundle_library is wheel: {told}")
+        wanted = str(source.get("checksum") or "").removeprefix("sha256:")
+        got = bundle.digest(str(self.source("nccl")))
+        if got != wanted:
+            raise bundle.BundleError(f"{source['archive']} has SHA-256 {got}, {wanted or 'no checksum'} is in nccl_bundle_nccl")
+
+    def refused(self, desk: str) -> list[Finding]:
+        """Why these wishes are not built: reports of a fault name the version of NCCL. Empty where none does."""
+        kinds = ("nccl", "nccl wheel") if self.library == bundle.WHEEL else ("nccl",)
+        entry = next((item for kind in kinds if (item := known_bad(kind, self.version))), None)
+        if entry is None:
+            return []
+        text = f"{desk}: nccl_bundle_nccl asks for a version with a known fault. {told(entry, self.version)}"
+        remedy = "Ask for another version in nccl_bundle_nccl; a source given as archive is built whatever its version."
+        return [finding("NCCL_BUNDLE_FAILED", Where(desk=desk), text, evidence=evidence_of(entry, self.version), remedy=remedy)]
+
     def pinned(self, name: str) -> dict[str, Any]:
         """What the module is told of a source. A tag that was built before must still have the commit that it had then."""
         source = dict(self.given.get(name) or {})
+        if name == "nccl" and self.library != bundle.BUILD:
+            return {"version": self.version, **{key: source[key] for key in ("archive",) if self.library == bundle.WHEEL}}
         if not source.get("archive") and not source.get("commit"):
             commit = self._commits().get(f"{source.get('url')} {source.get('tag')}")
             source |= {"commit": commit} if commit else {}

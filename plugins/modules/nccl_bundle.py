@@ -35,8 +35,19 @@ options:
     description: What the bundle was built from, as one text; two bundles of one key are alike.
     type: str
     default: ''
+  library:
+    description:
+      - Where the library comes from. V(build) compiles O(nccl). V(system) takes the desk's packages C(libnccl2) and C(libnccl-dev),
+        which are installed where they are missing. V(wheel) takes NVIDIA's wheel for Python.
+      - Only nccl-tests are compiled with the last two.
+    type: str
+    choices: [build, system, wheel]
+    default: build
   nccl:
-    description: Source of NCCL as C(url), C(tag), C(commit) and C(archive) (a path on the desk) with its C(sha256).
+    description:
+      - Source of NCCL as C(url), C(tag), C(commit) and C(archive) (a path on the desk) with its C(sha256).
+      - With O(library=system) only C(version), of the packages.
+      - With O(library=wheel) only C(archive), a wheel for aarch64, and its C(checksum).
     type: dict
     default: {}
   nccl_tests:
@@ -157,11 +168,20 @@ def built(given: dict, check_mode: bool) -> dict:
         if bundle.repack(given["folder"].rstrip("/"), given["key"], archive):
             result = {"changed": False, "commands": [], "packed_again": True}
         else:
-            cloned = [name for name in ("nccl", "nccl_tests") if not given[name].get("archive")]
+            made = ("nccl", "nccl_tests") if given["library"] == bundle.BUILD else ("nccl_tests",)
+            cloned = [name for name in made if not given[name].get("archive")]
             tools.install(desk, [*given["packages"], *(["git"] if cloned else [])], [], given["lock_timeout"], False)
+            if given["library"] == bundle.SYSTEM:
+                tools.install_version(desk, bundle.SYSTEM_PACKAGES, str(given["nccl"].get("version") or ""), given["lock_timeout"])
             sources = [source(desk, name, given[option], user, room) for name, option in (("nccl", "nccl"), ("nccl-tests", "nccl_tests"))]
             spec = bundle.Spec(
-                (sources[0], sources[1]), given["gencode"], given["cuda_home"], given["mpi_home"] or "", given["jobs"], user=user
+                sources=(sources[0], sources[1]),
+                library=given["library"],
+                gencode=given["gencode"],
+                cuda_home=given["cuda_home"],
+                mpi_home=given["mpi_home"] or "",
+                jobs=given["jobs"],
+                user=user,
             )
             manifest, archive = bundle.build(desk, spec, room, given["key"])
             result = {"changed": True, "manifest": manifest, "commands": spec.commands}
@@ -172,7 +192,7 @@ def built(given: dict, check_mode: bool) -> dict:
 
 def source(desk: LiveDesk, name: str, asked: dict, user: str | None, room: str) -> bundle.Source:
     """Where a program comes from; an archive that was sent is copied and proven first."""
-    words = {key: str(asked[key]) for key in ("url", "tag", "commit", "archive") if asked.get(key)}
+    words = {key: str(asked[key]) for key in ("url", "tag", "commit", "archive", "version") if asked.get(key)}
     if "archive" in words:
         words["archive"] = received.received(desk, words["archive"], str(asked.get("sha256") or ""), user, room, f"{name}.tar")
         os.chmod(words["archive"], 0o644)
@@ -196,6 +216,7 @@ def main() -> None:
             "archive": {"type": "path"},
             "sha256": {"type": "str", "default": ""},
             "key": {"type": "str", "default": "", "no_log": False},
+            "library": {"type": "str", "choices": list(bundle.LIBRARIES), "default": bundle.BUILD},
             "nccl": {"type": "dict", "default": {}},
             "nccl_tests": {"type": "dict", "default": {}},
             "gencode": {"type": "str", "default": "-gencode=arch=compute_121,code=sm_121"},

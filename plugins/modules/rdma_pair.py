@@ -9,8 +9,11 @@ module: rdma_pair
 short_description: Measure RDMA between the two DGX Sparks of a pair
 version_added: 0.1.0
 description:
-  - Runs C(ib_write_bw) of perftest between the desks of a pair. Each function of the cabled port alone in both directions, both
-    functions in one direction and the other, then both functions in both directions at once.
+  - Runs C(ib_write_bw) of perftest between the desks of a pair, first the hardest way, both functions in both directions at once, with
+    the figure of each direction. Where every function carries its share in both directions and all counters show it, each easier step
+    follows from that, and the result says how (RV(hardest)).
+  - Otherwise, and with O(depth=full), each function of the cabled port is measured alone in both directions, both functions in one
+    direction and the other, then both functions in both directions at once; the verdict then depends on these nine steps alone.
   - Runs once, on the pair's head. The peer is driven over ssh as the login user with the pair's own key (role C(pair_trust)).
   - A measurement counts only if the hardware address behind the peer's fabric address on each function belongs to the peer that
     the inventory names, and if the port and physical counters of both desks grew by the bytes that perftest reported.
@@ -50,8 +53,15 @@ options:
     type: str
     choices: [fabric, management]
     default: fabric
+  depth:
+    description:
+      - V(adaptive) measures the hardest step first and the nine steps only where it does not prove them.
+      - V(full) measures the nine steps always. C(playbooks/calibrate.yml) and C(playbooks/isolate.yml) use it.
+    type: str
+    choices: [adaptive, full]
+    default: adaptive
   seconds:
-    description: Duration of each of the seven steps. perftest leaves out the first and the last quarter.
+    description: Duration of each step. perftest leaves out the first and the last quarter.
     type: int
     default: 4
   message_size:
@@ -97,6 +107,11 @@ EXAMPLES = r"""
   labops.dgx_spark.rdma_pair:
     seconds: 6
   become: true
+
+- name: Measure every step, whatever the hardest one says
+  labops.dgx_spark.rdma_pair:
+    depth: full
+  become: true
 """
 
 RETURN = r"""
@@ -110,11 +125,18 @@ verdict:
   returned: always
   type: str
 measured:
-  description: Whether every step was measured.
+  description: Whether every step was measured, or follows from the hardest one.
   returned: always
   type: bool
+hardest:
+  description:
+    - The step that O(depth=adaptive) measures first, with C(functions) (Gb/s of each function forward and back, all in use at once) and
+      C(proves_all). Where it proves all, C(implied) holds each easier step with what it carries at least, its mark and the arithmetic,
+      and the other figures of the result are null where they were not measured. Else C(measured_because) says why the steps were measured.
+  returned: with depth=adaptive
+  type: dict
 functions:
-  description: Gb/s of each function forward (head to peer), back and in both directions at once.
+  description: Gb/s of each function alone, forward (head to peer), back and in both directions at once; null where it was not measured.
   returned: when measured
   type: list
   elements: dict
@@ -225,7 +247,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard, jumbo_ping
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import STEPS, RdmaOptions, measure
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import ADAPTIVE, DEPTHS, RdmaOptions, measure
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import ElsewhereError, PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import login_addresses
@@ -253,6 +275,7 @@ def main() -> None:
             "user": {"type": "str"},
             "run_id": {"type": "str"},
             "bootstrap": {"type": "str", "choices": ["fabric", "management"], "default": "fabric"},
+            "depth": {"type": "str", "choices": list(DEPTHS), "default": ADAPTIVE},
             "seconds": {"type": "int", "default": 4},
             "message_size": {"type": "int", "default": 1048576},
             "queue_pairs": {"type": "int", "default": 4},
@@ -275,13 +298,13 @@ def main() -> None:
     claim(module, "rdma_pair")
     paths = tuple(from_dict(Path, item) for item in listed)
     ends = tuple(dict.fromkeys(end for path in paths for end in path.ends))
-    options = RdmaOptions(given["seconds"], given["message_size"], given["queue_pairs"], given["first_port"])
+    options = RdmaOptions(given["seconds"], given["message_size"], given["queue_pairs"], given["first_port"], depth=given["depth"])
     try:
         marks, addresses = with_lab_marks(given["marks"]), login_addresses(ends, given["bootstrap"])
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
     token = new_token()
-    limit = ((STEPS + 1) * options.step_limit + 30.0) * len(paths) + 30.0
+    limit = options.time_limit * len(paths) + 30.0
     pings: tuple[JumboAnswer, ...] = ()
     measured: list[tuple[Path, RdmaEvidence]] = []
     before: tuple[DeskUse, ...] = ()
@@ -295,7 +318,7 @@ def main() -> None:
                 first, second = path.ends
                 # Before the measurement: a link of the wrong MTU is told by its name, not by a low figure.
                 pings += (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
-                measured.append((path, measure([side[first.desk], side[second.desk]], path, options)))
+                measured.append((path, measure([side[first.desk], side[second.desk]], path, options, marks)))
             after = guard.uses(sides) if free else ()
     except ElsewhereError as error:
         module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
@@ -308,7 +331,7 @@ def main() -> None:
     said = [*judge_jumbo(pair, pings, macs), *judge_paths(pair, measured, marks)]
     findings = settled(pair, before, after, given["force"], said)
     counts = not stops([item for item in findings if item not in said])
-    told = [summary(path.ends, evidence) for path, evidence in measured or [(paths[0], RdmaEvidence())]]
+    told = [summary(path.ends, evidence, marks) for path, evidence in measured or [(paths[0], RdmaEvidence())]]
     more = (
         {"paths": [{"path": path.name, **item} for (path, _evidence), item in zip(measured, told, strict=True)]} if len(paths) > 1 else {}
     )

@@ -1,91 +1,171 @@
-"""How a run of stack_pair.yml grows with the lab: module executions, controller CPU, wall time. Prints a table, asserts nothing.
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run of stack_pair.yml grows with the lab, and beside another commit: module executions, controller CPU, wall time.
 
-Usage: python tests/bench/stack_pair.py [--pairs 2 8 16]
-Each lab is started, stacked once, and measured on a second run that changes nothing; then it is removed.
+Usage: python tests/bench/stack_pair.py [--pairs 2 8 16] [--base COMMIT] [--repeat 1]
+For each lab size a new lab of enrolled, bare desks is stacked twice: "first" is the way from bare to proven, with a bundle cache of its
+own, "again" changes nothing. With --base the whole is done by turns with that commit's own playbooks, plugins and simulator. A run that
+failed is no number: it is named, left out of every median, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("first", "again")
+FIGURES = ("executions", "cpu_seconds", "wall_seconds")
 
 
 @dataclass(frozen=True)
 class Row:
     """One measured run."""
 
+    tree: str
+    """new (this checkout) or base"""
     pairs: int
+    kind: str
+    """first or again"""
     executions: float
+    """Module executions a desk."""
     cpu_seconds: float
+    """Of the controller."""
     wall_seconds: float
     exit_code: int
+    load: float
+    """The machine's load average over a minute when the run began."""
 
 
-def lab(name: str, *arguments: str) -> str:
+def lab(tree: Path, name: str, *arguments: str) -> str:
     """Run the lab's command."""
-    command = [str(ROOT / "simulator/lab"), "--lab", name, *arguments]
+    command = [str(tree / "simulator/lab"), "--lab", name, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def executions(name: str, desks: list[str], since: str) -> float:
+def executions(tree: Path, name: str, desks: Sequence[str], since: str) -> float:
     """Module executions a desk since a time: each leaves one 'Invoked with' line in the desk's journal."""
     total = 0
     for desk in desks:
-        journal = lab(name, "exec", desk, "--", "journalctl", "--since", since, "--output", "cat", "--no-pager")
+        journal = lab(tree, name, "exec", desk, "--", "journalctl", "--since", since, "--output", "cat", "--no-pager")
         total += sum("Invoked with" in line for line in journal.splitlines())
     return total / len(desks)
 
 
-def stack(name: str) -> tuple[float, float, int]:
+def stack(tree: Path, name: str, cache: str) -> tuple[float, float, int]:
     """(CPU seconds of the controller, wall seconds, exit code) of one run."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    playbook = [str(ROOT / ".venv/bin/ansible-playbook"), "-i", "inventories/simulated", "playbooks/stack_pair.yml"]
-    done = subprocess.run(playbook, cwd=ROOT, env={**os.environ, "LAB": name}, capture_output=True, text=True, check=False)
+    playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventories/simulated", "playbooks/stack_pair.yml"]
+    environment = {
+        **os.environ,
+        "LAB": name,
+        "ANSIBLE_CONFIG": str(tree / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(tree / ".collections"),
+    }
+    argv = [*playbook, "-e", f"nccl_bundle_cache={cache}"]
+    done = subprocess.run(argv, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if done.returncode:
+        print("\n".join(done.stdout.splitlines()[-20:]), file=sys.stderr)
     return cpu, time.monotonic() - begun, done.returncode
 
 
-def measure(pairs: int) -> Row:
-    """A lab of ``pairs`` pairs, stacked twice; the second run is the one that counts."""
-    name = f"bench{pairs}"
-    lab(name, "up", "--enrolled", "--pairs", str(pairs))
+def measure(label: str, tree: Path, pairs: int) -> Iterator[Row]:
+    """A new lab of ``pairs`` pairs, stacked twice; a first run that fails ends it, because the second would begin elsewhere."""
+    name = f"bench-{label}{pairs}"
+    lab(tree, name, "up", "--enrolled", "--pairs", str(pairs))
     try:
-        desks = sorted(json.loads(lab(name, "inventory"))["_meta"]["hostvars"])
-        stack(name)
-        time.sleep(1.1)
-        since = lab(name, "exec", desks[0], "--", "date", "+%Y-%m-%d %H:%M:%S").strip()
-        cpu, wall, code = stack(name)
-        return Row(pairs, executions(name, desks, since), cpu, wall, code)
+        desks = sorted(json.loads(lab(tree, name, "inventory"))["_meta"]["hostvars"])
+        with tempfile.TemporaryDirectory(prefix="bench-bundle-") as cache:
+            for kind in KINDS:
+                time.sleep(1.1)  # the journal is asked by whole seconds
+                since = lab(tree, name, "exec", desks[0], "--", "date", "+%Y-%m-%d %H:%M:%S").strip()
+                load = os.getloadavg()[0]
+                cpu, wall, code = stack(tree, name, cache)
+                yield Row(label, pairs, kind, executions(tree, name, desks, since), cpu, wall, code, load)
+                if code:
+                    return
     finally:
-        lab(name, "down")
+        lab(tree, name, "down")
+
+
+@contextlib.contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """The files of a commit in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="bench-base-") as folder:
+        packed = subprocess.run(["git", "-C", str(ROOT), "archive", commit], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
+        yield Path(folder)
+
+
+def medians(rows: Sequence[Row]) -> dict[tuple[str, int, str], dict[str, float]]:
+    """(tree, pairs, kind) to the median of each figure over the runs that ended well."""
+    groups: dict[tuple[str, int, str], list[Row]] = {}
+    for row in rows:
+        if row.exit_code == 0:
+            groups.setdefault((row.tree, row.pairs, row.kind), []).append(row)
+    return {key: {name: statistics.median(getattr(row, name) for row in group) for name in FIGURES} for key, group in groups.items()}
+
+
+def ratios(rows: Sequence[Row]) -> dict[tuple[int, str], dict[str, float]]:
+    """(pairs, kind) to new divided by base of each figure, where both have one and the base is not zero."""
+    found = medians(rows)
+    return {
+        (pairs, kind): {name: value / base[name] for name, value in figures.items() if base[name]}
+        for (tree, pairs, kind), figures in found.items()
+        if tree == "new" and (base := found.get(("base", pairs, kind))) is not None
+    }
+
+
+HEAD = "tree  pairs run    executions/desk    CPU s CPU s/desk   wall s wall s/pair  load"
+
+
+def line(row: Row) -> str:
+    """A row of the table; a run that failed has no figures."""
+    begun = f"{row.tree:5} {row.pairs:5} {row.kind:6}"
+    if row.exit_code:
+        return f"{begun} failed with exit code {row.exit_code}, no number"
+    desks = row.pairs * 2
+    return (
+        f"{begun} {row.executions:15.1f} {row.cpu_seconds:8.1f} {row.cpu_seconds / desks:10.2f} {row.wall_seconds:8.1f} "
+        f"{row.wall_seconds / row.pairs:11.1f} {row.load:5.1f}"
+    )
 
 
 def main() -> int:
-    """Print one line a lab size."""
+    """Print one line a run, then the ratios to the base."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, nargs="+", default=[2, 8, 16])
-    arguments = parser.parse_args()
-    print(
-        f"{'pairs':>5} {'desks':>5} {'executions/desk':>15} {'CPU s':>8} {'CPU s/desk':>10} {'wall s':>8} {'wall s/pair':>11} {'exit':>4}"
-    )
-    for pairs in arguments.pairs:
-        row = measure(pairs)
-        print(
-            f"{row.pairs:5} {row.pairs * 2:5} {row.executions:15.1f} {row.cpu_seconds:8.1f} {row.cpu_seconds / row.pairs / 2:10.2f} "
-            f"{row.wall_seconds:8.1f} {row.wall_seconds / row.pairs:11.1f} {row.exit_code:4}",
-            flush=True,
-        )
-    return 0
+    parser.add_argument("--base", help="a commit to compare with")
+    parser.add_argument("--repeat", type=int, default=1, help="times that each tree is measured")
+    given = parser.parse_args()
+    rows: list[Row] = []
+    with contextlib.ExitStack() as opened:
+        trees = {"base": opened.enter_context(checkout(given.base))} if given.base else {}
+        trees["new"] = ROOT
+        print(HEAD, flush=True)
+        for pairs in given.pairs:
+            for _number in range(given.repeat):
+                for label, tree in trees.items():
+                    for row in measure(label, tree, pairs):
+                        rows.append(row)
+                        print(line(row), flush=True)
+    for (pairs, kind), figures in sorted(ratios(rows).items()):
+        told = ", ".join(f"{name.partition('_')[0]} x {value:.2f}" for name, value in figures.items())
+        print(f"new beside {given.base}, {pairs} pairs, {kind}: {told}")
+    return 1 if any(row.exit_code for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -1,17 +1,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""perftest over a path: each function alone both ways, both functions one way, then both functions in both directions at once."""
+"""perftest over a path: each function alone both ways, both functions one way, then both functions in both directions at once.
+
+At adaptive depth the last and hardest of these comes first, and the nine steps follow only where it does not prove them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..desk import Answer
+from ..judges.marks_data import MARKS, Mark
+from ..judges.rdma_hardest import weigh
 from ..model.link import Endpoint, Path
-from ..model.proof import Growth, Locked, Problem, RdmaEvidence, RdmaRun, RdmaStep
+from ..model.proof import Counters, Growth, Locked, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from ..readers import perftest as perftest_reader
 from .common import all_right, counters, free_ports, gid_index, locked, neighbours, probe, tail, wait_for_listener
 from .side import Side, SideError
@@ -19,8 +25,11 @@ from .side import Side, SideError
 FORWARD, BACK, BOTH = "forward", "back", "both"
 ONE_WAY, BOTH_FUNCTIONS, BOTH_WAYS = "one_way", "both_functions", "both_ways"
 
+ADAPTIVE, FULL = "adaptive", "full"
+DEPTHS = (ADAPTIVE, FULL)
+
 STEPS = 9
-"""Steps of a whole measurement, latency not counted: three of each function, three of both."""
+"""Steps of a measurement at full depth, latency not counted: three of each function, three of both."""
 
 PORTS = 32
 """Size of the port range that is searched for free ports."""
@@ -43,11 +52,19 @@ class RdmaOptions:
     first_port: int = 18515
     margin: int = 20
     """Seconds that a step may take beyond its duration."""
+    depth: str = FULL
+    """full: every step; adaptive: the hardest step, and every step where that one does not prove the others."""
 
     @property
     def step_limit(self) -> float:
         """Seconds after which a step's programs are ended."""
         return float(self.seconds + self.margin)
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds that all steps of a path may take, latency and the counters between them included."""
+        most = STEPS + 1 + (1 if self.depth == ADAPTIVE else 0)
+        return most * self.step_limit + 30.0
 
 
 @dataclass(frozen=True)
@@ -57,23 +74,31 @@ class _Context:
     gids: Sequence[Sequence[int]]
     options: RdmaOptions
 
+    def counted(self) -> list[Counters]:
+        """The counters of both desks now."""
+        return [counters(side, end) for side, end in zip(self.sides, self.ends, strict=True)]
 
-def measure(sides: Sequence[Side], path: Path, options: RdmaOptions) -> RdmaEvidence:
-    """Measure one path; forward is from its first end to its second, ``sides`` are theirs.
+    def growth(self, before: Sequence[Counters]) -> tuple[Growth, ...]:
+        """What the counters of both desks grew by since."""
+        return tuple(Growth(end.desk, first, last) for end, first, last in zip(self.ends, before, self.counted(), strict=True))
+
+
+def measure(sides: Sequence[Side], path: Path, options: RdmaOptions, marks: Sequence[Mark] = MARKS) -> RdmaEvidence:
+    """Measure one path; forward is from its first end to its second, ``sides`` are theirs. ``marks`` say when less is enough.
 
     What went wrong is in the evidence; nothing is raised for a side that is lost on the way.
     """
     begun = time.monotonic()
     evidence = RdmaEvidence()
     try:
-        for latest in _stages(sides, path.ends, options):
+        for latest in _stages(sides, path.ends, options, marks):
             evidence = latest
     except SideError as error:
         evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
     return dataclasses.replace(evidence, seconds=round(time.monotonic() - begun, 1))
 
 
-def _stages(sides: Sequence[Side], ends: Sequence[Endpoint], options: RdmaOptions) -> Iterator[RdmaEvidence]:
+def _stages(sides: Sequence[Side], ends: Sequence[Endpoint], options: RdmaOptions, marks: Sequence[Mark]) -> Iterator[RdmaEvidence]:
     """Each value is the evidence so far, so that a lost side loses only what came after."""
     asked = [(end.desk, side.run(["ib_write_bw", "--version"]).error) for side, end in zip(sides, ends, strict=True)]
     problems = [Problem("tool_missing", desk, "ib_write_bw is not installed") for desk, error in asked if error == "missing"]
@@ -102,16 +127,23 @@ def _stages(sides: Sequence[Side], ends: Sequence[Endpoint], options: RdmaOption
         return
     gids = (tuple(index or 0 for index in indices[0]), tuple(index or 0 for index in indices[1]))
     context = _Context(sides, ends, gids, options)
-    before = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
-    for step, limits in _steps(context):
-        evidence = dataclasses.replace(evidence, steps=(*evidence.steps, step), limits=evidence.limits or limits)
+    if options.depth == ADAPTIVE:
+        before = context.counted()
+        step, limits = _step(context, BOTH_WAYS, BOTH, tuple(range(len(ends[0].functions))), each_way=True)
+        evidence = dataclasses.replace(evidence, hardest=step, hardest_growth=context.growth(before), limits=limits)
         yield evidence
-    after = [counters(side, end) for side, end in zip(sides, ends, strict=True)]
-    growth = tuple(Growth(end.desk, first, last) for end, first, last in zip(ends, before, after, strict=True))
-    evidence = dataclasses.replace(evidence, growth=growth)
-    yield evidence
-    if evidence.steps and all(run.error is None for run in evidence.steps[0].runs):
-        yield dataclasses.replace(evidence, latency_us=_latency(context))
+    if not weigh(ends, evidence, marks).proven:
+        # As if nothing had been measured yet: the verdict of the nine steps depends on them alone.
+        evidence = dataclasses.replace(evidence, limits=())
+        before = context.counted()
+        for step, limits in _steps(context):
+            evidence = dataclasses.replace(evidence, steps=(*evidence.steps, step), limits=evidence.limits or limits)
+            yield evidence
+        evidence = dataclasses.replace(evidence, growth=context.growth(before))
+        yield evidence
+        if not evidence.steps or any(run.error is not None for run in evidence.steps[0].runs):
+            return
+    yield dataclasses.replace(evidence, latency_us=_latency(context))
 
 
 def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
@@ -129,7 +161,10 @@ def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
             return
 
 
-def _step(context: _Context, kind: str, direction: str, functions: tuple[int, ...]) -> tuple[RdmaStep, tuple[Locked, ...]]:
+def _step(
+    context: _Context, kind: str, direction: str, functions: tuple[int, ...], each_way: bool = False
+) -> tuple[RdmaStep, tuple[Locked, ...]]:
+    """One step; ``each_way``: the tool tells the two directions of a step that goes both ways apart."""
     sender, receiver = (1, 0) if direction == BACK else (0, 1)
     options = context.options
     server_side, client_side = context.sides[receiver], context.sides[sender]
@@ -139,7 +174,7 @@ def _step(context: _Context, kind: str, direction: str, functions: tuple[int, ..
     limits: list[Locked] = []
     errors: list[str | None] = []
     for place, port in zip(functions, ports, strict=False):
-        started = server_side.start(_argv(context, receiver, place, port, kind), timeout=options.step_limit)
+        started = server_side.start(_argv(context, receiver, place, port, kind, each_way), timeout=options.step_limit)
         servers.append(started.pid)
         limits.append(locked(context.ends[receiver].desk, started.limits))
         ready = started.pid is not None and wait_for_listener(server_side, started.pid, port, START_PATIENCE)
@@ -149,7 +184,7 @@ def _step(context: _Context, kind: str, direction: str, functions: tuple[int, ..
             clients.append(None)
             continue
         target = context.ends[receiver].functions[place].address
-        started = client_side.start([*_argv(context, sender, place, port, kind), target], timeout=options.step_limit)
+        started = client_side.start([*_argv(context, sender, place, port, kind, each_way), target], timeout=options.step_limit)
         clients.append(started.pid)
         limits.append(locked(context.ends[sender].desk, started.limits))
     runs = []
@@ -168,11 +203,12 @@ def _finish(side: Side, pid: int | None, patience: float) -> Answer | None:
     return side.wait(pid, patience) or side.stop(pid)
 
 
-def _argv(context: _Context, which: int, place: int, port: int, kind: str) -> list[str]:
+def _argv(context: _Context, which: int, place: int, port: int, kind: str, each_way: bool) -> list[str]:
     options = context.options
     argv = ["ib_write_bw", *_device(context, which, place, port), "-F", "--report_gbits", "-s", str(options.message_size)]
     argv += ["-q", str(options.queue_pairs), "-D", str(options.seconds)]
-    return [*argv, "-b"] if kind == BOTH_WAYS else argv
+    argv += ["-b"] if kind == BOTH_WAYS else []
+    return [*argv, "--report-both"] if each_way else argv
 
 
 def _device(context: _Context, which: int, place: int, port: int) -> list[str]:
@@ -192,7 +228,8 @@ def _run(
         return dataclasses.replace(run, error=kind_of_error or error or "missing", text=tail(said), rc=answer.rc if answer else None)
     read = perftest_reader.read(client.stdout)
     gbps = read["bw_average_gbps"]
-    rows = [row for row in read["rows"] if row["bytes"] and row["iterations"]]
+    # The table of both directions together counts the iterations of both.
+    rows = [row for row in read["local_rows"] or read["rows"] if row["bytes"] and row["iterations"]]
     counted = sum(row["bytes"] * row["iterations"] for row in rows) or None
     share = 0.5 if kind == BOTH_WAYS else 1.0
     nominal = None if gbps is None else int(gbps * share * 1e9 / 8 * context.options.seconds)
@@ -202,6 +239,8 @@ def _run(
     return dataclasses.replace(
         run,
         gbps=None if error else gbps,
+        sent_gbps=None if error else _average(read["local_rows"]),
+        back_gbps=None if error else _average(read["remote_rows"]),
         bytes=counted,
         nominal_bytes=nominal,
         mtu=read["mtu"],
@@ -211,6 +250,11 @@ def _run(
         text=tail(said) if error else "",
         seconds=round(client.seconds, 2),
     )
+
+
+def _average(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """The bandwidth of a table of one row; null for any other."""
+    return rows[0]["bw_average_gbps"] if len(rows) == 1 else None
 
 
 def failure(said: str, answer: Answer | None) -> str | None:

@@ -3,6 +3,7 @@
 """The NCCL bundle: NCCL and nccl-tests built once on a builder desk, packed with a manifest, installed elsewhere as packed.
 
 The steps are those of NVIDIA's playbook (dgx-spark-playbooks, nvidia/nccl): ``make -j src.build`` for sm_121, then nccl-tests with MPI=1.
+By choice NCCL itself is not compiled but taken from the desk's packages or from NVIDIA's wheel; the manifest says which.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ ARCHIVE = "bundle.tar.gz"
 MANIFEST_LIMIT = 1 << 20
 """Bytes; an honest one has under a thousand."""
 OWN_FOLDER = "/opt/dgx_spark"
+BUILD, SYSTEM, WHEEL = "build", "system", "wheel"
+LIBRARIES = (BUILD, SYSTEM, WHEEL)
+"""Where the library comes from: compiled, the desk's packages libnccl2 and libnccl-dev, NVIDIA's wheel for Python."""
+
+HEADER = "/usr/include/nccl.h"
+SYSTEM_PACKAGES = ("libnccl2", "libnccl-dev")
 BUILD_SECONDS = 3600.0
 FETCH_SECONDS = 900.0
 
@@ -51,7 +58,9 @@ class Source:
     commit: str = ""
     """Full commit id that the tag must have; empty: whatever it has, noted in the manifest."""
     archive: str = ""
-    """Our own copy of a source archive, which the user who builds may read."""
+    """Our own copy of a source archive or a wheel, which the user who builds may read."""
+    version: str = ""
+    """Version of the desk's packages, or of the wheel."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Spec:
 
     sources: tuple[Source, Source]
     """NCCL, then nccl-tests."""
+    library: str = BUILD
+    """build, system or wheel"""
     gencode: str = "-gencode=arch=compute_121,code=sm_121"
     cuda_home: str = "/usr/local/cuda"
     mpi_home: str = ""
@@ -77,10 +88,13 @@ def build(desk: LiveDesk, spec: Spec, room: str, key: str) -> tuple[dict[str, An
     in it leads nowhere that the user may not go, and only our copies are hashed and packed.
     """
     work = given_away(room, spec.user)
-    nccl, tests = (_fetch(desk, spec, source, work) for source in spec.sources)
+    of_nccl, of_tests = spec.sources
+    nccl = {BUILD: _fetch, SYSTEM: _linked, WHEEL: _unpacked_wheel}[spec.library](desk, spec, of_nccl, work)
+    tests = _fetch(desk, spec, of_tests, work)
     jobs = [f"-j{spec.jobs or os.cpu_count() or 1}"]
     cuda = [f"CUDA_HOME={spec.cuda_home}"]
-    _run(desk, spec, ["make", *jobs, "-C", nccl["folder"], "src.build", f"NVCC_GENCODE={spec.gencode}", *cuda], BUILD_SECONDS, "NCCL")
+    if spec.library == BUILD:
+        _run(desk, spec, ["make", *jobs, "-C", nccl["folder"], "src.build", f"NVCC_GENCODE={spec.gencode}", *cuda], BUILD_SECONDS, "NCCL")
     mpi = spec.mpi_home or mpi_home(desk)
     words = ["MPI=1", f"MPI_HOME={mpi}", f"NCCL_HOME={nccl['folder']}/build", f"NVCC_GENCODE={spec.gencode}", *cuda]
     _run(desk, spec, ["make", *jobs, "-C", tests["folder"], *words], BUILD_SECONDS, "nccl-tests")
@@ -89,6 +103,7 @@ def build(desk: LiveDesk, spec: Spec, room: str, key: str) -> tuple[dict[str, An
         "schema": SCHEMA,
         "key": key,
         "sources": [{name: item[name] for name in ("name", "url", "tag", "commit")} for item in (nccl, tests)],
+        "library": {"from": spec.library, **({"version": of_nccl.version} if of_nccl.version else {})},
         "gencode": spec.gencode,
         "files": {name: digest(path) for name, path in sorted(files.items())},
     }
@@ -99,10 +114,36 @@ def build(desk: LiveDesk, spec: Spec, room: str, key: str) -> tuple[dict[str, An
 
 def mpi_home(desk: Desk) -> str:
     """Where Open MPI's headers are: Debian and Ubuntu keep them per architecture."""
-    for folder in sorted(desk.list_dir("/usr/lib").names):
-        if folder.endswith("-linux-gnu") and desk.list_dir(f"/usr/lib/{folder}/openmpi/include").error is None:
-            return f"/usr/lib/{folder}/openmpi"
+    for folder in library_folders(desk):
+        if desk.list_dir(f"{folder}/openmpi/include").error is None:
+            return f"{folder}/openmpi"
     raise BundleError("the headers of Open MPI were not found below /usr/lib", "install libopenmpi-dev on the builder desk")
+
+
+def library_folders(desk: Desk) -> list[str]:
+    """Where Debian and Ubuntu keep libraries, one folder an architecture."""
+    return [f"/usr/lib/{name}" for name in sorted(desk.list_dir("/usr/lib").names) if name.endswith("-linux-gnu")]
+
+
+def _linked(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, str]:
+    """The desk's own NCCL, laid out as a build is."""
+    home = next((item for item in library_folders(desk) if "libnccl.so.2" in desk.list_dir(item).names), None)
+    if home is None:
+        raise BundleError(f"libnccl.so.2 was not found below /usr/lib although {' and '.join(SYSTEM_PACKAGES)} are installed")
+    build = f"{work}/{source.name}/build"
+    _run(desk, spec, ["mkdir", "-p", f"{build}/lib", f"{build}/include"], 30.0, source.name)
+    for path, link in ((f"{home}/libnccl.so.2", "lib/libnccl.so.2"), ("libnccl.so.2", "lib/libnccl.so"), (HEADER, "include/nccl.h")):
+        _run(desk, spec, ["ln", "-s", path, f"{build}/{link}"], 30.0, source.name)
+    return {"name": source.name, "url": " ".join(SYSTEM_PACKAGES), "tag": source.version, "commit": "", "folder": f"{work}/{source.name}"}
+
+
+def _unpacked_wheel(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, str]:
+    """NCCL from NVIDIA's wheel, laid out as a build is."""
+    folder = f"{work}/{source.name}"
+    _run(desk, spec, ["/usr/bin/python3", "-I", "-m", "zipfile", "-e", source.archive, folder], FETCH_SECONDS, "the wheel of NCCL")
+    _run(desk, spec, ["mv", f"{folder}/nvidia/nccl", f"{folder}/build"], 30.0, "the wheel of NCCL")
+    _run(desk, spec, ["ln", "-s", "libnccl.so.2", f"{folder}/build/lib/libnccl.so"], 30.0, "the wheel of NCCL")
+    return {"name": source.name, "url": "wheel", "tag": source.version, "commit": digest(source.archive), "folder": folder}
 
 
 def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, str]:

@@ -92,6 +92,19 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
     return outcome
 
 
+def install_version(desk: WritableDesk, packages: Sequence[str], version: str, lock_timeout: int) -> Outcome:
+    """Install packages in one version where they are missing; one that is there in another version is left alone and named.
+
+    Raises ToolsError.
+    """
+    there = installed(desk)
+    other = [f"{name} {there[name]}" for name in packages if there.get(name, version) != version]
+    if other:
+        raise ToolsError(f"{', '.join(other)} is installed, version {version} was expected")
+    missing = [name for name in packages if name not in there]
+    return install(desk, missing, [f"{name}={version}" for name in missing], lock_timeout, False)
+
+
 def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     """Remove what was added, nothing else; never autoremove. Raises ToolsError."""
     outcome = Outcome()

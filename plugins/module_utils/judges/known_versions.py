@@ -19,7 +19,7 @@ class KnownBad:
     """One version that reports name."""
 
     component: str
-    """driver, kernel, next kernel (made from the kernel entries), nccl, bios or cx7_firmware."""
+    """driver, kernel, next kernel (made from the kernel entries), nccl, nccl wheel, bios or cx7_firmware."""
     pattern: str
     """Regular expression for the whole version."""
     fault: str
@@ -109,6 +109,19 @@ KNOWN_BAD: tuple[KnownBad, ...] = (
     ),
 )
 
+WHEELS: tuple[KnownBad, ...] = (
+    KnownBad(
+        component="nccl wheel",
+        pattern=r"2\.28\.9(\.[0-9]+)?",
+        fault="the wheel of NCCL 2.28.9 was reported to hang between two desks, where the package libnccl2 of the same version does not",
+        advice="take the package (nccl_bundle_library: system) or another version of the wheel",
+        source="one owner's notes",
+        grade="single",
+        reports=1,
+    ),
+)
+"""Builds that no fact of a desk tells; only who installs one asks for them."""
+
 NEXT_KERNEL = "next kernel"
 
 
@@ -149,5 +162,21 @@ def _kho_off(desk: Desk, next_boot: bool) -> bool:
 
 
 def known_bad(component: str, version: str) -> KnownBad | None:
-    """The entry of the table that names a version, for versions that a measurement told (NCCL's); null when none does."""
-    return next((entry for entry in KNOWN_BAD if entry.component == component and re.fullmatch(entry.pattern, version.strip())), None)
+    """The entry that names a version, for versions that a measurement told or that are to be installed (NCCL's); null when none does."""
+    return next(
+        (entry for entry in (*KNOWN_BAD, *WHEELS) if entry.component == component and re.fullmatch(entry.pattern, version.strip())), None
+    )
+
+
+def told(entry: KnownBad, version: str) -> str:
+    """What a finding says about a version that the table names."""
+    behind = {"official": "NVIDIA", "single": "one report"}.get(entry.grade, f"{entry.reports} reports")
+    known = f"{entry.fault} ({behind}: {entry.source})"
+    if entry.component == NEXT_KERNEL:
+        return f"The next boot starts kernel {version}: {known}. Before that boot: {entry.advice}."
+    return f"{entry.component} {version}: {known}. Advice: {entry.advice}."
+
+
+def evidence_of(entry: KnownBad, version: str) -> dict[str, object]:
+    """The evidence of such a finding."""
+    return {"component": entry.component, "version": version, "source": entry.source, "grade": entry.grade, "reports": entry.reports}

@@ -113,12 +113,13 @@ def calibrated(rdma: Sequence[Mapping[str, Any]], nccl: Sequence[Mapping[str, An
 
     Marks for states that nobody may call good (the 13 Gb/s state, one function) cannot be calibrated away.
     """
-    whole = [item for item in rdma if item.get("measured")]
+    # What was only shown to be enough has no figure to set a mark from.
+    whole = [item for item in rdma if item.get("measured") and not (item.get("hardest") or {}).get("proves_all")]
     tables = [item for item in nccl if item.get("measured") and item.get("collective") == "all_gather"]
     if len(whole) < LEAST_MEASUREMENTS or len(tables) < LEAST_MEASUREMENTS:
         raise MarksError(
-            f"{len(whole)} RDMA and {len(tables)} NCCL measurements are too few for a mark, {LEAST_MEASUREMENTS} of each were expected; "
-            "raise calibrate_runs or take more pairs"
+            f"{len(whole)} RDMA (with pair_proof_depth full) and {len(tables)} NCCL measurements are too few for a mark, "
+            f"{LEAST_MEASUREMENTS} of each were expected; raise calibrate_runs or take more pairs"
         )
     alone = [row[key] for item in whole for row in item["functions"] for key in ("forward_gbps", "back_gbps")]
     sums = [item[key] for item in whole for key in ("sum_forward_gbps", "sum_back_gbps")]

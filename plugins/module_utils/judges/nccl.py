@@ -12,6 +12,7 @@ from ..model.link import Endpoint, members
 from ..model.proof import Locked, NcclEvidence, NcclOutput, Problem
 from .catalogue import finding
 from .counters import BAND, COUNTERS, state_of
+from .known_versions import evidence_of, known_bad, told
 from .marks import at_speed, link_speed, mark, nccl_mark
 from .marks_data import MARKS, Mark
 from .nccl_failures import Cause, consequence, launch_cause, run_cause
@@ -66,13 +67,23 @@ def judge(
         return found
     found = _ended_badly(stack, ends, evidence)
     if found:
-        return found
+        return found + _known_bad(stack, evidence.output)
     found = _drift(stack, evidence)
     path = _path(stack, ends, evidence, iterations, warmups)
     found += path
     if not any(item.severity == "fail" for item in path):
         found += _speed(stack, ends, evidence.output, slow_13g, marks)
-    return found + _notes(stack, evidence.output)
+    return [*found, *_known_bad(stack, evidence.output), *_notes(stack, evidence.output)]
+
+
+def _known_bad(stack: str, said: NcclOutput) -> list[Finding]:
+    """Whether reports of a fault name the NCCL that ran: a hang may be its own."""
+    version = said.nccl_version or ""
+    entry = known_bad("nccl", version)
+    if entry is None:
+        return []
+    shown = evidence_of(entry, version)
+    return [finding("VERSION_KNOWN_BAD", Where(pair=stack), told(entry, version), severity=entry.severity, evidence=shown)]
 
 
 def _not_started(pair: str, seen: Sequence[Problem]) -> list[Finding]:

@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..model.finding import Finding, Where
 from ..model.link import Endpoint, Path
-from ..model.proof import Growth, Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
+from ..model.proof import Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
 from .catalogue import finding
-from .counters import BAND, COUNTERS, PHYSICAL, state_of
+from .counters import BAND
+from .counters import state_of as state_of
 from .marks import at_speed, link_speed, mark
 from .marks_data import MARKS, Mark
+from .rdma_hardest import FULL_WIDTH, weigh
+from .rdma_tables import counter_rows, speeds_of
 
-FULL_WIDTH = 4
 FULL_MTU = 9000
 LOCKED_LEAST = 8 << 20
 """Bytes; with less than this even one perftest fails, whatever else is wrong."""
@@ -65,18 +68,26 @@ ENDED: dict[str, tuple[str, str | None]] = {
 
 
 def judge(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> list[Finding]:
-    """Findings of the RDMA measurement of one path, whose two ends are given; an empty list is a pass with every step measured."""
+    """Findings of the RDMA measurement of one path, whose two ends are given.
+
+    An empty list is a pass: every step was measured, or follows from the hardest one.
+    """
     found = problems(pair, evidence.problems, "RDMA_NOT_MEASURED")
     found += wrong_peer(pair, ends, evidence.neighbours, "RDMA_NOT_MEASURED")
     if found:
         return found
+    if spared(evidence, ends, marks):
+        return _mtu(pair, ends)
     found = _errors(pair, ends, evidence)
     if found:
         return found
     if not complete(evidence, ends):
         return [finding("RDMA_NOT_MEASURED", Where(pair=pair), f"pair {pair}: the measurement has no result")]
-    found = _speeds(pair, ends, evidence, marks)
-    found += _counters(pair, ends, evidence)
+    return [*_speeds(pair, ends, evidence, marks), *_counters(pair, ends, evidence), *_mtu(pair, ends)]
+
+
+def _mtu(pair: str, ends: Sequence[Endpoint]) -> list[Finding]:
+    found = []
     if any(function.mtu < FULL_MTU for end in ends for function in end.functions):
         seen = {f"{end.desk} {function.netdev}": function.mtu for end in ends for function in end.functions}
         found.append(finding("RDMA_MTU_1500", Where(pair=pair), f"pair {pair}: measured below MTU {FULL_MTU}", evidence={"mtu": seen}))
@@ -88,8 +99,13 @@ def judge_paths(stack: str, measured: Sequence[tuple[Path, RdmaEvidence]], marks
     return [item for path, evidence in measured for item in judge(stack, path.ends, evidence, marks)]
 
 
+def spared(evidence: RdmaEvidence, ends: Sequence[Endpoint], marks: Sequence[Mark] = MARKS) -> bool:
+    """Whether the hardest step alone was measured and every easier one follows from it."""
+    return not evidence.steps and weigh(ends, evidence, marks).proven
+
+
 def complete(evidence: RdmaEvidence, ends: Sequence[Endpoint]) -> bool:
-    """Whether every step was measured, the last one with all functions in both directions included."""
+    """Whether every one of the nine steps was measured, the last one with all functions in both directions included."""
     steps = evidence.steps
     if not steps or any(run.gbps is None for step in steps for run in step.runs):
         return False
@@ -279,22 +295,6 @@ def _shown(run: RdmaRun) -> dict[str, Any]:
     return {"device": run.source_device, "from": run.source, "to": run.target, "gbps": run.gbps}
 
 
-def _expected(evidence: RdmaEvidence, desk: str, place: int | None, sent: bool) -> tuple[int, int]:
-    """Fewest and most bytes that a function (null: the whole port) of a desk should have sent or received."""
-    low = high = 0
-    for step in evidence.steps:
-        for run in step.runs:
-            if place is not None and run.function != place:
-                continue
-            both = step.kind == "both_ways"
-            if not both and (run.source if sent else run.target) != desk:
-                continue
-            amounts = [item for item in (run.bytes, run.nominal_bytes) if item]
-            low += min(amounts, default=0)
-            high += max(amounts, default=0)
-    return low, high
-
-
 def _counters(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list[Finding]:
     growth = {item.desk: item for item in evidence.growth}
     still, doubtful = [], []
@@ -314,65 +314,33 @@ def _counters(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> li
     return []
 
 
-def counter_rows(ends: Sequence[Endpoint], evidence: RdmaEvidence, growth: dict[str, Growth]) -> list[dict[str, Any]]:
-    """Every counter of the cabled functions beside the bytes it should have counted."""
-    rows = []
-    for end in ends:
-        for place, function in enumerate(end.functions):
-            for counter in COUNTERS:
-                mine = growth.get(end.desk)
-                grown = None if mine is None else mine.grown(function.netdev, counter.name)
-                real = None if grown is None else grown * counter.unit
-                spans = [_expected(evidence, end.desk, place, counter.sent)]
-                if counter in PHYSICAL:
-                    # A physical counter may count its function alone or the whole port.
-                    spans.append(_expected(evidence, end.desk, None, counter.sent))
-                states = [state_of(real, low, high) for low, high in spans]
-                state = "fits" if "fits" in states else states[0]
-                low, high = spans[states.index(state)]
-                rows.append(
-                    {
-                        "desk": end.desk, "function": function.netdev, "counter": counter.name, "state": state,
-                        "bytes": real, "expected_bytes": [low, high],
-                    }
-                )  # fmt: skip
-    return rows
-
-
-def speeds_of(evidence: RdmaEvidence) -> dict[str, Any]:
-    """Gb/s per function and direction and their sums; null for what was not measured."""
-    table: dict[int, dict[str, Any]] = {}
-    sums: dict[str, float | None] = {"sum_forward_gbps": None, "sum_back_gbps": None, "sum_both_ways_gbps": None}
-    for step in evidence.steps:
-        values = [run.gbps for run in step.runs]
-        total = None if any(value is None for value in values) else round(sum(value or 0.0 for value in values), 2)
-        alone = len(step.runs) == 1
-        if step.kind == "both_functions":
-            sums[f"sum_{step.direction}_gbps"] = total
-        elif step.kind == "both_ways" and not alone:
-            sums["sum_both_ways_gbps"] = total
-        for run in step.runs:
-            row = table.setdefault(run.function, {"forward_gbps": None, "back_gbps": None, "both_ways_gbps": None})
-            if step.kind == "one_way":
-                forward = step.direction == "forward"
-                row["head_device"], row["peer_device"] = (
-                    (run.source_device, run.target_device) if forward else (run.target_device, run.source_device)
-                )
-                row[f"{step.direction}_gbps"] = run.gbps
-            elif step.kind == "both_ways" and alone:
-                row["both_ways_gbps"] = run.gbps
-    return {"functions": [{"function": place, **table[place]} for place in sorted(table)], **sums}
-
-
-def summary(ends: Sequence[Endpoint], evidence: RdmaEvidence) -> dict[str, Any]:
+def summary(ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark] = MARKS) -> dict[str, Any]:
     """The measurement as results and reports carry it."""
-    growth = {item.desk: item for item in evidence.growth}
+    alone = spared(evidence, ends, marks)
+    told = evidence.of_the_hardest if alone else evidence
+    growth = {item.desk: item for item in told.growth}
     return {
-        "measured": complete(evidence, ends),
-        **speeds_of(evidence),
+        "measured": alone or complete(evidence, ends),
+        **speeds_of(told),
+        **({} if evidence.hardest is None else {"hardest": _hardest(ends, evidence, marks)}),
         "latency_us": evidence.latency_us,
         "neighbours": [item.__dict__ for item in evidence.neighbours],
-        "counters": counter_rows(ends, evidence, growth) if growth else [],
+        "counters": counter_rows(ends, told, growth) if growth else [],
         "locked_bytes": {item.desk: item.soft for item in evidence.limits},
         "seconds": evidence.seconds,
+    }
+
+
+def _hardest(ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark]) -> dict[str, Any]:
+    """The hardest step, and what follows from it: either every easier step, or why those were measured."""
+    weighed = weigh(ends, evidence, marks)
+    runs = () if evidence.hardest is None else evidence.hardest.runs
+    return {
+        "proves_all": weighed.proven,
+        "functions": [
+            {"function": run.function, "device": run.source_device, "forward_gbps": run.sent_gbps, "back_gbps": run.back_gbps}
+            for run in runs
+        ],
+        "implied": [asdict(item) for item in weighed.implied] if weighed.proven else [],
+        "measured_because": list(weighed.missing),
     }

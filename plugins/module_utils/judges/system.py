@@ -10,7 +10,8 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
 from .common import named, same_version
-from .known_versions import NEXT_KERNEL, matches
+from .known_versions import evidence_of, matches
+from .known_versions import told as told_of_version
 from .options import AUDIT, STACK, STACKED, JudgeOptions
 
 GIB_KB = 1024 * 1024
@@ -141,18 +142,8 @@ def known_bad(desk: Desk, where: Where) -> list[Finding]:
     for entry, version in matches(desk):
         if entry.own_code == "KERNEL_ROCE_ENOMEM" and cma_exhausted(desk):
             continue
-        behind = {"official": "NVIDIA", "single": "one report"}.get(entry.grade, f"{entry.reports} reports")
-        message = f"{entry.component} {version}: {entry.fault} ({behind}: {entry.source}). Advice: {entry.advice}."
-        if entry.component == NEXT_KERNEL:
-            message = f"The next boot starts kernel {version}: {entry.fault} ({behind}: {entry.source}). Before that boot: {entry.advice}."
-        evidence = {
-            "component": entry.component,
-            "version": version,
-            "source": entry.source,
-            "grade": entry.grade,
-            "reports": entry.reports,
-        }
-        found.append(finding("VERSION_KNOWN_BAD", where, message, severity=entry.severity, evidence=evidence))
+        evidence = evidence_of(entry, version)
+        found.append(finding("VERSION_KNOWN_BAD", where, told_of_version(entry, version), severity=entry.severity, evidence=evidence))
     return found
 
 

@@ -71,6 +71,10 @@ class RdmaRun:
     target_device: str
     gbps: float | None = None
     """Mean bandwidth in Gb/s; both directions together when the step goes both ways."""
+    sent_gbps: float | None = None
+    """Share of it from source to target, in Gb/s; null unless the step goes both ways and the tool was asked for each direction."""
+    back_gbps: float | None = None
+    """Share of it from target to source, in Gb/s."""
     bytes: int | None = None
     """Bytes that the tool counted one way (message size x iterations), over the part of the run that it averages."""
     nominal_bytes: int | None = None
@@ -116,13 +120,24 @@ class Growth:
 class RdmaEvidence:
     """All that an RDMA measurement of a pair saw."""
 
+    hardest: RdmaStep | None = None
+    """All functions in both directions at once, measured before anything else (adaptive depth); null at full depth."""
+    hardest_growth: tuple[Growth, ...] = ()
+    """Counters around the hardest step alone."""
     steps: tuple[RdmaStep, ...] = ()
+    """The nine steps of full depth; none where the hardest step proved the path."""
     latency_us: float | None = None
     neighbours: tuple[Neighbour, ...] = ()
     growth: tuple[Growth, ...] = ()
     limits: tuple[Locked, ...] = ()
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def of_the_hardest(self) -> RdmaEvidence:
+        """The same measurement as if the hardest step were all of it."""
+        listed = () if self.hardest is None else (self.hardest,)
+        return dataclasses.replace(self, hardest=None, hardest_growth=(), steps=listed, growth=self.hardest_growth)
 
 
 @dataclass(frozen=True)

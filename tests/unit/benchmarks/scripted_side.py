@@ -24,6 +24,10 @@ class World:
     dual: float = 98.0
     both: float = 196.0
     both_alone: float = 213.0
+    lean: float = 0.0
+    """Gb/s that the head's direction has more, and the peer's less, with everything in use both ways."""
+    tells_each_way: bool = True
+    """Whether perftest knows --report-both."""
     no_gid: str | None = None
     blocked: str | None = None
     """Desk whose firewall drops."""
@@ -62,6 +66,8 @@ class ScriptedSide:
         self.name = self.end.desk
         self.hello = {"held": world.held.get(self.name)}
         self.jobs: dict[int, tuple[list[str], bool]] = {}
+        self.beside: dict[int, bool] = {}
+        """Clients, and whether the other function's server listened when they were started: both carry in that step."""
 
     def read_text(self, path: str) -> Text:
         world = self.world
@@ -163,6 +169,7 @@ class ScriptedSide:
         pid = 100 + world.starts
         server = argv[0].startswith("ib_") and "." not in argv[-1]
         self.jobs[pid] = (list(argv), server)
+        self.beside[pid] = len(world.listening[self.other.desk]) > 1
         if server:
             world.listening[self.name].add(int(argv[list(argv).index("-p") + 1]))
         return Started(pid, LIMITS.format("unlimited"))
@@ -176,12 +183,12 @@ class ScriptedSide:
                 return None
             self.world.listening[self.name].discard(int(argv[argv.index("-p") + 1]))
             return Answer(tuple(argv), 0, "")
-        return self._client(argv)
+        return self._client(argv, self.beside[pid])
 
     def stop(self, pid: int) -> Answer:
         return Answer(tuple(self.jobs[pid][0]), None, "so far", "", "timeout", 24.0)
 
-    def _client(self, argv: list[str]) -> Answer:
+    def _client(self, argv: list[str], together: bool) -> Answer:
         world, device = self.world, argv[argv.index("-d") + 1]
         if argv[0] == "ib_write_lat":
             table = " #bytes #iterations t_min[usec] t_max[usec] t_typical[usec] t_avg[usec] t_stdev[usec] 99% percentile[usec]"
@@ -189,7 +196,8 @@ class ScriptedSide:
         if world.perftest_fails is not None and world.perftest_fails[0] == device:
             return Answer(tuple(argv), 1, HEADER, world.perftest_fails[1])
         both = "-b" in argv
-        together = len([1 for _argv, server in self.jobs.values() if not server]) and self._beside(argv)
+        if "--report-both" in argv and not world.tells_each_way:
+            return Answer(tuple(argv), 1, "", "ib_write_bw: unrecognized option '--report-both'\n Invalid Command or flag.")
         if both:
             gbps = world.both if together else world.both_alone
         else:
@@ -197,13 +205,17 @@ class ScriptedSide:
         size, ways = 1 << 20, 2 if both else 1
         octets = int(gbps / ways * 1e9 / 8 * SECONDS)
         if world.counting:
-            for sender, receiver in ((self.name, self.other.desk), (self.other.desk, self.name))[:ways]:
+            for number, (sender, receiver) in enumerate(((self.name, self.other.desk), (self.other.desk, self.name))[:ways]):
+                moved = octets + int((world.lean if both and together else 0.0) * (1, -1)[number] * 1e9 / 8 * SECONDS)
                 for desk, names in ((sender, ("port_xmit_data", "tx_bytes_phy")), (receiver, ("port_rcv_data", "rx_bytes_phy"))):
                     for name in names:
-                        world.octets[(desk, device, name)] = world.octets.get((desk, device, name), 0) + octets
+                        world.octets[(desk, device, name)] = world.octets.get((desk, device, name), 0) + moved
         banner = " GID index       : 3\n Mtu             : 4096[B]\n"
-        return Answer(tuple(argv), 0, f"{banner}{HEADER} {size}    {octets // 2 // size}   0.00    {gbps:.2f}    0.011687\n")
-
-    def _beside(self, argv: list[str]) -> bool:
-        """Whether the other function's client was started in the same step: its port is the neighbour's."""
-        return len(self.world.listening[self.other.desk]) > 1
+        row = f" {size}    {octets // 2 // size}   0.00    {{0:.2f}}    0.011687\n"
+        text = f"{banner}{HEADER}" + row.format(gbps)
+        if "--report-both" in argv:
+            text += "".join(
+                f"\n {which} results: \n{HEADER}" + row.format(gbps / 2 + lean)
+                for which, lean in (("Local", world.lean), ("Remote", -world.lean))
+            )
+        return Answer(tuple(argv), 0, text)

@@ -89,3 +89,10 @@ def test_a_sick_state_sets_no_mark() -> None:
 def test_what_was_not_measured_does_not_count() -> None:
     with pytest.raises(MarksError, match="too few"):
         calibrated([{**rdma_result(100, 190), "measured": False}] * 5, [nccl_result(22.0)] * 3, "x")
+
+
+def test_what_only_follows_from_the_hardest_step_sets_no_mark() -> None:
+    proven = {**rdma_result(100, 190), "hardest": {"proves_all": True}}
+    with pytest.raises(MarksError, match=r"0 RDMA .with pair_proof_depth full"):
+        calibrated([proven] * 3, [nccl_result(22.0)] * 3, "x")
+    assert calibrated([{**rdma_result(100, 190), "hardest": {"proves_all": False}}] * 3, [nccl_result(22.0)] * 3, "x")

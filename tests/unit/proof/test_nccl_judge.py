@@ -243,3 +243,12 @@ def test_real_transcripts(name: str, sizes: tuple[int, ...], iterations: int, sl
 def test_a_good_transcript_without_log_lines_is_no_pass_without_counters() -> None:
     evidence = nccl_evidence(transcript("nccl-all_gather.good-1G-4G.mprg.txt"), growth=())
     assert found(evidence, real_ends())["NCCL_COUNTERS_UNKNOWN"] == "unknown"
+
+
+def test_a_version_that_reports_name_is_told_beside_what_was_seen() -> None:
+    assert found(nccl_evidence(nccl_text().replace("23007", "23004"))) == {"VERSION_KNOWN_BAD": "note"}
+    hung = nccl_evidence(nccl_text(end_at=1).replace("23007", "23004"), **HANGS)
+    assert found(hung) == {"NCCL_TIMEOUT": "fail", "VERSION_KNOWN_BAD": "note"}
+    [note] = [item for item in judge("pair_a", ENDS, hung, iterations=20, warmups=5) if item.code == "VERSION_KNOWN_BAD"]
+    assert "2.30.4" in note.message and note.where.pair == "pair_a" and note.evidence["grade"] == "single"
+    assert found(nccl_evidence(nccl_text().replace("23007", "23003"))) == {}

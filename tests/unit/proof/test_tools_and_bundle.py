@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -458,3 +459,135 @@ def test_package_files_must_have_their_checksums(tmp_path: Path) -> None:
         pair_tools.proven([str(deb)], {"perftest.deb": "0" * 64})
     with pytest.raises(AnsibleActionFail, match="names no checksum for perftest"):
         pair_tools.proven([str(deb)], {"another.deb": got})
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ({"url": "u", "tag": "v2.30.4-1"}, True),
+        ({"url": "u", "tag": "v2.30.4"}, True),
+        ({"url": "u", "tag": "v2.30.3-1"}, False),
+        ({"url": "u", "tag": "v2.31.2-1"}, False),
+        ({"archive": "/srv/nccl.tar", "tag": "v2.30.4-1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_tag_with_a_known_fault_is_not_built(source: dict[str, str], refused: bool) -> None:
+    found = nccl_bundle.Wishes({"nccl": source}).refused("desk-01")
+    assert [item.code for item in found] == (["NCCL_BUNDLE_FAILED"] if refused else [])
+    assert not refused or ("2.30.4" in found[0].message and "nccl_bundle_nccl" in found[0].remedy)
+
+
+def wheel(folder: Path, name: str = "nvidia_nccl_cu13-2.31.2-py3-none-manylinux_2_18_aarch64.whl") -> tuple[Path, str]:
+    """A wheel in the layout of NVIDIA's (nvidia-nccl-cu13 2.31.2), and its SHA-256."""
+    path = folder / name
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("nvidia/nccl/include/nccl.h", "header")
+        packed.writestr("nvidia/nccl/lib/libnccl.so.2", "library of the wheel")
+        packed.writestr("nvidia_nccl_cu13-2.31.2.dist-info/RECORD", "")
+    path.chmod(0o644)
+    return path, bundle.digest(str(path))
+
+
+def test_a_wheel_needs_its_checksum_its_name_and_a_version_without_a_known_fault(tmp_path: Path) -> None:
+    path, checksum = wheel(tmp_path)
+    wishes = nccl_bundle.Wishes({"library": "wheel", "nccl": {"archive": str(path), "checksum": f"sha256:{checksum}"}})
+    wishes.check()
+    assert wishes.version == "2.31.2" and wishes.refused("desk-01") == []
+    assert wishes.pinned("nccl") == {"version": "2.31.2", "archive": str(path)}
+    for nccl, words in (
+        ({"archive": str(path)}, "no checksum"),
+        ({"archive": str(path), "checksum": "0" * 64}, "has SHA-256"),
+        ({"archive": str(tmp_path / "nccl.tar.gz"), "checksum": checksum}, "aarch64.whl was expected"),
+        ({"archive": str(tmp_path / "nvidia_nccl_cu13-2.31.2-py3-none-manylinux_2_18_x86_64.whl")}, "aarch64.whl was expected"),
+        ({"url": "u", "tag": "v2.31.2-1"}, "aarch64.whl was expected"),
+    ):
+        with pytest.raises(bundle.BundleError, match=words):
+            nccl_bundle.Wishes({"library": "wheel", "nccl": nccl}).check()
+    old, checksum = wheel(tmp_path, "nvidia_nccl_cu13-2.28.9-py3-none-manylinux_2_18_aarch64.whl")
+    [found] = nccl_bundle.Wishes({"library": "wheel", "nccl": {"archive": str(old), "checksum": checksum}}).refused("desk-01")
+    assert found.code == "NCCL_BUNDLE_FAILED" and "libnccl2" in found.message
+
+
+def test_the_desks_own_library_needs_its_version() -> None:
+    good = nccl_bundle.Wishes({"library": "system", "nccl": {"version": "2.28.9-1+cuda13.0"}})
+    good.check()
+    assert good.refused("desk-01") == [] and good.pinned("nccl") == {"version": "2.28.9-1+cuda13.0"}
+    for nccl in ({}, {"version": "newest"}, {"version": "2.28.9-1+cuda13.0 --allow-downgrades"}, {"url": "u", "tag": "v2.31.2-1"}):
+        with pytest.raises(bundle.BundleError, match="version in nccl_bundle_nccl"):
+            nccl_bundle.Wishes({"library": "system", "nccl": nccl}).check()
+    assert nccl_bundle.Wishes({"library": "system", "nccl": {"version": "2.30.4-1+cuda13.0"}}).refused("desk-01")
+
+
+def test_the_key_tells_where_the_library_comes_from() -> None:
+    given = {"gencode": "x", "nccl": {"version": "2.28.9-1+cuda13.0", "checksum": "a"}, "nccl_tests": {"url": "u", "tag": "v1"}}
+    keys = {library: nccl_bundle.Wishes({**given, "library": library}).key for library in bundle.LIBRARIES}
+    assert len(set(keys.values())) == 3
+    assert keys["build"] == nccl_bundle.Wishes(given).key, "what was built before the choice existed is kept"
+    other = {**given, "library": "system", "nccl": {"version": "2.28.10-1+cuda13.0"}}
+    assert nccl_bundle.Wishes(other).key != keys["system"]
+
+
+TESTS_ONLY = """all:
+\ttest -f $(NCCL_HOME)/include/nccl.h && test -f $(NCCL_HOME)/lib/libnccl.so
+\tmkdir -p build && printf program > build/all_gather_perf && printf program > build/all_reduce_perf
+"""
+
+
+def test_only_nccl_tests_are_compiled_against_a_wheel(public: Path) -> None:
+    path, checksum = wheel(public)
+    spec = spec_of(source(public, TESTS_ONLY), public, "nobody")
+    of_wheel = bundle.Source("nccl", archive=str(path), version="2.31.2")
+    spec = bundle.Spec((of_wheel, spec.sources[1]), library="wheel", mpi_home="/usr", user="nobody")
+    with received.room() as room:
+        manifest, archive = bundle.build(LiveDesk(), spec, room, "k")
+        bundle.install(archive, str(public / "bundle"))
+    assert manifest["library"] == {"from": "wheel", "version": "2.31.2"} and manifest["sources"][0]["commit"] == checksum
+    assert (public / "bundle/lib/libnccl.so.2").read_text(encoding="ascii") == "library of the wheel"
+    assert not any("src.build" in command for command in spec.commands)
+
+
+def test_only_nccl_tests_are_compiled_against_the_desks_own_library(public: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (public / "libnccl.so.2").write_text("library of the desk", encoding="ascii")
+    (public / "nccl.h").write_text("header", encoding="ascii")
+    for name in ("libnccl.so.2", "nccl.h"):
+        (public / name).chmod(0o644)
+    monkeypatch.setattr(bundle, "library_folders", lambda _desk: [str(public)])
+    monkeypatch.setattr(bundle, "HEADER", str(public / "nccl.h"))
+    tests = spec_of(source(public, TESTS_ONLY), public, "nobody").sources[1]
+    own = bundle.Source("nccl", version="2.28.9-1+cuda13.0")
+    spec = bundle.Spec((own, tests), library="system", mpi_home="/usr", user="nobody")
+    with received.room() as room:
+        manifest, archive = bundle.build(LiveDesk(), spec, room, "k")
+        bundle.install(archive, str(public / "bundle"))
+    assert manifest["library"] == {"from": "system", "version": "2.28.9-1+cuda13.0"}
+    assert (public / "bundle/lib/libnccl.so.2").read_text(encoding="ascii") == "library of the desk"
+    monkeypatch.setattr(bundle, "library_folders", lambda _desk: [])
+    with received.room() as room, pytest.raises(bundle.BundleError, match="was not found"):
+        bundle.build(LiveDesk(), spec, room, "k")
+
+
+class PinnedDesk(AptDesk):
+    """Its archive has each package in one version, which must be asked for."""
+
+    def run(self, argv, *, timeout: float = 10.0, stdin=None, env=None) -> Answer:
+        if "install" in argv:
+            self.ran.append(list(argv))
+            self.present |= {word.partition("=")[0] for word in argv if word.endswith("=1.0")}
+            return Answer(tuple(argv), 0)
+        return super().run(argv, timeout=timeout, stdin=stdin, env=env)
+
+
+def test_the_desks_own_library_is_installed_in_its_version_where_it_is_missing() -> None:
+    desk = PinnedDesk({"libnccl2"}, {})
+    assert tools.install_version(desk, bundle.SYSTEM_PACKAGES, "1.0", 60).added == ["libnccl-dev"]
+    [install] = [argv for argv in desk.ran if "install" in argv]
+    assert install[-1] == "libnccl-dev=1.0" and json.loads(desk.files[tools.RECORD]) == {"added": ["libnccl-dev"]}
+    assert not tools.install_version(desk, bundle.SYSTEM_PACKAGES, "1.0", 60).changed
+
+
+def test_another_version_of_the_desks_own_library_is_left_alone() -> None:
+    desk = PinnedDesk({"libnccl2", "libnccl-dev"}, {})
+    with pytest.raises(tools.ToolsError, match=r"libnccl2 1\.0, libnccl-dev 1\.0 is installed, version 2\.0 was expected"):
+        tools.install_version(desk, bundle.SYSTEM_PACKAGES, "2.0", 60)
+    assert not any("install" in argv for argv in desk.ran)

@@ -139,6 +139,16 @@ def test_without_report_gbits_the_unit_is_mebibytes(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.split()[3] == "1000.00"
 
 
+def test_report_both_prints_the_table_of_each_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    from desklib.standins import perftest
+
+    run = _run(report_gbits=True)
+    perftest._print_each_way(run, [{"bytes": 8388608, "iterations": 6360, "gbps": 213.4, "peak": 0.0}])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert [line for line in lines if "results" in line] == ["Local results:", "Remote results:"]
+    assert [line.split()[3] for line in lines if line[0].isdigit()] == ["106.70", "106.70"]
+
+
 def _run(kind: str = "bw", **options: Any) -> Any:
     import argparse
 

@@ -91,6 +91,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     add("--rdma_cm", dest="R", action="store_true")
     add("--all", dest="a", action="store_true")
     add("--report_gbits", action="store_true")
+    add("--report-both", action="store_true")
     add("--run_infinitely", action="store_true")
     add("--force-link", default=None)
     add("--bind_source_ip", default=None)
@@ -352,6 +353,8 @@ def _run(run: Run) -> int:
     _wire(run, channel)
     rows = _serve(run, channel) if run.server else _drive(run, channel)
     print(RULE, flush=True)
+    if options.b and options.report_both and run.kind == "bw" and not options.a:
+        _print_each_way(run, rows[-1:])
     _json_out(run, rows)
     return 0
 
@@ -493,6 +496,17 @@ def _print_row(run: Run, row: dict[str, Any]) -> None:
         f"{rate:<7.6f}",
         flush=True,
     )
+
+
+def _print_each_way(run: Run, rows: list[dict[str, Any]]) -> None:
+    """--report-both: the tables of each direction, this end's own first."""
+    for which in ("Local", "Remote"):
+        print(f"\n {which} results: ")
+        print(RULE)
+        print(_columns(run))
+        for row in rows:
+            _print_row(run, {**row, "gbps": row["gbps"] / 2, "peak": row["peak"] / 2})
+        print(RULE, flush=True)
 
 
 def _credit(run: Run, row: dict[str, Any]) -> None:
