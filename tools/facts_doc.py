@@ -149,7 +149,7 @@ def generated(source: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write or check."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
     arguments = parser.parse_args(argv)
     before = TARGET.read_text(encoding="utf-8")

@@ -305,7 +305,7 @@ class LiveView:
         told = Text(self.view.told(now), style="dim")
         parts: list[Any] = [Text(""), table]
         if share is not None:
-            bar = Table.grid()
-            bar.add_row(ProgressBar(total=1.0, completed=min(share, 0.99), width=min(60, self._console.width)))
-            parts.append(bar)
+            progress = Table.grid()
+            progress.add_row(ProgressBar(total=1.0, completed=min(share, 0.99), width=min(60, self._console.width)))
+            parts.append(progress)
         return Group(*parts, told)

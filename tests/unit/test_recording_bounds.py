@@ -73,7 +73,7 @@ def test_a_recording_with_a_bomb_is_one_line(kind: str, name: str, tmp_path: Pat
 def test_a_compressed_bomb_is_refused_while_it_is_small() -> None:
     opener = zlib.compressobj(9)
     block = b"\x00" * (1 << 20)
-    bomb = base64.b64encode(b"".join([opener.compress(block) for _ in range(800)]) + opener.flush()).decode()
+    bomb = base64.b64encode(b"".join([opener.compress(block) for _block in range(800)]) + opener.flush()).decode()
     tracemalloc.start()
     with pytest.raises(ShapeError, match="larger than"):
         unpacked(bomb)

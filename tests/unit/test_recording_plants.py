@@ -145,7 +145,7 @@ def cases() -> Iterator[Any]:
         path += ".nmconnection" if ".nmconnection " in line else ""
         yield pytest.param({"files": {path: text}}, line, id=f"file-{number}")
     for number, line in enumerate(COMMANDS):
-        program = next(item for item in sorted(PROGRAMS, key=len, reverse=True) if line.startswith(item))
+        program = max((item for item in PROGRAMS if line.startswith(item)), key=len)
         yield pytest.param({"commands": {program: line[len(program) + 1 :]}}, line, id=f"command-{number}")
     for number, parts in enumerate(PATHS):
         yield pytest.param(parts, str(parts), id=f"path-{number}")

@@ -75,7 +75,7 @@ def _stages(
     sides: Mapping[str, Side], ends: Sequence[Endpoint], launch: Launch, token: str, options: NcclOptions
 ) -> Iterator[NcclEvidence]:
     """Each value is the evidence so far, so that a lost side loses only what came after."""
-    head = next(iter(sides))
+    head = ends[0].desk
     paths = paths_of(ends)
     available = {desk: available_kb(side) for desk, side in sides.items()}
     problems = [item for desk, side in sides.items() for item in _missing(side, desk, options)]

@@ -73,7 +73,7 @@ def rings(cables: CableMap, plan: Iterable[PlannedCable]) -> dict[str, Ring]:
     wanted = list(plan)
     at: dict[str, list[Edge]] = defaultdict(list)
     for edge in cables.edges:
-        for desk in {edge.a.desk, edge.b.desk}:
+        for desk in dict.fromkeys((edge.a.desk, edge.b.desk)):
             at[desk].append(edge)
     paired = {desk for planned in wanted for desk in (planned.a, planned.b)}
     found = {}

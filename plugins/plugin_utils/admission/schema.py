@@ -72,16 +72,20 @@ def boolean(value: Any, path: str) -> Any:
     raise Refused(path, shown(value), "true or false")
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST
+
+
 def integer(value: Any, path: str) -> Any:
     """A whole number of at most 64 bits."""
-    if type(value) is int and -LARGEST < value < LARGEST:
+    if _is_integer(value):
         return value
     raise Refused(path, f"{type(value).__name__} {shown(value)}", "a whole number")
 
 
 def number(value: Any, path: str) -> Any:
     """A finite number."""
-    if (type(value) is int and -LARGEST < value < LARGEST) or (type(value) is float and math.isfinite(value)):
+    if _is_integer(value) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise Refused(path, f"{type(value).__name__} {shown(value)}", "a number")
 

@@ -20,8 +20,7 @@ CUT = " [cut]"
 
 def clean(text: str) -> str:
     """The text with what steers replaced. Tabs and line feeds stay."""
-    if type(text) is not str:
-        text = str(text)
+    text = str(text)
     if text.isascii() and text.isprintable():
         return text
     return STEERS.sub(MARK, text) if STEERS.search(text) else text

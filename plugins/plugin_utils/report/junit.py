@@ -125,7 +125,7 @@ def _suite(
 
 def _properties(suite: ElementTree.Element, kind: str, owner: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     listed = [("run", run["id"]), ("playbook", run["playbook"]), ("verdict", owner["verdict"])]
-    listed += [(key, value) for key, value in (run.get("versions") or {}).items()]
+    listed += list((run.get("versions") or {}).items())
     if kind == "stack":
         listed.append(("desks", ", ".join(member["desk"] for member in owner["members"])))
         listed += [(item["id"], _figure(item)) for item in owner["figures"]]

@@ -96,8 +96,8 @@ def test_what_is_slower_than_before(values: list[float], now: float, falls: bool
 def test_healthy_pairs_are_rarely_warned_of(noise: float) -> None:
     chance = random.Random(7)
     warned = tried = 0
-    for _ in range(400):
-        values = [22 * (1 + chance.gauss(0, noise)) for _ in range(13)]
+    for _trial in range(400):
+        values = [22 * (1 + chance.gauss(0, noise)) for _run in range(13)]
         for length in (3, 5, 8, 12):
             tried += 1
             warned += fall_of(series(values[:length], values[length])) is not None
@@ -106,7 +106,7 @@ def test_healthy_pairs_are_rarely_warned_of(noise: float) -> None:
 
 def test_a_fall_beyond_the_spread_is_nearly_always_found() -> None:
     chance = random.Random(7)
-    found_ = sum(fall_of(series([22 * (1 + chance.gauss(0, 0.005)) for _ in range(8)], 22 * 0.94)) is not None for _ in range(300))
+    found_ = sum(fall_of(series([22 * (1 + chance.gauss(0, 0.005)) for _run in range(8)], 22 * 0.94)) is not None for _trial in range(300))
     assert found_ > 290
 
 
