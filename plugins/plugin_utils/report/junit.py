@@ -28,6 +28,7 @@ PLAYBOOKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cable_map": (("reached", "identity", "cable"), ("run", "cable")),
     "unstack_pair": (("reached", "link"), ()),
     "unlock_driver": (("reached", "driver"), ()),
+    "check_workload": (("reached", "workload"), ()),
 }
 """Playbook to its checks of desks and of stacks; all of them for a playbook that is not listed. A finding adds its own check."""
 
@@ -44,12 +45,21 @@ DOMAIN_CHECKS = {
     "onboard": "container",
     "enrol": "enrol",
     "history": "history",
+    "workload": "workload",
 }
 PREFIXES = (("RDMA_", "rdma"), ("NCCL_", "nccl"), ("PAIR_", "trust"))
 """Of the domain proof, by the beginning of the code."""
 
 DOMAIN_OF = {code.code: domain for domain, codes in DOMAINS.items() for code in codes}
-STAGES = {"driver": "driver", "link": "link", "cable": "cable_map", "trust": "trust", "enrol": "enrol", "container": "container"}
+STAGES = {
+    "driver": "driver",
+    "link": "link",
+    "cable": "cable_map",
+    "trust": "trust",
+    "enrol": "enrol",
+    "container": "container",
+    "workload": "workload",
+}
 REQUIRED = {"facts": "reached"}
 """Names of required checks (``checks.py``) that are called otherwise here."""
 
