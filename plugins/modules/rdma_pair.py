@@ -175,6 +175,11 @@ sum_both_ways_gbps:
   description: Both functions, both directions at once, in Gb/s.
   returned: when measured
   type: float
+commands:
+  description: The command line of every client of C(ib_write_bw) that the figures rest on, in the order of the steps.
+  returned: always
+  type: list
+  elements: list
 latency_us:
   description: Typical latency of a small write in microseconds.
   returned: when measured

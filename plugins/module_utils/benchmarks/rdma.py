@@ -171,6 +171,7 @@ def _step(
     ports = free_ports(server_side, options.first_port, PORTS, len(functions))
     servers: list[int | None] = []
     clients: list[int | None] = []
+    asked: list[tuple[str, ...]] = []
     limits: list[Locked] = []
     errors: list[str | None] = []
     for place, port in zip(functions, ports, strict=False):
@@ -180,18 +181,19 @@ def _step(
         ready = started.pid is not None and wait_for_listener(server_side, started.pid, port, START_PATIENCE)
         errors.append(started.error if started.pid is None else None if ready else "server")
     for place, port, error in zip(functions, ports, errors, strict=False):
+        asked.append((*_argv(context, sender, place, port, kind, each_way), context.ends[receiver].functions[place].address))
         if error is not None:
             clients.append(None)
             continue
-        target = context.ends[receiver].functions[place].address
-        started = client_side.start([*_argv(context, sender, place, port, kind, each_way), target], timeout=options.step_limit)
+        started = client_side.start(asked[-1], timeout=options.step_limit)
         clients.append(started.pid)
         limits.append(locked(context.ends[sender].desk, started.limits))
     runs = []
     for number, place in enumerate(functions[: len(servers)]):
         client = _finish(client_side, clients[number], options.step_limit)
         server = _finish(server_side, servers[number], 3.0)
-        runs.append(_run(context, sender, receiver, place, kind, client, server, errors[number]))
+        run = _run(context, sender, receiver, place, kind, client, server, errors[number])
+        runs.append(dataclasses.replace(run, command=asked[number]))
     seen = {item.desk: item for item in limits}
     return RdmaStep(kind, direction, tuple(runs)), tuple(seen.values())
 

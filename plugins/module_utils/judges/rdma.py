@@ -324,6 +324,7 @@ def summary(ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Ma
         **speeds_of(told),
         **({} if evidence.hardest is None else {"hardest": _hardest(ends, evidence, marks)}),
         "latency_us": evidence.latency_us,
+        "commands": [list(run.command) for step in told.steps for run in step.runs if run.command],
         "neighbours": [item.__dict__ for item in evidence.neighbours],
         "counters": counter_rows(ends, told, growth) if growth else [],
         "locked_bytes": {item.desk: item.soft for item in evidence.limits},

@@ -69,6 +69,8 @@ class RdmaRun:
     target: str
     source_device: str
     target_device: str
+    command: tuple[str, ...] = ()
+    """The client's command line, as it was run on the desk that sends."""
     gbps: float | None = None
     """Mean bandwidth in Gb/s; both directions together when the step goes both ways."""
     sent_gbps: float | None = None
