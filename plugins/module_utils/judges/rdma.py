@@ -13,7 +13,6 @@ from ..model.link import Endpoint, Path
 from ..model.proof import Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
 from .catalogue import finding
 from .counters import BAND
-from .counters import state_of as state_of
 from .marks import at_speed, link_speed, mark
 from .marks_data import MARKS, Mark
 from .rdma_hardest import FULL_WIDTH, weigh

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.counters import state_of
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import with_lab_marks
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import complete, judge, speeds_of, state_of, summary
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import complete, judge, speeds_of, summary
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Growth, Locked, Problem, RdmaEvidence
 from proof_samples import ENDS, NETDEVS, bytes_of, end, function, grown, neighbours, rdma_evidence, run, steps
 
