@@ -87,7 +87,8 @@ class ActionModule(DeskAction):
                 )
         except InventoryError as error:
             raise _refusal("the inventory cannot be used", error.problems) from None
-        own = wishes.get(call.desk, {})
+        # What is wished for the whole run may also be a variable of the play, which hostvars do not hold.
+        own = wishes[call.desk] = {**wishes.get(call.desk, {}), **self.values(call.task_vars, [want.variable for want in WANTS])}
         problems = _wrong_wishes(wishes, [host.name for host in view.desks])
         try:
             wave_wish = wished(WAVES.read(own))

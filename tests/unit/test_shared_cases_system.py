@@ -8,7 +8,6 @@ tests/unit/gather/test_system_kinds.py, tests/unit/judges and tests/unit/driver.
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import dgx_release
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
+from shared_archive import unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT.parent / "shared" / "cases" / "system.tar.xz"
@@ -176,10 +176,7 @@ RELEASES: dict[str, str | None] = {
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("system")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(target, filter="tar")
-    return target
+    return unpack(ARCHIVE, tmp_path_factory.mktemp("system"))
 
 
 def test_no_case_of_the_archive_is_left_out(cases: Path) -> None:

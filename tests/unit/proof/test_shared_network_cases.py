@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_tests, perftest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors import classify
 from proof_samples import ENDS, nccl_evidence, nccl_growth, nccl_moved
+from shared_archive import unpack
 
 ROOT = Path(__file__).resolve().parents[3]
 ARCHIVE = ROOT.parent / "shared" / "cases" / "network.tar.xz"
@@ -36,10 +36,7 @@ DEVICES = ["rocep1s0f0", "roceP2p1s0f0"]
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not ARCHIVE.is_file():
         pytest.skip("the shared cases stand beside the project's own checkout only")
-    folder = tmp_path_factory.mktemp("cases")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpack(ARCHIVE, tmp_path_factory.mktemp("cases"))
 
 
 def texts(cases: Path, folder: str) -> dict[str, str]:
