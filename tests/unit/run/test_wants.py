@@ -195,6 +195,8 @@ def test_only_some_stages(here: Path, _about: Any, wish: Any) -> None:
 def test_the_report_folder(here: Path, _about: Any) -> None:
     default = run_from(begin("audit", hostvars_of(here)))
     assert Path(default.run_dir).parent == here / "reports" and (Path(default.run_dir) / "run.json").is_file()
+    of_a_play = run_from(begin("audit", hostvars_of(here), spark_report_dir=str(here / "y")))
+    assert Path(of_a_play.run_dir).parent == here / "y"
     elsewhere = run_from(begin("audit", hostvars_of(here, spark_report_dir=str(here / "x"))))
     assert Path(elsewhere.run_dir).parent == here / "x"
 

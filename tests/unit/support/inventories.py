@@ -36,8 +36,8 @@ def hostvars_of(
     return HostVars(InventoryManager(loader=DataLoader(), sources=[str(path)]), extra)
 
 
-def begin(playbook: str, hostvars: HostVars, scope: list[str] | None = None) -> dict[str, Any]:
-    """``spark_plan`` as the first task of a playbook makes it. Raises AnsibleActionFail."""
+def begin(playbook: str, hostvars: HostVars, scope: list[str] | None = None, **of_the_play: Any) -> dict[str, Any]:
+    """``spark_plan`` as the first task of a playbook makes it, whose play has these variables. Raises AnsibleActionFail."""
     hosts = list(hostvars) if scope is None else scope
     script = Script("spark_run", {"phase": "begin", "playbook": playbook})
-    return script.run(hosts[0], ansible_play_hosts_all=hosts, hostvars=hostvars, **hostvars[hosts[0]])
+    return script.run(hosts[0], ansible_play_hosts_all=hosts, hostvars=hostvars, **{**hostvars[hosts[0]], **of_the_play})
