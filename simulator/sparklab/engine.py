@@ -65,6 +65,11 @@ class Engine:
         text = self.call("inspect", "--type", "container", "-f", "{{.State.Pid}}", container, check=False)
         return int(text) if text.isdecimal() else 0
 
+    def last_words(self, container: str) -> str:
+        """The last line that the container's first process wrote."""
+        done = shell.run(self.argv("logs", "--tail", "20", container), check=False)
+        return shell.last_line(done.stdout + done.stderr)
+
     def kill(self, container: str) -> None:
         """Take the power away."""
         self.call("kill", container, check=False)

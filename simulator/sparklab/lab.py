@@ -298,7 +298,6 @@ class Lab:
             if self.engine.pid(entry["container"]):
                 self.engine.kill(entry["container"])
                 files.wait_until(lambda: not self.engine.pid(entry["container"]), 10)
-            pid = self.engine.start(entry["container"])
             settings = {
                 "DESK_HOSTNAME": desk.hostname,
                 "DESK_PASSWORD": passwords[name],
@@ -308,7 +307,7 @@ class Lab:
                 "DESK_SERVER": subnets.server_address(self.number),
             }
             scripts = ["boot.sh", *(["first-boot.sh"] if entry.get("first_boot") else [])]
-            desks.prepare(pid, scripts, settings)
+            pid = self._start(name, entry["container"], lambda pid: desks.prepare(pid, scripts, settings))
             if entry["nic"]:
                 self._add_functions(name, pid, lists[name])
             net.add_leg(self.netns, self.leg(name, None), pid, desk.management, describe.management_mac(desk))
@@ -323,6 +322,21 @@ class Lab:
         self.record.save()
         self.light()
         self.tell(changed)
+
+    def _start(self, name: str, container: str, prepare: Callable[[int], None], again: bool = True) -> int:
+        """Start a container and prepare the desk in it; one that ended before it was prepared is started once more."""
+        pid = self.engine.start(container)
+        try:
+            prepare(pid)
+        except LabError as error:
+            if self.engine.pid(container):
+                raise
+            said = f"{name} ended while it was starting; its last line: {self.engine.last_words(container)}"
+            if not again:
+                raise LabError(f"{said} ({error})") from error
+            self.say(f"{said}; starting it again")
+            return self._start(name, container, prepare, again=False)
+        return pid
 
     def _add_functions(self, name: str, pid: int, functions: Sequence[dict[str, Any]]) -> None:
         for number, function in enumerate(functions):

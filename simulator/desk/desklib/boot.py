@@ -49,8 +49,8 @@ def own_cgroup() -> None:
     mounts.mount("cgroup2", Path("/sys/fs/cgroup"), "cgroup2")
 
 
-def wait_for_state(seconds: float = 20.0) -> Desk:
-    """The lab writes desk.json; wait for it a little."""
+def wait_for_state(seconds: float = 900.0) -> Desk:
+    """The lab writes desk.json when all else is in place; on a busy disk that has been seen to take minutes."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,0 +1,63 @@
+"""A desk whose first process ends while it starts: started once more, then named with what it said."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sparklab.errors import LabError
+from sparklab.lab import Lab
+
+
+class ShortLived:
+    """An engine whose container ends at once for its first `failures` starts."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.starts = 0
+
+    def start(self, container: str) -> int:
+        self.starts += 1
+        return 100 + self.starts
+
+    def pid(self, container: str) -> int:
+        return 0 if self.starts <= self.failures else 100 + self.starts
+
+    def last_words(self, container: str) -> str:
+        return "desk: no description of this desk"
+
+
+def start(engine: ShortLived, said: list[str]) -> int:
+    def prepare(pid: int) -> None:
+        if not engine.pid("c"):
+            raise LabError("nsenter failed with code 1")
+
+    lab: Any = SimpleNamespace(engine=engine, say=said.append)
+    lab._start = lambda *words, **options: Lab._start(lab, *words, **options)
+    return int(lab._start("desk-01", "c", prepare))
+
+
+def test_a_desk_that_ended_once_is_started_again() -> None:
+    said: list[str] = []
+    assert start(ShortLived(1), said) == 102
+    assert said == ["desk-01 ended while it was starting; its last line: desk: no description of this desk; starting it again"]
+
+
+def test_a_desk_that_ends_each_time_is_named_with_its_last_line() -> None:
+    engine = ShortLived(9)
+    with pytest.raises(LabError, match="desk-01 ended while it was starting; its last line: desk: no description"):
+        start(engine, [])
+    assert engine.starts == 2
+
+
+def test_another_failure_is_not_tried_again() -> None:
+    engine = ShortLived(0)
+    lab: Any = SimpleNamespace(engine=engine, say=print)
+
+    def prepare(pid: int) -> None:
+        raise LabError("no shell")
+
+    with pytest.raises(LabError, match="no shell"):
+        Lab._start(lab, "desk-01", "c", prepare)
+    assert engine.starts == 1
