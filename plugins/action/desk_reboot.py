@@ -16,7 +16,7 @@ from ..module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
-from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.actions import Call, DeskAction, ElsewhereError
 from ..plugin_utils.admission.text import line
 from ..plugin_utils.run.gate import changed_since_facts
 from ..plugin_utils.run.store import write_atomically
@@ -35,13 +35,13 @@ class ActionModule(DeskAction):
         if call.given["policy"] == "never":
             return result
         run = call.run
-        known = call.facts
-        if known is not None and not reboot_reasons(_desk(known)) and not changed_since_facts(call.store, name):
+        known, asked_for = call.facts, ["it was asked for"] if call.given["policy"] == "always" else []
+        if not asked_for and known is not None and not reboot_reasons(_desk(known)) and not changed_since_facts(call.store, name):
             return result
         before, failure = self._read(call)
         if before is None:
             return {**result, **failure}
-        result["reasons"] = reboot_reasons(before)
+        result["reasons"] = reboot_reasons(before) or asked_for
         if not result["reasons"]:
             return result
         refusals = reboot_refusals(before, where, force=call.given["force"])
@@ -54,6 +54,9 @@ class ActionModule(DeskAction):
             if turn.lost:
                 message = f"{name} was not rebooted: {turn.lost}, the pair's other desk, has not come back from its own reboot"
                 return _failed(result, [finding("REBOOT_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
+            taken = self._take(call, turn)
+            if taken.get("failed"):
+                return {**result, **taken}
             told = self._reboot(call.given["patience"], task_vars)
             result["changed"] = True
             if told.get("failed") or told.get("unreachable"):
@@ -77,6 +80,17 @@ class ActionModule(DeskAction):
         if answer.get("failed") or not isinstance(facts, Mapping):
             return None, {"failed": True, "msg": answer.get("msg", "no facts"), "findings": list(answer.get("findings") or [])}
         return _desk(facts), {}
+
+    def _take(self, call: Call, turn: Turn) -> dict[str, Any]:
+        """Take the desk for this run until it goes down. Raises ElsewhereError where another run works on it."""
+        try:
+            answer = self.execute("labops.dgx_spark.desk_reboot", {"policy": call.given["policy"]}, call)
+        except ElsewhereError:
+            turn.back()
+            raise
+        if answer.get("failed"):
+            turn.back()
+        return answer
 
     def _reboot(self, patience: int, task_vars: dict[str, Any]) -> dict[str, Any]:
         """The builtin action, which knows how to wait for a machine that goes and comes."""
