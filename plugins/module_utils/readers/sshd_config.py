@@ -21,7 +21,9 @@ def read(text: str) -> dict[str, Any]:
         keyword, _blank, value = line.strip().partition(" ")
         keyword = keyword.lower()
         if keyword in WORDS:
-            lists.setdefault(keyword, []).extend(value.replace(",", " ").split() if keyword == "pubkeyacceptedalgorithms" else value.split())
+            lists.setdefault(keyword, []).extend(
+                value.replace(",", " ").split() if keyword == "pubkeyacceptedalgorithms" else value.split()
+            )
         else:
             single.setdefault(keyword, value.strip())
     files = lists.get("authorizedkeysfile")

@@ -127,6 +127,8 @@ def test_a_server_that_was_not_asked_is_not_judged() -> None:
 
 
 def test_the_reader_takes_what_may_stand_several_times_together() -> None:
-    read = sshd_config.read("AllowUsers a\nallowusers b@10.0.0.1 c\nPubkeyAuthentication YES\nmaxsessions x\n\x00\nauthorizedkeysfile NONE\n")
+    read = sshd_config.read(
+        "AllowUsers a\nallowusers b@10.0.0.1 c\nPubkeyAuthentication YES\nmaxsessions x\n\x00\nauthorizedkeysfile NONE\n"
+    )
     assert read["allow_users"] == ["a", "b@10.0.0.1", "c"] and read["pubkey_authentication"] is True
     assert read["max_sessions"] is None and read["authorized_keys_files"] == [] and read["deny_users"] is None

@@ -197,7 +197,15 @@ def sent(told: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     "command",
-    ["echo one two", "echo 'a  b'", 'PATH=/x:$PATH ; export PATH ; echo "$PATH" | cut -c1-3', "cat", "exit 7", "echo " + "x" * 9000, "echo \\! \\$HOME '~' {a,b} *.none"],
+    [
+        "echo one two",
+        "echo 'a  b'",
+        'PATH=/x:$PATH ; export PATH ; echo "$PATH" | cut -c1-3',
+        "cat",
+        "exit 7",
+        "echo " + "x" * 9000,
+        "echo \\! \\$HOME '~' {a,b} *.none",
+    ],
 )
 @pytest.mark.parametrize("shell", LOGIN_SHELLS)
 def test_what_pair_ssh_sends_means_the_same_to_every_login_shell(tmp_path: Path, command: str, shell: str) -> None:
