@@ -291,6 +291,8 @@ def _write(desk: HomesDesk, step: Step) -> list[list[str]]:
             desk.set_mode(step.path, step.mode)
         elif step.after is None:
             desk.remove(step.path)
+            if step.path.startswith(OWN_FOLDERS[0]):
+                desk.remove_empty_folder(posixpath.dirname(step.path))
         else:
             desk.make_folder(posixpath.dirname(step.path), FOLDER_MODE)
             desk.write_text(step.path, step.after, step.mode)

@@ -99,7 +99,7 @@ def _allowed(name: str, peer: str, said: dict[str, Any]) -> bool | None:
 def _matches(pattern: str, name: str, peer: str) -> bool | None:
     """One USER or USER@HOST pattern; null where the host is a name or negated."""
     who, at, host = pattern.rpartition("@")
-    if not at or name.endswith(host) and "@" in name:
+    if not at or (name.endswith(host) and "@" in name):
         return fnmatch.fnmatchcase(name, pattern)
     if not fnmatch.fnmatchcase(name, who):
         return False

@@ -10,6 +10,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import AUDIT, STACK, JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import sshd_config
+
 from .fake_desk import SSHD, healthy, sshd_question
 
 HERE = Where(pair="pair_a", desk="desk-01")

@@ -263,6 +263,7 @@ class FakeDesk:
         self.ran: list[tuple[list[str], str | None]] = []
         self.asked: list[tuple[str, dict]] = []
         self.modes: dict[str, int] = {}
+        self.gone: list[str] = []
 
     def read_text(self, path: str) -> Text:
         if path in self.errors:
@@ -305,6 +306,10 @@ class FakeDesk:
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
 
+    def remove_empty_folder(self, path: str) -> None:
+        if not any(name.startswith(f"{path}/") for name in self.files):
+            self.gone.append(path)
+
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         return None
 
@@ -316,6 +321,14 @@ WANT = pair_files.Wanted(
     lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), "lab"),),
     rules=(pair_files.Rule("enp1s0f0np0", "192.168.100.11"),),
 )
+
+
+def test_our_folder_goes_with_its_last_file() -> None:
+    desk = FakeDesk({"/etc/dgx_spark/hostfile": HOSTFILE, "/etc/dgx_spark/trust.json": "{}", "/usr/local/bin/pair-ssh": "x"})
+    for paths, gone in ((("/etc/dgx_spark/hostfile", "/usr/local/bin/pair-ssh"), []), (("/etc/dgx_spark/trust.json",), ["/etc/dgx_spark"])):
+        want = pair_files.Wanted(files=tuple(pair_files.WantedFile(path, None) for path in paths))
+        pair_files.apply(desk, pair_files.plan(pair_files.read(desk, want), want))
+        assert desk.gone == gone
 
 
 def test_plan_apply_and_nothing_the_second_time() -> None:
