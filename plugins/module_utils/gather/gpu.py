@@ -199,14 +199,14 @@ def gather(ask: Ask, options: Options) -> Gpu:
             ask.miss(f"gpu.{key}", told.error, ", ".join(dict.fromkeys(told.dead)) or None, *told.sources[:2])
     if values["compute_capability"] is not None:
         values["compute_capability"] = str(values["compute_capability"])
-    reset = bool(told.detail and told.detail["gpus"] and told.detail["gpus"][0]["reset_required"])
+    reset = told.detail["gpus"][0]["reset_kind"] if told.detail and told.detail["gpus"] else None
     action = told.value("recovery_action", "gpu_recovery_action")
     return Gpu(
         present=present,
         count=count,
         smi=_state(told),
         dead_readings=tuple(dict.fromkeys(told.dead))[:8],
-        recovery_action="Reset" if reset and action in (None, "None") else action,
+        recovery_action=reset if reset and action in (None, "None") else action,
         addressing_mode=told.value("addressing_mode", "addressing_mode"),
         **values,
     )

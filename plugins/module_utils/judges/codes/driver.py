@@ -87,8 +87,9 @@ CODES: tuple[Code, ...] = (
         code="PERSISTENCED_INACTIVE",
         title="The persistence daemon does not run",
         severity="warn",
+        other_severities=("note",),
         meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off, or "
-        "the unit is started over and over: the driver unloads its state between jobs.",
+        "the unit is started over and over: the driver unloads its state between jobs. A note while it starts for the first time.",
         remedy="sudo systemctl enable --now nvidia-persistenced; if it fails, journalctl -u nvidia-persistenced.",
         source="community (four reports)",
     ),
