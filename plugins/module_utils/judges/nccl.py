@@ -293,6 +293,8 @@ def counter_rows(ends: Sequence[Endpoint], evidence: NcclEvidence, iterations: i
             grown = [None if seen is None else seen.grown(name, counter.name) for name in names]
             known = [value * counter.unit for value in grown if value is not None]
             total = sum(known) if len(known) == len(grown) and known else None
+            if total is not None and min(known) < 0:
+                total = min(known)  # what went backwards must not hide in a sum
             state = state_of(total, low, high)
             if counter.physical and state == "outside" and any(state_of(value, low, high) == "fits" for value in known):
                 state, total = "fits", max(known)  # each function shows the whole port

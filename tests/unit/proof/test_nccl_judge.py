@@ -14,7 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl impor
     summary,
 )
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl_failures import launch_cause
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Growth, NcclEvidence, Problem
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_failures
 from proof_samples import (
     DEVICES,
@@ -56,6 +56,15 @@ def failed_launch(text: str) -> NcclEvidence:
 HANGS = {"rc": None, "error": "timeout"}
 MEMORY = {"needed_kb": memory_needed_kb(16 * GIB), "available_kb": 30 << 20}
 
+
+def turned_back(growth: tuple[Growth, ...]) -> tuple[Growth, ...]:
+    """One function of the second desk was set to nothing while NCCL ran: its counters count from nothing again."""
+    after = {name: dict(values) for name, values in growth[1].after.items()}
+    last = sorted(after)[-1]
+    after[last] = dict.fromkeys(after[last], 5)
+    return (growth[0], dataclasses.replace(growth[1], after=after))
+
+
 RED = (
     ("NCCL_SOCKET_FALLBACK", "fail", nccl_evidence(nccl_text(dict.fromkeys(FIGURES, 1.2), transport="Socket"), growth=grown({}, {}))),
     ("NCCL_ONE_HALF", "fail", nccl_evidence(nccl_text(dict.fromkeys(FIGURES, 12.9), devices=DEVICES[:1]))),
@@ -76,6 +85,7 @@ RED = (
     ("NCCL_INCOMPLETE", "fail", stopped("mpirun noticed that process rank 1 exited on signal 9 (Killed).\n")),
     ("NCCL_COUNTERS_STILL", "fail", nccl_evidence(growth=nccl_growth(0))),
     ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=())),
+    ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=turned_back(nccl_growth(nccl_moved(FIGURES))))),
     ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=nccl_growth(nccl_moved(FIGURES), wire=4.0))),
     ("NCCL_VERSION_DRIFT", "fail", nccl_evidence(ranks=(rank(1), rank(2, libnccl_sha256="another")))),
     ("NCCL_VERSION_DRIFT", "fail", nccl_evidence(ranks=(rank(1), rank(2, program_sha256="another")))),
