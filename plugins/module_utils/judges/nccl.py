@@ -244,7 +244,9 @@ def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iteration
     for desk in members(ends):
         mine = [end for end in ends if end.desk == desk]
         used = said.hcas.get(_logged_name(mine[0], said))
-        wanted = [function.rdma_device for end in mine for function in end.functions]
+        # Desks with one host name write one log: what they used together is all that it tells.
+        logged = [end for end in ends if _logged_name(end, said) == _logged_name(mine[0], said)]
+        wanted = list(dict.fromkeys(function.rdma_device for end in logged for function in end.functions))
         if used is not None and set(used) != set(wanted):
             message = f"{desk}: NCCL used {', '.join(used) or 'no device'}, the cabled port has {' and '.join(wanted)}"
             place = Where(pair=pair, desk=desk, port=mine[0].port if len(mine) == 1 else None)

@@ -262,3 +262,17 @@ def test_a_version_that_reports_name_is_told_beside_what_was_seen() -> None:
     [note] = [item for item in judge("pair_a", ENDS, hung, iterations=20, warmups=5) if item.code == "VERSION_KNOWN_BAD"]
     assert "2.30.4" in note.message and note.where.pair == "pair_a" and note.evidence["grade"] == "single"
     assert found(nccl_evidence(nccl_text().replace("23007", "23003"))) == {}
+
+
+@pytest.mark.parametrize("hostname", ["spark", "SPARK-ROOM-7", "a" * 63, "spark.lab.example"])
+def test_two_desks_with_one_host_name_are_not_taken_for_one_half(hostname: str) -> None:
+    """The devices of the two desks have names of their own; NCCL's log calls both desks the same, cut at the first dot."""
+    other = dataclasses.replace(
+        ENDS[1], functions=tuple(dataclasses.replace(item, rdma_device=f"mlx5_{place}") for place, item in enumerate(ENDS[1].functions))
+    )
+    ends = tuple(dataclasses.replace(end, hostname=hostname) for end in (ENDS[0], other))
+    names = [item.rdma_device for end in ends for item in end.functions]
+    evidence = nccl_evidence()
+    for used, expected in ((names, {}), (names[:2], {"NCCL_ONE_HALF": "fail"})):
+        output = dataclasses.replace(evidence.output, hcas={hostname.partition(".")[0]: used})
+        assert found(dataclasses.replace(evidence, output=output), ends) == expected
