@@ -395,3 +395,34 @@ def test_an_entry_of_the_boot_menu_by_number(entry: str, kernel: str | None) -> 
     )
     facts = collect(desk)
     assert facts.kernel.next_boot == kernel and ("kernel.next_boot" in facts.unread) is (kernel is None)
+
+
+HEAD = NVIDIA_SMI_Q.partition("\nGPU ")[0] + "\n"
+COLUMNS = QUERY_GPU.partition("\n")[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("detail", "query"),
+    [
+        ("", ""),
+        (HEAD, COLUMNS),
+        (NVIDIA_SMI_Q[: len(HEAD) - 20], QUERY_GPU[:60]),
+        ("<html><title>Sign in</title></html>\n", "<html>\n"),
+        ("\x00\ufffd\x07" * 300, "\x00" * 50),
+        (QUERY_GPU, NVIDIA_SMI_Q),
+        ("nvidia-smi: command is disabled by your administrator\n",) * 2,
+        (HEAD.replace("Attached GPUs", "Attached XPUs"), COLUMNS),
+    ],
+)
+def test_rubbish_in_place_of_nvidia_smis_answer_is_no_healthy_gpu(detail: str, query: str) -> None:
+    desk = healthy()
+    desk.commands["nvidia-smi -q"], desk.commands[SMI_QUERY] = detail, query
+    found = judged(desk)
+    assert found["FACTS_INCOMPLETE"].severity == "unknown" and "gpu.utilisation_percent" in found["FACTS_INCOMPLETE"].message
+
+
+def test_a_driver_that_counts_no_gpu_finds_none() -> None:
+    desk = healthy()
+    desk.commands["nvidia-smi -q"] = HEAD.replace(": 1", ": 0")
+    desk.commands[SMI_QUERY] = COLUMNS
+    assert ": 0" in desk.commands["nvidia-smi -q"] and judged(desk)["GPU_NOT_FOUND"].severity == "fail"
