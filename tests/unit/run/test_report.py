@@ -314,3 +314,15 @@ def test_the_files_of_a_report_and_who_is_guilty(tmp_path: Any, check_mode: bool
     assert made.result["pairs"] == {"pair_a": "UNKNOWN", "pair_b": "PASS"} and set(made.result["guilty"]) == guilty
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["pairs"][0]["head"], report["pairs"][0]["peer"], report["pairs"][0]["topology"]) == ("d-1", "d-2", "direct")
+
+
+@pytest.mark.parametrize(("started", "ended"), [("2026-11-26T10:00:05Z", "2026-11-26T09:00:00Z"), ("2026-11-26T10:00:00Z", None)])
+def test_a_clock_that_was_set_back_in_the_middle_of_a_run_makes_no_negative_times(started: str, ended: str | None) -> None:
+    parts = healthy()
+    parts["rdma"]["d-1"] = replace(parts["rdma"]["d-1"], started=started, ended=ended)
+    report = build(run(), parts, "f")
+    told = [desk["stages"]["rdma"]["seconds"] for desk in report["desks"] if "rdma" in desk["stages"]]
+    assert told[0] in (0.0, None) and all(item["seconds"] >= 0 for item in report["run"]["stages"])
+    assert verdicts(report) == {"pair_a": "PASS", "pair_b": "PASS"} and "-3605" not in json.dumps(report)
+    ElementTree.fromstring(junit(report))
+    assert summary(report, "/r") and prometheus(report)
