@@ -325,4 +325,4 @@ def test_a_clock_that_was_set_back_in_the_middle_of_a_run_makes_no_negative_time
     assert told[0] in (0.0, None) and all(item["seconds"] >= 0 for item in report["run"]["stages"])
     assert verdicts(report) == {"pair_a": "PASS", "pair_b": "PASS"} and "-3605" not in json.dumps(report)
     ElementTree.fromstring(junit(report))
-    assert summary(report, "/r") and prometheus(report)
+    assert summary(report, "/r") and prometheus(report, 1.0)
