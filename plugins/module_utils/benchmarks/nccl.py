@@ -21,8 +21,6 @@ from .common import all_right, available_kb, both_neighbours, counters, probe
 from .side import Side, SideError
 
 BUNDLE = "/opt/dgx_spark/nccl"
-COLLECTIVES = ("all_gather", "all_reduce")
-PROBE_PORT = 18515
 
 
 @dataclass(frozen=True)
