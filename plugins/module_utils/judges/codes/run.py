@@ -41,7 +41,9 @@ CODES: tuple[Code, ...] = (
         code="STAGE_TIMEOUT",
         title="A stage did not end within its time limit",
         severity="fail",
-        meaning="The desk answered no more, or a program on it hung, until the stage's time limit ran out.",
+        other_severities=("unknown",),
+        meaning="The desk answered no more, or a program on it hung, until the stage's time limit ran out. Unknown where this "
+        "controller was overloaded: its own work may have been what was late.",
         remedy="Look at the desk's console and load; a desk that does not answer ssh any more needs a power cycle. Then run again.",
         source="this collection's rule",
     ),
