@@ -65,6 +65,13 @@ unit: venv ## Unit tests on both ansible-core versions
 	$(BIN)/python -m pytest -q -n 2 tests/unit
 	$(CURDIR)/$(CORE219)/bin/python -m pytest -q -n 2 tests/unit
 
+.PHONY: combination
+combination: ## Unit tests and sanity on another ansible-core and Python (CORE=2.20 PYTHON=3.12)
+	sh tools/venv.sh .venv-$(CORE)-$(PYTHON) $(PYTHON)
+	.venv-$(CORE)-$(PYTHON)/bin/uv pip install --quiet --python .venv-$(CORE)-$(PYTHON)/bin/python "ansible-core>=$(CORE).0b1,==$(CORE).*"
+	.venv-$(CORE)-$(PYTHON)/bin/python -m pytest -q -n 2 tests/unit
+	bash tests/sanity/run.sh .venv-$(CORE)-$(PYTHON) $(PYTHON)
+
 .PHONY: docs
 docs: venv ## Generate the catalogue of findings, the documentation of the facts, the roles' READMEs and the reference
 	python tools/findings_doc.py
@@ -72,12 +79,15 @@ docs: venv ## Generate the catalogue of findings, the documentation of the facts
 	python tools/roles_doc.py
 	python tools/reference_doc.py
 
-.PHONY: docs-check
-docs-check: venv ## Generated docs are fresh, module docs and the changelog are right
+.PHONY: docs-fresh
+docs-fresh: venv
 	python tools/findings_doc.py --check
 	python tools/facts_doc.py --check
 	python tools/roles_doc.py --check
 	python tools/reference_doc.py --check
+
+.PHONY: docs-check
+docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right
 	antsibull-changelog lint
 	python tools/check_changelog.py
 	cd .collections/ansible_collections/labops/dgx_spark && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
