@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: spark_facts
 short_description: Read and judge the facts of a DGX Spark
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Answers everything that the collection wants to know about a desk in one call, about two seconds of the desk's time or less.
   - Reads only. Prefers files to commands, so it is useful without root; what only root may read is then named in
