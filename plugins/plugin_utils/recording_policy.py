@@ -53,7 +53,10 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/proc/(?:\d+|self)/status", reduce.process_status),
     (r"/proc/(?:\d+|self)/comm", reduce.lines_like(r"[\w.:+-]{1,15}")),
     (r"/proc/(?:\d+|self)/limits", reduce.lines_like(r"[A-Z][\w ]{1,160}")),
-    (r"/proc/(?:version|meminfo|modules|stat|uptime|locks|driver/nvidia/.+|sys/.+|(?:\d+/|self/)?net/(?:route|if_inet6))", reduce.kept),
+    (
+        r"/proc/(?:version|meminfo|loadavg|modules|stat|uptime|locks|driver/nvidia/.+|sys/.+|(?:\d+/|self/)?net/(?:route|if_inet6))",
+        reduce.kept,
+    ),
     (r"/sys/(?:class|devices|bus|module|fs/cgroup|kernel|firmware)/(?:.*/)?(?!ifalias$)[^/]+", reduce.kept),
 )
 

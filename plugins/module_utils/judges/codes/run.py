@@ -41,7 +41,9 @@ CODES: tuple[Code, ...] = (
         code="STAGE_TIMEOUT",
         title="A stage did not end within its time limit",
         severity="fail",
-        meaning="The desk stopped responding, or a program on it hung, until the stage's time limit ran out.",
+        other_severities=("unknown",),
+        meaning="The desk stopped responding, or a program on it hung, until the stage's time limit ran out. Unknown where the "
+        "controller was overloaded: the delay may then have been its own.",
         remedy="Look at the desk's console and load; a desk that no longer answers ssh needs a power cycle. Then run again.",
         source="this collection's rule",
     ),
