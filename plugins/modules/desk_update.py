@@ -234,9 +234,7 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, findings=[])
     claim(module, "desk_update")
-    wishes = Wishes(
-        **{key: options[key] for key in ("branch", "firmware", "accept_known_bad", "allow_downgrade", "force")}
-    )
+    wishes = Wishes(**{key: options[key] for key in ("branch", "firmware", "accept_known_bad", "allow_downgrade", "force")})
     want = Wanted(wishes, options["versions"], options["expected"], options["run_id"] or "unknown", options["stack"])
     updater = Updater(desk, where, want, observe, limits)
     if step == "note":

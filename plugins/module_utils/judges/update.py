@@ -33,6 +33,7 @@ OLD_FIRMWARE = re.compile(r"nvidia-firmware-[0-9]{3}(?:-server)?-[0-9].*")
 IMAGE = re.compile(r"linux-image-(?:unsigned-)?([0-9].*)")
 KHO_PACKAGE = "nvidia-spark-grub-kho"
 DRIVER = re.compile(r"nvidia-driver-[0-9]{3}-open")
+OTA = "dgx-spark-ota-update-meta"
 CX7_FIRMWARE = "nvidia-spark-mlnx-firmware-manager"
 """Brings the firmware of the ConnectX-7 and flashes it at a boot with a cable in."""
 
@@ -300,24 +301,41 @@ def _available(desk: Desk, look: Look, where: Where, kernel: str | None, firmwar
     return finding("UPDATE_AVAILABLE", where, f"{message}{time}", evidence=evidence)
 
 
+def levels(desk: Desk) -> dict[str, str]:
+    """The levels of a desk as it is, in words."""
+    installed = {item.name: item.version for item in desk.driver.packages}
+    known = {
+        "DGX OS": desk.dgx_os.version,
+        "OTA": installed.get(OTA),
+        "driver": desk.driver.user_space_version or desk.driver.module_version,
+        "kernel": desk.kernel.running,
+        "NCCL": plain_version(desk.toolkit.nccl or installed.get("libnccl2")),
+        "CX-7 firmware": desk.cx7.firmware,
+        "UEFI": desk.identity.bios_version,
+    }
+    return {name: value or "unknown" for name, value in known.items()}
+
+
 def row(desk: Desk, look: Look, kernel: str | None, firmware: Sequence[Firmware]) -> dict[str, str]:
-    """The levels of a desk, before and after, in words."""
+    """The levels of a desk, and what they would become."""
     new = {item.name: item.new for item in look.changes if item.new}
     driver = next((version for name, version in new.items() if DRIVER.fullmatch(name)), None)
-    installed = {item.name: item.version for item in desk.driver.packages}
-
-    def to(now: str | None, then: str | None) -> str:
-        return f"{now or 'unknown'} -> {then}" if then and then != now else now or "unknown"
-
-    return {
-        "DGX OS": to(desk.dgx_os.version, plain_version(new.get("dgx-release"))),
-        "OTA": to(installed.get("dgx-spark-ota-update-meta"), new.get("dgx-spark-ota-update-meta")),
-        "driver": to(desk.driver.user_space_version or desk.driver.module_version, plain_version(driver)),
-        "kernel": to(desk.kernel.running, kernel),
-        "NCCL": to(plain_version(desk.toolkit.nccl), plain_version(new.get("libnccl2"))),
-        "CX-7 firmware": f"{desk.cx7.firmware or 'unknown'}{' (its package changes)' if CX7_FIRMWARE in new else ''}",
-        "firmware": named(f"{item.name} {item.version} -> {item.offered}" for item in firmware) or "as it is",
+    then = {
+        "DGX OS": plain_version(new.get("dgx-release")),
+        "OTA": new.get(OTA),
+        "driver": plain_version(driver),
+        "kernel": kernel,
+        "NCCL": plain_version(new.get("libnccl2")),
     }
+    told = moved(levels(desk), {name: value for name, value in then.items() if value})
+    if CX7_FIRMWARE in new:
+        told["CX-7 firmware"] += " (the package that flashes it changes)"
+    return {**told, "firmware": named(f"{item.name} {item.version} -> {item.offered}" for item in firmware)} if firmware else told
+
+
+def moved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Each level as it was, with what it became where that is another one."""
+    return {name: was if after.get(name, was) == was else f"{was} -> {after[name]}" for name, was in before.items()}
 
 
 def plain_version(version: str | None) -> str | None:

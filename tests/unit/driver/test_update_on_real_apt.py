@@ -268,7 +268,9 @@ def test_an_archive_that_goes_away_in_the_middle_changes_no_package(desk: AptRoo
     updater.update()
     assert updater.outcome.failed and desk.versions() == before and journal(desk).phase == "begun"
     monkeypatch.undo()
-    desk.archive("spark", "Spark", [*stock_controls(), *driver(580, NEW), *kernel(NEXT_KERNEL, KERNEL_NEW), Control("libnccl2", "2.31.2-1+cuda13.0")])
+    desk.archive(
+        "spark", "Spark", [*stock_controls(), *driver(580, NEW), *kernel(NEXT_KERNEL, KERNEL_NEW), Control("libnccl2", "2.31.2-1+cuda13.0")]
+    )
     again, result = update(desk, expected)
     assert not again.outcome.failed and result.reboot and journal(desk).before["nvidia-driver-580-open"] == OLD
 
