@@ -37,6 +37,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+", reduce.presence),
     (r"/var/lib/dgx_spark/link/journal\.json", reduce.journal),
     (r"/var/lib/dgx_spark/driver_lock/lock\.json", reduce.driver_lock),
+    (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
     (r"/opt/dgx_spark/nccl/manifest\.json", reduce.manifest),
     # System, kernel, driver.
     (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", reduce.release),
