@@ -348,6 +348,17 @@ NCCL: tuple[Code, ...] = (
         source="community (three reports of plugins), NCCL documentation",
     ),
     Code(
+        code="NCCL_SIZE_REDUCED",
+        title="nccl-tests made the messages smaller than was asked",
+        severity="note",
+        other_severities=("unknown",),
+        meaning="nccl-tests found too little GPU memory for the largest size and lowered it by itself (the line is in its output). The "
+        "verdict is for the sizes that were measured. Unknown when none of them is large enough for a mark.",
+        remedy="Free memory on both desks (the GPU shares it with every other program) and run again, or ask for the smaller size "
+        "(pair_proof_nccl_max_bytes).",
+        source="nccl-tests source; seen on an H100 with nccl-tests 2.19.6",
+    ),
+    Code(
         code="NCCL_LAUNCH_FAILED",
         title="The ranks could not be started",
         severity="fail",
