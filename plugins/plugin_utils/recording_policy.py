@@ -75,6 +75,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"(?:dpkg-query|dpkg|apt-mark|apt-cache)\b.*", reduce.kept),
     (r"(?:lslocks|fuser)\b.*", reduce.programs),
     (r"ufw status", reduce.ufw_status),
+    (r"sshd -T -C \S+", reduce.sshd_config),
 )
 
 _ANY = r"[^/]+"

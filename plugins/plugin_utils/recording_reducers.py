@@ -60,6 +60,13 @@ def lines_like(*patterns: str, flags: int = 0) -> Reducer:
     return reduce
 
 
+sshd_config: Reducer = lines_like(
+    r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
+    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups) [\w@.,:+-]{1,2000}",
+)
+"""``sshd -T``: what decides over keys, and nobody's name."""
+
+
 def presence(text: str, _logins: Collection[str]) -> str:
     """For a file of which only the presence tells something."""
     return "# Its content was not recorded.\n" if text else ""

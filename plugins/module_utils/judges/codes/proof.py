@@ -23,6 +23,27 @@ TRUST: tuple[Code, ...] = (
         source="this collection's rule (OpenSSH's own refusals)",
     ),
     Code(
+        code="PAIR_LOGIN_CLOSED",
+        title="The desk's ssh server will not take the other desk's key",
+        severity="fail",
+        other_severities=("warn", "note"),
+        meaning="As sshd itself says for the login user coming from the other desk (sshd -T): it takes no keys, none of the pair's type, "
+        "more than a key, not this user, or it reads keys from a file that only the desk's admin writes. A note where no stack is made, a "
+        "warning as long as the line that belongs into that file is not known.",
+        remedy="Change the setting that the message names, or add the line, and run again.",
+        source="this collection's rule (OpenSSH's manual)",
+    ),
+    Code(
+        code="PAIR_NAME_TAKEN",
+        title="A name of the pair belongs to another machine",
+        severity="warn",
+        other_severities=("note",),
+        meaning="A line in /etc/hosts that is not this collection's gives pair-head or pair-peer an address. Measurements go by addresses "
+        "and are right; people and programs that use the name reach that machine.",
+        remedy="Take the name out of that line of /etc/hosts, or use the addresses in /etc/dgx_spark/hostfile.",
+        source="this collection's rule",
+    ),
+    Code(
         code="PAIR_FIREWALL_BLOCKS",
         title="A firewall blocks traffic between the desks of the pair",
         severity="fail",
