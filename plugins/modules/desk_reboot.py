@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: desk_reboot
 short_description: Reboot a desk where it is needed, allowed and safe
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the desk again when it may need a reboot. Refuses when the kernel that would start next has no driver module, when somebody
     uses the desk, when packages are half installed or being changed, or when the pair's other desk has not come back.

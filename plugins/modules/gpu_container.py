@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: gpu_container
 short_description: Start one GPU container on a DGX Spark and see whether it reaches the GPU
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Starts a container of an arm64 image that is on the desk already, with the GPU and without network, and runs C(nvidia-smi) in it.
   - An image that is not on the desk is pulled only when O(pull=true); otherwise the answer is unknown, never a pass.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nccl_bundle
 short_description: Build, install or remove the NCCL bundle of a DGX Spark
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - O(state=built) builds NCCL and nccl-tests with the steps of NVIDIA's playbook and packs them with a manifest (versions, SHA-256 of
     every file). An installed bundle that was built to the same wishes is packed again instead.

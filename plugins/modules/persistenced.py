@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: persistenced
 short_description: Assert the NVIDIA persistence daemon of a desk
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Says what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about C(nvidia-persistenced). DGX OS
     enables it itself, so drift is reported and repaired only on request.

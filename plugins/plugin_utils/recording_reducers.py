@@ -373,6 +373,14 @@ driver_lock = json_like(
         "debs": {"kept": [_PACKAGE], "missing": [_PACKAGE], "wanted": ""},
     }
 )
+update_journal = json_like(
+    {
+        **dict.fromkeys(("schema", "phase", "run_id", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        **{key: {"*": _VERSION} for key in ("before", "target")},
+        **{key: [_PACKAGE] for key in ("added", "kept", "lost")},
+        "firmware": [r"[\w .()-]{1,80}"],
+    }
+)
 manifest = json_like(
     {
         **dict.fromkeys(("schema", "key", "gencode"), r"[\w./ ,=-]{1,200}"),

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..desk import DAMAGED, MISSING, NOT_RECORDED, Answer, Text
+from ..model.data import from_dict
 from ..model.desk import Setup, SshServer
-from ..readers import ufw
+from ..model.update import Journal
+from ..readers import ufw, update_journal
 from ..readers.text import json_value, word
 from . import sshd
 from .ask import Ask
@@ -25,6 +27,7 @@ JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 SETTINGS = "/etc/dgx_spark"
 PAIR_ENV = f"{SETTINGS}/pair.env"
 TRUST = f"{SETTINGS}/trust.json"
+UPDATE = "/var/lib/dgx_spark/update/journal.json"
 DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
 PREFERENCES = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 BUNDLE = "/opt/dgx_spark/nccl"
@@ -49,6 +52,7 @@ def gather(ask: Ask, options: Options) -> Setup:
     authorized, known, key, others = _of_user(ask, home, name, sshd.gather(ask, options))
     _note(ask, "setup.link_file", OURS)
     _note(ask, "setup.driver_lock", DRIVER_LOCK)
+    _note(ask, "setup.update", UPDATE)
     # A file elsewhere is sshd's to read as that user; what it cannot read lets nobody in.
     if authorized.error not in (None, MISSING, NOT_RECORDED) and authorized.path.startswith(f"{home}/"):
         ask.miss("setup.trust_authorized", authorized)
@@ -79,6 +83,7 @@ def gather(ask: Ask, options: Options) -> Setup:
         trust_home=_recorded(ask, "home"),
         host_public_keys=host_public_keys(ask),
         driver_lock=_whole(ask, DRIVER_LOCK),
+        update=_update(ask),
         nccl_bundle=_bundle(ask),
     )
 
@@ -184,6 +189,18 @@ def _recorded(ask: Ask, name: str) -> str | None:
     """What the record of the trust says: it may have been set up for another login user than today's."""
     data = json_value(ask.text(TRUST).text or "")
     return word(data.get(name), 4096) if isinstance(data, dict) else None
+
+
+def _update(ask: Ask) -> Journal | None:
+    """The journal of the last update. One that cannot be understood is a gap: it may stand for an update that was cut off."""
+    file = ask.text(UPDATE)
+    if file.text is None:
+        return None
+    data = update_journal.read(file.text)
+    if data is None:
+        ask.miss("setup.update", f"{UPDATE} is no journal that is known here")
+        return None
+    return from_dict(Journal, data)
 
 
 def _journal(ask: Ask) -> str | None:

@@ -16,6 +16,7 @@ from .login import judge_login
 from .missing import judge_missing
 from .options import AUDIT, JudgeOptions
 from .system import judge_system
+from .update import half_done
 
 
 def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
@@ -31,6 +32,7 @@ def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     found += judge_gpu(desk, where)
     found += judge_kernel_log(desk, where)
     found += judge_link(desk, where, options)
+    found += half_done(desk, where, options)
     found += judge_login(desk, where, options)
     if options.purpose == AUDIT:
         found += busy_findings(desk, where, severity="note", require=False)

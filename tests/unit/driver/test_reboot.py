@@ -9,12 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.action.desk_reboot import turn_of
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot_result
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Identity
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Kernel, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.reboots import turn_of
 from sample_run import run_of
 from samples import KERNEL, desk, somebody
 from scripted_action import Script

@@ -13,6 +13,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -506,6 +507,27 @@ def test_a_tag_keeps_the_commit_that_was_built_first(tmp_path: Path) -> None:
 )
 def test_a_desk_cannot_name_another_place_to_fetch_and_remove(path: str) -> None:
     assert nccl_bundle.BUILT.fullmatch(path) is None
+
+
+@pytest.mark.parametrize(("size", "fits"), [(4096, True), (4097, False)])
+def test_a_desk_cannot_fill_the_controllers_disk(size: int, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    action, target = Script("nccl_bundle").action, tmp_path / "bundle.tar.gz"
+    monkeypatch.setattr(nccl_bundle, "ARCHIVE_LIMIT", 4096)
+    removed: list[str] = []
+    action._connection = SimpleNamespace(
+        fetch_file=lambda _path, local: Path(local).write_bytes(b"x" * size),
+        _shell=SimpleNamespace(remove=lambda path, recurse: path),
+    )
+    action._low_level_execute_command = lambda command, sudoable: removed.append(command)
+    told = {"archive": "/var/tmp/dgx-spark-handed-abcdefgh/bundle.tar.gz", "sha256": hashlib.sha256(b"x" * size).hexdigest()}
+    if fits:
+        action._fetch(told, target)
+    else:
+        with pytest.raises(bundle.BundleError, match="at most"):
+            action._fetch(told, target)
+    # The limit is for the fetching alone.
+    (tmp_path / "other").write_bytes(b"x" * 10000)
+    assert removed == ["/var/tmp/dgx-spark-handed-abcdefgh"]
 
 
 def test_package_files_must_have_their_checksums(tmp_path: Path) -> None:
