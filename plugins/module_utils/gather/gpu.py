@@ -180,7 +180,7 @@ def gather(ask: Ask, options: Options) -> Gpu:
     count = len(told.detail["gpus"]) if told.detail and told.detail["gpus"] else None
     count = count or (len(told.records) or None) or (len(told.table["gpus"]) if told.table and told.table["gpus"] else None)
     present: bool | None = True if count else None
-    none_attached = bool(told.detail) and told.detail["attached_gpus"] == 0 and not told.described
+    none_attached = told.detail is not None and told.detail["attached_gpus"] == 0 and not told.described
     if none_attached or (told.error and "No devices were found" in told.error):
         present, count = False, 0
     elif present is None and pci(ask).gb10():
