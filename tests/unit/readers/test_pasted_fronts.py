@@ -33,6 +33,14 @@ FORMS: dict[str, Form] = {
     "tags of Open MPI 4": lambda n, line: f"[1,{n % 2}]<stdout>:{line}",
     "tags of Open MPI 5": lambda n, line: f"[prterun-spark-01-4711@1,{n % 2}]<stdout>: {line}",
     "tags in a quote": lambda n, line: f"> [1,{n % 2}]<stdout>:{line}",
+    "a list of Ansible's": lambda _n, line: f'        "{line}",',
+    "logfmt": lambda n, line: f'time=2026-11-26T10:00:{n % 60:02d}Z level=info msg="{line}"',
+    "a table": lambda _n, line: f"| {line} |",
+    "a log shipper's JSON": lambda _n, line: json.dumps({"host": "a", "message": line}),
+    "numbered lines": lambda n, line: f"{n + 1:6d}\t{line}",
+    "ts %.s": lambda n, line: f"{1790000000 + n}.123456 {line}",
+    "two hosts of pdsh": lambda n, line: f"{('alpha', 'beta')[n % 2]}: {line}",
+    "torchrun": lambda n, line: f"[default{n % 2}]:{line}",
     "an indented block": lambda _n, line: f"    {line}",
 }
 
@@ -68,7 +76,9 @@ def test_what_stands_before_one_line_alone_is_no_front() -> None:
     assert pasted.without_fronts(half, nccl_tests._ANCHOR) == half
 
 
-@pytest.mark.parametrize("line", ["<b>bold</b>", "<stdout>", "a <std b", '{"log": 1}', '{"log"', "\x1b", "<stdoutx rank='0'>a</stdoutx>"])
+@pytest.mark.parametrize(
+    "line", ["<b>bold</b>", "<stdout>", "a <std b", '{"log": 1}', '{"log"', '{"', "[1]", "\x1b", "<stdoutx rank='0'>a</stdoutx>"]
+)
 def test_what_only_looks_like_a_form_stays_text(line: str) -> None:
     assert all(isinstance(item, str) for item in pasted.bare([line]))
 
