@@ -115,6 +115,32 @@ def test_times_of_dmesg_in_any_language(day: str) -> None:
     assert kernel_log.read(f"{text}[{day}Nov 26 12:58:09 2026] {PLUG}")["plugged_after_boot"] is True
 
 
+START, CABLE = "cx7-pcie-hotplug MTKP0001:00: Hotplug enabled", "cx7-pcie-hotplug MTKP0001:00: Cable plugin"
+LOGS: dict[str, Callable[[int, str], str]] = {
+    "dmesg": lambda at, line: f"[{at:12.6f}] {line}",
+    "dmesg -r": lambda at, line: f"<6>[{at:12.6f}] {line}",
+    "a quote": lambda at, line: f"> [{at:12.6f}] {line}",
+    "colours": lambda at, line: f"\x1b[32m[{at:12.6f}] \x1b[0m\x1b[33m{line}\x1b[0m",
+    "kern.log": lambda at, line: f"Nov 26 10:00:00 spark-01 kernel: [{at:12.6f}] {line}",
+    "callers": lambda at, line: f"[{at:12.6f}][    T{at}] {line}",
+    "/dev/kmsg": lambda at, line: f"6,{at},{at * 1000000},-;{line}",
+    "syslog of RFC 5424": lambda at, line: (
+        f"<6>1 2026-11-26T{9 + at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}Z spark-01 kernel - - - {line}"
+    ),
+    "dmesg -T in a box": lambda at, line: f"\u2502 [Do Nov 26 {9 + at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d} 2026] {line}",
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_cable_plugged_after_the_boot_behind_every_front(name: str) -> None:
+    def log(*lines: tuple[int, str]) -> str:
+        return "".join(f"{LOGS[name](at, line)}\n" for at, line in lines)
+
+    boot = ((0, "Linux version 6.17.0"), (5, START), (7, CABLE), (9, "x"))
+    assert kernel_log.read(log(*boot))["plugged_after_boot"] is False
+    assert kernel_log.read(log(*boot, (9000, CABLE)))["plugged_after_boot"] is True
+
+
 MENU = """\
 set default="${saved_entry}"
 function gfxmode {
@@ -196,5 +222,7 @@ GPU 0000000F:01:00.0
     ],
 )
 def test_a_reset_that_is_recommended(required: str, drain: str, kind: str | None) -> None:
-    [gpu] = nvidia_smi_q.read(STATUS.format(required=required, drain=drain, action="None"))["gpus"]
-    assert gpu["reset_kind"] == kind and gpu["recovery_action"] == "None"
+    text = "Driver Version                            : 580.178.04\n" + STATUS.format(required=required, drain=drain, action="None")
+    for form in (lambda _n, line: line, FORMS["a mail's quote"], FORMS["colours"], FORMS["ISO times"], FORMS["a list of Ansible's"]):
+        [gpu] = nvidia_smi_q.read(formed(text, form))["gpus"]
+        assert gpu["reset_kind"] == kind and gpu["recovery_action"] == "None"
