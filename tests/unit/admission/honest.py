@@ -133,6 +133,8 @@ def answers() -> dict[str, dict[str, Any]]:
         "cx7_cable": cable_answer(),
         "cx7_link": link_answer(),
         "gpu_container": {"changed": False, "commands": [["docker", "run"]], "findings": [found]},
+        "persistenced": {"changed": True, "commands": [["systemctl", "enable", "--now"]], "findings": []},
+        "desk_reboot": {"changed": False, "rebooted": False, "reasons": [], "findings": []},
         "driver_lock": {"changed": True, "steps": ["hold"], "done": ["hold"], "commands": [["apt-mark", "hold", "x"]], "before": lock,
                         "after": lock, "findings": []},
         "pair_files": {"changed": True, "commands": [["ufw", "allow"]], "steps": ["write /etc/dgx_spark/trust.json"], "public_key": KEY},
