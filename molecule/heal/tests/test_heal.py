@@ -45,6 +45,14 @@ ARTEFACTS = {
         "nmcli -t -f NAME connection show | grep ^netplan-enp1s0f0np0 | xargs -r nmcli connection delete",
         "ip -4 addr show enp1s0f0np0 | grep -q 192.168.100.10",
     ),
+    "the driver's pins": (
+        DESK,
+        "rm /etc/apt/preferences.d/zz-dgx-spark-driver-lock",
+        "test -s /etc/apt/preferences.d/zz-dgx-spark-driver-lock",
+    ),
+    "a hold": (PEER, "apt-mark unhold nvidia-driver-580-open", "apt-mark showhold | grep -qx nvidia-driver-580-open"),
+    "a tool": (DESK, "apt-get -y purge perftest", "test -x /usr/bin/ib_write_bw"),
+    "the hostfile": (PEER, "rm /etc/dgx_spark/hostfile", "test -s /etc/dgx_spark/hostfile"),
     "the netplan file": (DESK, "rm /etc/netplan/90-dgx-spark-link.yaml", "test -s /etc/netplan/90-dgx-spark-link.yaml"),
 }
 
