@@ -63,11 +63,6 @@ def mac_of(text: str | None) -> str | None:
     return ":".join(plain[index : index + 2] for index in range(0, 12, 2))
 
 
-def macs_by_end(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, End]:
-    """Every MAC of a ConnectX-7 function to its cage. A MAC that two cages claim proves nothing and is left out."""
-    return {mac: next(iter(ends)) for mac, ends in claimed(facts, probes).items() if len(ends) == 1}
-
-
 def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, set[End]]:
     """Every MAC of a ConnectX-7 function to the cages that have it: several where a bond gives its MAC to its members."""
     claims: dict[str, set[End]] = defaultdict(set)

@@ -17,7 +17,6 @@ confirmed on a GB10.
 STILL = 0.001
 """Share of the expected bytes below which a counter stood still; neighbour discovery and the tools' own TCP lie far below it."""
 
-OFFICIAL = "official"
 UNCONFIRMED = "documented, not confirmed on a GB10"
 
 

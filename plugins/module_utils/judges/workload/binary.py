@@ -12,7 +12,6 @@ from ...model.workload import CUDA, NEEDS_REBUILD, NONE, RUNS, RUNS_SLOWLY, UNKN
 from .device_code import judge_code
 from .parts import BUILD_FOR_GPU, CUDA_LIBRARY, DRIVER_LIBRARIES, FROM_PIP, KEEP_THE_CACHE, OF_CUDA_12, joint_gpu, version, worst
 
-LOADERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}
 GLIBCXX_OF_GLIBC = ((2, 39), (3, 4, 33))
 """Ubuntu 24.04's pair of glibc and the newest GLIBCXX of its libstdc++."""
 BASE = re.compile(
