@@ -33,7 +33,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 	@sh tools/venv.sh $(CORE219) 3.11
 
 .PHONY: test
-test: lint unit docs-check package importer sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+test: lint unit docs-check docsite package importer sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
 	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
@@ -87,10 +87,15 @@ docs-fresh: venv
 	python tools/reference_doc.py --check
 
 .PHONY: docs-check
-docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right
+docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right, links lead somewhere
 	antsibull-changelog lint
 	python tools/check_changelog.py
+	python tools/check_links.py
 	cd .collections/ansible_collections/labops/dgx_spark && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
+
+.PHONY: docsite
+docsite: venv ## The guides and the documentation of modules and roles as a site in build/docsite (warnings are errors)
+	python tools/docsite.py build/docsite
 
 .PHONY: changelog
 changelog: venv ## Take the fragments into changelogs/changelog.yaml and CHANGELOG.md, under the version of galaxy.yml
