@@ -33,7 +33,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 	@sh tools/venv.sh $(CORE219) 3.11
 
 .PHONY: test
-test: lint unit docs-check docsite package importer sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+test: lint unit docs-check docsite package importer release-test sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
 	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
@@ -112,6 +112,14 @@ package: venv ## Build the tarball, install it into an empty folder, run a playb
 .PHONY: importer
 importer: venv ## What Galaxy and Automation Hub check at an upload, with their strict settings
 	bash tests/importer.sh
+
+.PHONY: release
+release: venv ## Build, check and sign a release of the committed tree into build/release (KEY=fingerprint); a person uploads it
+	bash tools/release.sh $(KEY)
+
+.PHONY: release-test
+release-test: venv ## A release with a throw-away key: complete, verifiable with the public key alone, and a change is noticed
+	bash tests/release.sh
 
 .PHONY: sanity
 sanity: venv ## ansible-test sanity on both ansible-core versions, without ignore entries
