@@ -8,16 +8,14 @@ python3 tools/findings_doc.py --check   exit 1 with one line when it is stale
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import sys
-import types
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "ansible_collections.labops.dgx_spark"
+sys.path.insert(0, str(ROOT))
+
+from tools import generated  # noqa: E402
+
 TARGET = ROOT / "docs" / "findings.md"
 
 TITLES = {
@@ -51,21 +49,9 @@ Where a code has several severities, the first one is the usual one; the meaning
 """
 
 
-def catalogue() -> Any:
-    """The module with the list of codes, without Ansible."""
-    parts = PACKAGE.split(".")
-    for number in range(1, len(parts) + 1):
-        name = ".".join(parts[:number])
-        if name not in sys.modules:
-            package = types.ModuleType(name)
-            package.__path__ = [str(ROOT)] if number == len(parts) else []
-            sys.modules[name] = package
-    return importlib.import_module(f"{PACKAGE}.plugins.module_utils.judges.catalogue")
-
-
 def document() -> str:
     """The whole page."""
-    domains = catalogue().DOMAINS
+    domains = generated.plain("plugins.module_utils.judges.catalogue").DOMAINS
     lines = [HEAD, "## All codes", "", "| code | title | severity |", "|---|---|---|"]
     for domain, codes in domains.items():
         if codes:
@@ -91,23 +77,5 @@ def document() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Make docs/findings.md from the list of codes.")
-    parser.add_argument("--check", action="store_true", help="only say whether the file is up to date")
-    options = parser.parse_args(arguments)
-    text = document()
-    current = TARGET.read_text(encoding="utf-8") if TARGET.exists() else None
-    if options.check:
-        if current != text:
-            print(f"{TARGET.relative_to(ROOT)} is {'missing' if current is None else 'stale'}: run python3 tools/findings_doc.py")
-            return 1
-        return 0
-    if current != text:
-        TARGET.write_text(text, encoding="utf-8")
-        print(f"wrote {TARGET.relative_to(ROOT)}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main("Make docs/findings.md from the list of codes.", lambda: {TARGET: document()}))

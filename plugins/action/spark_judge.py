@@ -25,9 +25,10 @@ from ..plugin_utils.run.clock import utc_precise
 from ..plugin_utils.run.model import Run
 from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
 from ..plugin_utils.run.store import DONE, Part, write_atomically
+from ..plugin_utils.updates import judge_updates
 from ..plugin_utils.run.wants import BASELINE, KNOWN_HOSTS, WANTS, judge_wants
 
-PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs"}
+PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject to the part that it leaves."""
 HOST_VARIABLES = (
     "ansible_host",
@@ -53,6 +54,11 @@ class ActionModule(DeskAction):
             return self._desks(call)
         if subject == "cables":
             return self._cables(call)
+        if subject == "updates":
+            lines, found = judge_updates(call.run, call.store)
+            write_atomically(call.store.run_dir / "update_plan.txt", "\n".join(lines) + "\n")
+            self._display.display("\n" + "\n".join(lines))
+            return {"changed": False, "findings": found}
         return _logins(call)
 
     def _desks(self, call: Call) -> dict[str, Any]:

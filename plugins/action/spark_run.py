@@ -51,6 +51,8 @@ from ..plugin_utils.run.wants import (
 from ..plugin_utils.run.waves import ALL_AT_ONCE, ONE_FIRST, WaveError, linked_before, units_of, waves, wished
 
 REBOOT = "reboot"
+PILOT_FIRST = (REBOOT, "update")
+"""Stages that nothing of earlier runs vouches for: one stack goes first always."""
 CHOOSABLE = tuple(name for name, stage in STAGES.items() if stage.role and not stage.always)
 CONNECTION = ("ansible_host", "ansible_port")
 
@@ -238,7 +240,7 @@ def _forks_finding(forks: int, desks: int) -> list[dict[str, Any]]:
 
 def _default(stage: str, units: list[tuple[str, ...]], store: RunStore) -> tuple[Any, ...]:
     facts = {desk: part.data.get("spark") or {} for desk, part in store.parts("facts").items()}
-    return ALL_AT_ONCE if stage != REBOOT and linked_before(units, facts) else ONE_FIRST
+    return ALL_AT_ONCE if stage not in PILOT_FIRST and linked_before(units, facts) else ONE_FIRST
 
 
 def may_reboot(store: RunStore, hostvars: Any, desk: str) -> bool:

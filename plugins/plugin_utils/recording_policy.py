@@ -37,6 +37,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+", reduce.presence),
     (r"/var/lib/dgx_spark/link/journal\.json", reduce.journal),
     (r"/var/lib/dgx_spark/driver_lock/lock\.json", reduce.driver_lock),
+    (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
     (r"/opt/dgx_spark/nccl/manifest\.json", reduce.manifest),
     # System, kernel, driver.
     (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", reduce.release),
@@ -74,6 +75,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"(?:dpkg-query|dpkg|apt-mark|apt-cache)\b.*", reduce.kept),
     (r"(?:lslocks|fuser)\b.*", reduce.programs),
     (r"ufw status", reduce.ufw_status),
+    (r"sshd -T -C \S+", reduce.sshd_config),
 )
 
 _ANY = r"[^/]+"

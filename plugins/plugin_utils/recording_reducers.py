@@ -60,6 +60,13 @@ def lines_like(*patterns: str, flags: int = 0) -> Reducer:
     return reduce
 
 
+sshd_config: Reducer = lines_like(
+    r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
+    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups) [\w@.,:+-]{1,2000}",
+)
+"""``sshd -T``: what decides over keys, and nobody's name."""
+
+
 def presence(text: str, _logins: Collection[str]) -> str:
     """For a file of which only the presence tells something."""
     return "# Its content was not recorded.\n" if text else ""
@@ -346,6 +353,14 @@ driver_lock = json_like(
         "preferences_sha256": r"[0-9a-f]{64}",
         "before": {"holds": [_PACKAGE], "versions": {"*": _VERSION}},
         "debs": {"kept": [_PACKAGE], "missing": [_PACKAGE], "wanted": ""},
+    }
+)
+update_journal = json_like(
+    {
+        **dict.fromkeys(("schema", "phase", "run_id", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        **{key: {"*": _VERSION} for key in ("before", "target")},
+        **{key: [_PACKAGE] for key in ("added", "kept", "lost")},
+        "firmware": [r"[\w .()-]{1,80}"],
     }
 )
 manifest = json_like(

@@ -73,6 +73,7 @@ def judge(
     found += path
     if not any(item.severity == "fail" for item in path):
         found += _speed(stack, ends, evidence.output, slow_13g, marks)
+    found += _reduced(stack, ends, evidence.output, marks)
     return [*found, *_known_bad(stack, evidence.output), *_notes(stack, evidence.output)]
 
 
@@ -225,6 +226,26 @@ def _notes(pair: str, said: NcclOutput) -> list[Finding]:
     return found
 
 
+def _reduced(pair: str, ends: Sequence[Endpoint], said: NcclOutput, marks: Sequence[Mark]) -> list[Finding]:
+    """Whether nccl-tests itself lowered the largest size: the verdict is for what was measured."""
+    if said.reduced_to is None:
+        return []
+    sizes = [row["bytes"] or 0 for row in said.rows]
+    measured = size_text(max(sizes, default=0))
+    marked = any(nccl_mark(size, at_speed(marks, link_speed(ends)), _mark_name(ends)) for size in sizes)
+    message = f"pair {pair}: nccl-tests lowered the largest size by itself for want of memory; the verdict is for up to {measured}"
+    if not marked:
+        message += ", and no mark is known for sizes that small"
+    shown = {"reduced_to": said.reduced_to, "measured_bytes": max(sizes, default=0)}
+    severity = "note" if marked else "unknown"
+    return [finding("NCCL_SIZE_REDUCED", Where(pair=pair), message, evidence=shown, severity=severity)]
+
+
+def _mark_name(ends: Sequence[Endpoint]) -> str:
+    """The table of marks: a ring of three and more has its own."""
+    return "nccl_ring" if len(ends) > len(members(ends)) > 2 else "nccl"
+
+
 def _drift(pair: str, evidence: NcclEvidence) -> list[Finding]:
     for name, words in (("libnccl_sha256", "the NCCL library"), ("program_sha256", "the test program")):
         seen = {item.desk: getattr(item, name) for item in evidence.ranks if getattr(item, name)}
@@ -334,7 +355,7 @@ def _speed(pair: str, ends: Sequence[Endpoint], said: NcclOutput, slow_13g: bool
     floor, trap = mark("nccl_one_function", marks), mark("nccl_13g", marks)
     judged = []
     for row in said.rows:
-        wanted = nccl_mark(row["bytes"] or 0, marks, "nccl_ring" if ring else "nccl")
+        wanted = nccl_mark(row["bytes"] or 0, marks, _mark_name(ends))
         if wanted is not None and busbw(row) < wanted.value:
             judged.append((row, wanted))
     if not judged:

@@ -20,7 +20,9 @@ STACK = "stack"
 """Facts at the start of a stacking run: the link is to be used, but is not set up yet."""
 STACKED = "stacked"
 """Facts after the link was set up: everything wanted must be there."""
-PURPOSES = (AUDIT, ONBOARD, STACK, STACKED)
+UPDATE = "update"
+"""An update is to be made or taken up: what one that was cut off left is what this run goes on from."""
+PURPOSES = (AUDIT, ONBOARD, STACK, STACKED, UPDATE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class JudgeOptions:
     """Settings of the judges. All have defaults, so that an audit needs none."""
 
     purpose: str = AUDIT
-    """audit, onboard, stack (before the link is set up) or stacked (after)."""
+    """audit, onboard, stack (before the link is set up), stacked (after) or update."""
     minimum_dgx_os: str = "7.2.3"
     """The factory image of the first desks."""
     newest_known_dgx_os: str = "7.6.0"

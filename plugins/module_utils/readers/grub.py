@@ -54,6 +54,22 @@ def entry_release(entry: str | None) -> str | None:
     return release
 
 
+_SUBMENU = re.compile(r"^submenu\b.*\$menuentry_id_option '(gnulinux-advanced-[^']{1,200})'")
+_ENTRY = re.compile(r"^\s+menuentry\b.*\$menuentry_id_option '(gnulinux-([^']{1,120}?)-advanced-[^']{1,120})'")
+
+
+def entries(text: str) -> dict[str, str]:
+    """Kernel release to the menu entry that starts it, as grub-reboot takes it (``SUBMENU>ENTRY``), from a grub.cfg."""
+    found: dict[str, str] = {}
+    submenu = ""
+    for line in _text.lines(text):
+        if match := _SUBMENU.match(line):
+            submenu = match[1]
+        elif submenu and (match := _ENTRY.match(line)) and _RELEASE.fullmatch(match[2]):
+            found.setdefault(match[2], f"{submenu}>{match[1]}")
+    return found
+
+
 def chosen_entry(settings: dict[str, Any], environment: dict[str, Any]) -> str | None:
     """The menu entry that is set to start next; null for GRUB's own order."""
     entry: str | None = environment.get("next_entry") or None

@@ -129,6 +129,20 @@ def test_sizes_that_nobody_reported_have_no_mark() -> None:
     assert found(nccl_evidence(nccl_text(figures), growth=nccl_growth(nccl_moved(figures)))) == {}
 
 
+REDUCED = "# Reducing maxBytes to {size} due to memory limitation\n"
+
+
+@pytest.mark.parametrize(("size", "busbw", "severity"), [(4 * GIB, 22.4, "note"), (1 << 20, 3.0, "unknown")])
+def test_a_size_that_nccl_tests_lowered_is_told_and_a_speed_without_a_mark_is_unknown(size: int, busbw: float, severity: str) -> None:
+    figures = {size: busbw}
+    head, title, rest = nccl_text(figures).partition("# Using devices")
+    head = head.replace(f"maxBytes {size}", f"maxBytes {32 * GIB}")
+    growth = nccl_growth(nccl_moved(figures))
+    whole = nccl_evidence(head + REDUCED.format(size=size) + title + rest, growth=growth)
+    assert found(whole) == {"NCCL_SIZE_REDUCED": severity}
+    assert found(nccl_evidence(nccl_text(figures), growth=growth)) == {}
+
+
 @pytest.mark.parametrize(
     ("ranks", "ends", "cause"),
     [

@@ -23,6 +23,27 @@ TRUST: tuple[Code, ...] = (
         source="this collection's rule (OpenSSH's own refusals)",
     ),
     Code(
+        code="PAIR_LOGIN_CLOSED",
+        title="The desk's ssh server will not take the other desk's key",
+        severity="fail",
+        other_severities=("warn", "note"),
+        meaning="As sshd itself says for the login user coming from the other desk (sshd -T): it takes no keys, none of the pair's type, "
+        "more than a key, not this user, or it reads keys from a file that only the desk's admin writes. A note where no stack is made, a "
+        "warning as long as the line that belongs into that file is not known.",
+        remedy="Change the setting that the message names, or add the line, and run again.",
+        source="this collection's rule (OpenSSH's manual)",
+    ),
+    Code(
+        code="PAIR_NAME_TAKEN",
+        title="A name of the pair belongs to another machine",
+        severity="warn",
+        other_severities=("note",),
+        meaning="A line in /etc/hosts that is not this collection's gives pair-head or pair-peer an address. Measurements go by addresses "
+        "and are right; people and programs that use the name reach that machine.",
+        remedy="Take the name out of that line of /etc/hosts, or use the addresses in /etc/dgx_spark/hostfile.",
+        source="this collection's rule",
+    ),
+    Code(
         code="PAIR_FIREWALL_BLOCKS",
         title="A firewall blocks traffic between the desks of the pair",
         severity="fail",
@@ -346,6 +367,17 @@ NCCL: tuple[Code, ...] = (
         remedy="Remove the plugin (NCCL_NET_PLUGIN=none, or its libnccl-net.so) or the NCCL_DEBUG and NCCL_DEBUG_FILE lines from "
         "/etc/nccl.conf to see the transport.",
         source="community (three reports of plugins), NCCL documentation",
+    ),
+    Code(
+        code="NCCL_SIZE_REDUCED",
+        title="nccl-tests made the messages smaller than was asked",
+        severity="note",
+        other_severities=("unknown",),
+        meaning="nccl-tests found too little GPU memory for the largest size and lowered it by itself (the line is in its output). The "
+        "verdict is for the sizes that were measured. Unknown when none of them is large enough for a mark.",
+        remedy="Free memory on both desks (the GPU shares it with every other program) and run again, or ask for the smaller size "
+        "(pair_proof_nccl_max_bytes).",
+        source="nccl-tests source; seen on an H100 with nccl-tests 2.19.6",
     ),
     Code(
         code="NCCL_LAUNCH_FAILED",
