@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.reboots import turn_of
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot_result
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Identity
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Kernel, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.reboots import turn_of
 from samples import KERNEL, desk, somebody
 
 HERE = Where(desk="desk-01")

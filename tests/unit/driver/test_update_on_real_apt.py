@@ -19,7 +19,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.update imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.update import Journal, Look
-from aptroot import KERNEL, KERNEL_NEW, KERNEL_OLD, NEW, NEXT_KERNEL, OLD, AptRoot, Control, driver, kernel, stock_controls
+from aptroot import KERNEL, KERNEL_NEW, NEW, NEXT_KERNEL, OLD, AptRoot, Control, driver, kernel, stock_controls
 
 LIMITS = Limits(lock=4, fetch=60, install=120)
 WHERE = Where(desk="desk-01")
