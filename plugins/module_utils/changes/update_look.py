@@ -40,7 +40,7 @@ PRIVATE = (
 )
 NO_PHASES = ("-o", "APT::Get::Never-Include-Phased-Updates=true")
 """Whom a phased update reaches first is drawn from the machine id, so two desks of a stack would part."""
-SIMULATION = 180.0
+SIMULATION = 300.0
 """Seconds that a simulation of the whole system may take."""
 FWUPD = 60.0
 SUPPLIES = "/sys/class/power_supply"
