@@ -25,7 +25,7 @@ class ActionModule(DeskAction):
         nothing = {"changed": False, "added": [], "removed": [], "commands": []}
         if call.given["state"] == "absent":
             return self.execute(MODULE, arguments, call)
-        if call.known_run is not None and call.stack is None:
+        if call.known_run is not None and call.stack is None and not call.by_itself:
             return nothing
         toolkit = (call.facts or {}).get("toolkit") or {}
         if toolkit.get("perftest") and toolkit.get("open_mpi"):
