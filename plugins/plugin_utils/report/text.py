@@ -207,11 +207,11 @@ def _pair_row(report: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str,
     chosen = stack["headline"]
     word = outcome(report, stack)
     reason = "out of service" if stack.get("out_of_service") else why(stack.get("reasons") or ())
-    cells = (_against(figures.get(chosen.get("rdma"))), _against(figures.get(chosen.get("nccl"))))
+    cells = (against(figures.get(chosen.get("rdma"))), against(figures.get(chosen.get("nccl"))))
     return line(stack["name"]), word, desks, *cells, reason
 
 
-def _against(item: Mapping[str, Any] | None) -> str:
+def against(item: Mapping[str, Any] | None) -> str:
     """A figure beside its mark: ``392 >= 368``."""
     if item is None:
         return "-"
