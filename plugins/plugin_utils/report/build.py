@@ -201,6 +201,7 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
         **({"workload": list(asked.data.get("workload") or ())} if (asked := source.parts.get("workload", {}).get(name)) else {}),
+        **({"levels": levels} if (levels := _levels(name, source)) else {}),
         "settled": _settled(name, source),
         "stages": {
             part.stage: {
@@ -212,6 +213,15 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
             for part in own
         },
     }
+
+
+def _levels(name: str, source: Source) -> dict[str, str]:
+    """What an update made of the desk's levels, or would make of them where it was only looked at; none in other runs."""
+    for stage in ("update_end", "update_plan"):
+        part = source.part(stage, name)
+        if part is not None and part.data.get("levels"):
+            return {str(key): str(value) for key, value in dict(part.data["levels"]).items()}
+    return {}
 
 
 def _settled(name: str, source: Source) -> bool:

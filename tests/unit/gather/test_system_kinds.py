@@ -262,7 +262,7 @@ def test_on_another_major_version_no_package_of_this_one_is_named() -> None:
     found = judged(desk)
     assert found["DGX_OS_RULES_UNKNOWN"].severity == "unknown" and found["DRIVER_MISSING"].severity == "fail"
     assert "580-open" not in found["DRIVER_MISSING"].remedy
-    assert any("not known for this version" in item.message for item in reboot_refusals(collect(desk), WHERE))
+    assert any("not known which kernels may start on this version" in item.message for item in reboot_refusals(collect(desk), WHERE))
 
 
 def test_only_the_version_was_recorded() -> None:
@@ -320,9 +320,9 @@ def test_every_device_description_is_read(files: dict[str, str], named: str | No
 @pytest.mark.parametrize(
     ("said_by_systemd", "mode", "words", "remedy"),
     [
-        ("activating", "Enabled", "over and over", "journalctl -u nvidia-persistenced"),
+        ("activating", "Enabled", "keeps restarting it", "journalctl -u nvidia-persistenced"),
         ("failed", "Enabled", "not active (failed)", "reset-failed"),
-        ("active", "Disabled", "mode is off although the daemon runs", "nvidia-smi -pm 1"),
+        ("active", "Disabled", "mode is off although the daemon is running", "nvidia-smi -pm 1"),
         ("inactive", "Enabled", "is not active", "enable --now"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_sick_pair_has_its_code_and_no_other(code: str, severity: str, evidenc
         ("retry", "too many retries"),
         ("receiver_not_ready", "receiver not ready"),
         ("remote_access", "refused access"),
-        ("flushed", "thrown away"),
+        ("flushed", "discarded"),
         ("local_protection", "not registered"),
         ("completion", "failed completion"),
     ],

@@ -42,9 +42,10 @@ CODES: tuple[Code, ...] = (
         title="The update would bring a version with a known fault",
         severity="fail",
         other_severities=("warn", "note"),
-        meaning="A version that would come is in this collection's table of versions with reported faults. A failure when NVIDIA or at least "
-        "three reports say so, a warning when it was accepted, a note for fewer reports.",
-        remedy="Wait for a newer version, name another one with desk_update_versions, or accept the fault: -e desk_update_accept_known_bad=true.",
+        meaning="A version that would come is in this collection's table of versions with reported faults. A failure when NVIDIA or at "
+        "least three reports say so, a warning when it was accepted, a note for fewer reports.",
+        remedy="Wait for a newer version, name another one with desk_update_versions, or accept the fault: "
+        "-e desk_update_accept_known_bad=true.",
         source="the table of known versions, each entry with its source",
     ),
     Code(
@@ -63,17 +64,18 @@ CODES: tuple[Code, ...] = (
         title="Firmware of the desk",
         severity="fail",
         other_severities=("note",),
-        meaning="A note: the vendor offers firmware and nobody asked for it. A failure: it was asked for and cannot be flashed now (battery, "
-        "a device's own reason, fwupd does not answer), or fwupd failed.",
-        remedy="Firmware is flashed with -e desk_update_firmware=true, with the desk on mains power. Leave it out to update the packages alone.",
+        meaning="A note: the vendor offers firmware and nobody asked for it. A failure: it was asked for and cannot be flashed now "
+        "(battery, a device's own reason, fwupd does not answer), or fwupd failed.",
+        remedy="Firmware is flashed with -e desk_update_firmware=true, with the desk on mains power. Leave it out to update the packages "
+        "alone.",
         source="NVIDIA's manual way of updating; fwupd's own words",
     ),
     Code(
         code="UPDATE_WAITS_FOR_VENDOR",
         title="The update waits for the board's vendor",
         severity="note",
-        meaning="The Dashboard says that an update is available, apt and fwupd have nothing: on boards of other makers the newest update can "
-        "want firmware that its vendor has not published.",
+        meaning="The Dashboard says that an update is available, apt and fwupd have nothing: on boards of other makers the newest update "
+        "can want firmware that its vendor has not published.",
         remedy="Nothing to do but wait; the Dashboard goes on offering it.",
         source="community (one fleet)",
     ),
@@ -82,7 +84,8 @@ CODES: tuple[Code, ...] = (
         title="Desks would not end at one version",
         severity="fail",
         other_severities=("warn",),
-        meaning="What apt would bring differs between the desks of a stack (a failure: the stack is left alone) or between stacks (a warning).",
+        meaning="What apt would bring differs between the desks of a stack (a failure: the stack is left alone) or between stacks (a "
+        "warning).",
         remedy="Give the desks the same archives and no holds of their own, or name the versions for all with driver_lock_from or "
         "desk_update_versions.",
         source=RULE,
@@ -92,7 +95,8 @@ CODES: tuple[Code, ...] = (
         title="The desk was not updated",
         severity="fail",
         other_severities=("unknown",),
-        meaning="Another desk of the stack may not or could not be updated, or the archives changed since the look: a stack moves as a whole.",
+        meaning="Another desk of the stack may not or could not be updated, or the archives changed since the look: a stack moves as a "
+        "whole.",
         remedy="Mend what the other desk's findings name and run again; where the archives moved, run again: the next look sees them.",
         source=RULE,
     ),
@@ -101,8 +105,8 @@ CODES: tuple[Code, ...] = (
         title="An update was begun and is not finished",
         severity="fail",
         other_severities=("note", "warn"),
-        meaning="The journal on the desk (/var/lib/dgx_spark/update/journal.json) says how far an update came. Until it is finished or taken "
-        "back the desk's stack is not proven. A note in the run that takes it up.",
+        meaning="The journal on the desk (/var/lib/dgx_spark/update/journal.json) says how far an update came. Until it is finished or "
+        "taken back the desk's stack is not proven. A note in the run that takes it up.",
         remedy="Run playbooks/update.yml again with both desks of the stack: it goes on from there. Or playbooks/rollback_update.yml with "
         "--limit STACK takes it back.",
         source=RULE,
