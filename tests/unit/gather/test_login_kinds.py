@@ -130,6 +130,16 @@ def test_a_server_that_was_not_asked_is_not_judged() -> None:
     assert "network.sshd" in facts.unread and told(desk) == {}
 
 
+def test_a_recording_that_asked_for_other_addresses_answers_too() -> None:
+    desk = healthy()
+    for question in (sshd_question(10, 11), sshd_question(11, 10)):
+        del desk.commands[question]
+    other = "sshd -T -C user=lab,host=192.168.57.10,addr=192.168.57.10,laddr=192.168.57.11,lport=22"
+    desk.commands[other] = SSHD.replace("pubkeyauthentication yes", "pubkeyauthentication no")
+    desk.recorded_commands = lambda: (tuple(other.split(" ")),)
+    assert collect(desk).network.sshd.pubkey is False
+
+
 def test_the_reader_takes_what_may_stand_several_times_together() -> None:
     read = sshd_config.read(
         "AllowUsers a\nallowusers b@10.0.0.1 c\nPubkeyAuthentication YES\nmaxsessions x\n\x00\nauthorizedkeysfile NONE\n"
