@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands around a program's output by the time that it reaches us: colours, quotes of a mail, the tags of a launcher or a journal."""
+"""What stands around a program's output by the time that it reaches us: quotes of a mail, the tags of a launcher or a journal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ LEAST, LEAST_NUMBERS = 2, 5
 """Lines that must begin alike before what they begin with is taken for a tool's: one may be half a row of the table, and one number alone
 needs more of them."""
 
-_COLOUR = re.compile(r"(?:\x1b|\^\[|#033)(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\\\)?)")
 _XML = re.compile(r"<(std(?:out|err|diag))\b[^<>]{0,200}>(.*?)(?:</\1>|$)")
 _XML_ALONE = re.compile(r"^</?(?:mpirun|map|host|process|std(?:out|err|diag))\b[^<>]{0,300}>$")
 _MONTH = re.compile("(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)")
@@ -31,11 +30,9 @@ _PART = re.compile(r"[0-9]+|[A-Za-z]+| +|.", re.DOTALL)
 
 
 def bare(lines: Iterable[str]) -> list[str]:
-    """The lines without colours, without the elements of ``mpirun --xml`` and out of a container engine's JSON."""
+    """The lines without the elements of ``mpirun --xml``, and out of a container engine's JSON."""
     found: list[str] = []
     for line in lines:
-        if "\x1b" in line or "^[" in line or "#033" in line:
-            line = _COLOUR.sub("", line)
         start = line.lstrip()
         if start.startswith('{"'):
             told: Any = _text.json_value(start)

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub, kernel_log, nccl_tests, nvidia_smi_q, pasted, perftest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
+    dgx_release,
+    grub,
+    kernel_log,
+    nccl_tests,
+    nvidia_smi_q,
+    pasted,
+    perftest,
+)
 
 SAMPLES = Path(__file__).parent / "samples"
 Form = Callable[[int, str], str]
@@ -67,6 +75,14 @@ def test_a_run_of_perftest_reads_alike_behind_every_front(name: str) -> None:
     found = perftest.read(formed(text, FORMS[name]))
     for key in ("rows", "bw_average_gbps", "device", "mtu", "gid_index", "errors"):
         assert found[key] == wanted[key], key
+
+
+def test_colours_hide_nothing_from_any_reader() -> None:
+    assert (
+        dgx_release.read("\x1b[32mDGX_OTA_VERSION\x1b[0m=\x1b[1m7.6.0\x1b[0m\n\x1b]0;title\x07DGX_SWBUILD_VERSION=7.2.3\n")["version"]
+        == "7.6.0"
+    )
+    assert dgx_release.read("#033[32mDGX_OTA_VERSION=7.6.0^[[0m\n")["version"] == "7.6.0"
 
 
 def test_what_stands_before_one_line_alone_is_no_front() -> None:
