@@ -26,6 +26,7 @@ if [ "${1:-}" != --build ]; then
 fi
 
 # The base: Debian packages, the machine's own certificates (a network may have some), and a Python that pip may write to.
+# shellcheck disable=SC2016  # mmdebstrap's own $1
 mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-pip,python3-venv,ca-certificates \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --customize-hook='rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED' \
