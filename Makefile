@@ -142,6 +142,16 @@ lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a d
 lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, cables, faults of apt, link changes, faults of measurements)
 	SCENARIOS=all bash tests/lab_test.sh
 
+.PHONY: real-test
+real-test: venv-demo ## With NVIDIA's compiler, NCCL and cuobjdump and Open MPI 4.1 and 5 (opt-in: fetches 1 GB once, needs root, no GPU)
+	bash tests/real_test.sh
+
+.PHONY: gpu-check
+gpu-check: venv ## Pack build/gpu-check.tar.gz for any Linux machine with an NVIDIA driver, and run it here where there is one
+	$(CURDIR)/$(CORE219)/bin/python tools/gpu_check/pack.py
+	@if [ -e /proc/driver/nvidia/version ]; then rm -rf build/gpu-check && tar -x -f build/gpu-check.tar.gz -C build && build/gpu-check/run build/gpu-check-results; \
+	else echo "no NVIDIA driver here; nothing was run"; fi
+
 .PHONY: bench
 bench: venv-demo ## Measure executions, controller CPU and wall time as the lab grows (BENCH="--base COMMIT --pairs 2 --repeat 3")
 	python tests/bench/stack_pair.py $(BENCH)

@@ -14,9 +14,11 @@ description:
   - One desk of a pair at a time. Afterwards the desk is read again.
 options:
   policy:
-    description: V(never) does nothing; V(if_needed) reboots a desk that waits for it.
+    description:
+      - V(never) does nothing; V(if_needed) reboots a desk that waits for it; V(always) reboots it whether it does or not.
+      - Refusals hold for all of them.
     type: str
-    choices: [never, if_needed]
+    choices: [never, if_needed, always]
     default: never
   force:
     description: Reboot although somebody uses the desk.
@@ -64,3 +66,29 @@ reasons:
   type: list
   elements: str
 """
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
+
+GOING_DOWN = 180
+"""Seconds that the desk stays taken: the reboot itself is another module, which begins when this one has ended."""
+
+
+def main() -> None:
+    """Take the desk for the run that is about to reboot it; everything else is done on the controller."""
+    module = AnsibleModule(
+        argument_spec={
+            "policy": {"type": "str", "choices": ["never", "if_needed", "always"], "default": "never"},
+            "force": {"type": "bool", "default": False},
+            "patience": {"type": "int", "default": 1800},
+        },
+        supports_check_mode=True,
+    )
+    if module.params["policy"] != "never":
+        claim(module, "desk_reboot", keep=GOING_DOWN)
+    module.exit_json(changed=False, rebooted=False, reasons=[], findings=[])
+
+
+if __name__ == "__main__":
+    main()

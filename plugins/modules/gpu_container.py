@@ -65,6 +65,7 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, unfit
@@ -82,6 +83,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    claim(module, "gpu_container")
     image, limit, live = module.params["image"], module.params["limit"], LiveDesk()
     commands = [["docker", "image", "inspect", image]]
     inspect = live.run(commands[0], timeout=limit)

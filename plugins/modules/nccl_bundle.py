@@ -199,6 +199,10 @@ def source(desk: LiveDesk, name: str, asked: dict, user: str | None, room: str) 
     return bundle.Source(name, **words)
 
 
+OWN = "/opt/dgx_spark"
+"""This collection's own folder; a bundle elsewhere (folder) leaves its parent alone."""
+
+
 def present(given: dict, folder: str) -> dict:
     """Install from our own copy of what was sent."""
     with received.room() as room:
@@ -244,6 +248,8 @@ def main() -> None:
             there = os.path.isdir(folder)
             if there and not module.check_mode:
                 shutil.rmtree(folder)
+                if os.path.dirname(folder) == OWN:
+                    LiveDesk().remove_empty_folder(OWN)
             module.exit_json(changed=there)
         if module.check_mode:
             module.exit_json(changed=True)

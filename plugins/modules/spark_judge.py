@@ -14,11 +14,12 @@ description:
   - V(cables) joins what every desk answered (M(labops.dgx_spark.cx7_cable)) to one cable map, matched by MAC address against the whole
     inventory, holds it against the planned stacks, finds the fewest re-plugs that fix it, and compares with the previous run.
   - V(logins) compares the login users of each stack after enrolment.
+  - V(updates) holds what an update would do to each desk against the other desks, and prints the plan.
 options:
   subject:
     description: What to judge.
     type: str
-    choices: [desks, cables, logins]
+    choices: [desks, cables, logins, updates]
     required: true
   show:
     description: With V(cables), whether to print the map.
