@@ -32,6 +32,7 @@ GUIDES = {
     "dgx_os": "findings.md",
     "driver_lock": "driver.md",
     "desk_reboot": "driver.md",
+    "desk_update": "update.md",
     "nccl_bundle": "proof.md",
     "pair_link": "link.md",
     "pair_proof": "proof.md",
