@@ -158,4 +158,4 @@ bench: venv-demo ## Measure executions, controller CPU and wall time as the lab 
 
 .PHONY: clean
 clean: ## Remove virtual environments and build results (not reports)
-	rm -rf .venv .venv-core219 build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build .mypy_cache .ruff_cache .pytest_cache .hypothesis
