@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Build the tarball, install it into an empty folder and run playbooks from there, asserting that the installed copy ran.
+# Build the tarball (or take the one that is given: package.sh TARBALL), install it into an empty folder and run playbooks from there,
+# asserting that the installed copy ran.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PATH="$root/.venv/bin:$PATH"
 unset ANSIBLE_CONFIG
-cd "$root"
-ansible-galaxy collection build --force --output-path "$work" >/dev/null
-tarball=$(ls "$work"/labops-dgx_spark-*.tar.gz)
+tarball=${1:-}
+if [ -z "$tarball" ]; then
+    (cd "$root" && ansible-galaxy collection build --force --output-path "$work" >/dev/null)
+    tarball=$(ls "$work"/labops-dgx_spark-*.tar.gz)
+fi
+tarball=$(realpath "$tarball")
 if tar tzf "$tarball" | grep -E '^(\.collections|simulator|tests|molecule|\.venv|reports|build)/' | head -3 | grep .; then
     echo "the tarball holds files that do not belong into it (above): extend build_ignore in galaxy.yml" >&2
     exit 1

@@ -24,7 +24,10 @@ class ActionModule(DeskAction):
         arguments = {"desk": call.desk, **call.only_named()}
         nothing = {"changed": False, "added": [], "removed": [], "commands": []}
         if call.given["state"] == "absent":
-            return self.execute(MODULE, arguments, call)
+            answer = self.execute(MODULE, arguments, call)
+            for item in answer.get("kept") or ():
+                self._display.display(f"{call.desk} keeps {item}")
+            return answer
         if call.known_run is not None and call.stack is None and not call.by_itself:
             return nothing
         toolkit = (call.facts or {}).get("toolkit") or {}

@@ -26,9 +26,10 @@ from ..plugin_utils.run.clock import utc_precise
 from ..plugin_utils.run.model import Run
 from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
 from ..plugin_utils.run.store import DONE, Part, write_atomically
+from ..plugin_utils.updates import judge_updates
 from ..plugin_utils.run.wants import BASELINE, KNOWN_HOSTS, WANTS, judge_wants
 
-PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs"}
+PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject to the part that it leaves."""
 HOST_VARIABLES = (
     "ansible_host",
@@ -52,9 +53,15 @@ class ActionModule(DeskAction):
             call = replace(call, known_run=self.run_of_play(call.task_vars, needs_stacks=True), by_itself=True)
         if not is_wanted(STAGES[PART_OF[subject]], call.run.stages):
             return {"changed": False, "findings": []}
-        judges = {"desks": self._desks, "cables": self._cables, "logins": _logins}
+        judges = {"desks": self._desks, "cables": self._cables, "logins": _logins, "updates": self._updates}
         result = judges[subject](call)
         return self._told(result, call) if call.by_itself else result
+
+    def _updates(self, call: Call) -> dict[str, Any]:
+        lines, found = judge_updates(call.run, call.store)
+        write_atomically(call.store.run_dir / "update_plan.txt", "\n".join(lines) + "\n")
+        self._display.display("\n" + "\n".join(lines))
+        return {"changed": False, "findings": found}
 
     def _told(self, result: dict[str, Any], call: Call) -> dict[str, Any]:
         """Outside a run no report tells the findings, and no verdict fails the play."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: desks
 short_description: A lab sheet of DGX Spark desks as an inventory
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - LabOps (@labops)
 description:

@@ -11,6 +11,7 @@ import socket
 import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from .admission.text import clean, cut, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
+from .own_load import FOLDER as PLACES_FOLDER
+from .own_load import explained, overload, place
 from .run.clock import utc_precise
 from .run.gate import Gate, gate, part_of
 from .run.model import Run, Stack, from_plain
@@ -38,6 +41,8 @@ from .run.stages import DESK, STAGES, Stage
 from .run.store import DONE, SKIPPED, RunStore
 from .run.wants import FAIL_ON, SHOW_NOTES, WantError
 
+DEFAULT_LIMIT = 240.0
+"""Seconds that a task without a time limit is taken to have."""
 STOPPED = "spark_stopped"
 """Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
@@ -337,7 +342,8 @@ class DeskAction(ActionBase):
         enrolled = bool(self.proven_keys(task_vars, desk))
         self._tell_whose_run(call)
         try:
-            answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
+            with self._place(call):
+                answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
             self._elsewhere(answer, speaker(call, arguments))
@@ -371,6 +377,13 @@ class DeskAction(ActionBase):
         except UNREADABLE as error:
             raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
 
+    def _place(self, call: Call) -> AbstractContextManager[None]:
+        """A place for one execution on a desk; a quarter of the task's time limit may go into waiting for it."""
+        if call.known_run is None:
+            return nullcontext()
+        limit = float(self._task.timeout or 0) or DEFAULT_LIMIT
+        return place(Path(call.known_run.run_dir) / PLACES_FOLDER, len(call.known_run.members), limit / 4)
+
     def _tell_whose_run(self, call: Call) -> None:
         """Let the module know for whom it works, so that another run on the same desk can be told."""
         try:
@@ -398,13 +411,13 @@ class DeskAction(ActionBase):
         """The failed result of a desk that could not be reached or entered."""
         # Banners of a desk, and whatever else ssh repeats of it, stand in this text.
         text = line(text)
-        reason = classify(text, enrolled=enrolled)
+        reason, own = explained(classify(text, enrolled=enrolled))
         found = finding(
             reason.code,
             Where(desk=desk),
             f"{desk}: {reason.sentence}",
             evidence={"reason": reason.kind, "error": " ".join(text.split())[:600]},
-            severity=severity if reason.code == "DESK_UNREACHABLE" else None,
+            severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,
         )
         return {"failed": True, "desk_unreachable": True, "msg": found.message, "findings": [found.as_dict()]}
@@ -427,4 +440,4 @@ def _is_time_limit(error: BaseException) -> bool:
 
 
 def _timed_out(error: BaseException) -> dict[str, Any]:
-    return {"failed": True, "msg": str(error), "timedout": True}
+    return {"failed": True, "msg": str(error), "timedout": True, **({"controller": own} if (own := overload()) else {})}
