@@ -57,7 +57,7 @@ class Stage:
         return self.part or self.name
 
 
-REPAIRED = frozenset({"facts", "together"})
+REPAIRED = frozenset({"facts"})
 """An update may be what mends a desk (a driver that does not fit), and it takes up one that was cut off."""
 
 STAGES: dict[str, Stage] = {
