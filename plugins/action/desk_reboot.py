@@ -9,8 +9,8 @@ from typing import Any
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot_result
 from ..module_utils.model.finding import Finding, Where
-from ..plugin_utils.actions import Call
-from ..plugin_utils.reboots import RebootingAction, desk_of, turn_of
+from ..plugin_utils.actions import Call, ElsewhereError
+from ..plugin_utils.reboots import RebootingAction, Turn, desk_of, turn_of
 from ..plugin_utils.run.gate import changed_since_facts
 
 
@@ -27,13 +27,13 @@ class ActionModule(RebootingAction):
         if call.given["policy"] == "never":
             return result
         run = call.run
-        known = call.facts
-        if known is not None and not reboot_reasons(desk_of(known)) and not changed_since_facts(call.store, name):
+        known, asked_for = call.facts, ["it was asked for"] if call.given["policy"] == "always" else []
+        if not asked_for and known is not None and not reboot_reasons(desk_of(known)) and not changed_since_facts(call.store, name):
             return result
         before, failure = self.read_desk(call)
         if before is None:
             return {**result, **failure}
-        result["reasons"] = reboot_reasons(before)
+        result["reasons"] = reboot_reasons(before) or asked_for
         if not result["reasons"]:
             return result
         refusals = reboot_refusals(before, where, force=call.given["force"])
@@ -46,6 +46,9 @@ class ActionModule(RebootingAction):
             if turn.lost:
                 message = f"{name} was not rebooted: {turn.lost}, the pair's other desk, has not come back from its own reboot"
                 return _failed(result, [finding("REBOOT_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
+            taken = self._take(call, turn)
+            if taken.get("failed"):
+                return {**result, **taken}
             text = self.reboot(call.given["patience"], task_vars)
             result["changed"] = True
             if text:
@@ -59,6 +62,17 @@ class ActionModule(RebootingAction):
             turn.back()
         result.update(rebooted=True)
         return result
+
+    def _take(self, call: Call, turn: Turn) -> dict[str, Any]:
+        """Take the desk for this run until it goes down. Raises ElsewhereError where another run works on it."""
+        try:
+            answer = self.execute("labops.dgx_spark.desk_reboot", {"policy": call.given["policy"]}, call)
+        except ElsewhereError:
+            turn.back()
+            raise
+        if answer.get("failed"):
+            turn.back()
+        return answer
 
 
 def _failed(result: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:

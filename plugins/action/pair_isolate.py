@@ -27,7 +27,7 @@ from ..module_utils.judges.isolate import (
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
 from ..plugin_utils.run.model import Run, Stack, plain
-from ..plugin_utils.run.store import DONE, Part, RunStore, write_atomically
+from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
 
 HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
 """Host number of a trial's head; its peer has the next. Every trial has its own, so that no desk brings a role along."""
@@ -45,7 +45,7 @@ class ActionModule(DeskAction):
             raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair of the inventory was expected: {known}")
         if good not in run.members or good in pair.members:
             raise AnsibleActionFail(f"isolate_good is {good!r}; a desk of the inventory outside pair {pair.name} was expected")
-        notes = run.folder.parent / f"isolate-{pair.name}.json"
+        notes = run.folder.parent / f"isolate-{file_name(pair.name)}.json"
         trials = [] if given["restart"] else read_trials(notes)
         suspects = (*pair.members, good)
         ports = _ports(given.get("ports") or {}, suspects)

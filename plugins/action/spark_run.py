@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..module_utils.judges.reboot import reboot_reasons
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
-from ..plugin_utils import audit
+from ..plugin_utils import audit, own_load
 from ..plugin_utils.actions import STOPPED, Call, DeskAction
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
@@ -157,6 +158,7 @@ class ActionModule(DeskAction):
 
     def _report(self, call: Call) -> dict[str, Any]:
         """Succeeds whatever the verdict is."""
+        shutil.rmtree(Path(call.run.run_dir) / own_load.FOLDER, ignore_errors=True)
         own = self.values(call.task_vars, [want.variable for want in WANTS])
         hostvars = call.task_vars.get("hostvars") or {}
         facts = {host: (hostvars.get(host) or {}).get("ansible_facts") or {} for host in call.run.scope}

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: spark_judge
 short_description: Judge what only all desks of a run together show
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection. Reads what the stages of the run left behind, contacts no desk.
   - V(desks) looks for desks that share an identity, desks of a stack that differ, and drift from C(audit_baseline).

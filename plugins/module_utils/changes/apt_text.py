@@ -110,9 +110,3 @@ def offers(text: str) -> tuple[Offer, ...]:
             size, installed = (int(fields.get(key, "0")) if fields.get(key, "0").isdecimal() else 0 for key in ("Size", "Installed-Size"))
             found.setdefault((name, version), Offer(name, version, fields.get("Architecture", "all"), size, installed * 1024))
     return tuple(found.values())
-
-
-def selections(text: str) -> dict[str, str]:
-    """Package to wanted action of ``dpkg --get-selections``; the qualifier of the architecture is left out."""
-    pairs = (line.split() for line in text.splitlines())
-    return {words[0].split(":")[0]: words[1] for words in pairs if len(words) == 2}

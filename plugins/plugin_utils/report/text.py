@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -184,8 +185,10 @@ def _times(run: Mapping[str, Any]) -> list[str]:
     stages = [item for item in run.get("stages") or () if isinstance(item, Mapping)]
     if not stages:
         return []
-    told = ", ".join(f"{line(item.get('stage'))} {duration(item.get('seconds'))}" for item in stages)
-    return ["", *_wrapped(f"Took {duration(run.get('seconds'))}: {told}", "  ")]
+    told = ", ".join(f"{line(item.get('stage'))} {took}" for item in stages if (took := duration(item.get("seconds"))) != "0 s")
+    # A number and its unit stay on one line.
+    lines = _wrapped(re.sub(r"(?<=\d) (?=\S)", "\xa0", f"Took {duration(run.get('seconds'))}: {told}"), "  ")
+    return ["", *(item.replace("\xa0", " ") for item in lines)]
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
@@ -204,11 +207,11 @@ def _pair_row(report: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str,
     chosen = stack["headline"]
     word = outcome(report, stack)
     reason = "out of service" if stack.get("out_of_service") else why(stack.get("reasons") or ())
-    cells = (_against(figures.get(chosen.get("rdma"))), _against(figures.get(chosen.get("nccl"))))
+    cells = (against(figures.get(chosen.get("rdma"))), against(figures.get(chosen.get("nccl"))))
     return line(stack["name"]), word, desks, *cells, reason
 
 
-def _against(item: Mapping[str, Any] | None) -> str:
+def against(item: Mapping[str, Any] | None) -> str:
     """A figure beside its mark: ``392 >= 368``."""
     if item is None:
         return "-"

@@ -12,6 +12,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..connection_errors import classify
+from ..own_load import REMEDY
 from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STAGES, STOPS_DESK, UNIT, Stage, is_wanted, playbook, stage_of_part
 from .store import DONE, ELSEWHERE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
@@ -21,7 +22,19 @@ INTERPRETER = re.compile(
     r"pyenv:|python[\w.]*: (?:command )?not found|bad interpreter|No such file or directory.*python|cannot execute", re.IGNORECASE
 )
 """What a shell says when the Python that Ansible found is none."""
-RESULT_NOISE = ("findings", "invocation", "failed", "changed", "warnings", "deprecations", "msg", "diff", "exception", "skipped")
+RESULT_NOISE = (
+    "findings",
+    "invocation",
+    "controller",
+    "failed",
+    "changed",
+    "warnings",
+    "deprecations",
+    "msg",
+    "diff",
+    "exception",
+    "skipped",
+)
 
 
 @dataclass(frozen=True)
@@ -187,7 +200,10 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     said = {key: tail for key in ("module_stderr", "module_stdout") if (tail := _tail(answer.get(key)))}
     evidence.update(said)
     if "timedout" in answer or "timed out" in message.lower():
-        return finding("STAGE_TIMEOUT", where, f"{desk}: stage {stage} ran out of time in task '{task}'", evidence=evidence).as_dict()
+        text = f"{desk}: stage {stage} ran out of time in task '{task}'"
+        if own := answer.get("controller"):
+            return finding("STAGE_TIMEOUT", where, f"{text}, but {own}", evidence=evidence, severity="unknown", remedy=REMEDY).as_dict()
+        return finding("STAGE_TIMEOUT", where, text, evidence=evidence).as_dict()
     if answer.get("unreachable"):
         reason = classify(message)
         return finding(reason.code, where, f"{desk}: {reason.sentence}", evidence=evidence, remedy=reason.remedy).as_dict()
