@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The collection on two virtual machines: kernel, RDMA, perftest, netplan, NetworkManager, sshd and lldpd are real there.
 
-Speed is never asserted: soft-RoCE on an imitated processor carries a tenth of a gigabit. The tests follow one another, as an admin would work.
+Speed is never asserted: soft-RoCE on an imitated processor carries a tenth of a gigabit. The tests follow one another, as an admin works.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ HEAD, PEER = "desk-01", "desk-02"
 FUNCTIONS = {"enp1s0f0np0": "rocep1s0f0", "enP2p1s0f0np0": "roceP2p1s0f0"}
 SPEED = ("RDMA_SLOW", "RDMA_SLOW_13G", "RDMA_HALF_WIDTH", "RDMA_BIDIR_DEGRADED", "RDMA_LATENCY_HIGH")
 """What only a figure decides."""
-UNSEEN = ("CABLE_UNREAD", "CX7_MODULE_UNREAD")
 SHORT = {"pair_proof_rdma_seconds": 2, "pair_proof_rdma_message_size": 65536, "pair_proof_rdma_queue_pairs": 1}
 
 pytestmark = pytest.mark.lab
