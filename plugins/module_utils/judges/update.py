@@ -15,6 +15,8 @@ from .busy import busy_findings
 from .catalogue import finding
 from .common import named, version_key
 from .dgx_os import unknown_major
+from .driver import mismatch, presence
+from .gpu import judge_gpu
 from .known_versions import KnownBad, known_bad
 from .options import UPDATE, JudgeOptions
 
@@ -414,6 +416,12 @@ def came_back(before: Desk, after: Desk, where: Where, expected: str | None) -> 
         message = f"{where.subject} came back with kernel {after.kernel.running}, {expected} was expected"
         return [finding("REBOOT_FAILED", where, message, evidence={"expected": expected, "running": after.kernel.running})]
     return []
+
+
+def gpu_lost(desk: Desk, where: Where) -> list[Finding]:
+    """What fails about driver and GPU right after an update's reboot: reason enough to leave the other desks of the stack as they are."""
+    found = [*presence(desk, where), *mismatch(desk, where), *judge_gpu(desk, where)]
+    return [item for item in found if item.severity == "fail"]
 
 
 # ---- good or bad --------------------------------------------------------------------------------------------------------

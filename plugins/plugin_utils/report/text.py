@@ -103,7 +103,7 @@ def _levels(report: Mapping[str, Any]) -> list[str]:
         levels = desk.get("levels")
         moved = [(line(key), line(value)) for key, value in levels.items() if " -> " in str(value)] if isinstance(levels, Mapping) else []
         rows += [(line(desk["name"]) if number == 0 else "", *item) for number, item in enumerate(moved)]
-    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows)] if rows else []
+    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows, WIDTH)] if rows else []
 
 
 def _worst_first(owners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
