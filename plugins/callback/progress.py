@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: progress
 type: stdout
 short_description: What a run does, stack by stack
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - On a terminal a live view, one line a stack with its stage and time, and a bar for the whole run whose remainder comes from earlier
     runs; findings appear above it as they are made. It is drawn with the Python package C(rich).
@@ -60,7 +60,7 @@ except ImportError:
     HAS_RICH = False
 
 RUN = "labops.dgx_spark.spark_run"
-PROMPTS = ("pause", "ansible.builtin.pause")
+PROMPTS = ("pause", "ansible.builtin.pause", "labops.dgx_spark.pair_isolate")
 COLOURS = {"ok": C.COLOR_OK, "note": C.COLOR_OK, "warn": C.COLOR_WARN, "unknown": C.COLOR_UNREACHABLE, "fail": C.COLOR_ERROR}
 STYLES = {"ok": "green", "note": "green", "warn": "yellow", "unknown": "magenta", "fail": "red"}
 ORDER = ("ok", "note", "warn", "unknown", "fail")

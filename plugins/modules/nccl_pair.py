@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nccl_pair
 short_description: Run nccl-tests across the two DGX Sparks of a pair and prove what carried it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs C(all_gather_perf) (or C(all_reduce_perf)) with one rank on each desk of a pair, started by C(mpirun) on the head as the login
     user, with the NCCL bundle that role C(nccl_bundle) installed.

@@ -39,7 +39,7 @@ class PairMeasurement(DeskAction):
             guard = [item for desk in stack.members for item in _busy(store, stack, desk, call.given["force"])]
         except EndpointError as error:
             return _without_measurement([finding(self.not_measured, Where(pair=stack.name, desk=error.desk), str(error))])
-        guard += self.conditions(store, stack)
+        guard += self.conditions(call, stack)
         if any(item.severity in ("unknown", "fail") for item in guard):
             return _without_measurement(guard)
         facts = desk_facts(store, call.desk)
@@ -50,7 +50,7 @@ class PairMeasurement(DeskAction):
             "user": facts.limits.user or self.login_user(call.task_vars),
             "run_id": call.run.run_id,
             "ssh_port": call.run.members[stack.others(stack.head)[0]].ssh_port,
-            **self.more(store, stack),
+            **self.more(call, stack),
             **arguments,
         }
         answer = self.own(self.execute(self.module, filled, call), {**call.given, **filled})
@@ -63,14 +63,14 @@ class PairMeasurement(DeskAction):
         del arguments
         return answer
 
-    def conditions(self, store: RunStore, stack: Stack) -> list[Finding]:
+    def conditions(self, call: Call, stack: Stack) -> list[Finding]:
         """What else must hold before the measurement."""
-        del store, stack
+        del call, stack
         return []
 
-    def more(self, store: RunStore, stack: Stack) -> dict[str, Any]:
+    def more(self, call: Call, stack: Stack) -> dict[str, Any]:
         """Further arguments from the run."""
-        del store, stack
+        del call, stack
         return {}
 
 

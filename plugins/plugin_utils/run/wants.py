@@ -77,6 +77,14 @@ SSH_PORT = Want(
     "Port of the desk's sshd as the other desk of its pair reaches it. Without it C(ansible_port): set it where that is the port of a "
     "gateway in between.",
 )
+STACK_MEMBERS = Want(
+    "spark_stack_members",
+    "list",
+    None,
+    "Names of all desks of the stack that this desk is in. The inventory plugins desks and slices set it, so that an inventory of which a "
+    "part is missing (a slice of a job) is known from a wrong one.",
+    elements="str",
+)
 WAVES = Want(
     "spark_waves",
     "raw",
@@ -149,6 +157,14 @@ SINCE = Want(
     "The run that desks are compared with: C(last), C(never), a run's id, a weekday, C(yesterday), a date or a time.",
 )
 SHOW_NOTES = Want("spark_show_notes", "bool", False, "Prints the notes at the end of a run too.")
+FAIL_ON = Want(
+    "spark_fail_on",
+    "str",
+    "",
+    "What fails the play where a role is used by itself, without a run: a finding of severity C(fail), also one that is C(unknown), or "
+    "C(never) anything. Empty fails where the role could not do its work. In a run the verdict decides.",
+    choices=("", "fail", "unknown", "never"),
+)
 CERTIFICATES = Want("spark_certificates", "bool", True, "Issues a certificate for each stack that was measured and is PASS or WARN.")
 CERTIFICATE_KEY = Want(
     "spark_certificate_key",
@@ -173,6 +189,7 @@ WEBHOOK = Want(
 WANTS: tuple[Want, ...] = (
     SINCE,
     SHOW_NOTES,
+    FAIL_ON,
     CERTIFICATES,
     CERTIFICATE_KEY,
     CERTIFICATE_SERIALS,
@@ -181,6 +198,7 @@ WANTS: tuple[Want, ...] = (
     PAIR_HEAD,
     OUT_OF_SERVICE,
     SSH_PORT,
+    STACK_MEMBERS,
     WAVES,
     ONLY_STAGES,
     REPORT_DIR,

@@ -26,6 +26,8 @@ COMMANDS = {
     "show_gids": "rdma.show_gids",
     "docker": "host.docker",
     "fwupdmgr": "host.fwupdmgr",
+    "grub-reboot": "host.grub_reboot",
+    "update-grub": "host.update_grub",
     "busctl": "host.busctl",
     "check_ota_status.py": "host.ota_check",
     "timedatectl": "host.timedatectl",
