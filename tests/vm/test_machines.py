@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = os.environ.get("LAB", "vm")
@@ -23,8 +22,6 @@ HEAD, PEER = "desk-01", "desk-02"
 FUNCTIONS = {"enp1s0f0np0": "rocep1s0f0", "enP2p1s0f0np0": "roceP2p1s0f0"}
 SPEED = ("RDMA_SLOW", "RDMA_SLOW_13G", "RDMA_HALF_WIDTH", "RDMA_BIDIR_DEGRADED", "RDMA_LATENCY_HIGH")
 """What only a figure decides."""
-TRAPS = [{"name": name, "value": 0.001} for name in ("rdma_13g", "rdma_25g")]
-"""Soft-RoCE is slower than every sick state of the hardware: calibrate.yml would refuse a pair that looks like one."""
 SHORT = {"pair_proof_rdma_seconds": 2, "pair_proof_rdma_message_size": 65536, "pair_proof_rdma_queue_pairs": 1}
 
 pytestmark = pytest.mark.lab
@@ -120,12 +117,12 @@ def test_a_second_run_changes_nothing(reports: Path) -> None:
     assert [files(desk) for desk in (HEAD, PEER)] == before, said
 
 
-def test_marks_of_this_lab_come_from_calibrate(reports: Path) -> None:
+def test_calibrate_sets_no_mark_from_a_link_that_nobody_may_call_good(reports: Path) -> None:
+    """Soft-RoCE is slower than every sick state of the hardware: such a link sets no marks, whoever calls it good."""
     path = reports / "marks.yml"
-    _code, said, _report = play(ROOT / "playbooks/calibrate.yml", reports, calibrate_runs=1, calibrate_file=str(path), pair_proof_marks=TRAPS, **SHORT)
-    assert path.exists(), said
-    marks = yaml.safe_load(path.read_text(encoding="utf-8"))["pair_proof_marks"]
-    assert {mark["name"] for mark in marks} >= {"rdma_one_function"} and all(0 < mark["value"] < 20 for mark in marks), marks
+    code, said, _report = play(ROOT / "playbooks/calibrate.yml", reports, calibrate_runs=1, calibrate_file=str(path), **SHORT)
+    assert code != 0 and not path.exists(), said
+    assert "called good has RDMA_SLOW_13G" in " ".join(said.split()), said
 
 
 def measured(reports: Path, **variables: Any) -> dict[str, str]:
