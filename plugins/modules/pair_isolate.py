@@ -9,12 +9,12 @@ module: pair_isolate
 short_description: Find out whether cable, desk or port makes a pair of DGX Sparks slow
 version_added: 1.0.0
 description:
-  - Says which plug to move next, gives the plan of that trial, and notes what its measurement said, until it can name the culprit.
+  - Says which plug to move next, plans that trial, and records what its measurement showed, until it can name the culprit.
   - Used by C(playbooks/isolate.yml). Trials are kept beside the reports, so the playbook can be stopped and continued.
   - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
 options:
   phase:
-    description: C(next) says what to move, C(note) keeps the trial that was just measured and then says what to move.
+    description: C(next) says what to move; C(note) records the trial that was just measured and then says what to move.
     type: str
     choices: [next, note]
     default: next
@@ -27,14 +27,14 @@ options:
     type: str
     required: true
   ports:
-    description: Port of each of the three desks, 0 where a desk is not named.
+    description: Port of each of the three desks; 0 for a desk that is not named.
     type: dict
     default: {}
   kind:
-    description: The trial to note.
+    description: The trial to record.
     type: str
   desks:
-    description: The two desks of the trial to note.
+    description: The two desks of the trial to record.
     type: list
     elements: str
   restart:
@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 done:
-  description: Whether the culprit is known, or cannot be known.
+  description: Whether the culprit is known, or cannot be found.
   returned: success
   type: bool
 instruction:

@@ -79,7 +79,7 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
     (
         ("interface",),
         Cause(
-            "NCCL_LAUNCH_FAILED", "interface", "no interface of a desk fits the network that MPI or NCCL was told to use",
+            "NCCL_LAUNCH_FAILED", "interface", "no interface of a desk is in the network that MPI or NCCL was told to use",
             "Compare the value in the evidence with the addresses of both desks (ip -br addr): the address is gone, or /etc/nccl.conf, "
             "~/.nccl.conf or an Open MPI parameter file names another network.",
         ),

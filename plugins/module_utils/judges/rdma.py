@@ -239,7 +239,9 @@ def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: 
     trapped = [run for run in alone if (run.gbps or 0.0) < mark("rdma_25g", marks).value]
     if trapped:
         worst = min(trapped, key=lambda run: run.gbps or 0.0)
-        message = f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, although the link looks green"
+        message = (
+            f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, although the link is green"
+        )
         shown: dict[str, Any] = {"slow": [_shown(run) for run in trapped]}
         shown["plugged_after_boot"] = {end.desk: end.plugged_after_boot for end in ends}
         return [finding("RDMA_SLOW_13G", where, message, evidence=shown)]

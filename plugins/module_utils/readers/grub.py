@@ -91,4 +91,4 @@ def next_release(installed: list[str], settings: dict[str, Any], environment: di
         return (named if named in installed or not installed else highest), None
     if entry == "1>0" or entry.startswith(("gnulinux-simple-", "gnulinux-advanced-")) or (entry.endswith("GNU/Linux") and ">" not in entry):
         return highest, None if highest else "no kernel image is listed"
-    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel"
+    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which does not name a kernel"
