@@ -33,7 +33,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 	@sh tools/venv.sh $(CORE219) 3.11
 
 .PHONY: test
-test: lint unit docs-check package importer sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+test: lint unit docs-check docsite package importer ee release-test sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
 	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
@@ -87,10 +87,15 @@ docs-fresh: venv
 	python tools/reference_doc.py --check
 
 .PHONY: docs-check
-docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right
+docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right, links lead somewhere
 	antsibull-changelog lint
 	python tools/check_changelog.py
+	python tools/check_links.py
 	cd .collections/ansible_collections/labops/dgx_spark && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
+
+.PHONY: docsite
+docsite: venv ## The guides and the documentation of modules and roles as a site in build/docsite (warnings are errors)
+	python tools/docsite.py build/docsite
 
 .PHONY: changelog
 changelog: venv ## Take the fragments into changelogs/changelog.yaml and CHANGELOG.md, under the version of galaxy.yml
@@ -107,6 +112,22 @@ package: venv ## Build the tarball, install it into an empty folder, run a playb
 .PHONY: importer
 importer: venv ## What Galaxy and Automation Hub check at an upload, with their strict settings
 	bash tests/importer.sh
+
+.PHONY: ee
+ee: venv ## ansible-builder finds what the collection needs and makes a build context
+	bash tests/ee.sh
+
+.PHONY: ee-build
+ee-build: venv ## The execution environment itself, on a base of Debian packages, and an audit from it (root, podman, mmdebstrap)
+	bash tests/ee.sh --build
+
+.PHONY: release
+release: venv ## Build, check and sign a release of the committed tree into build/release (KEY=fingerprint); a person uploads it
+	bash tools/release.sh $(KEY)
+
+.PHONY: release-test
+release-test: venv ## A release with a throw-away key: complete, verifiable with the public key alone, and a change is noticed
+	bash tests/release.sh
 
 .PHONY: sanity
 sanity: venv ## ansible-test sanity on both ansible-core versions, without ignore entries

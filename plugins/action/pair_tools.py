@@ -28,7 +28,7 @@ class ActionModule(DeskAction):
             for item in answer.get("kept") or ():
                 self._display.display(f"{call.desk} keeps {item}")
             return answer
-        if call.known_run is not None and call.stack is None:
+        if call.known_run is not None and call.stack is None and not call.by_itself:
             return nothing
         toolkit = (call.facts or {}).get("toolkit") or {}
         if toolkit.get("perftest") and toolkit.get("open_mpi"):

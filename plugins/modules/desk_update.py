@@ -180,6 +180,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.update import Wishes
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
 ARGUMENTS = {
@@ -215,7 +216,7 @@ def main() -> None:
     desk = LiveDesk()
     limits = Limits(float(options["lock_timeout"]), float(options["fetch_timeout"]), float(options["install_timeout"]))
 
-    def observe():
+    def observe() -> Desk:
         return collect(desk, Options(subsets=SUBSETS))
 
     name = options["desk"] or desk.run(["hostname"]).stdout.strip()

@@ -457,7 +457,7 @@ ansible_facts:
               persistenced_state:
                 description: >-
                   systemd's word for the unit (C(systemctl is-active)): active, activating (also between two tries of a restart loop),
-                  failed, inactive ...; null when unknown.
+                  failed, inactive ...; C(starting) while it activates for the first time since the boot; null when unknown.
                 type: str
           gpu:
             description: The GPU; null where GB10 answers Not Supported (nvidia-smi).

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..module_utils.judges.update import judge_together
 from ..module_utils.model.finding import Finding
-from .report.text import WIDTH, table
+from .report.text import table
 from .report.words import line
 from .run.clock import utc_precise
 from .run.model import Run
@@ -66,4 +66,4 @@ def plan_lines(run: Run, plans: Mapping[str, Part]) -> list[str]:
         else:
             rows.append((line(name), line(stack), "packages", str(count)))
         rows += [("", "", line(key), line(value)) for key, value in moving]
-    return table(COLUMNS, rows, WIDTH)
+    return table(COLUMNS, rows)

@@ -35,7 +35,7 @@ NO_ARCHIVE = (
     rf"{DENIED}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
     r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|"
-    r"Unable to fetch some archives"
+    r"Unable to fetch some archives|Unsupported proxy configured|Invalid (?:URI for|response from) proxy"
 )
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
@@ -75,6 +75,11 @@ MESSAGE_LIMIT = 700
 """Characters of apt's words in a message."""
 
 _URL = re.compile(r"\b(?:https?|ftp|file|copy|cdrom|mirror(?:\+\w{1,8})?|tor\+https?):/{0,3}[^\s'\"]{1,300}")
+_REACHED = re.compile(
+    r"(?:Could not (?:connect to|resolve(?: host:)?)|Temporary failure resolving|Connection failed:? ?to|Unable to connect to|resolving) '?"
+    r"(?:\[IP: )?([A-Za-z0-9][A-Za-z0-9.-]{0,252})"
+)
+"""The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
 _KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY|Missing key) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
@@ -225,6 +230,11 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: sudo apt-get update "
             "--allow-releaseinfo-change. Pins that name the old value (Pin: release o=, l=) must be changed too."
         )
+    if code == "APT_ARCHIVE_UNREACHABLE" and (proxy := _proxy(archive, says)) is not None:
+        return (
+            f"apt goes through a proxy{proxy} that does not answer as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
+            "and http_proxy in /etc/environment set it. Correct it or take it away, then sudo apt-get update."
+        )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(DENIED, line) for line in says):
         return (
             f"Something along the way refused the request for {archive or 'the archive'}: a proxy that requires a login (http_proxy, "
@@ -240,6 +250,15 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "archive's host."
         )
     return None
+
+
+def _proxy(archive: str | None, says: Sequence[str]) -> str | None:
+    """The proxy that apt could not use, with a blank before its name where that is told; null when no proxy is the cause."""
+    if any(re.search(r"Unsupported proxy configured|Invalid URI for proxy", line) for line in says):
+        return ""
+    own = re.match(r"\w{3,8}(?:\+\w+)?://(?:[^/@]*@)?([^/:]+)", archive or "")
+    reached = next((found.group(1).rstrip(".") for line in says if (found := _REACHED.search(line))), None)
+    return f" ({reached})" if own and reached and reached.lower() != own.group(1).lower() else None
 
 
 def archive_findings(text: str, where: Where, severity: str = "warn") -> list[Finding]:

@@ -276,7 +276,11 @@ def persistence(desk: Desk, where: Where) -> list[Finding]:
     if driver.persistenced_enabled is False:
         wrong.append("the unit nvidia-persistenced is not enabled")
         remedy = None
-    if driver.persistenced_state == "activating":
+    starting = driver.persistenced_state == "starting" and driver.persistenced_enabled is not False
+    if starting:
+        wrong = ["the unit nvidia-persistenced is being started"]
+        remedy = "Look again in a minute: systemctl status nvidia-persistenced."
+    elif driver.persistenced_state == "activating":
         wrong.append("the unit nvidia-persistenced does not come up: systemd keeps restarting it (activating)")
         remedy = DAEMON_REMEDY
     elif driver.persistenced_active is False:
@@ -292,7 +296,8 @@ def persistence(desk: Desk, where: Where) -> list[Finding]:
         "state": driver.persistenced_state,
     }
     message = "; ".join(reversed(wrong))
-    return [finding("PERSISTENCED_INACTIVE", where, message[0].upper() + message[1:] + ".", evidence=evidence, remedy=remedy)]
+    words, severity = message[0].upper() + message[1:] + ".", "note" if starting else None
+    return [finding("PERSISTENCED_INACTIVE", where, words, evidence=evidence, remedy=remedy, severity=severity)]
 
 
 MODE_REMEDY = (

@@ -51,6 +51,7 @@ def judge_link(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]
         *subnets(desk, where, options),
         *gids(desk, where, options),
         *owners(desk, where, options),
+        *unmanaged(desk, where),
         *routes(desk, where, options),
         *overlaps(desk, where, options),
         *management(desk, where, options),
@@ -337,6 +338,19 @@ def owners(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         message = f"{owner} configures {named(names)}; this collection did not write it."
         found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=severity, evidence=evidence))
     return found
+
+
+def unmanaged(desk: Desk, where: Where) -> list[Finding]:
+    """CX7_NOT_MANAGED: functions of our file that NetworkManager, which shall set them up, was told to leave alone."""
+    ours = desk.setup.link_file or ""
+    left = [item for item in desk.cx7.functions if item.netdev and item.renderer == "networkd" and f" {item.netdev}:" in ours]
+    if desk.network.renderer != "NetworkManager" or not left:
+        return []
+    names = [name_of(item) for item in left]
+    message = (
+        f"NetworkManager, which manages this desk's network, was told to leave {named(names)} alone: the link is gone at its next start."
+    )
+    return [finding("CX7_NOT_MANAGED", where, message, evidence={"functions": names, "renderer": desk.network.renderer})]
 
 
 def _netdevs(functions: Iterable[Function]) -> set[str]:

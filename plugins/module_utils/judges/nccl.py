@@ -265,7 +265,9 @@ def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iteration
     for desk in members(ends):
         mine = [end for end in ends if end.desk == desk]
         used = said.hcas.get(_logged_name(mine[0], said))
-        wanted = [function.rdma_device for end in mine for function in end.functions]
+        # Desks with one host name write one log: what they used together is all that it tells.
+        logged = [end for end in ends if _logged_name(end, said) == _logged_name(mine[0], said)]
+        wanted = list(dict.fromkeys(function.rdma_device for end in logged for function in end.functions))
         if used is not None and set(used) != set(wanted):
             message = f"{desk}: NCCL used {', '.join(used) or 'no device'}, the cabled port has {' and '.join(wanted)}"
             place = Where(pair=pair, desk=desk, port=mine[0].port if len(mine) == 1 else None)
@@ -316,6 +318,8 @@ def counter_rows(ends: Sequence[Endpoint], evidence: NcclEvidence, iterations: i
             grown = [None if seen is None else seen.grown(name, counter.name) for name in names]
             known = [value * counter.unit for value in grown if value is not None]
             total = sum(known) if len(known) == len(grown) and known else None
+            if total is not None and min(known) < 0:
+                total = min(known)  # what went backwards must not hide in a sum
             state = state_of(total, low, high)
             if counter.physical and state == "outside" and any(state_of(value, low, high) == "fits" for value in known):
                 state, total = "fits", max(known)  # each function shows the whole port

@@ -32,6 +32,8 @@ WAITING = {
     "refused": "the peer's ssh refused the connection",
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not respond in time",
+    "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that keeps "
+    "this desk out for a while (fail2ban, PerSourcePenalties, hosts.deny)",
     "lost": "the connection to the desk was lost during the measurement",
     "algorithm": "ssh on the two desks has no key type or cipher in common",
     "failed": "the measurement could not be driven",
@@ -239,9 +241,8 @@ def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: 
     trapped = [run for run in alone if (run.gbps or 0.0) < mark("rdma_25g", marks).value]
     if trapped:
         worst = min(trapped, key=lambda run: run.gbps or 0.0)
-        message = (
-            f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, although the link is green"
-        )
+        way = f"from {worst.source} to {worst.target} on {worst.source_device}"
+        message = f"pair {pair}: {worst.gbps:.1f} Gb/s {way}, although the link looks green"
         shown: dict[str, Any] = {"slow": [_shown(run) for run in trapped]}
         shown["plugged_after_boot"] = {end.desk: end.plugged_after_boot for end in ends}
         return [finding("RDMA_SLOW_13G", where, message, evidence=shown)]

@@ -92,7 +92,7 @@ def judge_look(desk: Desk, look: Look, where: Where, wishes: Wishes, group: Coll
         *_vendor_waits(desk, look, where),
     ]
     if todo:
-        found += _state(desk, where, wishes)
+        found += [] if wishes.force else busy(desk, where)
         found.append(_available(desk, look, where, kernel, firmware))
     installed = {item.name: item.version for item in desk.driver.packages if item.name in group}
     return Outlook(tuple(found), todo, versions_after(installed, look.changes), row(desk, look, kernel, firmware))
@@ -270,17 +270,6 @@ def _vendor_waits(desk: Desk, look: Look, where: Where) -> list[Finding]:
         f"{vendor} has not published"
     )
     return [finding("UPDATE_WAITS_FOR_VENDOR", where, message, evidence={"offered": look.ota_title, "vendor": vendor})]
-
-
-def _state(desk: Desk, where: Where, wishes: Wishes) -> list[Finding]:
-    """What the desk is doing now that speaks against a change."""
-    found = [] if wishes.force else busy(desk, where)
-    if desk.apt.lock_holder:
-        message = (
-            f"{where.subject}: packages are being changed by {desk.apt.lock_holder}; the update waits for it (desk_update_lock_timeout)"
-        )
-        found.append(finding("DPKG_LOCKED", where, message, evidence={"holder": desk.apt.lock_holder}, severity="note"))
-    return found
 
 
 def busy(desk: Desk, where: Where) -> list[Finding]:

@@ -196,8 +196,7 @@ def target_of(path: str) -> str:
         raise UserFileError(f"{where}{linked} is not a regular file; replace it with one")
     if about.st_uid != os.geteuid():
         raise UserFileError(
-            f"{where}{linked} belongs to user id {about.st_uid} and not to the login user, so it is not changed; give the file to the "
-            "login user"
+            f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user"
         )
     return where
 

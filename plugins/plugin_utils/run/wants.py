@@ -155,6 +155,14 @@ SINCE = Want(
     "The run that desks are compared with: C(last), C(never), a run's id, a weekday, C(yesterday), a date or a time.",
 )
 SHOW_NOTES = Want("spark_show_notes", "bool", False, "Also prints the notes at the end of a run.")
+FAIL_ON = Want(
+    "spark_fail_on",
+    "str",
+    "",
+    "What fails the play when a role is used on its own, without a run: C(fail) means a finding of severity fail, C(unknown) also one "
+    "of severity unknown, C(never) nothing. Empty fails only when the role could not do its work. In a run, the verdict decides.",
+    choices=("", "fail", "unknown", "never"),
+)
 CERTIFICATES = Want("spark_certificates", "bool", True, "Issues a certificate for each stack that was measured and is PASS or WARN.")
 CERTIFICATE_KEY = Want(
     "spark_certificate_key",
@@ -179,6 +187,7 @@ WEBHOOK = Want(
 WANTS: tuple[Want, ...] = (
     SINCE,
     SHOW_NOTES,
+    FAIL_ON,
     CERTIFICATES,
     CERTIFICATE_KEY,
     CERTIFICATE_SERIALS,

@@ -165,6 +165,18 @@ def test_keys_that_only_the_admin_writes_are_named_with_the_line_that_belongs_th
         assert [item["path"] for item in arguments["lines"]] == ["/home/lab/.ssh/known_hosts"]
 
 
+def test_a_desk_that_another_one_replaced_gets_its_keys_anew_on_its_partner() -> None:
+    arguments = trust.wanted(ME, OTHER)
+    done = dataclasses.replace(facts(1), setup=applied(arguments))
+    new = facts(7)
+    again = trust.wanted(("desk-01", done, ENDS[0]), ("desk-02", new, ENDS[1]))
+    changed = dataclasses.replace(done, setup=dataclasses.replace(done.setup, firewall_rules=None))
+    assert trust.is_there(changed, arguments) and not trust.is_there(changed, again)
+    old = "".join(f"{line}\n" for line in arguments["lines"][1]["lines"])
+    kept = pair_files.with_lines(f"github.com ssh-ed25519 AAAA\n{old}", again["lines"][1]["lines"])
+    assert kept is not None and "AAAAhost2" not in kept and "AAAAhost7" in kept and kept.startswith("github.com ")
+
+
 def test_the_record_holds_no_key() -> None:
     content = next(item["content"] for item in trust.wanted(ME, OTHER)["files"] if item["path"] == trust.RECORD)
     assert "AAAA" not in content

@@ -130,6 +130,16 @@ CODES: tuple[Code, ...] = (
         source="NVIDIA (NVIDIA Sync, playbooks); community",
     ),
     Code(
+        code="CX7_NOT_MANAGED",
+        title="NetworkManager was told to leave the ConnectX-7 alone",
+        severity="warn",
+        meaning="Our netplan file hands the functions to NetworkManager, and NetworkManager calls them unmanaged. Addresses that are there "
+        "stay until something starts anew; then nobody sets them.",
+        remedy="Take the functions out of unmanaged-devices (grep -r unmanaged-devices /etc/NetworkManager /run/NetworkManager; a udev "
+        "rule with NM_UNMANAGED does the same), sudo systemctl reload NetworkManager, then run stack_pair.yml again.",
+        source="this collection's rule (NetworkManager's manual)",
+    ),
+    Code(
         code="CX7_DEFAULT_ROUTE",
         title="A default route leads into the ConnectX-7",
         severity="warn",
