@@ -763,7 +763,7 @@ ansible_facts:
                 elements: dict
               plugged_after_boot:
                 description: >-
-                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the hotplug
+                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) shows a plug-in more than 60 s after the hotplug
                   driver's start, or after a removal; null when unknown.
                 type: bool
               plug_events:

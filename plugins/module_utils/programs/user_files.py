@@ -195,9 +195,7 @@ def target_of(path: str) -> str:
     if not stat.S_ISREG(about.st_mode):
         raise UserFileError(f"{where}{linked} is not a regular file; replace it with one")
     if about.st_uid != os.geteuid():
-        raise UserFileError(
-            f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user"
-        )
+        raise UserFileError(f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user")
     return where
 
 

@@ -101,7 +101,7 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
             home.setdefault(member, name)
         heads = [host for host in members if hosts[host].head]
         if len(heads) > 1:
-            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only only one desk of a pair is the head")
+            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a pair is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     for host in view.desks:
         key = (host.address, host.port)

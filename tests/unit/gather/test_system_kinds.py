@@ -360,8 +360,8 @@ def test_a_healthy_desk_says_nothing_of_all_this() -> None:
 @pytest.mark.parametrize(
     ("shown", "severity", "words"),
     [
-        ("SubState=start\nNRestarts=0\n", "note", "is being started"),
-        ("SubState=start-pre\nNRestarts=0\n", "note", "is being started"),
+        ("SubState=start\nNRestarts=0\n", "note", "is starting"),
+        ("SubState=start-pre\nNRestarts=0\n", "note", "is starting"),
         ("SubState=auto-restart\nNRestarts=12\n", "warn", "over and over"),
         ("SubState=start\nNRestarts=3\n", "warn", "over and over"),
         (None, "warn", "over and over"),
