@@ -61,8 +61,11 @@ def files() -> list[Path]:
         *(ROOT / "roles").glob("*/README.md"),
         *(ROOT / "playbooks").glob("*.yml"),
         *(ROOT / "playbooks/tasks").glob("*.yml"),
+        *(ROOT / "plugins").rglob("*.j2"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "docs").rglob("*.rst"),
     ]
-    return sorted([*python, *text, *(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "tests" / "replay.py"])
+    return sorted([*python, *text, ROOT / "README.md", ROOT / "tests" / "replay.py"])
 
 
 def found_in(path: Path) -> list[str]:
