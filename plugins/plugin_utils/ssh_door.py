@@ -254,7 +254,7 @@ def prove(address: str, port: int, user: str, known_hosts: Path, key: AdminKey) 
             command, capture_output=True, text=True, check=False, timeout=3 * CONNECT_SECONDS, stdin=subprocess.DEVNULL, env=_environment()
         )
     except subprocess.TimeoutExpired:
-        return f"ssh did not respond within {3 * CONNECT_SECONDS:.0f} s"
+        return f"ssh gave no answer within {3 * CONNECT_SECONDS:.0f} s"
     except OSError as error:
         return f"ssh cannot be run on the controller: {error.strerror}"
     return None if done.returncode == 0 else " ".join(done.stderr.split())[-300:] or f"ssh ended with {done.returncode}"
