@@ -28,8 +28,9 @@ TRUST: tuple[Code, ...] = (
         severity="fail",
         other_severities=("warn", "note"),
         meaning="According to sshd itself (sshd -T, for the login user coming from the other desk), it accepts no keys, none of the "
-        "pair's type, wants more than a key, does not let this user in, or reads keys from a file that only the desk's admin writes. A "
-        "note where no stack is set up, a warning as long as the line for that file is not known.",
+        "pair's type, wants more than a key, does not let this user in, runs a command other than the requested one, or reads keys from "
+        "a file that only the desk's admin writes. A note where no stack is set up, a warning as long as the line for that file is not "
+        "known.",
         remedy="Change the setting that the message names, or add the line, and run again.",
         source="this collection's rule (OpenSSH's manual)",
     ),
