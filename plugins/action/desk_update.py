@@ -106,7 +106,7 @@ class ActionModule(RebootingAction):
             arguments["expected"] = plan.data.get("versions") or {}
         with turn_of(call.run.folder, stack.name if stack else call.desk, call.desk, step) as turn:
             if turn.lost:
-                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, did not come through"
+                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, failed"
                 return self.refused([finding("UPDATE_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
             return self._in_turn(call, arguments, turn, result)
 
@@ -138,7 +138,7 @@ class ActionModule(RebootingAction):
                     return self._failed(result, lost)
                 turn.back()
                 return result
-        message = f"{call.desk} still waits for a reboot after it was rebooted"
+        message = f"{call.desk} still needs a reboot after it was rebooted"
         return self._failed(result, [finding("REBOOT_FAILED", Where(desk=call.desk), message, evidence={"phase": result.get("phase")})])
 
     def _start_again(self, call: Call, kernel: Any, result: dict[str, Any]) -> tuple[Desk | None, dict[str, Any]]:
@@ -201,8 +201,8 @@ class ActionModule(RebootingAction):
         answer = self.execute(MODULE, {"desk": name, "step": "note", "phase": SETTLED}, call)
         if answer.get("failed"):
             return {**result, **answer}
-        change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts name changed"
-        what = "after the update was taken back" if journal.phase == ROLLED_BACK else "after the update"
+        change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts cover changed"
+        what = "after the update was undone" if journal.phase == ROLLED_BACK else "after the update"
         proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven {what}: {change}", evidence=told)
         return {**result, "changed": bool(answer.get("changed")), "findings": [proven.as_dict()]}
 
@@ -238,7 +238,7 @@ def _not_as_a_whole(store: RunStore, stack: Stack | None, desk: str) -> Finding 
     for name in stack.members if stack is not None else (desk,):
         plan = store.part("update_plan", name)
         if plan is None or plan.state != DONE:
-            told = f"{name} was not looked at ({plan.reason if plan is not None and plan.reason else 'no result'})"
+            told = f"{name} was not examined ({plan.reason if plan is not None and plan.reason else 'no result'})"
         elif plan.data.get("refused"):
             codes = sorted({str(item["code"]) for item in plan.findings if item.get("severity") in ("fail", "unknown")})
             told = f"{name} may not be updated ({', '.join(codes)})"
@@ -256,7 +256,7 @@ def _several_stacks(call: Call) -> Finding | None:
     if len(stacks) + len(alone) == 1:
         return None
     told = ", ".join([*stacks, *alone])
-    message = f"{call.desk} was left as it is: an update is taken back for one stack at a time, and this run has {told}"
+    message = f"{call.desk} was left as it is: an update is undone for one stack at a time, but this run has {told}"
     return finding("UPDATE_ROLLBACK_IMPOSSIBLE", Where(desk=call.desk), message, evidence={"stacks": [*stacks, *alone]})
 
 
