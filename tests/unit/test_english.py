@@ -65,7 +65,8 @@ def files() -> list[Path]:
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "docs").rglob("*.rst"),
     ]
-    return sorted([*python, *text, ROOT / "README.md", ROOT / "tests" / "replay.py"])
+    pages = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "MAINTAINERS", "SECURITY", "CODE_OF_CONDUCT")]
+    return sorted([*python, *text, *pages, ROOT / "tests" / "replay.py"])
 
 
 def found_in(path: Path) -> list[str]:
