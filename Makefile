@@ -33,7 +33,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 	@sh tools/venv.sh $(CORE219) 3.11
 
 .PHONY: test
-test: lint unit docs-check package importer sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+test: lint unit docs-check docsite package importer ee release-test sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
 	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
@@ -87,10 +87,15 @@ docs-fresh: venv
 	python tools/reference_doc.py --check
 
 .PHONY: docs-check
-docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right
+docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right, links lead somewhere
 	antsibull-changelog lint
 	python tools/check_changelog.py
+	python tools/check_links.py
 	cd .collections/ansible_collections/labops/dgx_spark && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
+
+.PHONY: docsite
+docsite: venv ## The guides and the documentation of modules and roles as a site in build/docsite (warnings are errors)
+	python tools/docsite.py build/docsite
 
 .PHONY: changelog
 changelog: venv ## Take the fragments into changelogs/changelog.yaml and CHANGELOG.md, under the version of galaxy.yml
@@ -108,6 +113,22 @@ package: venv ## Build the tarball, install it into an empty folder, run a playb
 importer: venv ## What Galaxy and Automation Hub check at an upload, with their strict settings
 	bash tests/importer.sh
 
+.PHONY: ee
+ee: venv ## ansible-builder finds what the collection needs and makes a build context
+	bash tests/ee.sh
+
+.PHONY: ee-build
+ee-build: venv ## The execution environment itself, on a base of Debian packages, and an audit from it (root, podman, mmdebstrap)
+	bash tests/ee.sh --build
+
+.PHONY: release
+release: venv ## Build, check and sign a release of the committed tree into build/release (KEY=fingerprint); a person uploads it
+	bash tools/release.sh $(KEY)
+
+.PHONY: release-test
+release-test: venv ## A release with a throw-away key: complete, verifiable with the public key alone, and a change is noticed
+	bash tests/release.sh
+
 .PHONY: sanity
 sanity: venv ## ansible-test sanity on both ansible-core versions, without ignore entries
 	bash tests/sanity/run.sh $(VENV) $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -120,6 +141,22 @@ lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a d
 .PHONY: lab-test-all
 lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, cables, faults of apt, link changes, faults of measurements)
 	SCENARIOS=all bash tests/lab_test.sh
+
+.PHONY: arm-test
+arm-test: venv ## What runs on desks, under an aarch64 Python (qemu's user mode; the first run unpacks 90 MB)
+	bash tests/arm_test.sh
+
+.PHONY: docker-test
+docker-test: venv-demo ## The demo and the lab's own tests with Docker as the engine (Debian's docker.io; starts a daemon where none runs)
+	bash tests/docker_test.sh
+
+.PHONY: vm-test
+vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (half an hour without KVM; IMAGE=bookworm, SELECT=...)
+	bash tests/vm/run.sh
+
+.PHONY: vm-smoke
+vm-smoke: venv-demo ## The shortest useful part of vm-test: both machines start, audit and cable map (six minutes with the image's build)
+	SELECT="audit or cables" bash tests/vm/run.sh
 
 .PHONY: real-test
 real-test: venv-demo ## With NVIDIA's compiler, NCCL and cuobjdump and Open MPI 4.1 and 5 (opt-in: fetches 1 GB once, needs root, no GPU)
@@ -137,4 +174,4 @@ bench: venv-demo ## Measure executions, controller CPU and wall time as the lab 
 
 .PHONY: clean
 clean: ## Remove virtual environments and build results (not reports)
-	rm -rf .venv .venv-core219 build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build .mypy_cache .ruff_cache .pytest_cache .hypothesis

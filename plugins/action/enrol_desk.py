@@ -16,6 +16,7 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
+from ..plugin_utils.terminal import ask
 from ..plugin_utils.ssh_door import AdminKey, SshDoor, prove
 
 PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
@@ -31,7 +32,7 @@ class ActionModule(DeskAction):
         task_vars = call.task_vars
         if importlib.util.find_spec("paramiko") is None:
             raise AnsibleActionFail(
-                "first contact needs paramiko on the controller: pip install paramiko (for the Python of ansible-playbook)"
+                "first contact needs paramiko on the controller: pip install paramiko (for the Python that runs ansible-playbook)"
             )
         desk, arguments = call.desk, call.given
         key = admin_key(self.value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
@@ -83,12 +84,11 @@ class ActionModule(DeskAction):
 
     def _ask(self, question: str) -> bool:
         """Show a question on the terminal. Without a terminal nobody answers, and that is a no."""
-        prompt = f"{question}\nDoes the desk itself show the same? Type yes to trust it, anything else to leave it alone: "
+        prompt = f"{question}\nDoes the desk's own screen show the same? Type yes to trust it, anything else to skip this desk: "
         try:
-            answer = display.prompt_until(prompt)
+            return ask(display, prompt).lower() == "yes"
         except AnsibleError:
             return False
-        return bytes(answer).decode("utf-8", "replace").strip().lower() == "yes"
 
 
 def admin_key(private: Any, public: Any) -> AdminKey | None:

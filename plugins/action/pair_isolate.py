@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 
 from ..module_utils.judges.isolate import (
     AS_IT_IS,
@@ -28,23 +28,26 @@ from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
 from ..plugin_utils.run.model import Run, Stack, plain
 from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
+from ..plugin_utils.terminal import ask
 
 HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
 """Host number of a trial's head; its peer has the next. Every trial has its own, so that no desk brings a role along."""
 
 
 class ActionModule(DeskAction):
-    """Arguments: phase (next, note), pair, good, ports (desk to port), report_dir, restart, confirmed, rebooted."""
+    """See the module documentation of pair_isolate."""
 
     def work(self, call: Call) -> dict[str, Any]:
         """Note a trial where one was made; what to try next."""
+        if call.given["phase"] == "ask":
+            return self._ask(call.given)
         given, run = call.given, call.run
         pair, good = run.stack(given.get("pair")), str(given.get("good") or "")
         if pair is None:
             known = ", ".join(stack.name for stack in run.stacks)
-            raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair of the inventory was expected: {known}")
+            raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair in the inventory was expected: {known}")
         if good not in run.members or good in pair.members:
-            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk of the inventory outside pair {pair.name} was expected")
+            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk in the inventory outside pair {pair.name} was expected")
         notes = run.folder.parent / f"isolate-{file_name(pair.name)}.json"
         trials = [] if given["restart"] else read_trials(notes)
         suspects = (*pair.members, good)
@@ -71,6 +74,22 @@ class ActionModule(DeskAction):
             "plan": {} if move.done else plain(trial_run(run, move.kind, move.desks, move.ports)),
         }
 
+    def _ask(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Wait until somebody says that the plugs are in. Raises AnsibleActionFail where nobody can say so."""
+        kind, instruction = str(given.get("kind")), str(given.get("instruction") or "")
+        if not given["confirm"] or given.get("moved") == kind:
+            return {"changed": False}
+        try:
+            ask(self._display, f"{instruction} Press Enter when the plugs are in; Ctrl+C stops here, and a later run goes on: ")
+        except AnsiblePromptInterrupt:
+            raise AnsibleActionFail("stopped before the plugs were moved; run isolate.yml again to go on") from None
+        except AnsiblePromptNoninteractive:
+            raise AnsibleActionFail(
+                f"nobody can be asked here, so nothing was done. {instruction} "
+                f"When the plugs are in, run again with -e isolate_moved={kind}"
+            ) from None
+        return {"changed": False}
+
     def _say(self, trials: list[Trial], move: Move, phase: str) -> None:
         """The trials and what follows, for every output plugin."""
         if phase == "note":
@@ -79,7 +98,7 @@ class ActionModule(DeskAction):
         if move.done:
             self._display.display(f"\nResult: {move.blame}. {move.conclusion}")
             self._display.display(
-                "Plug everything back as the inventory says, start the desks again with the cables in, run stack_pair.yml."
+                "Plug everything back in as the inventory says, restart the desks with the cables in, then run stack_pair.yml."
             )
         else:
             self._display.display(f"\nNext: {move.instruction}")

@@ -50,7 +50,8 @@ class ActionModule(DeskAction):
         if not home or not user:
             raise trust.TrustError(name, "the login user's home is not known")
         if state == "keys":
-            if call.stack is None or facts.setup.trust_public_key:
+            stack = call.required_stack if call.by_itself else call.stack
+            if stack is None or facts.setup.trust_public_key:
                 return None
             return {"key": {"path": trust.key_path(home), "user": user}}
         path = path_to_neighbour(call.required_stack, name)

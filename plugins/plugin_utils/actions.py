@@ -12,17 +12,19 @@ import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.working import held
-from ..module_utils.model.finding import Finding, Where
+from ..module_utils.model.finding import Finding, Where, verdict
 from ..module_utils.programs.lease import VARIABLE
+from . import alone
 from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
@@ -35,8 +37,9 @@ from .own_load import explained, overload, place
 from .run.clock import utc_precise
 from .run.gate import Gate, gate, part_of
 from .run.model import Run, Stack, from_plain
-from .run.stages import STAGES, Stage
-from .run.store import SKIPPED, RunStore
+from .run.stages import DESK, STAGES, Stage
+from .run.store import DONE, SKIPPED, RunStore
+from .run.wants import FAIL_ON, SHOW_NOTES, WantError
 
 DEFAULT_LIMIT = 240.0
 """Seconds that a task without a time limit is taken to have."""
@@ -69,6 +72,8 @@ class Call:
     stage: Stage | None
     """Null when the task is no stage."""
     action: str
+    by_itself: bool = False
+    """Whether nobody began a run: ``known_run`` is then what the inventory and earlier roles of the play tell."""
 
     @property
     def run(self) -> Run:
@@ -89,7 +94,7 @@ class Call:
     def required_stage(self) -> Stage:
         """The stage that the task is. Raises AnsibleActionFail where it is none."""
         if self.stage is None:
-            raise AnsibleActionFail(f"{self.action} is no stage of a run; set spark_stage")
+            raise AnsibleActionFail(f"{self.action} is not a stage of a run; set spark_stage")
         return self.stage
 
     @property
@@ -102,7 +107,7 @@ class Call:
         """The stack that the desk is in; a clear refusal where it is in none."""
         stack = self.run.stack_of(self.desk)
         if stack is None:
-            raise AnsibleActionFail(f"{self.action}: {self.desk} is in no pair of the inventory")
+            raise AnsibleActionFail(f"{self.action}: {self.desk} is not in a pair of the inventory")
         return stack
 
     def only_named(self) -> dict[str, Any]:
@@ -151,6 +156,9 @@ class DeskAction(ActionBase):
         if name and str(name) not in STAGES:
             raise AnsibleActionFail(f"spark_stage is {name!r}; known stages are {', '.join(STAGES)}")
         stage = STAGES[str(name)] if name else None
+        by_itself = None if name or self.value(task_vars, "spark_plan") else alone.stage_of(self._task)
+        if by_itself is not None:
+            return {**result, **self._alone(by_itself, task_vars)}
         try:
             call = self._call(task_vars, stage)
         except AnsibleActionFail as error:
@@ -172,6 +180,47 @@ class DeskAction(ActionBase):
         if not isinstance(error, OSError) or call.known_run is None:
             raise error
         return {"changed": False, "ansible_facts": {STOPPED: not_kept(call.run.run_dir, error)}}
+
+    # ---- a role by itself -------------------------------------------------------------------------------------------
+
+    def _alone(self, stage: Stage, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The result of a role that is used outside a run: said on the console, kept for the roles after it, failed as wanted."""
+        fail_on, notes = self.play_wishes(task_vars)
+        run = self.run_of_play(task_vars, stage.scope != DESK)
+        call = replace(self._call(task_vars, None), known_run=run, by_itself=True)
+        store, started = call.store, utc_precise()
+        before = store.of_desk(call.desk)
+        closed = gate(run, store, call.desk, stage)
+        if closed.silent:
+            self._display.display(f"  {call.desk:16} {stage.role}: nothing to do, {closed.reason}")
+            return {"changed": False, "msg": closed.reason, "findings": [], "verdict": "PASS"}
+        refused: dict[str, Any] = {"failed": True, "msg": closed.reason, "findings": list(closed.findings)}
+        answer = self._guarded(call) if closed.proceed else refused
+        owner = call.stack
+        part = part_of(
+            stage.kept_as, call.desk, owner.name if owner else None, answer, started, utc_precise(), task=str(self._task.get_name())
+        )
+        store.write(part)
+        # The finding that stands for an error without one is for reports; here the error itself is shown.
+        part = replace(part, findings=tuple(answer.get("findings") or ()))
+        done = part.state == DONE and verdict(item["severity"] for item in part.findings) in ("PASS", "WARN")
+        hinted = "" if done else alone.hint(run, store, stage, part)
+        more = alone.found_words(stage, answer, owner.members if owner else ()) if part.state == DONE else []
+        said = alone.lines(part, stage.role, before, notes, more)
+        self._display.display("\n".join([*said, *([f"              -> {hinted}"] if hinted else [])]))
+        return alone.result(part, answer, alone.fails(part, fail_on), hinted)
+
+    def play_wishes(self, task_vars: Mapping[str, Any]) -> tuple[str, bool]:
+        """spark_fail_on and spark_show_notes. Raises AnsibleActionFail."""
+        wishes = self.values(task_vars, [FAIL_ON.variable, SHOW_NOTES.variable])
+        try:
+            return FAIL_ON.read(wishes), SHOW_NOTES.read(wishes)
+        except WantError as error:
+            raise AnsibleActionFail(str(error)) from None
+
+    def run_of_play(self, task_vars: Mapping[str, Any], needs_stacks: bool) -> Run:
+        """What stands for the run where nobody began one."""
+        return alone.run_of_play(task_vars, needs_stacks, bool(self._task.check_mode), int(context.CLIARGS.get("forks") or 5))
 
     # ---- the stage around the task ----------------------------------------------------------------------------------
 
@@ -202,6 +251,8 @@ class DeskAction(ActionBase):
         told = {key: value for key, value in (answer or {}).items() if key not in ("failed", "unreachable", "exception", "timedout")}
         return {
             **told,
+            # Said outright: Ansible takes a result with another "rc" than 0 for a failed one.
+            "failed": False,
             "changed": part.changed,
             "findings": [dict(item) for item in part.findings],
             "stage": {"name": stage.name, "state": part.state, "reason": part.reason},
@@ -219,7 +270,7 @@ class DeskAction(ActionBase):
             return {"failed": True, "msg": clean(error.message)}
         except Exception as error:  # a fault of ours ends this desk's stage, not the run
             self._display.vvv(traceback.format_exc())
-            return {"failed": True, "msg": f"{type(error).__name__}: {clean(str(error))} (run with -vvv for the place in the code)"}
+            return {"failed": True, "msg": f"{type(error).__name__}: {clean(str(error))} (run with -vvv to see where in the code)"}
         except BaseException as error:
             if not _is_time_limit(error):
                 raise

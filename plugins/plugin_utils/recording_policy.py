@@ -42,6 +42,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     # System, kernel, driver.
     (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", reduce.release),
     (r"/etc/default/grub(?:\.d/[\w.-]+)?|/boot/grub/grubenv", reduce.grub),
+    (r"/boot/grub/grub\.cfg", reduce.grub_menu),
     (r"/etc/nvidia/cx7-hotplug-enabled|/var/lib/nvidia-spark-run-apt-upgrade-once/\w+", reduce.presence),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[^/]+", reduce.unit_file),
     (r"/etc/apt/preferences\.d/[^/]+", reduce.preferences),
@@ -70,6 +71,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"nmcli -t .*\bdevice(?: status)?", reduce.kept),
     (r"timedatectl(?: show| status)?", reduce.time_settings),
     (r"(?:uname -[amrn]|hostname|modinfo .*|stat -c \S+ \S+ .*|systemctl is-(?:active|enabled) [\w@.-]+)", reduce.kept),
+    (r"systemctl show -p SubState -p NRestarts [\w@.-]+", reduce.kept),
     (r"rdma (?:-j )?(?:resource|link|dev)(?: show)?(?: \w+)?", reduce.kept),
     (r"(?:ethtool|ibdev2netdev|lspci|lsmod|nvidia-ctk|ulimit)\b.*|(?:ba)?sh -c ulimit [-\w ]+", reduce.kept),
     (r"(?:dpkg-query|dpkg|apt-mark|apt-cache)\b.*", reduce.kept),

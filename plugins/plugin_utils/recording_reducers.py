@@ -60,9 +60,27 @@ def lines_like(*patterns: str, flags: int = 0) -> Reducer:
     return reduce
 
 
+_MENU = re.compile(r"(\s*)(menuentry|submenu) ('[\w ,.()/+~-]{1,200}').*?( \$menuentry_id_option '[\w./+~-]{1,200}')? \{")
+_KERNEL = re.compile(r"(\s*linux(?:efi)?\s+(?:/boot)?/vmlinuz-[\w.+~-]{1,80})(?:\s.*)?")
+
+
+def grub_menu(text: str, _logins: Collection[str]) -> str:
+    """/boot/grub/grub.cfg: titles and ids of the menu and which kernel each starts; no password, no command line."""
+    found = []
+    for line in text.split("\n")[:20_000]:
+        entry, kernel = _MENU.fullmatch(line.rstrip()), _KERNEL.fullmatch(line.rstrip())
+        if entry:
+            found.append(f"{entry.group(1)}{entry.group(2)} {entry.group(3)}{entry.group(4) or ''} {{")
+        elif kernel:
+            found.append(kernel.group(1))
+        elif line.strip() == "}":
+            found.append(line.rstrip())
+    return "".join(f"{line}\n" for line in found)
+
+
 sshd_config: Reducer = lines_like(
     r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
-    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups) [\w@.,:+-]{1,2000}",
+    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups|forcecommand) [\w@.,:+-]{1,2000}",
 )
 """``sshd -T``: what decides over keys, and nobody's name."""
 

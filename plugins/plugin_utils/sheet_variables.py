@@ -21,7 +21,7 @@ PREFIXES = (
     "ansible",
     "spark",
     *sorted({stage.role for stage in STAGES.values() if stage.role}),
-    *("audit", "calibrate", "certificate", "history", "isolate", "record", "report"),
+    *("audit", "calibrate", "certificate", "history", "isolate", "new_lab", "record", "report"),
 )
 """First words of the variables that Ansible and this collection read."""
 NAMES = frozenset(

@@ -54,7 +54,7 @@ def plan_lines(run: Run, plans: Mapping[str, Part]) -> list[str]:
     for name in run.scope:
         plan, stack = plans.get(name), run.members[name].stack or ""
         if plan is None:
-            rows.append((line(name), line(stack), "not looked at", ""))
+            rows.append((line(name), line(stack), "not examined", ""))
             continue
         moving = [(key, value) for key, value in (plan.data.get("levels") or {}).items() if "->" in str(value)]
         count = len((plan.data.get("look") or {}).get("changes") or ())

@@ -9,12 +9,10 @@ import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from ..desk import Answer, Desk, WritableDesk
 from ..readers import group, passwd
-
-T = TypeVar("T")
 
 INSTALLED, CONFIGURATION = "installed", "config-files"
 """States of dpkg: there, and removed with its configuration left behind."""
@@ -91,10 +89,10 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
     outcome.added = sorted(set(after) - set(before))
     if outcome.added:
         new = {
-            kind: {**_recorded(desk, kind, {}), **{name: number for name, number in now.items() if name not in accounts[kind]}}
+            kind: {**_numbers(desk, kind), **{name: number for name, number in now.items() if name not in accounts[kind]}}
             for kind, now in _accounts(desk).items()
         }
-        had = {*_recorded(desk, "had_configuration", []), *(set(outcome.added) & set(left_over))}
+        had = {*_names(desk, "had_configuration"), *(set(outcome.added) & set(left_over))}
         _note(desk, {"added": sorted({*recorded(desk), *outcome.added}), "had_configuration": sorted(had), **new})
     left = [name for name in missing if name not in after]
     if left:
@@ -110,7 +108,7 @@ def install_version(desk: WritableDesk, packages: Sequence[str], version: str, l
     there = installed(desk)
     other = [f"{name} {there[name]}" for name in packages if there.get(name, version) != version]
     if other:
-        raise ToolsError(f"{', '.join(other)} is installed, version {version} was expected")
+        raise ToolsError(f"{', '.join(other)} is installed; version {version} was expected")
     missing = [name for name in packages if name not in there]
     return install(desk, missing, [f"{name}={version}" for name in missing], lock_timeout, False)
 
@@ -121,7 +119,7 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     noted = recorded(desk)
     if not noted:
         return outcome
-    there, left_over, foreign = installed(desk), _in_state(desk, CONFIGURATION), set(_recorded(desk, "had_configuration", []))
+    there, left_over, foreign = installed(desk), _in_state(desk, CONFIGURATION), set(_names(desk, "had_configuration"))
     present = [name for name in noted if name in there]
     # Configuration that was there before us is not ours to purge; what somebody removed since then left ours.
     purged = [name for name in noted if name in (there | left_over) and name not in foreign]
@@ -156,17 +154,27 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
 
 def recorded(desk: Desk) -> list[str]:
     """Packages that were added."""
-    return [str(name) for name in _recorded(desk, "added", [])]
+    return _names(desk, "added")
 
 
-def _recorded(desk: Desk, key: str, default: T) -> T:
-    """One part of the record; the default where there is none of its kind."""
+def _record(desk: Desk) -> dict[str, Any]:
     try:
         data = json.loads(desk.read_text(RECORD).text or "{}")
     except ValueError:
-        return default
-    found = data.get(key) if isinstance(data, dict) else None
-    return found if isinstance(found, type(default)) else default
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _names(desk: Desk, key: str) -> list[str]:
+    """A list of packages in the record."""
+    found = _record(desk).get(key)
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _numbers(desk: Desk, key: str) -> dict[str, int]:
+    """Names of accounts with their numbers in the record."""
+    found = _record(desk).get(key)
+    return {name: number for name, number in found.items() if isinstance(number, int)} if isinstance(found, dict) else {}
 
 
 def _accounts(desk: Desk) -> dict[str, dict[str, int]]:
@@ -181,21 +189,21 @@ def _accounts(desk: Desk) -> dict[str, dict[str, int]]:
 
 def _remove_accounts(desk: WritableDesk, outcome: Outcome) -> None:
     """Take away the groups that came with our packages and that nobody is in; say what stays. A user may own files, so it stays."""
-    made, now = _recorded(desk, "groups", {}), _accounts(desk)
+    made, now = _numbers(desk, "groups"), _accounts(desk)
     entries = {item["name"]: item for item in group.read(desk.read_text("/etc/group").text or "")}
     primary = {item["gid"] for item in passwd.read(desk.read_text("/etc/passwd").text or "")}
     for name, number in sorted(made.items()):
         if now["groups"].get(name) != number:
             continue
         if entries[name]["members"] or number in primary:
-            outcome.kept.append(f"group {name}: it came with the packages and has members now")
+            outcome.kept.append(f"group {name}: it came with the packages but now has members")
             continue
         command = ["groupdel", name]
         outcome.commands.append(command)
         answer = desk.run(command, timeout=30.0)
         if not answer.ok:
             outcome.kept.append(f"group {name}: {_said(answer)[:200]}")
-    users = [name for name, number in _recorded(desk, "users", {}).items() if now["users"].get(name) == number]
+    users = [name for name, number in _numbers(desk, "users").items() if now["users"].get(name) == number]
     outcome.kept += [f"user {name}: it came with the packages, and files may belong to it" for name in sorted(users)]
 
 
@@ -208,7 +216,7 @@ def _tidy(desk: WritableDesk, outcome: Outcome) -> None:
             desk.remove_empty_folder(folder)
     elif listed.names:
         outcome.kept.append(
-            f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link have records of theirs)"
+            f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link keep their own records)"
         )
 
 

@@ -40,7 +40,7 @@ PRIVATE = (
 )
 NO_PHASES = ("-o", "APT::Get::Never-Include-Phased-Updates=true")
 """Whom a phased update reaches first is drawn from the machine id, so two desks of a stack would part."""
-SIMULATION = 180.0
+SIMULATION = 300.0
 """Seconds that a simulation of the whole system may take."""
 FWUPD = 60.0
 SUPPLIES = "/sys/class/power_supply"
@@ -80,10 +80,10 @@ class Looker(AptRunner):
                 return Look()
             installed = {item.name: item.version for item in held_group(facts.driver.packages, self.want.branch)}
             words = upgrade_words(versions, installed)
-            if words == ["install"]:
-                changes, refusal = (), None
-            else:
-                changes, refusal = self._simulate_private(words)
+            nothing: tuple[tuple[Change, ...], str | None] = ((), None)
+            changes, refusal = nothing if words == ["install"] else self._simulate_private(words)
+            firmware, firmware_unread = self._firmware()
+            ota_title, ota_unread = self._ota()
             sizes = self._offers(changes)
             coming = [f"{item.name}={item.new}" for item in changes if item.new]
             back = [f"{item.name}={item.old}" for item in changes if item.old and of_platform(item.name, self.want.branch)]
@@ -98,9 +98,11 @@ class Looker(AptRunner):
                 install_bytes=sum(sizes[spec][1] for spec in coming if spec in sizes),
                 free={path: self.desk.free_bytes(path) for path in ("/", "/boot", "/var")},
                 archives_failed=tuple(sorted({item.code for item in self.outcome.findings})),
-                **self._firmware(),
-                **self._power(),
-                **self._ota(),
+                firmware=firmware,
+                firmware_unread=firmware_unread,
+                on_battery=self._on_battery(),
+                ota_title=ota_title,
+                ota_unread=ota_unread,
             )
         finally:
             self.desk.remove_folder(FOLDER)
@@ -156,12 +158,13 @@ class Looker(AptRunner):
     def _kept(self, spec: str) -> bool:
         return any(deb_of(spec, self.desk.list_dir(folder).names) for folder in (DEBS, lock_record.DEBS))
 
-    def _firmware(self) -> dict[str, object]:
+    def _firmware(self) -> tuple[tuple[Firmware, ...] | None, str | None]:
+        """The devices, and why they could not be asked for."""
         devices = self.desk.run(["fwupdmgr", "get-devices", "--json"], timeout=FWUPD)
         known = fwupd.read(devices.stdout)
         if known is None:
             reason = "fwupdmgr is not installed" if devices.error == MISSING else devices.error or " ".join(devices.stderr.split())[-200:]
-            return {"firmware": None, "firmware_unread": f"fwupdmgr get-devices: {reason or 'no JSON'}"}
+            return None, f"fwupdmgr get-devices: {reason or 'no JSON'}"
         updates = self.desk.run(["fwupdmgr", "get-updates", "--json"], timeout=FWUPD)
         offered = {(item["id"], item["name"]): item for item in fwupd.read(updates.stdout) or ()}
         found = []
@@ -169,31 +172,35 @@ class Looker(AptRunner):
             update = offered.get((item["id"], item["name"]), {})
             problems = tuple(dict.fromkeys([*item["problems"], *update.get("problems", [])]))
             found.append(Firmware(item["name"], item["version"], item["vendor"], update.get("offered"), problems))
-        return {"firmware": tuple(found), "firmware_unread": None}
+        return tuple(found), None
 
-    def _power(self) -> dict[str, bool | None]:
+    def _on_battery(self) -> bool | None:
+        """Whether a battery of the desk's own is being emptied; null when that could not be read."""
         supplies = self.desk.list_dir(SUPPLIES)
         if supplies.error == MISSING or (supplies.error is None and not supplies.names):
-            return {"on_battery": False}
+            return False
         if supplies.error is not None:
-            return {"on_battery": None}
+            return None
         words = [
             tuple((self.desk.read_text(f"{SUPPLIES}/{name}/{key}").text or "").strip() for key in ("type", "scope", "status"))
             for name in supplies.names
         ]
         # A mouse or a UPS beside it is no battery of the desk.
-        return {"on_battery": any(kind == "Battery" and scope != "Device" and status == "Discharging" for kind, scope, status in words)}
+        return any(kind == "Battery" and scope != "Device" and status == "Discharging" for kind, scope, status in words)
 
-    def _ota(self) -> dict[str, str | None]:
-        """The Dashboard's answer: ``ssbbs`` state, time, two truth values, title. One report shows it; what tells the two truth values
-        apart is not known, so an update is on offer where both are true."""
+    def _ota(self) -> tuple[str | None, str | None]:
+        """What the Dashboard has on offer, and why it could not be asked.
+
+        Its answer is ``ssbbs``: state, time, two truth values, title. One report shows it; what tells the two truth values apart is not
+        known, so an update is on offer where both are true.
+        """
         answer = self.desk.run(list(OTA_SNAPSHOT), timeout=QUICK)
         try:
             state, _time, one, other, title = json.loads(answer.stdout)["data"]
         except (ValueError, KeyError, TypeError):
-            return {"ota_title": None, "ota_unread": f"GetOTAAvailabilitySnapshot: {answer.error or 'no answer'}"}
+            return None, f"GetOTAAvailabilitySnapshot: {answer.error or 'no answer'}"
         there = state == "ready" and one is True and other is True and isinstance(title, str)
-        return {"ota_title": title[:100] if there else None, "ota_unread": None}
+        return (title[:100] if there else None), None
 
 
 def changes_of(text: str) -> tuple[Change, ...]:

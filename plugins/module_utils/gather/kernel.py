@@ -32,7 +32,9 @@ def gather(ask: Ask, options: Options) -> Kernel:
     ask.told("kernel.command_line", told["line"], command_line)
     installed = _installed(ask)
     settings, environment = _settings(ask), _environment(ask)
-    upcoming, reason = grub.next_release([image.release for image in installed], settings, environment)
+    # The menu is asked only where an entry is chosen: a title may tell the kernel, a number does not.
+    entries = grub.menu(ask.text("/boot/grub/grub.cfg").text or "") if grub.chosen_entry(settings, environment) else []
+    upcoming, reason = grub.next_release([image.release for image in installed], settings, environment, entries)
     ask.told("kernel.next_boot", upcoming, reason, ask.listing("/boot"))
     return Kernel(
         running=running(ask),
@@ -101,11 +103,11 @@ def _image(ask: Ask, release: str) -> KernelImage:
         return KernelImage(release, True, path, kinds)
     if UNKNOWN in kinds:
         place = next(path for kind, path in found if kind == UNKNOWN)
-        ask.miss("kernel.installed", f"of which driver {place} is was not told (modinfo -k {release} nvidia)")
+        ask.miss("kernel.installed", f"it is not known which driver {place} belongs to (modinfo -k {release} nvidia)")
         return KernelImage(release, None, place, kinds)
     packaged = _packaged(ask, release)
     if packaged and not (seen and (whole or found)):
-        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, the module's file was not seen")
+        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, but the module's file was not seen")
         return KernelImage(release, None, None, kinds)
     return KernelImage(release, False if seen else packaged, None, kinds)
 

@@ -74,6 +74,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "counts": {"stacks": _counts(item["word"] for item in stacks), "desks": _counts(desk["verdict"] for desk in desks)},
         "judged": any(stack["judged"] for stack in stacks),
         "stacks": stacks,
+        "levels": levels_of(report),
         "desks": desks,
         "todo": todo,
         "cables": [_cable(edge) for edge in report.get("cables") or ()],
@@ -82,6 +83,18 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "sources": sources.listed,
         "schema": report["schema"],
     }
+
+
+def levels_of(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What an update moved on each desk, or would move."""
+    rows = []
+    for desk in report["desks"]:
+        levels = desk.get("levels")
+        for key, value in (levels if isinstance(levels, Mapping) else {}).items():
+            before, arrow, after = line(value).partition(" -> ")
+            if arrow:
+                rows.append({"desk": line(desk["name"]), "what": line(key), "before": before, "after": after})
+    return rows
 
 
 class Sources:
@@ -190,13 +203,13 @@ def _state(item: Mapping[str, Any]) -> str:
     if item["reached"]:
         return "reached"
     if not item["mark"]["judged"]:
-        return "below (decides nothing)"
+        return "below (not decisive)"
     return "missed"
 
 
 def _weight(limit: Mapping[str, Any]) -> str:
     """What missing a mark means."""
-    return "missing it fails" if limit.get("fails") else "missing it warns" if limit.get("judged") else "decides nothing"
+    return "missing it fails" if limit.get("fails") else "missing it warns" if limit.get("judged") else "not decisive"
 
 
 def _nccl_row(nccl: Mapping[str, Any], row: tuple[int, float, float | None, float | None], sources: Sources) -> dict[str, Any]:
@@ -282,7 +295,7 @@ def _environment(nccl: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _finding(item: Mapping[str, Any]) -> dict[str, Any]:
     evidence = plain(json.dumps(scrubbed(item["evidence"]), indent=1, ensure_ascii=False)) if item.get("evidence") else ""
     if len(evidence) > EVIDENCE_LIMIT:
-        evidence = evidence[:EVIDENCE_LIMIT] + "\n... (all of it is in report.json)"
+        evidence = evidence[:EVIDENCE_LIMIT] + "\n... (report.json has all of it)"
     return {
         "code": line(item["code"]),
         "known": item["code"] in CODES,

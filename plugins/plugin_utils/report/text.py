@@ -51,7 +51,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | Non
 
 def summary(report: Mapping[str, Any], folder: str, notes: bool = False) -> list[str]:
     """Verdicts, what is wrong and what to do, what changed, how long it took, where the report lies. ``notes``: the notes as well."""
-    lines = _tables(report)
+    lines = _tables(report) + _levels(report)
     told = tasks(report)
     if told:
         lines += ["", "What to do:"]
@@ -64,7 +64,7 @@ def summary(report: Mapping[str, Any], folder: str, notes: bool = False) -> list
     lines += _changed(report)
     run = report["run"]
     if run.get("interrupted"):
-        lines += ["", "The run was interrupted: what its stages left is all that is told here."]
+        lines += ["", "The run was interrupted: this is all that its stages left."]
     if run.get("check_mode"):
         lines += ["", "Check mode: nothing was changed and nothing was measured."]
     for item in run.get("findings", ()):
@@ -94,6 +94,16 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
         lines += [""] if lines else []
         lines += table(DESK_COLUMNS, [(line(desk["name"]), desk["verdict"], why(desk["findings"])) for desk in alone], WIDTH)
     return lines
+
+
+def _levels(report: Mapping[str, Any]) -> list[str]:
+    """What an update made of each desk: a row for each level that it moved."""
+    rows: list[tuple[str, str, str]] = []
+    for desk in report["desks"]:
+        levels = desk.get("levels")
+        moved = [(line(key), line(value)) for key, value in levels.items() if " -> " in str(value)] if isinstance(levels, Mapping) else []
+        rows += [(line(desk["name"]) if number == 0 else "", *item) for number, item in enumerate(moved)]
+    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows, WIDTH)] if rows else []
 
 
 def _worst_first(owners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -148,8 +158,8 @@ def _since(report: Mapping[str, Any]) -> list[str]:
     rows = [(desk, seen) for desk, seen in (since.get("desks") or {}).items() if seen.get("differences")]
     if not rows:
         compared = since.get("compared") or 0
-        return ["", f"Nothing is different since the run before ({compared} desks compared)."] if compared else []
-    lines = ["", "Different since the run before:"]
+        return ["", f"Nothing has changed since the previous run ({compared} desks compared)."] if compared else []
+    lines = ["", "Changed since the previous run:"]
     for desk, seen in rows:
         told = "; ".join(f"{line(item.get('title'))} {line(item.get('before'))} -> {line(item.get('now'))}" for item in seen["differences"])
         lines += _wrapped(f"  {line(desk)} (since {moment(seen.get('started'))}): {told}", " " * 6)
@@ -197,11 +207,11 @@ def _pair_row(report: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str,
     chosen = stack["headline"]
     word = outcome(report, stack)
     reason = "out of service" if stack.get("out_of_service") else why(stack.get("reasons") or ())
-    cells = (_against(figures.get(chosen.get("rdma"))), _against(figures.get(chosen.get("nccl"))))
+    cells = (against(figures.get(chosen.get("rdma"))), against(figures.get(chosen.get("nccl"))))
     return line(stack["name"]), word, desks, *cells, reason
 
 
-def _against(item: Mapping[str, Any] | None) -> str:
+def against(item: Mapping[str, Any] | None) -> str:
     """A figure beside its mark: ``392 >= 368``."""
     if item is None:
         return "-"

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...module_utils.judges.cable_map import natural
 from .model import Member, Stack
-from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, WantError
+from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, WantError
 
 DESKS_GROUP = "spark_desks"
 PAIRS_GROUP = "spark_pairs"
@@ -36,6 +36,8 @@ class HostEntry:
     out_of_service: bool = False
     origin: str | None = None
     """file:line of the address or host, where Ansible knows it"""
+    stack_members: tuple[str, ...] = ()
+    """All desks of its stack, where the inventory says so."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,17 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         members = view.pairs[name]
         if len(members) != 2:
             listed = ", ".join(_named(hosts[host]) for host in members) or "none"
-            problems.append(f"group {name} of {PAIRS_GROUP} has {len(members)} host(s) ({listed}); a pair has exactly two")
+            problems.append(
+                f"group {name} of {PAIRS_GROUP} has {len(members)} host(s) ({listed}); a pair has exactly two"
+                + (" (in a slice of a job the other one is elsewhere, PAIR_INCOMPLETE: docs/awx.md)" if len(members) == 1 else "")
+            )
         for member in members:
             if member in home:
                 problems.append(f"{_named(hosts[member])} is in two pairs, {home[member]} and {name}; a desk belongs to one pair")
             home.setdefault(member, name)
         heads = [host for host in members if hosts[host].head]
         if len(heads) > 1:
-            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; one desk of a pair is the head")
+            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a pair is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     for host in view.desks:
         key = (host.address, host.port)
@@ -112,7 +117,7 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         seen.setdefault(key, host)
     if not view.desks:
         problems.append(
-            f"the inventory has no desks: put every desk into group {DESKS_GROUP} and each pair into a child group of {PAIRS_GROUP}"
+            f"the inventory has no desks: put every desk in group {DESKS_GROUP} and each pair in a child group of {PAIRS_GROUP}"
         )
     return problems
 
@@ -141,7 +146,20 @@ def view_of_inventory(inventory: Any, addresses: Mapping[str, Mapping[str, Any]]
     if problems:
         raise InventoryError(problems)
     children = sorted(groups[PAIRS_GROUP].child_groups, key=lambda group: natural(group.name)) if PAIRS_GROUP in groups else []
-    return InventoryView(tuple(desks), {group.name: tuple(host.name for host in group.get_hosts()) for group in children})
+    return _whole(InventoryView(tuple(desks), {group.name: tuple(host.name for host in group.get_hosts()) for group in children}))
+
+
+def _whole(view: InventoryView) -> InventoryView:
+    """The view with the desks that a slice of a job has taken out of stacks: they are in no run, and their stacks are not whole in it."""
+    hosts = {host.name: host for host in view.desks}
+    lost: dict[str, HostEntry] = {}
+    pairs = {}
+    for name, members in view.pairs.items():
+        planned = {desk for member in members for desk in hosts[member].stack_members}
+        absent = sorted(planned - set(hosts), key=natural) if set(members) <= planned else []
+        lost |= {desk: HostEntry(desk, desk) for desk in absent}
+        pairs[name] = (*members, *absent)
+    return InventoryView(tuple(sorted((*view.desks, *lost.values()), key=lambda host: natural(host.name))), pairs)
 
 
 def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
@@ -150,7 +168,7 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
     where = f"{host.name} ({origin})" if origin else str(host.name)
     port = values.get("ansible_port") or 22
     if not str(port).isdecimal() or not 0 < int(port) < 65536:
-        raise WantError(f"{where}: ansible_port is {port!r}, a number from 1 to 65535 was expected")
+        raise WantError(f"{where}: ansible_port is {port!r}; a number from 1 to 65535 was expected")
     return HostEntry(
         name=host.name,
         address=str(values.get("ansible_host") or host.name),
@@ -159,13 +177,14 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
         head=PAIR_HEAD.read(values, where),
         out_of_service=OUT_OF_SERVICE.read(values, where),
         origin=origin,
+        stack_members=tuple(STACK_MEMBERS.read(values, where) or ()),
     )
 
 
 def _ssh_port(values: Mapping[str, Any], where: str) -> int | None:
     port = SSH_PORT.read(values, where)
     if port is not None and not 0 < port < 65536:
-        raise WantError(f"{where}: spark_ssh_port is {port}, a number from 1 to 65535 was expected")
+        raise WantError(f"{where}: spark_ssh_port is {port}; a number from 1 to 65535 was expected")
     return port
 
 

@@ -196,7 +196,9 @@ def test_an_agent_that_cannot_be_started_is_a_clear_error(token: str) -> None:
         ("ssh: connect to host 192.168.100.11 port 22: No route to host", "no_route"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection timed out", "timed_out"),
-        ("kex_exchange_identification: Connection closed by remote host", "lost"),
+        ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        ("kex_exchange_identification: read: Connection reset by peer", "closed"),
+        ("Connection closed by 192.168.100.11 port 22", "lost"),
         ("", "lost"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
 import re
 import subprocess
@@ -163,6 +164,18 @@ def test_keys_that_only_the_admin_writes_are_named_with_the_line_that_belongs_th
         added = served(*files, trust_authorized=(line,))
         arguments = trust.wanted(("desk-01", added, ENDS[0]), OTHER)
         assert [item["path"] for item in arguments["lines"]] == ["/home/lab/.ssh/known_hosts"]
+
+
+def test_a_desk_that_another_one_replaced_gets_its_keys_anew_on_its_partner() -> None:
+    arguments = trust.wanted(ME, OTHER)
+    done = dataclasses.replace(facts(1), setup=applied(arguments))
+    new = facts(7)
+    again = trust.wanted(("desk-01", done, ENDS[0]), ("desk-02", new, ENDS[1]))
+    changed = dataclasses.replace(done, setup=dataclasses.replace(done.setup, firewall_rules=None))
+    assert trust.is_there(changed, arguments) and not trust.is_there(changed, again)
+    old = "".join(f"{line}\n" for line in arguments["lines"][1]["lines"])
+    kept = pair_files.with_lines(f"github.com ssh-ed25519 AAAA\n{old}", again["lines"][1]["lines"])
+    assert kept is not None and "AAAAhost2" not in kept and "AAAAhost7" in kept and kept.startswith("github.com ")
 
 
 def test_the_record_holds_no_key() -> None:
@@ -366,7 +379,7 @@ def test_what_cannot_be_read_is_not_changed() -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc/dgx_spark/../passwd", "/usr/local/bin/other"])
 def test_no_other_file_is_ever_written(path: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, "x"),))
-    with pytest.raises(pair_files.PairFilesError, match="none of this collection's files"):
+    with pytest.raises(pair_files.PairFilesError, match="not one of this collection's files"):
         pair_files.plan(pair_files.Have({path: None}), want)
 
 
@@ -391,7 +404,7 @@ def test_a_line_without_the_mark_is_refused() -> None:
 )
 def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
     want = pair_files.Wanted(lines=(pair_files.WantedLines(path, (line,), None if path == "/etc/hosts" else "lab"),))
-    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+    with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: ""}), want)
 
 
@@ -409,7 +422,7 @@ def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
 )
 def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, content),))
-    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+    with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: None}), want)
 
 
@@ -506,3 +519,18 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
             capture_output=True, text=True, check=True,
         ).stdout.splitlines()  # fmt: skip
         assert told[told.index("-p") + 1] == port and sent("\n".join(told)) == (address, "orted")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "Read-only file system; findmnt"), (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i")],
+)
+def test_a_file_system_that_takes_nothing_is_told_with_its_file_and_what_to_look_at(number: int, words: str) -> None:
+    class Full(FakeDesk):
+        def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+            raise OSError(number, words.partition(";")[0], path)
+
+    desk = Full({}, answers={"ufw": Answer(("ufw",), 0, "")})
+    steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
+    with pytest.raises(pair_files.PairFilesError, match=f"/etc/dgx_spark/hostfile cannot be written: {words}"):
+        pair_files.apply(desk, steps)

@@ -88,8 +88,9 @@ CODES: tuple[Code, ...] = (
         code="PERSISTENCED_INACTIVE",
         title="The persistence daemon is not running",
         severity="warn",
+        other_severities=("note",),
         meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off, or "
-        "the unit keeps restarting: the driver unloads its state between jobs.",
+        "the unit keeps restarting: the driver unloads its state between jobs. A note while it starts for the first time.",
         remedy="sudo systemctl enable --now nvidia-persistenced; if it fails, journalctl -u nvidia-persistenced.",
         source="community (four reports)",
     ),

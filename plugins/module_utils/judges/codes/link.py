@@ -130,6 +130,16 @@ CODES: tuple[Code, ...] = (
         source="NVIDIA (NVIDIA Sync, playbooks); community",
     ),
     Code(
+        code="CX7_NOT_MANAGED",
+        title="NetworkManager is configured to leave the ConnectX-7 unmanaged",
+        severity="warn",
+        meaning="This collection's netplan file gives the functions to NetworkManager, but NetworkManager lists them as unmanaged. "
+        "Existing addresses stay until something restarts; after that, nothing sets them.",
+        remedy="Remove the functions from unmanaged-devices (grep -r unmanaged-devices /etc/NetworkManager /run/NetworkManager; a udev "
+        "rule with NM_UNMANAGED does the same), run sudo systemctl reload NetworkManager, then run stack_pair.yml again.",
+        source="this collection's rule (NetworkManager's manual)",
+    ),
+    Code(
         code="CX7_DEFAULT_ROUTE",
         title="A default route leads into the ConnectX-7",
         severity="warn",

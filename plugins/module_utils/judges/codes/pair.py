@@ -54,7 +54,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="BUSY_UNKNOWN",
-        title="It is not known whether the desk is in use",
+        title="Could not determine whether the desk is in use",
         severity="unknown",
         other_severities=("warn",),
         meaning="Before anything that would disturb a job, the desk is asked what is using its GPU and RDMA. It did not answer (the "

@@ -45,7 +45,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="WORKLOAD_UNKNOWN",
-        title="It could not be determined whether it runs",
+        title="Could not determine whether it runs",
         severity="unknown",
         meaning="It could not be examined, or not far enough: no access, a rate limit, no network, a broken file, a limit of this check.",
         remedy="Do what the message names, then check again.",

@@ -31,7 +31,7 @@ COMMANDS = {
     "busctl": "host.busctl",
     "check_ota_status.py": "host.ota_check",
     "timedatectl": "host.timedatectl",
-    "lldpctl": "host.lldpctl",
+    "lldpctl": "lldp.lldpctl",
     "dmesg": "kernellog.dmesg",
     "journalctl": "kernellog.journalctl",
     "ib_write_bw": "perftest.ib_write_bw",
