@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from ..module_utils.changes.driver_group import held_group
 from ..module_utils.changes.update import SUBSETS
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.reboot import reboot_refusals
-from ..module_utils.judges.update import Wishes, came_back, judge_look, levels, moved, slower
+from ..module_utils.judges.update import Wishes, came_back, gpu_lost, judge_look, levels, moved, slower
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
-from ..module_utils.model.update import SETTLED, STARTED, Look
+from ..module_utils.model.update import ROLLED_BACK, SETTLED, STARTED, Look
 from ..plugin_utils.actions import Call
 from ..plugin_utils.lock_file import LockFileError, read
 from ..plugin_utils.reboots import RebootingAction, Turn, desk_of, turn_of
@@ -29,12 +30,14 @@ from ..plugin_utils.run.store import DONE, Part, RunStore
 
 MODULE = "labops.dgx_spark.desk_update"
 PROOF = ("rdma", "nccl")
+PAUSE = 10.0
+"""Seconds between two looks at a desk whose packages somebody else changes."""
 
 
 class ActionModule(RebootingAction):
     """See the module documentation of desk_update."""
 
-    subsets = SUBSETS
+    subsets = (*SUBSETS, "gpu")
 
     def work(self, call: Call) -> dict[str, Any]:
         """One step."""
@@ -95,13 +98,15 @@ class ActionModule(RebootingAction):
             return self.refused([refusal])
         if self._task.check_mode:
             return {**result, "changed": True}
+        known = _facts(call.store, call.desk)
+        result["now"] = levels(known) if known is not None else {}
         arguments = {**self._arguments(call), "step": step, "run_id": call.run.run_id, "stack": stack.name if stack else None}
         plan = call.store.part("update_plan", call.desk)
         if step == "update" and plan is not None:
             arguments["expected"] = plan.data.get("versions") or {}
         with turn_of(call.run.folder, stack.name if stack else call.desk, call.desk, step) as turn:
             if turn.lost:
-                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, did not come through"
+                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, failed"
                 return self.refused([finding("UPDATE_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
             return self._in_turn(call, arguments, turn, result)
 
@@ -120,39 +125,50 @@ class ActionModule(RebootingAction):
             if not answer.get("reboot"):
                 turn.back()
                 return result
-            wrong = self._start_again(call, answer.get("kernel_after"), result)
-            if wrong is not None:
+            after, wrong = self._start_again(call, answer.get("kernel_after"), result)
+            if after is None:
                 return wrong
             if arguments["step"] == "update":
                 noted = self.execute(MODULE, {"desk": call.desk, "step": "note", "phase": STARTED}, call)
                 if noted.get("failed"):
                     return {**result, **noted, "changed": True, "findings": [*result["findings"], *(noted.get("findings") or [])]}
                 result["phase"] = STARTED
+                lost = gpu_lost(after, Where(desk=call.desk))
+                if lost:
+                    return self._failed(result, lost)
                 turn.back()
                 return result
-        message = f"{call.desk} still waits for a reboot after it was rebooted"
+        message = f"{call.desk} still needs a reboot after it was rebooted"
         return self._failed(result, [finding("REBOOT_FAILED", Where(desk=call.desk), message, evidence={"phase": result.get("phase")})])
 
-    def _start_again(self, call: Call, kernel: Any, result: dict[str, Any]) -> dict[str, Any] | None:
-        """Reboot the desk; the failed result, null when it is back as wanted."""
+    def _start_again(self, call: Call, kernel: Any, result: dict[str, Any]) -> tuple[Desk | None, dict[str, Any]]:
+        """Reboot the desk. What it is once it is back as wanted, else the failed result."""
         where = Where(desk=call.desk)
-        before, failure = self.read_desk(call)
+        before, failure = self._when_unlocked(call)
         if before is None:
-            return {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
+            return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
         refusals = reboot_refusals(before, where, force=call.given["force"])
         if refusals:
-            return self._failed(result, refusals)
+            return None, self._failed(result, refusals)
         text = self.reboot(call.given["patience"], call.task_vars)
         if text:
-            return self._failed(
-                result, [finding("REBOOT_FAILED", where, f"{call.desk} did not come back: {text}", evidence={"error": text})]
-            )
+            lost = finding("REBOOT_FAILED", where, f"{call.desk} did not come back: {text}", evidence={"error": text})
+            return None, self._failed(result, [lost])
         result["rebooted"] = True
         after, failure = self.read_desk(call)
         if after is None:
-            return {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
+            return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
         wrong = came_back(before, after, where, str(kernel) if kernel else before.kernel.next_boot)
-        return self._failed(result, wrong) if wrong else None
+        return (None, self._failed(result, wrong)) if wrong else (after, {})
+
+    def _when_unlocked(self, call: Call) -> tuple[Desk | None, dict[str, Any]]:
+        """The desk once nobody changes packages: unattended upgrades or the Dashboard may have begun meanwhile."""
+        deadline = time.monotonic() + call.given["lock_timeout"]
+        while True:
+            before, failure = self.read_desk(call)
+            if before is None or not before.apt.lock_holder or time.monotonic() + PAUSE > deadline:
+                return before, failure
+            time.sleep(PAUSE)
 
     @staticmethod
     def _failed(result: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
@@ -166,7 +182,8 @@ class ActionModule(RebootingAction):
         store, stack, name = call.store, call.stack, call.desk
         facts, plan = _facts(store, name), store.part("update_plan", name)
         now = levels(facts) if facts is not None else {}
-        was = dict(plan.data.get("now") or {}) if plan is not None else now
+        begun = plan or store.part("roll_back", name)
+        was = dict(begun.data.get("now") or {}) if begun is not None else now
         told = moved(was, now) if now else was
         result: dict[str, Any] = {"changed": False, "levels": told, "findings": []}
         if self._task.check_mode:
@@ -184,8 +201,9 @@ class ActionModule(RebootingAction):
         answer = self.execute(MODULE, {"desk": name, "step": "note", "phase": SETTLED}, call)
         if answer.get("failed"):
             return {**result, **answer}
-        change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts name changed"
-        proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven after the update: {change}", evidence=told)
+        change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts cover changed"
+        what = "after the update was undone" if journal.phase == ROLLED_BACK else "after the update"
+        proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven {what}: {change}", evidence=told)
         return {**result, "changed": bool(answer.get("changed")), "findings": [proven.as_dict()]}
 
 
@@ -220,7 +238,7 @@ def _not_as_a_whole(store: RunStore, stack: Stack | None, desk: str) -> Finding 
     for name in stack.members if stack is not None else (desk,):
         plan = store.part("update_plan", name)
         if plan is None or plan.state != DONE:
-            told = f"{name} was not looked at ({plan.reason if plan is not None and plan.reason else 'no result'})"
+            told = f"{name} was not examined ({plan.reason if plan is not None and plan.reason else 'no result'})"
         elif plan.data.get("refused"):
             codes = sorted({str(item["code"]) for item in plan.findings if item.get("severity") in ("fail", "unknown")})
             told = f"{name} may not be updated ({', '.join(codes)})"
@@ -238,7 +256,7 @@ def _several_stacks(call: Call) -> Finding | None:
     if len(stacks) + len(alone) == 1:
         return None
     told = ", ".join([*stacks, *alone])
-    message = f"{call.desk} was left as it is: an update is taken back for one stack at a time, and this run has {told}"
+    message = f"{call.desk} was left as it is: an update is undone for one stack at a time, but this run has {told}"
     return finding("UPDATE_ROLLBACK_IMPOSSIBLE", Where(desk=call.desk), message, evidence={"stacks": [*stacks, *alone]})
 
 

@@ -30,6 +30,7 @@ from sparklab import (
     state,
     status,
     subnets,
+    vmlab,
 )
 from sparklab.errors import LabError
 
@@ -52,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
         return error.code
     except KeyboardInterrupt:
         print(
-            "lab: interrupted; run the same command again to go on, or `simulator/lab down` to remove the lab.",
+            "lab: interrupted; run the same command again to continue, or `simulator/lab down` to remove the lab.",
             file=sys.stderr,
         )
         return 130
@@ -67,12 +68,12 @@ def parser() -> argparse.ArgumentParser:
         "--lab",
         metavar="NAME",
         default=argparse.SUPPRESS,
-        help=f"the lab's name (else the variable LAB, else {DEFAULT_LAB}); several labs may run at once",
+        help=f"the lab's name (default: the variable LAB, or {DEFAULT_LAB}); several labs can run at once",
     )
     top = argparse.ArgumentParser(
         prog="simulator/lab",
-        description="A lab of simulated DGX Spark desks on this machine. It shows no GPU, no ConnectX-7 and no real speed: "
-        "docs/simulator.md says what is real and what is only shown.",
+        description="A lab of simulated DGX Spark desks on this machine. It has no real GPU, ConnectX-7 or speed: docs/simulator.md says "
+        "what is real and what is only simulated.",
         parents=[common],
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -89,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="LABFILE",
         help=f"a lab's description (default: {DEFAULT_FILE} of simulator/labs/)",
     )
-    up.add_argument("--pairs", type=int, metavar="N", help="instead of a file: N plain pairs, joined on port 0")
+    up.add_argument("--pairs", type=int, metavar="N", help="instead of a file: N plain pairs, connected on port 0")
     up.add_argument(
         "--enrolled",
         action="store_true",
@@ -97,20 +98,20 @@ def parser() -> argparse.ArgumentParser:
     )
     up.add_argument(
         "--engine",
-        choices=engine.ENGINES,
+        choices=engine.CHOICES,
         default=os.environ.get("ENGINE") or None,
-        help="the container engine (default: podman, else docker)",
+        help="the container engine (default: podman, else docker); qemu: desks are virtual machines with real RDMA",
     )
     up.add_argument(
         "--image",
-        choices=("trixie", "noble"),
+        choices=("trixie", "noble", "bookworm"),
         default="trixie",
-        help="what desks are made from: Debian trixie (default, no registry needed) or Ubuntu 24.04",
+        help="what desks are made from: Debian trixie (default, no registry needed), Ubuntu 24.04 (containers), Debian bookworm (qemu)",
     )
     up.add_argument("--subnet", type=int, metavar="N", help="use 10.N.0.0/22 for management (default: a free one)")
-    down = command("down", do_down, "remove a lab with everything that was made for it")
+    down = command("down", do_down, "remove a lab and everything that was made for it")
     down.add_argument("--all", action="store_true", help="every lab on this machine")
-    down.add_argument("--purge", action="store_true", help="images, caches and keys too; names what was installed on this machine")
+    down.add_argument("--purge", action="store_true", help="also images, caches and keys; lists what was installed on this machine")
     command("status", do_status, "show desks, cables, faults and processes of a lab").add_argument(
         "--json", action="store_true", help="as JSON"
     )
@@ -142,8 +143,8 @@ def parser() -> argparse.ArgumentParser:
     plug = acts.add_parser(
         "plug",
         parents=[common],
-        help="put loose ends into ports",
-        description="Put the loose ends of a cable back where the lab's description has them, or into the ports given.",
+        help="plug loose ends into ports",
+        description="Plug the loose ends of a cable back in where the lab's description has them, or into the given ports.",
     )
     plug.add_argument("cable", metavar="CABLE")
     plug.add_argument("port", nargs="*", metavar="DESK/PORT")
@@ -159,8 +160,10 @@ def parser() -> argparse.ArgumentParser:
     for one, action in ((pull, "pull"), (plug, "plug"), (move, "move")):
         one.set_defaults(run=do_cable, action=action)
 
-    power = command("power", do_power, "reboot, switch off or on, or take the mains cable from desks")
-    power.add_argument("action", choices=("reboot", "off", "on", "drain"), help="drain: off without asking the desk, wait, on again")
+    power = command("power", do_power, "reboot desks, switch them off or on, or cut their mains power")
+    power.add_argument(
+        "action", choices=("reboot", "off", "on", "drain"), help="drain: power off without asking the desk, wait, power on again"
+    )
     power.add_argument("desk", nargs="+", metavar="DESK")
     power.add_argument("--no-wait", action="store_true", help="do not wait until ssh answers")
 
@@ -179,8 +182,8 @@ def parser() -> argparse.ArgumentParser:
     one = acts.add_parser(
         "clear",
         parents=[common],
-        help="take a fault away",
-        description="Take one fault, or with no name every fault, from a desk.",
+        help="remove a fault",
+        description="Remove one fault from a desk, or every fault if none is named.",
     )
     one.add_argument("desk", metavar="DESK")
     one.add_argument("fault", nargs="?", metavar="NAME")
@@ -188,8 +191,8 @@ def parser() -> argparse.ArgumentParser:
     one = acts.add_parser(
         "list",
         parents=[common],
-        help="the faults there are, and those that are set",
-        description="List every fault there is, with those that are set in the lab.",
+        help="the available faults, and those that are set",
+        description="List all available faults, with those that are set in the lab.",
     )
     one.add_argument("desk", nargs="?", metavar="DESK")
     one.set_defaults(run=do_fault_list)
@@ -224,15 +227,15 @@ def parser() -> argparse.ArgumentParser:
     reset = command("reset", do_reset, "bring a running lab back to its description: cables, faults, power, file systems")
     reset.add_argument("desk", nargs="*", metavar="DESK", help="only these desks (default: the whole lab)")
     img = command("image", do_image, "build the desks' images now, or list them")
-    img.add_argument("--list", action="store_true", help="list what is there")
+    img.add_argument("--list", action="store_true", help="list what exists")
     img.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
     img.add_argument("--image", choices=("trixie", "noble"), default="trixie")
-    img.add_argument("--model", action="append", metavar="MODEL", help="with this model's packages (again for more)")
+    img.add_argument("--model", action="append", metavar="MODEL", help="with this model's packages (repeat for more)")
     req = command("requirements", requirements.command, "list what this machine needs; with --install, add what is missing")
     req.add_argument("--install", action="store_true", help="install what is missing, after asking")
-    req.add_argument("--yes", action="store_true", help="do not ask (also: the variable YES=1)")
+    req.add_argument("--yes", action="store_true", help="do not ask (or set the variable YES=1)")
     req.add_argument("--desks", type=int, default=4, metavar="N", help="how many desks will run (more than 20 need a sysctl)")
-    req.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
+    req.add_argument("--engine", choices=engine.CHOICES, default=os.environ.get("ENGINE") or None)
     command("labs", do_labs, "list the labs on this machine")
     return top
 
@@ -255,13 +258,11 @@ def opened(arguments: argparse.Namespace) -> Any:
     name = lab_name(arguments)
     state.Record.load(name)
     with state.locked(name):
-        one = lab.Lab(state.Record.load(name), say)
+        one = lab_of(state.Record.load(name))
         if not one.record.data.get("complete"):
             raise LabError(f"lab {name!r} is half made; `simulator/lab up --lab {name}` completes it, `down` removes it.")
         if not net.exists(one.netns):
-            raise LabError(
-                f"lab {name!r} has lost its network (was this machine restarted?); `simulator/lab up --lab {name}` makes it again."
-            )
+            raise LabError(f"lab {name!r} has lost its network (was this machine restarted?); `simulator/lab up --lab {name}` rebuilds it.")
         one.ensure_services()
         yield one
 
@@ -269,7 +270,13 @@ def opened(arguments: argparse.Namespace) -> Any:
 def reader(arguments: argparse.Namespace) -> lab.Lab:
     """The lab, for reading only."""
     need_root()
-    return lab.Lab(state.Record.load(lab_name(arguments)), say)
+    return lab_of(state.Record.load(lab_name(arguments)))
+
+
+def lab_of(record: state.Record) -> lab.Lab:
+    """The lab of a record: of containers or of virtual machines."""
+    kind = vmlab.VmLab if record.data["engine"]["name"] == engine.MACHINES else lab.Lab
+    return kind(record, say)
 
 
 def do_up(arguments: argparse.Namespace) -> int:
@@ -289,7 +296,9 @@ def do_up(arguments: argparse.Namespace) -> int:
         if path.exists():
             record = state.Record.load(name)
             if description is not None and record.data["spec"] != description:
-                raise LabError(f"lab {name!r} is there with another description; take it down first: simulator/lab down --lab {name}")
+                raise LabError(
+                    f"lab {name!r} already exists with a different description; take it down first: simulator/lab down --lab {name}"
+                )
             if arguments.engine and arguments.engine != record.data["engine"]["name"]:
                 raise LabError(f"lab {name!r} runs on {record.data['engine']['name']}; take it down first: simulator/lab down --lab {name}")
             record.data["enrolled"] = record.data["enrolled"] or arguments.enrolled
@@ -310,7 +319,7 @@ def do_up(arguments: argparse.Namespace) -> int:
                 record.save()
         record.data["complete"] = False
         record.save()
-        one = lab.Lab(record, say)
+        one = lab_of(record)
         one.make()
         on = [desk for desk in record.spec.desks if record.desk(desk).get("running")]
         one.wait_ready([desk for desk in on if one.listens(desk)])
@@ -319,7 +328,7 @@ def do_up(arguments: argparse.Namespace) -> int:
         record.data["complete"] = True
         record.save()
     say(
-        f"{len(on)} of {len(record.spec.desks)} desks answer on ssh ({time.monotonic() - began:.1f} s); "
+        f"{len(on)} of {len(record.spec.desks)} desks respond on ssh ({time.monotonic() - began:.1f} s); "
         f"lab {name!r} is 10.{one.number}.0.0/22"
     )
     return 0
@@ -352,7 +361,7 @@ def do_down(arguments: argparse.Namespace) -> int:
         say(f"lab {name!r} is removed" if removed else f"there was no lab {name!r}")
     if arguments.purge:
         if state.names():
-            raise LabError(f"images and caches are kept: labs still there: {', '.join(state.names())}")
+            raise LabError(f"images and caches are kept; remaining labs: {', '.join(state.names())}")
         for tool_name in engine.ENGINES:
             if shutil.which(tool_name):
                 with contextlib.suppress(LabError):
@@ -509,7 +518,7 @@ def do_archive_publish(arguments: argparse.Namespace) -> int:
     with opened(arguments) as one:
         archives.publish(one.record, arguments.set)
         one.record.save()
-    say(f"the archives offer the set {arguments.set!r} now")
+    say(f"the archives now offer the set {arguments.set!r}")
     return 0
 
 
@@ -534,31 +543,15 @@ def do_exec(arguments: argparse.Namespace) -> int:
     if not argv:
         raise LabError("say what to run: simulator/lab exec DESK -- COMMAND [ARGUMENT...]", code=2)
     one, _ = _running(arguments)
-    words = ["exec", "-i", *(["-t"] if sys.stdin.isatty() and sys.stdout.isatty() else [])]
-    line = one.engine.argv(*words, one.record.desk(arguments.desk)["container"], *argv)
+    line = one.exec_argv(arguments.desk, argv, terminal=sys.stdin.isatty() and sys.stdout.isatty())
     sys.stdout.flush()
     os.execvp(line[0], line)
 
 
 def do_ssh(arguments: argparse.Namespace) -> int:
     one, _ = _running(arguments)
-    desk = one.record.spec.desks[arguments.desk]
-    address = one.address(desk.name)
-    known = [line.split()[0].split(",") for path in one.known_hosts if path.exists() for line in path.read_text().splitlines() if line]
-    if not any(address in names for names in known):
-        raise LabError(f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{address} (simulator/lab password {desk.name}).")
-    line = [
-        "ssh",
-        "-i",
-        str(one.record.dir / "ssh" / "id_ed25519"),
-        "-o",
-        f"UserKnownHostsFile={' '.join(str(path) for path in one.known_hosts)}",
-    ]
-    line += ["-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"]
-    line += [
-        f"labadmin@{address}",
-        *(arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv),
-    ]
+    words = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    line = [*one.ssh_argv(arguments.desk, "labadmin"), *words]
     sys.stdout.flush()
     os.execvp("ssh", line)
 
@@ -571,10 +564,8 @@ def do_logs(arguments: argparse.Namespace) -> int:
         return 0
     arguments.desk = arguments.what
     one = reader(arguments)
-    entry = one.record.desk(arguments.desk)
-    print(one.engine.call("logs", "--tail", "50", entry["container"], check=False))
-    if files.process_alive(entry.get("pid")):
-        print(desks.inside(int(entry["pid"]["pid"]), ["journalctl", "--no-pager", "-n", "200", "-b"], check=False), end="")
+    one.record.desk(arguments.desk)
+    print(one.console(arguments.desk), end="")
     return 0
 
 
@@ -592,7 +583,7 @@ def do_reset(arguments: argparse.Namespace) -> int:
         one.settle()
         one.record.data["complete"] = True
         one.record.save()
-    say(f"lab {one.name!r} is as described again ({time.monotonic() - began:.1f} s)")
+    say(f"lab {one.name!r} matches its description again ({time.monotonic() - began:.1f} s)")
     return 0
 
 

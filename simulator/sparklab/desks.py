@@ -21,10 +21,10 @@ HARDWARE_TIMEOUT = 10.0
 
 # Faults that the lab itself makes; the others are in simulator/desk/faults.json.
 OUTSIDE_FAULTS: dict[str, str] = {
-    "nic_missing": "All four ConnectX-7 functions are gone although a cable is in: a fault, not the power save.",
-    "frozen": "The desk stands still: nothing in it runs, its address answers no more.",
-    "lease_moved": "DHCP gives this desk another address (with=DESK: they swap) from its next start on.",
-    "mute": "The management interface has lost its cable; the desk runs on.",
+    "nic_missing": "All four ConnectX-7 functions are gone although a cable is in: a fault, not power saving.",
+    "frozen": "The desk is frozen: nothing in it runs, and its address no longer responds.",
+    "lease_moved": "DHCP gives this desk another address (with=DESK: they swap) from its next start.",
+    "mute": "The management interface has lost its cable; the desk keeps running.",
 }
 
 
@@ -44,11 +44,15 @@ def load_model(name: str) -> dict[str, Any]:
     return json.loads(json.dumps(model, default=str)) if isinstance(model, dict) else {}
 
 
+def script(scripts: Sequence[str], settings: dict[str, str]) -> str:
+    """Scripts of simulator/image/ as one, with their variables in front."""
+    text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
+    return text + "".join((paths.SIMULATOR / "image" / name).read_text(encoding="utf-8") for name in scripts)
+
+
 def prepare(pid: int, scripts: Sequence[str], settings: dict[str, str]) -> None:
     """Run scripts of simulator/image/ in a desk whose systemd has not started yet."""
-    text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
-    for script in scripts:
-        text += (paths.SIMULATOR / "image" / script).read_text(encoding="utf-8")
+    text = script(scripts, settings)
     # In its process namespace too: umount finds no /proc/self of its own otherwise, and takes nothing away.
     shell.run(["nsenter", "-t", str(pid), "-m", "-u", "-p", "--", "/bin/sh", "-s"], stdin=text)
 
@@ -68,9 +72,9 @@ def host_keys(pid: int) -> list[str]:
     return keys
 
 
-def fingerprint(pid: int) -> str:
-    """The SHA256 fingerprint of a desk's ed25519 host key, as ssh-keygen -l prints it; empty when it has none."""
-    for key in host_keys(pid):
+def fingerprint(keys: Sequence[str]) -> str:
+    """The SHA256 fingerprint of the ed25519 key among a desk's host keys, as ssh-keygen -l prints it; empty when it has none."""
+    for key in keys:
         kind, _, body = key.partition(" ")
         if kind == "ssh-ed25519":
             value = base64.b64encode(hashlib.sha256(base64.b64decode(body)).digest()).decode()
@@ -95,7 +99,7 @@ def hardware(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
             text = connection.makefile("r", encoding="utf-8").readline()
             answer = json.loads(text)
         except TimeoutError as error:
-            raise LabError(f"the hardware daemon of {folder.name} did not answer within {HARDWARE_TIMEOUT:g} s.") from error
+            raise LabError(f"the hardware daemon of {folder.name} did not respond within {HARDWARE_TIMEOUT:g} s.") from error
         except (OSError, ValueError):
             return None
     if not answer.get("ok", True):

@@ -15,6 +15,9 @@ from sparklab.errors import LabError
 
 LABEL = "spark-lab"
 ENGINES = ("podman", "docker")
+MACHINES = "qemu"
+"""In place of an engine: desks are virtual machines (vmlab.py)."""
+CHOICES = (*ENGINES, MACHINES)
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "AUDIT_WRITE", "MKNOD", "SYS_TIME")
 
 
@@ -83,6 +86,8 @@ class Engine:
 
     def find(self, lab: str) -> dict[str, str]:
         """The containers of a lab: id -> name, stopped ones too."""
+        if self.name == MACHINES:
+            return {}
         text = self.call("ps", "-a", "--no-trunc", "--filter", f"label={LABEL}={lab}", "--format", "{{.ID}} {{.Names}}")
         return dict(line.split(maxsplit=1) for line in text.splitlines() if line.strip())
 
@@ -107,20 +112,22 @@ def detect(wish: str | None = None) -> Engine:
     :raises LabError: saying which engines were tried and why each does not do.
     """
     reasons = []
+    if wish == MACHINES:
+        return Engine(MACHINES)
     for name in [wish] if wish else ENGINES:
         if name not in ENGINES:
-            raise LabError(f"--engine {name}: known engines are {' and '.join(ENGINES)}.")
+            raise LabError(f"--engine {name}: known engines are {', '.join(CHOICES)}.")
         if shutil.which(name) is None:
             reasons.append(f"{name} is not installed")
             continue
         if name == "docker":
             if not docker_answers():
-                reasons.append("docker is installed but its daemon does not answer")
+                reasons.append("docker is installed but its daemon does not respond")
                 continue
             return Engine("docker")
         with contextlib.suppress(LabError):
             return Engine("podman", _podman_runtime())
-        reasons.append("podman does not answer")
+        reasons.append("podman does not respond")
     raise LabError(
         f"no container engine: {'; '.join(reasons)}. Run `simulator/lab requirements --install`, or install podman and runc.",
         code=2,

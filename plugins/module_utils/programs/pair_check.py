@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
         paths = [BOOT_ID, *link_paths(proven["links"].get(desk, {})).values()]
         seen = here(paths) if own else there(paths)
         if seen is None:
-            print(f"{desk}: could not be asked (pair-ssh); only the login user of the proof can")
+            print(f"{desk}: could not be asked (pair-ssh); only the login user of the proof can do that")
             known = False
         elif not compare(desk, proven, seen, print):
             holds = False

@@ -106,7 +106,7 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
             home.setdefault(member, name)
         heads = [host for host in members if hosts[host].head]
         if len(heads) > 1:
-            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; one desk of a pair is the head")
+            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a pair is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     for host in view.desks:
         key = (host.address, host.port)
@@ -117,7 +117,7 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         seen.setdefault(key, host)
     if not view.desks:
         problems.append(
-            f"the inventory has no desks: put every desk into group {DESKS_GROUP} and each pair into a child group of {PAIRS_GROUP}"
+            f"the inventory has no desks: put every desk in group {DESKS_GROUP} and each pair in a child group of {PAIRS_GROUP}"
         )
     return problems
 
@@ -168,7 +168,7 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
     where = f"{host.name} ({origin})" if origin else str(host.name)
     port = values.get("ansible_port") or 22
     if not str(port).isdecimal() or not 0 < int(port) < 65536:
-        raise WantError(f"{where}: ansible_port is {port!r}, a number from 1 to 65535 was expected")
+        raise WantError(f"{where}: ansible_port is {port!r}; a number from 1 to 65535 was expected")
     return HostEntry(
         name=host.name,
         address=str(values.get("ansible_host") or host.name),
@@ -184,7 +184,7 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
 def _ssh_port(values: Mapping[str, Any], where: str) -> int | None:
     port = SSH_PORT.read(values, where)
     if port is not None and not 0 < port < 65536:
-        raise WantError(f"{where}: spark_ssh_port is {port}, a number from 1 to 65535 was expected")
+        raise WantError(f"{where}: spark_ssh_port is {port}; a number from 1 to 65535 was expected")
     return port
 
 

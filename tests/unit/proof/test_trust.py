@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
 import re
 import subprocess
@@ -378,7 +379,7 @@ def test_what_cannot_be_read_is_not_changed() -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc/dgx_spark/../passwd", "/usr/local/bin/other"])
 def test_no_other_file_is_ever_written(path: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, "x"),))
-    with pytest.raises(pair_files.PairFilesError, match="none of this collection's files"):
+    with pytest.raises(pair_files.PairFilesError, match="not one of this collection's files"):
         pair_files.plan(pair_files.Have({path: None}), want)
 
 
@@ -403,7 +404,7 @@ def test_a_line_without_the_mark_is_refused() -> None:
 )
 def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
     want = pair_files.Wanted(lines=(pair_files.WantedLines(path, (line,), None if path == "/etc/hosts" else "lab"),))
-    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+    with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: ""}), want)
 
 
@@ -421,7 +422,7 @@ def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
 )
 def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, content),))
-    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+    with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: None}), want)
 
 
@@ -518,3 +519,18 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
             capture_output=True, text=True, check=True,
         ).stdout.splitlines()  # fmt: skip
         assert told[told.index("-p") + 1] == port and sent("\n".join(told)) == (address, "orted")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "Read-only file system; findmnt"), (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i")],
+)
+def test_a_file_system_that_takes_nothing_is_told_with_its_file_and_what_to_look_at(number: int, words: str) -> None:
+    class Full(FakeDesk):
+        def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+            raise OSError(number, words.partition(";")[0], path)
+
+    desk = Full({}, answers={"ufw": Answer(("ufw",), 0, "")})
+    steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
+    with pytest.raises(pair_files.PairFilesError, match=f"/etc/dgx_spark/hostfile cannot be written: {words}"):
+        pair_files.apply(desk, steps)
