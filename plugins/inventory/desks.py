@@ -10,11 +10,13 @@ version_added: 0.1.0
 author:
   - LabOps (@labops)
 description:
-  - Reads a lab sheet, one line for each desk, and makes the groups C(spark_desks), C(spark_pairs) and one group for each pair.
+  - Reads a lab sheet, one line for each desk, and makes the groups C(spark_desks), C(spark_pairs) and one group for each pair; for rings
+    and stacks on a switch also C(spark_stacks) and one group for each, with C(spark_topology).
   - A sheet is a file named C(*.desks.csv), C(*.desks.tsv), C(*.desks.yml) or C(*.desks.yaml), or a YAML file with C(plugin) and O(sheet).
-  - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(position) (head or peer), C(serial), C(asset_tag), C(host_key)
-    (fingerprint), C(out_of_service), C(user) and C(port). Other columns are left alone. Exports of spreadsheets work as they are, with
-    commas, semicolons or tabs, a byte order mark, Windows line ends, quoted cells and blank lines.
+  - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(stack) and C(topology) (direct, ring or switch), C(position) (head
+    or peer), C(serial), C(asset_tag), C(host_key) (fingerprint), C(out_of_service), C(user) and C(port). Other columns are left alone.
+    Exports of spreadsheets work as they are, with commas, semicolons or tabs, a byte order mark, Windows line ends, quoted cells and blank
+    lines.
   - The group C(spark_desks) gets C(spark_known_hosts), the file C(known_hosts.txt) beside the sheet that C(enrol.yml) writes, and
     C(ansible_ssh_extra_args) that make ssh look there first. Both may be overridden in group_vars.
   - Every line is checked. All problems are told at once, each with its line, its column, what was found and what was expected, and the
@@ -40,6 +42,12 @@ EXAMPLES = r"""
 # desk-01,192.0.2.11,pair_a,head,1234567890123,
 # desk-02,192.0.2.12,pair_a,peer,1234567890124,
 # desk-03,spark-a1b2.local,,,,
+
+# rings.desks.csv
+# name,address,stack,topology
+# desk-11,192.0.2.21,ring_a,ring
+# desk-12,192.0.2.22,ring_a,
+# desk-13,192.0.2.23,ring_a,
 
 # inventory.yml, which needs no setting in ansible.cfg
 ---
@@ -156,10 +164,16 @@ def _fill(inventory: Any, sheet: Sheet) -> None:
     for pair in sheet.pairs:
         inventory.add_group(pair)
         inventory.add_child("spark_pairs", pair)
+    if sheet.stacks:
+        inventory.add_group("spark_stacks")
+    for stack, (topology, _members) in sheet.stacks.items():
+        inventory.add_group(stack)
+        inventory.set_variable(stack, "spark_topology", topology)
+        inventory.add_child("spark_stacks", stack)
     neighbours = addresses_of_macs(_arp()) if any(entry.mac and not entry.address for entry in sheet.desks) else {}
     for entry in sheet.desks:
-        inventory.add_host(entry.name, group=entry.pair or "spark_desks")
-        if entry.pair:
+        inventory.add_host(entry.name, group=entry.group or "spark_desks")
+        if entry.group:
             inventory.add_child("spark_desks", entry.name)
         values = host_variables(entry, sheet)
         if entry.mac and not entry.address:

@@ -10,9 +10,9 @@ short_description: Begin a run, split it into waves, end it with report and verd
 version_added: 0.1.0
 description:
   - Internal to the playbooks of this collection; a playbook of your own that composes its roles into a run uses it the same way.
-  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs)), refuses a broken inventory and wishes that cannot be
-    used before any desk is touched, makes the folder of the run on the controller and returns the run, which is registered as
-    C(spark_plan). Wishes are variables (C(spark_waves), C(spark_report_dir), C(audit_baseline) and those of the roles).
+  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs) and C(spark_stacks)), refuses a broken inventory and wishes
+    that cannot be used before any desk is touched, makes the folder of the run on the controller and returns the run, which is registered
+    as C(spark_plan). Wishes are variables (C(spark_waves), C(spark_report_dir), C(audit_baseline) and those of the roles).
   - V(waves) splits the desks of the run for a stage that can cost a desk its network. A stack goes as a whole, a desk in none goes
     alone, stacks that are skipped anyway are not counted. Where C(spark_waves) wishes nothing one stack goes first and then all
     others; links go all at once where a whole stack of the run carries a link of this collection already. In check mode all go at once.

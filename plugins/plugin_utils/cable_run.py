@@ -50,7 +50,7 @@ def cables_of(store: RunStore, run: Run) -> LabCables:
         PlannedCable(stack.name, cable.one.desk, cable.other.desk, in_service=not run.outside(stack) and not stack.out_of_service)
         for stack in run.stacks
         for cable in stack.cables
-        if isinstance(cable.other, End)
+        if stack.is_pair and isinstance(cable.other, End)
     ]
     forks = max((int(part.data.get("forks_needed") or 0) for part in parts.values()), default=0)
     return LabCables(cables, judge(cables, planned, probes, forks or None), tuple(moved(before, cables, planned)))

@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..connection_errors import classify
-from .model import Run
+from .model import PROVABLE, Run
 from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, is_wanted, playbook, stage_of_part
 from .store import DONE, ELSEWHERE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
 from .waves import loss
@@ -69,6 +69,8 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
         return Gate(f"{desk} is in no pair", silent=True)
     if stack.out_of_service:
         return Gate(f"pair {stack.name} is out of service")
+    if stack.topology not in PROVABLE:
+        return Gate(f"stack {stack.name} is a {stack.topology}, which this version cannot link and prove yet")
     outside = run.outside(stack)
     if outside:
         return Gate(f"{', '.join(outside)} is not in this run")

@@ -70,6 +70,13 @@ class Want:
 
 PAIR_HEAD = Want("spark_pair_head", "bool", None, "Whether this desk is the head of its pair; without it the first by natural name order.")
 OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped, and said so.")
+TOPOLOGY = Want(
+    "spark_topology",
+    "str",
+    None,
+    "How the desks of a child group of C(spark_stacks) are joined, set for the whole group. C(direct) is two desks and one cable, C(ring) "
+    "three desks and three cables, C(switch) two desks and more with one cable each to a switch. Two desks without it are C(direct).",
+)
 SSH_PORT = Want(
     "spark_ssh_port",
     "int",
@@ -179,6 +186,7 @@ WANTS: tuple[Want, ...] = (
     METRICS_PATH,
     WEBHOOK,
     PAIR_HEAD,
+    TOPOLOGY,
     OUT_OF_SERVICE,
     SSH_PORT,
     WAVES,
