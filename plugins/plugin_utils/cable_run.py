@@ -107,7 +107,8 @@ def desk_parts(lab: LabCables, run: Run, moment: str) -> dict[str, Part]:
     heads = {stack.name: stack.head for stack in run.stacks}
     by_pair = {item.pair: item for item in lab.judgement.pairs}
     by_stack = {item.stack: item for item in lab.judgement.stacks}
-    found: list[Finding] = [item for judged in (*lab.judgement.pairs, *lab.judgement.stacks) for item in judged.findings]
+    found: list[Finding] = [item for pair in lab.judgement.pairs for item in pair.findings]
+    found += [item for stacked in lab.judgement.stacks for item in stacked.findings]
     found += [item for items in lab.judgement.desk_findings.values() for item in items]
     found += lab.moves
     parts = {}
@@ -116,15 +117,16 @@ def desk_parts(lab: LabCables, run: Run, moment: str) -> dict[str, Part]:
         cabling = by_pair.get(stack.name) if stack else None
         other = next(iter(stack.neighbours(name)), None) if stack else None
         own = [item for item in found if item.where.desk == name or (item.where.desk is None and heads.get(str(item.where.pair)) == name)]
-        judged = by_stack.get(stack.name) if stack else None
-        cages = judged.ports.get(name, {}) if judged else {}
+        stacked = by_stack.get(stack.name) if stack else None
+        judged = cabling or stacked
         data = {
             "port": cabling.ports.get(name) if cabling else None,
             "peer_port": cabling.ports.get(other) if cabling and other else None,
             # The cage that leads to each other member of a ring or switch stack.
-            **({"ports": dict(cages)} if judged else {}),
-            "proven": bool((cabling or judged) and (cabling or judged).proven),  # type: ignore[union-attr]
-            "allowed": cabling.allowed if cabling else judged.allowed if judged else stack is None or stack.is_pair,
+            **({"ports": dict(stacked.ports.get(name) or {})} if stacked else {}),
+            "proven": bool(judged and judged.proven),
+            # A stack that was not judged (out of service, outside the run) is not linked either.
+            "allowed": judged.allowed if judged else stack is None or stack.is_pair,
             "edges": [edge for edge in lab.judgement.edges if any(end["desk"] == name for end in edge["ends"])],
         }
         parts[name] = Part(

@@ -172,7 +172,7 @@ class StackJudge:
         one_sided = [
             (one, other)
             for one, other in itertools.permutations(stack.members, 2)
-            if whole and any(self.seen.get(end, set()) & set(cages[other]) for end in cages[one]) and not self._saw(other, one, cages)
+            if whole and self._saw(one, other, cages) and not self._saw(other, one, cages)
         ]
         unseen = [
             (one, other)
@@ -180,15 +180,10 @@ class StackJudge:
             if whole and not self._saw(one, other, cages) and not self._saw(other, one, cages)
         ]
         if one_sided or unseen:
-            told = "; ".join(
-                [
-                    *(f"{one} saw {other}, not the other way" for one, other in one_sided[:4]),
-                    *(f"{one} and {other} did not see each other" for one, other in unseen[:4]),
-                ]
-            )
-            found.append(
-                finding("CABLE_ONE_SIDED", where, f"stack {stack.name}: {told}", evidence={"one_sided": one_sided, "unseen": unseen})
-            )
+            told = [f"{one} saw {other}, not the other way" for one, other in one_sided[:4]]
+            told += [f"{one} and {other} did not see each other" for one, other in unseen[:4]]
+            evidence = {"one_sided": one_sided, "unseen": unseen}
+            found.append(finding("CABLE_ONE_SIDED", where, f"stack {stack.name}: {'; '.join(told)}", evidence=evidence))
         proven = whole and not one_sided and not unseen and not doubled
         if proven:
             found = [*self._joined(stack, cages), *found]
@@ -343,7 +338,8 @@ class StackJudge:
         silent = sorted(self.unread, key=natural)
         where = Where(stack.name, stranger.at.desk, stranger.at.port)
         if silent:
-            message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}; it may be one of {', '.join(silent[:6])}, which gave no answer"
+            may_be = f"it may be one of {', '.join(silent[:6])}, which gave no answer"
+            message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}; {may_be}"
             remedy = "Mend first what the findings of these desks say, then run again; leave the cable as it is."
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)
         if stack.topology != RING:

@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..connection_errors import classify
-from .model import PROVABLE, Run
+from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, is_wanted, playbook, stage_of_part
 from .store import DONE, ELSEWHERE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
 from .waves import loss
@@ -68,9 +68,7 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
     if stack is None:
         return Gate(f"{desk} is in no pair", silent=True)
     if stack.out_of_service:
-        return Gate(f"pair {stack.name} is out of service")
-    if stack.topology not in PROVABLE:
-        return Gate(f"stack {stack.name} is a {stack.topology}, which this version cannot link and prove yet")
+        return Gate(f"{stack.kind} {stack.name} is out of service")
     outside = run.outside(stack)
     if outside:
         return Gate(f"{', '.join(outside)} is not in this run")
@@ -82,9 +80,9 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
             return Gate(reason)
     cabling = store.part("cable_map", desk)
     if cabling is not None and cabling.data.get("allowed") is False and not despite & EVERYTHING:
-        return Gate(f"the cabling of pair {stack.name} is not as planned")
+        return Gate(f"the cabling of {stack.kind} {stack.name} is not as planned")
     if stage.scope == STACK and desk != stack.head:
-        return Gate(f"{stack.head} measures for pair {stack.name}", silent=True)
+        return Gate(f"{stack.head} measures for {stack.kind} {stack.name}", silent=True)
     return Gate()
 
 

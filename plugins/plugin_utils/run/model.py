@@ -19,8 +19,6 @@ SWITCH = "switch"
 """Two desks and more, each with one cable to the same switch."""
 TOPOLOGIES = (DIRECT, RING, SWITCH)
 """What they mean stands in `Stack.cables` and `Stack.paths` alone."""
-PROVABLE = (DIRECT,)
-"""Topologies that the stages after the facts know; a stack of another one is named and never passes."""
 SIZES: Mapping[str, tuple[int, int | None]] = {DIRECT: (2, 2), RING: (3, 3), SWITCH: (2, None)}
 """Topology to the fewest and most desks of such a stack (NVIDIA supports rings of three only); null for no limit."""
 
@@ -97,6 +95,11 @@ class Stack:
     def is_pair(self) -> bool:
         """Whether it is what everybody calls a pair."""
         return self.topology == DIRECT
+
+    @property
+    def kind(self) -> str:
+        """The word for it in messages."""
+        return "pair" if self.is_pair else "stack"
 
     @property
     def cables(self) -> tuple[Cable, ...]:
