@@ -6,6 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORE219 := .venv-core219
 PAIRS ?= 2
 LAB ?= demo
+LAB_FILE ?=
 ENGINE ?=
 KEEP ?= 1
 BENCH ?=

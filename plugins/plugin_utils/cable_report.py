@@ -118,7 +118,8 @@ def picture(report: Mapping[str, Any]) -> str:
         return ""
     verdicts = {desk["name"]: desk["verdict"] for desk in report["desks"]}
     places, width, height = _layout(report, cables)
-    body = [_cable(edge, places) for edge in cables]
+    body = [_switch_box(pair, places) for pair in report["pairs"] if pair.get("topology") == "switch"]
+    body += [_cable(edge, places) for edge in cables]
     body += [_name(pair["name"], places[pair["members"][0]["desk"]]) for pair in report["pairs"] if pair["members"]]
     body += [_box(name, place, verdicts.get(name), cables, seen) for name, place in places.items()]
     legend = _legend(height)
@@ -141,8 +142,15 @@ class _Place:
 
 
 def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> tuple[dict[str, _Place], int, int]:
-    """Where each desk stands: pairs below each other, then desks that are in no pair, joined ones beside each other."""
-    rows = [[member["desk"] for member in pair["members"]] for pair in report["pairs"]]
+    """Where each desk stands: pairs below each other, then desks that are in no pair, joined ones beside each other.
+
+    The desks of a ring or of a switch stand two beside each other in rows of their own.
+    """
+    rows = [
+        [member["desk"] for member in pair["members"][first : first + 2]]
+        for pair in report["pairs"]
+        for first in range(0, max(1, len(pair["members"])), 2)
+    ]
     paired = {name for row in rows for name in row}
     joined: dict[str, str] = {}
     for edge in cables:
@@ -168,6 +176,26 @@ def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> t
             left = MARGIN + NAME_WIDTH + index * (BOX_WIDTH + GAP_X)
             places[name] = _Place(left, MARGIN + number * step, index == 0)
     return places, MARGIN * 2 + NAME_WIDTH + 2 * BOX_WIDTH + GAP_X, MARGIN * 2 + max(1, len(rows)) * step - GAP_Y
+
+
+def _switch_box(stack: Mapping[str, Any], places: Mapping[str, _Place]) -> str:
+    """A switch between its desks, with a line from each cage that is known to lead to it."""
+    there = [(places[member["desk"]], member.get("ports") or ()) for member in stack["members"] if member["desk"] in places]
+    if not there:
+        return ""
+    wrong = any(item["code"].startswith("CABLE_") and item["severity"] == "fail" for item in stack["findings"])
+    left, right = MARGIN + NAME_WIDTH + BOX_WIDTH + GAP_X // 2 - 34, MARGIN + NAME_WIDTH + BOX_WIDTH + GAP_X // 2 + 34
+    top, bottom = min(place.y for place, _ports in there), max(place.y for place, _ports in there) + BOX_HEIGHT
+    parts = []
+    for place, ports in there:
+        for port in ports:
+            x, y = place.cage(int(port))
+            line = f'x1="{x}" y1="{y}" x2="{left if place.right_edge else right}" y2="{y}"'
+            parts.append(f'<line {line} stroke="{COLOURS["wrong" if wrong else "ok"]}" stroke-width="3"/>')
+    size = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
+    words = f'x="{(left + right) // 2}" y="{(top + bottom) // 2 + 4}" text-anchor="middle"'
+    parts.append(f'<rect {size} rx="4" fill="#eaeef2" stroke="#59636e"/><text {words} fill="#1f2328">switch</text>')
+    return "".join(parts)
 
 
 def _name(pair: str, place: _Place) -> str:
