@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, Neighbour, ProbedFunction, ProbedPort
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
@@ -221,3 +222,23 @@ def test_the_report_calls_a_stack_a_stack_and_a_pair_a_pair(tmp_path: Path) -> N
     told = next(item for item in stack["findings"] if item["code"] == "RDMA_SLOW")
     assert told["message"].startswith("stack lab_a: ") and told["subject"] == "stack lab_a"
     assert [item["ports"] for item in stack["members"]] == [[0, 1]] * 3
+
+
+def test_one_cable_of_a_ring_is_isolated_with_the_third_desk(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring")
+    given = {"pair": "lab_a", "cable": ["desk-02", "desk-01"], "good": "desk-03", "ports": {"desk-02": 1}}
+    result = Script("pair_isolate", given).run("desk-01", run)
+    assert (result["desks"], result["ports"]) == (["desk-01", "desk-02"], {"desk-01": 0, "desk-02": 1})
+    assert "what is in the way" in result["instruction"]
+    assert result["plan"]["stacks"][0]["topology"] == "direct"
+
+
+@pytest.mark.parametrize(
+    ("topology", "cable", "word"),
+    [("ring", [], "isolate_cable is []"), ("ring", ["desk-01", "desk-09"], "desk-09"), ("switch", [], "STACK_SHARED_CAUSE")],
+)
+def test_what_cannot_be_isolated_is_said(tmp_path: Path, topology: str, cable: list[str], word: str) -> None:
+    run = started(tmp_path, topology)
+    with pytest.raises(AnsibleActionFail) as refused:
+        Script("pair_isolate", {"pair": "lab_a", "cable": cable, "good": "desk-03"}).run("desk-01", run)
+    assert word in str(refused.value)
