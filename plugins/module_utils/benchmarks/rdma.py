@@ -16,7 +16,7 @@ from typing import Any
 from ..desk import Answer
 from ..judges.marks_data import MARKS, Mark
 from ..judges.rdma_hardest import weigh
-from ..model.link import Endpoint, Path
+from ..model.link import Endpoint, Path, members
 from ..model.proof import Counters, Growth, Locked, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from ..readers import perftest as perftest_reader
 from .common import all_right, counters, free_ports, gid_index, locked, neighbours, probe, tail, wait_for_listener
@@ -240,16 +240,19 @@ def _ended(step: _Running) -> tuple[RdmaStep, tuple[Locked, ...]]:
 
 
 def rounds(paths: Sequence[Path]) -> list[list[Path]]:
-    """The paths in rounds of disjoint ones: within a round no desk is in two, so that nothing shares a desk's budget."""
-    found: list[list[Path]] = []
+    """The paths in rounds of disjoint ones: within a round no desk is in two, so that nothing shares a desk's budget.
+
+    As in a tournament of everybody against everybody: at most as many rounds as desks.
+    """
+    names = members(end for path in paths for end in path.ends)
+    odd = len(names) - 1 + len(names) % 2
+    found: dict[int, list[Path]] = {}
     for path in paths:
-        desks = {end.desk for end in path.ends}
-        free = next((item for item in found if not desks & {end.desk for other in item for end in other.ends}), None)
-        if free is None:
-            found.append([path])
-        else:
-            free.append(path)
-    return found
+        one, other = sorted(names.index(end.desk) for end in path.ends)
+        # With an even number the last one meets each of the others in the round that is free for that one.
+        number = (one + other) % odd if other < odd else (2 * one) % odd
+        found.setdefault(number, []).append(path)
+    return [found[number] for number in sorted(found)]
 
 
 def together(sides: Mapping[str, Side], paths: Sequence[Path], options: RdmaOptions) -> list[RdmaStep]:

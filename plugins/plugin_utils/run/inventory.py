@@ -98,6 +98,7 @@ def members_of(view: InventoryView, stacks: Sequence[Stack], scope: Iterable[str
             host.out_of_service or bool(stack and stack.out_of_service),
             host.name in inside,
             host.ssh_port,
+            stack.rounds if stack else 1,
         )
     return members
 

@@ -38,6 +38,8 @@ class Member:
     """Whether this run may touch it (``--limit``)."""
     ssh_port: int = 22
     """Where its sshd listens for the other desks."""
+    rounds: int = 1
+    """In how many rounds the paths of its stack are measured at most; time limits of a measurement grow with it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ class Stack:
     def is_pair(self) -> bool:
         """Whether it is what everybody calls a pair."""
         return self.topology == DIRECT
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of disjoint paths that cover every two members: at most as many as members, one for a pair."""
+        return 1 if len(self.members) == 2 else len(self.members)
 
     @property
     def kind(self) -> str:
