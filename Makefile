@@ -27,14 +27,14 @@ demo-down: ## Remove everything that make demo made
 
 .PHONY: venv-demo
 venv-demo:
-	@sh tools/venv.sh $(VENV) requirements-dev.txt 3.13 3.12 3.11
+	@sh tools/venv.sh $(VENV) 3.13 3.12 3.11
 
 .PHONY: venv
 venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
-	@sh tools/venv.sh $(CORE219) requirements-dev.txt 3.11
+	@sh tools/venv.sh $(CORE219) 3.11
 
 .PHONY: test
-test: lint unit docs-check package sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+test: lint unit docs-check docsite package importer ee release-test sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
 	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
@@ -47,7 +47,7 @@ quick: venv-demo ## While you work: ruff, mypy, the unit tests of what is pure (
 	python -m pytest -q $(QUICK) --ignore tests/unit/readers/test_fuzz.py
 
 .PHONY: lint
-lint: venv ## ruff, mypy, yamllint, role defaults, how programs start on desks, ansible-lint
+lint: venv ## ruff, mypy, yamllint, role defaults, how programs start on desks, lock files, REUSE, ansible-lint
 	ruff check .
 	ruff format --check .
 	MYPYPATH=.collections mypy -p ansible_collections.labops.dgx_spark.plugins
@@ -57,6 +57,8 @@ lint: venv ## ruff, mypy, yamllint, role defaults, how programs start on desks, 
 	python tools/check_roles.py
 	python tools/check_programs.py
 	python tools/check_wants.py
+	python tools/check_locks.py
+	reuse lint --quiet || reuse lint
 	ansible-lint --strict
 
 .PHONY: unit
@@ -64,21 +66,69 @@ unit: venv ## Unit tests on both ansible-core versions
 	$(BIN)/python -m pytest -q -n 2 tests/unit
 	$(CURDIR)/$(CORE219)/bin/python -m pytest -q -n 2 tests/unit
 
+.PHONY: combination
+combination: ## Unit tests and sanity on another ansible-core and Python (CORE=2.20 PYTHON=3.12)
+	sh tools/venv.sh .venv-$(CORE)-$(PYTHON) $(PYTHON)
+	.venv-$(CORE)-$(PYTHON)/bin/uv pip install --quiet --python .venv-$(CORE)-$(PYTHON)/bin/python "ansible-core>=$(CORE).0b1,==$(CORE).*"
+	.venv-$(CORE)-$(PYTHON)/bin/python -m pytest -q -n 2 tests/unit
+	bash tests/sanity/run.sh .venv-$(CORE)-$(PYTHON) $(PYTHON)
+
 .PHONY: docs
-docs: venv ## Generate the catalogue of findings and the documentation of the facts
+docs: venv ## Generate the catalogue of findings, the documentation of the facts, the roles' READMEs and the reference
 	python tools/findings_doc.py
 	python tools/facts_doc.py
+	python tools/roles_doc.py
+	python tools/reference_doc.py
 
-.PHONY: docs-check
-docs-check: venv ## Generated docs are fresh, module docs and changelog fragments are right
+.PHONY: docs-fresh
+docs-fresh: venv
 	python tools/findings_doc.py --check
 	python tools/facts_doc.py --check
+	python tools/roles_doc.py --check
+	python tools/reference_doc.py --check
+
+.PHONY: docs-check
+docs-check: docs-fresh ## Generated docs are fresh, module docs and the changelog are right, links lead somewhere
 	antsibull-changelog lint
+	python tools/check_changelog.py
+	python tools/check_links.py
 	cd .collections/ansible_collections/labops/dgx_spark && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
+
+.PHONY: docsite
+docsite: venv ## The guides and the documentation of modules and roles as a site in build/docsite (warnings are errors)
+	python tools/docsite.py build/docsite
+
+.PHONY: changelog
+changelog: venv ## Take the fragments into changelogs/changelog.yaml and CHANGELOG.md, under the version of galaxy.yml
+	antsibull-changelog release --version "$$(sed -n 's/^version: //p' galaxy.yml)" --update-existing --reload-plugins
+
+.PHONY: lock
+lock: venv ## Pin the Python requirements again, with hashes (UPGRADE=1 takes the newest versions); needs PyPI
+	bash tools/lock.sh $(if $(UPGRADE),--upgrade)
 
 .PHONY: package
 package: venv ## Build the tarball, install it into an empty folder, run a playbook from it
 	bash tests/package.sh
+
+.PHONY: importer
+importer: venv ## What Galaxy and Automation Hub check at an upload, with their strict settings
+	bash tests/importer.sh
+
+.PHONY: ee
+ee: venv ## ansible-builder finds what the collection needs and makes a build context
+	bash tests/ee.sh
+
+.PHONY: ee-build
+ee-build: venv ## The execution environment itself, on a base of Debian packages, and an audit from it (root, podman, mmdebstrap)
+	bash tests/ee.sh --build
+
+.PHONY: release
+release: venv ## Build, check and sign a release of the committed tree into build/release (KEY=fingerprint); a person uploads it
+	bash tools/release.sh $(KEY)
+
+.PHONY: release-test
+release-test: venv ## A release with a throw-away key: complete, verifiable with the public key alone, and a change is noticed
+	bash tests/release.sh
 
 .PHONY: sanity
 sanity: venv ## ansible-test sanity on both ansible-core versions, without ignore entries
@@ -92,6 +142,16 @@ lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a d
 .PHONY: lab-test-all
 lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, cables, faults of apt, link changes, faults of measurements)
 	SCENARIOS=all bash tests/lab_test.sh
+
+.PHONY: real-test
+real-test: venv-demo ## With NVIDIA's compiler, NCCL and cuobjdump and Open MPI 4.1 and 5 (opt-in: fetches 1 GB once, needs root, no GPU)
+	bash tests/real_test.sh
+
+.PHONY: gpu-check
+gpu-check: venv ## Pack build/gpu-check.tar.gz for any Linux machine with an NVIDIA driver, and run it here where there is one
+	$(CURDIR)/$(CORE219)/bin/python tools/gpu_check/pack.py
+	@if [ -e /proc/driver/nvidia/version ]; then rm -rf build/gpu-check && tar -x -f build/gpu-check.tar.gz -C build && build/gpu-check/run build/gpu-check-results; \
+	else echo "no NVIDIA driver here; nothing was run"; fi
 
 .PHONY: bench
 bench: venv-demo ## Measure executions, controller CPU and wall time as the lab grows (BENCH="--base COMMIT --pairs 2 --repeat 3")

@@ -10,23 +10,24 @@ python3 tools/facts_doc.py --check   exit 1 with one line when it is stale
 
 from __future__ import annotations
 
-import argparse
 import ast
 import dataclasses
 import functools
-import importlib
 import inspect
 import re
 import sys
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "ansible_collections.labops.dgx_spark"
+sys.path.insert(0, str(ROOT))
+
+from tools import generated  # noqa: E402
+
 TARGET = ROOT / "plugins" / "modules" / "spark_facts.py"
 BEGIN = "    spark:\n"
 END = '"""\n\nimport time\n'
@@ -34,19 +35,6 @@ WIDTH = 140
 LARGE = 10
 """Fields from which on a class is described once and referred to afterwards."""
 SCALARS = {str: "str", int: "int", float: "float", bool: "bool"}
-
-
-def root_class() -> type:
-    """The class of all facts, without Ansible."""
-    parts = PACKAGE.split(".")
-    for number in range(1, len(parts) + 1):
-        name = ".".join(parts[:number])
-        if name not in sys.modules:
-            package = types.ModuleType(name)
-            package.__path__ = [str(ROOT)] if number == len(parts) else []
-            sys.modules[name] = package
-    desk: type = importlib.import_module(f"{PACKAGE}.plugins.module_utils.model.desk").Desk
-    return desk
 
 
 @functools.cache
@@ -137,30 +125,15 @@ def quoted(text: str) -> str:
     return f"'{doubled}'"
 
 
-def generated(source: str) -> str:
+def renewed(source: str) -> str:
     """The module's source with the part made anew."""
     begin = source.index(BEGIN)
     end = source.index(END, begin)
     made = [BEGIN.rstrip("\n"), "      description: All facts of the desk.", "      type: dict", "      contains:"]
-    desk = root_class()
+    desk = generated.plain("plugins.module_utils.model.desk").Desk
     made += lines(desk, 10, "ansible_facts.spark", {})
     return source[:begin] + "\n".join(made) + "\n" + source[end:]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write or check."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
-    arguments = parser.parse_args(argv)
-    before = TARGET.read_text(encoding="utf-8")
-    after = generated(before)
-    if arguments.check and after != before:
-        print(f"{TARGET.relative_to(ROOT)} is stale: run python3 tools/facts_doc.py", file=sys.stderr)
-        return 1
-    if after != before:
-        TARGET.write_text(after, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main("Make RETURN of spark_facts from the model.", lambda: {TARGET: renewed(TARGET.read_text(encoding="utf-8"))}))

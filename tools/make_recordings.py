@@ -141,6 +141,14 @@ def stacked(name: str, number: int) -> Machine:
     return machine
 
 
+def unmanaged(name: str, number: int) -> Machine:
+    """A stacked desk on which somebody told NetworkManager to leave the adapter alone; the addresses are still there."""
+    machine = stacked(name, number)
+    machine.description, machine.expect = "NetworkManager was told to leave the ConnectX-7 alone (unmanaged-devices)", ["CX7_NOT_MANAGED"]
+    machine.profiles, machine.managed = {}, dict.fromkeys(TWINS, "unmanaged")
+    return machine
+
+
 def asus(name: str, number: int) -> Machine:
     """Four OTA updates, the last with a date in French."""
     dates = (
@@ -748,6 +756,7 @@ DESKS: dict[str, Maker] = {
     "cx7_pcie_errors": pcie_errors,
     "kernel_lockup": lockup,
     "link_bonded": bonded,
+    "adapter_unmanaged": unmanaged,
 }
 
 

@@ -167,6 +167,8 @@ class Machine:
     netplan: dict[str, str] = field(default_factory=dict)
     profiles: dict[str, str] = field(default_factory=dict)
     """netdev to the NetworkManager profile that is active on it."""
+    managed: dict[str, str] = field(default_factory=dict)
+    """netdev to NetworkManager's word for it, where that is neither connected nor disconnected."""
     routes: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     """More routes: netdev, destination, gateway, mask, metric."""
     log: list[str] = field(default_factory=list)
@@ -644,7 +646,8 @@ def _commands(machine: Machine) -> list[tuple[list[str], dict[str, Any]]]:
     modinfo = answer(license_text) if has_module else answer("", 1, "modinfo: ERROR: Module nvidia not found.\n")
     names = [*(item.netdev for item in machine.functions)]
     table = f"enP7s7:ethernet:connected:{machine.profiles.get('enP7s7', 'Wired connection 1')}\n" + "".join(
-        f"{name}:ethernet:{'connected' if machine.profiles.get(name) else 'disconnected'}:{machine.profiles.get(name, '')}\n"
+        f"{name}:ethernet:{machine.managed.get(name) or ('connected' if machine.profiles.get(name) else 'disconnected')}:"
+        f"{machine.profiles.get(name, '')}\n"
         for name in names
     )
     inodes = "".join(f"{40010 + place} {path}\n" for place, path in enumerate(LOCKS))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from desks import ROOT, as_root, inventory, lab, play
+from desks import ROOT, as_root, inventory, kill, lab, play
 
 AFTER_BOOT = "CX7_PLUGGED_AFTER_BOOT"
 
@@ -31,7 +29,7 @@ class Run:
         try:
             self.output, _nothing = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
             raise
         self.rc = process.returncode
         folders = sorted(self.reports.glob("*/report.json"), key=lambda path: path.stat().st_mtime)

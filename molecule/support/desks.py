@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -60,6 +62,29 @@ def play(playbook: Path, *arguments: str, source: Path | None = None, **variable
         text=True,
         start_new_session=True,
     )
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """End a run of a playbook with its workers and ssh connections at once, as a power cut would. Workers lead sessions of their own."""
+    pids = []
+    with contextlib.suppress(OSError):
+        pids = [process.pid, *descendants(process.pid)]
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process that was started by a process, directly or not."""
+    found: list[int] = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *descendants(int(child))]
+    return found
+
+
+MODULE = "^/usr/bin/python3[.0-9]*$"
+"""What `pgrep -f` finds a module on a desk by: Python fed by sudo, without arguments."""
 
 
 def desk_names() -> list[str]:

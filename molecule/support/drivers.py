@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from desks import ROOT, as_root, lab, play
+from desks import ROOT, as_root, kill, lab, play
 
 FOLDER = "/var/lib/dgx_spark/driver_lock"
 PINS = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
@@ -33,9 +31,8 @@ class Run:
         return self
 
     def kill(self) -> None:
-        """End the controller at once, as a power cut would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """End the controller at once."""
+        kill(self.process)
 
     def part(self, desk: str, stage: str = "driver") -> dict[str, Any]:
         """What a stage said of a desk."""

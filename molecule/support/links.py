@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from desks import ROOT, as_root, inventory, play
+from desks import ROOT, as_root, inventory, kill, play
 
 JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 OUR_FILE = "/etc/netplan/90-dgx-spark-link.yaml"
@@ -67,19 +64,8 @@ class Change:
         return found
 
     def kill(self) -> None:
-        """End the controller and its ssh connections at once, as a power cut would. Its workers lead sessions of their own."""
-        for pid in (self.process.pid, *descendants(self.process.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def descendants(pid: int) -> list[int]:
-    """Every process that was started by a process, directly or not."""
-    found: list[int] = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [int(child), *descendants(int(child))]
-    return found
+        """End the controller at once."""
+        kill(self.process)
 
 
 def change(desk: str, wanted: list[dict[str, Any]] | None = None, **options: Any) -> dict[str, Any]:

@@ -34,24 +34,26 @@ class ActionModule(DeskAction):
         if "frames" not in arguments and int(context.CLIARGS.get("forks") or 5) < desks:
             arguments["frames"] = "needs_forks"
         if "frames_seconds" not in arguments:
-            arguments["frames_seconds"] = round(_until_common_end(run, desks), 1)
+            arguments["frames_seconds"] = round(_until_common_end(run, desks, str(self._task._uuid) if call.by_itself else ""), 1)
         answer = self.execute("labops.dgx_spark.cx7_cable", arguments, call)
         if arguments.get("frames") == "needs_forks":
             answer["forks_needed"] = desks
         return answer
 
 
-def _until_common_end(run: Run | None, desks: int) -> float:
-    """Seconds from now until the moment at which all desks of the run stop. The first desk of the run sets that moment.
+def _until_common_end(run: Run | None, desks: int, task: str = "") -> float:
+    """Seconds from now until the moment at which all desks of the run stop. The first desk of the run sets that moment; where a play asks
+    the cables more than once, the first one of each ``task``.
 
     It is handed on as seconds, not as a time of day: the clocks of new desks are not set yet.
     """
     window = SECONDS_BASE + SECONDS_PER_DESK * desks
     if run is None:
         return window
-    path = run.folder / "cable_window"
+    path = run.folder / f"cable_window{task}"
     now = time.time()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{now + window:.3f}\n")

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import resource
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ BUILT = re.compile(re.escape(f"{received.PLACE}/{received.HANDED_PREFIX}") + r"[
 
 WHEEL = re.compile(r"nvidia_nccl_cu13-(?P<version>[0-9]+(\.[0-9]+){2,3})-[A-Za-z0-9_.-]*aarch64\.whl")
 VERSION = re.compile(r"[0-9]+(\.[0-9]+){2}-[0-9]+\+cuda[0-9.]+")
+
+ARCHIVE_LIMIT = 2 << 30
+"""Bytes of a bundle that is fetched: a few times what NCCL and its tests have in all their architectures."""
 
 COMMITS = "commits.json"
 """Beside the bundles on the controller: the commit that each tag had when it was first built."""
@@ -126,10 +131,13 @@ class ActionModule(DeskAction):
         if not BUILT.fullmatch(path):
             raise bundle.BundleError(f"the builder desk names {path[:100]!r} as its bundle, which is no place of ours")
         try:
-            self._connection.fetch_file(path, str(target))
+            with _bounded(ARCHIVE_LIMIT):
+                self._connection.fetch_file(path, str(target))
             got = bundle.digest(str(target))
-        except AnsibleError as error:
-            raise bundle.BundleError(f"the bundle cannot be fetched as the login user (set ansible_user): {error}") from error
+        except (AnsibleError, OSError) as error:
+            raise bundle.BundleError(
+                f"the bundle (at most {ARCHIVE_LIMIT >> 20} MiB) cannot be fetched as the login user (set ansible_user): {error}"
+            ) from error
         finally:
             command = self._connection._shell.remove(path.rpartition("/")[0], recurse=True)
             self._low_level_execute_command(command, sudoable=False)
@@ -142,6 +150,18 @@ class ActionModule(DeskAction):
         self._transfer_file(str(path), target)
         self._fixup_perms2([folder, target])
         return target
+
+
+@contextlib.contextmanager
+def _bounded(limit: int) -> Iterator[None]:
+    """No file that this process or a program started by it writes gets longer than ``limit`` bytes: how much a desk sends is its choice."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    soft = limit if before[1] == resource.RLIM_INFINITY else min(limit, before[1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Wishes:

@@ -12,10 +12,11 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.data import as_dict, from_dict
 from ..module_utils.model.finding import Finding, Where
 from ..module_utils.model.link import Endpoint, Path
+from ..plugin_utils.actions import Call
 from ..plugin_utils.endpoints import stack_ends
 from ..plugin_utils.pair_measurement import PairMeasurement
 from ..plugin_utils.run.model import Stack
-from ..plugin_utils.run.store import RunStore
+from ..plugin_utils.run.store import Part
 
 
 class ActionModule(PairMeasurement):
@@ -40,16 +41,22 @@ class ActionModule(PairMeasurement):
         """Both ends of a pair's cable, or every end of a stack."""
         return super().ends(stack, paths) if stack.is_pair else {"ends": [as_dict(end) for end in stack_ends(stack, paths)]}
 
-    def conditions(self, store: RunStore, stack: Stack) -> list[Finding]:
+    def conditions(self, call: Call, stack: Stack) -> list[Finding]:
         """RDMA of this run was measured, where the run has such a stage."""
-        part = store.part("rdma", stack.head)
+        part = _rdma(call, stack)
         if part is None or part.data.get("measured"):
             return []
         codes = [str(item["code"]) for item in part.findings]
         message = f"pair {stack.name}: NCCL was not started because RDMA was not measured ({', '.join(codes) or part.reason or part.state})"
         return [finding("NCCL_PEER_NOT_READY", Where(pair=stack.name), message, evidence={"rdma": codes, "state": part.state})]
 
-    def more(self, store: RunStore, stack: Stack) -> dict[str, Any]:
+    def more(self, call: Call, stack: Stack) -> dict[str, Any]:
         """Whether the 13 Gb/s state was measured."""
-        part = store.part("rdma", stack.head)
+        part = _rdma(call, stack)
         return {"slow_13g": part is not None and any(item["code"] == "RDMA_SLOW_13G" for item in part.findings)}
+
+
+def _rdma(call: Call, stack: Stack) -> Part | None:
+    """What RDMA said in this run: right before an update, or now."""
+    before = call.stage is not None and call.stage.past
+    return call.store.part("rdma_before" if before else "rdma", stack.head)

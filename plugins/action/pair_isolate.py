@@ -28,7 +28,7 @@ from ..module_utils.judges.isolate import (
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
 from ..plugin_utils.run.model import RING, Run, Stack, plain
-from ..plugin_utils.run.store import DONE, Part, RunStore, write_atomically
+from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
 
 HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
 """Host number of a trial's head; its peer has the next. Every trial has its own, so that no desk brings a role along."""
@@ -48,7 +48,7 @@ class ActionModule(DeskAction):
         if good not in run.members or good in two:
             outside = f"pair {pair.name}" if pair.is_pair else f"{' and '.join(two)}"
             raise AnsibleActionFail(f"isolate_good is {good!r}; a desk of the inventory outside {outside} was expected")
-        notes = run.folder.parent / f"isolate-{pair.name if pair.is_pair else '-'.join((pair.name, *two))}.json"
+        notes = run.folder.parent / f"isolate-{file_name(pair.name if pair.is_pair else '-'.join((pair.name, *two)))}.json"
         trials = [] if given["restart"] else read_trials(notes)
         suspects = (*two, good)
         ports = _ports(given.get("ports") or {}, suspects)

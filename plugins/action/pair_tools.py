@@ -24,8 +24,11 @@ class ActionModule(DeskAction):
         arguments = {"desk": call.desk, **call.only_named()}
         nothing = {"changed": False, "added": [], "removed": [], "commands": []}
         if call.given["state"] == "absent":
-            return self.execute(MODULE, arguments, call)
-        if call.known_run is not None and call.stack is None:
+            answer = self.execute(MODULE, arguments, call)
+            for item in answer.get("kept") or ():
+                self._display.display(f"{call.desk} keeps {item}")
+            return answer
+        if call.known_run is not None and call.stack is None and not call.by_itself:
             return nothing
         toolkit = (call.facts or {}).get("toolkit") or {}
         if toolkit.get("perftest") and toolkit.get("open_mpi"):

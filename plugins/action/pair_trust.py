@@ -9,8 +9,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.changes import trust
+from ..module_utils.judges.login import keys_elsewhere
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
+from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts, meets_at, path_ends, path_to_neighbour
 from ..plugin_utils.run.model import Stack
@@ -26,6 +28,9 @@ class ActionModule(DeskAction):
         state = call.given["state"]
         try:
             arguments = self._wanted(state, call)
+        except trust.KeysElsewhereError as elsewhere:
+            user = str((call.facts or {}).get("limits", {}).get("user") or "the login user")
+            return self.refused([keys_elsewhere(Where(desk=call.desk), user, elsewhere.path, "fail", elsewhere.line)], commands=[])
         except (EndpointError, trust.TrustError) as error:
             # Without the other desk's answers a check cannot plan what a real run would have made before.
             if self._task.check_mode:
@@ -46,7 +51,8 @@ class ActionModule(DeskAction):
         if not home or not user:
             raise trust.TrustError(name, "the login user's home is not known")
         if state == "keys":
-            if call.stack is None or facts.setup.trust_public_key or not (call.stack.is_pair or name == call.stack.head):
+            stack = call.required_stack if call.by_itself else call.stack
+            if stack is None or facts.setup.trust_public_key or not (stack.is_pair or name == stack.head):
                 return None
             return {"key": {"path": trust.key_path(home), "user": user}}
         stack = call.required_stack

@@ -9,7 +9,6 @@ from typing import Any
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.judgement import judged
 
-UNIT = "nvidia-persistenced.service"
 INACTIVE = "PERSISTENCED_INACTIVE"
 NEEDED = ("driver.persistenced_active", "driver.persistenced_enabled")
 
@@ -24,10 +23,10 @@ class ActionModule(DeskAction):
         unit_is_off = any(False in (item.get("active"), item.get("enabled")) for item in told)
         if not (unit_is_off and call.given["repair"]):
             return {"changed": False, "findings": findings}
-        answer = self.execute("ansible.builtin.systemd_service", {"name": UNIT, "enabled": True, "state": "started"}, call)
+        answer = self.execute("labops.dgx_spark.persistenced", {"repair": True}, call)
         if answer.get("failed"):
             return {**answer, "findings": [*findings, *(answer.get("findings") or [])]}
         if not self._task.check_mode:
             # The facts are read again after a change and say whether it lasted.
             findings = [item for item in findings if item["code"] != INACTIVE]
-        return {"changed": bool(answer.get("changed")), "findings": findings}
+        return {**answer, "findings": findings}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..module_utils.judges.options import options_from_dict
 from ..module_utils.model.data import as_dict, from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding
-from ..plugin_utils import audit
+from ..plugin_utils import alone, audit
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.cable_report import discover, inventory_text, text_map
 from ..plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
@@ -25,9 +26,10 @@ from ..plugin_utils.run.clock import utc_precise
 from ..plugin_utils.run.model import Run
 from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
 from ..plugin_utils.run.store import DONE, Part, write_atomically
+from ..plugin_utils.updates import judge_updates
 from ..plugin_utils.run.wants import BASELINE, KNOWN_HOSTS, WANTS, judge_wants
 
-PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs"}
+PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject to the part that it leaves."""
 HOST_VARIABLES = (
     "ansible_host",
@@ -47,13 +49,29 @@ class ActionModule(DeskAction):
     def work(self, call: Call) -> dict[str, Any]:
         """One subject."""
         subject = call.given["subject"]
+        if call.known_run is None:
+            call = replace(call, known_run=self.run_of_play(call.task_vars, needs_stacks=True), by_itself=True)
         if not is_wanted(STAGES[PART_OF[subject]], call.run.stages):
             return {"changed": False, "findings": []}
-        if subject == "desks":
-            return self._desks(call)
-        if subject == "cables":
-            return self._cables(call)
-        return _logins(call)
+        judges = {"desks": self._desks, "cables": self._cables, "logins": _logins, "updates": self._updates}
+        result = judges[subject](call)
+        return self._told(result, call) if call.by_itself else result
+
+    def _updates(self, call: Call) -> dict[str, Any]:
+        lines, found = judge_updates(call.run, call.store)
+        write_atomically(call.store.run_dir / "update_plan.txt", "\n".join(lines) + "\n")
+        self._display.display("\n" + "\n".join(lines))
+        return {"changed": False, "findings": found}
+
+    def _told(self, result: dict[str, Any], call: Call) -> dict[str, Any]:
+        """Outside a run no report tells the findings, and no verdict fails the play."""
+        fail_on, notes = self.play_wishes(call.task_vars)
+        findings = [item for item in result["findings"] if item["severity"] in alone.LOUD or (notes and item["severity"] == "note")]
+        told = alone.told_of(findings)
+        if told:
+            self._display.display("\n".join(told))
+        wrong = [item for item in findings if item["severity"] in alone.FAILS_ON[fail_on]]
+        return {**result, **({"failed": True, "msg": f"{alone.codes(wrong)}, see above"} if wrong else {})}
 
     def _desks(self, call: Call) -> dict[str, Any]:
         run, store = call.run, call.store

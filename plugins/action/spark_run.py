@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..module_utils.judges.reboot import reboot_reasons
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
-from ..plugin_utils import audit
+from ..plugin_utils import audit, own_load
 from ..plugin_utils.actions import STOPPED, Call, DeskAction
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
@@ -54,6 +55,8 @@ from ..plugin_utils.run.wants import (
 from ..plugin_utils.run.waves import ALL_AT_ONCE, ONE_FIRST, WaveError, linked_before, units_of, waves, wished
 
 REBOOT = "reboot"
+PILOT_FIRST = (REBOOT, "update")
+"""Stages that nothing of earlier runs vouches for: one stack goes first always."""
 CHOOSABLE = tuple(name for name, stage in STAGES.items() if stage.role and not stage.always)
 CONNECTION = ("ansible_host", "ansible_port")
 OF_INVENTORY = (*CONNECTION, *(want.variable for want in (PAIR_HEAD, OUT_OF_SERVICE, SSH_PORT, TOPOLOGY)))
@@ -163,6 +166,7 @@ class ActionModule(DeskAction):
 
     def _report(self, call: Call) -> dict[str, Any]:
         """Succeeds whatever the verdict is."""
+        shutil.rmtree(Path(call.run.run_dir) / own_load.FOLDER, ignore_errors=True)
         own = self.values(call.task_vars, [want.variable for want in WANTS])
         hostvars = call.task_vars.get("hostvars") or {}
         facts = {host: (hostvars.get(host) or {}).get("ansible_facts") or {} for host in call.run.scope}
@@ -244,7 +248,7 @@ def _forks_finding(forks: int, desks: int) -> list[dict[str, Any]]:
 
 def _default(stage: str, units: list[tuple[str, ...]], store: RunStore) -> tuple[Any, ...]:
     facts = {desk: part.data.get("spark") or {} for desk, part in store.parts("facts").items()}
-    return ALL_AT_ONCE if stage != REBOOT and linked_before(units, facts) else ONE_FIRST
+    return ALL_AT_ONCE if stage not in PILOT_FIRST and linked_before(units, facts) else ONE_FIRST
 
 
 def may_reboot(store: RunStore, hostvars: Any, desk: str) -> bool:

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: progress
 type: stdout
 short_description: What a run does, stack by stack
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - On a terminal a live view, one line a stack with its stage and time, and a bar for the whole run whose remainder comes from earlier
     runs; findings appear above it as they are made. It is drawn with the Python package C(rich).

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: desks
 short_description: A lab sheet of DGX Spark desks as an inventory
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - LabOps (@labops)
 description:
@@ -14,14 +14,19 @@ description:
     and stacks on a switch also C(spark_stacks) and one group for each, with C(spark_topology).
   - A sheet is a file named C(*.desks.csv), C(*.desks.tsv), C(*.desks.yml) or C(*.desks.yaml), or a YAML file with C(plugin) and O(sheet).
   - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(stack) and C(topology) (direct, ring or switch), C(position) (head
-    or peer), C(serial), C(asset_tag), C(host_key) (fingerprint), C(out_of_service), C(user) and C(port). Other columns are left alone.
-    Exports of spreadsheets work as they are, with commas, semicolons or tabs, a byte order mark, Windows line ends, quoted cells and blank
-    lines.
+    or peer), C(serial), C(asset_tag), C(host_key) (fingerprint), C(out_of_service), C(user) and C(port). Exports of spreadsheets work as
+    they are, with commas, semicolons or tabs, a byte order mark, Windows line ends, quoted cells and blank lines.
+  - Any other column (rack, room, owner) is a variable of the desk. Its name is the title in lower case with underscores, its value the
+    cell as text, which is never a template. A column can never set what Ansible, a connection or this collection reads; one whose title
+    cannot be a variable is named in a warning.
   - The group C(spark_desks) gets C(spark_known_hosts), the file C(known_hosts.txt) beside the sheet that C(enrol.yml) writes, and
     C(ansible_ssh_extra_args) that make ssh look there first. Both may be overridden in group_vars.
   - Every line is checked. All problems are told at once, each with its line, its column, what was found and what was expected, and the
     command ends with exit code 4 before any desk is touched. It does not go on as with other inventory plugins, because the next one (ini)
     would take each line of a CSV file for the name of a host.
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
 options:
   plugin:
     description: Says that the file is for this plugin. Only in a YAML file; a sheet named C(*.desks.*) needs none.
@@ -29,11 +34,29 @@ options:
   sheet:
     description:
       - The sheet to read, relative to the file.
-      - Without it, the file itself is the sheet.
-    type: path
+      - Without it, O(desks) or the file itself is the sheet.
+    type: str
+  desks:
+    description:
+      - The desks themselves, as a list of mappings with C(name), or as a mapping of names to mappings. The keys are a sheet's columns.
+      - Not together with O(sheet).
+    type: raw
+  cache:
+    description:
+      - Keeps the addresses of desks that the sheet knows by C(mac) alone, so that a desk is still found when this machine's neighbour table
+        has forgotten it. The sheet itself is always read afresh.
+      - Needs a cache plugin that outlives the command, such as C(ansible.builtin.jsonfile).
+    type: bool
+    default: false
+    env:
+      - name: ANSIBLE_INVENTORY_CACHE
+    ini:
+      - section: inventory
+        key: cache
 notes:
   - Files named C(*.desks.csv) need this plugin in C(enable_plugins) of ansible.cfg, before C(ini); the checkout's ansible.cfg has it.
     A YAML file with C(plugin) needs no setting.
+  - Keys of a YAML file that are no option are refused, with the nearest one that is.
 """
 
 EXAMPLES = r"""
@@ -54,6 +77,16 @@ EXAMPLES = r"""
 plugin: labops.dgx_spark.desks
 sheet: ../sheets/lab.csv
 
+# with a column Rack: groups for --limit rack_4, a variable, and a group of desks that are lent
+# plugin: labops.dgx_spark.desks
+# sheet: lab.csv
+# keyed_groups:
+#   - {prefix: rack, key: rack}
+# compose:
+#   lab_place: room ~ ', rack ' ~ rack
+# groups:
+#   lent: owner != ''
+
 # or with the desks in it
 # plugin: labops.dgx_spark.desks
 # desks:
@@ -61,13 +94,17 @@ sheet: ../sheets/lab.csv
 #   - {name: desk-02, address: 192.0.2.12, pair: pair_a}
 """
 
+import difflib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.display import Display
 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import ssh_arguments
@@ -78,7 +115,9 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import 
     addresses_of_macs,
     host_variables,
     read,
+    remembered,
 )
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import DESKS_GROUP, PAIRS_GROUP, STACKS_GROUP
 
 display = Display()
 
@@ -90,7 +129,7 @@ PARSER_ERROR = 4
 """Ansible's exit code for input that cannot be parsed."""
 
 
-class InventoryModule(BaseInventoryPlugin):
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """See DOCUMENTATION."""
 
     NAME = "labops.dgx_spark.desks"
@@ -99,48 +138,120 @@ class InventoryModule(BaseInventoryPlugin):
         """Whether the file is named as a sheet, or is YAML that names this plugin."""
         if not super().verify_file(path):
             return False
-        return path.endswith(SUFFIXES) or (path.endswith((".yml", ".yaml")) and bool(_settings(path)))
+        return path.endswith(SUFFIXES) or bool(_keys(path))
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Read the sheet and fill the inventory."""
         super().parse(inventory, loader, path, cache)
-        target = Path(path)
-        settings = _settings(path)
-        if settings.get("sheet"):
-            target = target.parent / os.path.expanduser(str(settings["sheet"]))
         try:
-            sheet = _read(target)
-        except SheetError as error:
-            display.error(f"The lab sheet cannot be used; no desk was touched:\n{error}", wrap_text=False)
+            sheet = self._sheet(path)
+            for warning in sheet.warnings:
+                display.warning(warning)
+            _fill(inventory, sheet, self._addresses(sheet, path, cache))
+            known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
+            inventory.set_variable(DESKS_GROUP, "spark_known_hosts", known_hosts)
+            inventory.set_variable(DESKS_GROUP, "ansible_ssh_extra_args", ssh_arguments(known_hosts))
+            self._construct(sheet)
+        except (AnsibleError, SheetError, ValueError) as error:
+            text = str(error) if isinstance(error, SheetError) else f"  - {_shown(path)}: {error}"
+            display.error(f"The lab sheet cannot be used; no desk was touched:\n{text}", wrap_text=False)
             # An AnsibleError would hand the file to the next inventory plugin; ini takes a line of CSV for a host.
             raise SystemExit(PARSER_ERROR) from None
-        for warning in sheet.warnings:
-            display.warning(warning)
-        _fill(inventory, sheet)
-        known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
-        inventory.set_variable("spark_desks", "spark_known_hosts", known_hosts)
-        try:
-            arguments = ssh_arguments(known_hosts)
-        except ValueError as error:
-            display.error(f"The lab sheet cannot be used; no desk was touched:\n{error}", wrap_text=False)
-            raise SystemExit(PARSER_ERROR) from None
-        inventory.set_variable("spark_desks", "ansible_ssh_extra_args", arguments)
+
+    def _sheet(self, path: str) -> Sheet:
+        """The sheet that a file is or names; its other keys become options. Raises SheetError."""
+        keys = _keys(path)
+        if not keys:
+            self.set_options(var_options=self._vars)
+            return _read(Path(path))
+        config = self.loader.load_from_file(path, cache="none", trusted_as_template=True)
+        problems = _wrong(keys, config, self.option_definitions)
+        if ("sheet" in config) == ("desks" in config):
+            problems.append(Problem(0, "", "both sheet and desks" if "sheet" in config else "neither sheet nor desks", "one of them"))
+        if problems:
+            raise SheetError(_shown(path), problems)
+        self.set_options(direct={key: value for key, value in config.items() if key != "desks"}, var_options=self._vars)
+        named = self.get_option("sheet")
+        return _read(Path(path).parent / os.path.expanduser(named) if named else Path(path))
+
+    def _addresses(self, sheet: Sheet, path: str, cache: bool) -> dict[str, str]:
+        """Addresses of the desks that are known by their MAC alone."""
+        macs = [entry.mac for entry in sheet.desks if entry.mac and not entry.address]
+        if not macs:
+            return {}
+        found = addresses_of_macs(_arp())
+        if self.get_option("cache"):
+            self.load_cache_plugin()
+            key = self.get_cache_key(path)
+            before = self.cache.get(key) if cache else None
+            found = self.cache[key] = remembered(macs, found, before or {})
+        return found
+
+    def _construct(self, sheet: Sheet) -> None:
+        """Variables and groups of the admin's expressions. Raises AnsibleError, SheetError."""
+        strict = self.get_option("strict")
+        for entry in sheet.desks:
+            host = self.inventory.get_host(entry.name)
+            self._set_composite_vars(self.get_option("compose"), host.get_vars(), entry.name, strict)
+            self._add_host_to_composed_groups(self.get_option("groups"), host.get_vars(), entry.name, strict)
+            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), host.get_vars(), entry.name, strict)
+        problems = []
+        stacks = {stack: members for stack, (_topology, members) in sheet.stacks.items()}
+        for pair, members in {**sheet.pairs, **stacks}.items():
+            more = sorted({host.name for host in self.inventory.groups[pair].get_hosts()} - set(members))
+            if more:
+                kind = "stack" if pair in stacks else "pair"
+                expected = f"other names than {pair}, which the sheet makes a {kind}: give the keyed group a prefix"
+                problems.append(Problem(0, "", f"groups or keyed_groups that put {', '.join(more)} into {pair}", expected))
+        if problems:
+            raise SheetError(sheet.source, problems)
 
 
-def _settings(path: str) -> dict[str, Any]:
-    """The mapping with ``plugin`` that a YAML file holds, empty for any other file."""
+def _keys(path: str) -> dict[str, int]:
+    """The keys of a YAML file with their lines, where it names this plugin, or is named as a sheet and holds ``desks``; else none."""
     if not path.endswith((".yml", ".yaml")):
         return {}
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        root = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
-    return data if isinstance(data, dict) and data.get("plugin") in (InventoryModule.NAME, "desks") else {}
+    if not isinstance(root, yaml.MappingNode):
+        return {}
+    named = any(key.value == "plugin" and value.value in (InventoryModule.NAME, "desks") for key, value in root.value)
+    keys = {str(key.value): key.start_mark.line + 1 for key, _value in root.value}
+    return keys if named or ("desks" in keys and path.endswith(SUFFIXES)) else {}
+
+
+def _wrong(keys: Mapping[str, int], config: Mapping[str, Any], options: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with a file's keys, and with those inside ``keyed_groups``. Ansible takes any text for false."""
+    problems = [_no_option(line, key, options) for key, line in keys.items() if key not in options]
+    inner = options["keyed_groups"]["suboptions"]
+    groups = config.get("keyed_groups")
+    for group in groups if isinstance(groups, list) else ():
+        problems += [_no_option(keys["keyed_groups"], str(key), inner) for key in group if key not in inner]
+    for key, line in keys.items():
+        if options.get(key, {}).get("type") in ("bool", "boolean"):
+            try:
+                boolean(config[key])
+            except TypeError:
+                problems.append(Problem(line, key, repr(config[key])[:90], "true or false"))
+    return problems
+
+
+def _no_option(line: int, key: str, options: Iterable[str]) -> Problem:
+    close = difflib.get_close_matches(key, list(options), n=1, cutoff=0.6)
+    return Problem(line, key, "an unknown key", close[0] if close else f"one of {', '.join(sorted(options))}")
+
+
+def _shown(path: Path | str) -> str:
+    """A path as an admin reads it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def _read(path: Path) -> Sheet:
     """The sheet of a file, in UTF-8 or in what spreadsheets write on Windows."""
-    name = os.path.relpath(path) if not os.path.relpath(path).startswith("..") else str(path)
+    name = _shown(path)
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -158,27 +269,27 @@ def _read(path: Path) -> Sheet:
     return read(text, name, "yaml" if path.suffix in (".yml", ".yaml") else "csv")
 
 
-def _fill(inventory: Any, sheet: Sheet) -> None:
-    inventory.add_group("spark_desks")
-    inventory.add_group("spark_pairs")
+def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:
+    """Groups, desks and their variables. ``addresses``: MAC to the address of a desk whose address the sheet does not say."""
+    inventory.add_group(DESKS_GROUP)
+    inventory.add_group(PAIRS_GROUP)
     for pair in sheet.pairs:
         inventory.add_group(pair)
-        inventory.add_child("spark_pairs", pair)
+        inventory.add_child(PAIRS_GROUP, pair)
     if sheet.stacks:
-        inventory.add_group("spark_stacks")
+        inventory.add_group(STACKS_GROUP)
     for stack, (topology, _members) in sheet.stacks.items():
         inventory.add_group(stack)
         inventory.set_variable(stack, "spark_topology", topology)
-        inventory.add_child("spark_stacks", stack)
-    neighbours = addresses_of_macs(_arp()) if any(entry.mac and not entry.address for entry in sheet.desks) else {}
+        inventory.add_child(STACKS_GROUP, stack)
     for entry in sheet.desks:
-        inventory.add_host(entry.name, group=entry.group or "spark_desks")
+        inventory.add_host(entry.name, group=entry.group or DESKS_GROUP)
         if entry.group:
-            inventory.add_child("spark_desks", entry.name)
+            inventory.add_child(DESKS_GROUP, entry.name)
         values = host_variables(entry, sheet)
         if entry.mac and not entry.address:
-            if entry.mac in neighbours:
-                values["ansible_host"] = neighbours[entry.mac]
+            if entry.mac in addresses:
+                values["ansible_host"] = addresses[entry.mac]
             else:
                 unknown = f"{entry.mac} is not in this machine's neighbour table"
                 todo = "ping the lab's network from here, or write the address into the sheet"

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: scope
 short_description: The hosts of a play on desks, refused when there are none
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection. Gives the host pattern of a play on desks.
   - Ansible skips a play that matches no host and ends with success, so a nightly job would be green with nothing tested. This lookup,

@@ -125,6 +125,9 @@ class WritableDesk(Desk, Protocol):
     def remove_folder(self, path: str) -> None:
         """Remove a folder with all that is in it; one that is not there is no error. Raises OSError."""
 
+    def remove_empty_folder(self, path: str) -> None:
+        """Remove a folder in which nothing is left; one that holds something stays, one that is not there is no error. Raises OSError."""
+
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         """Make a folder with this mode, and its parents with 0755, whatever the umask is; what is there keeps its mode. Raises OSError."""
 
@@ -289,6 +292,14 @@ class LiveDesk:
         """See `WritableDesk`."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
+
+    def remove_empty_folder(self, path: str) -> None:
+        """See `WritableDesk`."""
+        try:
+            os.rmdir(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         """See `WritableDesk`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: certificate_verify
 short_description: Tell whether a certificate of a stack still is what was issued
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Checks the signature, the checksum of the page, the checksum of the report, and that the report bears out every line of the certificate.
   - Fails when one of them does not hold.

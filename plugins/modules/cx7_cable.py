@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cx7_cable
 short_description: Ask a DGX Spark who is at the other end of its QSFP cables
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads, for both QSFP cages of the desk, who answers there - by an IPv6 all-nodes echo on each ConnectX-7 function with the neighbour
     table behind it, and by LLDP where C(lldpd) runs. Nothing is configured, no address is needed, and no packet leaves the cable.

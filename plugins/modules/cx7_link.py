@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cx7_link
 short_description: Configure the 200G link of a desk, confirmed and undoable
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Gives both PCIe functions of a ConnectX-7 port an IPv4 address in a network of their own and one MTU, through a netplan file of its own
     and whichever of NetworkManager and networkd owns the desk.

@@ -7,16 +7,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: desk_reboot
 short_description: Reboot a desk where it is needed, allowed and safe
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the desk again when it may need a reboot. Refuses when the kernel that would start next has no driver module, when somebody
     uses the desk, when packages are half installed or being changed, or when the pair's other desk has not come back.
   - One desk of a pair at a time. Afterwards the desk is read again.
 options:
   policy:
-    description: V(never) does nothing; V(if_needed) reboots a desk that waits for it.
+    description:
+      - V(never) does nothing; V(if_needed) reboots a desk that waits for it; V(always) reboots it whether it does or not.
+      - Refusals hold for all of them.
     type: str
-    choices: [never, if_needed]
+    choices: [never, if_needed, always]
     default: never
   force:
     description: Reboot although somebody uses the desk.
@@ -64,3 +66,29 @@ reasons:
   type: list
   elements: str
 """
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
+
+GOING_DOWN = 180
+"""Seconds that the desk stays taken: the reboot itself is another module, which begins when this one has ended."""
+
+
+def main() -> None:
+    """Take the desk for the run that is about to reboot it; everything else is done on the controller."""
+    module = AnsibleModule(
+        argument_spec={
+            "policy": {"type": "str", "choices": ["never", "if_needed", "always"], "default": "never"},
+            "force": {"type": "bool", "default": False},
+            "patience": {"type": "int", "default": 1800},
+        },
+        supports_check_mode=True,
+    )
+    if module.params["policy"] != "never":
+        claim(module, "desk_reboot", keep=GOING_DOWN)
+    module.exit_json(changed=False, rebooted=False, reasons=[], findings=[])
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: dgx_os
 short_description: Say what the facts of a desk show about its DGX OS
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Says what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about machine and DGX OS. A version
     that could not be read is unknown, never accepted.

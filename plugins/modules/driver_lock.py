@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: driver_lock
 short_description: Lock the GPU driver of a DGX Spark desk, or unlock it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Keeps driver, kernel modules, kernels and NCCL of a desk together. Pins shut out drivers of other branches
     (from the CUDA archive and from Ubuntu alike), holds keep the installed group from moving apart.

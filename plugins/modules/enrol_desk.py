@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: enrol_desk
 short_description: Make first contact with a boxed DGX Spark
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Connects with the login password, finds out whether the machine is the one of the lab sheet, and only then changes anything.
   - The host key is accepted when it is known from before, when its fingerprint is the one of the lab sheet

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: gpu_container
 short_description: Start one GPU container on a DGX Spark and see whether it reaches the GPU
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Starts a container of an arm64 image that is on the desk already, with the GPU and without network, and runs C(nvidia-smi) in it.
   - An image that is not on the desk is pulled only when O(pull=true); otherwise the answer is unknown, never a pass.
@@ -65,6 +65,7 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, unfit
@@ -82,6 +83,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    claim(module, "gpu_container")
     image, limit, live = module.params["image"], module.params["limit"], LiveDesk()
     commands = [["docker", "image", "inspect", image]]
     inspect = live.run(commands[0], timeout=limit)

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: lock_file
 short_description: Write the fleet's lock file from a known-good desk
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes driver, kernel, modules, DGX OS level, NCCL, ConnectX-7 firmware and package versions of a desk, as this run's facts have them,
     to a YAML file on the controller. Refused for a desk that is not PASS.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nccl_bundle
 short_description: Build, install or remove the NCCL bundle of a DGX Spark
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - O(state=built) builds NCCL and nccl-tests with the steps of NVIDIA's playbook and packs them with a manifest (versions, SHA-256 of
     every file). An installed bundle that was built to the same wishes is packed again instead.
@@ -199,6 +199,10 @@ def source(desk: LiveDesk, name: str, asked: dict, user: str | None, room: str) 
     return bundle.Source(name, **words)
 
 
+OWN = "/opt/dgx_spark"
+"""This collection's own folder; a bundle elsewhere (folder) leaves its parent alone."""
+
+
 def present(given: dict, folder: str) -> dict:
     """Install from our own copy of what was sent."""
     with received.room() as room:
@@ -244,6 +248,8 @@ def main() -> None:
             there = os.path.isdir(folder)
             if there and not module.check_mode:
                 shutil.rmtree(folder)
+                if os.path.dirname(folder) == OWN:
+                    LiveDesk().remove_empty_folder(OWN)
             module.exit_json(changed=there)
         if module.check_mode:
             module.exit_json(changed=True)

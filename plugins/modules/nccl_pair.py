@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nccl_pair
 short_description: Run nccl-tests across the two DGX Sparks of a pair and prove what carried it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs C(all_gather_perf) (or C(all_reduce_perf)) with one rank on each desk of a pair, started by C(mpirun) on the head as the login
     user, with the NCCL bundle that role C(nccl_bundle) installed.
@@ -199,6 +199,10 @@ rows:
         wrong:
           description: Wrong values; null when they were not checked.
           type: int
+mark_name:
+  description: Name of the marks that the bus bandwidth is held against, where they are not those of two desks or a switch.
+  returned: when a ring was measured
+  type: str
 collective:
   description: What was run, such as all_gather.
   returned: when measured

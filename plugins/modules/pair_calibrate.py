@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pair_calibrate
 short_description: Write a lab's own marks from good pairs
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Takes the measurements of this run and writes marks five percent below the slowest of them into a file of variables.
   - Refuses fewer than three measurements, pairs with a failing finding other than being slow, and marks at or below the known sick states.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pair_files
 short_description: Keep the small state of a DGX Spark pair on a desk
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Keeps this collection's own files, its lines in C(authorized_keys), C(known_hosts) and C(/etc/hosts), the pair's ssh key and the
     firewall rules for the pair's fabric interfaces, all in one execution.

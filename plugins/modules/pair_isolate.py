@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pair_isolate
 short_description: Find out whether cable, desk or port makes a pair of DGX Sparks slow
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Says which plug to move next, gives the plan of that trial, and notes what its measurement said, until it can name the culprit.
   - Used by C(playbooks/isolate.yml). Trials are kept beside the reports, so the playbook can be stopped and continued.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pair_settings
 short_description: Leave the settings that a pair of DGX Sparks was proven with
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes C(/etc/dgx_spark/pair.env), the MPI hostfile, the names C(pair-head) and C(pair-peer) and C(pair-check) after a proof,
     withdraws them after a failure and marks them stale when nothing was measured.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pair_tools
 short_description: Install the programs that measure a DGX Spark pair, and remove only what was added
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Installs perftest and the Open MPI runtime from the desk's package sources or from C(.deb) files.
   - Notes in C(/var/lib/dgx_spark/pair_tools.json) what it added. O(state=absent) removes that and nothing else.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pair_trust
 short_description: Let the two DGX Sparks of a pair log in to each other
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes the pair's key on the desk, lets the peer's key run commands from the peer's fabric addresses only, carries the peer's ssh host
     keys over Ansible's own connection, opens the firewall for the peer on the pair's fabric interfaces, or takes all of it back.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rdma_pair
 short_description: Measure RDMA between the two DGX Sparks of a pair
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs C(ib_write_bw) of perftest between the desks of a pair, first the hardest way, both functions in both directions at once, with
     the figure of each direction. Where every function carries its share in both directions and all counters show it, each easier step

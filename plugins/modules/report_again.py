@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: report_again
 short_description: Make the report of a run again, or one of several runs
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes page, tables and metrics again from a run's C(report.json), which itself is left as it is.
   - A run that was interrupted has none yet; it is made of what its stages left, and what was not reached is UNKNOWN.

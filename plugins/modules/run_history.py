@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: run_history
 short_description: List, compare, export and prune the runs of a folder of reports
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - The history is one SQLite file (C(history.sqlite)) beside the reports. It is made of their C(report.json) and takes in any that it
     does not know yet, also those that another controller wrote.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: spark_facts
 short_description: Read and judge the facts of a DGX Spark
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Answers everything that the collection wants to know about a desk in one call, about two seconds of the desk's time or less.
   - Reads only. Prefers files to commands, so it is useful without root; what only root may read is then named in
@@ -458,7 +458,7 @@ ansible_facts:
               persistenced_state:
                 description: >-
                   systemd's word for the unit (C(systemctl is-active)): active, activating (also between two tries of a restart loop),
-                  failed, inactive ...; null when not told.
+                  failed, inactive ...; C(starting) while it activates for the first time since the boot; null when not told.
                 type: str
           gpu:
             description: The GPU; null where GB10 answers Not Supported (nvidia-smi).
@@ -875,6 +875,30 @@ ansible_facts:
               ufw_active:
                 description: Whether ufw is on (/etc/ufw/ufw.conf, else C(ufw status)); null when unknown.
                 type: bool
+              sshd:
+                description: >-
+                  The ssh server as the desk's peer will meet it (/etc/ssh/sshd_config and what it includes, put together by C(sshd -T)).
+                type: dict
+                contains:
+                  key_files:
+                    description: >-
+                      Files in which it looks for the user's keys, tokens filled in (C(sshd -T), AuthorizedKeysFile); empty for none, null
+                      when unknown.
+                    type: list
+                    elements: str
+                  pubkey:
+                    description: Whether keys are accepted at all (C(sshd -T), PubkeyAuthentication); null when unknown.
+                    type: bool
+                  accepts_ed25519:
+                    description: Whether keys of the pair's type are accepted (C(sshd -T), PubkeyAcceptedAlgorithms); null when unknown.
+                    type: bool
+                  key_is_enough:
+                    description: Whether nothing is asked for beside a key (C(sshd -T), AuthenticationMethods); null when unknown.
+                    type: bool
+                  user_allowed:
+                    description: >-
+                      Whether DenyUsers and AllowUsers let the user in from there (C(sshd -T)); null when their patterns cannot be told.
+                    type: bool
           apt:
             description: Health of apt and dpkg.
             type: dict
@@ -1050,11 +1074,19 @@ ansible_facts:
                 description: 'Whether something of the pair''s key is there that ssh cannot use: one half is gone, or its mode is too open.'
                 type: bool
               trust_authorized:
-                description: Our lines in the login user's authorized_keys.
+                description: Our lines in the file that holds the login user's keys.
+                type: list
+                elements: str
+              trust_left_in:
+                description: Other files that held the login user's keys before, in which lines of ours are left.
                 type: list
                 elements: str
               trust_known_hosts:
                 description: Our lines in the login user's known_hosts.
+                type: list
+                elements: str
+              foreign_names:
+                description: Names of ours that lines of others in /etc/hosts give an address, as C(ADDRESS NAME).
                 type: list
                 elements: str
               trust_user:
@@ -1070,6 +1102,48 @@ ansible_facts:
               driver_lock:
                 description: Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown.
                 type: str
+              update:
+                description: >-
+                  Journal of the last update (/var/lib/dgx_spark/update/journal.json); null when there was none or it could not be read.
+                type: dict
+                contains:
+                  phase:
+                    description: 'How far it came: begun, changing, installed, started, settled, rolling_back, rolled_back.'
+                    type: str
+                  run_id:
+                    description: Run that began it; null when unknown.
+                    type: str
+                  stack:
+                    description: Stack that it was for; null for a desk in none.
+                    type: str
+                  before:
+                    description: Packages that it changes or removes, with the version from before.
+                    type: dict
+                  target:
+                    description: Packages of driver, kernel and NCCL, with the version that it was to bring.
+                    type: dict
+                  added:
+                    description: Packages that were not there before.
+                    type: list
+                    elements: str
+                  kept:
+                    description: NAME=VERSION of each package that was kept for a way back.
+                    type: list
+                    elements: str
+                  lost:
+                    description: NAME=VERSION of each package that no archive gave, so that there is no way back to it.
+                    type: list
+                    elements: str
+                  kernel_before:
+                    description: Release of the kernel that ran before; null when unknown.
+                    type: str
+                  kernel_after:
+                    description: Release that the boot after the packages starts; null before it is known.
+                    type: str
+                  firmware:
+                    description: Firmware that was handed to the next boot.
+                    type: list
+                    elements: str
               nccl_bundle:
                 description: SHA-256 of the manifest of the installed NCCL bundle; null when a file of it is gone, changed or cannot be run.
                 type: str

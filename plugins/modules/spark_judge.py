@@ -7,18 +7,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: spark_judge
 short_description: Judge what only all desks of a run together show
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection. Reads what the stages of the run left behind, contacts no desk.
   - V(desks) looks for desks that share an identity, desks of a stack that differ, and drift from C(audit_baseline).
   - V(cables) joins what every desk answered (M(labops.dgx_spark.cx7_cable)) to one cable map, matched by MAC address against the whole
     inventory, holds it against the planned stacks, finds the fewest re-plugs that fix it, and compares with the previous run.
   - V(logins) compares the login users of each stack after enrolment.
+  - V(updates) holds what an update would do to each desk against the other desks, and prints the plan.
 options:
   subject:
     description: What to judge.
     type: str
-    choices: [desks, cables, logins]
+    choices: [desks, cables, logins, updates]
     required: true
   show:
     description: With V(cables), whether to print the map.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: spark_record
 short_description: Record what a DGX Spark answers, without names, serials and addresses
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Asks the desk everything that M(labops.dgx_spark.spark_facts) asks and writes the answers to a folder on the controller, a
     recording. C(tests/replay.py) and the simulated desks can answer from it, so a desk that misbehaves becomes a test.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: spark_run
 short_description: Begin a run, split it into waves, end it with report and verdict
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; a playbook of your own that composes its roles into a run uses it the same way.
   - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs) and C(spark_stacks)), refuses a broken inventory and wishes

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: workload_check
 short_description: Tell whether images, wheels and binaries will run on a DGX Spark, before they are pulled
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Gives every item a verdict for this desk - RUNS, RUNS_SLOWLY (only PTX that the driver compiles at the first start), NEEDS_REBUILD
     (code only for other GPUs, or source only), WONT_RUN (no arm64, wrong Python or libc, a library missing) or UNKNOWN with the reason -

@@ -11,17 +11,20 @@ import socket
 import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.working import held
-from ..module_utils.model.finding import Finding, Where
+from ..module_utils.model.finding import Finding, Where, verdict
 from ..module_utils.programs.lease import VARIABLE
+from . import alone
 from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
@@ -29,12 +32,17 @@ from .admission.text import clean, cut, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
+from .own_load import FOLDER as PLACES_FOLDER
+from .own_load import explained, overload, place
 from .run.clock import utc_precise
 from .run.gate import Gate, gate, part_of
 from .run.model import Run, Stack, from_plain
-from .run.stages import STAGES, Stage
-from .run.store import SKIPPED, RunStore
+from .run.stages import DESK, STAGES, Stage
+from .run.store import DONE, SKIPPED, RunStore
+from .run.wants import FAIL_ON, SHOW_NOTES, WantError
 
+DEFAULT_LIMIT = 240.0
+"""Seconds that a task without a time limit is taken to have."""
 STOPPED = "spark_stopped"
 """Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
@@ -64,6 +72,8 @@ class Call:
     stage: Stage | None
     """Null when the task is no stage."""
     action: str
+    by_itself: bool = False
+    """Whether nobody began a run: ``known_run`` is then what the inventory and earlier roles of the play tell."""
 
     @property
     def run(self) -> Run:
@@ -146,6 +156,9 @@ class DeskAction(ActionBase):
         if name and str(name) not in STAGES:
             raise AnsibleActionFail(f"spark_stage is {name!r}; known stages are {', '.join(STAGES)}")
         stage = STAGES[str(name)] if name else None
+        by_itself = None if name or self.value(task_vars, "spark_plan") else alone.stage_of(self._task)
+        if by_itself is not None:
+            return {**result, **self._alone(by_itself, task_vars)}
         try:
             call = self._call(task_vars, stage)
         except AnsibleActionFail as error:
@@ -167,6 +180,47 @@ class DeskAction(ActionBase):
         if not isinstance(error, OSError) or call.known_run is None:
             raise error
         return {"changed": False, "ansible_facts": {STOPPED: not_kept(call.run.run_dir, error)}}
+
+    # ---- a role by itself -------------------------------------------------------------------------------------------
+
+    def _alone(self, stage: Stage, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The result of a role that is used outside a run: said on the console, kept for the roles after it, failed as wanted."""
+        fail_on, notes = self.play_wishes(task_vars)
+        run = self.run_of_play(task_vars, stage.scope != DESK)
+        call = replace(self._call(task_vars, None), known_run=run, by_itself=True)
+        store, started = call.store, utc_precise()
+        before = store.of_desk(call.desk)
+        closed = gate(run, store, call.desk, stage)
+        if closed.silent:
+            self._display.display(f"  {call.desk:16} {stage.role}: nothing to do, {closed.reason}")
+            return {"changed": False, "msg": closed.reason, "findings": [], "verdict": "PASS"}
+        refused: dict[str, Any] = {"failed": True, "msg": closed.reason, "findings": list(closed.findings)}
+        answer = self._guarded(call) if closed.proceed else refused
+        owner = call.stack
+        part = part_of(
+            stage.kept_as, call.desk, owner.name if owner else None, answer, started, utc_precise(), task=str(self._task.get_name())
+        )
+        store.write(part)
+        # The finding that stands for an error without one is for reports; here the error itself is shown.
+        part = replace(part, findings=tuple(answer.get("findings") or ()))
+        done = part.state == DONE and verdict(item["severity"] for item in part.findings) in ("PASS", "WARN")
+        hinted = "" if done else alone.hint(run, store, stage, part)
+        more = alone.found_words(stage, answer, owner.members if owner else ()) if part.state == DONE else []
+        said = alone.lines(part, stage.role, before, notes, more)
+        self._display.display("\n".join([*said, *([f"              -> {hinted}"] if hinted else [])]))
+        return alone.result(part, answer, alone.fails(part, fail_on), hinted)
+
+    def play_wishes(self, task_vars: Mapping[str, Any]) -> tuple[str, bool]:
+        """spark_fail_on and spark_show_notes. Raises AnsibleActionFail."""
+        wishes = self.values(task_vars, [FAIL_ON.variable, SHOW_NOTES.variable])
+        try:
+            return FAIL_ON.read(wishes), SHOW_NOTES.read(wishes)
+        except WantError as error:
+            raise AnsibleActionFail(str(error)) from None
+
+    def run_of_play(self, task_vars: Mapping[str, Any], needs_stacks: bool) -> Run:
+        """What stands for the run where nobody began one."""
+        return alone.run_of_play(task_vars, needs_stacks, bool(self._task.check_mode), int(context.CLIARGS.get("forks") or 5))
 
     # ---- the stage around the task ----------------------------------------------------------------------------------
 
@@ -286,7 +340,8 @@ class DeskAction(ActionBase):
         enrolled = bool(self.proven_keys(task_vars, desk))
         self._tell_whose_run(call)
         try:
-            answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
+            with self._place(call):
+                answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
             self._elsewhere(answer, speaker(call, arguments))
@@ -320,6 +375,13 @@ class DeskAction(ActionBase):
         except UNREADABLE as error:
             raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
 
+    def _place(self, call: Call) -> AbstractContextManager[None]:
+        """A place for one execution on a desk; a quarter of the task's time limit may go into waiting for it."""
+        if call.known_run is None:
+            return nullcontext()
+        limit = float(self._task.timeout or 0) or DEFAULT_LIMIT
+        return place(Path(call.known_run.run_dir) / PLACES_FOLDER, len(call.known_run.members), limit / 4)
+
     def _tell_whose_run(self, call: Call) -> None:
         """Let the module know for whom it works, so that another run on the same desk can be told."""
         try:
@@ -347,13 +409,13 @@ class DeskAction(ActionBase):
         """The failed result of a desk that could not be reached or entered."""
         # Banners of a desk, and whatever else ssh repeats of it, stand in this text.
         text = line(text)
-        reason = classify(text, enrolled=enrolled)
+        reason, own = explained(classify(text, enrolled=enrolled))
         found = finding(
             reason.code,
             Where(desk=desk),
             f"{desk}: {reason.sentence}",
             evidence={"reason": reason.kind, "error": " ".join(text.split())[:600]},
-            severity=severity if reason.code == "DESK_UNREACHABLE" else None,
+            severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,
         )
         return {"failed": True, "desk_unreachable": True, "msg": found.message, "findings": [found.as_dict()]}
@@ -376,4 +438,4 @@ def _is_time_limit(error: BaseException) -> bool:
 
 
 def _timed_out(error: BaseException) -> dict[str, Any]:
-    return {"failed": True, "msg": str(error), "timedout": True}
+    return {"failed": True, "msg": str(error), "timedout": True, **({"controller": own} if (own := overload()) else {})}

@@ -12,7 +12,7 @@ import difflib
 import io
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ import yaml
 
 from .run.model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES
 from .sheet_titles import ALIASES, COLUMNS, NEAR, OWN, header, meant, title
+from .sheet_variables import NoVariable, variable_of
 
 POSITIONS = {"head": 1, "1": 1, "peer": 2, "2": 2}
 TRUTH = {"yes": True, "true": True, "1": True, "x": True, "on": True, "no": False, "false": False, "0": False, "off": False, "": False}
@@ -77,16 +78,17 @@ class Entry:
     stack: str | None = None
     """Name of its ring or of its stack on a switch; a desk has this or a pair."""
     topology: str | None = None
+    serial: str | None = None
+    asset_tag: str | None = None
+    host_key: str | None = None
+    out_of_service: bool = False
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the admin's own columns became, as text; empty text for an empty cell."""
 
     @property
     def group(self) -> str | None:
         """The pair or the stack that it is in."""
         return self.pair or self.stack
-
-    serial: str | None = None
-    asset_tag: str | None = None
-    host_key: str | None = None
-    out_of_service: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,17 @@ class Sheet:
     """Stack to its topology and its desks, the head first where the sheet says which it is."""
 
 
-Row = tuple[int, dict[str, str]]
+@dataclass
+class Row:
+    """The cells of one desk."""
+
+    line: int
+    cells: dict[str, str]
+    """Column of `COLUMNS` to its cell."""
+    others: dict[Any, str] = field(default_factory=dict)
+    """Any other column, by its place or key, to its cell."""
+    own: dict[str, str] = field(default_factory=dict)
+    """Variable to its value: those of the others that are the admin's own."""
 
 
 def read(text: str, source: str, kind: str) -> Sheet:
@@ -110,7 +122,7 @@ def read(text: str, source: str, kind: str) -> Sheet:
     text = text.removeprefix("\ufeff")
     problems: list[Problem] = []
     rows, warnings = (_csv_rows if kind == "csv" else _yaml_rows)(text, problems)
-    entries = [entry for line, row in rows if (entry := _entry(line, row, problems)) is not None]
+    entries = [entry for row in rows if (entry := _entry(row, problems)) is not None]
     if not entries and not problems:
         problems.append(Problem(0, "", "no desk", "one line for each desk below a line of column titles (at least name and address)"))
     pairs = _pairs(entries, problems)
@@ -150,8 +162,7 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
     body = "\n".join(lines[first:])
     reader = csv.reader(io.StringIO(body), delimiter=separator, strict=False)
     titles: list[str] | None = None
-    others: dict[int, tuple[str, list[str]]] = {}
-    title_line = 0
+    others: dict[int, tuple[str, int]] = {}
     rows: list[Row] = []
     begun = first
     try:
@@ -160,23 +171,21 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
             if not any(cell.strip() for cell in cells) or (cells[0].lstrip().startswith("#")):
                 continue
             if titles is None:
-                titles, title_line = _titles(cells, line, problems), line
+                titles = _titles(cells, line, problems)
                 if titles is None:
                     return [], warnings
-                others = {place: (cells[place].strip(), []) for place, name in enumerate(titles) if name not in COLUMNS}
+                others = {place: (cells[place].strip(), line) for place, name in enumerate(titles) if name not in COLUMNS}
                 continue
             if len(cells) > len(titles) and any(cell.strip() for cell in cells[len(titles) :]):
                 expected = f"{len(titles)} cells as the title line has; a cell that holds the separator {separator!r} needs quotes"
                 problems.append(Problem(line, "", f"{len(cells)} cells", expected))
                 continue
-            rows.append((line, {title: cell.strip() for title, cell in zip(titles, cells, strict=False) if title in COLUMNS}))
-            for place, (_told, kept) in others.items():
-                kept += [cells[place].strip()] if place < len(cells) else []
+            known = {title: cell.strip() for title, cell in zip(titles, cells, strict=False) if title in COLUMNS}
+            own = {place: cells[place].strip() if place < len(cells) else "" for place in others}
+            rows.append(Row(line, known, own))
     except csv.Error as error:
         problems.append(Problem(begun + 1, "", f"a line that cannot be read ({error})", "cells with matching quotes"))
-    for name, kept in others.values():
-        if name or any(kept):
-            _other(name, kept, titles or [], title_line, problems, warnings)
+    _others(rows, others, titles or [], problems, warnings)
     return rows, warnings
 
 
@@ -202,14 +211,31 @@ def _titles(cells: Sequence[str], line: int, problems: list[Problem]) -> list[st
     return [_known(name, cell.strip(), line, problems) for name, cell in zip(titles, cells, strict=True)]
 
 
-def _other(told: str, cells: Sequence[str], titles: Sequence[str], line: int, problems: list[Problem], warnings: list[str]) -> None:
-    """A column that is not read: asked about where it may be one that is, else the admin's own and left alone with a warning."""
-    column = meant(told, cells, titles)
-    if column is not None:
-        expected = f"{column} ({COLUMNS[column]}) as its title, or {OWN} before it where it is the lab's own column"
-        problems.append(Problem(line, told or "without a title", "a column that is not read", expected))
-    elif not title(told).startswith(OWN) and (text := f"column {told!r} is not used here") not in warnings:
-        warnings.append(text)
+def _others(
+    rows: Sequence[Row], titles: Mapping[Any, tuple[str, int]], known: Sequence[str], problems: list[Problem], warnings: list[str]
+) -> None:
+    """Make variables of the columns that are not read (place to title and line). One that may be a known column is asked about."""
+    named: dict[str, str] = {}
+    for place, (told, line) in titles.items():
+        cells = [row.others[place] for row in rows if place in row.others]
+        if not told and not any(cells):
+            continue
+        column = meant(told, cells, known)
+        if column is not None:
+            expected = f"{column} ({COLUMNS[column]}) as its title, or {OWN} before it where it is the lab's own column"
+            problems.append(Problem(line, told or "without a title", "a column that is not read", expected))
+            continue
+        try:
+            name = variable_of(told)
+        except NoVariable as error:
+            warnings.append(f"column {told!r} is not used here: {error}")
+            continue
+        if name in named:
+            warnings.append(f"column {told!r} is not used here: {named[name]!r} is the variable {name} already")
+            continue
+        named[name] = told
+        for row in rows:
+            row.own[name] = row.others.get(place, "")
 
 
 def _known(name: str, told: str, line: int, problems: list[Problem]) -> str:
@@ -240,11 +266,12 @@ def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]
         root = listed.get("desks", root)
     warnings: list[str] = []
     rows: list[Row] = []
-    others: dict[str, tuple[int, list[str]]] = {}
+    others: dict[str, tuple[str, int]] = {}
     used: set[str] = set()
     for node, name in _yaml_desks(root, problems):
         line = node.start_mark.line + 1
-        row = {"name": name} if name is not None else {}
+        cells = {"name": name} if name is not None else {}
+        own: dict[Any, str] = {}
         whole = True
         for key, value in node.value:
             at = key.start_mark.line + 1
@@ -253,17 +280,18 @@ def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]
                 whole = False
                 continue
             column = _known(title(str(key.value)), str(key.value), at, problems)
-            if column in row:
-                problems.append(Problem(at, column, "the key twice", "each key once"))
             # The text as it stands: YAML must not make 0x12 or 1e9 of a serial number.
-            row[column] = "" if value.tag.endswith(":null") else str(value.value).strip()
-            if column not in COLUMNS:
-                others.setdefault(str(key.value), (at, []))[1].append(row[column])
-        used |= set(row)
+            cell = "" if value.tag.endswith(":null") else str(value.value).strip()
+            where, place = (cells, column) if column in COLUMNS else (own, str(key.value))
+            if place in where:
+                problems.append(Problem(at, place, "the key twice", "each key once"))
+            where[place] = cell
+            if where is own:
+                others.setdefault(place, (place, at))
+        used |= set(cells)
         if whole:
-            rows.append((line, {column: cell for column, cell in row.items() if column in COLUMNS}))
-    for told, (at, cells) in others.items():
-        _other(told, cells, sorted(used), at, problems, warnings)
+            rows.append(Row(line, cells, own))
+    _others(rows, others, sorted(used), problems, warnings)
     return rows, warnings
 
 
@@ -288,7 +316,9 @@ def _yaml_desks(root: yaml.Node, problems: list[Problem]) -> Iterator[tuple[yaml
 # ---- from rows to entries ----------------------------------------------------------------------------------------------
 
 
-def _entry(line: int, row: Mapping[str, str], problems: list[Problem]) -> Entry | None:
+def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
+    line, row = desk.line, desk.cells
+
     def wrong(column: str, expected: str) -> None:
         problems.append(Problem(line, column, repr(row.get(column, ""))[:90] if row.get(column) else "nothing", expected))
 
@@ -367,6 +397,7 @@ def _entry(line: int, row: Mapping[str, str], problems: list[Problem]) -> Entry 
         out_of_service=bool(out),
         stack=stack,
         topology=topology,
+        own=dict(desk.own),
     )
 
 
@@ -486,8 +517,8 @@ def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:
 
 
 def host_variables(entry: Entry, sheet: Sheet) -> dict[str, Any]:
-    """What the inventory says of one desk."""
-    values: dict[str, Any] = {}
+    """What the inventory says of one desk. Columns of the admin's own come first, so that they replace nothing."""
+    values: dict[str, Any] = dict(entry.own)
     if entry.address:
         values["ansible_host"] = entry.address
     if entry.port:
@@ -521,3 +552,10 @@ def addresses_of_macs(neighbours: str) -> dict[str, str]:
         if len(cells) >= 4 and cells[2] != "0x0" and _MAC.fullmatch(cells[3]):
             found[cells[3].lower()] = cells[0]
     return found
+
+
+def remembered(macs: Iterable[str], found: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """The addresses of ``macs``: those found now, else those found before that are nobody else's now."""
+    taken = set(found.values())
+    kept = {mac: address for mac, address in before.items() if address not in taken}
+    return {mac: address for mac in macs if (address := found.get(mac) or kept.get(mac))}

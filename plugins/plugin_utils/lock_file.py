@@ -23,6 +23,10 @@ SCHEMA = "labops.dgx_spark/lock/1"
 SIZE_LIMIT = 1 << 20
 """Characters; one of a real desk has about ten thousand."""
 
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,100}")
+VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]{0,100}")
+"""As Debian's policy has them."""
+
 KERNEL_OWN = re.compile(r"\d+\.\d+\.\d+-\d+")
 """Packages of one kernel release: they follow from the metas and are not named in the file."""
 
@@ -120,6 +124,9 @@ def read(path: Path) -> LockFile:
         raise LockFileError(f"{path}: branch is {branch!r}, a number such as 580 was expected")
     known = {item for item, _words, _severity in DRIFT_PATHS}
     facts, packages = _texts(path, data, "facts"), _texts(path, data, "packages")
+    for name, version in packages.items():
+        if not PACKAGE.fullmatch(name) or not VERSION.fullmatch(version):
+            raise LockFileError(f"{path}: packages has {name!r}: {version!r}, a Debian package and its version were expected")
     strangers = sorted(set(facts) - known)
     if strangers:
         raise LockFileError(f"{path}: facts has {', '.join(strangers)}; known are {', '.join(sorted(known))}")

@@ -40,7 +40,7 @@ class PairMeasurement(DeskAction):
             guard = [item for desk in stack.members for item in _busy(store, stack, desk, call.given["force"])]
         except EndpointError as error:
             return _without_measurement([finding(self.not_measured, Where(pair=stack.name, desk=error.desk), str(error))])
-        guard += self.conditions(store, stack)
+        guard += self.conditions(call, stack)
         if any(item.severity in ("unknown", "fail") for item in guard):
             return _without_measurement(guard)
         facts = desk_facts(store, call.desk)
@@ -50,7 +50,7 @@ class PairMeasurement(DeskAction):
             "user": facts.limits.user or self.login_user(call.task_vars),
             "run_id": call.run.run_id,
             **_ports(call, stack),
-            **self.more(store, stack),
+            **self.more(call, stack),
             **arguments,
             **({} if stack.is_pair else {"topology": stack.topology, "bootstrap": meets_at(stack, call.given["bootstrap"])}),
         }
@@ -69,14 +69,14 @@ class PairMeasurement(DeskAction):
         del arguments
         return answer
 
-    def conditions(self, store: RunStore, stack: Stack) -> list[Finding]:
+    def conditions(self, call: Call, stack: Stack) -> list[Finding]:
         """What else must hold before the measurement."""
-        del store, stack
+        del call, stack
         return []
 
-    def more(self, store: RunStore, stack: Stack) -> dict[str, Any]:
+    def more(self, call: Call, stack: Stack) -> dict[str, Any]:
         """Further arguments from the run."""
-        del store, stack
+        del call, stack
         return {}
 
 

@@ -37,10 +37,12 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+", reduce.presence),
     (r"/var/lib/dgx_spark/link/journal\.json", reduce.journal),
     (r"/var/lib/dgx_spark/driver_lock/lock\.json", reduce.driver_lock),
+    (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
     (r"/opt/dgx_spark/nccl/manifest\.json", reduce.manifest),
     # System, kernel, driver.
     (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", reduce.release),
     (r"/etc/default/grub(?:\.d/[\w.-]+)?|/boot/grub/grubenv", reduce.grub),
+    (r"/boot/grub/grub\.cfg", reduce.grub_menu),
     (r"/etc/nvidia/cx7-hotplug-enabled|/var/lib/nvidia-spark-run-apt-upgrade-once/\w+", reduce.presence),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[^/]+", reduce.unit_file),
     (r"/etc/apt/preferences\.d/[^/]+", reduce.preferences),
@@ -53,7 +55,10 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/proc/(?:\d+|self)/status", reduce.process_status),
     (r"/proc/(?:\d+|self)/comm", reduce.lines_like(r"[\w.:+-]{1,15}")),
     (r"/proc/(?:\d+|self)/limits", reduce.lines_like(r"[A-Z][\w ]{1,160}")),
-    (r"/proc/(?:version|meminfo|modules|stat|uptime|locks|driver/nvidia/.+|sys/.+|(?:\d+/|self/)?net/(?:route|if_inet6))", reduce.kept),
+    (
+        r"/proc/(?:version|meminfo|loadavg|modules|stat|uptime|locks|driver/nvidia/.+|sys/.+|(?:\d+/|self/)?net/(?:route|if_inet6))",
+        reduce.kept,
+    ),
     (r"/sys/(?:class|devices|bus|module|fs/cgroup|kernel|firmware)/(?:.*/)?(?!ifalias$)[^/]+", reduce.kept),
 )
 
@@ -66,11 +71,13 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"nmcli -t .*\bdevice(?: status)?", reduce.kept),
     (r"timedatectl(?: show| status)?", reduce.time_settings),
     (r"(?:uname -[amrn]|hostname|modinfo .*|stat -c \S+ \S+ .*|systemctl is-(?:active|enabled) [\w@.-]+)", reduce.kept),
+    (r"systemctl show -p SubState -p NRestarts [\w@.-]+", reduce.kept),
     (r"rdma (?:-j )?(?:resource|link|dev)(?: show)?(?: \w+)?", reduce.kept),
     (r"(?:ethtool|ibdev2netdev|lspci|lsmod|nvidia-ctk|ulimit)\b.*|(?:ba)?sh -c ulimit [-\w ]+", reduce.kept),
     (r"(?:dpkg-query|dpkg|apt-mark|apt-cache)\b.*", reduce.kept),
     (r"(?:lslocks|fuser)\b.*", reduce.programs),
     (r"ufw status", reduce.ufw_status),
+    (r"sshd -T -C \S+", reduce.sshd_config),
 )
 
 _ANY = r"[^/]+"

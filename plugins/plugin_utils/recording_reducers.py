@@ -60,6 +60,31 @@ def lines_like(*patterns: str, flags: int = 0) -> Reducer:
     return reduce
 
 
+_MENU = re.compile(r"(\s*)(menuentry|submenu) ('[\w ,.()/+~-]{1,200}').*?( \$menuentry_id_option '[\w./+~-]{1,200}')? \{")
+_KERNEL = re.compile(r"(\s*linux(?:efi)?\s+(?:/boot)?/vmlinuz-[\w.+~-]{1,80})(?:\s.*)?")
+
+
+def grub_menu(text: str, _logins: Collection[str]) -> str:
+    """/boot/grub/grub.cfg: titles and ids of the menu and which kernel each starts; no password, no command line."""
+    found = []
+    for line in text.split("\n")[:20_000]:
+        entry, kernel = _MENU.fullmatch(line.rstrip()), _KERNEL.fullmatch(line.rstrip())
+        if entry:
+            found.append(f"{entry.group(1)}{entry.group(2)} {entry.group(3)}{entry.group(4) or ''} {{")
+        elif kernel:
+            found.append(kernel.group(1))
+        elif line.strip() == "}":
+            found.append(line.rstrip())
+    return "".join(f"{line}\n" for line in found)
+
+
+sshd_config: Reducer = lines_like(
+    r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
+    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups) [\w@.,:+-]{1,2000}",
+)
+"""``sshd -T``: what decides over keys, and nobody's name."""
+
+
 def presence(text: str, _logins: Collection[str]) -> str:
     """For a file of which only the presence tells something."""
     return "# Its content was not recorded.\n" if text else ""
@@ -346,6 +371,14 @@ driver_lock = json_like(
         "preferences_sha256": r"[0-9a-f]{64}",
         "before": {"holds": [_PACKAGE], "versions": {"*": _VERSION}},
         "debs": {"kept": [_PACKAGE], "missing": [_PACKAGE], "wanted": ""},
+    }
+)
+update_journal = json_like(
+    {
+        **dict.fromkeys(("schema", "phase", "run_id", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        **{key: {"*": _VERSION} for key in ("before", "target")},
+        **{key: [_PACKAGE] for key in ("added", "kept", "lost")},
+        "firmware": [r"[\w .()-]{1,80}"],
     }
 )
 manifest = json_like(

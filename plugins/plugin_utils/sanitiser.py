@@ -118,7 +118,6 @@ class Sanitiser:
     def __init__(self, standin: str, hostnames: Iterable[str] = (), users: Iterable[str] = ()) -> None:
         """``standin`` takes the place of the host name; ``hostnames`` and ``users`` are names known beforehand (inventory, login user)."""
         self._standin = standin
-        self._literals: dict[str, str] = {}
         self._kinds: dict[str, list[str]] = {}
         self._addresses = AddressMap()
         self._opaque: dict[str, set[str]] = {kind: set() for kind, _pattern in _OPAQUE}

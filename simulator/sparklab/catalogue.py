@@ -11,6 +11,8 @@ from sparklab.debs import File, Package
 from sparklab.errors import LabError
 
 META_SUFFIX = "hwe-24.04"
+UPDATE_GRUB = "#!/bin/sh\n[ ! -x /usr/sbin/update-grub ] || update-grub\n"
+"""What a kernel's package does; while an image is made there is no GRUB yet."""
 DRIVER_PARTS = ("libnvidia-cfg1", "libnvidia-compute", "nvidia-compute-utils", "nvidia-kernel-common", "nvidia-utils")
 
 
@@ -57,8 +59,8 @@ class Catalogue:
         files = {f"usr/share/doc/{name}/lab": File(b"a stand-in of the desk simulator\n")}
         return Package(name, version, self.arch, {"Section": "misc", **more}, files)
 
-    def driver(self, version: str, revision: str) -> list[Package]:
-        """The user space of a driver, and its firmware."""
+    def driver(self, version: str, revision: str, gsp: str | None = None) -> list[Package]:
+        """The user space of a driver, and its firmware; `gsp` is the version of the firmware where it is not the driver's."""
         number = branch(version)
         full = f"{version}-{revision}"
         firmware = f"nvidia-firmware-{number}-{version}"
@@ -76,7 +78,7 @@ class Catalogue:
             ),
             replace(
                 self.plain(firmware, full, Section="restricted/libs"),
-                files={f"usr/lib/firmware/nvidia/{version}/gsp_ga10x.bin": File(f"GSP {version}\n".encode())},
+                files={f"usr/lib/firmware/nvidia/{version}/gsp_ga10x.bin": File(f"GSP {gsp or version}\n".encode())},
             ),
         ]
         if number == "580" or revision == self.data["cuda_revision"]:
@@ -88,8 +90,13 @@ class Catalogue:
             )
         return found
 
-    def kernel(self, abi: str, driver: str | None, rebuild: int = 0, flavour: str = "nvidia") -> list[Package]:
-        """The packages of one kernel; `driver` is what its modules were built for (None: no modules yet)."""
+    def kernel(
+        self, abi: str, driver: str | None, rebuild: int = 0, flavour: str = "nvidia", nccl_factor: float | None = None
+    ) -> list[Package]:
+        """The packages of one kernel; `driver` is what its modules were built for (None: no modules yet).
+
+        `nccl_factor` is what they leave of NCCL's bandwidth, where they are slow on purpose.
+        """
         name, version = f"{abi}-{flavour}", upload(abi)
         modules = replace(
             self.plain(f"linux-modules-{name}", version, Section="kernel"),
@@ -102,18 +109,21 @@ class Catalogue:
                 f"boot/initrd.img-{name}": File(b"simulated initrd\n"),
                 f"boot/config-{name}": File(b"CONFIG_ARM64=y\nCONFIG_KEXEC_HANDOVER=y\n"),
             },
+            scripts={"postinst": UPDATE_GRUB, "postrm": UPDATE_GRUB},
         )
         found = [image, modules, self.plain(f"linux-headers-{name}", version, Section="devel")]
         found.append(self.plain(f"linux-tools-{name}", version, Section="devel"))
         if driver is not None:
-            found.append(self.module(name, version + (f"+{rebuild}" if rebuild else ""), driver))
+            found.append(self.module(name, version + (f"+{rebuild}" if rebuild else ""), driver, nccl_factor))
             found.append(self.plain(f"linux-modules-nvidia-fs-{name}", version, Section="kernel", Depends=f"linux-image-{name}"))
         return found
 
-    def module(self, kernel: str, version: str, driver: str) -> Package:
+    def module(self, kernel: str, version: str, driver: str, nccl_factor: float | None = None) -> Package:
         """The driver's modules for one kernel: they fit one version of the user space, as Ubuntu's do."""
         number = branch(driver)
         about = f"version={driver}\nlicense=Dual MIT/GPL\nvermagic={kernel} SMP preempt mod_unload aarch64\n".encode()
+        if nccl_factor is not None:
+            about += f"nccl_factor={nccl_factor}\n".encode()
         files = {
             f"lib/modules/{kernel}/kernel/nvidia-{number}-open/{one}.ko": File(about)
             for one in ("nvidia", "nvidia-drm", "nvidia-modeset", "nvidia-peermem", "nvidia-uvm")
@@ -182,12 +192,14 @@ class Catalogue:
         found: list[Offer] = []
         for archive, versions in chosen.get("drivers", {}).items():
             for version in versions:
-                revision = self.data["cuda_revision"] if archive == "cuda" else self.revision(version)
-                found += self._offer(archive, "restricted", self.driver(version, revision))
+                entry = version if isinstance(version, dict) else {"version": version}
+                number = str(entry["version"])
+                revision = self.data["cuda_revision"] if archive == "cuda" else self.revision(number)
+                found += self._offer(archive, "restricted", self.driver(number, revision, entry.get("gsp")))
         for archive, kernels in chosen.get("kernels", {}).items():
             for entry in kernels:
                 for flavour in entry.get("flavours", ["nvidia"]):
-                    packages = self.kernel(entry["abi"], entry["driver"], entry.get("rebuild", 0), flavour)
+                    packages = self.kernel(entry["abi"], entry["driver"], entry.get("rebuild", 0), flavour, entry.get("nccl_factor"))
                     found += self._offer(archive, "restricted", packages)
         for archive, metas in chosen.get("metas", {}).items():
             for meta in metas:

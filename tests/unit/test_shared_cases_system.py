@@ -129,7 +129,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "06-cdi-two-folders/e-json-spec": ("CDI_STALE", "message", "/etc/cdi/nvidia.json"),
     "08-gpu-faults/f-gsp-init-failed": ("GPU_NOT_FOUND", "message", "Xid (PCI:000f:01:00): 119"),
     "08-gpu-faults/g-hang-with-xid": ("GPU_FAILED", "message", "Xid (PCI:000f:01:00): 169"),
-    "08-gpu-faults/h-xid13-43-storm": ("GPU_ERRORS_LOGGED", "message", "killed programs for memory"),
+    "08-gpu-faults/h-xid13-43-storm": ("GPU_ERRORS_LOGGED", "message", "killed programs for lack of memory"),
     "09-low-power-state/e-latched-idle": ("GPU_POWER_CAPPED", "message", "14 W"),
     "11-persistenced/c-active-mode-off": ("PERSISTENCED_INACTIVE", "remedy", "nvidia-smi -pm 1"),
     "14-dgx-os-8/a-8-0-595": ("DGX_OS_RULES_UNKNOWN", "message", "not known for this version"),

@@ -111,7 +111,7 @@ class TestCrossed:
         assert len(kept["map"]["edges"]) == len(kept["edges"]) == 4
         # What the previous run saw is remembered.
         moved = run.finding("CABLE_MOVED")
-        assert "desk-01 port 0 was joined with desk-02 port 0" in moved["message"] and "13 Gb/s" in moved["message"]
+        assert "desk-01 port 0 was joined to desk-02 port 0" in moved["message"] and "13 Gb/s" in moved["message"]
         assert moved["evidence"]["is"] == "desk-01 port 0 - desk-03 port 0"
 
     def test_the_written_inventory_is_the_cabling_and_stack_pair_takes_it(self, reports: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_desk_outside_the_inventory_is_an_unknown_desk(at_home: None, tmp_path
     assert run.rc != 0 and set(run.pairs) == {"pair_a", "pair_b", "pair_c"}
     assert run.codes("pair_a")["CABLE_UNKNOWN_PEER"] == "fail" and "CABLE_OK" not in run.codes("pair_a")
     told = run.finding("CABLE_UNKNOWN_PEER")
-    assert "a device that is no desk of the inventory answered" in told["message"]
+    assert "a device that is not in the inventory answered" in told["message"]
     assert len(told["evidence"]["macs"]) == len(told["evidence"]["vendors"]) == 2
     assert run.fine("pair_b", "pair_c")
     assert len(run.by_hand) == 1 and run.by_hand[0].startswith("Follow the cable [NJAAKK-N911] from desk-01 port 0")
@@ -275,7 +275,7 @@ def test_one_sided_and_not_seen_are_unknown_with_their_reason(at_home: None) -> 
     assert run.rc != 0
     assert run.codes("pair_a") == {"CABLE_ONE_SIDED": "unknown"} and run.pairs["pair_a"]["verdict"] == "UNKNOWN"
     assert "desk-01 saw desk-02" in run.finding("CABLE_ONE_SIDED")["message"]
-    for pair, words in (("pair_b", "switched off"), ("pair_d", "gave no answer")):
+    for pair, words in (("pair_b", "switched off"), ("pair_d", "did not respond")):
         codes = run.codes(pair)
         codes.pop("CABLE_UNAPPROVED", None)
         assert codes == {"CABLE_NOT_SEEN": "unknown"} and run.pairs[pair]["verdict"] == "UNKNOWN", run.output

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from desks import as_root, lab
-from drivers import FOLDER, PINS, Run, candidate, fault, held, picture, run, trusted, versions, wait_for
+from desks import MODULE, as_root, lab
+from drivers import FOLDER, PINS, Run, candidate, fault, held, picture, run, trusted, versions
 
 DESK = "desk-01"
 QUICK = {"driver_lock_lock_timeout": 12, "driver_lock_fetch_timeout": 120}
-MODULE = "AnsiballZ_driver_lock"
 
 
 @pytest.fixture(autouse=True)
@@ -167,9 +166,9 @@ def test_a_run_that_is_killed(moment: str) -> None:
     path = {"preferences": PINS}.get(moment, f"{FOLDER}/{moment}*")
     before = picture(DESK)
     running = Run(DESK, **QUICK)
-    wait_for(lambda: host.run(f"ls {path}").rc == 0, 120, moment)
-    for pid in host.run(f"pgrep -f {MODULE}").stdout.split():
-        host.run(f"kill -9 {pid}")
+    # Watched for on the desk itself, because a look from outside may come too late.
+    watch = f"for each in $(seq 6000); do ls {path} > /dev/null 2>&1 && break; sleep 0.02; done; pkill -c -9 -f '{MODULE}'"
+    assert host.check_output(watch) == "1", "the module was killed"
     running.kill()
     for pid in host.run("pgrep -x apt-get").stdout.split():
         host.run(f"kill -9 {pid}")

@@ -9,7 +9,6 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
 import termios
@@ -22,8 +21,7 @@ from typing import Any
 
 from ansible.constants import DEFAULT_VAULT_ID_MATCH
 from ansible.parsing.vault import VaultLib, VaultSecret
-from desks import LAB, ROOT, lab, status
-from links import descendants
+from desks import LAB, ROOT, kill, lab, status
 
 ENROLLED = ("desk-01", "desk-02", "desk-03", "desk-04", "desk-08")
 NAMED = {"desk-05": "DESK_IDENTITY_WRONG", "desk-06": "DESK_UNREACHABLE", "desk-07": "OOBE_PENDING"}
@@ -186,19 +184,8 @@ class Admin:
                     os.write(ours, typed)
             return Ended(process.wait(timeout=60), text, folder)
         finally:
-            end(process)
+            kill(process)
             os.close(ours)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a run and its workers at once, as a power cut would."""
-    pids = []
-    with contextlib.suppress(OSError):
-        pids = [process.pid, *descendants(process.pid)]
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from admin import CHOICES, DESKS, ENROLLED, NAMED, USER, Admin, Ended, end, own_keys, picture, root_of
-from desks import as_root, inventory, lab
+from admin import CHOICES, DESKS, ENROLLED, NAMED, USER, Admin, Ended, own_keys, picture, root_of
+from desks import as_root, inventory, kill, lab
 
 CANARY = "a-word-that-must-be-seen-in-the-list-of-processes"
 
@@ -63,7 +63,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     deadline = time.monotonic() + 120
     while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    end(process)
+    kill(process)
     killed_at = {"key": path.exists(), "known": admin.known_hosts.exists() and "desk-01" in admin.known_hosts.read_text()}
 
     canary = subprocess.Popen(["sh", "-c", "sleep 3; true", CANARY])

@@ -45,6 +45,14 @@ ARTEFACTS = {
         "nmcli -t -f NAME connection show | grep ^netplan-enp1s0f0np0 | xargs -r nmcli connection delete",
         "ip -4 addr show enp1s0f0np0 | grep -q 192.168.100.10",
     ),
+    "the driver's pins": (
+        DESK,
+        "rm /etc/apt/preferences.d/zz-dgx-spark-driver-lock",
+        "test -s /etc/apt/preferences.d/zz-dgx-spark-driver-lock",
+    ),
+    "a hold": (PEER, "apt-mark unhold nvidia-driver-580-open", "apt-mark showhold | grep -qx nvidia-driver-580-open"),
+    "a tool": (DESK, "apt-get -y purge perftest", "test -x /usr/bin/ib_write_bw"),
+    "the hostfile": (PEER, "rm /etc/dgx_spark/hostfile", "test -s /etc/dgx_spark/hostfile"),
     "the netplan file": (DESK, "rm /etc/netplan/90-dgx-spark-link.yaml", "test -s /etc/netplan/90-dgx-spark-link.yaml"),
 }
 
@@ -89,7 +97,12 @@ def test_a_link_in_place_of_authorized_keys_stays_and_one_to_roots_file_is_named
     assert user.run(f"rm {SSH}/known_hosts && mv ~/kept {SSH}/known_hosts").rc == 0
 
 
-def test_then_nothing_is_left_to_do(tmp_path: Path) -> None:
+def test_what_a_failed_run_withdrew_comes_back_and_then_nothing_is_left_to_do(tmp_path: Path) -> None:
+    # The run before this one failed, so that it took the proven settings back.
+    assert not any(as_root(desk).file("/etc/dgx_spark/pair.env").exists for desk in (DESK, PEER))
+    code, _report, changes, output = stacked(tmp_path)
+    assert code == 0 and changes > 0, output[-3000:]
+    assert all(as_root(desk).file("/etc/dgx_spark/pair.env").exists for desk in (DESK, PEER))
     code, _report, changes, output = stacked(tmp_path)
     assert (code, changes) == (0, 0), output[-3000:]
 

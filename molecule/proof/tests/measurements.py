@@ -15,7 +15,8 @@ from desks import LAB, ROOT, as_root, newest_report
 sys.path.insert(0, str(ROOT / ".collections"))
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import pair_ends
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import path_ends
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Stack
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 
 HEAD, PEER = "desk-01", "desk-02"
@@ -25,7 +26,7 @@ OURS = ("ib_write", "all_gather_perf", "all_reduce_perf", "mpirun", "prterun", "
 def ends() -> dict[str, Any]:
     """Arguments of the modules: both ends of pair_a's cable."""
     folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "reports" / newest_report()["run"]["id"]
-    found = pair_ends(RunStore(folder), {"pairs": [{"name": "pair_a", "head": HEAD, "peer": PEER}]}, "pair_a")
+    found = path_ends(RunStore(folder), Stack("pair_a", (HEAD, PEER)).paths[0])
     return {"pair": "pair_a", "user": "labadmin", "run_id": "molecule", "head": as_dict(found[0]), "peer": as_dict(found[1])}
 
 

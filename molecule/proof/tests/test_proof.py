@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from desks import as_root, lab, status
+from desks import MODULE, as_root, kill, lab, status
 from measurements import HEAD, PEER, assert_nothing_left, begin, codes, measure, result_of, wait_until_running
 
 
@@ -156,12 +156,7 @@ def test_nothing_is_left_when_the_head_is_killed() -> None:
     with fault(PEER, "nccl_hang"):
         run = begin("nccl", time_limit=300)
         wait_until_running(PEER, "all_gather_perf")
-        # The module itself: Python fed by sudo, without arguments.
-        modules = [
-            line.split()[0]
-            for line in as_root(HEAD).check_output("ps -eo pid,args").splitlines()
-            if len(line.split()) == 2 and line.split()[1].rpartition("/")[2].startswith("python3")
-        ]
+        modules = as_root(HEAD).check_output("pgrep -f %s", MODULE).split()
         assert len(modules) == 1
         as_root(HEAD).check_output(f"kill -9 {modules[0]}")
         assert_nothing_left(60)
@@ -172,8 +167,7 @@ def test_nothing_is_left_when_the_controller_is_killed() -> None:
     with fault(PEER, "nccl_hang"):
         run = begin("nccl", time_limit=30)
         wait_until_running(PEER, "all_gather_perf")
-        run.kill()
-        run.wait(10)
+        kill(run)
         assert_nothing_left(120)
 
 

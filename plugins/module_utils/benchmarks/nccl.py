@@ -21,8 +21,6 @@ from .common import all_right, available_kb, both_neighbours, counters, probe
 from .side import Side, SideError
 
 BUNDLE = "/opt/dgx_spark/nccl"
-COLLECTIVES = ("all_gather", "all_reduce")
-PROBE_PORT = 18515
 
 
 @dataclass(frozen=True)
@@ -175,6 +173,8 @@ def _rank(side: Side, desk: str, folder: str) -> Rank:
     try:
         data = json.loads(text or "{}")
     except ValueError:
+        data = None
+    if not isinstance(data, dict):
         data = {}
     names = {field.name for field in dataclasses.fields(Rank)} - {"desk"}
     return Rank(desk, **{key: value for key, value in data.items() if key in names})

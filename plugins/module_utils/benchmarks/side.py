@@ -46,7 +46,7 @@ HEARTBEAT = 5.0
 
 class SideError(Exception):
     """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, algorithm, no_route,
-    refused, timed_out, lost, login (the login works, its shell does not let the agent answer), failed.
+    refused, timed_out, closed, lost, login (the login works, its shell does not let the agent answer), failed.
     """
 
     def __init__(self, desk: str, kind: str, text: str) -> None:
@@ -370,7 +370,9 @@ SSH_SIGNS = (
     ("no_route", ("no route to host", "network is unreachable")),
     ("refused", ("connection refused",)),
     ("timed_out", ("timed out", "not responding")),
-    ("lost", ("connection closed", "connection reset", "broken pipe", "kex_exchange")),
+    # Closed before the server said who it is: nothing was refused that belongs to this user or key.
+    ("closed", ("kex_exchange", "exceeded maxstartups", "not allowed at this time")),
+    ("lost", ("connection closed", "connection reset", "broken pipe")),
 )
 
 

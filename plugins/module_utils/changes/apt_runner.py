@@ -83,7 +83,10 @@ class AptRunner:
     def _update(self) -> None:
         """Fresh lists; an archive that fails is named, and fails the run only where a package is needed from it."""
         argv = ["apt-get", "-q", *FETCH, "-o", "APT::Update::Error-Mode=any", "update"]
-        answer = self._patient(argv, timeout=self.limits.fetch)
+        self._lists(self._patient(argv, timeout=self.limits.fetch))
+
+    def _lists(self, answer: Answer) -> None:
+        """Keep what an ``apt-get update`` said of the archives."""
         text = answer.stderr + answer.stdout
         if answer.error == "timeout":
             self.outcome.findings.append(
@@ -93,7 +96,7 @@ class AptRunner:
             )
             return
         if not answer.ok and codes(text)[:1] in (("DPKG_LOCKED",), ("DISK_FULL",)):
-            self.outcome.fail(explain(argv, text, self.where, severity="fail"))
+            self.outcome.fail(explain(answer.argv, text, self.where, severity="fail"))
             return
         self.outcome.findings.extend(archive_findings(text, self.where))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Simulated:
     upgrades: Mapping[str, tuple[str, str]]
     """Packages that would change: name to (from, to)."""
     removals: tuple[str, ...]
+    removed: Mapping[str, str] = field(default_factory=dict)
+    """Version of each package that would go, where apt tells it."""
 
     @property
     def nothing(self) -> bool:
@@ -80,6 +82,7 @@ def simulated(text: str) -> Simulated:
     installs: dict[str, str] = {}
     upgrades: dict[str, tuple[str, str]] = {}
     removals: list[str] = []
+    removed: dict[str, str] = {}
     for line in text.splitlines():
         if match := re.match(r"Inst (\S+) (?:\[([^\]]+)\] )?\((\S+)", line):
             name = match.group(1).split(":")[0]
@@ -87,9 +90,12 @@ def simulated(text: str) -> Simulated:
                 installs[name] = match.group(3)
             elif match.group(2) != match.group(3):
                 upgrades[name] = (match.group(2), match.group(3))
-        elif match := re.match(r"(?:Remv|Purg) (\S+)", line):
-            removals.append(match.group(1).split(":")[0])
-    return Simulated(installs, upgrades, tuple(removals))
+        elif match := re.match(r"(?:Remv|Purg) (\S+)(?: \[([^\]]+)\])?", line):
+            name = match.group(1).split(":")[0]
+            removals.append(name)
+            if match.group(2):
+                removed[name] = match.group(2)
+    return Simulated(installs, upgrades, tuple(removals), removed)
 
 
 def offers(text: str) -> tuple[Offer, ...]:
@@ -104,9 +110,3 @@ def offers(text: str) -> tuple[Offer, ...]:
             size, installed = (int(fields.get(key, "0")) if fields.get(key, "0").isdecimal() else 0 for key in ("Size", "Installed-Size"))
             found.setdefault((name, version), Offer(name, version, fields.get("Architecture", "all"), size, installed * 1024))
     return tuple(found.values())
-
-
-def selections(text: str) -> dict[str, str]:
-    """Package to wanted action of ``dpkg --get-selections``; the qualifier of the architecture is left out."""
-    pairs = (line.split() for line in text.splitlines())
-    return {words[0].split(":")[0]: words[1] for words in pairs if len(words) == 2}

@@ -24,7 +24,7 @@ from .apt_runner import APT_ENVIRONMENT, FETCH, QUICK, AptRunner, Limits, Outcom
 from .apt_text import Offer
 from .driver_group import DRIVER_NAMES, DRIVER_SOURCES, MODPROBE, NO_DRIVER, is_other_branch, is_other_version
 from .lock_model import LockPlan, Step, WantedLock
-from .lock_record import Debs, Record
+from .lock_record import Debs, Record, deb_of
 
 RESERVE_BYTES = 256 * 1024 * 1024
 """Room that stays free beside what is kept or installed (this collection's rule)."""
@@ -334,7 +334,7 @@ class Applier(AptRunner):
 
     def _deb_files(self, specs: Iterable[str]) -> list[str]:
         names = self.desk.list_dir(lock_record.DEBS).names
-        return [found for spec in specs if (found := _deb_of(spec, names))]
+        return [found for spec in specs if (found := deb_of(spec, names))]
 
     def _has_deb(self, spec: str) -> bool:
         return bool(self._deb_files([spec]))
@@ -373,10 +373,3 @@ def _going(names: Iterable[str]) -> list[str]:
 def _pins_of(plan: LockPlan) -> str | None:
     """The pins that a plan is about to write."""
     return next((step.text for step in plan.steps if step.kind == lock_model.PREFERENCES), None)
-
-
-def _deb_of(spec: str, names: Iterable[str]) -> str | None:
-    """The kept file of NAME=VERSION."""
-    name, _equals, version = spec.partition("=")
-    start = f"{name}_{version.replace(':', '%3a')}_"
-    return next((item for item in names if item.startswith(start) and item.endswith(".deb")), None)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +107,13 @@ def parse(text: str) -> Record:
         )
     except (TypeError, ValueError) as error:
         raise RecordError(f"{PATH} cannot be read: {error}") from error
+
+
+def deb_of(spec: str, names: Iterable[str]) -> str | None:
+    """The kept file of NAME=VERSION among ``names``."""
+    name, _equals, version = spec.partition("=")
+    start = f"{name}_{version.replace(':', '%3a')}_"
+    return next((item for item in names if item.startswith(start) and item.endswith(".deb")), None)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

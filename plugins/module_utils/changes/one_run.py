@@ -10,8 +10,8 @@ from typing import Any
 from ..programs import lease
 
 
-def claim(module: Any, what: str) -> None:
-    """Take the desk until this module ends; where another run has it, end the module with nothing done.
+def claim(module: Any, what: str, keep: int = 0) -> None:
+    """Take the desk until this module ends, or for ``keep`` seconds more; where another run has it, end the module with nothing done.
 
     ``module``: an AnsibleModule. Its action makes RUN_ELSEWHERE of what it says. Check mode changes nothing, so it takes nothing.
     """
@@ -19,5 +19,7 @@ def claim(module: Any, what: str) -> None:
         return
     holder = lease.take(lease.told(os.environ), what)
     if holder is None:
+        if keep:
+            lease.keep(keep)
         return
     module.exit_json(changed=False, held_elsewhere=holder)

@@ -200,7 +200,7 @@ def plan(have: Have, want: Wanted) -> list[Step]:
         if item.user is None and item.path not in ROOTS_FILES:
             raise PairFilesError(f"{item.path} is no file of root's that this collection writes into; name its user")
         for line in item.lines:
-            refuse_line(item.path, line)
+            refuse_line(item.path, line, item.user)
         before = have.contents.get(item.path)
         after = with_lines(before, item.lines)
         if after != before:
@@ -222,11 +222,13 @@ _SHAPES = {
 """What a line of ours looks like in each file: addresses without patterns or scopes, one key, the mark. Nothing else lets anybody in."""
 
 
-def refuse_line(path: str, line: str) -> None:
-    """Raises PairFilesError for a line that is not of the one kind that we write into a file of this name."""
+def refuse_line(path: str, line: str, user: str | None = None) -> None:
+    """Raises PairFilesError for a line that is not of the one kind that we write into such a file. A user's file is known_hosts by its
+    name, and else one of keys, which an ssh server may read under any name."""
     if not line.endswith(MARK):
         raise PairFilesError(f"{path}: a line of ours must end with {MARK}")
-    shape = _SHAPES.get(posixpath.basename(path))
+    name = posixpath.basename(path)
+    shape = _SHAPES.get(name if user is None or name == "known_hosts" else "authorized_keys")
     if shape is None or shape.fullmatch(line) is None:
         raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
 
@@ -289,6 +291,8 @@ def _write(desk: HomesDesk, step: Step) -> list[list[str]]:
             desk.set_mode(step.path, step.mode)
         elif step.after is None:
             desk.remove(step.path)
+            if step.path.startswith(OWN_FOLDERS[0]):
+                desk.remove_empty_folder(posixpath.dirname(step.path))
         else:
             desk.make_folder(posixpath.dirname(step.path), FOLDER_MODE)
             desk.write_text(step.path, step.after, step.mode)

@@ -168,7 +168,8 @@ def kept_or_new(existing: str | None, fresh: str) -> str:
 
 
 def _without_run(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(FIRST_PROVEN)]
+    # Lines as a shell takes them: with other ends than a line feed the values would be others.
+    return [line for line in text.split("\n") if not line.startswith(FIRST_PROVEN)]
 
 
 def values_of(text: str) -> dict[str, str]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import contextlib
 import json
 import posixpath
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..desk import Answer, Desk, WritableDesk
+from ..readers import group, passwd
 
 INSTALLED, CONFIGURATION = "installed", "config-files"
 """States of dpkg: there, and removed with its configuration left behind."""
@@ -64,6 +66,7 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
     """Install what is missing of ``packages``, from ``debs`` (paths on the desk) where given. Raises ToolsError."""
     outcome = Outcome()
     before, left_over = installed(desk), _in_state(desk, CONFIGURATION)
+    accounts = _accounts(desk)
     missing = [name for name in packages if name not in before]
     if not missing:
         return outcome
@@ -85,7 +88,12 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
     after = installed(desk)
     outcome.added = sorted(set(after) - set(before))
     if outcome.added:
-        _note(desk, {*recorded(desk), *outcome.added}, {*_foreign(desk), *(set(outcome.added) & set(left_over))})
+        new = {
+            kind: {**_numbers(desk, kind), **{name: number for name, number in now.items() if name not in accounts[kind]}}
+            for kind, now in _accounts(desk).items()
+        }
+        had = {*_names(desk, "had_configuration"), *(set(outcome.added) & set(left_over))}
+        _note(desk, {"added": sorted({*recorded(desk), *outcome.added}), "had_configuration": sorted(had), **new})
     left = [name for name in missing if name not in after]
     if left:
         raise ToolsError(f"{', '.join(left)} could not be installed", _said(answer))
@@ -111,7 +119,7 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     noted = recorded(desk)
     if not noted:
         return outcome
-    there, left_over, foreign = installed(desk), _in_state(desk, CONFIGURATION), set(_foreign(desk))
+    there, left_over, foreign = installed(desk), _in_state(desk, CONFIGURATION), set(_names(desk, "had_configuration"))
     present = [name for name in noted if name in there]
     # Configuration that was there before us is not ours to purge; what somebody removed since then left ours.
     purged = [name for name in noted if name in (there | left_over) and name not in foreign]
@@ -135,6 +143,7 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
             if not answer.ok:
                 raise ToolsError(f"{', '.join(names)} could not be removed", _said(answer))
     if not check_mode:
+        _remove_accounts(desk, outcome)
         try:
             desk.remove(RECORD)
         except OSError as error:
@@ -145,20 +154,57 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
 
 def recorded(desk: Desk) -> list[str]:
     """Packages that were added."""
+    return _names(desk, "added")
+
+
+def _record(desk: Desk) -> dict[str, Any]:
     try:
         data = json.loads(desk.read_text(RECORD).text or "{}")
     except ValueError:
-        return []
-    return [str(name) for name in data.get("added", [])] if isinstance(data, dict) else []
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
-def _foreign(desk: Desk) -> list[str]:
-    """Added packages whose configuration files somebody's earlier installation had left."""
-    try:
-        data = json.loads(desk.read_text(RECORD).text or "{}")
-    except ValueError:
-        return []
-    return [str(name) for name in data.get("had_configuration", [])] if isinstance(data, dict) else []
+def _names(desk: Desk, key: str) -> list[str]:
+    """A list of packages in the record."""
+    found = _record(desk).get(key)
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _numbers(desk: Desk, key: str) -> dict[str, int]:
+    """Names of accounts with their numbers in the record."""
+    found = _record(desk).get(key)
+    return {name: number for name, number in found.items() if isinstance(number, int)} if isinstance(found, dict) else {}
+
+
+def _accounts(desk: Desk) -> dict[str, dict[str, int]]:
+    """Groups and users of the desk's own files, with their numbers. Packages make such entries and Debian never takes them back."""
+    groups = group.read(desk.read_text("/etc/group").text or "")
+    users = passwd.read(desk.read_text("/etc/passwd").text or "")
+    return {
+        "groups": {str(item["name"]): item["gid"] for item in groups if item["gid"] is not None},
+        "users": {str(item["name"]): item["uid"] for item in users if item["uid"] is not None},
+    }
+
+
+def _remove_accounts(desk: WritableDesk, outcome: Outcome) -> None:
+    """Take away the groups that came with our packages and that nobody is in; say what stays. A user may own files, so it stays."""
+    made, now = _numbers(desk, "groups"), _accounts(desk)
+    entries = {item["name"]: item for item in group.read(desk.read_text("/etc/group").text or "")}
+    primary = {item["gid"] for item in passwd.read(desk.read_text("/etc/passwd").text or "")}
+    for name, number in sorted(made.items()):
+        if now["groups"].get(name) != number:
+            continue
+        if entries[name]["members"] or number in primary:
+            outcome.kept.append(f"group {name}: it came with the packages and has members now")
+            continue
+        command = ["groupdel", name]
+        outcome.commands.append(command)
+        answer = desk.run(command, timeout=30.0)
+        if not answer.ok:
+            outcome.kept.append(f"group {name}: {_said(answer)[:200]}")
+    users = [name for name, number in _numbers(desk, "users").items() if now["users"].get(name) == number]
+    outcome.kept += [f"user {name}: it came with the packages, and files may belong to it" for name in sorted(users)]
 
 
 def _tidy(desk: WritableDesk, outcome: Outcome) -> None:
@@ -167,20 +213,17 @@ def _tidy(desk: WritableDesk, outcome: Outcome) -> None:
     listed = desk.list_dir(folder)
     if listed.error is None and not listed.names:
         with contextlib.suppress(OSError):
-            desk.remove_folder(folder)
+            desk.remove_empty_folder(folder)
     elif listed.names:
         outcome.kept.append(
             f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link have records of theirs)"
         )
 
 
-def _note(desk: WritableDesk, names: Collection[str], had_configuration: Collection[str]) -> None:
-    content: dict[str, list[str]] = {"added": sorted(names)}
-    if had_configuration:
-        content["had_configuration"] = sorted(had_configuration)
+def _note(desk: WritableDesk, content: Mapping[str, Any]) -> None:
     try:
         desk.make_folder(posixpath.dirname(RECORD))
-        desk.write_text(RECORD, json.dumps(content, indent=1) + "\n")
+        desk.write_text(RECORD, json.dumps({key: value for key, value in content.items() if value}, indent=1) + "\n")
     except OSError as error:
         raise ToolsError(f"{RECORD} cannot be written: {error.strerror}") from error
 

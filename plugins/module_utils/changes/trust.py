@@ -70,6 +70,14 @@ class TrustError(Exception):
         super().__init__(f"{desk}: {text}")
 
 
+class KeysElsewhereError(TrustError):
+    """The desk's ssh server reads the login user's keys where only its admin writes; ``line`` belongs into ``path`` (null: no file)."""
+
+    def __init__(self, desk: str, path: str | None, line: str) -> None:
+        self.path, self.line = path, line
+        super().__init__(desk, f"its ssh server reads no file of keys below the login user's home ({path or 'it reads none at all'})")
+
+
 def key_path(home: str) -> str:
     """Path of the private key."""
     return f"{home}/.ssh/{KEY_NAME}"
@@ -138,7 +146,7 @@ def wanted(
             rules.append({"netdev": end.management_netdev, "source": address(peer_name, peer_end.management_address)})
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
     known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
-    return _arguments(facts, (user, home), authorized, known, rules, pair_ssh_script(dict.fromkeys(sources, port)))
+    return _arguments(me[:2], (user, home), authorized, known, rules, pair_ssh_script(dict.fromkeys(sources, port)))
 
 
 @dataclass(frozen=True)
@@ -187,21 +195,31 @@ def wanted_in_stack(
             if bootstrap != FABRIC and other.mine.management_netdev and other.theirs.management_address:
                 source = address(other.name, other.theirs.management_address)
                 rules.append({"netdev": other.mine.management_netdev, "source": source})
-    return _arguments(facts, (user, home), authorized, known, rules, pair_ssh_script(ports, of_pair=False))
+    return _arguments(me, (user, home), authorized, known, rules, pair_ssh_script(ports, of_pair=False))
 
 
 def _arguments(
-    facts: Desk, login: tuple[str, str], authorized: Sequence[str], known: Sequence[str], rules: Sequence[Mapping[str, str]], script: str
+    me: tuple[str, Desk],
+    login: tuple[str, str],
+    authorized: Sequence[str],
+    known: Sequence[str],
+    rules: Sequence[Mapping[str, str]],
+    script: str,
 ) -> dict[str, Any]:
-    user, home = login
+    (name, facts), (user, home) = me, login
+    key_file = facts.network.sshd.key_file(home)
+    below = key_file.startswith(f"{home.rstrip('/')}/") and facts.network.sshd.key_files != ()
+    if not below and authorized and sorted(facts.setup.trust_authorized) != list(authorized):
+        raise KeysElsewhereError(name, key_file if facts.network.sshd.key_files else None, authorized[0])
     return {
         "files": [
             {"path": PAIR_SSH, "content": script, "mode": "0755"},
-            {"path": RECORD, "content": record(rules, authorized, known, login, script), "mode": "0644"},
+            {"path": RECORD, "content": record(rules, authorized, known, login, script, key_file), "mode": "0644"},
         ],
         "lines": [
-            {"path": f"{home}/.ssh/authorized_keys", "lines": list(authorized), "user": user, "mode": "0600"},
+            *([{"path": key_file, "lines": list(authorized), "user": user, "mode": "0600"}] if below else []),
             {"path": f"{home}/.ssh/known_hosts", "lines": list(known), "user": user, "mode": "0600"},
+            *_none_left(facts, user, home),
             *_no_lines(former_login(facts)),
         ],
         "rules": list(rules),
@@ -224,13 +242,33 @@ def _no_lines(login: tuple[str, str] | None) -> list[dict[str, Any]]:
     return [{"path": f"{home}/.ssh/{name}", "lines": [], "user": user, "mode": "0600"} for name in ("authorized_keys", "known_hosts")]
 
 
+def _no_lines_in(facts: Desk, user: str, home: str) -> list[dict[str, Any]]:
+    """That none of our lines are left where the ssh server reads the user's keys now, or did once."""
+    now = facts.network.sshd.key_file(home)
+    own = now.startswith(f"{home.rstrip('/')}/") and now != f"{home}/.ssh/authorized_keys"
+    return [*([{"path": now, "lines": [], "user": user, "mode": "0600"}] if own else []), *_none_left(facts, user, home)]
+
+
+def _none_left(facts: Desk, user: str, home: str) -> list[dict[str, Any]]:
+    """That none of our lines stay in files that the ssh server read before."""
+    left = [path for path in facts.setup.trust_left_in if path.startswith(f"{home.rstrip('/')}/")]
+    return [{"path": path, "lines": [], "user": user, "mode": "0600"} for path in left]
+
+
 def record(
-    rules: Sequence[Any], authorized: Sequence[str], known: Sequence[str], login: tuple[str, str], script: str = PAIR_SSH_SCRIPT
+    rules: Sequence[Any],
+    authorized: Sequence[str],
+    known: Sequence[str],
+    login: tuple[str, str],
+    script: str = PAIR_SSH_SCRIPT,
+    key_file: str | None = None,
 ) -> str:
     """The text of the record: whom it was set up for and what, by checksum where the text is a key."""
+    elsewhere = {"authorized_keys": key_file} if key_file not in (None, f"{login[1]}/.ssh/authorized_keys") else {}
     content = {
         "user": login[0],
         "home": login[1],
+        **elsewhere,
         "firewall": list(rules),
         "pair_ssh_sha256": checksum(script),
         "authorized_sha256": [checksum(line) for line in authorized],
@@ -249,7 +287,7 @@ def unwanted(facts: Desk) -> dict[str, Any]:
     owner, place = (user, home) if former is None or facts.setup.trust_public_key else former
     return {
         "files": [{"path": PAIR_SSH}, {"path": RECORD}],
-        "lines": [*_no_lines((user, home)), *_no_lines(former)],
+        "lines": [*_no_lines((user, home)), *_no_lines(former), *_no_lines_in(facts, user, home)],
         "key": {"path": key_path(place), "user": owner, "state": "absent"},
         "rules": [],
     }
@@ -264,16 +302,26 @@ def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
         all(kept.get(path) == digest for path, digest in wanted.items())
         and not {*wanted, FOLDER} & set(setup.wrong_modes)
         and setup.firewall_rules in (None, rules)
-        and sorted(setup.trust_authorized) == sorted(arguments["lines"][0]["lines"])
-        and sorted(setup.trust_known_hosts) == sorted(arguments["lines"][1]["lines"])
+        and all(
+            sorted(have) == sorted(line for item in arguments["lines"] if item["path"] == path for line in item["lines"])
+            for path, have in _lines_of(facts, arguments)
+        )
     )
+
+
+def _lines_of(facts: Desk, arguments: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each file that lines are wanted in (or out of), with our lines that the facts show there."""
+    setup, home = facts.setup, facts.limits.home or ""
+    shown = {facts.network.sshd.key_file(home): setup.trust_authorized, f"{home}/.ssh/known_hosts": setup.trust_known_hosts}
+    paths = dict.fromkeys(item["path"] for item in arguments["lines"])
+    return [(path, shown.get(path, ("a line",) if path in setup.trust_left_in else ())) for path in paths]
 
 
 def is_gone(facts: Desk) -> bool:
     """Whether nothing of ours is there any more."""
     setup = facts.setup
     left = (setup.trust_public_key, setup.trust_key_damaged, setup.trust_authorized, setup.trust_known_hosts, setup.firewall_rules)
-    return not any(left) and not {RECORD, PAIR_SSH} & set(setup.pair_files)
+    return not any((*left, setup.trust_left_in)) and not {RECORD, PAIR_SSH} & set(setup.pair_files)
 
 
 def checksum(text: str) -> str:

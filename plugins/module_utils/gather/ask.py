@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
-from ..desk import DEFAULT_TIMEOUT, DENIED, MISSING, NOT_RECORDED, Answer, Desk, Link, Listing, Text
+from ..desk import DEFAULT_TIMEOUT, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Answer, Desk, Link, Listing, Text
+from ..readers import loadavg
 from ..readers import text as _text
 
 T = TypeVar("T")
@@ -23,6 +25,13 @@ WORKERS = 6
 """Commands that run at once: a desk has 20 cores, and most of the time is waiting for the driver."""
 
 UNREAD_LIMIT = 200
+
+OVERLOADED = 2.0
+"""Load of the last minute on each processor from which a command that met its time limit is asked again: the limit says nothing then. On
+a desk with room to spare, a command that hangs is itself the answer."""
+
+LONGEST_STRETCH = 6.0
+"""How many times longer a command may take when it is asked again; in between, as many times as the processors are oversubscribed."""
 
 
 class Ask:
@@ -38,6 +47,7 @@ class Ask:
         self._links: dict[str, Link] = {}
         self._memos: dict[str, Any] = {}
         self._recorded: tuple[tuple[str, ...], ...] | None = None
+        self._overload = ""
         self._lock = threading.Lock()
 
     def text(self, path: str) -> Text:
@@ -86,16 +96,27 @@ class Ask:
         return True
 
     def run(self, *argv: str, timeout: float = DEFAULT_TIMEOUT) -> Answer:
-        """A command's answer, asked once."""
+        """A command's answer, asked once; a second time, with more time, where it was late on an overloaded desk."""
         with self._lock:
             known = self._answers.get(argv)
         if known is not None:
             return known
-        answer = self.desk.run(argv, timeout=timeout)
+        answer, asked = self.desk.run(argv, timeout=timeout), 1
+        if answer.error == TIMEOUT and (stretch := self._stretch()) is not None:
+            answer, asked = self.desk.run(argv, timeout=timeout * stretch), 2
         with self._lock:
             self._answers[argv] = answer
-            self.processes += answer.error not in (MISSING, NOT_RECORDED)
+            self.processes += asked * (answer.error not in (MISSING, NOT_RECORDED))
         return answer
+
+    def _stretch(self) -> float | None:
+        """How much longer a command may take on this desk now, null where the desk has room."""
+        load = loadavg.read(self.desk.read_text("/proc/loadavg").text or "")["one"]
+        processors = sum(re.fullmatch(r"cpu[0-9]+", name) is not None for name in self.desk.list_dir("/sys/devices/system/cpu").names)
+        if load is None or not processors or load < OVERLOADED * processors:
+            return None
+        self._overload = f"the desk is overloaded: load {load:.0f} on {processors} processors"
+        return float(min(load / processors, LONGEST_STRETCH))
 
     def recorded(self, *words: str) -> list[tuple[str, ...]]:
         """Command lines that begin with some words and that a recording holds, however its author asked; none on a live desk.
@@ -135,6 +156,8 @@ class Ask:
     def miss(self, fact: str, *tried: Source | str | None) -> None:
         """Note that a fact could not be read, and why."""
         reasons = [reason for reason in (why(item) for item in tried) if reason]
+        if self._overload and any(isinstance(item, Answer) and item.error == TIMEOUT for item in tried):
+            reasons.append(self._overload)
         if len(self.unread) < UNREAD_LIMIT:
             self.unread.setdefault(fact, _text.word("; ".join(reasons), REASON_LIMIT) or "the answers do not tell")
 

@@ -14,7 +14,7 @@ from .ask import Ask, first
 from .gpu import gsp_version, smi
 from .options import Options
 from .packages import FAMILIES, Packages, packages, upstream
-from .units import active, enabled, state
+from .units import active, enabled, starts_once, state
 
 PROC = "/proc/driver/nvidia/version"
 LICENSE = ("modinfo", "-F", "license", "nvidia")
@@ -88,8 +88,14 @@ def gather(ask: Ask, options: Options) -> Driver:
         persistence_mode=mode,
         persistenced_enabled=is_enabled,
         persistenced_active=is_active,
-        persistenced_state=state(ask, UNIT),
+        persistenced_state=_daemon_state(ask),
     )
+
+
+def _daemon_state(ask: Ask) -> str | None:
+    """systemd's word for the daemon; ``starting`` where it is activating for the first time."""
+    told = state(ask, UNIT)
+    return "starting" if told == "activating" and starts_once(ask, UNIT) else told
 
 
 def _license(ask: Ask) -> str | None:

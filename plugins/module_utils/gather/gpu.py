@@ -67,9 +67,12 @@ class Smi:
     @property
     def worked(self) -> bool:
         """Whether any answer was one."""
-        return bool(
-            (self.detail and (self.detail["gpus"] or self.detail["driver_version"])) or self.records or (self.table and self.table["gpus"])
-        )
+        return self.described or bool(self.detail and self.detail["driver_version"])
+
+    @property
+    def described(self) -> bool:
+        """Whether any answer tells of a GPU; one that was cut off behind its head does not."""
+        return bool((self.detail and self.detail["gpus"]) or self.records or (self.table and self.table["gpus"]))
 
 
 def smi(ask: Ask) -> Smi:
@@ -177,7 +180,8 @@ def gather(ask: Ask, options: Options) -> Gpu:
     count = len(told.detail["gpus"]) if told.detail and told.detail["gpus"] else None
     count = count or (len(told.records) or None) or (len(told.table["gpus"]) if told.table and told.table["gpus"] else None)
     present: bool | None = True if count else None
-    if told.error and "No devices were found" in told.error:
+    none_attached = told.detail is not None and told.detail["attached_gpus"] == 0 and not told.described
+    if none_attached or (told.error and "No devices were found" in told.error):
         present, count = False, 0
     elif present is None and pci(ask).gb10():
         present = True
@@ -195,18 +199,19 @@ def gather(ask: Ask, options: Options) -> Gpu:
         "vbios_version": first([told.value("vbios_version", "vbios_version"), listed.get("vbios")]),
     }
     for key, value in values.items():
-        if value is None and (not told.worked or told.dead):
-            ask.miss(f"gpu.{key}", told.error, ", ".join(dict.fromkeys(told.dead)) or None, *told.sources[:2])
+        if value is None and (not told.described or told.dead):
+            cut = "nvidia-smi's answer describes no GPU" if told.worked and not told.described else None
+            ask.miss(f"gpu.{key}", told.error, cut, ", ".join(dict.fromkeys(told.dead)) or None, *told.sources[:2])
     if values["compute_capability"] is not None:
         values["compute_capability"] = str(values["compute_capability"])
-    reset = bool(told.detail and told.detail["gpus"] and told.detail["gpus"][0]["reset_required"])
+    reset = told.detail["gpus"][0]["reset_kind"] if told.detail and told.detail["gpus"] else None
     action = told.value("recovery_action", "gpu_recovery_action")
     return Gpu(
         present=present,
         count=count,
         smi=_state(told),
         dead_readings=tuple(dict.fromkeys(told.dead))[:8],
-        recovery_action="Reset" if reset and action in (None, "None") else action,
+        recovery_action=reset if reset and action in (None, "None") else action,
         addressing_mode=told.value("addressing_mode", "addressing_mode"),
         **values,
     )

@@ -32,7 +32,9 @@ def gather(ask: Ask, options: Options) -> Kernel:
     ask.told("kernel.command_line", told["line"], command_line)
     installed = _installed(ask)
     settings, environment = _settings(ask), _environment(ask)
-    upcoming, reason = grub.next_release([image.release for image in installed], settings, environment)
+    # The menu is asked only where an entry is chosen: a title may tell the kernel, a number does not.
+    entries = grub.menu(ask.text("/boot/grub/grub.cfg").text or "") if grub.chosen_entry(settings, environment) else []
+    upcoming, reason = grub.next_release([image.release for image in installed], settings, environment, entries)
     ask.told("kernel.next_boot", upcoming, reason, ask.listing("/boot"))
     return Kernel(
         running=running(ask),

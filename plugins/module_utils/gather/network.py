@@ -8,6 +8,7 @@ import ipaddress
 
 from ..model.desk import Network, Route
 from ..readers import ufw
+from . import sshd
 from .ask import Ask
 from .functions import functions
 from .links import NET, addresses_of, interfaces, netplan_files, routes
@@ -50,6 +51,7 @@ def gather(ask: Ask, options: Options) -> Network:
         arp_ignore=ask.number("/proc/sys/net/ipv4/conf/all/arp_ignore"),
         arp_announce=ask.number("/proc/sys/net/ipv4/conf/all/arp_announce"),
         ufw_active=_firewall(ask),
+        sshd=sshd.gather(ask, options),
     )
 
 

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..desk import DAMAGED, MISSING, NOT_RECORDED, Answer, Text
-from ..model.desk import Setup
-from ..readers import ufw
+from ..model.data import from_dict
+from ..model.desk import Setup, SshServer
+from ..model.update import Journal
+from ..readers import ufw, update_journal
 from ..readers.text import json_value, word
+from . import sshd
 from .ask import Ask
 from .identity import host_public_keys
 from .limits import login
@@ -23,6 +27,7 @@ JOURNAL = "/var/lib/dgx_spark/link/journal.json"
 SETTINGS = "/etc/dgx_spark"
 PAIR_ENV = f"{SETTINGS}/pair.env"
 TRUST = f"{SETTINGS}/trust.json"
+UPDATE = "/var/lib/dgx_spark/update/journal.json"
 DRIVER_LOCK = "/var/lib/dgx_spark/driver_lock/lock.json"
 PREFERENCES = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 BUNDLE = "/opt/dgx_spark/nccl"
@@ -44,15 +49,18 @@ def gather(ask: Ask, options: Options) -> Setup:
     """Our files, as texts or fingerprints."""
     user = login(ask, options)
     home, name = user.get("home"), user.get("name")
-    authorized, known, key = _of_user(ask, home, name)
+    authorized, known, key, others = _of_user(ask, home, name, sshd.gather(ask, options))
     _note(ask, "setup.link_file", OURS)
     _note(ask, "setup.driver_lock", DRIVER_LOCK)
-    if authorized.error not in (None, MISSING, NOT_RECORDED):
+    _note(ask, "setup.update", UPDATE)
+    # A file elsewhere is sshd's to read as that user; what it cannot read lets nobody in.
+    if authorized.error not in (None, MISSING, NOT_RECORDED) and authorized.path.startswith(f"{home}/"):
         ask.miss("setup.trust_authorized", authorized)
     inside = ask.names(SETTINGS)[:64]
     files = {f"{SETTINGS}/{item}": _digest(ask, f"{SETTINGS}/{item}") for item in inside if item != "pair.env"}
     files |= {path: _digest(ask, path) for path in (PREFERENCES, *PROGRAMS)}
-    names = _marked(ask.text("/etc/hosts"))
+    hosts = ask.text("/etc/hosts")
+    names = _marked(hosts)
     if names:
         files["/etc/hosts"] = hashlib.sha256("\n".join(names).encode()).hexdigest()
     modes = {SETTINGS: FOLDER_MODE, **{f"{SETTINGS}/{item}": FILE_MODE for item in inside}} if inside else {}
@@ -68,22 +76,42 @@ def gather(ask: Ask, options: Options) -> Setup:
         trust_public_key=word(key.text, 2000) if key.text else None,
         trust_key_damaged=key.error == DAMAGED,
         trust_authorized=_marked(authorized),
+        trust_left_in=tuple(item.path for item in others if _marked(item)),
         trust_known_hosts=_marked(known),
+        foreign_names=_foreign_names(hosts.text or ""),
         trust_user=_recorded(ask, "user"),
         trust_home=_recorded(ask, "home"),
         host_public_keys=host_public_keys(ask),
         driver_lock=_whole(ask, DRIVER_LOCK),
+        update=_update(ask),
         nccl_bundle=_bundle(ask),
     )
 
 
-def _of_user(ask: Ask, home: str | None, name: str | None) -> tuple[Text, Text, Text]:
-    """What is ours below the login user's home (authorized_keys, known_hosts, the pair's key), read as that user."""
+def _of_user(ask: Ask, home: str | None, name: str | None, server: SshServer) -> tuple[Text, Text, Text, Sequence[Text]]:
+    """What is ours, read as the login user: the file of its keys that counts, known_hosts, the pair's key, and the other files that may
+    hold lines of ours."""
     if not name or not home or not home.startswith("/"):
-        return Text("", error=NOT_RECORDED), Text("", error=NOT_RECORDED), Text("", error=NOT_RECORDED)
+        nothing = Text("", error=NOT_RECORDED)
+        return nothing, nothing, nothing, ()
     ssh = f"{home.rstrip('/')}/.ssh"
-    authorized, known, key = ask.read_as(name, (f"{ssh}/authorized_keys", f"{ssh}/known_hosts"), (f"{ssh}/{KEY}",))
-    return authorized, known, key
+    places = (server.key_file(home), f"{ssh}/authorized_keys", _recorded(ask, "authorized_keys"), *(server.key_files or ()))
+    wanted = list(dict.fromkeys(path for path in places if path and path.startswith("/")))
+    *read, known, key = ask.read_as(name, (*wanted, f"{ssh}/known_hosts"), (f"{ssh}/{KEY}",))
+    return read[0], known, key, read[1:]
+
+
+_OURS = re.compile(r"pair-(?:head|peer[0-9]*)")
+
+
+def _foreign_names(hosts: str) -> tuple[str, ...]:
+    """Names of ours that somebody else's lines of /etc/hosts give away."""
+    found = []
+    for line in hosts.split("\n")[:10_000]:
+        words = line.partition("#")[0].split()
+        if not line.rstrip().endswith(MARK):
+            found += [word(f"{words[0]} {name}", 300) for name in words[1:] if _OURS.fullmatch(name.lower())]
+    return tuple(item for item in found if item)[:16]
 
 
 def _wrong_modes(ask: Ask, wanted: dict[str, str]) -> tuple[str, ...]:
@@ -161,6 +189,18 @@ def _recorded(ask: Ask, name: str) -> str | None:
     """What the record of the trust says: it may have been set up for another login user than today's."""
     data = json_value(ask.text(TRUST).text or "")
     return word(data.get(name), 4096) if isinstance(data, dict) else None
+
+
+def _update(ask: Ask) -> Journal | None:
+    """The journal of the last update. One that cannot be understood is a gap: it may stand for an update that was cut off."""
+    file = ask.text(UPDATE)
+    if file.text is None:
+        return None
+    data = update_journal.read(file.text)
+    if data is None:
+        ask.miss("setup.update", f"{UPDATE} is no journal that is known here")
+        return None
+    return from_dict(Journal, data)
 
 
 def _journal(ask: Ask) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from ..desk import MISSING
+from ..readers import text as _text
 from .ask import Ask
 
 GROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice", "/sys/fs/cgroup/unified/system.slice")
@@ -43,6 +44,12 @@ def state(ask: Ask, unit: str) -> str | None:
             if told:
                 return told.group(1)
     return None
+
+
+def starts_once(ask: Ask, unit: str) -> bool:
+    """Whether a unit that is activating does so for the first time since the boot, and not over and over (auto-restart)."""
+    told = dict(_text.key_values(ask.run("systemctl", "show", "-p", "SubState", "-p", "NRestarts", unit).stdout))
+    return told.get("SubState", "").startswith("start") and told.get("NRestarts") == "0"
 
 
 def active(ask: Ask, unit: str) -> bool | None:

@@ -35,7 +35,7 @@ NO_ARCHIVE = (
     rf"{DENIED}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
     r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|"
-    r"Unable to fetch some archives"
+    r"Unable to fetch some archives|Unsupported proxy configured|Invalid (?:URI for|response from) proxy"
 )
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
@@ -75,6 +75,11 @@ MESSAGE_LIMIT = 700
 """Characters of apt's words in a message."""
 
 _URL = re.compile(r"\b(?:https?|ftp|file|copy|cdrom|mirror(?:\+\w{1,8})?|tor\+https?):/{0,3}[^\s'\"]{1,300}")
+_REACHED = re.compile(
+    r"(?:Could not (?:connect to|resolve(?: host:)?)|Temporary failure resolving|Connection failed:? ?to|Unable to connect to|resolving) '?"
+    r"(?:\[IP: )?([A-Za-z0-9][A-Za-z0-9.-]{0,252})"
+)
+"""The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
 _KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY|Missing key) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
@@ -201,47 +206,59 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
     file = f"grep -rl {archive} /etc/apt/sources.list /etc/apt/sources.list.d names its file"
     if code == "APT_KEY_EXPIRED":
         return (
-            f"The key{name} of {archive or 'the archive'} has run out: install the archive's newer key (its own package or its "
-            f"maker's page), or, where nobody needs the archive, switch its source off (Enabled: no; {file}). Then sudo apt-get "
-            "update."
+            f"The key{name} of {archive or 'the archive'} has expired: install the archive's new key (its own package or its vendor's "
+            f"page), or, if the archive is not needed, disable its source (Enabled: no; {file}). Then run sudo apt-get update."
         )
     if code == "APT_KEY_MISSING" and archive is not None and "/spark/" not in f"{archive}/":
         return (
-            f"Put the key{name} of {archive} back by installing the archive's own keyring package again (cuda-keyring for NVIDIA's CUDA "
-            "archive); never with --allow-unauthenticated or trusted=yes. Then sudo apt-get update."
+            f"Restore the key{name} of {archive} by reinstalling the archive's own keyring package (cuda-keyring for NVIDIA's CUDA "
+            "archive); never use --allow-unauthenticated or trusted=yes. Then run sudo apt-get update."
         )
     if code == "APT_SOURCE_WRONG":
         return (
-            f"There is no archive at this address: correct the source's path, or switch the source off ({file}). Then sudo apt-get update."
+            f"There is no archive at this address: correct the source's path, or disable the source ({file}). Then run sudo apt-get update."
         )
     if code == "APT_RELEASE_TIME":
         if any("not valid yet" in line for line in says):
             return (
-                "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then sudo apt-get update."
+                "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then run sudo apt-get "
+                "update."
             )
-        return (
-            f"{archive or 'The archive'} was not renewed for too long: a mirror or proxy that stopped updating. Use another one ({file})."
-        )
+        return f"{archive or 'The archive'} is out of date: a mirror or proxy stopped updating. Use another one ({file})."
     if code == "APT_ORIGIN_CHANGED":
         return (
-            "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: "
-            "sudo apt-get update --allow-releaseinfo-change. Pins that name the old value (Pin: release o=, l=) must be changed too."
+            "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: sudo apt-get update "
+            "--allow-releaseinfo-change. Pins that name the old value (Pin: release o=, l=) must be changed too."
+        )
+    if code == "APT_ARCHIVE_UNREACHABLE" and (proxy := _proxy(archive, says)) is not None:
+        return (
+            f"apt goes through a proxy{proxy} that does not answer as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
+            "and http_proxy in /etc/environment set it. Correct it or take it away, then sudo apt-get update."
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(DENIED, line) for line in says):
         return (
-            f"Something on the way refused the request for {archive or 'the archive'}: a proxy that wants a login (http_proxy, "
-            "/etc/apt/apt.conf.d: Acquire::http::Proxy), a network's sign-in page, or the archive itself. Its keys are not the cause. Then "
-            "sudo apt-get update."
+            f"Something along the way refused the request for {archive or 'the archive'}: a proxy that requires a login (http_proxy, "
+            "/etc/apt/apt.conf.d: Acquire::http::Proxy), a network's sign-in page, or the archive itself. Its keys are not the cause. "
+            "Then run sudo apt-get update."
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any("/pool/" in line and re.search(r"\s404\s", line) for line in says):
-        return "The archive has a newer version than the desk's lists name: sudo apt-get update, then run again."
+        return "The archive has a newer version than the desk's package lists: run sudo apt-get update, then run again."
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (
-            "Something between the desk and the archive answers with a certificate of its own (a proxy that opens TLS), or the "
-            "desk's clock is wrong: timedatectl; give the desk the proxy's certificate (/usr/local/share/ca-certificates) or let "
-            "the archive's host through."
+            "Something between the desk and the archive answers with its own certificate (a proxy that intercepts TLS), or the desk's "
+            "clock is wrong (timedatectl). Give the desk the proxy's certificate (/usr/local/share/ca-certificates) or exempt the "
+            "archive's host."
         )
     return None
+
+
+def _proxy(archive: str | None, says: Sequence[str]) -> str | None:
+    """The proxy that apt could not use, with a blank before its name where that is told; null when no proxy is the cause."""
+    if any(re.search(r"Unsupported proxy configured|Invalid URI for proxy", line) for line in says):
+        return ""
+    own = re.match(r"\w{3,8}(?:\+\w+)?://(?:[^/@]*@)?([^/:]+)", archive or "")
+    reached = next((found.group(1).rstrip(".") for line in says if (found := _REACHED.search(line))), None)
+    return f" ({reached})" if own and reached and reached.lower() != own.group(1).lower() else None
 
 
 def archive_findings(text: str, where: Where, severity: str = "warn") -> list[Finding]:

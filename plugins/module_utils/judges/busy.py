@@ -40,7 +40,7 @@ def use_findings(busy: Busy, where: Where, reason: str | None, *, severity: str 
     if require and busy.readable is not True:
         reason = reason or "no answer"
         late = "timeout" in reason
-        message = f"Whether somebody uses the desk could not be read{': a command did not answer in time' if late else ''} ({reason})."
+        message = f"Could not determine whether the desk is in use{': a command did not respond in time' if late else ''} ({reason})."
         evidence = {"reason": reason, "timed_out": late}
         return [finding("BUSY_UNKNOWN", where, message, evidence=evidence, severity="warn" if severity == "warn" else "unknown")]
     return []
@@ -61,7 +61,7 @@ def after_measurement(stack: str, before: Sequence[DeskUse], after: Sequence[Des
         where = Where(pair=stack, desk=use.desk)
         came = [_told(what, item) for what, item in compute_users(use.busy) if (use.desk, what, item.pid) not in known]
         if came:
-            message = f"{use.desk}: came during the measurement: {named(came)}."
+            message = f"{use.desk}: started during the measurement: {named(came)}."
             found.append(finding("PAIR_DISTURBED", where, message, severity=severity, evidence={"users": came}))
         elif use.busy.readable is not True:
             found += use_findings(use.busy, where, use.reason, severity=severity)

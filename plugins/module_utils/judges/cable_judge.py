@@ -17,8 +17,8 @@ from .cable_stacks import StackCabling, StackJudge, stack_edges
 from .catalogue import finding
 
 WARNING_13G = (
-    "A cable that is plugged in while a desk runs often carries only about 13 Gb/s until both desks are rebooted with the cable in; "
-    "only a measurement shows it."
+    "A cable plugged in while a desk is running often carries only about 13 Gb/s until both desks are rebooted with the cable in; only a "
+    "measurement shows it."
 )
 
 
@@ -149,13 +149,13 @@ class _View:
         if chosen.one_sided:
             saw = ", ".join(chosen.seen_by)
             blind = next(desk for desk in (planned.a, planned.b) if desk not in chosen.seen_by)
-            message = f"pair {planned.pair}: {saw} saw {chosen.other(saw)} behind {chosen.at(saw)}, {blind} saw nobody"
+            message = f"pair {planned.pair}: {saw} saw {chosen.other(saw)} behind {chosen.at(saw)}, {blind} saw nothing"
             found.append(finding("CABLE_ONE_SIDED", where, message, evidence=evidence))
         if chosen not in good:
             first, second = chosen.at(planned.a), chosen.at(planned.b)
             message = (
-                f"pair {planned.pair}: the cable joins {place(first)} with {place(second)}; the pair works, but its interfaces are "
-                f"named differently on the two desks{self._advice(planned)}"
+                f"pair {planned.pair}: the cable joins {place(first)} to {place(second)}; the pair works, but its interfaces are named "
+                f"differently on the two desks{self._advice(planned)}"
             )
             found.append(finding("CABLE_WRONG_PORT", where, message, evidence=evidence))
         elif not chosen.one_sided:
@@ -175,7 +175,7 @@ class _View:
         message = (
             f"pair {planned.pair}: its desks and {ring.third} are joined in a ring of three cables: plan the three as a ring (a child of "
             f"spark_stacks with spark_topology: ring), or keep the pair, which uses {ring.own.a} - {ring.own.b}{away}; "
-            f"{told} belong to the ring and stay"
+            f"{told} belong to the ring and are left alone"
         )
         evidence = {"third": ring.third, "cables": [self._evidence(edge) for edge in ring.edges]}
         return finding("CABLE_RING", Where(pair=planned.pair), message, evidence=evidence)
@@ -188,11 +188,11 @@ class _View:
             edges = [edge for desk in (planned.a, planned.b) for edge in self.edges[desk]]
             message = (
                 f"pairs {planned.pair} and {other_pair.pair} have swapped cables: "
-                f"{'; '.join(f'{edge.a} is joined with {edge.b}' for edge in edges)}.{self._advice(planned, ' ')}"
+                f"{'; '.join(f'{edge.a} is joined to {edge.b}' for edge in edges)}.{self._advice(planned, ' ')}"
             )
             if other_pair.pair in self.crossed:
                 # Told once, with the hand movement; the other pair only points there.
-                message = f"pair {planned.pair} has swapped cables with pair {other_pair.pair}, where it is told what to do"
+                message = f"pair {planned.pair} has swapped cables with pair {other_pair.pair}, whose finding says what to do"
             self.crossed.add(planned.pair)
             return [
                 finding(
@@ -219,12 +219,12 @@ class _View:
                 peer = planned.b if desk == planned.a else planned.a
                 home = self.home.get(there.desk)
                 stack = self.stack_of.get(there.desk)
-                belongs = f"of pair {home.pair}" if home else f"of stack {stack.name}" if stack else "which is in no pair"
+                belongs = f"of pair {home.pair}" if home else f"of stack {stack.name}" if stack else "which is not in a pair"
                 if served:
-                    message = f"{place(here)} is joined with {there} {belongs}, beside the pair's own cable{self._advice(planned)}"
+                    message = f"{place(here)} is joined to {there} {belongs}, in addition to the pair's own cable{self._advice(planned)}"
                     found.append(finding("CABLE_UNPLANNED", where, message, evidence=self._evidence(edge)))
                 else:
-                    message = f"{place(here)} is joined with {there} {belongs}, {peer} was expected{self._advice(planned)}"
+                    message = f"{place(here)} is joined to {there} {belongs}, {peer} was expected{self._advice(planned)}"
                     found.append(finding("CABLE_WRONG_PEER", where, message, evidence={**self._evidence(edge), "expected": peer}))
             for stranger in self.strangers.get(desk, ()):
                 found.append(self._stranger(planned, stranger, served))
@@ -260,15 +260,15 @@ class _View:
             # The pair's other desk is the likeliest; an earlier run or the device itself may name one.
             named = [name for name in silent if any(name == item.partition(" (")[0] for item in stranger.told)]
             likely = named or [name for name in silent if name == peer] or silent
-            may_be = f"It may be {_one_of(likely)}, which gave no answer in this run"
+            may_be = f"It may be {_one_of(likely)}, which did not respond in this run"
             message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}. {may_be}"
             remedy = (
-                f"Mend first what the findings of {_one_of(likely)} say (why it gave no answer), then run again; leave the cable as it is."
+                f"First fix what the findings of {_one_of(likely)} say (why it did not respond), then run again; leave the cable as it is."
             )
             evidence = {**evidence, "silent": silent[:20], "follows_from": likely[:20]}
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)
-        message = f"{place(stranger.at)}: a device that is no desk of the inventory answered: {seen}{told}; "
-        message += "the pair's own cable is beside it" if served else f"{peer} was expected{self._advice(planned)}"
+        message = f"{place(stranger.at)}: a device that is not in the inventory answered: {seen}{told}; "
+        message += "the pair also has its own cable" if served else f"{peer} was expected{self._advice(planned)}"
         return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="note" if served else None)
 
     def _not_joined(self, planned: PlannedCable, proven_wrong: bool) -> tuple[list[Finding], bool]:
@@ -336,7 +336,7 @@ class _View:
             if probe.powered:
                 why = "the ConnectX-7 is powered but not on the PCI bus: this is a fault, not a missing cable"
             elif probe.powered is False:
-                why = "no cable is seen at either cage, so the desk has switched its ConnectX-7 off (hotplug power saving)"
+                why = "no cable is detected in either cage, so the desk has powered its ConnectX-7 off (hotplug power saving)"
             else:
                 why = "the desk shows no ConnectX-7 at all"
         elif plugged:
@@ -357,8 +357,10 @@ class _View:
             if (listed and listed.approved) or (plug.vendor, plug.part) in told:
                 continue
             told.add((plug.vendor, plug.part))
-            more = "owners report that it works" if listed else "no report about it is known here"
-            message = f"{desk} port {port}: the cable is {plug.vendor or 'of an unnamed vendor'} {plug.part}, not on NVIDIA's list; {more}"
+            more = "owners report that it works" if listed else "no reports about it are known"
+            message = (
+                f"{desk} port {port}: the cable is {plug.vendor or 'from an unnamed vendor,'} {plug.part}, not on NVIDIA's list; {more}"
+            )
             evidence = {"vendor": plug.vendor, "part": plug.part, "reported_working": bool(listed)}
             found.append(finding("CABLE_UNAPPROVED", Where(planned.pair, desk, port), message, evidence=evidence))
         return found
@@ -535,4 +537,4 @@ def moved(before: Mapping[str, Any], cables: CableMap, plan: Sequence[PlannedCab
 
 
 def _joined_with(other: End | None) -> str:
-    return f"joined with {other}" if other else "without a cable"
+    return f"joined to {other}" if other else "without a cable"

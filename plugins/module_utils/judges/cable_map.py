@@ -18,18 +18,19 @@ from ..model.desk import Desk
 from .cable_parts import mac_vendor
 
 REASONS: dict[str, str] = {
-    "desk_unread": "the desk gave no answer in this run",
-    "peer_unread": "a device answered that may be a desk of the inventory which gave no answer in this run",
+    "desk_unread": "the desk did not respond in this run",
+    "peer_unread": "the device that answered may be a desk in the inventory that did not respond in this run",
     "nic_unread": "the ConnectX-7 of the desk could not be read",
-    "peer_off": "the pair's other desk gave no answer in this run, and a cable whose other desk is off carries no signal",
-    "function_down": "the functions of the port are switched off (administratively down), and a reading run does not switch them on",
+    "peer_off": "the pair's other desk did not respond in this run, and a cable carries no signal when the desk at its other end is off",
+    "function_down": "the functions of the port are switched off (administratively down), and a read-only run does not switch them on",
     "peer_down": "the functions of the pair's other desk are switched off, so the cable carries no signal",
-    "ipv6_off": "the functions have no IPv6 link-local address and no LLDP neighbour, so nobody could be asked without root",
+    "ipv6_off": "the functions have no IPv6 link-local address and no LLDP neighbour, so no desk could be asked without root",
     "needs_forks": "the raw-frame probe needs all desks at the same time, and there are fewer forks than desks",
-    "no_answer_to_user": "there is a signal, but nobody answered, and without root no raw frames can be sent",
-    "no_answer": "there is a signal, but nobody answered by any method",
-    "contradicted": "this end saw a desk that itself sees another one",
-    "shared_mac": "the desk that answered has one hardware address on both cages (a bond or bridge), so which of them it was is not known",
+    "no_answer_to_user": "there is a signal, but no desk answered, and raw frames cannot be sent without root",
+    "no_answer": "there is a signal, but no desk answered by any method",
+    "contradicted": "this end saw a desk that itself sees a different one",
+    "shared_mac": "the desk that answered has one hardware address on both cages (a bond or bridge), so it is not known which of them it "
+    "was",
     "no_tools": "neither ping nor lldpctl could be used",
 }
 """Why it is not known where a cable goes. The key goes into evidence, the sentence into messages."""
@@ -61,11 +62,6 @@ def mac_of(text: str | None) -> str | None:
     if int(plain[:2], 16) & 1 or not int(plain, 16):
         return None
     return ":".join(plain[index : index + 2] for index in range(0, 12, 2))
-
-
-def macs_by_end(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, End]:
-    """Every MAC of a ConnectX-7 function to its cage. A MAC that two cages claim proves nothing and is left out."""
-    return {mac: next(iter(ends)) for mac, ends in claimed(facts, probes).items() if len(ends) == 1}
 
 
 def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, set[End]]:

@@ -384,7 +384,7 @@ def move_sentence(move: PlugMove) -> str:
     """One plug goes elsewhere."""
     target = place(move.target) if move.target else "the shelf"
     if move.source is None and move.anchor is not None:
-        return f"Follow the cable{_part(move.part)} from {place(move.anchor)} and put its other plug into {target}."
+        return f"Follow the cable{_part(move.part)} from {place(move.anchor)} and plug its other end into {target}."
     source = place(move.source) if move.source else "the shelf"
     stays = f" Its other plug stays in {move.anchor}." if move.anchor else ""
     return f"Move the plug{_part(move.part)} in {source} to {target}.{stays}"
@@ -399,20 +399,20 @@ def swap_sentence(ring: Sequence[PlugMove]) -> str:
 def rotate_sentence(ring: Sequence[PlugMove]) -> str:
     """Plugs go round."""
     way = "; ".join(f"from {place(move.source)} to {place(move.target)}" for move in ring if move.source and move.target)
-    return f"Take these {len(ring)} plugs out and put each into its new cage: {way}."
+    return f"Unplug these {len(ring)} plugs and put each into its new cage: {way}."
 
 
 def pull_sentence(cable: Cable) -> str:
     """A surplus cable goes."""
     if cable.b is None:
-        return f"Take the plug{_part(cable.part)} out of {place(cable.a)}."
-    return f"Take the cable{_part(cable.part)} between {place(cable.a)} and {place(cable.b)} out."
+        return f"Remove the plug{_part(cable.part)} from {place(cable.a)}."
+    return f"Remove the cable{_part(cable.part)} between {place(cable.a)} and {place(cable.b)}."
 
 
 def add_sentence(one: End, two: End) -> str:
     """A new cable."""
     approved = ", ".join(f"{part.vendor} {part.number}" for part in PARTS if part.approved)
-    return f"Join {place(one)} and {place(two)} with a cable from the shelf (approved: {approved})."
+    return f"Join {place(one)} and {place(two)} with a spare cable (approved: {approved})."
 
 
 def reboot_sentence(desks: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..model.finding import SEVERITIES, Finding, Where
-from .codes import cable, change, driver, enrol, history, identity, link, lock, onboard, pair, proof, run, system, workload
+from .codes import cable, change, driver, enrol, history, identity, link, lock, onboard, pair, proof, run, system, update, workload
 from .codes.code import Code
 
 DOMAINS: dict[str, tuple[Code, ...]] = {
@@ -25,6 +25,7 @@ DOMAINS: dict[str, tuple[Code, ...]] = {
     "onboard": onboard.CODES,
     "enrol": enrol.CODES,
     "history": history.CODES,
+    "update": update.CODES,
     "workload": workload.CODES,
 }
 

@@ -40,22 +40,19 @@ class Answer(Protocol):
 
 
 NO_START = {
-    docker_error.NO_DOCKER: ("docker is not installed", "Install docker on the desk (DGX OS brings it), then run again."),
+    docker_error.NO_DOCKER: ("docker is not installed", "Install docker on the desk (DGX OS ships it), then run again."),
     docker_error.REFUSED: (
         "docker's socket refuses this user",
-        "Run with root (-b), or put the login user into the group (sudo usermod -aG docker USER) and log in again.",
+        "Run with root (-b), or add the login user to the group (sudo usermod -aG docker USER) and log in again.",
     ),
     docker_error.DAEMON: (
         "docker's daemon is not running",
-        "Start it on the desk: sudo systemctl enable --now docker; journalctl -u docker tells why it was down.",
+        "Start it on the desk: sudo systemctl enable --now docker; journalctl -u docker says why it was down.",
     ),
-    docker_error.TIMEOUT: ("docker did not answer in time", "Look at the daemon on the desk: systemctl status docker; then run again."),
+    docker_error.TIMEOUT: ("docker did not respond in time", "Check the daemon on the desk (systemctl status docker), then run again."),
 }
 """Why no container was started, and what to do: nothing of it is about the image."""
-ARM64 = (
-    "Take an image for linux/arm64 (aarch64): set desk_containers_image; playbooks/check_workload.yml tells of any image whether it "
-    "has one."
-)
+ARM64 = "Use an image for linux/arm64 (aarch64): set desk_containers_image; playbooks/check_workload.yml says whether an image has one."
 PACKAGES = {"libnvidia-gtk": "nvidia-settings and libxnvctrl0", "libXNVCtrl": "libxnvctrl0"}
 """Library to the package that brings it, where the name does not tell."""
 
@@ -100,7 +97,7 @@ def judge_docker_group(where: Where, user: str | None, groups: tuple[str, ...]) 
     """A note when the login user would need sudo for docker; nothing when the user's groups could not be read."""
     if user is None or not groups or "docker" in groups:
         return []
-    return [finding("DOCKER_GROUP_MISSING", where, f"{where.desk}: {user} is not in group docker", evidence={"groups": list(groups)})]
+    return [finding("DOCKER_GROUP_MISSING", where, f"{where.desk}: {user} is not in the docker group", evidence={"groups": list(groups)})]
 
 
 def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -> Finding:
@@ -117,13 +114,13 @@ def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -
             message = f"{where.desk}: {image} has no variant for linux/arm64: {words}"
             return finding("CONTAINER_GPU_FAILED", where, message, evidence={"image": image, "error": words}, remedy=ARM64)
         message = f"{where.desk}: {image} could not be pulled: {words}"
-        remedy = "Read docker's words; pull the image by hand on the desk (docker pull), then run again."
+        remedy = "See docker's output; pull the image by hand on the desk (docker pull), then run again."
         return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": words}, remedy=remedy)
     if kind == docker_error.ABSENT:
         message = f"{where.desk}: image {image} is not on the desk, so no GPU container was started"
         return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image})
-    message = f"{where.desk}: docker did not answer about image {image}: {_words(inspect)}"
-    remedy = "Read docker's words, try docker image inspect by hand on the desk, then run again."
+    message = f"{where.desk}: docker did not respond about image {image}: {_words(inspect)}"
+    remedy = "See docker's output, try docker image inspect by hand on the desk, then run again."
     return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": _words(inspect)}, remedy=remedy)
 
 
@@ -139,16 +136,16 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
     remedy = ""
     message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
     if kind == docker_error.ARCHITECTURE:
-        message, remedy = f"{where.desk}: {image} is made for another architecture than the desk's arm64: {_words(run)}", ARM64
+        message, remedy = f"{where.desk}: {image} is made for an architecture other than the desk's arm64: {_words(run)}", ARM64
     elif kind == docker_error.LIBRARY:
         library = docker_error.library(text) or "a library of the driver"
-        package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that brings {library}")
+        package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that ships {library}")
         remedy = (
             f"Bring {package} to the driver's version (apt install with that version, or remove it): {library} is listed for containers "
-            "and is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
+            "but is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
         )
     elif kind == docker_error.REQUIREMENT:
-        remedy = "Take an image for the driver's CUDA version; playbooks/check_workload.yml tells which condition of an image is not met."
+        remedy = "Use an image for the driver's CUDA version; playbooks/check_workload.yml says which condition of an image is not met."
     return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy or None)
 
 

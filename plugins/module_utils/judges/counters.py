@@ -17,7 +17,6 @@ confirmed on a GB10.
 STILL = 0.001
 """Share of the expected bytes below which a counter stood still; neighbour discovery and the tools' own TCP lie far below it."""
 
-OFFICIAL = "official"
 UNCONFIRMED = "documented, not confirmed on a GB10"
 
 
@@ -57,9 +56,14 @@ BY_NAME = {item.name: item for item in COUNTERS}
 
 
 def state_of(real: int | None, low: int, high: int) -> str:
-    """unread, still, fits or outside: a counter's growth in bytes beside the fewest and most bytes expected."""
+    """unread, backwards, still, fits or outside: a counter's growth in bytes beside the fewest and most bytes expected.
+
+    A counter that went backwards was set to nothing meanwhile (driver loaded anew, function reset): it tells nothing of the bytes.
+    """
     if real is None:
         return "unread"
+    if real < 0:
+        return "backwards"
     if real < STILL * low:
         return "still"
     return "fits" if BAND[0] * low <= real <= BAND[1] * high else "outside"

@@ -12,9 +12,11 @@ from .gpu import judge_gpu
 from .identity import judge_identity
 from .kernel_log import judge_kernel_log
 from .link import judge_link
+from .login import judge_login
 from .missing import judge_missing
 from .options import AUDIT, JudgeOptions
 from .system import judge_system
+from .update import half_done
 
 
 def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
@@ -30,6 +32,8 @@ def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     found += judge_gpu(desk, where)
     found += judge_kernel_log(desk, where)
     found += judge_link(desk, where, options)
+    found += half_done(desk, where, options)
+    found += judge_login(desk, where, options)
     if options.purpose == AUDIT:
         found += busy_findings(desk, where, severity="note", require=False)
     return found + judge_missing(desk, where, options, found)

@@ -23,8 +23,8 @@ def unknown_major(desk: Desk, where: Where, newest_known: str = NEWEST_KNOWN_DGX
         return []
     major = (version_key(newest_known) or (0,))[0]
     message = (
-        f"DGX OS {desk.dgx_os.version} runs; the rules for driver, kernel and packages are not known for this version "
-        f"(DGX OS {major} is the newest that is known). Nothing is judged by the old rules, and nothing is changed."
+        f"DGX OS {desk.dgx_os.version} is running; the rules for driver, kernel and packages are not known for this version (DGX OS "
+        f"{major} is the newest known). Nothing is judged by the old rules, and nothing is changed."
     )
     evidence = {"version": desk.dgx_os.version, "newest_known": newest_known, "driver": desk.driver.module_version}
     return [finding("DGX_OS_RULES_UNKNOWN", where, message, evidence=evidence)]

@@ -94,7 +94,7 @@ def _told(path: str, item: Mapping[str, Any]) -> str:
         missing = sorted(str(value) for value in wanted if value not in found)
         extra = sorted(str(value) for value in found if value not in wanted)
         parts = [f"lacks {', '.join(missing)}"] if missing else []
-        parts += [f"has {', '.join(extra)} besides"] if extra else []
+        parts += [f"also has {', '.join(extra)}"] if extra else []
         return f"{path} {' and '.join(parts)}"
     if found is None:
         return f"{path} should be {wanted}, not read ({item['reason']})"

@@ -26,26 +26,27 @@ NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
 """What nvidia-smi says where no module is loaded."""
 
 OTHER_RULES = (
-    "Which driver belongs to this version of DGX OS is not known here: follow NVIDIA's guide for it, and do not install packages of "
-    "branch 580."
+    "It is not known which driver belongs to this version of DGX OS: follow NVIDIA's guide for it, and do not install packages of branch "
+    "580."
 )
 KEY_REMEDY = (
-    "Secure Boot refuses the module's key; installing the same packages again does not help. Either take the prebuilt module, which is "
-    "signed: sudo apt-get install linux-modules-nvidia-580-open-$(uname -r), remove the nvidia-dkms package, reboot. Or let the firmware "
-    "trust the desk's own key: sudo mokutil --import /var/lib/shim-signed/mok/MOK.der, reboot, and confirm it at the desk's own screen."
+    "Secure Boot refuses the module's key; installing the same packages again does not help. Either use the prebuilt module, which is "
+    "signed: sudo apt-get install linux-modules-nvidia-580-open-$(uname -r), remove the nvidia-dkms package, reboot. Or make the "
+    "firmware trust the desk's own key: sudo mokutil --import /var/lib/shim-signed/mok/MOK.der, reboot, and confirm it at the desk's own "
+    "screen."
 )
 LOAD_REMEDY = (
-    "The module is there, so nothing is to be installed: sudo modprobe nvidia, and read what it and sudo journalctl -k say. Look for a "
-    "blacklist in /etc/modprobe.d and on the kernel's command line, and reboot."
+    "The module is there, so there is nothing to install: run sudo modprobe nvidia, and read what it and sudo journalctl -k report. Look "
+    "for a blacklist in /etc/modprobe.d and on the kernel command line, then reboot."
 )
 RUNFILE_REMEDY = (
-    "It comes from no package: NVIDIA's .run installer put it over them. sudo nvidia-uninstall (or sh NVIDIA-Linux-*.run --uninstall), "
+    "It comes from no package: NVIDIA's .run installer overwrote them. Run sudo nvidia-uninstall (or sh NVIDIA-Linux-*.run --uninstall), "
     "then sudo apt-get install --reinstall nvidia-driver-580-open libnvidia-compute-580 and the module package of the running kernel, "
     "then reboot. The driver_lock role cannot see files that no package owns."
 )
 SHIM_REMEDY = (
-    "Find what put the other library there (dpkg -S FILE; ldconfig -p | grep libnvidia-ml; LD_LIBRARY_PATH; /etc/ld.so.conf.d) and take it "
-    "away; then sudo apt-get install --reinstall libnvidia-compute-580 && sudo ldconfig. A reboot does not help."
+    "Find what put the other library there (dpkg -S FILE; ldconfig -p | grep libnvidia-ml; LD_LIBRARY_PATH; /etc/ld.so.conf.d) and "
+    "remove it; then run sudo apt-get install --reinstall libnvidia-compute-580 && sudo ldconfig. A reboot does not help."
 )
 
 
@@ -88,10 +89,10 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     prebuilt = image is not None and image.has_driver and "/kernel/nvidia-" in (image.module_path or "")
     if refused and prebuilt and "nvidia" not in refused[0].partition("kernel: ")[2].lower():
         # The prebuilt module is signed, and the line names none: another module may have been refused.
-        why = f"the running kernel {kernel} has a signed module that is not loaded, and it refused a module's key ({refused[0]})"
-        remedy = f"{LOAD_REMEDY} Where modprobe says that the key was rejected: {KEY_REMEDY}"
+        why = f"the running kernel {kernel} has a signed module that is not loaded, and it rejected a module's key ({refused[0]})"
+        remedy = f"{LOAD_REMEDY} If modprobe says that the key was rejected: {KEY_REMEDY}"
     elif refused and (image is None or image.has_driver is not False):
-        why = f"the kernel {kernel} refused the module's signature, because its key is not enrolled ({refused[0]})"
+        why = f"the kernel {kernel} rejected the module's signature, because its key is not enrolled ({refused[0]})"
         remedy = KEY_REMEDY
     elif image is not None and image.has_driver is False:
         why = f"the running kernel {kernel} has no driver module"
@@ -131,7 +132,7 @@ def mismatch(desk: Desk, where: Where) -> list[Finding]:
         message = f"nvidia-smi loads a library that is not the driver's: libnvidia-ml.so.1 leads to {driver.foreign_library}.{ending}"
         return [finding("DRIVER_MISMATCH", where, message, evidence=evidence, remedy=SHIM_REMEDY)]
     if complaint and not differ and len(known) > 1:
-        message = f"Every part that was read is of one version ({told}), so nvidia-smi loads a library from another place.{ending}"
+        message = f"All parts that were read have the same version ({told}), so nvidia-smi loads a library from another place.{ending}"
         return [finding("DRIVER_MISMATCH", where, message, evidence=evidence, remedy=SHIM_REMEDY)]
     message = f"Parts of the driver disagree: {told}.{ending}"
     remedy = RUNFILE_REMEDY if from_runfile(desk) else None
@@ -157,7 +158,7 @@ def branch(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     if number is None or number == options.wanted_branch:
         return []
     version = driver.module_version or driver.user_space_version
-    message = f"The driver is of branch {number} ({version}); {options.wanted_branch} was expected."
+    message = f"The driver is from branch {number} ({version}); {options.wanted_branch} was expected."
     evidence: dict[str, object] = {"branch": number, "wanted": options.wanted_branch}
     remedy = None
     if from_runfile(desk):
@@ -180,7 +181,7 @@ def settings_tools(desk: Desk, where: Where) -> list[Finding]:
         return []
     newer = any((version_key(version) or (0,))[0] > key[0] for version in other.values())
     told = named(f"{name} {version}" for name, version in sorted(other.items()))
-    message = f"{told} beside driver {desk.driver.user_space_version or desk.driver.module_version}: of another branch."
+    message = f"{told} alongside driver {desk.driver.user_space_version or desk.driver.module_version}: from another branch."
     return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity="warn" if newer else "note")]
 
 
@@ -211,7 +212,7 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
     if image.modules:
         message += f" It has only {named(image.modules)}."
     if desk.kernel.boot_entry and image.release not in desk.kernel.boot_entry:
-        message += f" GRUB is set to start {desk.kernel.boot_entry[:120]!r}, which is not installed, so it takes its first entry."
+        message += f" GRUB is set to start {desk.kernel.boot_entry[:120]!r}, which is not installed, so it falls back to its first entry."
     evidence = {
         "next_boot": image.release,
         "running": desk.kernel.running,
@@ -222,7 +223,7 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
     package = f"linux-modules-nvidia-580-open-{image.release}"
     remedy = None
     if any(item.name == package and item.state == "installed" for item in desk.driver.packages):
-        remedy = f"Its package is installed, its module is gone: sudo apt-get install --reinstall {package}, before any reboot."
+        remedy = f"Its package is installed, but its module is missing: sudo apt-get install --reinstall {package}, before any reboot."
     return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence, remedy=remedy)]
 
 
@@ -255,7 +256,7 @@ def kho(desk: Desk, where: Where) -> list[Finding]:
         }
         found.append(finding("KERNEL_ROCE_ENOMEM", where, message, evidence=evidence))
     if kernel.kho == "off" and (kernel.running or "").startswith("6.17."):
-        message = f"kho=off is set on kernel {kernel.running}; it is a cure for 7.0 kernels only."
+        message = f"kho=off is set on kernel {kernel.running}; it helps 7.0 kernels only."
         found.append(finding("KHO_OFF_ON_6_17", where, message, evidence={"kernel": kernel.running}))
     return found
 
@@ -270,13 +271,17 @@ def persistence(desk: Desk, where: Where) -> list[Finding]:
     if (driver.persistence_mode or "").lower() in ("disabled", "off"):
         wrong.append("the GPU's persistence mode is off")
         if driver.persistenced_active:
-            wrong[-1] += " although the daemon runs"
+            wrong[-1] += " although the daemon is running"
             remedy = MODE_REMEDY
     if driver.persistenced_enabled is False:
         wrong.append("the unit nvidia-persistenced is not enabled")
         remedy = None
-    if driver.persistenced_state == "activating":
-        wrong.append("the unit nvidia-persistenced does not come up: systemd starts it over and over (activating)")
+    starting = driver.persistenced_state == "starting" and driver.persistenced_enabled is not False
+    if starting:
+        wrong = ["the unit nvidia-persistenced is being started"]
+        remedy = "Look again in a minute: systemctl status nvidia-persistenced."
+    elif driver.persistenced_state == "activating":
+        wrong.append("the unit nvidia-persistenced does not come up: systemd keeps restarting it (activating)")
         remedy = DAEMON_REMEDY
     elif driver.persistenced_active is False:
         state = f" ({driver.persistenced_state})" if driver.persistenced_state not in (None, "inactive") else ""
@@ -291,16 +296,17 @@ def persistence(desk: Desk, where: Where) -> list[Finding]:
         "state": driver.persistenced_state,
     }
     message = "; ".join(reversed(wrong))
-    return [finding("PERSISTENCED_INACTIVE", where, message[0].upper() + message[1:] + ".", evidence=evidence, remedy=remedy)]
+    words, severity = message[0].upper() + message[1:] + ".", "note" if starting else None
+    return [finding("PERSISTENCED_INACTIVE", where, words, evidence=evidence, remedy=remedy, severity=severity)]
 
 
 MODE_REMEDY = (
     "sudo nvidia-smi -pm 1 turns the mode on until the next boot. The daemon was started with --no-persistence-mode: "
-    "sudo apt-get install nv-persistence-mode, or sudo systemctl edit nvidia-persistenced and give ExecStart without that option."
+    "sudo apt-get install nv-persistence-mode, or sudo systemctl edit nvidia-persistenced and set ExecStart without that option."
 )
 DAEMON_REMEDY = (
-    "sudo journalctl -u nvidia-persistenced says why it ends (often: it may not open /dev/nvidia*). Mend that, then "
-    "sudo systemctl reset-failed nvidia-persistenced && sudo systemctl restart nvidia-persistenced."
+    "sudo journalctl -u nvidia-persistenced says why it ends (often: it may not open /dev/nvidia*). Fix that, then run sudo systemctl "
+    "reset-failed nvidia-persistenced && sudo systemctl restart nvidia-persistenced."
 )
 
 

@@ -79,7 +79,7 @@ def _duplicate(name: str, kinds: Mapping[str, Mapping[str, list[str]]], desks: M
     if same_machine:
         message = f"This is the same machine as {named(others)}: it is listed more than once."
     elif set(kinds) == {"host name"}:
-        message = f"The host name {next(iter(kinds['host name']))} belongs to {named(others)} too."
+        message = f"The host name {next(iter(kinds['host name']))} also belongs to {named(others)}."
     else:
         message = f"Shares its {', '.join(told)} with {named(others)}."
         if set(told) & {"machine-id", "host key"}:

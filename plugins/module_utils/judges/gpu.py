@@ -39,8 +39,8 @@ PROPRIETARY_ONLY = "0x62:0x1a:2631"
 """Error of RmInitAdapter that the proprietary module gives on GB10 (two public reports)."""
 
 REBOOT = (
-    "Reboot the desk (with the cable in; both desks of a pair). If it is the same afterwards: shut down, take the power supply out for a "
-    "minute, start again. If it comes back, keep sudo nvidia-bug-report.sh for NVIDIA."
+    "Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for a minute, "
+    "start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA."
 )
 
 
@@ -61,7 +61,7 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     gpu, driver = desk.gpu, desk.driver
     if _explained(desk) or (gpu.present is not False and gpu.count != 0):
         return []
-    message = f"The driver {driver.module_version or '(version unknown)'} is loaded, but finds no GPU"
+    message = f"The driver {driver.module_version or '(version unknown)'} is loaded but finds no GPU"
     message += f": {driver.nvml_error}" if driver.nvml_error else "."
     lines = _lines(desk)
     if lines:
@@ -83,23 +83,23 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
         readings = (gpu.clock_sm_mhz, gpu.power_draw_w, gpu.temperature_c, gpu.utilisation_percent)
         if gpu.dead_readings and not set(gpu.dead_readings) & set(LOST) and any(value is not None for value in readings):
             severity = "warn"
-        message = f"The GPU does not answer: nvidia-smi says {said}"
+        message = f"The GPU does not respond: nvidia-smi says {said}"
     elif gpu.smi == "timeout" and _trouble(desk):
-        message = "The GPU does not answer: nvidia-smi did not end within its time limit"
+        message = "The GPU does not respond: nvidia-smi did not end within its time limit"
     elif action not in WELL:
-        message = "The GPU still answers, but cannot be relied on"
+        message = "The GPU still responds, but cannot be relied on"
     else:
         return []
     if action not in WELL:
-        message += f"; the driver wants this recovery: {action}"
+        message += f"; the driver asks for this recovery: {action}"
         severity = "fail"
     lines = _lines(desk)
     message += f". The kernel says: {lines[0]}" if lines else "."
     remedy = None
     if any(PROPRIETARY_ONLY in line for line in lines):
-        remedy = f"{REBOOT} {PROPRIETARY_ONLY} is what the proprietary module gives: modinfo -F license nvidia must say Dual MIT/GPL."
+        remedy = f"{REBOOT} {PROPRIETARY_ONLY} is what the proprietary module reports: modinfo -F license nvidia must print Dual MIT/GPL."
     elif said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
-        remedy = f"Memory was used up: end what fills it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
+        remedy = f"Memory ran out: stop what is using it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
     evidence = {"nvidia_smi": said or gpu.smi, "recovery_action": action, "xids": dict(desk.kernel.events.xids), "kernel": lines}
     return [finding("GPU_FAILED", where, message, evidence=evidence, severity=severity, remedy=remedy)]
 
@@ -107,7 +107,7 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
 def _said(desk: Desk) -> str | None:
     """What nvidia-smi says of a dead GPU, null when it says nothing of the kind."""
     if desk.gpu.dead_readings:
-        return f"{named(desk.gpu.dead_readings)} in place of readings"
+        return f"{named(desk.gpu.dead_readings)} instead of readings"
     error = desk.driver.nvml_error or ""
     dead = ("Unable to determine the device handle", "GPU is lost", "GPU requires reset", "fallen off the bus", "Unknown Error")
     return error if any(word in error for word in dead) else None
@@ -141,11 +141,11 @@ def logged(desk: Desk, where: Where) -> list[Finding]:
     serious = {number: count for number, count in events.xids.items() if number not in APPLICATION_XIDS}
     told = [f"Xid {number} {_times(count)}" for number, count in sorted(events.xids.items(), key=lambda item: int(item[0]))]
     if events.gpu_failures:
-        told.append(f"{len(events.gpu_failures)} failures of the GPU's driver")
+        told.append(f"{len(events.gpu_failures)} failures of the GPU driver")
     if events.gpu_memory_errors:
         told.append(f"the GPU driver got no memory {_times(events.gpu_memory_errors)}")
     if events.oom_kills or events.oom_lines:
-        told.append(f"the kernel killed programs for memory {_times(max(events.oom_kills, 1))}")
+        told.append(f"the kernel killed programs for lack of memory {_times(max(events.oom_kills, 1))}")
     message = f"Since this boot the kernel logged: {named(told)}."
     severity = "warn" if serious or events.gpu_failures else "note"
     evidence = {
@@ -181,9 +181,9 @@ def power(desk: Desk, where: Where) -> list[Finding]:
         return []
     evidence = {"utilisation_percent": load, "power_draw_w": watts, "clock_sm_mhz": clock, "clock_sm_max_mhz": highest}
     if load >= LOAD_PERCENT and watts <= CAPPED_WATTS and clock < CAPPED_CLOCK_SHARE * highest:
-        message = f"At {load:g} % load the GPU draws {watts:g} W at {clock:g} MHz; its highest clock is {highest:g} MHz."
+        message = f"At {load:g} % load the GPU draws {watts:g} W at {clock:g} MHz; its maximum clock is {highest:g} MHz."
         return [finding("GPU_POWER_CAPPED", where, message, evidence=evidence)]
     if load <= IDLE_PERCENT and watts >= IDLE_WATTS and clock <= IDLE_CLOCK_SHARE * highest:
-        message = f"The idle GPU draws {watts:g} W at {clock:g} MHz; an idle one draws 4 to 5 W. It may be latched: measure it under load."
+        message = f"The idle GPU draws {watts:g} W at {clock:g} MHz; 4 to 5 W is usual. Its clock may be stuck: measure it under load."
         return [finding("GPU_POWER_CAPPED", where, message, evidence=evidence, severity="note")]
     return []

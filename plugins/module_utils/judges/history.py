@@ -104,7 +104,7 @@ def judge_slower(stack: str, series: Sequence[Series], changes: Callable[[str], 
     since = list(changes(first.run))
     what = worst.series
     way = f", falling for {FALLING_RUNS} runs" if worst.steady else ""
-    told = named((item.told for item in since), 4) if since else "nothing that is recorded changed since"
+    told = named((item.told for item in since), 4) if since else "nothing on record has changed since"
     message = (
         f"stack {stack}: {what.title} {what.now:.1f} {what.unit}, it held {worst.level:.1f} before (-{100 * worst.share:.1f} %{way}; "
         f"spread from run to run {worst.spread:.2f}), last in {first.run}; since then: {told}"

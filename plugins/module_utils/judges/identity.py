@@ -36,7 +36,7 @@ def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[F
             unknown.append(f"the chassis serial could not be read ({unread_reason(desk, 'identity.serial_sha256') or 'no answer'})")
         else:
             same = identity.serial_sha256.lower() in wanted
-            (right if same else wrong).append("the chassis serial" if same else "the chassis serial is another one")
+            (right if same else wrong).append("the chassis serial" if same else "the chassis serial is different")
     if keys:
         if not identity.host_key_fingerprints:
             unknown.append(f"the ssh host keys could not be read ({unread_reason(desk, 'identity.host_key_fingerprints') or 'no answer'})")
@@ -45,10 +45,10 @@ def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[F
             (right if same else wrong).append("the ssh host key" if same else "none of the ssh host keys is the expected one")
     evidence = {"hostname": identity.hostname, "product": identity.product, "matching": right, "differing": wrong, "unread": unknown}
     if wrong:
-        message = f"The machine that answers is not the one of the lab sheet: {' and '.join(wrong)} (it calls itself {identity.hostname})."
+        message = f"The machine that answers is not the one in the lab sheet: {' and '.join(wrong)} (it calls itself {identity.hostname})."
         return [finding("DESK_IDENTITY_WRONG", where, message, evidence=evidence)]
     if unknown and not right:
-        message = f"Whether this is the machine of the lab sheet is not known: {' and '.join(unknown)}."
+        message = f"It is not known whether this is the machine in the lab sheet: {' and '.join(unknown)}."
         return [finding("DESK_IDENTITY_WRONG", where, message, evidence=evidence, severity="unknown")]
     return []
 
@@ -76,12 +76,12 @@ def machine(desk: Desk, where: Where) -> list[Finding]:
             "evidence": list(identity.gb10_evidence),
         }
         message = (
-            f"This is no GB10 machine: vendor {identity.vendor or 'unknown'}, product {identity.product or 'unknown'}, "
+            f"This is not a GB10 machine: vendor {identity.vendor or 'unknown'}, product {identity.product or 'unknown'}, "
             f"architecture {identity.architecture or 'unknown'}; a DGX Spark or a partner's GB10 board was expected."
         )
         found.append(finding("DESK_NOT_GB10", where, message, evidence=evidence))
     if identity.architecture is not None and identity.architecture not in ARCHITECTURES:
-        message = f"The kernel names the architecture {identity.architecture}, aarch64 was expected."
+        message = f"The kernel reports the architecture {identity.architecture}; aarch64 was expected."
         found.append(finding("DESK_NOT_AARCH64", where, message, evidence={"architecture": identity.architecture}))
     return found
 
@@ -91,10 +91,10 @@ def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     system = desk.dgx_os
     if system.present is False:
         runs = desk.ubuntu.pretty_name or desk.ubuntu.id
-        message = f"There is no /etc/dgx-release; the system is {runs or 'unknown'}, DGX OS {options.minimum_dgx_os} or newer was expected."
+        message = f"There is no /etc/dgx-release; the system is {runs or 'unknown'}; DGX OS {options.minimum_dgx_os} or newer was expected."
         # Nobody shall be told to re-image a machine that only answers at the wrong address.
         remedy = (
-            "Check the address of this desk in the inventory first: the machine is no DGX Spark."
+            "Check the address of this desk in the inventory first: the machine is not a DGX Spark."
             if desk.identity.is_gb10 is False
             else None
         )
@@ -103,7 +103,7 @@ def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     if older(system.version, options.minimum_dgx_os):
         updates = named(system.ota_history) or "none"
         message = (
-            f"DGX OS {system.version} runs (factory image {system.factory_version or 'unknown'}, OTA updates: {updates}); "
+            f"DGX OS {system.version} is running (factory image {system.factory_version or 'unknown'}, OTA updates: {updates}); "
             f"{options.minimum_dgx_os} or newer was expected."
         )
         return [finding("DGX_OS_TOO_OLD", where, message, evidence=evidence)]
@@ -111,6 +111,6 @@ def dgx_os(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     if unknown:
         return unknown
     if older(options.newest_known_dgx_os, system.version):
-        message = f"DGX OS {system.version} runs; the newest that this collection knows is {options.newest_known_dgx_os}."
+        message = f"DGX OS {system.version} is running; the newest that this collection knows is {options.newest_known_dgx_os}."
         return [finding("DGX_OS_UNKNOWN_NEWER", where, message, evidence=evidence)]
     return []

@@ -58,7 +58,7 @@ def advance(what: Suspects, trials: Sequence[Trial]) -> Move:
     results: dict[str, str] = {}
     for trial in trials:
         if not trial.rebooted:
-            return _found("inconclusive", f"The trial '{trial.kind}' was measured without starting both desks again: it says nothing.")
+            return _found("inconclusive", f"The trial '{trial.kind}' was measured without restarting both desks, so it proves nothing.")
         if trial.verdict == UNKNOWN:
             return _found(
                 "inconclusive", f"The trial '{trial.kind}' could not be measured ({', '.join(trial.codes) or 'no reason given'})."
@@ -67,7 +67,9 @@ def advance(what: Suspects, trials: Sequence[Trial]) -> Move:
     if AS_IT_IS not in results:
         return _as_it_is(what)
     if results[AS_IT_IS] == PASS:
-        return _found("none", "After both desks were started with the cable in, the pair is good: a plug had been moved while a desk ran.")
+        return _found(
+            "none", "Now that both desks were started with the cable in, the pair is good: a plug had been moved while a desk was running."
+        )
     if GOOD_FOR_PEER not in results:
         return _swap(what, GOOD_FOR_PEER, what.peer, what.peer_port, what.head, what.head_port)
     if results[GOOD_FOR_PEER] == PASS:
@@ -79,14 +81,14 @@ def advance(what: Suspects, trials: Sequence[Trial]) -> Move:
         return _blamed(what, what.head, what.head_port, what.peer, what.peer_port, results)
     return _found(
         "cable",
-        f"The cable is bad with {what.head} and with {what.peer}, each against {what.good}, which is known to be good: replace the cable.",
+        f"The cable is bad with {what.head} and with {what.peer}, each time against {what.good}, a known good desk: replace the cable.",
     )
 
 
 def _as_it_is(what: Suspects) -> Move:
     text = (
         f"Leave the cable between {what.head} (port {what.head_port}) and {what.peer} (port {what.peer_port}) as it is, pushed in "
-        "firmly at both ends. Both desks will be started again with the cable in."
+        "firmly at both ends. Both desks will be restarted with the cable in."
     )
     return Move(False, AS_IT_IS, (what.head, what.peer), {what.head: what.head_port, what.peer: what.peer_port}, text)
 
@@ -94,9 +96,9 @@ def _as_it_is(what: Suspects) -> Move:
 def _swap(what: Suspects, kind: str, out: str, out_port: int, stays: str, stays_port: int) -> Move:
     back = "" if kind == GOOD_FOR_PEER else f"Put the end of the suspect cable that is in {what.good} back into {what.peer}. Then: "
     text = (
-        f"{back}Pull the suspect cable out of {out} (port {out_port}) and put that end into {what.good}, port {what.good_port} (take "
-        f"out what is there and remember it). The other end stays in {stays} (port {stays_port}). {stays} and {what.good} will be "
-        "started again with the cable in."
+        f"{back}Pull the suspect cable out of {out} (port {out_port}) and put that end into {what.good}, port {what.good_port} (unplug "
+        f"what is there and note where it was). The other end stays in {stays} (port {stays_port}). {stays} and {what.good} will be "
+        "restarted with the cable in."
     )
     return Move(False, kind, (stays, what.good), {stays: stays_port, what.good: what.good_port}, text)
 
@@ -106,13 +108,15 @@ def _blamed(what: Suspects, desk: str, port: int, partner: str, partner_port: in
     other = 1 - port
     if OTHER_PORT not in results:
         text = (
-            f"Put the end of the suspect cable that is in {what.good} into {desk}, port {other} (the other port than before). The other "
-            f"end stays in {partner} (port {partner_port}). Both desks will be started again with the cable in."
+            f"Put the end of the suspect cable that is in {what.good} into {desk}, port {other} (not the port used before). The other "
+            f"end stays in {partner} (port {partner_port}). Both desks will be restarted with the cable in."
         )
         return Move(False, OTHER_PORT, (partner, desk), {partner: partner_port, desk: other}, text)
     if results[OTHER_PORT] == PASS:
-        return _found(f"port {port} of {desk}", f"{desk} is good on port {other} and bad on port {port}: use port {other}, ask for repair.")
-    return _found(f"desk {desk}", f"{desk} is bad on both ports with a good cable and a good partner: ask for repair.")
+        return _found(
+            f"port {port} of {desk}", f"{desk} is good on port {other} and bad on port {port}: use port {other} and ask for a repair."
+        )
+    return _found(f"desk {desk}", f"{desk} is bad on both ports with a good cable and a good partner: ask for a repair.")
 
 
 def _found(blame: str, text: str) -> Move:

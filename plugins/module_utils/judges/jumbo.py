@@ -30,10 +30,10 @@ def judge_jumbo(pair: str, answers: Iterable[JumboAnswer], macs: Mapping[str, It
         evidence = {"address": item.address, "mtu": item.mtu, "mac": item.mac, "small_answered": item.small, "error": item.error}
         theirs = {mac.lower() for mac in macs.get(item.other, ())}
         if item.mac is not None and theirs and item.mac.lower() not in theirs:
-            message = f"{item.address} on {item.netdev} is answered by {item.mac}, which is no function of {item.other}."
+            message = f"{item.address} on {item.netdev} is answered by {item.mac}, which is not a function of {item.other}."
             found.append(finding("CX7_ADDRESS_TAKEN", where, message, evidence=evidence))
         if item.full is None:
-            message = f"Whether {item.other} answers a full-size ping on {item.netdev} could not be asked ({item.error})."
+            message = f"Could not test whether {item.other} answers a full-size ping on {item.netdev} ({item.error})."
             found.append(finding("CX7_JUMBO_PING_FAILED", where, message, severity="unknown", evidence=evidence))
         elif not item.full and item.small and item.mtu > STANDARD:
             why = "the switch's MTU, or its own, is smaller" if on_a_switch else "its MTU is smaller"
@@ -41,7 +41,7 @@ def judge_jumbo(pair: str, answers: Iterable[JumboAnswer], macs: Mapping[str, It
             remedy = OF_A_SWITCH if on_a_switch else None
             found.append(finding("CX7_MTU_MISMATCH", where, message, severity="fail", evidence=evidence, remedy=remedy))
         elif not item.full:
-            who = f"{item.mac} has the address" if item.mac else "nobody has the address"
+            who = f"{item.mac} has the address" if item.mac else "no machine has the address"
             message = f"{item.other} ({item.address}) does not answer a ping of {item.mtu} bytes on {item.netdev}; {who}."
             found.append(finding("CX7_JUMBO_PING_FAILED", where, message, evidence=evidence))
     return found

@@ -36,7 +36,7 @@ def pcie(desk: Desk, where: Where) -> list[Finding]:
     elif recovered:
         told += " It recovered."
     if desk.kernel.events.lockups:
-        told += " Processors hung as well."
+        told += " CPUs also hung."
     severity = "fail" if severe and not recovered else "warn" if severe else "note"
     evidence = {
         "lines": [item.line for item in events][:8],
@@ -62,5 +62,5 @@ def lockups(desk: Desk, where: Where) -> list[Finding]:
     lines = desk.kernel.events.lockups
     if not lines or pcie(desk, where):
         return []
-    message = f"Processors hung since this boot: {lines[0]}"
+    message = f"CPUs have hung since this boot: {lines[0]}"
     return [finding("KERNEL_LOCKUP", where, message, evidence={"lines": list(lines)})]

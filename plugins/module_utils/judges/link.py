@@ -51,6 +51,7 @@ def judge_link(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]
         *subnets(desk, where, options),
         *gids(desk, where, options),
         *owners(desk, where, options),
+        *unmanaged(desk, where),
         *routes(desk, where, options),
         *overlaps(desk, where, options),
         *management(desk, where, options),
@@ -80,16 +81,16 @@ def absent(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     enabled, powered = desk.cx7.hotplug_enabled, desk.cx7.powered
     evidence = {"hotplug_enabled": enabled, "powered": powered, "functions": 0}
     if enabled is False:
-        message = "No ConnectX-7 function is there although hotplug power saving is off."
+        message = "No ConnectX-7 function is present, although hotplug power saving is off."
         return [finding("CX7_ABSENT_FAULT", where, message, evidence=evidence)]
     if powered is True:
-        message = "No ConnectX-7 function is there although the hotplug driver sees a cable and gives power."
+        message = "No ConnectX-7 function is present, although the hotplug driver sees a cable and supplies power."
         return [finding("CX7_ABSENT_FAULT", where, message, evidence=evidence)]
     if powered is False:
-        message = "No ConnectX-7 function is there, because the hotplug driver sees no cable."
+        message = "No ConnectX-7 function is present, because the hotplug driver sees no cable."
         return [finding("CX7_ABSENT_NO_CABLE", where, message, severity=options.used("note"), evidence=evidence)]
     reason = unread_reason(desk, "cx7.powered") or "no answer"
-    message = f"No ConnectX-7 function is there, and whether a cable is in could not be read ({reason})."
+    message = f"No ConnectX-7 function is present, and whether a cable is in could not be determined ({reason})."
     return [finding("CX7_ABSENT_FAULT", where, message, severity="unknown", evidence=evidence)]
 
 
@@ -101,14 +102,14 @@ def complete(desk: Desk, where: Where) -> list[Finding]:
     present = [f"{name_of(item)} ({item.pci_address})" for item in functions]
     evidence = {"present": present, "expected": FUNCTIONS}
     if desk.cx7.ungrouped:
-        message = f"{len(functions)} of {FUNCTIONS} functions are there: {named(present)}."
+        message = f"{len(functions)} of {FUNCTIONS} functions are present: {named(present)}."
         return [finding("CX7_FUNCTION_MISSING", where, message, evidence=evidence)]
     found = []
     for number in (0, 1):
         here = [item for port in desk.cx7.ports if port.number == number for item in port.functions]
         if len(here) < 2:
             what = f"only {name_of(here[0])}" if here else "none"
-            message = f"Port {number} has {len(here)} of its 2 functions ({what}); {len(functions)} of {FUNCTIONS} are there in all."
+            message = f"Port {number} has {len(here)} of its 2 functions ({what}); {len(functions)} of {FUNCTIONS} are present in total."
             found.append(finding("CX7_FUNCTION_MISSING", replace(where, port=number), message, evidence=evidence))
     return found
 
@@ -163,9 +164,9 @@ def speed(desk: Desk, where: Where) -> list[Finding]:
         slow = {name_of(item): item.speed_mbps for item in up if item.speed_mbps is not None and 0 < item.speed_mbps < FULL_SPEED_MBPS}
         if slow:
             told = ", ".join(f"{name} {value // 1000} Gb/s" for name, value in slow.items() if value is not None)
-            message = f"The link runs at less than {FULL_SPEED_MBPS // 1000} Gb/s: {told}."
+            message = f"The link runs below {FULL_SPEED_MBPS // 1000} Gb/s: {told}."
             half = set(slow.values()) == {HALF_SPEED_MBPS} and len(slow) == len(up)
-            message += " That is half of the bandwidth, and marks are halved." if half else ""
+            message += " That is half the bandwidth, so the marks are halved." if half else ""
             severity = "warn" if half else "fail"
             place = replace(where, port=port.number)
             found.append(finding("CX7_SPEED_LOW", place, message, severity=severity, evidence={"speed_mbps": slow}))
@@ -325,15 +326,31 @@ def owners(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     for owner, names in owned.items():
         evidence: dict[str, Any] = {"owner": owner, "functions": names}
         if owner in also:
-            message = f"{owner} configures {named(names)}, but also {named(also[owner])}, so it cannot be set aside; it is not ours."
-            remedy = f"Take {named(names)} out of {owner} by hand (or narrow its match), then run again."
+            message = (
+                f"{owner} configures {named(names)}, but also {named(also[owner])}, so it cannot be set aside; "
+                "this collection did not write it."
+            )
+            remedy = f"Remove {named(names)} from {owner} by hand (or narrow its match), then run again."
             evidence["also"] = list(also[owner])
             found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=options.used("warn"), evidence=evidence, remedy=remedy))
             continue
         severity = "note" if options.take_over else options.used("warn")
-        message = f"{owner} configures {named(names)}; it is not ours."
+        message = f"{owner} configures {named(names)}; this collection did not write it."
         found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=severity, evidence=evidence))
     return found
+
+
+def unmanaged(desk: Desk, where: Where) -> list[Finding]:
+    """CX7_NOT_MANAGED: functions of our file that NetworkManager, which shall set them up, was told to leave alone."""
+    ours = desk.setup.link_file or ""
+    left = [item for item in desk.cx7.functions if item.netdev and item.renderer == "networkd" and f" {item.netdev}:" in ours]
+    if desk.network.renderer != "NetworkManager" or not left:
+        return []
+    names = [name_of(item) for item in left]
+    message = (
+        f"NetworkManager, which manages this desk's network, was told to leave {named(names)} alone: the link is gone at its next start."
+    )
+    return [finding("CX7_NOT_MANAGED", where, message, evidence={"functions": names, "renderer": desk.network.renderer})]
 
 
 def _netdevs(functions: Iterable[Function]) -> set[str]:
@@ -399,7 +416,7 @@ def plugged(desk: Desk, where: Where) -> list[Finding]:
     if not desk.cx7.plugged_after_boot:
         return []
     last = desk.cx7.plug_events[-1] if desk.cx7.plug_events else None
-    message = "The kernel log of this boot tells of a cable plugged in after start-up" + (f": {last}" if last else ".")
+    message = "The kernel log of this boot shows a cable plugged in after start-up" + (f": {last}" if last else ".")
     return [finding("CX7_PLUGGED_AFTER_BOOT", where, message, evidence={"events": list(desk.cx7.plug_events)})]
 
 

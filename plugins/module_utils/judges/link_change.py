@@ -68,10 +68,10 @@ def resolve_port(desk: Desk, where: Where, number: int | None, needed: int) -> t
         lit = [item for item in ports if item.carrier or any(function.carrier for function in item.functions)]
         if len(lit) > 1:
             names = named(f"port {item.number} ({named(function.netdev for function in item.functions)})" for item in lit)
-            return None, [finding("CX7_PORT_AMBIGUOUS", where, f"No port is named and {names} have a link.", evidence={"ports": names})]
+            return None, [finding("CX7_PORT_AMBIGUOUS", where, f"No port was named, and {names} have a link.", evidence={"ports": names})]
         if not lit:
             off = [str(function.netdev) for item in ports for function in item.functions if function.admin_up is False]
-            message = "No port is named and none has a link"
+            message = "No port was named, and none has a link"
             message += f" (switched off: {named(off)})." if off else "."
             return None, [finding("CX7_LINK_DOWN", where, message, severity="fail", evidence={"switched_off": off})]
         port = lit[0]
@@ -91,7 +91,7 @@ def resolve_port(desk: Desk, where: Where, number: int | None, needed: int) -> t
         return None, [refused(replace(where, port=port.number), message)]
     dark = [item for item in port.functions if item.carrier is False]
     if dark and number is not None and len(dark) == len(port.functions):
-        message = f"Port {port.number} has no link on {named(item.netdev for item in dark)}; a link that is dark is not configured."
+        message = f"Port {port.number} has no link on {named(item.netdev for item in dark)}; a dark link is not configured."
         return None, [finding("CX7_LINK_DOWN", replace(where, port=port.number), message, severity="fail")]
     return port, []
 
@@ -99,12 +99,12 @@ def resolve_port(desk: Desk, where: Where, number: int | None, needed: int) -> t
 def _no_ports(desk: Desk, where: Where) -> Finding:
     reason = unread_reason(desk, "cx7.ports")
     if reason is not None or desk.cx7.ungrouped:
-        why = reason or f"of {named(item.netdev or item.pci_address for item in desk.cx7.ungrouped)} the port could not be told"
+        why = reason or f"of {named(item.netdev or item.pci_address for item in desk.cx7.ungrouped)} the port could not be determined"
         return refused(where, f"the ports of the ConnectX-7 could not be read ({why})", severity="unknown")
     if desk.cx7.powered is False:
-        message = "No ConnectX-7 function is there, because the hotplug driver sees no cable."
+        message = "No ConnectX-7 function is present, because the hotplug driver sees no cable."
         return finding("CX7_ABSENT_NO_CABLE", where, message, severity="fail")
-    message = "No ConnectX-7 function is there."
+    message = "No ConnectX-7 function is present."
     return finding("CX7_ABSENT_FAULT", where, message, severity="fail" if desk.cx7.powered else "unknown")
 
 
@@ -174,7 +174,7 @@ def management_findings(desk: Desk, where: Where) -> list[Finding]:
     found = []
     for what, netdev in (("the ssh session", desk.network.session_netdev), ("the management address", desk.network.management_netdev)):
         if netdev in names:
-            message = f"The link is not changed, because {what} of the desk is on {netdev}, a ConnectX-7 function."
+            message = f"The link was not changed, because {what} of the desk is on {netdev}, a ConnectX-7 function."
             found.append(finding("CX7_IS_MANAGEMENT", where, message, severity="fail", evidence={"interface": netdev}))
             break
     return found
@@ -184,14 +184,14 @@ def owner_finding(where: Where, owner: OwnerLike, set_aside: bool) -> Finding:
     """CX7_FOREIGN_OWNER: a failure unless the file is set aside."""
     evidence = {"file": owner.path, "interfaces": list(owner.netdevs), "also": list(owner.others)}
     if owner.error is not None:
-        message = f"Whether {owner.path} configures the link could not be read ({owner.error})."
+        message = f"Could not determine whether {owner.path} configures the link ({owner.error})."
         return finding("CX7_FOREIGN_OWNER", where, message, severity="fail", evidence={**evidence, "error": owner.error})
     if set_aside:
-        message = f"{owner.path} configures {named(owner.netdevs)}; it is set aside and given back by unstack_pair.yml."
+        message = f"{owner.path} configures {named(owner.netdevs)}; it is set aside, and unstack_pair.yml restores it."
         return finding("CX7_FOREIGN_OWNER", where, message, severity="note", evidence=evidence)
     if owner.others:
         message = f"{owner.path} configures {named(owner.netdevs)}, but also {named(owner.others)}, so it cannot be set aside."
-        remedy = f"Take {named(owner.netdevs)} out of {owner.path} by hand (or narrow its match), then run again."
+        remedy = f"Remove {named(owner.netdevs)} from {owner.path} by hand (or narrow its match), then run again."
         return finding("CX7_FOREIGN_OWNER", where, message, severity="fail", evidence=evidence, remedy=remedy)
     message = f"{owner.path} configures {named(owner.netdevs)} and take_over is not set."
     return finding("CX7_FOREIGN_OWNER", where, message, severity="fail", evidence=evidence)

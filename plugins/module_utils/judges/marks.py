@@ -38,9 +38,9 @@ def with_lab_marks(lab: Iterable[Mapping[str, Any]]) -> tuple[Mark, ...]:
         except (KeyError, TypeError, ValueError) as error:
             raise MarksError(f"marks[{number}]: {error!r}; a mark has name, value and, for nccl, bytes") from error
         if mark.name not in names:
-            raise MarksError(f"marks[{number}]: {mark.name!r} is no mark; one of {', '.join(sorted(names))}")
+            raise MarksError(f"marks[{number}]: {mark.name!r} is not a mark; known marks are {', '.join(sorted(names))}")
         if not math.isfinite(mark.value) or mark.value <= 0:
-            raise MarksError(f"marks[{number}]: {mark.name} is {mark.value}, a number above 0 was expected")
+            raise MarksError(f"marks[{number}]: {mark.name} is {mark.value}; a number above 0 was expected")
         chosen[(mark.name, mark.bytes)] = mark
     return tuple(chosen.values())
 
@@ -118,8 +118,8 @@ def calibrated(rdma: Sequence[Mapping[str, Any]], nccl: Sequence[Mapping[str, An
     tables = [item for item in nccl if item.get("measured") and item.get("collective") == "all_gather"]
     if len(whole) < LEAST_MEASUREMENTS or len(tables) < LEAST_MEASUREMENTS:
         raise MarksError(
-            f"{len(whole)} RDMA (with pair_proof_depth full) and {len(tables)} NCCL measurements are too few for a mark, "
-            f"{LEAST_MEASUREMENTS} of each were expected; raise calibrate_runs or take more pairs"
+            f"{len(whole)} RDMA (with pair_proof_depth full) and {len(tables)} NCCL measurements are too few for a mark; "
+            f"{LEAST_MEASUREMENTS} of each are needed; raise calibrate_runs or use more pairs"
         )
     alone = [row[key] for item in whole for row in item["functions"] for key in ("forward_gbps", "back_gbps")]
     sums = [item[key] for item in whole for key in ("sum_forward_gbps", "sum_back_gbps")]
@@ -142,5 +142,5 @@ def calibrated(rdma: Sequence[Mapping[str, Any]], nccl: Sequence[Mapping[str, An
     for entry in found:
         floor = shipped[("nccl_one_function", None)] if entry["name"] == "nccl" else shipped[("rdma_25g", None)]
         if entry["value"] <= floor.value:
-            raise MarksError(f"{entry['name']} would be {entry['value']}: {floor.source}; such a pair is not good and sets no mark")
+            raise MarksError(f"{entry['name']} would be {entry['value']}: {floor.source}; such a pair is not good and cannot set a mark")
     return found

@@ -61,7 +61,7 @@ def judge_missing(desk: Desk, where: Where, options: JudgeOptions, found: Iterab
             if reason is not None:
                 required[path] = reason
         elif fact(desk, path) is None:
-            required[path] = reason or "the answer does not tell"
+            required[path] = reason or "the answer does not say"
     # A fact that has its value although one of its sources could not be read is no gap.
     optional = {path: reason for path, reason in desk.unread.items() if path not in required and not path.startswith(explained)}
     if required:
@@ -81,11 +81,11 @@ def _remedy(desk: Desk, unread: Mapping[str, str]) -> str | None:
     late = any(reason.split(": ")[-1].startswith("timeout") or ": timeout" in reason for reason in unread.values())
     if late:
         return (
-            "A command did not answer within its time limit (the reasons name it). Run it on the desk by hand: one that hangs there too "
-            "waits for the driver or a disk; sudo journalctl -k says for what, and a reboot ends it. Then run again."
+            "A command did not respond within its time limit (the reasons name it). Run it on the desk by hand: if it hangs there too, it "
+            "is waiting for the driver or a disk; sudo journalctl -k says for what, and a reboot ends it. Then run again."
         )
     if desk.privileged:
-        return "The facts were read as root, so rights are not missing: look at the reasons in the evidence, and run again."
+        return "The facts were read as root, so permissions are not the cause: see the reasons in the evidence, then run again."
     return None
 
 

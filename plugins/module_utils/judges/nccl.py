@@ -28,6 +28,7 @@ LEAST_SHARE = 0.1
 """Share of a desk's bytes that each of two functions carries at least when both are in use."""
 
 OFFICIAL_COLLECTIVE = "all_gather"
+RING_MARK = "nccl_ring"
 
 
 def memory_needed_kb(size: int) -> int:
@@ -73,6 +74,7 @@ def judge(
     found += path
     if not any(item.severity == "fail" for item in path):
         found += _speed(stack, ends, evidence.output, slow_13g, marks)
+    found += _reduced(stack, ends, evidence.output, marks)
     return [*found, *_known_bad(stack, evidence.output), *_notes(stack, evidence.output)]
 
 
@@ -163,7 +165,7 @@ def _refused(pair: str, sign: Mapping[str, Any], evidence: NcclEvidence, shown: 
     seen = {desks.get(rank, f"rank {rank}"): version for rank, version in sign["versions"].items()}
     told = " and ".join(f"{version} on {name}" for name, version in sorted(seen.items())) or "versions differ"
     libraries = {item.desk: item.libnccl_sha256 for item in evidence.ranks if item.libnccl_sha256}
-    message = f"pair {pair}: NCCL refuses ranks of different versions: {told}"
+    message = f"pair {pair}: NCCL refuses ranks with different versions: {told}"
     return finding(
         "NCCL_VERSION_DRIFT",
         Where(pair=pair),
@@ -178,7 +180,7 @@ def _out_of_memory(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, 
         return finding(
             "NCCL_ENOMEM", Where(pair=pair), f"pair {pair}: a rank ran out of GPU memory (CUDA out of memory)",
             evidence={**shown, "cause": "gpu_memory", "available_kb": dict(evidence.available_kb)},
-            remedy="Free memory on both desks (the GPU shares it with every other program) or choose a smaller largest size "
+            remedy="Free memory on both desks (the GPU shares it with all other programs) or choose a smaller maximum size "
             "(pair_proof_nccl_max_bytes), then run again.",
         )  # fmt: skip
     if "registration" in signs:
@@ -195,7 +197,7 @@ def _wrong(said: NcclOutput) -> int:
 WARNED: dict[str, tuple[str, str]] = {
     "gid_changed": (
         "the GID table of a function changed",
-        "Look what set an address during the run (DHCP, NetworkManager, another netplan file: journalctl -b), and run again.",
+        "Find out what set an address during the run (DHCP, NetworkManager, another netplan file: journalctl -b), and run again.",
     ),
     "port_error": (
         "a function's port went down for a moment",
@@ -212,17 +214,37 @@ def _notes(pair: str, said: NcclOutput) -> list[Finding]:
     if said.warnings:
         known = next((WARNED[sign["sign"]] for sign in said.signs if sign["sign"] in WARNED), None)
         words = known[0] if known else said.warnings[0]
-        message = f"pair {pair}: NCCL warned in a run that ended well: {words}"[:400]
+        message = f"pair {pair}: NCCL warned in a successful run: {words}"[:400]
         remedy = known[1] if known else None
         found.append(finding("NCCL_WARNED", where, message, evidence={"warnings": list(said.warnings[:4])}, remedy=remedy))
     if said.plugin is not None:
         message = f"pair {pair}: NCCL used the network {said.plugin}, not its own RDMA transport"
         found.append(finding("NCCL_TRANSPORT_UNSEEN", where, message, evidence={"networks": said.networks, "transport": said.transport}))
     elif said.transport is None:
-        reason = "said nothing of its transport" if said.logged else "wrote no log into the test's output"
+        reason = "did not report its transport" if said.logged else "wrote no log into the test's output"
         message = f"pair {pair}: NCCL {reason}; only the counters show that RDMA carried the bytes"
         found.append(finding("NCCL_TRANSPORT_UNSEEN", where, message, evidence={"transport": None, "logged": said.logged}))
     return found
+
+
+def _reduced(pair: str, ends: Sequence[Endpoint], said: NcclOutput, marks: Sequence[Mark]) -> list[Finding]:
+    """Whether nccl-tests itself lowered the largest size: the verdict is for what was measured."""
+    if said.reduced_to is None:
+        return []
+    sizes = [row["bytes"] or 0 for row in said.rows]
+    measured = size_text(max(sizes, default=0))
+    marked = any(nccl_mark(size, at_speed(marks, link_speed(ends)), _mark_name(ends)) for size in sizes)
+    message = f"pair {pair}: nccl-tests lowered the largest size by itself for want of memory; the verdict is for up to {measured}"
+    if not marked:
+        message += ", and no mark is known for sizes that small"
+    shown = {"reduced_to": said.reduced_to, "measured_bytes": max(sizes, default=0)}
+    severity = "note" if marked else "unknown"
+    return [finding("NCCL_SIZE_REDUCED", Where(pair=pair), message, evidence=shown, severity=severity)]
+
+
+def _mark_name(ends: Sequence[Endpoint]) -> str:
+    """The table of marks: a ring of three and more has its own."""
+    return "nccl_ring" if len(ends) > len(members(ends)) > 2 else "nccl"
 
 
 def _drift(pair: str, evidence: NcclEvidence) -> list[Finding]:
@@ -244,7 +266,9 @@ def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iteration
     for desk in members(ends):
         mine = [end for end in ends if end.desk == desk]
         used = said.hcas.get(_logged_name(mine[0], said))
-        wanted = [function.rdma_device for end in mine for function in end.functions]
+        # Desks with one host name write one log: what they used together is all that it tells.
+        logged = [end for end in ends if _logged_name(end, said) == _logged_name(mine[0], said)]
+        wanted = list(dict.fromkeys(function.rdma_device for end in logged for function in end.functions))
         if used is not None and set(used) != set(wanted):
             message = f"{desk}: NCCL used {', '.join(used) or 'no device'}, the cabled port has {' and '.join(wanted)}"
             place = Where(pair=pair, desk=desk, port=mine[0].port if len(mine) == 1 else None)
@@ -253,7 +277,9 @@ def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iteration
     silent = [row for row in rows if row["state"] == "still"]
     halves = [row for row in rows if row["state"] == "one_half"]
     if silent:
-        return [finding("NCCL_COUNTERS_STILL", where, f"pair {pair}: counters stood still while NCCL ran", evidence={"counters": silent})]
+        return [
+            finding("NCCL_COUNTERS_STILL", where, f"pair {pair}: the counters did not move while NCCL ran", evidence={"counters": silent})
+        ]
     if halves:
         message = f"{halves[0]['desk']}: nearly all bytes went over one function"
         return [finding("NCCL_ONE_HALF", Where(pair=pair, desk=halves[0]["desk"]), message, evidence={"counters": halves})]
@@ -293,6 +319,8 @@ def counter_rows(ends: Sequence[Endpoint], evidence: NcclEvidence, iterations: i
             grown = [None if seen is None else seen.grown(name, counter.name) for name in names]
             known = [value * counter.unit for value in grown if value is not None]
             total = sum(known) if len(known) == len(grown) and known else None
+            if total is not None and min(known) < 0:
+                total = min(known)  # what went backwards must not hide in a sum
             state = state_of(total, low, high)
             if counter.physical and state == "outside" and any(state_of(value, low, high) == "fits" for value in known):
                 state, total = "fits", max(known)  # each function shows the whole port
@@ -325,14 +353,19 @@ def busbw(row: Mapping[str, Any]) -> float:
     return ((row["out_of_place"]["busbw"] or 0.0) + (row["in_place"]["busbw"] or 0.0)) / 2
 
 
+def mark_name(ends: Sequence[Endpoint]) -> str:
+    """Which marks the bus bandwidth is held against: those of a ring where each member has two ends."""
+    return RING_MARK if len(ends) > len(members(ends)) > 2 else "nccl"
+
+
 def _speed(pair: str, ends: Sequence[Endpoint], said: NcclOutput, slow_13g: bool, marks: Sequence[Mark]) -> list[Finding]:
     where = Where(pair=pair)
     marks = at_speed(marks, link_speed(ends))
-    ring = len(ends) > len(members(ends)) > 2
+    ring = mark_name(ends) == RING_MARK
     floor, trap = mark("nccl_one_function", marks), mark("nccl_13g", marks)
     judged = []
     for row in said.rows:
-        wanted = nccl_mark(row["bytes"] or 0, marks, "nccl_ring" if ring else "nccl")
+        wanted = nccl_mark(row["bytes"] or 0, marks, _mark_name(ends))
         if wanted is not None and busbw(row) < wanted.value:
             judged.append((row, wanted))
     if not judged:
@@ -343,7 +376,7 @@ def _speed(pair: str, ends: Sequence[Endpoint], said: NcclOutput, slow_13g: bool
         "busbw": round(reached, 2), "mark": wanted.value, "bytes": row["bytes"], "source": wanted.source, "reports": wanted.reports,
         "collective": said.collective,
     }  # fmt: skip
-    message = f"pair {pair}: {reached:.2f} GB/s at {size_text(row['bytes'])}, {wanted.value:g} was expected"
+    message = f"pair {pair}: {reached:.2f} GB/s at {size_text(row['bytes'])}; {wanted.value:g} was expected"
     if slow_13g and reached < trap.value:
         return [finding("NCCL_SLOW_13G", where, message, evidence=shown)]
     official = wanted.may_fail and said.collective == OFFICIAL_COLLECTIVE
@@ -360,6 +393,7 @@ def summary(
     return {
         "measured": bool(evidence.rc == 0 and said.complete and len(said.ranks) == len(members(ends)) and said.worlds == 1),
         "collective": said.collective,
+        **({"mark_name": mark_name(ends)} if mark_name(ends) == RING_MARK else {}),
         "nccl_version": said.nccl_version,
         "ranks": [item.__dict__ for item in evidence.ranks],
         "rows": list(said.rows),

@@ -28,23 +28,24 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ("docker0",),
         Cause(
             "NCCL_LAUNCH_FAILED", "docker0",
-            "a container bridge with the same address on both desks (docker0 trap) got into Open MPI's way",
-            "Let MPI use the fabric network only (OMPI_MCA_btl_tcp_if_include of pair.env), and look which /etc/openmpi file or "
-            "environment of the login user says otherwise.",
+            "a container bridge with the same address on both desks (docker0 trap) got in Open MPI's way",
+            "Let MPI use the fabric network only (OMPI_MCA_btl_tcp_if_include of pair.env), and find out which file in /etc/openmpi or "
+            "environment variable of the login user says otherwise.",
         ),
     ),
     (
         ("host_key", "ssh"),
         Cause(
             "NCCL_LAUNCH_FAILED", "ssh", "mpirun's ssh to the peer failed",
-            "Log in from the head to the peer as the login user with pair-ssh; run stack_pair.yml again (role pair_trust renews keys).",
+            "Log in from the head to the peer as the login user with pair-ssh; run stack_pair.yml again (its pair_trust role renews the "
+            "keys).",
         ),
     ),
     (
         ("library",),
         Cause(
             "NCCL_LAUNCH_FAILED", "library", "a shared library of the test is missing",
-            "Run stack_pair.yml again (roles pair_tools and nccl_bundle); the library's name is in the evidence.",
+            "Run stack_pair.yml again (its roles pair_tools and nccl_bundle); the library's name is in the evidence.",
         ),
     ),
     (
@@ -58,21 +59,21 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ("read_only",),
         Cause(
             "NCCL_LAUNCH_FAILED", "read_only", "a folder of Open MPI could not be written: the file system is read-only",
-            "Look in the kernel log why the file system became read-only (journalctl -k), then run again.",
+            "Find out from the kernel log why the file system became read-only (journalctl -k), then run again.",
         ),
     ),
     (
         ("not_permitted",),
         Cause(
-            "NCCL_LAUNCH_FAILED", "not_permitted", "a folder of Open MPI could not be written: the login user may not",
-            "Look whose the folder in the evidence is (ls -ld) and remove what another user's run left there, then run again.",
+            "NCCL_LAUNCH_FAILED", "not_permitted", "a folder of Open MPI could not be written: the login user has no permission",
+            "Check who owns the folder in the evidence (ls -ld) and remove what another user's run left there, then run again.",
         ),
     ),
     (
         ("open_files",),
         Cause(
             "NCCL_LAUNCH_FAILED", "open_files", "a process could not open one more file or connection",
-            "Raise the limit on open files of the login user (nofile in /etc/security/limits.d), log in again and run again.",
+            "Raise the limit on open files of the login user (nofile in /etc/security/limits.d), log in again, then run again.",
         ),
     ),
     (
@@ -87,22 +88,22 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ("firewall",),
         Cause(
             "NCCL_LAUNCH_FAILED", "firewall", "a TCP connection between the ranks was blocked, as a firewall does",
-            "Let role pair_trust open the pair's fabric interfaces (pair_trust_open_firewall: true, the default) and look for other "
-            "rules (nft list ruleset) on the desk that the evidence names as remote host.",
+            "Let the pair_trust role open the pair's fabric interfaces (pair_trust_open_firewall: true, the default) and look for other "
+            "rules (nft list ruleset) on the desk that the evidence names as the remote host.",
         ),
     ),
     (
         ("daemon_lost",),
         Cause(
             "NCCL_LAUNCH_FAILED", "daemon_lost", "Open MPI lost the connection to its daemon on another desk",
-            "Look whether the named desk restarted, ran out of memory or lost its network (journalctl -b), then run again.",
+            "Check whether the named desk restarted, ran out of memory or lost its network (journalctl -b), then run again.",
         ),
     ),
     (
         ("program",),
         Cause(
             "NCCL_LAUNCH_FAILED", "program", "a program was not found on a desk",
-            "Run stack_pair.yml again (roles pair_tools and nccl_bundle); the program's name is in the evidence.",
+            "Run stack_pair.yml again (its roles pair_tools and nccl_bundle); the program's name is in the evidence.",
         ),
     ),
     (
@@ -110,22 +111,22 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         Cause(
             "NCCL_LAUNCH_FAILED", "connect_failed", "a process of the test could not connect to the other desk",
             "Look at the fabric addresses of both desks (ping the one that the evidence names) and at their packet filters (nft list "
-            "ruleset); role pair_trust opens the pair's fabric interfaces (pair_trust_open_firewall: true, the default).",
+            "ruleset); the pair_trust role opens the pair's fabric interfaces (pair_trust_open_firewall: true, the default).",
         ),
     ),
     (
         ("slots",),
         Cause(
             "NCCL_LAUNCH_FAILED", "slots", "mpirun was given too few slots",
-            "Look for an Open MPI hostfile or parameter of the login user that limits slots, and run again.",
+            "Look for an Open MPI hostfile or parameter of the login user that limits slots, then run again.",
         ),
     ),
     (
         ("daemon",),
         Cause(
             "NCCL_LAUNCH_FAILED", "daemon", "Open MPI's daemon on the peer did not start",
-            "The same Open MPI must be on every desk and reachable for a login without a terminal: run pair-ssh PEER mpirun --version on "
-            "the head.",
+            "The same Open MPI must be installed on every desk and available to a login without a terminal: run pair-ssh PEER mpirun "
+            "--version on the head.",
         ),
     ),
 )  # fmt: skip
@@ -143,20 +144,20 @@ COMPLETIONS: dict[str, Cause] = {
     "RETRY_EXC_ERR": Cause("NCCL_RETRY_EXCEEDED", "retry", "a send gave up (IBV_WC_RETRY_EXC_ERR)"),
     "RNR_RETRY_EXC_ERR": Cause(
         "NCCL_RETRY_EXCEEDED", "receiver_not_ready", "a send gave up because the receiver was not ready (IBV_WC_RNR_RETRY_EXC_ERR)",
-        "The other rank stopped receiving: look at its own lines first, then measure again.",
+        "The other rank stopped receiving: look at its lines first, then measure again.",
     ),
     "REM_ACCESS_ERR": Cause(
         "NCCL_INCOMPLETE", "remote_access", "the other rank refused the access to its memory (IBV_WC_REM_ACCESS_ERR)",
-        "The other rank had gone or had other memory registered: look at its own lines first. If both are clean, compare driver, kernel "
-        "and NCCL of the desks.",
+        "The other rank was gone or had registered different memory: look at its lines first. If both are clean, compare driver, kernel "
+        "and NCCL on the desks.",
     ),
     "LOC_PROT_ERR": Cause(
         "NCCL_INCOMPLETE", "local_protection", "a rank's own memory was not registered as the adapter needs it (IBV_WC_LOC_PROT_ERR)",
-        "Compare driver, kernel and NCCL of the desks; GPUDirect RDMA does not exist on this machine, so unset NCCL_NET_GDR_LEVEL and "
+        "Compare driver, kernel and NCCL on the desks; GPUDirect RDMA does not exist on this machine, so unset NCCL_NET_GDR_LEVEL and "
         "NCCL_DMABUF_ENABLE.",
     ),
     "WR_FLUSH_ERR": Cause(
-        "NCCL_CONNECTION_LOST", "flushed", "pending transfers were thrown away because their connection had failed (IBV_WC_WR_FLUSH_ERR)",
+        "NCCL_CONNECTION_LOST", "flushed", "pending transfers were discarded because their connection had failed (IBV_WC_WR_FLUSH_ERR)",
     ),
 }  # fmt: skip
 
@@ -169,13 +170,13 @@ def _later(name: str, code: str = "NCCL_INCOMPLETE") -> Cause:
 AFTER_START: dict[str, Cause] = {
     "gpu_shared": Cause("NCCL_GPU_SHARED", "gpu_shared", "two ranks were given one GPU"),
     "truncated": Cause(
-        "NCCL_INCOMPLETE", "truncated", "the ranks sent each other messages of different size",
-        "The ranks do not run the same program, NCCL or settings: compare /etc/nccl.conf, ~/.nccl.conf and the NCCL_ variables of the "
-        "desks. " + LOCK_LIKE,
+        "NCCL_INCOMPLETE", "truncated", "the ranks sent each other messages of different sizess",
+        "The ranks do not run the same program, NCCL or settings: compare /etc/nccl.conf, ~/.nccl.conf and the NCCL_ "
+        "variables on the desks. " + LOCK_LIKE,
     ),
     "no_device": Cause(
         "NCCL_INCOMPLETE", "no_device", "a rank saw no RDMA device",
-        "Look for the devices as the login user (ibv_devinfo, /dev/infiniband), then at NCCL_IB_HCA in /etc/nccl.conf and ~/.nccl.conf.",
+        "Look for the devices as the login user (ibv_devinfo, /dev/infiniband), then check NCCL_IB_HCA in /etc/nccl.conf and ~/.nccl.conf.",
     ),
     "interface": _later("interface"),
     "docker0": _later("docker0"),
@@ -187,15 +188,15 @@ AFTER_START: dict[str, Cause] = {
     "firewall": _later("firewall"),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",
-        "Look at the driver and GPU findings of that desk and at NVRM lines of its kernel log (journalctl -k), then run again.",
+        "Look at the driver and GPU findings of that desk and at the NVRM lines in its kernel log (journalctl -k), then run again.",
     ),
     "fatal_event": Cause(
         "NCCL_INCOMPLETE", "device_gone", "the adapter reported a fatal event",
-        "Look at PCIe and mlx5 lines of the kernel log (journalctl -k), restart the desk, then measure again.",
+        "Look at the PCIe and mlx5 lines in the kernel log (journalctl -k), restart the desk, then measure again.",
     ),
     "oom_killer": Cause(
-        "NCCL_INCOMPLETE", "oom_killer", "the kernel's out-of-memory killer ended a process",
-        "Free memory on that desk or choose a smaller largest size (pair_proof_nccl_max_bytes), then run again.",
+        "NCCL_INCOMPLETE", "oom_killer", "the kernel's out-of-memory killer killed a process",
+        "Free memory on that desk or choose a smaller maximum size (pair_proof_nccl_max_bytes), then run again.",
     ),
 }  # fmt: skip
 """Causes in the middle of a run, the most telling first; consequences of a lost rank come last, see ``CONSEQUENCES``."""
@@ -203,11 +204,11 @@ AFTER_START: dict[str, Cause] = {
 CONSEQUENCES: dict[str, Cause] = {
     "crashed": Cause(
         "NCCL_INCOMPLETE", "crashed", "a rank crashed",
-        "Compare driver and NCCL of the desks, then look for NVRM and segfault lines in the kernel log of the desk (journalctl -k).",
+        "Compare driver and NCCL on the desks, then look for NVRM and segfault lines in the desk's kernel log (journalctl -k).",
     ),
     "killed": Cause(
-        "NCCL_INCOMPLETE", "killed", "a rank was ended from outside",
-        "Look in the journal of the desk that the evidence names who ended it (journalctl -b), then run again.",
+        "NCCL_INCOMPLETE", "killed", "a rank was killed from outside",
+        "Find out who ended it from the journal of the desk that the evidence names (journalctl -b), then run again.",
     ),
     "connect_failed": Cause("NCCL_CONNECTION_LOST", "connect_failed", "a rank could not connect to the other"),
     "daemon_lost": _later("daemon_lost", "NCCL_CONNECTION_LOST"),
@@ -251,7 +252,8 @@ def _transfer(status: str) -> Cause:
     """A completion status without a known story of its own."""
     return Cause(
         "NCCL_INCOMPLETE", status.lower().removesuffix("_err"), f"a transfer failed (IBV_WC_{status})",
-        "Look at mlx5 lines of the kernel log of both desks (journalctl -k) and compare their driver, kernel and NCCL, then measure again.",
+        "Look at the mlx5 lines in the kernel logs of both desks (journalctl -k) and compare their driver, kernel and NCCL, then measure "
+        "again.",
     )  # fmt: skip
 
 
@@ -272,14 +274,14 @@ def _queue_pair(sign: Mapping[str, Any]) -> Cause:
         return Cause("NCCL_PATH_BROKEN", "no_path", f"{said}: nothing answers at the other end of that path")
     if errno in GID_ERRNO:
         index = f" {sign['gid_index']}" if sign.get("gid_index") is not None else ""
-        return Cause("NCCL_GID_WRONG", "gid_index", f"{said}: GID index{index} names no usable address")
+        return Cause("NCCL_GID_WRONG", "gid_index", f"{said}: GID index{index} has no usable address")
     if errno in DEVICE_ERRNO:
         return Cause(
             "NCCL_INCOMPLETE", "device_gone", f"{said}: the RDMA device is gone",
-            "Look whether the plug was moved or the adapter was switched off (kernel log: cx7-pcie-hotplug, mlx5_core); restart both desks "
+            "Check whether the plug was moved or the adapter was powered off (kernel log: cx7-pcie-hotplug, mlx5_core); restart both desks "
             "with the cable in, then measure again.",
         )  # fmt: skip
     return Cause(
-        "NCCL_INCOMPLETE", "queue_pair", f"{said}: a queue pair could not be made",
-        "Look at the RDMA findings and at mlx5 lines of the kernel log of both desks (journalctl -k), then measure again.",
+        "NCCL_INCOMPLETE", "queue_pair", f"{said}: a queue pair could not be created",
+        "Look at the RDMA findings and at the mlx5 lines in the kernel logs of both desks (journalctl -k), then measure again.",
     )  # fmt: skip

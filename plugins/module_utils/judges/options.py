@@ -20,7 +20,9 @@ STACK = "stack"
 """Facts at the start of a stacking run: the link is to be used, but is not set up yet."""
 STACKED = "stacked"
 """Facts after the link was set up: everything wanted must be there."""
-PURPOSES = (AUDIT, ONBOARD, STACK, STACKED)
+UPDATE = "update"
+"""An update is to be made or taken up: what one that was cut off left is what this run goes on from."""
+PURPOSES = (AUDIT, ONBOARD, STACK, STACKED, UPDATE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class JudgeOptions:
     """Settings of the judges. All have defaults, so that an audit needs none."""
 
     purpose: str = AUDIT
-    """audit, onboard, stack (before the link is set up) or stacked (after)."""
+    """audit, onboard, stack (before the link is set up), stacked (after) or update."""
     minimum_dgx_os: str = "7.2.3"
     """The factory image of the first desks."""
     newest_known_dgx_os: str = "7.6.0"
@@ -77,7 +79,7 @@ def options_from_dict(data: Mapping[str, Any] | None) -> JudgeOptions:
     if strangers:
         raise ValueError(f"unknown judge options: {', '.join(strangers)}; known are {', '.join(known)}")
     if given.get("purpose", AUDIT) not in PURPOSES:
-        raise ValueError(f"purpose is {given['purpose']!r}, one of {', '.join(PURPOSES)} was expected")
+        raise ValueError(f"purpose is {given['purpose']!r}; one of {', '.join(PURPOSES)} was expected")
     defaults = JudgeOptions()
     for key, value in list(given.items()):
         given[key] = _converted(key, value, getattr(defaults, key))
@@ -97,16 +99,16 @@ def _converted(key: str, value: Any, default: Any) -> Any:
             return float(value)
     except (KeyError, TypeError, ValueError) as error:
         kind = "truth value" if isinstance(default, bool) else "number"
-        raise ValueError(f"judge option {key} is {value!r}, which is no {kind}") from error
+        raise ValueError(f"judge option {key} is {value!r}; a {kind} was expected") from error
     if key in ("minimum_dgx_os", "newest_known_dgx_os") and version_key(str(value)) is None:
         # Nothing is older than a version that cannot be read: the finding would disappear.
-        raise ValueError(f"judge option {key} is {value!r}, a version such as {default} was expected")
+        raise ValueError(f"judge option {key} is {value!r}; a version such as {default} was expected")
     if key == "expected_host_key_fingerprints":
         if isinstance(value, str):
             return (value,)
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"judge option {key} is {value!r}, a list was expected")
+            raise ValueError(f"judge option {key} is {value!r}; a list was expected")
         return tuple(str(item) for item in value)
     if isinstance(value, (Mapping, list, tuple)):
-        raise ValueError(f"judge option {key} is {value!r}, a text was expected")
+        raise ValueError(f"judge option {key} is {value!r}; text was expected")
     return str(value)

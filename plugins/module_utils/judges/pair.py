@@ -105,7 +105,7 @@ def login_user(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> 
         names[1]: {"user": two.user, "uid": two.uid, "gid": two.gid},
     }
     if one.user != two.user:
-        message = f"The login user is {one.user} on {names[0]} and {two.user} on {names[1]}; the same was expected."
+        message = f"The login user is {one.user} on {names[0]} and {two.user} on {names[1]}; the same name was expected."
         return [finding("PAIR_USER_MISMATCH", where, message, evidence=evidence)]
     numbers = {
         label: (left, right)
@@ -115,7 +115,7 @@ def login_user(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> 
     if not numbers:
         return []
     told = "; ".join(f"{label} {left} on {names[0]}, {right} on {names[1]}" for label, (left, right) in numbers.items())
-    message = f"The login user {one.user} has different numbers: {told}."
+    message = f"The login user {one.user} has different ids: {told}."
     return [finding("PAIR_USER_MISMATCH", where, message, severity="warn", evidence=evidence)]
 
 
@@ -150,7 +150,7 @@ def speed(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[
         f"{' and '.join(f'{value // 1000} Gb/s' for value in sorted(seen))} on {name}" for name, seen in zip(names, speeds, strict=True)
     )
     evidence = {name: sorted(seen) for name, seen in zip(names, speeds, strict=True)}
-    return [finding("CX7_SPEED_LOW", where, f"The ends of the link tell different speeds: {told}.", severity="fail", evidence=evidence)]
+    return [finding("CX7_SPEED_LOW", where, f"The ends of the link report different speeds: {told}.", severity="fail", evidence=evidence)]
 
 
 def _by_domain(functions: tuple[Function, ...]) -> dict[int, Function]:

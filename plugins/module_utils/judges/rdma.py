@@ -32,36 +32,38 @@ Stock DGX OS allows nearly all of RAM.
 WAITING = {
     "refused": "the peer's ssh refused the connection",
     "no_route": "the peer's fabric address cannot be reached",
-    "timed_out": "the peer did not answer in time",
+    "timed_out": "the peer did not respond in time",
+    "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that keeps "
+    "this desk out for a while (fail2ban, PerSourcePenalties, hosts.deny)",
     "lost": "the connection to the desk was lost during the measurement",
-    "algorithm": "the ssh of the two desks have no key type or cipher in common",
+    "algorithm": "ssh on the two desks has no key type or cipher in common",
     "failed": "the measurement could not be driven",
-    "no_answer": "a command on the desk did not answer in time",
-    "login": "the login works, but what the user's shell does there keeps the measurement's program from answering",
-    "port_busy": "no listener could be opened at the fabric address",
+    "no_answer": "a command on the desk did not respond in time",
+    "login": "the login works, but something in the user's shell start-up keeps the measurement's program from responding",
+    "port_busy": "no listener could be opened on the fabric address",
 }
 
 
-OTHER_END = "Look at what the other end said and at mlx5 lines of both kernel logs (journalctl -k), then measure again."
-COMPARE = "Compare kernel, driver and perftest of the two desks (stack_pair.yml installs the same tools on both), then measure again."
+OTHER_END = "Look at the other end's output and at the mlx5 lines in both kernel logs (journalctl -k), then measure again."
+COMPARE = "Compare kernel, driver and perftest on the two desks (stack_pair.yml installs the same tools on both), then measure again."
 
 ENDED: dict[str, tuple[str, str | None]] = {
     "timeout": ("did not end within its time limit", None),
     "server": ("did not begin to listen", None),
     "retry": (
         "gave up after too many retries (completion status 12: nothing came back on that path)",
-        "Look at the link, MTU and address findings of both desks and at the cable, then measure again.",
+        "See the link, MTU and address findings of both desks, check the cable, then measure again.",
     ),
-    "receiver_not_ready": ("found the receiver not ready again and again (completion status 13)", OTHER_END),
+    "receiver_not_ready": ("repeatedly found the receiver not ready (completion status 13)", OTHER_END),
     "remote_access": ("was refused access to the other desk's memory (completion status 10)", COMPARE),
-    "remote_invalid_request": ("sent a request that the other desk did not take (completion status 9)", COMPARE),
+    "remote_invalid_request": ("sent a request that the other desk did not accept (completion status 9)", COMPARE),
     "remote_operation": ("met an operation that failed on the other desk (completion status 11)", OTHER_END),
     "flushed": (
-        "had its transfers thrown away after its connection failed (completion status 5); what failed first was not told",
+        "had its transfers discarded after its connection failed (completion status 5); what failed first was not reported",
         OTHER_END,
     ),
     "local_protection": ("used memory that is not registered for the adapter (completion status 4)", COMPARE),
-    "local_length": ("used a message of a length that the adapter does not take (completion status 1)", COMPARE),
+    "local_length": ("used a message length that the adapter does not accept (completion status 1)", COMPARE),
     "completion": ("ended with a failed completion", OTHER_END),
 }
 """Words and remedy of a run of perftest that failed, by its error; null is the code's own remedy."""
@@ -217,7 +219,7 @@ def _routed_elsewhere(where: Where, item: Problem, evidence: dict[str, Any]) -> 
     """The kernel's own choice of a way, as asked right before the measurement."""
     remedy = (
         f"On {item.desk}: {item.evidence.get('command')} shows the way, ip rule and ip route show table all show whose it is (a VPN, a "
-        "Docker or libvirt network, a policy rule). Take that away or give it another network, or set pair_link_subnets to free networks "
+        "Docker or libvirt network, a policy rule). Remove that or give it another network, or set pair_link_subnets to unused networks "
         "for both desks and run stack_pair.yml again."
     )
     return finding("CX7_ADDRESS_OVERLAP", where, f"{item.desk}: {item.text}", evidence=evidence, remedy=remedy)
@@ -241,10 +243,10 @@ def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], o
         where = Where(pair=pair, desk=item.desk, function=item.netdev)
         evidence = {"address": item.address, "mac": item.mac, "expected": macs, "peer": peer.desk}
         if item.error is not None and item.mac is None:
-            message = f"{item.desk}: who answers at {item.address} ({peer.desk}) on {item.netdev} could not be read: ip neigh: {item.error}"
+            message = f"{item.desk}: could not read who answers at {item.address} ({peer.desk}) on {item.netdev}: ip neigh: {item.error}"
             found.append(finding(otherwise, where, message, evidence={"cause": "no_answer", "error": item.error, **evidence}))
         elif item.mac is None:
-            message = f"{item.desk}: nobody answers at {item.address} ({peer.desk}) on {item.netdev}"
+            message = f"{item.desk}: no machine answers at {item.address} ({peer.desk}) on {item.netdev}"
             found.append(finding(otherwise, where, message, evidence={"cause": "no_neighbour", **evidence}))
         elif item.mac.lower() not in macs:
             message = f"{item.desk}: {item.mac} answers at {item.address} on {item.netdev}; {peer.desk} has {', '.join(macs)}"
@@ -280,7 +282,7 @@ def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list
     good = {run.function for run in alone if run.error is None}
     if bad and good - bad and "timeout" not in kinds:
         names = f"{first.source_device} of {first.source} and {first.target_device} of {first.target}"
-        message = f"pair {pair}: transfers between {names} fail, the twin function is fine"
+        message = f"pair {pair}: transfers between {names} fail, but the twin function works"
         return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]
     words, remedy = ENDED.get(first.error or "", (f"failed (rc {first.rc})", None))
     message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} {words}"
@@ -318,7 +320,8 @@ def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: 
     trapped = [run for run in alone if (run.gbps or 0.0) < mark("rdma_25g", marks).value]
     if trapped:
         worst = min(trapped, key=lambda run: run.gbps or 0.0)
-        message = f"pair {pair}: {worst.gbps:.1f} Gb/s from {worst.source} to {worst.target} on {worst.source_device}, with a green link"
+        way = f"from {worst.source} to {worst.target} on {worst.source_device}"
+        message = f"pair {pair}: {worst.gbps:.1f} Gb/s {way}, although the link looks green"
         shown: dict[str, Any] = {"slow": [_shown(run) for run in trapped]}
         shown["plugged_after_boot"] = {end.desk: end.plugged_after_boot for end in ends}
         return [finding("RDMA_SLOW_13G", where, message, evidence=shown)]
@@ -333,7 +336,7 @@ def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: 
         place = Where(pair=pair, desk=end.desk, port=end.port, function=item.netdev)
         found.append(finding("RDMA_HALF_WIDTH", place, message, evidence=shown, severity="fail" if slow else "warn"))
     if slow and not narrow:
-        message = f"pair {pair}: both functions together carry {min(sums):.1f} Gb/s one way, at least {official.value:.0f} was expected"
+        message = f"pair {pair}: both functions together carry {min(sums):.1f} Gb/s one way; at least {official.value:.0f} was expected"
         link = {f"{end.desk} {item.netdev}": item.speed_mbps for end in ends for item in end.functions}
         shown = {"sum_gbps": sums, "mark": official.value, "source": official.source, "link_mbps": link}
         found.append(finding("RDMA_SLOW", where, message, evidence=shown, severity="fail" if official.may_fail else "warn"))
@@ -341,7 +344,7 @@ def _speeds(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: 
     weak = [run for run in alone if (run.gbps or 0.0) < thin.value]
     if weak and not found:
         worst = min(weak, key=lambda run: run.gbps or 0.0)
-        message = f"pair {pair}: {worst.gbps:.1f} Gb/s on {worst.source_device} alone, {thin.value:.0f} and more was expected"
+        message = f"pair {pair}: {worst.gbps:.1f} Gb/s on {worst.source_device} alone; at least {thin.value:.0f} was expected"
         shown = {"slow": [_shown(run) for run in weak], "mark": thin.value, "source": thin.source, "reports": thin.reports}
         found.append(finding("RDMA_SLOW", where, message, evidence=shown, severity="fail" if thin.may_fail else "warn"))
     return found + _both_ways(pair, speeds, marks)
@@ -363,7 +366,7 @@ def _both_ways(pair: str, speeds: dict[str, Any], marks: Sequence[Mark]) -> list
         poor = [row for row in rows if row[1] < rule.value * row[2]]
         if poor:
             what, both, alone = min(poor, key=lambda row: row[1] / row[2])
-            message = f"pair {pair}: {what}, both directions at once carry {both:.1f} Gb/s in all, one direction carries {alone:.1f}"
+            message = f"pair {pair}: {what}, both directions at once carry {both:.1f} Gb/s in total, one direction carries {alone:.1f}"
             shown = {**speeds, "rule": rule.source, "times_one_way": rule.value, "reports": rule.reports}
             return [finding("RDMA_BIDIR_DEGRADED", Where(pair=pair), message, evidence=shown, severity=severity)]
     return []
@@ -384,7 +387,7 @@ def _counters(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> li
     where = Where(pair=pair)
     if still:
         names = ", ".join(f"{row['counter']} of {row['desk']} {row['function']}" for row in still[:4])
-        return [finding("RDMA_COUNTERS_STILL", where, f"pair {pair}: counters stood still: {names}", evidence={"counters": still})]
+        return [finding("RDMA_COUNTERS_STILL", where, f"pair {pair}: counters did not move: {names}", evidence={"counters": still})]
     if doubtful:
         names = ", ".join(f"{row['counter']} of {row['desk']} {row['function']} ({row['state']})" for row in doubtful[:4])
         shown = {"counters": doubtful, "band": list(BAND)}

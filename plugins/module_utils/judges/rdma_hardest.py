@@ -72,7 +72,7 @@ def weigh(ends: Sequence[Endpoint], evidence: RdmaEvidence, marks: Sequence[Mark
         return Weighed(missing=tuple(missing))
     implied = _implied(ends, runs, at_speed(marks, link_speed(ends)))
     missing = [
-        f"{item.step}: {item.arithmetic}, {item.mark_gbps:.1f} was expected" for item in implied if item.at_least_gbps < item.mark_gbps
+        f"{item.step}: {item.arithmetic}; {item.mark_gbps:.1f} was expected" for item in implied if item.at_least_gbps < item.mark_gbps
     ]
     return Weighed(tuple(implied), (*missing, *_counters(ends, evidence)))
 
@@ -100,7 +100,7 @@ def _implied(ends: Sequence[Endpoint], runs: Sequence[RdmaRun], marks: Sequence[
             share = _share(run, forward)
             found.append(Implied(f"{run.source_device} alone, {way}", share, one, f"{share:.1f} Gb/s beside all other traffic"))
         both = _share(run, True) + _share(run, False)
-        words = f"{both:.1f} Gb/s beside all other traffic, one direction alone carries {most:.1f} at most"
+        words = f"{both:.1f} Gb/s beside all other traffic, one direction alone carries at most {most:.1f}"
         found.append(Implied(f"{run.source_device} alone, both directions", both, twice * most, f"{words}, times {twice:g}"))
     if len(runs) < 2:
         return found
@@ -110,7 +110,7 @@ def _implied(ends: Sequence[Endpoint], runs: Sequence[RdmaRun], marks: Sequence[
         found.append(Implied(f"all functions, {way}", sum(shares), two, f"{words} = {sum(shares):.1f} Gb/s beside the other direction"))
     total = sum(_share(run, forward) for run in runs for forward in (True, False))
     ceiling = len(runs) * most if line is None else min(len(runs) * most, line)
-    words = f"{total:.1f} Gb/s measured, one direction alone carries {ceiling:.1f} at most"
+    words = f"{total:.1f} Gb/s measured, one direction alone carries at most {ceiling:.1f}"
     return [*found, Implied("all functions, both directions beside one", total, least * ceiling, f"{words}, times {least:g}")]
 
 

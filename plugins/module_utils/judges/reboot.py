@@ -29,7 +29,7 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
     kernel = desk.kernel
     image = next((item for item in kernel.installed if item.release == kernel.next_boot), None)
     if rules_unknown(desk):
-        told = f"DGX OS {desk.dgx_os.version} runs, and which kernels may start is not known for this version"
+        told = f"DGX OS {desk.dgx_os.version} is running, and it is not known which kernels may start on this version"
         causes.append(("unknown", told, {"dgx_os": desk.dgx_os.version}))
     elif kernel.next_boot is None or image is None or image.has_driver is None:
         told = f"the kernel that would start next ({kernel.next_boot or 'unknown'}) could not be examined"
@@ -42,7 +42,7 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
         )
         causes.append(("fail", told, {"next_boot": image.release, "with_driver": having}))
     if desk.apt.first_boot_upgrade == "pending":
-        causes.append(("fail", "the first-boot upgrade has not ended and reboots by itself", {}))
+        causes.append(("fail", "the first-boot upgrade has not ended; it reboots on its own", {}))
     if desk.apt.broken_packages:
         names = [item.name for item in desk.apt.broken_packages]
         causes.append(("fail", f"{named(names)} half installed", {"packages": names}))
@@ -62,9 +62,9 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
 def reboot_result(before: Desk, after: Desk, where: Where) -> list[Finding]:
     """REBOOT_FAILED when the desk did not really start again, or started another kernel than expected."""
     if before.identity.boot_id and before.identity.boot_id == after.identity.boot_id:
-        return [finding("REBOOT_FAILED", where, f"{where.subject} answers, but it was not rebooted", evidence={"boot_id": "unchanged"})]
+        return [finding("REBOOT_FAILED", where, f"{where.subject} responds, but it was not rebooted", evidence={"boot_id": "unchanged"})]
     if before.kernel.next_boot and after.kernel.running != before.kernel.next_boot:
         evidence = {"expected": before.kernel.next_boot, "running": after.kernel.running}
-        message = f"{where.subject} came back with kernel {after.kernel.running}, {before.kernel.next_boot} was expected"
+        message = f"{where.subject} came back with kernel {after.kernel.running}; {before.kernel.next_boot} was expected"
         return [finding("REBOOT_FAILED", where, message, evidence=evidence)]
     return []

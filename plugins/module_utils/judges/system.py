@@ -45,7 +45,7 @@ def packages(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     apt = desk.apt
     found = []
     if apt.first_boot_upgrade == "pending":
-        message = "The first-boot upgrade has not left its done flag; the desk will upgrade and reboot by itself."
+        message = "The first-boot upgrade has not set its done flag; the desk will upgrade and reboot on its own."
         severity = "warn" if options.purpose == AUDIT else "fail"
         found.append(finding("FIRST_BOOT_UPGRADE_PENDING", where, message, severity=severity, evidence={"state": apt.first_boot_upgrade}))
     if apt.lock_holder is not None:
@@ -56,7 +56,7 @@ def packages(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         message = f"{len(states)} packages are half installed: {named(states)}."
         found.append(finding("DPKG_BROKEN", where, message, evidence={"packages": states}))
     if apt.mlnx_fw_updater is not None:
-        message = f"mlnx-fw-updater {apt.mlnx_fw_updater} is installed; it flashes a ConnectX-7 firmware that is not DGX OS's."
+        message = f"mlnx-fw-updater {apt.mlnx_fw_updater} is installed; it flashes ConnectX-7 firmware other than that of DGX OS."
         found.append(finding("MLNX_FW_UPDATER_PRESENT", where, message, evidence={"version": apt.mlnx_fw_updater}))
     return found
 
@@ -68,7 +68,7 @@ def reboot(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     reasons = desk.apt.reboot_reasons
     touches = not reasons or any(KERNEL_OR_DRIVER.match(item) for item in reasons)
     severity = "fail" if touches and options.purpose in (STACK, STACKED) else "warn"
-    message = f"A reboot is wanted by {named(reasons) or 'packages that are not named'}."
+    message = f"A reboot is required by {named(reasons) or 'packages that are not named'}."
     evidence = {"packages": list(reasons), "kernel_running": desk.kernel.running, "kernel_next_boot": desk.kernel.next_boot}
     return [finding("REBOOT_REQUIRED", where, message, severity=severity, evidence=evidence)]
 
@@ -91,7 +91,7 @@ def memory(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     if wanted is not None:
         if size >= wanted:
             return []
-        message = f"{size:.1f} GiB of memory are visible, at least {wanted:g} GiB were wanted."
+        message = f"{size:.1f} GiB of memory are visible; at least {wanted:g} GiB were expected."
         return [finding("MEMORY_SHORT", where, message, severity="fail", evidence=evidence)]
     if size >= FULL_MEMORY_GIB:
         return []
@@ -162,13 +162,15 @@ def container_devices(desk: Desk, where: Where) -> list[Finding]:
     told = named(f"{path} names libraries of driver {version}" for path, version in stale.items())
     message = f"{told}; {installed} is installed."
     if len(specs) > 1:
-        message += f" The description that is read last ({list(specs)[-1]}) wins where two describe one device."
+        message += f" The description read last ({list(specs)[-1]}) wins where two describe the same device."
     steps = []
     if any("/run/" in path for path in stale):
         steps.append("sudo systemctl restart nvidia-cdi-refresh (it writes /var/run/cdi)")
     own = [path for path in stale if "/run/" not in path]
     fresh = any("/run/" in path for path in specs if path not in stale)
     for path in own:
-        steps.append(f"sudo rm {path} (the service keeps /var/run/cdi fresh)" if fresh else f"sudo nvidia-ctk cdi generate --output={path}")
+        steps.append(
+            f"sudo rm {path} (the service keeps /var/run/cdi up to date)" if fresh else f"sudo nvidia-ctk cdi generate --output={path}"
+        )
     evidence = {"described": stale, "installed": installed, "order": list(specs)}
     return [finding("CDI_STALE", where, message, evidence=evidence, remedy="; ".join(steps) + ".")]

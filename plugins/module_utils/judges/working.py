@@ -16,5 +16,5 @@ def held(where: Where, desk: str, holder: Mapping[str, str]) -> Finding:
     since = f" since {holder['since']}" if holder.get("since") else ""
     what = f" ({holder['what']})" if holder.get("what") else ""
     process = f", process {holder['process']} of user id {holder['uid']}" if holder.get("process") else ""
-    message = f"{desk}: another run works on this desk: {holder.get('run') or 'it did not say which'}{by}{since}{what}{process}."
+    message = f"{desk}: another run is working on this desk: {holder.get('run') or 'it did not say which'}{by}{since}{what}{process}."
     return finding("RUN_ELSEWHERE", where, message, evidence=dict(holder))

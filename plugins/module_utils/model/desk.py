@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .driver import Driver, Gpu, GpuProcess, Kernel, Package, Toolkit
 from .kinds import AbsolutePath, Block, Fingerprint, HostName, IpAddress, Mac, Netdev, PublicKey, PublicKeyLine, Sha256, UserName, Uuid
 from .port import Address, ConnectX7
+from .update import Journal
 
 SCHEMA = "labops.dgx_spark/facts/1"
 
@@ -124,6 +125,32 @@ class Route:
 
 
 @dataclass(frozen=True)
+class SshServer:
+    """What the desk's ssh server does with the login user when it comes from its peer (``sshd -T``)."""
+
+    key_files: tuple[AbsolutePath, ...] | None = None
+    """Files in which it looks for the user's keys, tokens filled in (``sshd -T``, AuthorizedKeysFile); empty for none, null when
+    unknown."""
+    pubkey: bool | None = None
+    """Whether keys are accepted at all (``sshd -T``, PubkeyAuthentication); null when unknown."""
+    accepts_ed25519: bool | None = None
+    """Whether keys of the pair's type are accepted (``sshd -T``, PubkeyAcceptedAlgorithms); null when unknown."""
+    key_is_enough: bool | None = None
+    """Whether nothing is asked for beside a key (``sshd -T``, AuthenticationMethods); null when unknown."""
+    user_allowed: bool | None = None
+    """Whether DenyUsers and AllowUsers let the user in from there (``sshd -T``); null when their patterns cannot be told."""
+
+    def key_file(self, home: str) -> str:
+        """The file that the peer's key belongs into: the usual one where the server reads it or is not known, else the first below the
+        user's home, else the first at all, which is not the user's to write."""
+        below, files = home.rstrip("/") + "/", self.key_files or ()
+        usual = f"{below}.ssh/authorized_keys"
+        if not files or usual in files:
+            return usual
+        return next((path for path in files if path.startswith(below)), files[0])
+
+
+@dataclass(frozen=True)
 class Network:
     """The desk's network apart from the ConnectX-7."""
 
@@ -150,6 +177,8 @@ class Network:
     """Kernel setting (/proc/sys/net/ipv4/conf/all/arp_announce); null when unknown."""
     ufw_active: bool | None = None
     """Whether ufw is on (/etc/ufw/ufw.conf, else ``ufw status``); null when unknown."""
+    sshd: SshServer = SshServer()
+    """The ssh server as the desk's peer will meet it (/etc/ssh/sshd_config and what it includes, put together by ``sshd -T``)."""
 
 
 @dataclass(frozen=True)
@@ -242,9 +271,13 @@ class Setup:
     trust_key_damaged: bool = False
     """Whether something of the pair's key is there that ssh cannot use: one half is gone, or its mode is too open."""
     trust_authorized: tuple[str, ...] = ()
-    """Our lines in the login user's authorized_keys."""
+    """Our lines in the file that holds the login user's keys."""
+    trust_left_in: tuple[AbsolutePath, ...] = ()
+    """Other files that held the login user's keys before, in which lines of ours are left."""
     trust_known_hosts: tuple[str, ...] = ()
     """Our lines in the login user's known_hosts."""
+    foreign_names: tuple[str, ...] = ()
+    """Names of ours that lines of others in /etc/hosts give an address, as ``ADDRESS NAME``."""
     trust_user: UserName | None = None
     """Login user whom the record of the trust names (/etc/dgx_spark/trust.json); null when unknown."""
     trust_home: AbsolutePath | None = None
@@ -253,6 +286,8 @@ class Setup:
     """The public ssh host keys, type and key."""
     driver_lock: Block | None = None
     """Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown."""
+    update: Journal | None = None
+    """Journal of the last update (/var/lib/dgx_spark/update/journal.json); null when there was none or it could not be read."""
     nccl_bundle: Sha256 | None = None
     """SHA-256 of the manifest of the installed NCCL bundle; null when a file of it is gone, changed or cannot be run."""
 

@@ -107,7 +107,7 @@ class Driver:
     """Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null while it starts and when unknown."""
     persistenced_state: str | None = None
     """systemd's word for the unit (``systemctl is-active``): active, activating (also between two tries of a restart loop), failed,
-    inactive ...; null when not told."""
+    inactive ...; ``starting`` while it activates for the first time since the boot; null when not told."""
 
 
 @dataclass(frozen=True)

@@ -71,19 +71,6 @@ class Finding:
         }
 
 
-def finding_from_dict(data: Mapping[str, Any]) -> Finding:
-    """The finding that ``Finding.as_dict`` wrote."""
-    where = data.get("where") or {}
-    return Finding(
-        code=str(data["code"]),
-        severity=str(data["severity"]),
-        where=Where(where.get("pair"), where.get("desk"), where.get("port"), where.get("function")),
-        message=str(data.get("message", "")),
-        remedy=str(data.get("remedy", "")),
-        evidence=dict(data.get("evidence") or {}),
-    )
-
-
 def bounded(evidence: Mapping[str, Any], limit: int = EVIDENCE_LIMIT) -> dict[str, Any]:
     """``evidence`` as JSON of at most ``limit`` bytes; what had to be cut is marked ``truncated``."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(evidence), default=str, sort_keys=True))

@@ -179,6 +179,7 @@ class NcclOutput:
     warnings: Sequence[str] = ()
     signs: Sequence[Mapping[str, Any]] = ()
     last_lines: str = ""
+    reduced_to: int | None = None
     complete: bool = False
 
     @classmethod

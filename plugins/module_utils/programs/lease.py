@@ -13,6 +13,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import struct
 import threading
@@ -29,7 +30,7 @@ PATIENCE = 3.0
 TRIES = 5
 """A holder may end between our bind and our question."""
 
-_HELD: list[socket.socket] = []
+_HELD: list[tuple[socket.socket, bytes]] = []
 
 
 def told(environment: Mapping[str, str]) -> dict[str, str]:
@@ -61,8 +62,8 @@ def take(me: Mapping[str, str], what: str, name: str = NAME) -> dict[str, str] |
                 time.sleep(0.1)
                 continue
             return None if holder["run"] == me["run"] else holder
-        _HELD.append(mine)
         content = json.dumps({**me, "what": what, "since": since}).encode()
+        _HELD.append((mine, content))
         threading.Thread(target=_answer, args=(mine, content), daemon=True).start()
         return None
     return {"run": "", "by": "", "what": "", "since": "", "process": "", "uid": ""}
@@ -71,10 +72,25 @@ def take(me: Mapping[str, str], what: str, name: str = NAME) -> dict[str, str] |
 def give_back() -> None:
     """Free the desk before this process ends."""
     while _HELD:
-        held = _HELD.pop()
+        held, _content = _HELD.pop()
         with contextlib.suppress(OSError):
             held.shutdown(socket.SHUT_RDWR)
         held.close()
+
+
+def keep(seconds: int) -> None:
+    """Let a process of its own hold the desk on when this one has ended, until the desk goes down or for ``seconds`` at most."""
+    if not _HELD or os.fork():
+        return
+    try:
+        os.setsid()
+        signal.alarm(seconds)  # its default action ends this process
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        _answer(*_HELD[-1])
+    finally:
+        os._exit(0)
 
 
 def _answer(mine: socket.socket, content: bytes) -> None:

@@ -22,6 +22,8 @@ FOLDER = Path("/etc/dgx_spark")
 PAIR_SSH = "/usr/local/bin/pair-ssh"
 ANSWER = "dgx_spark_answer"
 """Stands before the answer: a login may print something first."""
+MARK = "dgx_spark_pair"
+"""Ends our lines in /etc/hosts."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -72,8 +74,8 @@ def there(paths: Sequence[str], host: str) -> Sequence[str | None] | None:
     """The texts of files on another desk, null when it cannot be asked."""
     try:
         hosts = Path("/etc/hosts").read_text(encoding="utf-8").splitlines()
-        # The address: known_hosts holds addresses.
-        address = next(line.split()[0] for line in hosts if host in line.split()[1:])
+        # The address: known_hosts holds addresses. Somebody else's line may use the name too.
+        address = next(line.split()[0] for line in hosts if host in line.split()[1:] and line.rstrip().endswith(MARK))
         answer = subprocess.run(
             [PAIR_SSH, address, "echo", f"{ANSWER};", "cat", *paths],
             capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/",

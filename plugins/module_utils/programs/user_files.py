@@ -196,8 +196,7 @@ def target_of(path: str) -> str:
         raise UserFileError(f"{where}{linked} is no regular file; put a file in its place")
     if about.st_uid != os.geteuid():
         raise UserFileError(
-            f"{where}{linked} belongs to user id {about.st_uid} and not to the login user, so it is not changed; "
-            "make it a file of the login user's"
+            f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; make it a file of the login user's"
         )
     return where
 

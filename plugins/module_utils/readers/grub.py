@@ -16,6 +16,10 @@ from . import text as _text
 
 _RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+~-]{0,60}")
 _SUFFIX = "-advanced"
+ENTRIES_LIMIT = 500
+_ENTRY = re.compile(r"""(menuentry|submenu)\s{1,8}(?:'([^'\n]{0,300})'|"([^"\n]{0,300})")([^\n]{0,400}?)\{\s{0,8}$""")
+_ID = re.compile(r"""(?:--id|\$menuentry_id_option)\s{1,8}(?:'([^']{1,300})'|"([^"]{1,300})"|(\S{1,300}))""")
+_LINUX = re.compile(r"linux(?:efi|16)?\s{1,8}\S{0,200}?/vmlinu[xz]-(\S{1,100})")
 
 
 def read(text: str) -> dict[str, Any]:
@@ -37,6 +41,56 @@ def read(text: str) -> dict[str, Any]:
     }
 
 
+def menu(text: str) -> list[dict[str, Any]]:
+    """The menu of a grub.cfg: a list of entries, each with title, id, release (the kernel that it starts, null for anything else) and
+    entries (those of a submenu, null for an entry)."""
+    top: list[dict[str, Any]] = []
+    opened: list[dict[str, Any] | None] = []
+    count = 0
+    for line in _text.lines(text):
+        stripped = line.strip()
+        entry = _ENTRY.match(stripped)
+        inside = next((item for item in reversed(opened) if item is not None), None)
+        if entry and count < ENTRIES_LIMIT:
+            count += 1
+            named = _ID.search(entry.group(4))
+            made: dict[str, Any] = {
+                "title": _text.word(entry.group(2) or entry.group(3)),
+                "id": _text.word(next((item for item in named.groups() if item), None)) if named else None,
+                "release": None,
+                "entries": [] if entry.group(1) == "submenu" else None,
+            }
+            place = top if inside is None else inside["entries"]
+            if place is not None:
+                place.append(made)
+            opened.append(made)
+        elif stripped.endswith("{") and len(opened) < ENTRIES_LIMIT:
+            opened.append(None)
+        elif stripped == "}" and opened:
+            opened.pop()
+        elif inside is not None and inside["release"] is None and (kernel := _LINUX.match(stripped)):
+            inside["release"] = _text.word(kernel.group(1), 100)
+    return top
+
+
+def of_menu(entry: str, entries: list[dict[str, Any]]) -> str | None:
+    """The kernel that an entry of the menu starts, named by number, title or id, within submenus by ``>``; null when the menu has none.
+
+    As GRUB does it, a submenu without a chosen entry starts its first one.
+    """
+    found: dict[str, Any] | None = None
+    for part in entry.split(">"):
+        chosen = next((item for item in entries if part in (item["title"], item["id"])), None)
+        if chosen is None and part.isdecimal() and len(part) < 6 and int(part) < len(entries):
+            chosen = entries[int(part)]
+        if chosen is None:
+            return None
+        found, entries = chosen, chosen["entries"] or []
+    while found is not None and found["entries"]:
+        found = found["entries"][0]
+    return found["release"] if found else None
+
+
 def kernels(names: Iterable[str]) -> list[str]:
     """Releases of the kernel images in a listing of /boot, highest version first."""
     found = {name[len(prefix) :] for name in names for prefix in ("vmlinuz-", "vmlinux-") if name.startswith(prefix)}
@@ -54,6 +108,22 @@ def entry_release(entry: str | None) -> str | None:
     return release
 
 
+_SUBMENU = re.compile(r"^submenu\b.*\$menuentry_id_option '(gnulinux-advanced-[^']{1,200})'")
+_ENTRY = re.compile(r"^\s+menuentry\b.*\$menuentry_id_option '(gnulinux-([^']{1,120}?)-advanced-[^']{1,120})'")
+
+
+def entries(text: str) -> dict[str, str]:
+    """Kernel release to the menu entry that starts it, as grub-reboot takes it (``SUBMENU>ENTRY``), from a grub.cfg."""
+    found: dict[str, str] = {}
+    submenu = ""
+    for line in _text.lines(text):
+        if match := _SUBMENU.match(line):
+            submenu = match[1]
+        elif submenu and (match := _ENTRY.match(line)) and _RELEASE.fullmatch(match[2]):
+            found.setdefault(match[2], f"{submenu}>{match[1]}")
+    return found
+
+
 def chosen_entry(settings: dict[str, Any], environment: dict[str, Any]) -> str | None:
     """The menu entry that is set to start next; null for GRUB's own order."""
     entry: str | None = environment.get("next_entry") or None
@@ -63,8 +133,10 @@ def chosen_entry(settings: dict[str, Any], environment: dict[str, Any]) -> str |
     return None if entry in (None, "", "0") else entry
 
 
-def next_release(installed: list[str], settings: dict[str, Any], environment: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The release that starts next, and why it is not known. ``installed`` has the highest version first."""
+def next_release(
+    installed: list[str], settings: dict[str, Any], environment: dict[str, Any], entries: list[dict[str, Any]] | None = None
+) -> tuple[str | None, str | None]:
+    """The release that starts next, and why it is not known. ``installed`` has the highest version first, ``entries`` is the menu."""
     highest = installed[0] if installed else None
     entry = chosen_entry(settings, environment)
     if entry is None:
@@ -75,4 +147,8 @@ def next_release(installed: list[str], settings: dict[str, Any], environment: di
         return (named if named in installed or not installed else highest), None
     if entry == "1>0" or entry.startswith(("gnulinux-simple-", "gnulinux-advanced-")) or (entry.endswith("GNU/Linux") and ">" not in entry):
         return highest, None if highest else "no kernel image is listed"
-    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel"
+    listed = of_menu(str(entry), entries or [])
+    if listed is not None:
+        return listed, None
+    where = "its menu (/boot/grub/grub.cfg) tells none for it" if entries else "its menu (/boot/grub/grub.cfg) was not readable"
+    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel, and {where}"

@@ -27,6 +27,10 @@ _FRONT = re.compile(r"(?:[a-z0-9]{2,10} {0,8}: ?[a-z]{2,8} {0,8}: ?(?=\[)|[A-Z][
 _UNIX = re.compile(r"([0-9]{10}\.[0-9]{3,9}) ")
 _ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]{1,9})?")
 _SYSLOG = re.compile(r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
+_WEEKDAY = re.compile(r"^\[(?:[^\W\d_]{1,5}\.?,? )?(?=[A-Z][a-z]{2} )")
+_MINUTE = re.compile(r"\[(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {0,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2})\]")
+_DELTA = re.compile(r"\[ {0,12}\+([0-9]{1,9}\.[0-9]{1,9})\]")
+"""``dmesg -H`` and ``-e`` write the minute where it changes, [Nov26 10:00], and else how long after the last line one came."""
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})? ")
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())}  # noqa: SIM905
 _MODULE = re.compile(r"mlx5_core (\S{1,64}?):? .{0,80}?module ([0-9]{1,3}), Cable (plugged|unplugged)")
@@ -43,14 +47,17 @@ def read(text: str) -> dict[str, Any]:
     first: float | None = None
     last: float | None = None
     count = 0
+    relative = False
     for line in _text.lines(text, 1024):
         if not line.strip() or line.startswith("-- "):
             continue
         count += 1
         relevant = "cx7-pcie-hotplug" in line or "Port module event" in line
-        if not relevant and first is not None:
+        if not relevant and first is not None and not relative:
             continue
         time = _time(line, last)
+        # Times that count from the line before: none may be left out.
+        relative = relative or _MINUTE.match(_FRONT.sub("", line[:160])) is not None or _DELTA.match(line) is not None
         if time is not None:
             last = time
             if first is None:
@@ -106,6 +113,17 @@ def _time(line: str, last: float | None) -> float | None:
     """Seconds on some scale; only differences count."""
     # dmesg -x puts facility and level in front, journalctl -o short-full the day of the week.
     head = _FRONT.sub("", line[:160])
+    delta = _DELTA.match(head)
+    if delta:
+        return (last or 0.0) + float(delta.group(1))
+    minute = _MINUTE.match(head)
+    if minute:
+        month, (day, hours, minutes) = _MONTHS[minute.group(1)], (int(minute.group(place)) for place in (2, 3, 4))
+        time = float(((month * 31 + day) * 24 + hours) * 3600 + minutes * 60)
+        # Only the minute is told. The first one counts at its end and later ones at their begin, so that no time seems longer than it was.
+        if last is None:
+            return time + 59.0
+        return max(time, last) if time + 86400 > last else time + 12 * 31 * 86400
     unix = _UNIX.match(head)
     if unix:
         return float(unix.group(1))
@@ -118,8 +136,8 @@ def _time(line: str, last: float | None) -> float | None:
             return (datetime.fromisoformat(f"{iso.group(1)}T{iso.group(2)}") - datetime(2000, 1, 1)).total_seconds()
         except ValueError:
             return None
-    # dmesg -T writes [Thu Jun 18 10:00:03 2026].
-    syslog = _SYSLOG.match(head[5:] if head.startswith("[") and head[4:5] == " " else head)
+    # dmesg -T writes [Thu Jun 18 10:00:03 2026]; the day of the week follows the locale, and has two to four letters.
+    syslog = _SYSLOG.match(_WEEKDAY.sub("", head))
     if syslog:
         month, day = _MONTHS[syslog.group(1)], int(syslog.group(2))
         hours, minutes, seconds = (int(syslog.group(place)) for place in (3, 4, 5))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import nccl_failures as _failures
+from . import pasted as _pasted
 from . import text as _text
 
 ROWS_LIMIT = 10_000
@@ -44,6 +45,12 @@ _LIBRARY = re.compile(r"nccl-library=([0-9]{4,6})")
 _VERSION = re.compile(r"NCCL version ([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})(\S{0,40})")
 # Device and port; rail and plane may follow (hca:port:rail:plane, each of which may be empty).
 _HCA = re.compile(r"\[([0-9]{1,3})\]([A-Za-z0-9_.+-]{1,200}):([0-9]{1,3})(?::[0-9a-zA-Z_-]{0,16}){0,4}/([A-Za-z]{1,16})")
+_ANCHOR = re.compile(
+    r"#(?: nThread | nccl-tests version | Using devices|\s{1,32}Rank\s{1,32}[0-9]| Avg bus bandwidth| Out of bounds values"
+    r"| Collective test |\s{1,32}size\s{1,32}count\s|$)"
+)
+"""Lines of nccl-tests that begin a line of its own output, whatever somebody's tool wrote in front of it."""
+_TAG_OR_ANCHOR = re.compile(rf"{_TAG.pattern}|{_ANCHOR.pattern}")
 _MEMORY = ("Cannot allocate memory", "ENOMEM", "errno 12", "error 12")
 
 _ERROR_PHRASES = (
@@ -124,7 +131,9 @@ def read(text: str) -> dict[str, Any]:
     A row has: bytes, count, type, redop, root, out_of_place and in_place, each with time_us, algbw, busbw (GB/s) and wrong (null for N/A).
     """
     state = _State()
-    lines = [piece for line in _text.lines(text) for piece in _untagged(line)]
+    # A tool's front may stand before mpirun's tags, and behind them.
+    tagged = _pasted.without_fronts(_pasted.bare(_text.lines(text)), _TAG_OR_ANCHOR)
+    lines = _pasted.without_fronts([piece for line in tagged for piece in _untagged(line)], _ANCHOR)
     state.hosts = _hosts(lines)
     for line in lines:
         _take(state, line)

@@ -17,9 +17,10 @@ _NULLS = ("", "n/a", "not supported", "[n/a]", "[not supported]", "unknown error
 def read(text: str) -> dict[str, Any]:
     """Keys: driver_version, cuda_version, attached_gpus, error (what nvidia-smi said instead), gpus. A GPU has: bus_id, product_name,
     architecture, persistence_mode (Enabled, Disabled), vbios_version, gsp_version, temperature_c, power_draw_w, clock_sm_mhz,
-    clock_sm_max_mhz, utilisation_percent, recovery_action (Reset, Reboot ...; None is a text too), reset_required, addressing_mode (ATS,
-    None ...), dead (words such as GPU requires reset that stand in place of readings), processes (pid, kind, name, memory_mib),
-    processes_told (whether the answer speaks of processes). Null for what is absent, N/A or Not Supported."""
+    clock_sm_max_mhz, utilisation_percent, recovery_action (Reset, Reboot ...; None is a text too), reset_required, reset_kind (Reset,
+    Drain and Reset; null where none is wanted), addressing_mode (ATS, None ...), dead (words such as GPU requires reset that stand in
+    place of readings), processes (pid, kind, name, memory_mib), processes_told (whether the answer speaks of processes). Null for what is
+    absent, N/A or Not Supported."""
     result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "attached_gpus": None, "gpus": []}
     result["error"] = nvidia_smi_error.read(text)
     gpu: dict[str, Any] | None = None
@@ -58,6 +59,7 @@ def _new_gpu(bus_id: str) -> dict[str, Any]:
         **dict.fromkeys((*keys, "clock_sm_mhz", "clock_sm_max_mhz", "utilisation_percent")),
         "recovery_action": None,
         "reset_required": None,
+        "reset_kind": None,
         "addressing_mode": None,
         "dead": [],
         "processes": [],
@@ -72,6 +74,8 @@ _VERSIONS = {
     "CUDA UMD Version": "cuda_version",
 }
 """The second name of each is that of nvidia-smi 610 and newer."""
+_RESETS = {"Reset Required": "Reset", "Drain and Reset Recommended": "Drain and Reset"}
+"""Lines of the section GPU Reset Status, and the word of GPU Recovery Action that means the same."""
 _STATES = {"GPU Recovery Action": "recovery_action", "Addressing Mode": "addressing_mode"}
 """Fields where ``None`` is an answer."""
 _TEXTS = {
@@ -106,8 +110,11 @@ def _take(gpu: dict[str, Any], section: str, name: str, value: str, told: bool) 
         gpu["dead"].append(word)
     if name in _STATES and gpu[_STATES[name]] is None:
         gpu[_STATES[name]] = "None" if value.lower() == "none" else _value(value)
-    elif section == "GPU Reset Status" and name == "Reset Required":
-        gpu["reset_required"] = {"yes": True, "no": False}.get(value.lower())
+    elif name in _RESETS and value.lower() in ("yes", "no"):
+        # Either of them asks for a reset; a later "No" of the other takes nothing back.
+        gpu["reset_required"] = value.lower() == "yes" or bool(gpu["reset_required"])
+        if value.lower() == "yes":
+            gpu["reset_kind"] = _RESETS[name]
     if name in _TEXTS and gpu[_TEXTS[name]] is None:
         gpu[_TEXTS[name]] = _value(value)
     key = _NUMBERS.get((section, name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from . import pasted as _pasted
 from . import text as _text
 
 ROWS_LIMIT = 100_000
@@ -22,6 +23,8 @@ _COLUMN = re.compile(
 _LATENCY = {"t_min": "t_min_us", "t_max": "t_max_us", "t_typical": "t_typical_us", "t_avg": "t_avg_us", "t_stdev": "t_stdev_us"}
 _FACT = re.compile(r"([A-Za-z_][A-Za-z0-9_*. ]{1,40}?)\s{0,24}: ?(\S.{0,80})")
 _GID = re.compile(r"\bGID:\s{0,24}([0-9]{2,3}(?::[0-9]{2,3}){15})")
+_ANCHOR = re.compile(r"-{60,200}| ?#bytes\s")
+"""Lines that begin a line of perftest's own output, whatever somebody's tool wrote in front of it."""
 _SECTION = re.compile(r"(Local|Remote) results\s{0,8}:?")
 _STATUS = re.compile(r"Failed status(?: (\d{1,3})\b|\s?-?\s?[^()\n]{0,80}\((\d{1,3})\))")
 
@@ -79,7 +82,7 @@ def read(text: str) -> dict[str, Any]:
     errors: list[str] = []
     peak_measured: bool | None = None
     test: str | None = None
-    for line in _text.lines(text):
+    for line in _pasted.without_fronts(_pasted.bare(_text.lines(text)), _ANCHOR):
         stripped = line.strip()
         if not stripped:
             continue

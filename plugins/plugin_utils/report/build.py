@@ -158,6 +158,9 @@ def lean(item: FindingData) -> FindingData:
     return {key: item[key] for key in ("code", "severity", "subject", "where", "message") if key in item}
 
 
+CHECK_MODE = "NOT_MEASURED_CHECK_MODE"
+
+
 def _missing(check: Check, part: Part | None, where: Where, source: Source) -> FindingData | None:
     """The finding for a required check without a result; null when it has one."""
     if part is not None and part.state == DONE and (check.key is None or part.data.get(check.key)):
@@ -165,7 +168,7 @@ def _missing(check: Check, part: Part | None, where: Where, source: Source) -> F
     evidence = {"check": check.name, "stage": check.stage, "state": part.state if part else "not reached"}
     if source.check_mode:
         message = f"{where.subject}: not done in check mode: {check.title}"
-        return finding("NOT_MEASURED_CHECK_MODE", where, message, evidence=evidence).as_dict()
+        return finding(CHECK_MODE, where, message, evidence=evidence).as_dict()
     reason = (part.reason if part else None) or ("the stage was not reached" if part is None else "it gave no result")
     message = f"{where.subject}: no result that {check.title}: {reason}"
     return finding("REQUIRED_CHECK_MISSING", where, message, evidence=evidence).as_dict()
@@ -199,6 +202,7 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
         **({"workload": list(asked.data.get("workload") or ())} if (asked := source.parts.get("workload", {}).get(name)) else {}),
+        **({"levels": levels} if (levels := _levels(name, source)) else {}),
         "settled": _settled(name, source),
         "stages": {
             part.stage: {
@@ -210,6 +214,15 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
             for part in own
         },
     }
+
+
+def _levels(name: str, source: Source) -> dict[str, str]:
+    """What an update made of the desk's levels, or would make of them where it was only looked at; none in other runs."""
+    for stage in ("update_end", "update_plan"):
+        part = source.part(stage, name)
+        if part is not None and part.data.get("levels"):
+            return {str(key): str(value) for key, value in dict(part.data["levels"]).items()}
+    return {}
 
 
 def _settled(name: str, source: Source) -> bool:
@@ -254,6 +267,8 @@ def _pair(stack: PlannedStack, source: Source, desks: Mapping[str, Mapping[str, 
             if missing and not told:
                 own.append(missing)
                 reasons.append(missing)
+    if source.check_mode:
+        own, reasons = _one_check(own, reasons, stack, source)
     reasons = _unique(reasons)
     judged = verdict(item["severity"] for item in reasons)
     head = stack.head
@@ -273,6 +288,24 @@ def _pair(stack: PlannedStack, source: Source, desks: Mapping[str, Mapping[str, 
         "rdma": _data(source, "rdma", head),
         "nccl": _data(source, "nccl", head),
     }
+
+
+def _one_check(
+    own: list[FindingData], reasons: list[FindingData], stack: PlannedStack, source: Source
+) -> tuple[list[FindingData], list[FindingData]]:
+    """A stack's findings and reasons with all that check mode left out as one finding: what a run would change, and what is in its way."""
+    left_out = [item for item in reasons if item["code"] == CHECK_MODE]
+    if not left_out:
+        return own, reasons
+    rest = [item for item in reasons if item["code"] != CHECK_MODE]
+    in_the_way = any(item["severity"] in ("fail", "unknown") for item in rest)
+    changes = {part.stage: part.desk for part in source.everything() if part.changed and part.desk in stack.members}
+    would = f"would change the stages {', '.join(changes)}" if changes else "would change nothing"
+    ending = "" if in_the_way else "; nothing is in the way"
+    message = f"pair {stack.name}: nothing was measured in check mode. A run {would}{ending}."
+    evidence = {"would_change": list(changes), "not_done": [item["message"] for item in left_out][:8]}
+    one = finding(CHECK_MODE, Where(pair=stack.name), message, evidence=evidence).as_dict()
+    return [*(item for item in own if item["code"] != CHECK_MODE), one], [*rest, one]
 
 
 def plain_stack(pair: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,9 @@ PLAYBOOKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "unstack_pair": (("reached", "link"), ()),
     "unlock_driver": (("reached", "driver"), ()),
     "check_workload": (("reached", "workload"), ()),
+    "update_plan": (("reached", "identity", "update"), ()),
+    "update": ((*DESK_CHECKS, "update"), STACK_CHECKS),
+    "rollback_update": ((*DESK_CHECKS, "update"), STACK_CHECKS),
 }
 """Playbook to its checks of desks and of stacks; all of them for a playbook that is not listed. A finding adds its own check."""
 
@@ -46,6 +49,7 @@ DOMAIN_CHECKS = {
     "enrol": "enrol",
     "history": "history",
     "workload": "workload",
+    "update": "update",
 }
 PREFIXES = (("RDMA_", "rdma"), ("STACK_", "rdma"), ("NCCL_", "nccl"), ("PAIR_", "trust"))
 """Of the domain proof, by the beginning of the code."""
@@ -59,8 +63,9 @@ STAGES = {
     "enrol": "enrol",
     "container": "container",
     "workload": "workload",
+    "update": "update_plan",
 }
-REQUIRED = {"facts": "reached"}
+REQUIRED = {"facts": "reached", "update_plan": "update", "roll_back": "update"}
 """Names of required checks (``checks.py``) that are called otherwise here."""
 
 

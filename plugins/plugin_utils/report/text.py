@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ ENROL_COLUMNS = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
 ONBOARD_COLUMNS = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
 
 ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS")
+MOST_NAMES = 3
+"""Desks of a stack that stand in its row by name."""
 CHANGES_SHOWN = 12
 """Desks whose changes are listed; the page has all."""
 
@@ -50,7 +53,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | Non
 
 def summary(report: Mapping[str, Any], folder: str, notes: bool = False) -> list[str]:
     """Verdicts, what is wrong and what to do, what changed, how long it took, where the report lies. ``notes``: the notes as well."""
-    lines = _tables(report)
+    lines = _tables(report) + _levels(report)
     told = tasks(report)
     if told:
         lines += ["", "What to do:"]
@@ -93,6 +96,16 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
         lines += [""] if lines else []
         lines += table(DESK_COLUMNS, [(line(desk["name"]), desk["verdict"], why(desk["findings"])) for desk in alone], WIDTH)
     return lines
+
+
+def _levels(report: Mapping[str, Any]) -> list[str]:
+    """What an update made of each desk: a row for each level that it moved."""
+    rows: list[tuple[str, str, str]] = []
+    for desk in report["desks"]:
+        levels = desk.get("levels")
+        moved = [(line(key), line(value)) for key, value in levels.items() if " -> " in str(value)] if isinstance(levels, Mapping) else []
+        rows += [(line(desk["name"]) if number == 0 else "", *item) for number, item in enumerate(moved)]
+    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows)] if rows else []
 
 
 def _worst_first(owners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -174,8 +187,10 @@ def _times(run: Mapping[str, Any]) -> list[str]:
     stages = [item for item in run.get("stages") or () if isinstance(item, Mapping)]
     if not stages:
         return []
-    told = ", ".join(f"{line(item.get('stage'))} {duration(item.get('seconds'))}" for item in stages)
-    return ["", *_wrapped(f"Took {duration(run.get('seconds'))}: {told}", "  ")]
+    told = ", ".join(f"{line(item.get('stage'))} {took}" for item in stages if (took := duration(item.get("seconds"))) != "0 s")
+    # A number and its unit stay on one line.
+    lines = _wrapped(re.sub(r"(?<=\d) (?=\S)", "\xa0", f"Took {duration(run.get('seconds'))}: {told}"), "  ")
+    return ["", *(item.replace("\xa0", " ") for item in lines)]
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
@@ -189,16 +204,18 @@ def _enrol_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _pair_row(report: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str, ...]:
-    desks = " + ".join(line(member["desk"]) for member in stack["members"])
+    names = [line(member["desk"]) for member in stack["members"]]
+    # The head stands for a large stack: twenty names would push the figures off the terminal.
+    desks = " + ".join(names) if len(names) <= MOST_NAMES else f"{names[0]} + {len(names) - 1} more"
     figures = {item["id"]: item for item in stack["figures"]}
     chosen = stack["headline"]
     word = outcome(report, stack)
     reason = "out of service" if stack.get("out_of_service") else why(stack.get("reasons") or ())
-    cells = (_against(figures.get(chosen.get("rdma"))), _against(figures.get(chosen.get("nccl"))))
+    cells = (against(figures.get(chosen.get("rdma"))), against(figures.get(chosen.get("nccl"))))
     return line(stack["name"]), word, desks, *cells, reason
 
 
-def _against(item: Mapping[str, Any] | None) -> str:
+def against(item: Mapping[str, Any] | None) -> str:
     """A figure beside its mark: ``392 >= 368``."""
     if item is None:
         return "-"

@@ -32,7 +32,10 @@ def seconds_between(started: Any, ended: Any) -> float | None:
 
 
 def finished_stages(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """Each stage in the order in which they began, with the seconds from its first beginning to its last end."""
+    """Each stage in the order in which they began, with the seconds in which a desk was at it.
+
+    Facts that are read again after a change are the same stage: what ran between the two readings is not theirs.
+    """
     spans: dict[str, list[tuple[float, float]]] = {}
     for part in parts:
         first, last = epoch(part.started), epoch(part.ended)
@@ -40,8 +43,11 @@ def finished_stages(parts: Iterable[Part]) -> list[dict[str, Any]]:
             spans.setdefault(part.stage, []).append((first, last))
     found = []
     for stage, listed in sorted(spans.items(), key=lambda item: min(item[1])):
-        seconds = max(last for _first, last in listed) - min(first for first, _last in listed)
-        found.append({"stage": stage, "seconds": round(max(0.0, seconds), 1), "desks": len(listed)})
+        seconds, reached = 0.0, 0.0
+        for first, last in sorted(listed):
+            seconds += max(0.0, last - max(first, reached))
+            reached = max(reached, last)
+        found.append({"stage": stage, "seconds": round(seconds, 1), "desks": len(listed)})
     return found
 
 

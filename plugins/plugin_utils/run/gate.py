@@ -12,16 +12,29 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..connection_errors import classify
+from ..own_load import REMEDY
 from .model import Run
-from .stages import DESK, EVERYTHING, STACK, STOPS_DESK, Stage, is_wanted, playbook, stage_of_part
+from .stages import DESK, EVERYTHING, STACK, STAGES, STOPS_DESK, UNIT, Stage, is_wanted, playbook, stage_of_part
 from .store import DONE, ELSEWHERE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
-from .waves import loss
+from .waves import loss, unproven
 
 INTERPRETER = re.compile(
     r"pyenv:|python[\w.]*: (?:command )?not found|bad interpreter|No such file or directory.*python|cannot execute", re.IGNORECASE
 )
 """What a shell says when the Python that Ansible found is none."""
-RESULT_NOISE = ("findings", "invocation", "failed", "changed", "warnings", "deprecations", "msg", "diff", "exception", "skipped")
+RESULT_NOISE = (
+    "findings",
+    "invocation",
+    "controller",
+    "failed",
+    "changed",
+    "warnings",
+    "deprecations",
+    "msg",
+    "diff",
+    "exception",
+    "skipped",
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +60,19 @@ def gate(run: Run, store: RunStore, desk: str, stage: Stage, wave: int | None = 
     if stage.after_change and (run.check_mode or not changed_since_facts(store, desk)):
         # In check mode nothing was changed, so there is nothing new to read.
         return Gate(f"nothing changed {desk} since its facts were read", silent=True)
-    mine = next((item for item in store.waves(stage.name) if desk in item.desks), None) if stage.waves else None
+    leader = _leader(run, stage)
+    mine = next((item for item in store.waves(leader) if desk in item.desks), None) if leader else None
     if wave is not None and (mine.number if mine else 1) != wave:
         return Gate(f"{desk} is in another wave", silent=True)
     closed = _closed(run, store, desk, stage)
     if not closed.proceed or mine is None:
         return closed
-    return _held_back(run, store, desk, stage, mine.after)
+    return _held_back(run, store, desk, leader, mine.after)
+
+
+def _leader(run: Run, stage: Stage) -> str:
+    """The stage whose waves this one follows; empty for none."""
+    return playbook(run.playbook).follows or (stage.name if stage.waves else "")
 
 
 def takes_part(run: Run, store: RunStore, desk: str, stage: Stage) -> bool:
@@ -62,9 +81,15 @@ def takes_part(run: Run, store: RunStore, desk: str, stage: Stage) -> bool:
 
 
 def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
+    if stage.asked_by:
+        asked = store.part(stage.asked_by, desk)
+        if asked is None or not asked.data.get("todo"):
+            return Gate(f"there is nothing to do for {desk}", silent=True)
     if stage.scope == DESK:
         return Gate(_stop(store, desk, STOPS_DESK))
     stack = run.stack_of(desk)
+    if stack is None and stage.scope == UNIT:
+        return Gate(_stop(store, desk, None, stage.despite | playbook(run.playbook).despite | {stage.kept_as}))
     if stack is None:
         return Gate(f"{desk} is in no pair", silent=True)
     if stack.out_of_service:
@@ -103,13 +128,18 @@ def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: fro
     return ""
 
 
-def _held_back(run: Run, store: RunStore, desk: str, stage: Stage, after: tuple[str, ...]) -> Gate:
-    lost = loss({name: store.part(stage.kept_as, name) for name in after})
+def _held_back(run: Run, store: RunStore, desk: str, leader: str, after: tuple[str, ...]) -> Gate:
+    proof = playbook(run.playbook).proven_by
+    if proof:
+        lost = unproven({name: store.part(proof, name) for name in after})
+    else:
+        lost = loss({name: store.part(STAGES[leader].kept_as, name) for name in after})
     if not lost:
         return Gate()
-    message = f"{desk} was left as it is: stage {stage.name} lost {lost} in a wave before, so it was not carried on"
+    told = f"the stack of {lost} did not come through it" if proof else f"it lost {lost}"
+    message = f"{desk} was left as it is: stage {leader} was not carried on, because {told} in a wave before"
     where = Where(pair=run.members[desk].stack, desk=desk)
-    found = finding(HELD_BACK, where, message, evidence={"stage": stage.name, "lost": lost}).as_dict()
+    found = finding(HELD_BACK, where, message, evidence={"stage": leader, "lost": lost}).as_dict()
     return Gate(f"a wave before lost {lost}", findings=(found,))
 
 
@@ -133,10 +163,16 @@ def part_of(
     """The part of a stage that ended, failed or was skipped (``closed``). Pure."""
     if closed is not None:
         return Part(stage, desk, SKIPPED, stack, closed.reason, started, ended, False, closed.findings)
+    failed = bool(answer.get("failed") or answer.get("unreachable"))
     findings = tuple(answer.get("findings") or ())
-    if not (answer.get("failed") or answer.get("unreachable")):
+    if failed and not findings:
+        findings = (failure(stage, desk, stack, task, answer),)
+    if stage in STAGES and STAGES[stage].past:
+        # Whatever was wrong before is no verdict on what comes after; it stands there to be read.
+        findings = tuple({**item, "severity": "note", "message": f"Before the change: {item['message']}"} for item in findings)
+        failed = False
+    if not failed:
         return Part(stage, desk, DONE, stack, None, started, ended, bool(answer.get("changed")), findings, data_of(answer))
-    findings = findings or (failure(stage, desk, stack, task, answer),)
     reason = str(answer.get("msg") or findings[0].get("message") or "failed")
     return Part(stage, desk, FAILED, stack, reason, started, ended, bool(answer.get("changed")), findings, data_of(answer))
 
@@ -164,7 +200,10 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     said = {key: tail for key in ("module_stderr", "module_stdout") if (tail := _tail(answer.get(key)))}
     evidence.update(said)
     if "timedout" in answer or "timed out" in message.lower():
-        return finding("STAGE_TIMEOUT", where, f"{desk}: stage {stage} ran out of time in task '{task}'", evidence=evidence).as_dict()
+        text = f"{desk}: stage {stage} ran out of time in task '{task}'"
+        if own := answer.get("controller"):
+            return finding("STAGE_TIMEOUT", where, f"{text}, but {own}", evidence=evidence, severity="unknown", remedy=REMEDY).as_dict()
+        return finding("STAGE_TIMEOUT", where, text, evidence=evidence).as_dict()
     if answer.get("unreachable"):
         reason = classify(message)
         return finding(reason.code, where, f"{desk}: {reason.sentence}", evidence=evidence, remedy=reason.remedy).as_dict()

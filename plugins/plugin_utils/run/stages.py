@@ -16,6 +16,8 @@ DESK = "desk"
 """Every desk by itself; only what makes a desk unusable stops it."""
 MEMBER = "member"
 """Every member of a stack, where no member has failed."""
+UNIT = "unit"
+"""Every member of a stack, where no member has failed; a desk in no stack alone."""
 STACK = "stack"
 """Once for a stack, on its head, where no member has failed."""
 
@@ -44,12 +46,19 @@ class Stage:
     """The stage that it judges: it is left out together with it."""
     always: bool = False
     """Whether it runs also where the admin wants other stages only."""
+    asked_by: str = ""
+    """A judgement on the controller that must have found something ``todo`` for the desk; elsewhere the stage is left out."""
+    past: bool = False
+    """A picture from before a change: what it finds is told as a note, and stops nothing."""
 
     @property
     def kept_as(self) -> str:
         """The name of its part."""
         return self.part or self.name
 
+
+REPAIRED = frozenset({"facts", "together"})
+"""An update may be what mends a desk (a driver that does not fit), and it takes up one that was cut off."""
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -80,7 +89,18 @@ STAGES: dict[str, Stage] = {
         Stage("link_absent", "pair_link", entry="absent", part="link"),
         Stage("bundle_absent", "nccl_bundle", entry="absent", part="bundle"),
         Stage("tools_absent", "pair_tools", entry="absent", part="tools"),
+        # An update: what is measured right before it is a picture to hold the proof against.
+        Stage("update_plan", "desk_update", entry="plan", despite=frozenset({"facts"})),
+        Stage("rdma_before", "pair_proof", STACK, entry="rdma", asked_by="update_targets", past=True),
+        Stage("nccl_before", "pair_proof", STACK, entry="nccl", asked_by="update_targets", past=True),
+        Stage("settings_withdrawn", "pair_settings", UNIT, entry="absent", despite=REPAIRED, asked_by="update_targets"),
+        Stage("lock_open", "driver_lock", UNIT, despite=REPAIRED, asked_by="update_targets"),
+        Stage("update", "desk_update", UNIT, despite=REPAIRED, waves=True, asked_by="update_targets"),
+        Stage("update_end", "desk_update", UNIT, entry="prove", despite=EVERYTHING),
+        Stage("lock_open_back", "driver_lock", UNIT, despite=EVERYTHING),
+        Stage("roll_back", "desk_update", UNIT, entry="roll_back", despite=EVERYTHING),
         # Judgements on the controller, about all desks together.
+        Stage("update_targets", "", needs="update_plan"),
         Stage("together", ""),
         Stage("cable_map", "", needs="cable"),
         Stage("enrol_pairs", ""),
@@ -114,6 +134,8 @@ CABLE = Check("cable", "cable_map", STACK, key="proven", title="the cable was se
 LINK = Check("link", "link", DESK, title="the link is configured as wanted")
 RDMA = Check("rdma", "rdma", STACK, key="measured", title="RDMA was measured in both directions")
 WORKLOAD = Check("workload", "workload", DESK, title="what is to run was held against the desk")
+UPDATE_PLAN = Check("update_plan", "update_plan", DESK, title="what an update would do was looked at")
+ROLL_BACK = Check("roll_back", "roll_back", DESK, title="the last update was taken back")
 NCCL = Check("nccl", "nccl", STACK, key="measured", title="NCCL ran across the pair and its transport was proven")
 
 
@@ -129,6 +151,10 @@ class Playbook:
     needs_stacks: bool = False
     despite: frozenset[str] = frozenset()
     """Stages whose failing findings stop no stage of this playbook."""
+    follows: str = ""
+    """Stage whose waves every stage follows once they are chosen: a wave then is a stack's whole way."""
+    proven_by: str = ""
+    """Stage that must have ended well for a wave's desks before the next wave begins, where stages follow one."""
 
 
 PLAYBOOKS: dict[str, Playbook] = {
@@ -143,6 +169,9 @@ PLAYBOOKS: dict[str, Playbook] = {
         Playbook("check_workload", required=(FACTS, WORKLOAD)),
         Playbook("unlock_driver"),
         Playbook("lock_from"),
+        Playbook("update_plan", "update", (FACTS, UPDATE_PLAN)),
+        Playbook("update", "update", (FACTS, UPDATE_PLAN, DRIVER, CABLE, LINK, RDMA, NCCL), follows="update", proven_by="update_end"),
+        Playbook("rollback_update", "update", (FACTS, ROLL_BACK, DRIVER, CABLE, LINK, RDMA, NCCL)),
         # What is being calibrated or isolated must not stop it.
         Playbook("calibrate", needs_stacks=True, despite=frozenset({"facts", "rdma", "nccl"})),
         Playbook("isolate", needs_stacks=True, despite=frozenset({"facts", "tools", "keys", "link"})),

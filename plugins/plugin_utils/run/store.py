@@ -102,13 +102,13 @@ class RunStore:
 
     def write(self, part: Part) -> Path:
         """Write a part; a later write of the same stage and desk replaces it."""
-        path = self.run_dir / "parts" / part.stage / f"{_file_name(part.desk)}.json"
+        path = self.run_dir / "parts" / part.stage / f"{file_name(part.desk)}.json"
         write_atomically(path, json.dumps(part.as_dict(), indent=1, sort_keys=True, default=str))
         return path
 
     def part(self, stage: str, desk: str) -> Part | None:
         """The part of a stage and desk, null when the stage has not ended for it."""
-        path = self.run_dir / "parts" / stage / f"{_file_name(desk)}.json"
+        path = self.run_dir / "parts" / stage / f"{file_name(desk)}.json"
         try:
             return _part(json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, json.JSONDecodeError):
@@ -144,8 +144,9 @@ def _part(data: Mapping[str, Any]) -> Part:
     return Part(**{**data, "findings": tuple(data.get("findings") or ())})
 
 
-def _file_name(desk: str) -> str:
-    return desk.replace("/", "_")
+def file_name(name: str) -> str:
+    """The name of a desk or a stack as part of a file's name."""
+    return name.replace("/", "_")
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o640) -> None:

@@ -156,6 +156,14 @@ SINCE = Want(
     "The run that desks are compared with: C(last), C(never), a run's id, a weekday, C(yesterday), a date or a time.",
 )
 SHOW_NOTES = Want("spark_show_notes", "bool", False, "Prints the notes at the end of a run too.")
+FAIL_ON = Want(
+    "spark_fail_on",
+    "str",
+    "",
+    "What fails the play where a role is used by itself, without a run: a finding of severity C(fail), also one that is C(unknown), or "
+    "C(never) anything. Empty fails where the role could not do its work. In a run the verdict decides.",
+    choices=("", "fail", "unknown", "never"),
+)
 CERTIFICATES = Want("spark_certificates", "bool", True, "Issues a certificate for each stack that was measured and is PASS or WARN.")
 CERTIFICATE_KEY = Want(
     "spark_certificate_key",
@@ -180,6 +188,7 @@ WEBHOOK = Want(
 WANTS: tuple[Want, ...] = (
     SINCE,
     SHOW_NOTES,
+    FAIL_ON,
     CERTIFICATES,
     CERTIFICATE_KEY,
     CERTIFICATE_SERIALS,

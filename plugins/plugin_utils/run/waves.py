@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .model import Run
-from .store import FAILED, Part, Wave
+from .store import DONE, FAILED, Part, Wave
 
 ONE_FIRST: tuple[Any, ...] = (1, "100%")
 """Waves where nobody wished otherwise and nothing shows that the stage works on these desks."""
@@ -123,6 +123,17 @@ def loss(parts: Mapping[str, Part | None]) -> str:
         codes = sorted({str(item["code"]) for item in part.findings if item.get("severity") == "fail" and _out_of_reach(item)})
         if codes:
             return f"{part.desk} ({', '.join(codes)})"
+    return ""
+
+
+def unproven(parts: Mapping[str, Part | None]) -> str:
+    """The first desk (name to part of the proof) that did not end well, with the codes; empty when all did."""
+    for desk, part in parts.items():
+        if part is None:
+            return f"{desk} (it left no result)"
+        codes = sorted({str(item["code"]) for item in part.findings if item.get("severity") in ("fail", "unknown")})
+        if part.state != DONE or codes:
+            return f"{desk} ({', '.join(codes) or part.reason or part.state})"
     return ""
 
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import identity, mounts, recording
+from . import firmware, identity, mounts, recording
 from .desk import RUN_DIR, Desk, load
 
 CLONE_NEWTIME = 0x80
@@ -154,11 +154,21 @@ def loaded_module(desk: Desk, kernel: str) -> None:
     """Decide which driver module this boot loaded: the installed one, if this kernel has a module at all."""
     modules = Path(f"/lib/modules/{kernel}/kernel")
     has_module = any(modules.glob("nvidia-*/nvidia.ko*")) if modules.is_dir() else False
+    (RUN_DIR / "nccl_factor").write_text(nccl_factor(modules), encoding="ascii")
     base = desk.model["driver"]
     version = str(base.get("module_version") or base["version"])
     if version == base["version"]:
         version = desk.installed_driver() or version
     (RUN_DIR / "module_version").write_text(version + "\n" if has_module else "", encoding="ascii")
+
+
+def nccl_factor(modules: Path) -> str:
+    """What share of its bandwidth NCCL gets with this kernel's driver: some builds of the archives are slow on purpose."""
+    for module in sorted(modules.glob("nvidia-*/nvidia.ko")):
+        for line in module.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("nccl_factor="):
+                return line.partition("=")[2] + "\n"
+    return ""
 
 
 def own_clock(desk: Desk) -> None:
@@ -198,6 +208,7 @@ def main() -> None:
     if kernel_first:
         step("identity", lambda: identity.first_boot(desk))
     recorded = recording.load()
+    step("firmware", lambda: say(f"firmware was flashed in {seconds:.0f} s") if (seconds := firmware.flash()) else None)
     kernel = (recording.kernel(recorded) if recorded else None) or identity.choose_kernel(desk)
     step("shim", lambda: shim_protocol(desk, kernel))
     step("driver", lambda: loaded_module(desk, kernel))

@@ -158,7 +158,7 @@ class Desk:
         except OSError:
             if module == base["version"]:
                 module = user
-        gsp: str | None = str(base.get("gsp_version")) if base.get("gsp_version") != base["version"] else module
+        gsp: str | None = str(base.get("gsp_version")) if base.get("gsp_version") != base["version"] else gsp_firmware(module)
         is_open = bool(base.get("open", True))
         failure = None
         if (fault := self.fault("driver_mismatch")) is not None:
@@ -203,6 +203,20 @@ def load(state_dir: Path | None = None) -> Desk:
         return Desk(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{path} is not a desk description: {error}") from error
+
+
+FIRMWARE = Path(os.environ.get("SPARK_DESK_GSP", "/usr/lib/firmware/nvidia"))
+
+
+def gsp_firmware(module: str | None) -> str | None:
+    """The version of the GSP firmware that lies where the module loads its own from; the module's where no file is there."""
+    if module is None:
+        return None
+    try:
+        text = (FIRMWARE / module / "gsp_ga10x.bin").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return module
+    return text.removeprefix("GSP ").strip() or module
 
 
 _STATUS = Path(os.environ.get("SPARK_DESK_DPKG", "/var/lib/dpkg/status"))

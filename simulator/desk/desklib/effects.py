@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,7 @@ class Effects:
             "gpu_process": self._process,
             "rdma_user": self._process,
             "dpkg_lock": self._process,
+            "on_battery": self._battery,
         }.items():
             want = desk.fault(name)
             have = self.state.get(name)
@@ -93,6 +95,16 @@ class Effects:
                 self.state[name] = {"params": want}
                 act(desk, name, want, self.state[name])
             self._save()
+
+    def _battery(self, desk: Desk, name: str, want: dict[str, Any] | None, state: dict[str, Any]) -> None:
+        """A supply that stands in for the mains being gone. No Spark has shown one; it is the state that fwupd asks the system for."""
+        folder = RUN_DIR / "tree/class/power_supply/BAT0"
+        if want is None:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, value in (("type", "Battery"), ("status", "Discharging"), ("scope", "System")):
+            (folder / key).write_text(value + "\n", encoding="ascii")
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """Live processes that faults started: fault name to its parameters and ``pid``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from .desk import Desk
+from .desk import RUN_DIR, Desk
 from .view import Function
 
 HEALTHY_ONE_WAY = 109.0
@@ -57,6 +57,14 @@ def bandwidth(
 def latency(desk: Desk, function: Function) -> float:
     """Typical one-way latency in microseconds."""
     return float((desk.port(function.port).get("figures") or {}).get("latency_us", 1.47))
+
+
+def build_factor() -> float:
+    """What the running kernel's driver leaves of NCCL's bandwidth; some builds of the archives are slow on purpose."""
+    try:
+        return float((RUN_DIR / "nccl_factor").read_text(encoding="ascii") or 1.0)
+    except (OSError, ValueError):
+        return 1.0
 
 
 def nccl_busbw(desk: Desk, functions: list[Function], size: int) -> float:

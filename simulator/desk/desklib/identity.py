@@ -12,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+from . import grub
 from .desk import Desk
 
 FIRST = Path("/var/lib/spark-hw/first-boot-done")
@@ -35,6 +36,8 @@ STANDINS = {
     "nvidia-ctk": "/usr/bin",
     "docker": "/usr/bin",
     "fwupdmgr": "/usr/bin",
+    "grub-reboot": "/usr/sbin",
+    "update-grub": "/usr/sbin",
     "busctl": "/usr/bin",
     "timedatectl": "/usr/bin",
     "ip": "/usr/bin",
@@ -144,14 +147,8 @@ def write(path: str | Path, text: str, mode: int = 0o644, keep: bool = False) ->
 
 
 def choose_kernel(desk: Desk, boot: Path = Path("/boot")) -> str:
-    """The kernel that GRUB would boot: the highest version in /boot, else the model's."""
-    found = [p.name.removeprefix("vmlinuz-") for p in boot.glob("vmlinuz-*-nvidia*")]
-    return max(found, key=version_key) if found else str(desk.model["kernel"])
-
-
-def version_key(name: str) -> list[int]:
-    """Sort key of a kernel release: its numbers."""
-    return [int(part) for part in re.findall(r"\d+", name)]
+    """The kernel that GRUB boots now, by its menu and its settings; the model's where /boot is empty."""
+    return grub.start(boot.parent) or str(desk.model["kernel"])
 
 
 def first_boot(desk: Desk) -> None:
@@ -177,6 +174,7 @@ def first_boot(desk: Desk) -> None:
         base = f"/lib/modules/{kernel}/kernel"
         write(f"{base}/nvidia-580-open/nvidia.ko", "simulated module\n", keep=True)
         write(f"{base}/drivers/net/ethernet/mellanox/mlx5/core/mlx5_core.ko.zst", "simulated module\n", keep=True)
+    grub.write_menu()
     write("/etc/default/grub.d/iommu.cfg", 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX iommu.passthrough=0"\n', keep=True)
     write("/etc/security/limits.d/nv-limits.conf", "* soft nofile 500000\n* hard nofile 500000\n", keep=True)
     write(

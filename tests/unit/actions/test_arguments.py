@@ -142,7 +142,7 @@ def test_persistenced_repair_from_the_command_line_may_be_a_no(tmp_path: Path, w
     run = run_of(folder=tmp_path)
     off = finding("PERSISTENCED_INACTIVE", Where(desk="desk-01"), "off", evidence={"active": False, "enabled": True}).as_dict()
     RunStore(tmp_path).write(Part("facts", "desk-01", DONE, "pair_a", findings=(off,)))
-    script = Script("persistenced", {"repair": word}, [{"changed": True}])
+    script = Script("persistenced", {"repair": word}, [{"changed": True, "findings": []}])
     result = script.run(run=run, stage="persistence")
     assert script.asked == [] and result["changed"] is False
 
@@ -152,8 +152,8 @@ def test_persistenced_repair_from_the_command_line_may_be_a_yes(tmp_path: Path, 
     run = run_of(folder=tmp_path)
     off = finding("PERSISTENCED_INACTIVE", Where(desk="desk-01"), "off", evidence={"active": False, "enabled": True}).as_dict()
     RunStore(tmp_path).write(Part("facts", "desk-01", DONE, "pair_a", findings=(off,)))
-    script = Script("persistenced", {"repair": word}, [{"changed": True}])
-    assert script.run(run=run, stage="persistence")["changed"] is True and script.modules == ["ansible.builtin.systemd_service"]
+    script = Script("persistenced", {"repair": word}, [{"changed": True, "findings": []}])
+    assert script.run(run=run, stage="persistence")["changed"] is True and script.modules == ["labops.dgx_spark.persistenced"]
 
 
 @pytest.mark.parametrize(("word", "closes"), [*((word, False) for word in NO), *((word, True) for word in YES)])

@@ -20,6 +20,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.update import Change, Look
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
 from proof_samples import ENDS, nccl_evidence, rdma_evidence
 
@@ -135,6 +136,9 @@ def answers() -> dict[str, dict[str, Any]]:
         "gpu_container": {"changed": False, "commands": [["docker", "run"]], "findings": [found]},
         "driver_lock": {"changed": True, "steps": ["hold"], "done": ["hold"], "commands": [["apt-mark", "hold", "x"]], "before": lock,
                         "after": lock, "findings": []},
+        "desk_update": {"changed": True, "look": as_dict(Look((Change("libnccl2", "2.30.7-1+cuda13.0", "2.31.2-1+cuda13.0"),))),
+                        "reboot": True, "kernel_after": "7.0.0-1019-nvidia", "phase": "installed", "commands": [["apt-get", "-y"]],
+                        "findings": []},
         "pair_files": {"changed": True, "commands": [["ufw", "allow"]], "steps": ["write /etc/dgx_spark/trust.json"], "public_key": KEY},
         "pair_tools": {"changed": True, "added": ["perftest"], "removed": [], "commands": [["apt-get", "install"]]},
         "nccl_bundle": {"changed": True, "manifest": {"schema": "x", "files": {"bin/all_gather_perf": "0" * 64}}, "commands": [["make"]],

@@ -16,6 +16,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.agent import marked_processes
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import new_token, unit_name
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier
+from login_shells import LOGIN_SHELLS
 
 
 @pytest.fixture
@@ -195,7 +196,9 @@ def test_an_agent_that_cannot_be_started_is_a_clear_error(token: str) -> None:
         ("ssh: connect to host 192.168.100.11 port 22: No route to host", "no_route"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection timed out", "timed_out"),
-        ("kex_exchange_identification: Connection closed by remote host", "lost"),
+        ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        ("kex_exchange_identification: read: Connection reset by peer", "closed"),
+        ("Connection closed by 192.168.100.11 port 22", "lost"),
         ("", "lost"),
     ],
 )
@@ -233,7 +236,7 @@ def ssh_of(tmp_path: Path, before: str, shell: str = "sh") -> list[str]:
     return ["env", f"PATH={tmp_path}:/usr/bin:/bin", "ssh", "x", side.remote_command(60.0)]
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+@pytest.mark.parametrize("shell", LOGIN_SHELLS)
 @pytest.mark.parametrize("noise", NOISE)
 def test_what_a_login_prints_does_not_hide_the_agent(tmp_path: Path, token: str, noise: str, shell: str) -> None:
     opened = side.AgentSide("desk-02", ssh_of(tmp_path, NOISE[noise], shell), token, 60.0)

@@ -62,7 +62,7 @@ def test_a_desk_that_does_not_say_who_uses_it_is_no_busy_desk(
     hung = world(name, hangs=frozenset({("desk-02", program)}))
     seen = measure(name, hung, tmp_path, monkeypatch)
     assert seen.codes == {"BUSY_UNKNOWN": "unknown"} and hung.starts == 0
-    assert "did not answer in time" in seen.finding("BUSY_UNKNOWN")["message"]
+    assert "did not respond in time" in seen.finding("BUSY_UNKNOWN")["message"]
     assert seen.finding("BUSY_UNKNOWN")["evidence"]["timed_out"]
 
 
@@ -124,4 +124,4 @@ def test_a_program_that_hangs_is_not_one_that_is_missing(program: str, tmp_path:
     hung = world("nccl_pair", hangs=frozenset({("desk-02", program)}))
     seen = measure("nccl_pair", hung, tmp_path, monkeypatch)
     assert seen.codes == {"NCCL_PEER_NOT_READY": "unknown"} and hung.starts == 0
-    assert "did not answer in time" in seen.finding("NCCL_PEER_NOT_READY")["message"]
+    assert "did not respond in time" in seen.finding("NCCL_PEER_NOT_READY")["message"]

@@ -86,13 +86,24 @@ def test_a_holder_that_talks_nonsense_is_named_by_the_kernel(name: str, said: by
     assert all(text.isprintable() and len(text) <= 120 for text in told.values())
 
 
+CHANGES = {
+    "pair_files": {"files": [{"path": "/nowhere/x/y", "content": "x"}]},
+    "persistenced": {"repair": True},
+    "desk_reboot": {"policy": "if_needed"},
+    "gpu_container": {"image": "nowhere.invalid/none:0"},
+}
+
+
+@pytest.mark.parametrize("changing", CHANGES)
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_module_that_changes_does_nothing_while_another_run_works(name: str, check_mode: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_changes_does_nothing_while_another_run_works(
+    name: str, check_mode: bool, changing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(one_run.lease, "take", functools.partial(TAKE, name=name))
     monkeypatch.setenv(lease.VARIABLE, '{"run": "run-2", "by": "anna@lab-ctl"}')
     first = holder(name, "run-1")
     try:
-        answer = module("pair_files", {"files": [{"path": "/nowhere/x/y", "content": "x"}], "_ansible_check_mode": check_mode})
+        answer = module(changing, {**CHANGES[changing], "_ansible_check_mode": check_mode})
     finally:
         first.kill()
         first.wait()
@@ -100,6 +111,33 @@ def test_a_module_that_changes_does_nothing_while_another_run_works(name: str, c
         assert "held_elsewhere" not in answer
     else:
         assert not answer.get("failed") and not answer["changed"] and answer["held_elsewhere"]["run"] == "run-1"
+
+
+def test_a_module_that_only_looks_takes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_run.lease, "take", lambda *_given: pytest.fail("it took the desk"))
+    for module_name in ("persistenced", "desk_reboot"):
+        assert "held_elsewhere" not in module(module_name, {})
+
+
+KEPT = """
+import sys
+assert take({"run": sys.argv[2], "by": ""}, "desk_reboot", "\\0" + sys.argv[1]) is None
+keep(int(sys.argv[3]))
+print("went on", flush=True)
+"""
+
+
+def test_a_desk_that_is_about_to_reboot_stays_taken_when_the_module_has_ended(name: str) -> None:
+    argv = [sys.executable, "-I", "-c", carrier.source_of(lease) + KEPT, name[1:], "run-1", "1"]
+    # Its output ends with the module's own: ssh waits for nobody.
+    assert subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout == "went on\n"
+    told = lease.take({"run": "run-2", "by": ""}, "nccl_pair", name)
+    assert told is not None and (told["run"], told["what"]) == ("run-1", "desk_reboot")
+    assert lease.take({"run": "run-1", "by": ""}, "rdma_pair", name) is None
+    deadline = time.monotonic() + 10
+    while lease.take({"run": "run-2", "by": ""}, "nccl_pair", name) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("name_of_module", ["rdma_pair", "nccl_pair"])

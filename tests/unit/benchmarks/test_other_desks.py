@@ -62,7 +62,7 @@ def test_a_user_of_a_directory_is_one_word_on_every_way(user: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "text", "words"),
     [
-        ("login", "the login shell ended with 1 before the measurement's program answered", "what the user's shell does there"),
+        ("login", "the login shell ended with 1 before the measurement's program answered", "something in the user's shell start-up"),
         ("refused", "ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused the connection"),
     ],
 )

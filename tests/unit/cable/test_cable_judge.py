@@ -168,7 +168,7 @@ def test_no_signal_towards_a_silent_desk_is_not_a_missing_cable() -> None:
     this.silent = {"desk-02"}
     found = judged(this)
     assert codes(found) == {"CABLE_NOT_SEEN": "unknown"} and others_are_fine(found) and found.steps == ()
-    assert "the pair's other desk gave no answer" in message(found, "CABLE_NOT_SEEN")
+    assert "the pair's other desk did not respond" in message(found, "CABLE_NOT_SEEN")
     probes = this.probes()
     probes["desk-01"] = CableProbe("desk-01", nic_present=False, hotplug_enabled=True, powered=False)
     assert codes(judged(this, probes)) == {"CABLE_DARK": "fail", "CABLE_NOT_SEEN": "unknown"}, "it sees no plug at all"
@@ -271,7 +271,9 @@ def test_with_ipv6_and_lldp_off_nothing_is_proven(crossed: bool) -> None:
     assert pair.allowed and dict(pair.ports) == {"desk-01": 0, "desk-02": 0}, "the one cage with a signal may be tried"
 
 
-@pytest.mark.parametrize(("frames", "words"), [("not_privileged", "without root no raw frames"), ("used", "nobody answered by any method")])
+@pytest.mark.parametrize(
+    ("frames", "words"), [("not_privileged", "raw frames cannot be sent without root"), ("used", "no desk answered by any method")]
+)
 def test_a_signal_without_an_answer_is_told_with_what_is_left_to_try(frames: str, words: str) -> None:
     this = lab(pairs_kept=2)
     probes = this.probes()
@@ -389,7 +391,7 @@ def test_a_moved_cable_is_told_with_was_and_is_and_the_warning() -> None:
     after = read_map(lab([A1, B1], [A2, B2]).probes(), {}, {})
     found = moved(was, after, PLAN)
     assert [item.code for item in found] == ["CABLE_MOVED"] * 2
-    assert found[0].evidence["was"] == {"desk-01 port 0": "joined with desk-02 port 0", "desk-03 port 0": "joined with desk-04 port 0"}
+    assert found[0].evidence["was"] == {"desk-01 port 0": "joined to desk-02 port 0", "desk-03 port 0": "joined to desk-04 port 0"}
     assert found[0].evidence["is"] == "desk-01 port 0 - desk-03 port 0" and "13 Gb/s" in found[0].message
     gone = moved(was, read_map(lab([B1, B2]).probes(), {}, {}), PLAN)
     assert [item.evidence["is"] for item in gone] == ["no signal"]

@@ -290,7 +290,7 @@ def test_each_kind_alone_is_mended_by_the_known_number_of_steps(name: str) -> No
         findings = judged.of_pair(planned.pair).findings  # type: ignore[union-attr]
         own = " ".join(item.message for item in findings)
         crossed = next((item for item in findings if item.code == "CABLE_CROSSED"), None)
-        if crossed is not None and "where it is told" in crossed.message:
+        if crossed is not None and "whose finding says what to do" in crossed.message:
             other = crossed.evidence["other_pair"]
             assert f"pair {other}" in crossed.message
             own = " ".join(item.message for item in judged.of_pair(other).findings)  # type: ignore[union-attr]

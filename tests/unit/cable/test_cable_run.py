@@ -42,7 +42,7 @@ def test_a_swap_between_two_runs_is_told_once_with_was_and_is(tmp_path: Path) ->
     ask(tmp_path, 1, Lab(DESKS, right(PLAN)))
     found = ask(tmp_path, 2, Lab(DESKS, [[A1, B1], [A2, B2]]))
     assert [is_now for _was, is_now in told(found)] == ["desk-01 port 0 - desk-03 port 0", "desk-02 port 0 - desk-04 port 0"]
-    assert told(found)[0][0]["desk-01 port 0"] == "joined with desk-02 port 0"
+    assert told(found)[0][0]["desk-01 port 0"] == "joined to desk-02 port 0"
     assert all("13 Gb/s" in item.message for item in found.moves)
     assert told(ask(tmp_path, 3, Lab(DESKS, [[A1, B1], [A2, B2]]))) == []
 

@@ -166,6 +166,11 @@ class AptRoot(LiveDesk):
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
         super().write_text(self.real(path), text, mode)
 
+    def write_file(self, path: str, text: str) -> None:
+        """A file of the desk's own, with its folders."""
+        Path(self.real(path)).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.real(path)).write_text(text)
+
     def remove(self, path: str) -> None:
         super().remove(self.real(path))
 
@@ -185,6 +190,9 @@ class AptRoot(LiveDesk):
             command[1] = "--chdir=" + self.real(command[1].partition("=")[2])
         if command[0] == "dpkg":
             command[1:1] = [f"--root={self.root}", "--force-not-root", "--force-script-chrootless", "--force-architecture"]
+        elif command[0] == "grub-reboot":
+            self.write_file("/boot/grub/grubenv", f"# GRUB Environment Block\nnext_entry={command[1]}\n")
+            return Answer(tuple(argv), 0)
         elif command[0] == "dpkg-query":
             command[1:1] = [f"--admindir={self.root}/var/lib/dpkg"]
         elif command[0] not in ("env", "apt-get", "apt-cache", "apt-mark"):

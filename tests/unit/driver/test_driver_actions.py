@@ -126,8 +126,8 @@ OFF = Desk(driver=replace(RUNNING, persistenced_active=False))
     ],
 )
 def test_the_daemon_is_repaired_only_where_it_is_off_and_where_that_was_wished(repair: Any, facts: Desk, asked: bool) -> None:
-    script, result = told("persistenced", facts, {"repair": repair}, ({"changed": True},))
-    assert script.modules == (["ansible.builtin.systemd_service"] if asked else []) and result["changed"] is asked
+    script, result = told("persistenced", facts, {"repair": repair}, ({"changed": True, "findings": []},))
+    assert script.modules == (["labops.dgx_spark.persistenced"] if asked else []) and result["changed"] is asked
     assert not asked or codes(result) == []
 
 

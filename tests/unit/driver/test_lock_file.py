@@ -60,7 +60,10 @@ def test_a_desk_that_is_not_known_is_refused() -> None:
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: [a]", "packages"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {a: 1.0}", "quotes"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {a: 'x y'}", "spaces"),
-        ("schema: labops.dgx_spark/lock/1\nbranch: 580\nfacts: {driver.colour: red}\npackages: {a: '1'}", "driver.colour"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {'-o': '1'}", "a Debian package and its version"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {'aa;reboot': '1'}", "a Debian package and its version"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {aa: '1$(id)'}", "a Debian package and its version"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\nfacts: {driver.colour: red}\npackages: {aa: '1'}", "driver.colour"),
     ],
 )
 def test_a_broken_file_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:

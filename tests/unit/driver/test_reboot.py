@@ -6,14 +6,18 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.action.desk_reboot import turn_of
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot_result
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Identity
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Kernel, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.reboots import turn_of
+from sample_run import run_of
 from samples import KERNEL, desk, somebody
+from scripted_action import Script
 
 HERE = Where(desk="desk-01")
 NEXT = "6.17.0-1029-nvidia"
@@ -91,3 +95,38 @@ def test_a_desk_that_did_not_come_back_keeps_the_other_one_up(tmp_path: Path) ->
         assert turn.lost == "desk-01"
     with turn_of(tmp_path, "pair_b", "desk-03") as other:
         assert other.lost is None
+
+
+def read(boot: str) -> dict[str, object]:
+    """What spark_facts answers after the desk's start with this digit in its boot id."""
+    booted = desk(identity=Identity(boot_id=f"{boot * 8}-0000-4000-8000-000000000000"))
+    return {"ansible_facts": {"spark": as_dict(booted)}, "findings": [], "processes": 3}
+
+
+def wanted_reboot(tmp_path: Path, answers: list[object]) -> tuple[Script, list[str], dict[str, object]]:
+    """The action over a desk that answers so, what was rebooted, and the action's result."""
+    script, rebooted = Script("desk_reboot", {"policy": "always"}, answers), []
+
+    def builtin(name: str, **_more: object) -> SimpleNamespace:
+        return SimpleNamespace(run=lambda task_vars: rebooted.append(name) or {"changed": True})
+
+    script.task.copy = lambda: script.task
+    script.action._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=builtin))
+    run = run_of(folder=tmp_path)
+    return script, rebooted, script.run(run=run, stage="reboot")
+
+
+def test_the_desk_is_taken_before_it_goes_down(tmp_path: Path) -> None:
+    facts = [read(before) for before in ("1", "2")]
+    taken = {"changed": False, "rebooted": False, "reasons": [], "findings": []}
+    script, rebooted, result = wanted_reboot(tmp_path, [facts[0], taken, facts[1]])
+    assert script.modules == [f"labops.dgx_spark.{name}" for name in ("spark_facts", "desk_reboot", "spark_facts")]
+    assert rebooted == ["ansible.builtin.reboot"] and result["rebooted"] and result["reasons"] == ["it was asked for"]
+
+
+def test_a_desk_that_another_run_has_is_not_rebooted_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    held = {"changed": False, "held_elsewhere": {"run": "run-1", "by": "mara@lab-ctl", "what": "rdma_pair"}}
+    _script, rebooted, result = wanted_reboot(tmp_path, [read("1"), held])
+    assert rebooted == [] and [item["code"] for item in result["findings"]] == ["RUN_ELSEWHERE"]  # type: ignore[index,attr-defined]
+    with turn_of(tmp_path, "pair_a", "desk-02") as turn:
+        assert turn.lost is None

@@ -251,6 +251,25 @@ PACKAGES = {
 }
 
 
+SSHD = """\
+port 22
+addressfamily any
+permitrootlogin without-password
+maxsessions 10
+pubkeyauthentication yes
+authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2
+pubkeyacceptedalgorithms ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,sk-ssh-ed25519@openssh.com,rsa-sha2-512
+authenticationmethods any
+maxstartups 10:30:100
+"""
+"""What sshd 9.6 says, shortened."""
+
+
+def sshd_question(own: int, peer: int, user: str = "lab") -> str:
+    """How the ssh server of a desk with this fabric address is asked."""
+    return f"sshd -T -C user={user},host=192.168.100.{peer},addr=192.168.100.{peer},laddr=192.168.100.{own},lport=22"
+
+
 def healthy(cabled: int | None = 0) -> FakeDesk:
     """A founders edition at 7.5.0 whose port ``cabled`` has a link; none with its NIC switched off when ``cabled`` is null."""
     files = {
@@ -332,6 +351,7 @@ def healthy(cabled: int | None = 0) -> FakeDesk:
         "modinfo -F license nvidia": "Dual MIT/GPL\n",
         " ".join(INODES): "11 /var/lib/dpkg/lock-frontend\n12 /var/lib/dpkg/lock\n",
         "rdma resource show qp": "link rocep1s0f0/1 lqpn 1 type GSI state RTS sq-psn 0 comm [ib_core]\n",
+        **dict.fromkeys((sshd_question(10, 11), sshd_question(11, 10)), SSHD),
         "nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device": "enP7s7:ethernet:connected:Wired connection 1\n"
         "enp1s0f0np0:ethernet:disconnected:\n",
         "journalctl -k -b -o short-monotonic --no-pager": "[    0.000000] spark-a1b2 kernel: Linux version 6.17.0\n"

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAGED, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.busy import QUEUE_PAIRS
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
 
@@ -768,3 +769,45 @@ def test_a_login_user_of_a_directory_service_is_found_through_the_name_service(u
 def test_a_login_user_whom_nobody_knows_is_unread():
     facts = collect(healthy(), Options(login_user="nobody-here"))
     assert facts.limits.uid is None and "getent" in facts.unread["limits.uid"]
+
+
+@pytest.mark.parametrize(
+    ("load", "processors", "asked", "answered"),
+    [
+        ("84.02 60.00 20.00 9/300 4711\n", 20, [10.0, 42.01], True),
+        ("900.00 1.00 1.00 9/300 4711\n", 20, [10.0, 60.0], True),
+        ("39.00 60.00 20.00 9/300 4711\n", 20, [10.0], False),
+        ("84.02 1 1\n", 20, [10.0], False),
+        ("84.02 60.00 20.00 9/300 1\n", 0, [10.0], False),
+    ],
+)
+def test_what_was_late_on_an_overloaded_desk_is_asked_again_with_more_time(load, processors, asked, answered):
+    desk = healthy()
+    desk.files |= {"/proc/loadavg": load, **{f"/sys/devices/system/cpu/cpu{number}/online": "1" for number in range(processors)}}
+    desk.files["/sys/devices/system/cpu/cpufreq/boost"] = "1"
+    limits = []
+    usual = desk.run
+
+    def run(argv, *, timeout=10.0, **more):
+        if tuple(argv) == QUEUE_PAIRS:
+            limits.append(timeout)
+            if timeout == 10.0:
+                return said(error=TIMEOUT)
+        return usual(argv, timeout=timeout, **more)
+
+    desk.run = run
+    facts = collect(desk)
+    assert limits == pytest.approx(asked)
+    assert facts.busy.readable is answered and ("busy.rdma_users" in facts.unread) is not answered
+
+
+def test_a_desk_that_is_late_twice_says_that_it_is_overloaded():
+    desk = healthy()
+    desk.files |= {
+        "/proc/loadavg": "84.02 60.00 20.00 9/300 4711\n",
+        "/sys/devices/system/cpu/cpu0/online": "1",
+        "/sys/devices/system/cpu/cpu1/online": "1",
+    }
+    desk.commands[" ".join(QUEUE_PAIRS)] = said(error=TIMEOUT)
+    told = collect(desk).unread["busy.rdma_users"]
+    assert "timeout" in told and "the desk is overloaded: load 84 on 2 processors" in told

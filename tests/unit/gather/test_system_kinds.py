@@ -262,7 +262,7 @@ def test_on_another_major_version_no_package_of_this_one_is_named() -> None:
     found = judged(desk)
     assert found["DGX_OS_RULES_UNKNOWN"].severity == "unknown" and found["DRIVER_MISSING"].severity == "fail"
     assert "580-open" not in found["DRIVER_MISSING"].remedy
-    assert any("not known for this version" in item.message for item in reboot_refusals(collect(desk), WHERE))
+    assert any("not known which kernels may start on this version" in item.message for item in reboot_refusals(collect(desk), WHERE))
 
 
 def test_only_the_version_was_recorded() -> None:
@@ -320,9 +320,9 @@ def test_every_device_description_is_read(files: dict[str, str], named: str | No
 @pytest.mark.parametrize(
     ("said_by_systemd", "mode", "words", "remedy"),
     [
-        ("activating", "Enabled", "over and over", "journalctl -u nvidia-persistenced"),
+        ("activating", "Enabled", "keeps restarting it", "journalctl -u nvidia-persistenced"),
         ("failed", "Enabled", "not active (failed)", "reset-failed"),
-        ("active", "Disabled", "mode is off although the daemon runs", "nvidia-smi -pm 1"),
+        ("active", "Disabled", "mode is off although the daemon is running", "nvidia-smi -pm 1"),
         ("inactive", "Enabled", "is not active", "enable --now"),
     ],
 )
@@ -355,3 +355,74 @@ def test_a_healthy_desk_says_nothing_of_all_this() -> None:
     facts: Desk = collect(healthy())
     assert (facts.gpu.smi, facts.gpu.dead_readings, facts.kernel.events.gpu_lines, facts.kernel.boot_entry) == ("answered", (), (), None)
     assert facts.kernel.installed[0].modules == ("580-open",)
+
+
+@pytest.mark.parametrize(
+    ("shown", "severity", "words"),
+    [
+        ("SubState=start\nNRestarts=0\n", "note", "is being started"),
+        ("SubState=start-pre\nNRestarts=0\n", "note", "is being started"),
+        ("SubState=auto-restart\nNRestarts=12\n", "warn", "over and over"),
+        ("SubState=start\nNRestarts=3\n", "warn", "over and over"),
+        (None, "warn", "over and over"),
+    ],
+)
+def test_a_daemon_that_starts_for_the_first_time_is_no_restart_loop(shown: str | None, severity: str, words: str) -> None:
+    desk = healthy()
+    del desk.files["/sys/fs/cgroup/system.slice/nvidia-persistenced.service/cgroup.procs"]
+    desk.commands["systemctl is-active nvidia-persistenced.service"] = said("activating\n", rc=3)
+    if shown is not None:
+        desk.commands["systemctl show -p SubState -p NRestarts nvidia-persistenced.service"] = shown
+    found = judged(desk)["PERSISTENCED_INACTIVE"]
+    assert found.severity == severity and words in found.message
+
+
+def test_a_reset_that_nvidia_smi_recommends_is_a_failed_gpu() -> None:
+    for line, action in (("Drain and Reset Recommended", "Drain and Reset"), ("Reset Required", "Reset")):
+        desk = healthy()
+        desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q + f"    GPU Reset Status\n        {line}       : Yes\n"
+        found = judged(desk)["GPU_FAILED"]
+        assert found.severity == "fail" and f"this recovery: {action}" in found.message
+
+
+@pytest.mark.parametrize(("entry", "kernel"), [("1>2", "6.17.0-1021-nvidia"), ("0", KERNEL), ("2", None)])
+def test_an_entry_of_the_boot_menu_by_number(entry: str, kernel: str | None) -> None:
+    desk = healthy()
+    desk.files["/etc/default/grub"] = f"GRUB_DEFAULT={entry}\n"
+    inner = "".join(f"menuentry 'k' {{\n linux /boot/vmlinuz-{name} ro\n}}\n" for name in (KERNEL, KERNEL, "6.17.0-1021-nvidia"))
+    desk.files["/boot/grub/grub.cfg"] = (
+        f"menuentry 'a' {{\n linux /boot/vmlinuz-{KERNEL} ro\n}}\nsubmenu 'b' {{\n{inner}}}\nmenuentry 'c' {{\n}}\n"
+    )
+    facts = collect(desk)
+    assert facts.kernel.next_boot == kernel and ("kernel.next_boot" in facts.unread) is (kernel is None)
+
+
+HEAD = NVIDIA_SMI_Q.partition("\nGPU ")[0] + "\n"
+COLUMNS = QUERY_GPU.partition("\n")[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("detail", "query"),
+    [
+        ("", ""),
+        (HEAD, COLUMNS),
+        (NVIDIA_SMI_Q[: len(HEAD) - 20], QUERY_GPU[:60]),
+        ("<html><title>Sign in</title></html>\n", "<html>\n"),
+        ("\x00\ufffd\x07" * 300, "\x00" * 50),
+        (QUERY_GPU, NVIDIA_SMI_Q),
+        ("nvidia-smi: command is disabled by your administrator\n",) * 2,
+        (HEAD.replace("Attached GPUs", "Attached XPUs"), COLUMNS),
+    ],
+)
+def test_rubbish_in_place_of_nvidia_smis_answer_is_no_healthy_gpu(detail: str, query: str) -> None:
+    desk = healthy()
+    desk.commands["nvidia-smi -q"], desk.commands[SMI_QUERY] = detail, query
+    found = judged(desk)
+    assert found["FACTS_INCOMPLETE"].severity == "unknown" and "gpu.utilisation_percent" in found["FACTS_INCOMPLETE"].message
+
+
+def test_a_driver_that_counts_no_gpu_finds_none() -> None:
+    desk = healthy()
+    desk.commands["nvidia-smi -q"] = HEAD.replace(": 1", ": 0")
+    desk.commands[SMI_QUERY] = COLUMNS
+    assert ": 0" in desk.commands["nvidia-smi -q"] and judged(desk)["GPU_NOT_FOUND"].severity == "fail"

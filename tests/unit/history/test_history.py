@@ -115,7 +115,7 @@ def test_the_message_explains() -> None:
     slower = judge_slower("pair_a", [series([22.0, 22.1, 21.9, 22.0], 20.0), series([10.0] * 4, 10.0)], lambda _run: [difference])[0]
     assert slower.severity == "warn" and "20.0 GB/s, it held 22.0 before" in slower.message and "(-9.1 %" in slower.message
     assert "desk-02: kernel 6.17 -> 7.0 (first seen in r2)" in slower.message and slower.evidence["since"] == "r3"
-    assert "nothing that is recorded changed since" in judge_slower("p", [series([22.0, 22.1, 21.9], 18.0)], lambda _run: [])[0].message
+    assert "nothing on record has changed since" in judge_slower("p", [series([22.0, 22.1, 21.9], 18.0)], lambda _run: [])[0].message
 
 
 def test_a_slow_decay_over_five_runs_is_found_and_explained(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_step_is_explained_by_what_changed(tmp_path: Path, desk: str, changes:
     lab.facts(desk, **changes)
     report = run(history, lab)
     slower = next(item for item in report["pairs"][0]["findings"] if item["code"] == "PAIR_SLOWER_THAN_BEFORE")
-    assert (told or "nothing that is recorded changed") in slower["message"]
+    assert (told or "nothing on record has changed") in slower["message"]
 
 
 def test_cable_mtu_and_nccl_explain_too(tmp_path: Path) -> None:

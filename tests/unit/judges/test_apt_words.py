@@ -29,6 +29,29 @@ def test_a_refused_request_is_no_missing_key(refusal: str) -> None:
     assert explain(["apt-get", "update"], text, WHERE).code == "APT_ARCHIVE_UNREACHABLE"
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("Could not connect to proxy.lab:3128 (192.0.2.9). - connect (113: No route to host)", "(proxy.lab)"),
+        ("Could not connect to 192.0.2.9:3128 (192.0.2.9), connection timed out", "(192.0.2.9)"),
+        ("Could not resolve 'proxy.lab'", "(proxy.lab)"),
+        ("Temporary failure resolving 'proxy.lab'", "(proxy.lab)"),
+        ("Could not connect to ports.ubuntu.com:80 (192.0.2.9), connection timed out", None),
+        ("Temporary failure resolving 'ports.ubuntu.com'", None),
+        ("Could not resolve 'Ports.Ubuntu.com'", None),
+    ],
+)
+def test_a_proxy_that_does_not_answer_is_not_the_archives_fault(words: str, named: str | None) -> None:
+    (found,) = archive_findings(f"E: Failed to fetch {ARCHIVE}/dists/noble/InRelease  {words}\n", WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and ("apt-config dump" in found.remedy) is (named is not None)
+    assert named is None or named in found.remedy
+
+
+def test_a_proxy_that_apt_cannot_read_is_named() -> None:
+    found = explain(["apt-get", "update"], "E: Unsupported proxy configured: socks9://proxy.lab", WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-config dump" in found.remedy
+
+
 def test_a_missing_key_stays_one() -> None:
     key = f"W: GPG error: {ARCHIVE} noble InRelease: The following signatures couldn't be verified: NO_PUBKEY 0123456789ABCDEF\n"
     assert [item.code for item in archive_findings(key + UNSIGNED, WHERE)] == ["APT_KEY_MISSING"]

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Route
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Route, SshServer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.kernel_events import KernelEvents, PcieError
@@ -17,8 +17,11 @@ from judge_samples import NEWER, RUNNING, change, function, healthy, with_functi
 
 WHERE = Where(desk="desk-01")
 DESK = healthy()
+AT_HOME = change(DESK, limits=Limits(user="lab", home="/home/lab"))
+
 GIB = 1024 * 1024
 TWIN = "enP2p1s0f1np1"
+OUR_LINK = f"network:\n  ethernets:\n    {TWIN}:\n      mtu: 9000\n"
 LINK_LOCAL = (Address("169.254.10.1", 16, "inet", "link", None), Address("fe80::1", 64, "inet6", "link", None))
 
 
@@ -200,6 +203,11 @@ RED: tuple[Case, ...] = (
     ),
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="x", owner_kind="foreign"), {"purpose": "stack"}, "fail"),
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="x", owner_kind="foreign"), {"purpose": "stack", "take_over": True}, "note"),
+    ("CX7_NOT_MANAGED", change(with_function(DESK, TWIN, renderer="networkd"), setup__link_file=OUR_LINK), {}, "warn"),
+    ("PAIR_LOGIN_CLOSED", change(DESK, network__sshd=SshServer(pubkey=False)), {}, "note"),
+    ("PAIR_LOGIN_CLOSED", change(AT_HOME, network__sshd=SshServer(key_files=("/etc/ssh/keys/lab",))), {"purpose": "stack"}, "warn"),
+    ("PAIR_LOGIN_CLOSED", change(DESK, network__sshd=SshServer(key_is_enough=False)), {"purpose": "stack"}, "fail"),
+    ("PAIR_NAME_TAKEN", change(DESK, setup__foreign_names=("10.99.0.1 pair-peer",)), {"purpose": "stack"}, "warn"),
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, "192.168.101.1", 100),)), {}, "warn"),
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, None, 100),)), {"purpose": "stacked"}, "fail"),
     ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.100.0/24 dev br-0a1b2c3d4e5f",)), {}, "warn"),
@@ -316,6 +324,11 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("CX7_GID_MISSING", with_linked(DESK, addresses=(), roce_v2_ipv4_gid_index=None), {}),
     ("CX7_GID_MISSING", with_linked(change(DESK, unread={"cx7.gids": "denied"}), roce_v2_ipv4_gid_index=None), {}),
     ("CX7_FOREIGN_OWNER", with_linked(DESK, owner="Wired connection 3", owner_kind="auto"), {}),
+    ("CX7_NOT_MANAGED", with_function(DESK, TWIN, renderer="networkd"), {}),
+    ("CX7_NOT_MANAGED", change(DESK, setup__link_file=OUR_LINK), {}),
+    ("CX7_NOT_MANAGED", change(with_linked(DESK, renderer="networkd"), setup__link_file=OUR_LINK, network__renderer="networkd"), {}),
+    ("PAIR_LOGIN_CLOSED", change(AT_HOME, network__sshd=SshServer(key_files=("/home/lab/.ssh/keys",))), {"purpose": "stack"}),
+    ("PAIR_LOGIN_CLOSED", change(AT_HOME, network__sshd=SshServer(pubkey=None, key_is_enough=True)), {"purpose": "stack"}),
     ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.0.0/16 dev wg0",)), {"purpose": "stacked"}),
     ("CX7_PLUGGED_AFTER_BOOT", change(DESK, cx7__plugged_after_boot=None), {}),
     ("CX7_FIRMWARE_DRIFT", with_function(DESK, TWIN, firmware=None), {}),

@@ -22,7 +22,7 @@ def test_red_every_difference_is_told_exactly() -> None:
     (item,) = judge_drift(other, baseline_of(DESK), WHERE, "desk-07")
     assert (item.code, item.severity) == ("DRIFT_FROM_BASELINE", "warn")
     assert "driver.module_version should be 580.142, is 580.95.05" in item.message
-    assert "has extra besides" in item.message
+    assert "also has extra" in item.message
     assert "lacks linux-headers-nvidia-hwe-24.04" in item.message
     assert "driver.open_module should be True, not read" in item.message
     assert set(item.evidence["differences"]) == {"driver.module_version", "driver.holds", "driver.open_module"}

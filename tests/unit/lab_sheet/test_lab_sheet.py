@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
@@ -16,11 +18,13 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import 
     addresses_of_macs,
     host_variables,
     read,
+    remembered,
 )
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.sheet_variables import is_taken
+from house import PLAYBOOKS, ROOT, role_variables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parents[3]
 KEY = "SHA256:" + "a" * 43
 
 GOOD = f"""name,address,pair,position,serial,asset_tag,host_key,out_of_service
@@ -81,8 +85,42 @@ def test_quoted_cells_may_hold_separators_and_line_ends_and_the_line_count_stays
     assert problems(text) == [(4, "address", "'192.0.2.999'", "an IP address such as 192.0.2.11, or a host name")]
 
 
-def test_columns_of_the_admin_are_left_alone_with_a_warning() -> None:
-    assert read("name,address,Room\ndesk-01,192.0.2.1,2.14\n", "lab.csv", "csv").warnings == ("lab.csv: column 'Room' is not used here",)
+def test_columns_of_the_admin_are_variables() -> None:
+    sheet = read("name,address,Room,Rack No.,x_Owner,2nd tag\ndesk-01,192.0.2.1, 2.14 ,4,,T\ndesk-02,192.0.2.2\n", "lab.csv", "csv")
+    assert sheet.warnings == ()
+    assert [dict(entry.own) for entry in sheet.desks] == [
+        {"room": "2.14", "rack_no": "4", "x_owner": "", "x_2nd_tag": "T"},
+        {"room": "", "rack_no": "", "x_owner": "", "x_2nd_tag": ""},
+    ]
+    assert host_variables(sheet.desks[0], sheet)["room"] == "2.14"
+
+
+@pytest.mark.parametrize(
+    "title", ["ansible_password", "Ansible Become", "spark_stage", "driver_lock_state", "Environment", "lookup", "groups", "Class"]
+)
+def test_a_column_never_sets_what_is_read_elsewhere(title: str) -> None:
+    sheet = read(f"name,address,{title}\ndesk-01,192.0.2.1,x\n", "lab.csv", "csv")
+    assert host_variables(sheet.desks[0], sheet) == {"ansible_host": "192.0.2.1"}
+    (warning,) = sheet.warnings
+    assert f"column {title!r} is not used here" in warning and "x_" in warning
+
+
+def test_every_variable_of_roles_and_playbooks_is_taken() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PLAYBOOKS.rglob("*.yml")))
+    asked = re.findall(r"\{\{ *([a-z][a-z0-9_]*)", text) + re.findall(r"\b([a-z_]+) (?:is (?:not )?defined|\| default)", text)
+    assert {"write_inventory", "isolate_confirm", "images"} <= set(asked)
+    assert sorted(name for name in {*asked, *role_variables()} if not is_taken(name)) == []
+
+
+def test_two_columns_of_one_name_are_told() -> None:
+    sheet = read("name,address,Rack,rack\ndesk-01,192.0.2.1,4,5\n", "lab.csv", "csv")
+    assert dict(sheet.desks[0].own) == {"rack": "4"}
+    assert sheet.warnings == ("lab.csv: column 'rack' is not used here: 'Rack' is the variable rack already",)
+
+
+def test_columns_of_the_admin_in_yaml() -> None:
+    sheet = read("- {name: desk-01, address: 192.0.2.1, rack: 04}\n- {name: desk-02, address: 192.0.2.2, owner: ~}\n", "lab.yml", "yaml")
+    assert [dict(entry.own) for entry in sheet.desks] == [{"rack": "04", "owner": ""}, {"rack": "", "owner": ""}]
 
 
 @pytest.mark.parametrize(
@@ -198,6 +236,14 @@ def test_mac_only_desks_are_found_in_the_neighbour_table() -> None:
     assert addresses_of_macs(arp) == {"4c:bb:47:01:02:03": "192.0.2.77"}
 
 
+def test_a_remembered_address_goes_when_somebody_else_has_it() -> None:
+    one, two = "4c:bb:47:01:02:03", "4c:bb:47:01:02:04"
+    assert remembered([one], {}, {one: "192.0.2.77"}) == {one: "192.0.2.77"}
+    assert remembered([one], {one: "192.0.2.78"}, {one: "192.0.2.77"}) == {one: "192.0.2.78"}
+    assert remembered([one], {two: "192.0.2.77"}, {one: "192.0.2.77"}) == {}
+    assert remembered([one], {two: "192.0.2.9"}, {two: "192.0.2.8"}) == {}
+
+
 @given(st.text(max_size=400), st.sampled_from(["csv", "yaml"]))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_read_or_refused_with_sentences(text: str, kind: str) -> None:
@@ -231,7 +277,7 @@ def test_any_cells_are_read_or_refused(rows: list[dict[str, str]]) -> None:
 # ---- the plugin in ansible-inventory -----------------------------------------------------------------------------------
 
 
-def inventory(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(tmp_path: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -239,8 +285,12 @@ def inventory(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[st
         "ANSIBLE_HOME": str(tmp_path / "home"),
         "COLUMNS": "400",
     }
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    words = [str(Path(sys.executable).with_name(program)), *arguments]
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def inventory(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(tmp_path, "ansible-inventory", *arguments)
 
 
 def test_graph_shows_the_pairs(tmp_path: Path) -> None:
@@ -323,7 +373,7 @@ def test_a_question_can_be_answered_with_no() -> None:
     assert read("name,address,x_Seriennummer\ndesk-01,192.0.2.1,7\n", "lab.csv", "csv").warnings == ()
     # Where the sheet has the column, one like it is the admin's own.
     sheet = read("name,address,serial,Seriennummer\ndesk-01,192.0.2.1,1581225000001,7\n", "lab.csv", "csv")
-    assert sheet.warnings == ("lab.csv: column 'Seriennummer' is not used here",)
+    assert sheet.warnings == () and sheet.desks[0].serial == "1581225000001" and dict(sheet.desks[0].own) == {"seriennummer": "7"}
 
 
 def test_yaml_keys_of_known_meaning_are_asked_about() -> None:
@@ -439,3 +489,105 @@ def test_a_graph_shows_stacks_with_their_topology(tmp_path: Path, venv: str) -> 
     for word in ("@spark_stacks:", "@ring_a:", "@sw_a:", "@spark_pairs:", "@pair_a:"):
         assert word in told[0]
     assert json.loads(told[1])["spark_topology"] == "ring"
+
+
+RACKS = """name,address,pair,Rack,Room,Owner
+desk-01,192.0.2.11,pair_a,4,2.14,Ada
+desk-02,192.0.2.12,pair_a,4,2.14,
+desk-03,192.0.2.13,,5,{{ lookup('pipe' ; 'touch hacked') }},Ada
+"""
+
+
+def plain(data: dict[str, Any]) -> Any:
+    """A value as it is: ansible-inventory marks text that is no template."""
+    return data.get("__ansible_unsafe", data)
+
+
+def hosts(done: subprocess.CompletedProcess[str]) -> list[str]:
+    assert done.returncode == 0, done.stderr
+    return sorted(json.loads(done.stdout)["_meta"]["hostvars"])
+
+
+def constructed(tmp_path: Path, *lines: str, sheet: str = RACKS) -> Path:
+    (tmp_path / "lab.csv").write_text(sheet, encoding="utf-8")
+    path = tmp_path / "lab.yml"
+    path.write_text("\n".join(("plugin: labops.dgx_spark.desks", "sheet: lab.csv", *lines, "")), encoding="utf-8")
+    return path
+
+
+def test_limit_takes_a_rack(tmp_path: Path) -> None:
+    path = constructed(tmp_path, "keyed_groups:", "  - {prefix: rack, key: rack}")
+    assert hosts(inventory(tmp_path, "-i", str(path), "--limit", "rack_4", "--list")) == ["desk-01", "desk-02"]
+    assert hosts(inventory(tmp_path, "-i", str(path), "--limit", "pair_a:&rack_5", "--list")) == []
+
+
+def test_a_folder_with_the_sheet_and_its_expressions_is_one_inventory(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "lab.desks.csv").write_text(RACKS, encoding="utf-8")
+    text = "plugin: labops.dgx_spark.desks\nsheet: lab.desks.csv\nkeyed_groups: [{prefix: rack, key: rack}]\n"
+    (tmp_path / "lab" / "lab.yml").write_text(text, encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(tmp_path / "lab"), "--limit", "rack_4", "--list")
+    assert hosts(done) == ["desk-01", "desk-02"] and "WARNING" not in done.stderr
+
+
+def test_expressions_make_variables_and_groups_and_cells_are_never_templates(tmp_path: Path) -> None:
+    path = constructed(tmp_path, "compose:", "  lab_place: room ~ ' rack ' ~ rack", "groups:", "  lent: owner != ''")
+    done = inventory(tmp_path, "-i", str(path), "--list")
+    known = json.loads(done.stdout, object_hook=plain)
+    assert known["_meta"]["hostvars"]["desk-01"]["lab_place"] == "2.14 rack 4" and sorted(known["lent"]["hosts"]) == ["desk-01", "desk-03"]
+    assert known["_meta"]["hostvars"]["desk-03"]["lab_place"] == "{{ lookup('pipe' ; 'touch hacked') }} rack 5"
+    assert not (ROOT / "hacked").exists()
+
+
+def test_a_cell_that_is_a_template_stays_text(tmp_path: Path) -> None:
+    desks = ["desks:", '  - {name: desk-01, address: 192.0.2.1, note: "{{ 6 * 7 }}"}', "compose:", "  told: note ~ '!'"]
+    path = tmp_path / "lab.yml"
+    path.write_text("\n".join(("plugin: labops.dgx_spark.desks", *desks, "")), encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(path), "--list")
+    values = json.loads(done.stdout, object_hook=plain)["_meta"]["hostvars"]["desk-01"]
+    assert (values["note"], values["told"]) == ("{{ 6 * 7 }}", "{{ 6 * 7 }}!"), done.stderr
+    told = command(tmp_path, "ansible", "-i", str(path), "desk-01", "-c", "local", "-m", "debug", "-a", "msg={{ note }}")
+    assert "{{ 6 * 7 }}" in told.stdout and "42" not in told.stdout, told
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["keyed_group: []"], ["line 3, column keyed_group", "expected keyed_groups"]),
+        (["compos: {}"], ["line 3, column compos", "expected compose"]),
+        (["xyzzy: 1"], ["line 3, column xyzzy", "one of cache", "keyed_groups"]),
+        (["strict: false", "keyed_groups:", "  - {prefx: rack, key: rack}"], ["line 4, column prefx", "expected prefix"]),
+        (["desks: []"], ["both sheet and desks"]),
+        (["strict: perhaps"], ["line 3, column strict", "'perhaps'", "true or false"]),
+        (["strict: true", "compose: {place: shelf}"], ["place", "desk-01", "shelf"]),
+        (["keyed_groups:", "  - {key: \"'pair_a'\", separator: ''}"], ["desk-03 into pair_a"]),
+    ],
+)
+def test_a_wrong_setting_ends_the_command_and_names_what_was_meant(tmp_path: Path, lines: list[str], words: list[str]) -> None:
+    done = inventory(tmp_path, "-i", str(constructed(tmp_path, *lines)), "--list")
+    assert done.returncode == 4 and not done.stdout.strip(), done
+    assert [word for word in ("no desk was touched", *words) if word not in done.stderr] == [], done.stderr
+
+
+def test_a_file_for_the_plugin_names_its_desks(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yml"
+    path.write_text("plugin: labops.dgx_spark.desks\nstrict: true\n", encoding="utf-8")
+    assert "neither sheet nor desks" in inventory(tmp_path, "-i", str(path), "--list").stderr
+    # A file that is named as a sheet and holds "desks" has options too, and needs no "plugin".
+    path = tmp_path / "lab.desks.yml"
+    path.write_text("desks: {desk-01: {address: 192.0.2.1, rack: 4}}\nkeyed_groups: [{key: rack, prefix: rack}]\n", encoding="utf-8")
+    assert "@rack_4" in inventory(tmp_path, "-i", str(path), "--graph").stdout
+
+
+def test_an_address_behind_a_mac_is_remembered(tmp_path: Path) -> None:
+    """The neighbour table of a test machine does not know the desk; a cache of an earlier command does."""
+    lines = ["cache: true", "cache_plugin: ansible.builtin.jsonfile", f"cache_connection: {tmp_path / 'cache'}"]
+    path = constructed(tmp_path, *lines, sheet="name,mac\ndesk-01,4c:bb:47:01:02:03\n")
+    first = inventory(tmp_path, "-i", str(path), "--host", "desk-01")
+    assert "no address is known for desk-01" in first.stderr and "ansible_host" not in json.loads(first.stdout)
+    (kept,) = (tmp_path / "cache").iterdir()
+    text = json.loads(kept.read_text(encoding="utf-8"))["__payload__"]
+    assert json.loads(text) == {}
+    kept.write_text(json.dumps({"__payload__": json.dumps({"4c:bb:47:01:02:03": "192.0.2.77"})}), encoding="utf-8")
+    again = inventory(tmp_path, "-i", str(path), "--host", "desk-01")
+    assert json.loads(again.stdout)["ansible_host"] == "192.0.2.77", again.stderr

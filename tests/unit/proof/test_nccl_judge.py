@@ -14,7 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl impor
     summary,
 )
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl_failures import launch_cause
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import NcclEvidence, Problem
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import Growth, NcclEvidence, Problem
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_failures
 from proof_samples import (
     DEVICES,
@@ -56,6 +56,15 @@ def failed_launch(text: str) -> NcclEvidence:
 HANGS = {"rc": None, "error": "timeout"}
 MEMORY = {"needed_kb": memory_needed_kb(16 * GIB), "available_kb": 30 << 20}
 
+
+def turned_back(growth: tuple[Growth, ...]) -> tuple[Growth, ...]:
+    """One function of the second desk was set to nothing while NCCL ran: its counters count from nothing again."""
+    after = {name: dict(values) for name, values in growth[1].after.items()}
+    last = sorted(after)[-1]
+    after[last] = dict.fromkeys(after[last], 5)
+    return (growth[0], dataclasses.replace(growth[1], after=after))
+
+
 RED = (
     ("NCCL_SOCKET_FALLBACK", "fail", nccl_evidence(nccl_text(dict.fromkeys(FIGURES, 1.2), transport="Socket"), growth=grown({}, {}))),
     ("NCCL_ONE_HALF", "fail", nccl_evidence(nccl_text(dict.fromkeys(FIGURES, 12.9), devices=DEVICES[:1]))),
@@ -76,6 +85,7 @@ RED = (
     ("NCCL_INCOMPLETE", "fail", stopped("mpirun noticed that process rank 1 exited on signal 9 (Killed).\n")),
     ("NCCL_COUNTERS_STILL", "fail", nccl_evidence(growth=nccl_growth(0))),
     ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=())),
+    ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=turned_back(nccl_growth(nccl_moved(FIGURES))))),
     ("NCCL_COUNTERS_UNKNOWN", "unknown", nccl_evidence(growth=nccl_growth(nccl_moved(FIGURES), wire=4.0))),
     ("NCCL_VERSION_DRIFT", "fail", nccl_evidence(ranks=(rank(1), rank(2, libnccl_sha256="another")))),
     ("NCCL_VERSION_DRIFT", "fail", nccl_evidence(ranks=(rank(1), rank(2, program_sha256="another")))),
@@ -127,6 +137,20 @@ def test_all_reduce_below_the_official_mark_of_all_gather_only_warns() -> None:
 def test_sizes_that_nobody_reported_have_no_mark() -> None:
     figures = {1 << 20: 3.0}
     assert found(nccl_evidence(nccl_text(figures), growth=nccl_growth(nccl_moved(figures)))) == {}
+
+
+REDUCED = "# Reducing maxBytes to {size} due to memory limitation\n"
+
+
+@pytest.mark.parametrize(("size", "busbw", "severity"), [(4 * GIB, 22.4, "note"), (1 << 20, 3.0, "unknown")])
+def test_a_size_that_nccl_tests_lowered_is_told_and_a_speed_without_a_mark_is_unknown(size: int, busbw: float, severity: str) -> None:
+    figures = {size: busbw}
+    head, title, rest = nccl_text(figures).partition("# Using devices")
+    head = head.replace(f"maxBytes {size}", f"maxBytes {32 * GIB}")
+    growth = nccl_growth(nccl_moved(figures))
+    whole = nccl_evidence(head + REDUCED.format(size=size) + title + rest, growth=growth)
+    assert found(whole) == {"NCCL_SIZE_REDUCED": severity}
+    assert found(nccl_evidence(nccl_text(figures), growth=growth)) == {}
 
 
 @pytest.mark.parametrize(
@@ -252,3 +276,17 @@ def test_a_version_that_reports_name_is_told_beside_what_was_seen() -> None:
     [note] = [item for item in judge("pair_a", ENDS, hung, iterations=20, warmups=5) if item.code == "VERSION_KNOWN_BAD"]
     assert "2.30.4" in note.message and note.where.pair == "pair_a" and note.evidence["grade"] == "single"
     assert found(nccl_evidence(nccl_text().replace("23007", "23003"))) == {}
+
+
+@pytest.mark.parametrize("hostname", ["spark", "SPARK-ROOM-7", "a" * 63, "spark.lab.example"])
+def test_two_desks_with_one_host_name_are_not_taken_for_one_half(hostname: str) -> None:
+    """The devices of the two desks have names of their own; NCCL's log calls both desks the same, cut at the first dot."""
+    other = dataclasses.replace(
+        ENDS[1], functions=tuple(dataclasses.replace(item, rdma_device=f"mlx5_{place}") for place, item in enumerate(ENDS[1].functions))
+    )
+    ends = tuple(dataclasses.replace(end, hostname=hostname) for end in (ENDS[0], other))
+    names = [item.rdma_device for end in ends for item in end.functions]
+    evidence = nccl_evidence()
+    for used, expected in ((names, {}), (names[:2], {"NCCL_ONE_HALF": "fail"})):
+        output = dataclasses.replace(evidence.output, hcas={hostname.partition(".")[0]: used})
+        assert found(dataclasses.replace(evidence, output=output), ends) == expected

@@ -95,7 +95,7 @@ def test_a_sick_pair_has_its_code_and_no_other(code: str, severity: str, evidenc
         ("retry", "too many retries"),
         ("receiver_not_ready", "receiver not ready"),
         ("remote_access", "refused access"),
-        ("flushed", "thrown away"),
+        ("flushed", "discarded"),
         ("local_protection", "not registered"),
         ("completion", "failed completion"),
     ],
@@ -180,6 +180,16 @@ def test_a_counter_that_cannot_be_read_is_unknown_not_still() -> None:
     assert found(rdma_evidence(growth=tuple(growth))) == {"RDMA_COUNTERS_UNKNOWN": "unknown"}
 
 
+@pytest.mark.parametrize("counter", ["port_xmit_data", "rx_bytes_phy"])
+def test_a_counter_that_went_backwards_says_nothing_of_the_bytes(counter: str) -> None:
+    growth = list(rdma_evidence().growth)
+    after = {name: dict(values) for name, values in growth[1].after.items()}
+    after[NETDEVS[1]][counter] = growth[1].before[NETDEVS[1]][counter] - 7
+    growth[1] = Growth("desk-02", growth[1].before, after)
+    [item] = judge("pair_a", ENDS, rdma_evidence(growth=tuple(growth)))
+    assert (item.code, item.severity) == ("RDMA_COUNTERS_UNKNOWN", "unknown") and "(backwards)" in item.message
+
+
 def test_a_labs_own_mark_takes_the_place_of_a_thin_one() -> None:
     marks = with_lab_marks([{"name": "rdma_one_function", "value": 108.85}])
     assert found(rdma_evidence(), marks=marks) == {"RDMA_SLOW": "fail"}
@@ -202,7 +212,16 @@ def test_the_summary_of_nothing_measured_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("real", "state"),
-    [(None, "unread"), (0, "still"), (99, "still"), (60_000, "fits"), (390_000, "fits"), (410_000, "outside"), (40_000, "outside")],
+    [
+        (None, "unread"),
+        (-1, "backwards"),
+        (0, "still"),
+        (99, "still"),
+        (60_000, "fits"),
+        (390_000, "fits"),
+        (410_000, "outside"),
+        (40_000, "outside"),
+    ],
 )
 def test_the_band_of_a_counter(real: int | None, state: str) -> None:
     assert state_of(real, 100_000, 200_000) == state

@@ -129,3 +129,22 @@ def test_an_unmeasured_pair_is_marked_stale_once() -> None:
     wanted = settings.wanted(settings.UNKNOWN, "desk-01", {}, "", True, "run-2")
     assert wanted is not None and [item["path"] for item in wanted["files"]] == [settings.STALE]
     assert settings.is_there(Setup(pair_env="x", pair_files={settings.STALE: "an earlier run said so"}), wanted)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda content: content.replace("NCCL_SOCKET_IFNAME==enp1s0f0np0", "NCCL_SOCKET_IFNAME=docker0"),
+        lambda content: content + "NCCL_IB_GID_INDEX=3\n",
+        lambda content: content.replace("# boot_id desk-01", "# boot_id desk-09"),
+        lambda content: content[:40],
+        lambda content: content.replace("\n", "\r\n"),
+        lambda content: "",
+    ],
+)
+def test_settings_that_somebody_edited_are_written_anew_by_the_next_proof(edit) -> None:
+    edited = edit(text())
+    assert edited != text() and settings.kept_or_new(edited, text(run="run-2")) == text(run="run-2")
+    wanted = settings.wanted(settings.PROVEN, "desk-01", PROOF, "#!check\n", True, "run-2")
+    setup = desk_after(wanted, "#!check\n")
+    assert settings.is_there(setup, wanted) and not settings.is_there(dataclasses.replace(setup, pair_env=edited), wanted)

@@ -31,6 +31,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof impor
     RdmaStep,
 )
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_tests
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.figures import figures_of
 from proof_samples import ENDS, GIB, end, function, nccl_moved, nccl_text, neighbours, rank, rdma_evidence
 
 NETDEVS = {0: ("enp1s0f0np0", "enP2p1s0f0np0"), 1: ("enp1s0f1np1", "enP2p1s0f1np1")}
@@ -223,6 +224,15 @@ def test_a_side_that_cannot_be_opened_closes_the_others(monkeypatch: pytest.Monk
     with pytest.raises(session.SideError), session.all_sides("rdma", "ring", "lab", RING, addresses, "0" * 16, 60.0, 2222):
         raise AssertionError("never entered")
     assert events == ["open desk-01 22", "ask desk-01", "ask desk-01", "open desk-02 2222", "close desk-02", "close desk-01"]
+
+
+def test_a_rings_figures_stand_beside_a_rings_mark() -> None:
+    evidence = ring_evidence({1 << 30: 13.4}, {})
+    told = nccl_judge.summary(RING, evidence, iterations=20, warmups=5, environments={})
+    figure = next(item for item in figures_of({"members": [], "nccl": told}) if item.get("bytes"))
+    assert figure["mark"]["value"] == 10.0 and figure["reached"] is True
+    pair = nccl_judge.summary(ENDS, evidence, iterations=20, warmups=5, environments={})
+    assert "mark_name" not in pair
 
 
 # ---- settings and logins -----------------------------------------------------------------------------------------------

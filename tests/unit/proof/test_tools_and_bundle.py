@@ -13,13 +13,17 @@ import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.dgx_spark.plugins.action import nccl_bundle, pair_tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils import desk as desk_module
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, LiveDesk, Text
+from ansible_collections.labops.dgx_spark.plugins.modules import nccl_bundle as nccl_bundle_module
+from scripted_action import Script
 
 
 class AptDesk:
@@ -34,6 +38,8 @@ class AptDesk:
         self.files: dict[str, str] = {}
         self.ran: list[list[str]] = []
         self.folders: list[str] = []
+        self.accounts: dict[str, str] = {}
+        """File to the lines that an installation adds to it."""
 
     def run(self, argv, *, timeout: float = 10.0, stdin=None, env=None) -> Answer:
         command = list(argv)
@@ -41,6 +47,10 @@ class AptDesk:
         if command[0] == "dpkg-query":
             rows = [f"{name}\t1.0\tinstalled\n" for name in sorted(self.present)]
             return Answer(tuple(command), 0, "".join([*rows, *(f"{name}\t1.0\tconfig-files\n" for name in sorted(self.left_over))]))
+        if command[0] == "groupdel":
+            lines = self.files["/etc/group"].splitlines(keepends=True)
+            self.files["/etc/group"] = "".join(line for line in lines if line.split(":")[0] != command[1])
+            return Answer(tuple(command), 0)
         words = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
         names = [word for word in words if word not in ("install", "remove", "purge", "update")]
         if "update" in command:
@@ -50,6 +60,8 @@ class AptDesk:
                 return Answer(tuple(command), 100, "", "E: Unable to locate package")
             for name in names:
                 self.present |= {name, *self.archive[name]}
+            for path, lines in self.accounts.items():
+                self.files[path] = self.files.get(path, "") + lines
             self.left_over -= self.present
         elif "--simulate" in command:
             verb = "Purg" if "purge" in command else "Remv"
@@ -75,7 +87,7 @@ class AptDesk:
         names = tuple(name.removeprefix(path + "/") for name in self.files if name.startswith(path + "/"))
         return Listing(path, names)
 
-    def remove_folder(self, path: str) -> None:
+    def remove_empty_folder(self, path: str) -> None:
         self.folders.append(path)
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
@@ -136,6 +148,53 @@ def test_what_we_installed_leaves_no_configuration_and_no_empty_folder() -> None
     outcome = tools.remove(desk, 60, False)
     assert desk.left_over == set() and desk.present == {"perftest"} and outcome.kept == []
     assert desk.folders == ["/var/lib/dgx_spark"]
+
+
+def with_accounts(member: str = "") -> AptDesk:
+    """A desk on which the packages made a group (with a member) and a user, as their scripts do."""
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    desk.files |= {"/etc/group": "root:x:0:\nrdma:x:110:\nlab:x:1000:\n", "/etc/passwd": "root:x:0:0::/root:/bin/sh\n"}
+    desk.accounts = {"/etc/group": f"munge:x:120:{member}\nmpi:x:121:\n", "/etc/passwd": "munge:x:115:121::/:/bin/false\n"}
+    tools.install(desk, WANT, [], 60, False)
+    desk.files["/etc/group"] += "later:x:130:\n"
+    return desk
+
+
+def test_groups_that_our_packages_made_go_with_them_and_what_stays_is_named() -> None:
+    desk = with_accounts()
+    desk.files["/etc/passwd"] = desk.files["/etc/passwd"].replace(":115:121:", ":115:65534:")
+    outcome = tools.remove(desk, 60, False)
+    assert desk.files["/etc/group"] == "root:x:0:\nrdma:x:110:\nlab:x:1000:\nlater:x:130:\n"
+    assert outcome.kept == ["user munge: it came with the packages, and files may belong to it"]
+    assert [argv for argv in outcome.commands if argv[0] == "groupdel"] == [["groupdel", "mpi"], ["groupdel", "munge"]]
+
+
+def test_a_group_that_somebody_is_in_or_that_is_another_one_now_stays() -> None:
+    desk = with_accounts("lab")
+    assert [text for text in tools.remove(desk, 60, False).kept if text.startswith("group")] == [
+        "group mpi: it came with the packages and has members now",
+        "group munge: it came with the packages and has members now",
+    ]
+    other = with_accounts()
+    other.files["/etc/group"] = other.files["/etc/group"].replace("munge:x:120", "munge:x:99").replace("mpi:x:121:", "")
+    assert not [argv for argv in tools.remove(other, 60, False).commands if argv[0] == "groupdel"]
+    checked = with_accounts()
+    assert not [argv for argv in tools.remove(checked, 60, True).commands if argv[0] == "groupdel"]
+
+
+@pytest.mark.parametrize(
+    "record", ['{"added": ["openmpi-bin"], "groups": ["mpi"]}', '{"added": ["openmpi-bin"], "groups": {"mpi": "121"}}']
+)
+def test_a_record_of_another_shape_takes_no_group_away(record: str) -> None:
+    desk = with_accounts()
+    desk.files[tools.RECORD] = record
+    assert not [argv for argv in tools.remove(desk, 60, False).commands if argv[0] == "groupdel"]
+
+
+def test_what_stays_is_told_on_the_console() -> None:
+    answer = {"changed": True, "added": [], "removed": ["openmpi-bin"], "kept": ["user munge: it came with the packages"], "commands": []}
+    script = Script("pair_tools", {"state": "absent"}, [answer])
+    assert script.run()["changed"] and script.shown == ["desk-01 keeps user munge: it came with the packages"]
 
 
 def test_configuration_that_was_there_before_stays_and_is_named() -> None:
@@ -450,6 +509,27 @@ def test_a_desk_cannot_name_another_place_to_fetch_and_remove(path: str) -> None
     assert nccl_bundle.BUILT.fullmatch(path) is None
 
 
+@pytest.mark.parametrize(("size", "fits"), [(4096, True), (4097, False)])
+def test_a_desk_cannot_fill_the_controllers_disk(size: int, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    action, target = Script("nccl_bundle").action, tmp_path / "bundle.tar.gz"
+    monkeypatch.setattr(nccl_bundle, "ARCHIVE_LIMIT", 4096)
+    removed: list[str] = []
+    action._connection = SimpleNamespace(
+        fetch_file=lambda _path, local: Path(local).write_bytes(b"x" * size),
+        _shell=SimpleNamespace(remove=lambda path, recurse: path),
+    )
+    action._low_level_execute_command = lambda command, sudoable: removed.append(command)
+    told = {"archive": "/var/tmp/dgx-spark-handed-abcdefgh/bundle.tar.gz", "sha256": hashlib.sha256(b"x" * size).hexdigest()}
+    if fits:
+        action._fetch(told, target)
+    else:
+        with pytest.raises(bundle.BundleError, match="at most"):
+            action._fetch(told, target)
+    # The limit is for the fetching alone.
+    (tmp_path / "other").write_bytes(b"x" * 10000)
+    assert removed == ["/var/tmp/dgx-spark-handed-abcdefgh"]
+
+
 def test_package_files_must_have_their_checksums(tmp_path: Path) -> None:
     deb = tmp_path / "perftest.deb"
     deb.write_bytes(b"x")
@@ -591,3 +671,26 @@ def test_another_version_of_the_desks_own_library_is_left_alone() -> None:
     with pytest.raises(tools.ToolsError, match=r"libnccl2 1\.0, libnccl-dev 1\.0 is installed, version 2\.0 was expected"):
         tools.install_version(desk, bundle.SYSTEM_PACKAGES, "2.0", 60)
     assert not any("install" in argv for argv in desk.ran)
+
+
+@pytest.mark.parametrize("beside", [(), ("others",)])
+def test_the_folder_of_the_bundle_goes_with_it_when_nothing_else_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: tuple[str, ...]
+) -> None:
+    own = tmp_path / "dgx_spark"
+    for name in ("nccl", *beside):
+        (own / name).mkdir(parents=True)
+    monkeypatch.setattr(nccl_bundle_module, "OWN", str(own))
+    monkeypatch.setattr(nccl_bundle_module, "claim", lambda *_given: None)
+    with patch_module_args({"state": "absent", "folder": str(own / "nccl")}), pytest.raises(SystemExit):
+        nccl_bundle_module.main()
+    assert own.exists() is bool(beside) and not (own / "nccl").exists()
+
+
+def test_only_an_empty_folder_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/x").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for name in ("full", "empty", "none"):
+        LiveDesk().remove_empty_folder(str(tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]

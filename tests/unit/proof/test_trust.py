@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup, SshServer
+from login_shells import LOGIN_SHELLS
 from proof_samples import ENDS
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample{0} dgx_spark_pair"
@@ -114,6 +115,68 @@ def test_everything_is_taken_back() -> None:
     assert trust.is_gone(Desk()) and not trust.is_gone(facts(1))
 
 
+def served(*files: str, **setup: object) -> Desk:
+    """A desk whose ssh server reads keys in these files."""
+    network = Network(ufw_active=True, sshd=SshServer(key_files=files))
+    return facts(1, network=network, setup=dataclasses.replace(facts(1).setup, **setup))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (("/home/lab/.ssh/authorized_keys", "/home/lab/.ssh/authorized_keys2"), "/home/lab/.ssh/authorized_keys"),
+        (("/etc/ssh/keys/lab", "/home/lab/.ssh/authorized_keys"), "/home/lab/.ssh/authorized_keys"),
+        (("/etc/ssh/keys/lab", "/home/lab/.config/keys"), "/home/lab/.config/keys"),
+    ],
+)
+def test_the_peers_key_goes_where_sshd_looks_for_it(files: tuple[str, ...], place: str) -> None:
+    desk = served(*files)
+    arguments = trust.wanted(("desk-01", desk, ENDS[0]), OTHER)
+    assert arguments["lines"][0]["path"] == place and arguments["lines"][0]["user"] == "lab"
+    pair_files.refuse_line(place, arguments["lines"][0]["lines"][0], "lab")
+    done = dataclasses.replace(desk, setup=dataclasses.replace(applied(arguments), firewall_rules=None))
+    assert trust.is_there(done, arguments)
+    gone = trust.unwanted(done)
+    assert {item["path"] for item in gone["lines"]} >= {place, "/home/lab/.ssh/authorized_keys", "/home/lab/.ssh/known_hosts"}
+
+
+def test_a_line_that_sshd_no_longer_reads_is_moved_and_nothing_is_left_behind() -> None:
+    usual = "/home/lab/.ssh/authorized_keys"
+    desk = served("/home/lab/.ssh/keys", trust_left_in=(usual,))
+    arguments = trust.wanted(("desk-01", desk, ENDS[0]), OTHER)
+    assert {item["path"]: bool(item["lines"]) for item in arguments["lines"]} == {
+        "/home/lab/.ssh/keys": True, "/home/lab/.ssh/known_hosts": True, usual: False,
+    }  # fmt: skip
+    done = dataclasses.replace(desk, setup=dataclasses.replace(applied(arguments), firewall_rules=None, trust_left_in=()))
+    assert trust.is_there(done, trust.wanted(("desk-01", done, ENDS[0]), OTHER))
+    half = dataclasses.replace(done, setup=dataclasses.replace(done.setup, trust_left_in=(usual,)))
+    assert not trust.is_there(half, trust.wanted(("desk-01", half, ENDS[0]), OTHER)) and not trust.is_gone(half)
+
+
+@pytest.mark.parametrize("files", [("/etc/ssh/keys/lab",), ()])
+def test_keys_that_only_the_admin_writes_are_named_with_the_line_that_belongs_there(files: tuple[str, ...]) -> None:
+    with pytest.raises(trust.KeysElsewhereError) as caught:
+        trust.wanted(("desk-01", served(*files), ENDS[0]), OTHER)
+    [line] = trust.wanted(ME, OTHER)["lines"][0]["lines"]
+    assert (caught.value.path, caught.value.line) == (files[0] if files else None, line)
+    if files:
+        added = served(*files, trust_authorized=(line,))
+        arguments = trust.wanted(("desk-01", added, ENDS[0]), OTHER)
+        assert [item["path"] for item in arguments["lines"]] == ["/home/lab/.ssh/known_hosts"]
+
+
+def test_a_desk_that_another_one_replaced_gets_its_keys_anew_on_its_partner() -> None:
+    arguments = trust.wanted(ME, OTHER)
+    done = dataclasses.replace(facts(1), setup=applied(arguments))
+    new = facts(7)
+    again = trust.wanted(("desk-01", done, ENDS[0]), ("desk-02", new, ENDS[1]))
+    changed = dataclasses.replace(done, setup=dataclasses.replace(done.setup, firewall_rules=None))
+    assert trust.is_there(changed, arguments) and not trust.is_there(changed, again)
+    old = "".join(f"{line}\n" for line in arguments["lines"][1]["lines"])
+    kept = pair_files.with_lines(f"github.com ssh-ed25519 AAAA\n{old}", again["lines"][1]["lines"])
+    assert kept is not None and "AAAAhost2" not in kept and "AAAAhost7" in kept and kept.startswith("github.com ")
+
+
 def test_the_record_holds_no_key() -> None:
     content = next(item["content"] for item in trust.wanted(ME, OTHER)["files"] if item["path"] == trust.RECORD)
     assert "AAAA" not in content
@@ -145,9 +208,18 @@ def sent(told: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["echo one two", "echo 'a  b'", 'PATH=/x:$PATH ; export PATH ; echo "$PATH" | cut -c1-3', "cat", "exit 7"]
+    "command",
+    [
+        "echo one two",
+        "echo 'a  b'",
+        'PATH=/x:$PATH ; export PATH ; echo "$PATH" | cut -c1-3',
+        "cat",
+        "exit 7",
+        "echo " + "x" * 9000,
+        "echo \\! \\$HOME '~' {a,b} *.none",
+    ],
 )
-@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+@pytest.mark.parametrize("shell", LOGIN_SHELLS)
 def test_what_pair_ssh_sends_means_the_same_to_every_login_shell(tmp_path: Path, command: str, shell: str) -> None:
     """The stand-in for sshd hands the line to a login shell, as sshd does, after a start-up file that prints a window's title."""
     (tmp_path / "ssh").write_text(
@@ -203,6 +275,7 @@ class FakeDesk:
         self.ran: list[tuple[list[str], str | None]] = []
         self.asked: list[tuple[str, dict]] = []
         self.modes: dict[str, int] = {}
+        self.gone: list[str] = []
 
     def read_text(self, path: str) -> Text:
         if path in self.errors:
@@ -245,6 +318,10 @@ class FakeDesk:
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
 
+    def remove_empty_folder(self, path: str) -> None:
+        if not any(name.startswith(f"{path}/") for name in self.files):
+            self.gone.append(path)
+
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         return None
 
@@ -256,6 +333,14 @@ WANT = pair_files.Wanted(
     lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), "lab"),),
     rules=(pair_files.Rule("enp1s0f0np0", "192.168.100.11"),),
 )
+
+
+def test_our_folder_goes_with_its_last_file() -> None:
+    desk = FakeDesk({"/etc/dgx_spark/hostfile": HOSTFILE, "/etc/dgx_spark/trust.json": "{}", "/usr/local/bin/pair-ssh": "x"})
+    for paths, gone in ((("/etc/dgx_spark/hostfile", "/usr/local/bin/pair-ssh"), []), (("/etc/dgx_spark/trust.json",), ["/etc/dgx_spark"])):
+        want = pair_files.Wanted(files=tuple(pair_files.WantedFile(path, None) for path in paths))
+        pair_files.apply(desk, pair_files.plan(pair_files.read(desk, want), want))
+        assert desk.gone == gone
 
 
 def test_plan_apply_and_nothing_the_second_time() -> None:

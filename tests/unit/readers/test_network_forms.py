@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ip_addr, netplan, perftest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ip_addr, lldp, netplan, perftest
 
 HEADER = " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
 
@@ -62,3 +64,28 @@ def test_sections_of_a_netplan_file_that_are_not_interfaces_of_the_machine() -> 
     text = "network:\n  version: 2\n  ethernets: {eth0: {}}\n  tunnels: {wg0: {mode: wireguard}, wg1: {}}\n"
     text += "  openvswitch: {protocols: [x]}\n  vrfs:\n"
     assert netplan.read(text)["other_sections"] == {"tunnels": ["wg0", "wg1"], "openvswitch": ["protocols"]}
+
+
+SAMPLES = Path(__file__).with_name("samples")
+
+
+@pytest.mark.parametrize("form", ["json", "json0", "keyvalue", "xml", "plain"])
+def test_every_form_of_lldpctl_names_the_same_neighbour(form: str) -> None:
+    """Printed by lldpd 1.0.18 with one neighbour."""
+    mac = "02:f9:b0:b3:69:e5"
+    expected = {"netdev": "enp1s0f0np0", "chassis_id": mac, "chassis_name": "spark-peer"}
+    expected |= {"port_id": mac, "port_description": "enp1s0f0np0", "macs": [mac]}
+    assert lldp.read((SAMPLES / f"lldp.{form}.txt").read_text(encoding="utf-8")) == [expected]
+
+
+@pytest.mark.parametrize("form", ["keyvalue", "plain", "xml"])
+def test_two_neighbours_of_one_interface_are_two(form: str) -> None:
+    text = (SAMPLES / f"lldp.{form}.txt").read_text(encoding="utf-8")
+    other = text.replace("02:f9:b0:b3:69:e5", "02:f9:b0:b3:69:e6").replace("spark-peer", "spark-third")
+    both = text.replace("</lldp>", other.partition("<interface")[1] + other.partition("<interface")[2]) if form == "xml" else text + other
+    assert [item["chassis_name"] for item in lldp.read(both)] == ["spark-peer", "spark-third"]
+
+
+@pytest.mark.parametrize("text", ['{\n  "lldp": {\n    \n  }\n}\n', "-" * 79 + "\nLLDP neighbors:\n" + "-" * 79 + "\n", ""])
+def test_nobody_at_the_other_end(text: str) -> None:
+    assert lldp.read(text) == []

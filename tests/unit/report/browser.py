@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MISSING = "the page is tested in a browser: apt-get install chromium"
 
 START = """

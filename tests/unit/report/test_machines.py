@@ -119,10 +119,12 @@ def test_check_mode_fails_nothing() -> None:
 def test_every_code_has_a_check(code: str) -> None:
     listed = CODES[code]
     item = finding(code, Where(desk="desk-01"), "m", severity=listed.severity).as_dict()
-    assert check_of(item) in {*DESK_CHECKS, *STACK_CHECKS, "enrol", "container", "workload"}, "name it in DOMAIN_CHECKS or PREFIXES"
+    assert check_of(item) in {*DESK_CHECKS, *STACK_CHECKS, "enrol", "container", "workload", "update"}, (
+        "name it in DOMAIN_CHECKS or PREFIXES"
+    )
 
 
-@pytest.mark.parametrize("playbook", ["enrol", "audit", "onboard", "cable_map", "unstack_pair", "unlock_driver", "something_new"])
+@pytest.mark.parametrize("playbook", ["enrol", "audit", "onboard", "cable_map", "unstack_pair", "unlock_driver", "update", "something_new"])
 def test_every_playbook_gives_a_file_that_a_strict_parser_takes(playbook: str) -> None:
     lab = every_failure()
     lab.playbook = playbook

@@ -47,6 +47,18 @@ def test_it_says_what_changed_how_long_it_took_and_where_the_report_is() -> None
     assert f"Report: {FOLDER}/index.html" in text
 
 
+def test_times_leave_out_what_took_none_and_keep_a_number_with_its_unit() -> None:
+    stages = [
+        {"stage": name, "seconds": took, "desks": 2}
+        for name, took in (("facts", 11.0), ("trust", 0.4), *((f"stage_{n}", 9.0) for n in range(9)))
+    ]
+    report = Lab(1).report()
+    lines = summary({**report, "run": {**report["run"], "stages": stages}}, FOLDER)
+    took = lines[next(number for number, line in enumerate(lines) if line.startswith("Took")) :][:4]
+    assert "trust" not in " ".join(took) and "facts 11 s" in " ".join(took)
+    assert not [line for line in took if line.startswith("  s,") or line.strip() == "s" or line[-1:].isdigit()]
+
+
 def test_notes_are_counted_and_told_by_choice() -> None:
     assert any(line.startswith("2 notes in the report") for line in lines_of(every_failure()))
     told_lines = lines_of(every_failure(), notes=True)

@@ -52,7 +52,7 @@ def test_a_container_is_proven_only_by_its_answer(inspect: Answer, run: Answer |
 @pytest.mark.parametrize(
     ("inspect", "run", "pull", "code", "said", "remedy", "never"),
     [
-        (THERE, Answer((), 1, "", PLATFORM), None, "CONTAINER_GPU_FAILED", "another architecture", "linux/arm64", "cdi generate"),
+        (THERE, Answer((), 1, "", PLATFORM), None, "CONTAINER_GPU_FAILED", "an architecture other than", "linux/arm64", "cdi generate"),
         (THERE, Answer((), 255, "exec /bin/sh: exec format error\n"), None, "CONTAINER_GPU_FAILED", "architecture", "linux/arm64", "cdi"),
         (Answer((), 1, "", REFUSED), None, None, "CONTAINER_NOT_PROVEN", "socket refuses", "usermod -aG docker", "Pull"),
         (Answer((), error="denied"), None, None, "CONTAINER_NOT_PROVEN", "socket refuses", "usermod -aG docker", "Pull"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -113,6 +114,35 @@ def test_check_mode_says_that_it_measured_nothing() -> None:
     report = build(run(check_mode=True), parts, "f")
     codes = {item["code"] for item in report["pairs"][0]["findings"]}
     assert verdicts(report)["pair_a"] == "UNKNOWN" and codes == {"NOT_MEASURED_CHECK_MODE"}
+
+
+def checked(*more: Part, changed: bool = True) -> dict[str, Any]:
+    """The report of a check over a pair that is not stacked yet: each stage says by itself that it measured nothing."""
+    parts = healthy()
+    for stage, words in (("rdma", "RDMA"), ("nccl", "NCCL")):
+        told = finding("NOT_MEASURED_CHECK_MODE", Where(pair="pair_a"), f"pair pair_a: {words} was not measured in check mode").as_dict()
+        parts[stage]["d-1"] = Part(stage, "d-1", DONE, "pair_a", findings=(told,), data={"measured": False})
+    del parts["driver"]["d-2"]
+    parts["link"]["d-1"] = replace(parts["link"]["d-1"], changed=changed)
+    for part in more:
+        parts[part.stage][part.desk] = part
+    return build(run(check_mode=True), parts, "f")
+
+
+def test_a_check_says_once_that_nothing_was_measured_and_what_a_run_would_change() -> None:
+    for changed, words in ((True, "would change the stages link; nothing is in the way"), (False, "would change nothing; nothing is")):
+        pair = checked(changed=changed)["pairs"][0]
+        for findings in (pair["findings"], pair["reasons"]):
+            assert [item["code"] for item in findings] == ["NOT_MEASURED_CHECK_MODE"] and words in findings[0]["message"]
+        told = pair["findings"][0]["evidence"]["not_done"]
+        assert "pair pair_a: RDMA was not measured in check mode" in told and any("driver was compared" in text for text in told)
+
+
+def test_a_check_with_something_in_the_way_says_so() -> None:
+    held = finding("REBOOT_REQUIRED", Where(desk="d-2"), "A reboot is wanted.", severity="fail").as_dict()
+    pair = checked(Part("facts", "d-2", DONE, "pair_a", findings=(held,)))["pairs"][0]
+    assert pair["verdict"] == "FAIL" and [item["code"] for item in pair["reasons"]] == ["REBOOT_REQUIRED", "NOT_MEASURED_CHECK_MODE"]
+    assert "in the way" not in pair["reasons"][1]["message"]
 
 
 def test_what_to_do_names_every_desk_of_a_sentence_that_they_share() -> None:
@@ -284,3 +314,15 @@ def test_the_files_of_a_report_and_who_is_guilty(tmp_path: Any, check_mode: bool
     assert made.result["pairs"] == {"pair_a": "UNKNOWN", "pair_b": "PASS"} and set(made.result["guilty"]) == guilty
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["pairs"][0]["head"], report["pairs"][0]["peer"], report["pairs"][0]["topology"]) == ("d-1", "d-2", "direct")
+
+
+@pytest.mark.parametrize(("started", "ended"), [("2026-11-26T10:00:05Z", "2026-11-26T09:00:00Z"), ("2026-11-26T10:00:00Z", None)])
+def test_a_clock_that_was_set_back_in_the_middle_of_a_run_makes_no_negative_times(started: str, ended: str | None) -> None:
+    parts = healthy()
+    parts["rdma"]["d-1"] = replace(parts["rdma"]["d-1"], started=started, ended=ended)
+    report = build(run(), parts, "f")
+    told = [desk["stages"]["rdma"]["seconds"] for desk in report["desks"] if "rdma" in desk["stages"]]
+    assert told[0] in (0.0, None) and all(item["seconds"] >= 0 for item in report["run"]["stages"])
+    assert verdicts(report) == {"pair_a": "PASS", "pair_b": "PASS"} and "-3605" not in json.dumps(report)
+    ElementTree.fromstring(junit(report))
+    assert summary(report, "/r") and prometheus(report, 1.0)

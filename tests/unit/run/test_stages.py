@@ -13,7 +13,15 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate, takes_part
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import DESK, PLAYBOOKS, STACK, STAGES, STOPS_DESK, stage_of_part
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import (
+    DESK,
+    PLAYBOOKS,
+    STACK,
+    STAGES,
+    STOPS_DESK,
+    UNIT,
+    stage_of_part,
+)
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore, Wave
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.waves import LOSSES
 from house import OFFLINE, OTHER_NAMES, OURS, PLAYBOOK_NAMES, ROLE_NAMES, ROLES, RoleUse, load, role_uses, tasks_in
@@ -26,7 +34,7 @@ USES = [use for path in FILES for use in role_uses(path)]
 WITHOUT_A_RUN = {"record", *OFFLINE, *OTHER_NAMES}
 """Playbooks that begin no run of their own: they write recordings on the controller, read what earlier runs left there, or are another
 playbook under a second name."""
-JUDGED = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs"}
+JUDGED = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject of spark_judge to the part that it leaves."""
 
 
@@ -74,7 +82,7 @@ def test_every_playbook_is_in_the_table_and_begins_under_its_own_name() -> None:
 def test_a_playbook_has_every_stage_that_its_verdict_asks_for(name: str) -> None:
     path = FOLDER / f"{name}.yml"
     there = {use.stage for use in role_uses(path)} | {JUDGED[item["subject"]] for item in ours(path, "spark_judge")}
-    if name in ("calibrate", "isolate"):
+    if name in ("calibrate", "isolate", "update"):
         there |= {use.stage for file in FOLDER.glob(f"tasks/{name}_*.yml") for use in role_uses(file)}
     assert {check.stage for check in PLAYBOOKS[name].required} <= there
 
@@ -98,9 +106,13 @@ def test_a_second_name_is_the_playbook_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("use", [use for use in USES if STAGES[str(use.stage)].waves], ids=lambda use: f"{use.file}:{use.stage}")
 def test_a_stage_that_goes_in_waves_has_them_chosen_before(use: RoleUse) -> None:
-    if use.file.startswith("isolate_"):
+    if use.file.startswith("isolate_") or use.file == "rollback_update.yml":
         # Two desks, one stack: there is nothing to hold back.
         assert use.wave is None
+        return
+    if use.file == "update_wave.yml" and use.stage != PLAYBOOKS["update"].follows:
+        # A wave there is a stack's whole way: each of its stages follows the waves of the update.
+        assert use.wave is None and PLAYBOOKS["update"].follows
         return
     owners = [path for path in FOLDER.glob("*.yml") if path.name == use.file or f"tasks/{use.file}" in path.read_text(encoding="utf-8")]
     assert owners
@@ -116,6 +128,15 @@ def test_a_stage_that_goes_in_waves_has_them_chosen_before(use: RoleUse) -> None
         if path.name == use.file:
             assert place < use.place and use.wave == 1
             continue
+        if not any(other.stage == use.stage for other in role_uses(path)):
+            # The first wave goes through the same tasks as the others.
+            whole = [
+                (number, task) for number, task in enumerate(tasks) if task.get("ansible.builtin.include_tasks") == f"tasks/{use.file}"
+            ]
+            assert [(number > place, task["loop"], task["loop_control"]) for number, task in whole] == [
+                (True, "{{ %s.waves }}" % registered, {"loop_var": "spark_wave"})  # noqa: UP031
+            ]
+            continue
         loops = [(number, task) for number, task in enumerate(tasks) if task.get("ansible.builtin.include_tasks") == f"tasks/{use.file}"]
         first = [other.place for other in role_uses(path) if other.stage == use.stage]
         assert [(number > first[0] > place, task["loop"], task["loop_control"]) for number, task in loops] == [
@@ -128,7 +149,12 @@ def test_a_stage_that_goes_in_waves_has_them_chosen_before(use: RoleUse) -> None
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path)
+    """A run in which every judgement on the controller found something to do."""
+    store = RunStore(tmp_path)
+    for stage in {stage.asked_by for stage in STAGES.values() if stage.asked_by}:
+        for desk in ("desk-01", "desk-02", "desk-09"):
+            store.write(Part(stage, desk, DONE, data={"todo": True}))
+    return store
 
 
 def bad(code: str = "PAIR_DRIFT", severity: str = "fail") -> dict[str, Any]:
@@ -142,10 +168,12 @@ MEMBERS = [name for name, stage in STAGES.items() if stage.scope != DESK]
 @pytest.mark.parametrize("breaker", sorted(STAGES))
 @pytest.mark.parametrize("victim", ["desk-01", "desk-02"])
 def test_what_fails_on_one_desk_keeps_the_stack_from_what_follows(store: RunStore, name: str, breaker: str, victim: str) -> None:
-    """The proof is withdrawn whatever failed; NCCL is tried over a slow link; nothing else goes on."""
+    """The proof is withdrawn whatever failed, an update is judged and taken back whatever failed, and may mend a desk; NCCL is tried over
+    a slow link; nothing else goes on."""
+    assert {item for item, one in STAGES.items() if "*" in one.despite} == {"settings", "update_end", "lock_open_back", "roll_back"}
     stage, kept_as = STAGES[name], STAGES[breaker].kept_as
-    store.write(Part(kept_as, victim, DONE, "pair_a", findings=(bad(),)))
-    goes = name == "settings" or kept_as in stage.despite or (kept_as == stage.kept_as and victim != "desk-01")
+    store.write(Part(kept_as, victim, DONE, "pair_a", findings=(bad(),), data={"todo": True}))
+    goes = "*" in stage.despite or kept_as in stage.despite or (kept_as == stage.kept_as and victim != "desk-01")
     answer = gate(run_of(folder=store.run_dir), store, "desk-01", stage)
     if stage.after_change and kept_as != "facts":
         return
@@ -184,7 +212,7 @@ def test_a_stack_that_is_not_whole_or_out_of_service_is_left_alone(store: RunSto
         return
     assert "desk-02 is not in this run" in half.reason and not half.silent
     assert "out of service" in out.reason and not out.silent
-    assert alone.silent and alone.reason
+    assert alone.proceed if stage.scope == UNIT else (alone.silent and alone.reason)
 
 
 @pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if stage.scope == STACK])

@@ -15,6 +15,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.alone import fails
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import Asked
@@ -285,6 +286,16 @@ def test_what_is_asked_of_the_end_of_a_run(_about: Any) -> None:
     assert asked_of_the_end({"spark_certificates": "false"}).files.certificates is False
 
 
+@shows("spark_fail_on")
+@pytest.mark.parametrize(
+    ("fail_on", "severity", "failed"),
+    [("", "fail", False), ("fail", "fail", True), ("fail", "unknown", False), ("unknown", "unknown", True), ("never", "fail", False)],
+)
+def test_what_fails_a_play_outside_a_run(_about: Any, fail_on: str, severity: str, failed: bool) -> None:
+    """Asked of ansible-playbook in tests/unit/alone."""
+    assert fails(Part("facts", "desk-01", DONE, findings=({"code": "X", "severity": severity},)), fail_on) is failed
+
+
 def test_no_wish_is_left_without_a_test() -> None:
     assert {want.variable for want in WANTS} == TOLD | {row[0] for row in JUDGED}
 
@@ -310,6 +321,7 @@ WRONG = {
     "audit_baseline": "/nowhere/wanted.yml",
     "audit_since": "someday",
     "spark_show_notes": "perhaps",
+    "spark_fail_on": "sometimes",
     "spark_certificates": "some",
     "spark_certificate_serials": "few",
     "spark_webhook": "nowhere",

@@ -45,6 +45,7 @@ class Script:
         self.task = SimpleNamespace(
             args=dict(args or {}),
             async_val=0,
+            timeout=0,
             action=f"labops.dgx_spark.{name}",
             check_mode=check_mode,
             diff=False,

@@ -135,7 +135,7 @@ def test_what_was_not_all_seen_is_no_runs(tmp_path: Path) -> None:
         (tmp_path / f"{number}.so").write_bytes(elf(units=[["sm_120"]]))
     (found,) = run(tmp_path, {"paths": workload.paths([str(tmp_path)], lambda: Walk(Limits(files=2)))}, paths=(str(tmp_path),))
     assert found.verdict == "UNKNOWN"
-    assert "what was seen runs" in found.reason
+    assert "what was examined runs" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,9 @@ def test_typos(text: str, words: str, spark: Target) -> None:
         ([Variant("linux/arm64")], RUNS, "linux/arm64"),
         ([Variant("linux/amd64")], WONT_RUN, "no linux/arm64 in it, only linux/amd64"),
         ([Variant("linux/arm/v7"), Variant("linux/amd64")], WONT_RUN, "32-bit Arm"),
-        ([Variant("linux/amd64"), Variant("linux/arm64", "amd64")], WONT_RUN, "promises arm64"),
+        ([Variant("linux/amd64"), Variant("linux/arm64", "amd64")], WONT_RUN, "lists arm64"),
         ([Variant("windows/arm64"), Variant("linux/amd64")], WONT_RUN, "no linux/arm64"),
-        ([], UNKNOWN, "no image at all"),
+        ([], UNKNOWN, "no images"),
     ],
 )
 @pytest.mark.parametrize("attest", [False, True])
@@ -136,7 +136,7 @@ def test_tags_for_arm_are_named_where_the_wanted_one_has_none(spark: Target) -> 
     recorded.tags["docker.io/lab/x"] = ["1.0-arm64", "latest"]
     assert judge(recorded, "lab/x:1.2", spark).instead == "take docker.io/lab/x:1.0-arm64"
     recorded.tags["docker.io/lab/x"] = ["latest"]
-    assert "take an image with linux/arm64" in judge(recorded, "lab/x:1.2", spark).instead
+    assert "use an image with linux/arm64" in judge(recorded, "lab/x:1.2", spark).instead
 
 
 def test_schema_1(spark: Target) -> None:
@@ -186,7 +186,7 @@ def test_without_skopeo_and_with_one_that_hangs(spark: Target) -> None:
     recorded.fails("lab/x:1", error="missing")
     assert "skopeo is not installed" in judge(recorded, "lab/x:1", spark).reason
     recorded.fails("lab/x:1", error="timeout")
-    assert "did not answer in time" in judge(recorded, "lab/x:1", spark).reason
+    assert "did not respond in time" in judge(recorded, "lab/x:1", spark).reason
 
 
 def test_a_registry_that_is_down_is_waited_for_once(spark: Target) -> None:
@@ -275,7 +275,7 @@ def test_gpu_use_is_a_field_of_its_own(spark: Target) -> None:
 
 def test_notes_tell_what_lies_and_what_is_slow(spark: Target) -> None:
     notes = " ".join(of_arm(("CUDA_VERSION=13.2.0", "CUDA_CACHE_DISABLE=1"), spark).notes)
-    assert "banner about an unavailable compatibility mode is a warning" in notes
+    assert "banner about an unavailable compatibility mode is only a warning" in notes
     assert "at every start" in notes
 
 

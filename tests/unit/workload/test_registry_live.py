@@ -82,8 +82,8 @@ def verdict(address: str, name: str, spark: Target, **options):
         ("both:1", RUNS, "linux/arm64, CUDA 13.0.1"),
         ("amd:1", WONT_RUN, "no linux/arm64"),
         ("cuda12:1", UNKNOWN, "older than 12.8"),
-        ("liar:1", WONT_RUN, "promises arm64"),
-        ("single-arm:1", RUNS, "asks for no GPU"),
+        ("liar:1", WONT_RUN, "lists arm64"),
+        ("single-arm:1", RUNS, "does not ask for a GPU"),
         ("single-amd:1", WONT_RUN, "exec format error"),
         ("none:1", UNKNOWN, "does not have it"),
         ("both:9", UNKNOWN, "does not have it"),
@@ -126,7 +126,7 @@ def test_an_anonymous_token_opens_what_is_public(tokens: TokenRegistry, spark: T
     assert verdict(tokens.address, "open:1", spark, authfile=str(empty)).verdict == RUNS
     assert set(tokens.tokens) == {None}
     private = verdict(tokens.address, "private:1", spark, authfile=str(empty))
-    assert (private.verdict, "gave no access" in private.reason) == (UNKNOWN, True)
+    assert (private.verdict, "denied access" in private.reason) == (UNKNOWN, True)
 
 
 def test_credentials_of_the_docker_configuration_open_what_is_private(tokens: TokenRegistry, spark: Target, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_what_a_registry_may_answer(tokens: TokenRegistry, spark: Target, tmp_pa
 def test_a_registry_that_hangs_is_left_in_time(tokens: TokenRegistry, spark: Target) -> None:
     begun = time.monotonic()
     found = judge_image(Registry(Options(limit=2, plain_http=[tokens.address])).image(f"{tokens.address}/lab/slow:1"), spark, TODAY)
-    assert (found.verdict, "did not answer in time" in found.reason) == (UNKNOWN, True)
+    assert (found.verdict, "did not respond in time" in found.reason) == (UNKNOWN, True)
     assert time.monotonic() - begun < 8
 
 

@@ -240,7 +240,7 @@ def test_a_collection_of_cubins_for_others(index: Index, tmp_path: Path, spark: 
     assert judged(found, spark).verdict == NEEDS_REBUILD
     needed = judged(found, spark, itself=False)
     assert needed.verdict == RUNS
-    assert "nothing for 12.1" in needed.notes[0]
+    assert "none for 12.1" in needed.notes[0]
     fits = look(index, tmp_path / "b", wheel("thing", "1.0", "py3-none-any", {**cubins, "thing/k_sm120.cubin": b"x"}), name)
     assert judged(fits, spark).verdict == RUNS
 

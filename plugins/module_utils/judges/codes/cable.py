@@ -21,30 +21,30 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="CABLE_WRONG_PEER",
-        title="The cable leads to a desk that is not the pair's other one",
+        title="The cable leads to the wrong desk",
         severity="fail",
-        meaning="Behind a cage of this desk another desk of the inventory answered than its pair's peer. No link is configured there.",
-        remedy="Move the plugs as the message says, reboot the desks that were touched with the cables in, and run again; or correct the "
-        "pairs of the inventory if the cabling is what is wanted (cable_map.yml -e write_inventory=PATH writes it).",
+        meaning="The desk that answered behind this cage is in the inventory, but is not the pair's other desk. No link is configured "
+        "there.",
+        remedy="Move the plugs as the message says, reboot the affected desks with the cables in, and run again; or correct the "
+        "pairs in the inventory if the cabling is what you want (cable_map.yml -e write_inventory=PATH writes it).",
         source=RULE,
     ),
     Code(
         code="CABLE_CROSSED",
         title="Two pairs have swapped cables",
         severity="fail",
-        meaning="Each desk of this pair is joined with a desk of one other pair: two plugs are in each other's place.",
-        remedy="Swap the two plugs that the message of the first of the two pairs names, reboot the four desks with the cables in, and run "
-        "again.",
+        meaning="Each desk of this pair is joined to a desk of one other pair: two plugs are in each other's place.",
+        remedy="Swap the two plugs that the first pair's message names, reboot the four desks with the cables in, and run again.",
         source=RULE,
     ),
     Code(
         code="CABLE_WRONG_PORT",
-        title="The cable joins cages of different numbers",
+        title="The cable joins cages with different numbers",
         severity="warn",
         other_severities=("note",),
-        meaning="The pair's two desks are joined, but the left cage of one with the right cage of the other. The pair works; its "
+        meaning="The pair's two desks are joined, but the left cage of one goes to the right cage of the other. The pair works; its "
         "interfaces have different names on the two desks, which NVIDIA's NCCL test does not expect. Note for desks on a switch.",
-        remedy="Put one plug into the cage of the same number as on the other desk, then reboot both desks with the cable in.",
+        remedy="Move one plug so that both ends are in the cage with the same number, then reboot both desks with the cable in.",
         source=SAME_PORT,
     ),
     Code(
@@ -52,8 +52,9 @@ CODES: tuple[Code, ...] = (
         title="A cable joins the two cages of one desk",
         severity="fail",
         other_severities=("warn",),
-        meaning="The desk saw itself: both plugs of the cable are in its own cages. Warn when the pair has another cable that is right.",
-        remedy="Take one plug of the cable out and put it into the pair's other desk, as the message says; reboot both desks.",
+        meaning="The desk saw itself: both plugs of the cable are in its own cages. A warning when the pair has another cable that is "
+        "right.",
+        remedy="Unplug one end of the cable and plug it into the pair's other desk, as the message says; reboot both desks.",
         source=RULE,
     ),
     Code(
@@ -69,31 +70,31 @@ CODES: tuple[Code, ...] = (
         code="CABLE_ONE_SIDED",
         title="Only one of the two desks saw the other",
         severity="unknown",
-        meaning="One desk saw the other one's MAC address, the other one was asked too and saw nobody. The cable is probably right, but "
-        "half a proof is no proof.",
-        remedy="Look at the desk that saw nobody: no root (become), no ping, IPv6 switched off on its ConnectX-7 functions, or a filter "
-        "(ufw, nftables). Mend that and run again.",
+        meaning="One desk saw the other one's MAC address; the other was asked too and saw nothing. The cable is probably right, but "
+        "half a proof is not a proof.",
+        remedy="Look at the desk that saw nothing: no root (become), no ping, IPv6 disabled on its ConnectX-7 functions, or a firewall "
+        "(ufw, nftables). Fix that and run again.",
         source=RULE,
     ),
     Code(
         code="CABLE_UNKNOWN_PEER",
-        title="A device that is no desk of the inventory is behind the cage",
+        title="A device that is not in the inventory is behind the cage",
         severity="fail",
         other_severities=("note", "unknown"),
-        meaning="MAC addresses answered that belong to no desk of the inventory. The message gives the vendor of the address. Note when "
-        "the pair has its own cable beside it; unknown when it may be a desk that gave no answer in this run, whose own findings then come "
-        "first.",
-        remedy="Follow the cable. If the device is a desk, add it to the inventory; if not, put the plug into the pair's other desk.",
+        meaning="The MAC addresses that answered belong to no desk in the inventory. The message gives the vendor of the address. A note "
+        "when the pair also has its own cable; unknown when it may be a desk that did not respond in this run, whose own findings then "
+        "come first.",
+        remedy="Follow the cable. If the device is a desk, add it to the inventory; if not, plug the cable into the pair's other desk.",
         source=RULE,
     ),
     Code(
         code="CABLE_SWITCH",
         title="More than one device is behind one cage",
         severity="fail",
-        meaning="Several cages, or a cage and a device that is no desk of the inventory, answered behind one: there is a switch or a "
+        meaning="Several cages, or a cage and a device that is not in the inventory, answered behind one: there is a switch or a "
         "bridge between them. Pairs and rings are joined directly, and all pairs use the same addresses, so nothing is configured there.",
         remedy="Plan the desks as a stack on a switch (a child of spark_stacks with spark_topology: switch; cable_map.yml -e "
-        "write_inventory=PATH writes it), or join the two desks of the pair with a cable of their own.",
+        "write_inventory=PATH writes it), or give each pair a cable of its own between its two desks.",
         source=RULE,
     ),
     Code(
@@ -102,7 +103,7 @@ CODES: tuple[Code, ...] = (
         severity="note",
         meaning="The pair's two desks and a third one, which is in no pair, are joined by three cables in a ring. The pair uses its "
         "own cable; "
-        "the other two are named and left alone.",
+        "the message names the other two, and they are left alone.",
         remedy="Nothing to do for the pair. To use all three desks together, plan them as a ring: a child of spark_stacks with "
         "spark_topology: ring (cable_map.yml -e write_inventory=PATH writes it).",
         source="NVIDIA (connect-three-sparks playbook: port 0 to port 1 round the ring)",
@@ -112,9 +113,9 @@ CODES: tuple[Code, ...] = (
         title="Two cables join the pair",
         severity="note",
         other_severities=("fail",),
-        meaning="Both cages of one desk lead to the other desk. That is allowed; the adapter's PCIe connection limits what a second "
-        "cable can add. Fail in a ring, where a cable is missing elsewhere then, and on a switch, which takes one cable for each desk.",
-        remedy="Nothing to do; take one cable out if it is needed elsewhere.",
+        meaning="Both cages of one desk lead to the other desk. That is allowed, but the adapter's PCIe connection limits what a second "
+        "cable can add. Fail in a ring, where a cable is then missing elsewhere, and on a switch, which takes one cable for each desk.",
+        remedy="Nothing to do; remove one cable if it is needed elsewhere.",
         source="NVIDIA dgx-spark-playbooks (one text says that it adds nothing, one that it needs all four addresses); one report of +5 %",
     ),
     Code(
@@ -180,17 +181,17 @@ CODES: tuple[Code, ...] = (
         code="CABLE_UNPLANNED",
         title="A second cable leads away from the pair",
         severity="warn",
-        meaning="The pair has its own cable; beside it, a cage of the desk is joined with a desk that is not its peer.",
-        remedy="Take the second cable out, or correct the inventory.",
+        meaning="The pair has its own cable, but another cage of the desk is joined to a desk that is not its peer.",
+        remedy="Remove the second cable, or correct the inventory.",
         source=RULE,
     ),
     Code(
         code="CABLE_UNAPPROVED",
         title="The cable is not on NVIDIA's list",
         severity="note",
-        meaning="Vendor and part number, read from the plug, are not among the approved cables. Many others work; when a link is slow, "
-        "the cable is a suspect. Speed and length fields of the plug are not judged: approved cables carry wrong ones.",
-        remedy="Nothing as long as the link measures well; else try an approved cable (Amphenol NJAAKK-N911 or NJAAKK0006, "
+        meaning="The vendor and part number read from the plug are not on the list of approved cables. Many others work; when a link is "
+        "slow, the cable is a suspect. The plug's speed and length fields are not judged: approved cables carry wrong ones.",
+        remedy="Nothing, as long as the link measures well; otherwise try an approved cable (Amphenol NJAAKK-N911 or NJAAKK0006, "
         "Luxshare LMTQF022-SD-R).",
         source="NVIDIA dgx-spark-playbooks (approved cables)",
     ),
@@ -199,10 +200,10 @@ CODES: tuple[Code, ...] = (
         title="It is not known where the cable goes",
         severity="unknown",
         other_severities=("note",),
-        meaning="Nobody could be asked through the cage, or nobody answered; the message names the reason. Never taken for right. Note for "
-        "a cage that the pair does not need.",
-        remedy="Run with root (become), so that raw frames can be sent and the plug's serial number be read; switch on desks that gave no "
-        "answer; then run again.",
+        meaning="No desk could be asked through the cage, or none answered; the message gives the reason. Never assumed to be right. A "
+        "note for a cage that the pair does not need.",
+        remedy="Run as root (become), so that raw frames can be sent and the plug's serial number can be read; switch on the desks that "
+        "did not respond; then run again.",
         source=RULE,
     ),
     Code(
@@ -210,7 +211,7 @@ CODES: tuple[Code, ...] = (
         title="Too few forks for the raw-frame probe",
         severity="unknown",
         meaning="Where neither IPv6 nor LLDP answers, the desks of a cable must send frames at the same time. Ansible works on fewer desks "
-        "at a time than the run has, so the probe was not made.",
+        "at a time than the run has, so the probe was not sent.",
         remedy="Run again with -f set to at least the number in the message.",
         source=RULE,
     ),
@@ -219,9 +220,9 @@ CODES: tuple[Code, ...] = (
         title="The cabling differs from the previous run",
         severity="note",
         other_severities=("warn",),
-        meaning="A cable ends in another cage than at the previous run (was, is). A cable that is plugged in while a desk runs often "
+        meaning="A cable ends in a different cage than in the previous run (was, is). A cable plugged in while a desk is running often "
         "carries only about 13 Gb/s until both desks have been rebooted, with every status field green.",
-        remedy="Reboot both desks with the cable in, or prove the speed with stack_pair.yml, before the link is used.",
+        remedy="Reboot both desks with the cable in, or prove the speed with stack_pair.yml, before you use the link.",
         source="community (more than eight reports of 13 Gb/s after a cable was moved)",
     ),
 )

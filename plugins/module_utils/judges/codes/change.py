@@ -9,22 +9,22 @@ from .code import Code
 CODES: tuple[Code, ...] = (
     Code(
         code="CX7_CHANGE_UNDONE",
-        title="The desk took the link change back",
+        title="The desk undid the link change",
         severity="fail",
         other_severities=("note",),
-        meaning="A change of the link failed, or nobody confirmed it in time, or the desk was started again before that; the desk then "
-        "restored the files, addresses and MTU it had. A note when it is the left-over of an earlier run that this run settled.",
-        remedy="Mend the reason that the message names and run again; the desk is as it was before the change.",
+        meaning="A link change failed, or was not confirmed in time, or the desk restarted before that; the desk then "
+        "restored the files, addresses and MTU it had. A note when it was left over from an earlier run and this run settled it.",
+        remedy="Fix the cause that the message names and run again; the desk is as it was before the change.",
         source="this collection's rule",
     ),
     Code(
         code="CX7_CHANGE_UNCONFIRMED",
-        title="Whether the link change stayed is not known",
+        title="It is not known whether the link change was kept",
         severity="fail",
         other_severities=("unknown",),
-        meaning="The change was made, then the desk could not be reached to confirm it, nor be asked afterwards. It takes the change back "
-        "by itself when pair_link_confirm_timeout is over, also after a reboot.",
-        remedy="Reach the desk again (console, another network), then run again: the run settles what was left and says what it found.",
+        meaning="The change was made, but then the desk could not be reached to confirm it or to check afterwards. It undoes the change "
+        "on its own when pair_link_confirm_timeout expires, even after a reboot.",
+        remedy="Get back to the desk (console, another network), then run again: the run settles what was left and reports what it found.",
         source="this collection's rule",
     ),
     Code(
@@ -32,19 +32,18 @@ CODES: tuple[Code, ...] = (
         title="The link change was refused before anything was written",
         severity="fail",
         other_severities=("unknown",),
-        meaning="Something that must be certain before the link may be changed is not: wrong "
-        "values, an unknown renderer, an undo that could "
-        "not be armed, other interfaces that would be touched, missing rights. The message "
-        "says what. Unknown when a fact was not readable.",
-        remedy="Mend what the message names and run again.",
+        meaning="Something that must be certain before the link may be changed is not: wrong values, an unknown renderer, an undo that "
+        "could not be armed, other interfaces that would be affected, missing privileges. The message says what. Unknown when a fact "
+        "could not be read.",
+        remedy="Fix what the message names and run again.",
         source="this collection's rule",
     ),
     Code(
         code="CX7_PORT_AMBIGUOUS",
         title="More than one port could be meant",
         severity="fail",
-        meaning="Both ports have a link and none was named, so it is not certain which cable leads to the pair's other desk.",
-        remedy="Name the port (pair_link_port: 0 is next to the RJ45, 1 the farther one), or take the other cable out.",
+        meaning="Both ports have a link and no port was named, so it is not certain which cable leads to the pair's other desk.",
+        remedy="Name the port (pair_link_port: 0 is next to the RJ45, 1 is the farther one), or remove the other cable.",
         source="this collection's rule",
     ),
     Code(
@@ -52,10 +51,10 @@ CODES: tuple[Code, ...] = (
         title="A link network is already routed elsewhere",
         severity="fail",
         other_severities=("warn",),
-        meaning="A network that the link shall use, or uses, overlaps one that the desk reaches over another interface (a Docker bridge, a "
-        "VPN), or a policy rule sends its traffic another way. Answers leave through the wrong interface and the management connection "
-        "could be lost. Looked at in every run's facts and, with the kernel's own choice of a route, right before every measurement; a "
-        "warning about a link that is not set up yet.",
+        meaning="A network that the link uses, or is to use, overlaps one that the desk reaches over another interface (a Docker bridge, a "
+        "VPN), or a policy rule sends its traffic another way. Replies leave through the wrong interface, and the management connection "
+        "could be lost. Checked in every run's facts and, with the kernel's own choice of route, right before every measurement; a "
+        "warning for a link that is not set up yet.",
         remedy="Set pair_link_subnets to networks that the named interface does not use (on both desks), or remove the old configuration.",
         source="this collection's rule",
     ),
@@ -63,37 +62,36 @@ CODES: tuple[Code, ...] = (
         code="CX7_ADDRESS_TAKEN",
         title="Another machine on the cable has the address",
         severity="fail",
-        meaning="An ARP probe for the address that the desk shall have was answered by a MAC that is not the desk's own. "
+        meaning="An ARP probe for the address that the desk is to have was answered by a MAC address that is not the desk's own. "
         "Two machines with one address cannot talk to each other.",
-        remedy="See whose MAC it is (message): set another host number for one of the two, or unstack the desk that kept an old address.",
+        remedy="Find out whose MAC address it is (see the message): set another host number for one of the two, or unstack the desk that "
+        "kept an old address.",
         source="RFC 5227; this collection's rule",
     ),
     Code(
         code="CX7_NETPLAN_INVALID",
         title="netplan does not accept the configuration",
         severity="fail",
-        meaning="The desk's netplan files, with or without the link, were generated in a temporary root and netplan refused them. "
+        meaning="The desk's netplan files, with or without the link, were tried in a temporary root and netplan rejected them. "
         "Nothing was written.",
-        remedy="Run 'netplan generate' on the desk, mend the file that it names, and run again.",
+        remedy="Run 'netplan generate' on the desk, fix the file that it names, and run again.",
         source="this collection's rule",
     ),
     Code(
         code="CX7_FILE_KEPT",
-        title="A file was kept because somebody edited it",
+        title="A file was kept because it had been edited",
         severity="warn",
-        meaning="When a link change was taken back or the pair was unstacked, a file no longer "
-        "held what this collection had written, so it "
-        "was left as it is. After unstacking, what was there before lies in /var/lib/dgx_spark/link/originals.",
-        remedy="Compare the file with the original and decide which of the two you want.",
+        meaning="When a link change was undone or the pair was unstacked, a file no longer held what this collection had written, so it "
+        "was left as it is. After unstacking, the previous version is in /var/lib/dgx_spark/link/originals.",
+        remedy="Compare the file with the original and decide which one you want.",
         source="this collection's rule",
     ),
     Code(
         code="CX7_ROLE_KEPT",
         title="The pair carries its addresses the other way round",
         severity="note",
-        meaning="Each desk already has the address that the roles (head, peer) give to the other. "
-        "Addresses that are in use are kept: a swap "
-        "is said, not made.",
+        meaning="Each desk already has the address that the roles (head, peer) give to the other. Addresses in use are kept: the swap is "
+        "reported, not applied.",
         remedy="Nothing to do; to swap them, run unstack_pair.yml and then stack_pair.yml.",
         source="this collection's rule",
     ),
@@ -102,10 +100,9 @@ CODES: tuple[Code, ...] = (
         title="ARP is answered for addresses of the twin",
         severity="note",
         other_severities=("warn",),
-        meaning="Both functions of a port sit on one cable; without arp_ignore=1 and "
-        "arp_announce=2 one answers for the other. DGX OS ships "
-        "both settings; where they were missing they were set for the two interfaces of the link.",
-        remedy="Nothing to do where they were set; else see what removed /etc/sysctl.d/20-nvidia-defaults.conf.",
+        meaning="Both functions of a port share one cable; without arp_ignore=1 and arp_announce=2, one answers for the other. DGX OS "
+        "ships both settings; where they were missing, they were set for the two interfaces of the link.",
+        remedy="Nothing to do where they were set; otherwise find out what removed /etc/sysctl.d/20-nvidia-defaults.conf.",
         source="community (one report: DGX OS ships arp_ignore=1, arp_announce=2)",
     ),
     Code(
@@ -113,10 +110,9 @@ CODES: tuple[Code, ...] = (
         title="The other desk does not answer a full-size ping",
         severity="fail",
         other_severities=("unknown",),
-        meaning="Both ends are configured, and a ping of the link's MTU that may not be fragmented "
-        "got no answer on a function: a different "
-        "MTU on the other desk, its address missing, a firewall, or a cable that goes elsewhere.",
-        remedy="Compare MTU and addresses of both desks (message), check 'ufw status' on the other one, then the cable map.",
+        meaning="Both ends are configured, but on one function an unfragmented ping of the link's MTU got no answer: a different MTU on "
+        "the other desk, a missing address there, a firewall, or a cable that goes elsewhere.",
+        remedy="Compare the MTU and addresses of both desks (see the message), check 'ufw status' on the other one, then the cable map.",
         source="community: prove the MTU with ping -M do -s 8972",
     ),
 )

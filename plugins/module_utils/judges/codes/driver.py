@@ -12,36 +12,37 @@ CODES: tuple[Code, ...] = (
         title="No GPU driver is loaded",
         severity="fail",
         meaning="The running kernel has no NVIDIA module loaded. The usual cause is a phased update that brought a kernel without its "
-        "linux-modules-nvidia-580-open package; others are a module whose signing key Secure Boot does not know (then the remedy speaks of "
-        "that) and a module that is kept from loading.",
+        "linux-modules-nvidia-580-open package; others are a module whose signing key Secure Boot does not know (the remedy then says "
+        "so) and a module that is blocked from loading.",
         remedy="Install the module package of the running kernel (sudo apt-get install linux-modules-nvidia-580-open-$(uname -r)) "
-        "or start an older kernel that has one, then lock kernel and driver together with the driver_lock role.",
+        "or boot an older kernel that has one, then lock kernel and driver together with the driver_lock role.",
         source="community (two reports)",
     ),
     Code(
         code="DRIVER_BRANCH_WRONG",
-        title="The driver is of an unsupported branch",
+        title="The driver is from an unsupported branch",
         severity="fail",
-        meaning="The driver is not of the wanted branch (580). NVIDIA says that 590 and 595 are not supported on the DGX Spark.",
+        meaning="The driver is not from the wanted branch (580). NVIDIA says that 590 and 595 are not supported on the DGX Spark.",
         remedy="Go back to nvidia-driver-580-open with the driver_lock role, which also keeps other branches from being installed. A "
-        "driver that no package owns (NVIDIA's .run installer) goes with sudo nvidia-uninstall first; the finding says so then.",
+        "driver that no package owns (NVIDIA's .run installer) must first be removed with sudo nvidia-uninstall; the finding then says "
+        "so.",
         source="NVIDIA (developer forum, 2026-03-12 and F364688)",
     ),
     Code(
         code="DRIVER_MISMATCH",
         title="Parts of the driver disagree",
         severity="fail",
-        meaning="User-space library, loaded kernel module and GSP firmware are not of one version, or nvidia-smi loads a library that is "
-        "not the driver's. CUDA fails or the GPU disappears until they agree.",
+        meaning="The user-space library, the loaded kernel module and the GSP firmware differ in version, or nvidia-smi loads a library "
+        "that is not the driver's. CUDA fails or the GPU disappears until they agree.",
         remedy="Reboot the desk so that the installed module is loaded; if they still differ, reinstall nvidia-driver-580-open and the "
-        "module package of the running kernel at one version.",
+        "module package of the running kernel in the same version.",
         source="community (many reports); F378200 for the GSP firmware",
     ),
     Code(
         code="DRIVER_PROPRIETARY",
         title="The proprietary kernel module is in use",
         severity="fail",
-        meaning="GB10 works with the open kernel module only; the proprietary one ends in RmInitAdapter failed.",
+        meaning="GB10 works with the open kernel module only; the proprietary one fails with RmInitAdapter failed.",
         remedy="Install nvidia-driver-580-open and the -open module package of the kernel, remove the proprietary one, reboot.",
         source="community (two reports)",
     ),
@@ -49,9 +50,9 @@ CODES: tuple[Code, ...] = (
         code="NEXT_BOOT_KERNEL_WITHOUT_DRIVER",
         title="The next reboot starts a kernel without a GPU driver",
         severity="fail",
-        meaning="GRUB will start a kernel in whose module tree no R580 open module lies (prebuilt or built by DKMS); a module of another "
-        "branch, the proprietary one, nvidia-fs and nvidia-uvm are none. The desk works until somebody reboots it.",
-        remedy="Before any reboot install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
+        meaning="GRUB will start a kernel whose module tree has no R580 open module (prebuilt or built by DKMS); a module from another "
+        "branch, the proprietary one, nvidia-fs and nvidia-uvm do not count. The desk works until it is rebooted.",
+        remedy="Before any reboot, install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
         "kernel.",
         source="community (two reports)",
     ),
@@ -60,7 +61,7 @@ CODES: tuple[Code, ...] = (
         title="Kernel and driver packages are not held",
         severity="note",
         other_severities=("warn",),
-        meaning="Some of the kernel and module packages can be upgraded without the others. A note until the driver lock has been set, a "
+        meaning="Some of the kernel and module packages can be upgraded without the others. A note until the driver lock is set, a "
         "warning on a desk that should have it.",
         remedy="Run playbooks/onboard.yml or stack_pair.yml: the driver_lock role holds the whole group together.",
         source="NVIDIA (F383254: hold kernel and module packages together)",
@@ -70,46 +71,47 @@ CODES: tuple[Code, ...] = (
         title="The kernel cannot register RDMA memory",
         severity="fail",
         meaning="CmaTotal is 0 while CmaFree is above 0: the kernel handover feature (KHO) of the 7.0 kernel took the contiguous memory. "
-        "ibv_reg_mr ends with Cannot allocate memory, and NCCL often blames the other desk.",
-        remedy="Install nvidia-spark-grub-kho (in DGX OS update 26.09.2; it adds kho=off), then reboot both desks of the pair with the "
-        "cable in.",
+        "ibv_reg_mr fails with Cannot allocate memory, and NCCL often blames the other desk.",
+        remedy="Install nvidia-spark-grub-kho (part of DGX OS update 26.09.2; it adds kho=off), then reboot both desks of the pair with "
+        "the cable in.",
         source="NVIDIA (advisory of 2026-09-13, F383254, F383926); community (three reports)",
     ),
     Code(
         code="KHO_OFF_ON_6_17",
         title="kho=off is set on a 6.17 kernel",
         severity="note",
-        meaning="kho=off cures the 7.0 kernel only. On 6.17.0-1032 one owner saw the ConnectX-7 send no more than 12.7 Gb/s with it.",
+        meaning="kho=off helps the 7.0 kernel only. With it, one owner saw the ConnectX-7 send no more than 12.7 Gb/s on 6.17.0-1032.",
         remedy="If the link measures near 13 Gb/s, remove kho=off from the kernel command line and reboot both desks with the cable in.",
         source="community (one report; contradicts the others)",
     ),
     Code(
         code="PERSISTENCED_INACTIVE",
-        title="The persistence daemon does not run",
+        title="The persistence daemon is not running",
         severity="warn",
+        other_severities=("note",),
         meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off, or "
-        "the unit is started over and over: the driver unloads its state between jobs.",
+        "the unit keeps restarting: the driver unloads its state between jobs. A note while it starts for the first time.",
         remedy="sudo systemctl enable --now nvidia-persistenced; if it fails, journalctl -u nvidia-persistenced.",
         source="community (four reports)",
     ),
     Code(
         code="CUDA_MAJOR_WRONG",
-        title="CUDA is not of major version 13",
+        title="The CUDA major version is not 13",
         severity="fail",
         other_severities=("warn",),
-        meaning="GB10 (sm_121) needs CUDA 13.0 or newer, and DGX OS ships 13.0. Older fails; a newer major version on the host is outside "
-        "the supported stack and a warning.",
-        remedy="Install cuda-toolkit-13-0 from the archives of DGX OS; use containers for newer CUDA.",
+        meaning="GB10 (sm_121) needs CUDA 13.0 or newer, and DGX OS ships 13.0. An older version fails; a newer major version on the "
+        "host is outside the supported stack and is a warning.",
+        remedy="Install cuda-toolkit-13-0 from the DGX OS archives; use containers for newer CUDA versions.",
         source="NVIDIA (dgx-spark-playbooks, performance benchmarking guide)",
     ),
     Code(
         code="GPU_NOT_FOUND",
         title="The driver finds no GPU",
         severity="fail",
-        meaning="The module is loaded but no device answers. After an update this was driver and GSP firmware not fitting together (Xid "
-        "119).",
-        remedy="Power the desk off, unplug it for a minute, start it again; if it stays, reinstall driver and firmware packages at one "
-        "version.",
+        meaning="The module is loaded but no device answers. After an update, the cause was that driver and GSP firmware did not match "
+        "(Xid 119).",
+        remedy="Power the desk off, unplug it for a minute, start it again; if that does not help, reinstall the driver and firmware "
+        "packages in the same version.",
         source="NVIDIA forum (F378200)",
     ),
     Code(
@@ -117,44 +119,44 @@ CODES: tuple[Code, ...] = (
         title="The GPU does not work",
         severity="fail",
         other_severities=("warn",),
-        meaning="nvidia-smi says GPU requires reset, GPU is lost, ERR! or Unknown Error in place of readings (with exit code 0), "
-        "cannot get hold of the device, or hangs while the kernel log has errors of the GPU; or the driver asks for a "
+        meaning="nvidia-smi prints GPU requires reset, GPU is lost, ERR! or Unknown Error instead of readings (with exit code 0), "
+        "cannot open the device, or hangs while the kernel log shows GPU errors; or the driver asks for a "
         "recovery (GPU Recovery Action). A warning when only some readings are ERR! or Unknown Error.",
-        remedy="Reboot the desk (with the cable in; both desks of a pair). If it is the same afterwards: shut down, take the power supply "
-        "out for a minute, start again. If it comes back, keep sudo nvidia-bug-report.sh for NVIDIA.",
+        remedy="Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for "
+        "a minute, start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA.",
         source="community (many reports); NVIDIA (Xid 154: recovery action)",
     ),
     Code(
         code="GPU_ERRORS_LOGGED",
-        title="The kernel logged errors of the GPU or ran out of memory",
+        title="The kernel logged GPU errors or ran out of memory",
         severity="note",
         other_severities=("warn",),
-        meaning="The GPU answers now, but since this boot the kernel logged Xids or killed programs because memory was used up. "
-        "A note for what a program's own error causes (Xid 13, 31, 43 ...) and for used up memory, a warning for other "
-        "Xids and failed starts of the GPU.",
-        remedy="Look at the lines in the evidence and at the jobs of that time. Other Xids than programs' own: reboot the desk "
-        "before it is measured, and keep sudo nvidia-bug-report.sh if they come back.",
+        meaning="The GPU answers now, but since this boot the kernel logged Xids or killed programs because memory ran out. A note for "
+        "what a program's own error causes (Xid 13, 31, 43 ...) and for memory that ran out, a warning for other Xids and failed GPU "
+        "starts.",
+        remedy="Look at the lines in the evidence and at the jobs that ran at that time. For Xids that are not a program's own: reboot "
+        "the desk before you measure it, and save the output of sudo nvidia-bug-report.sh if they come back.",
         source="community (Xids seen on GB10); NVIDIA (list of Xids)",
     ),
     Code(
         code="GPU_MEMORY_MODE",
         title="Programs cannot use the GPU: addressing mode None",
         severity="fail",
-        meaning="nvidia-smi works, but the kernel gives the GPU no access to the memory of processes (it lacks SMMU SVA): cuInit "
-        "fails with error 3. A healthy desk says ATS.",
-        remedy="Start a kernel of DGX OS (linux-image-nvidia-hwe-24.04, with its linux-modules-nvidia-580-open package); a kernel that was "
-        "built by hand needs CONFIG_ARM_SMMU_V3_SVA.",
+        meaning="nvidia-smi works, but the kernel gives the GPU no access to process memory (it lacks SMMU SVA): cuInit fails with error "
+        "3. A healthy desk reports ATS.",
+        remedy="Boot a DGX OS kernel (linux-image-nvidia-hwe-24.04, with its linux-modules-nvidia-580-open package); a custom kernel "
+        "needs CONFIG_ARM_SMMU_V3_SVA.",
         source="community (three reports)",
     ),
     Code(
         code="NVIDIA_SETTINGS_OTHER",
-        title="nvidia-settings is of another branch than the driver",
+        title="nvidia-settings is from another branch than the driver",
         severity="warn",
         other_severities=("note",),
-        meaning="nvidia-settings or libxnvctrl0 of a newer branch replaces a library of the driver (libnvidia-gtk3.so.VERSION): containers "
-        "that get the GPU in the legacy mode do not start any more, while nvidia-smi works. A note for an older build.",
-        remedy="Bring them to the driver's version or take them away: sudo apt-get remove nvidia-settings libxnvctrl0 (not "
-        "autoremove). The driver_lock role keeps other versions from coming back.",
+        meaning="nvidia-settings or libxnvctrl0 from a newer branch replaces a library of the driver (libnvidia-gtk3.so.VERSION): "
+        "containers that get the GPU in legacy mode no longer start, while nvidia-smi works. A note for an older build.",
+        remedy="Bring them to the driver's version or remove them: sudo apt-get remove nvidia-settings libxnvctrl0 (not autoremove). The "
+        "driver_lock role keeps other versions from coming back.",
         source="community (one report; NVIDIA/nvidia-settings issue 124)",
     ),
     Code(
@@ -163,10 +165,10 @@ CODES: tuple[Code, ...] = (
         severity="warn",
         other_severities=("note",),
         meaning="Under load (80 % or more) the GPU stays at a low clock and below 35 W: the safety mode after a failed power "
-        "negotiation, or a clock that is latched at 500 to 950 MHz. It survives a reboot. Judged from a reading under "
-        "load; an idle GPU that draws three times what idle ones do is a note.",
-        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the "
-        "supplied adapter. A reboot alone does not cure it.",
+        "negotiation, or a clock stuck at 500 to 950 MHz. It survives a reboot. Judged from a reading under load; an idle GPU that draws "
+        "three times the usual idle power is a note.",
+        remedy="Power off, unplug the power supply for a minute, plug it directly into the wall and start again; use the supplied "
+        "adapter. A reboot alone does not fix it.",
         source="community (eight reports)",
     ),
 )

@@ -9,12 +9,11 @@ from .code import Code
 CODES: tuple[Code, ...] = (
     Code(
         code="CX7_ABSENT_NO_CABLE",
-        title="No ConnectX-7, because no cable is in",
+        title="ConnectX-7 powered off: no cable connected",
         severity="note",
         other_severities=("fail",),
-        meaning="DGX OS switches the ConnectX-7 off while no cable is plugged in, and the hotplug driver says that it sees none. By "
-        "design; "
-        "a failure where a link is to be used. The PCI bus must never be rescanned in this state.",
+        meaning="DGX OS powers the ConnectX-7 off while no cable is plugged in, and the hotplug driver reports that it sees none. This "
+        "is by design; it is a failure where a link is to be used. Never rescan the PCI bus in this state.",
         remedy="Plug the cable into both desks and reboot both with the cable in.",
         source="NVIDIA (daqiri guide, F366076); community (six reports)",
     ),
@@ -23,19 +22,19 @@ CODES: tuple[Code, ...] = (
         title="The ConnectX-7 is missing",
         severity="fail",
         other_severities=("unknown",),
-        meaning="None of the four functions is on the PCI bus although the hotplug driver says that a cable is in, or hotplug power saving "
-        "is off. Unknown when the state of the hotplug driver could not be read.",
-        remedy="Power the desk off, unplug it for a minute, start it with the cable in; if it stays missing, call the vendor. Do not "
-        "rescan PCI.",
+        meaning="None of the four functions is on the PCI bus, although the hotplug driver reports a cable or hotplug power saving is "
+        "off. Unknown when the state of the hotplug driver could not be read.",
+        remedy="Power the desk off, unplug it for a minute, start it with the cable in; if the adapter is still missing, contact the "
+        "vendor. Do not rescan PCI.",
         source="NVIDIA (daqiri guide); community (several reports)",
     ),
     Code(
         code="CX7_FUNCTION_MISSING",
         title="A function of the ConnectX-7 is missing",
         severity="fail",
-        meaning="Each of the two ports has two PCIe functions, one in each PCI domain. One to three of the four are there, "
-        "so at most half of the bandwidth can be had.",
-        remedy="Reboot with the cable in; if the function stays missing, power the desk off and unplug it for a minute.",
+        meaning="Each of the two ports has two PCIe functions, one in each PCI domain. Only one to three of the four are there, so at "
+        "most half of the bandwidth is available.",
+        remedy="Reboot with the cable in; if the function is still missing, power the desk off and unplug it for a minute.",
         source="NVIDIA (daqiri guide: four functions in two domains)",
     ),
     Code(
@@ -43,9 +42,9 @@ CODES: tuple[Code, ...] = (
         title="The link is down",
         severity="note",
         other_severities=("warn", "fail"),
-        meaning="No carrier: no cable, or the other desk is off. A note in an audit, a warning when a cable is seen or one "
-        "function of a port has carrier and its twin has not, a failure where the link is to be used.",
-        remedy="Check that the cable sits firmly in both desks and that the other desk is on; then reboot both with the cable in.",
+        meaning="No carrier: no cable, or the other desk is off. A note in an audit, a warning when a cable is detected or one function "
+        "of a port has carrier and its twin does not, a failure where the link is to be used.",
+        remedy="Check that the cable is firmly seated in both desks and that the other desk is on; then reboot both with the cable in.",
         source="NVIDIA (connect-two-sparks playbook)",
     ),
     Code(
@@ -53,23 +52,20 @@ CODES: tuple[Code, ...] = (
         title="The link runs below 200 Gb/s",
         severity="fail",
         other_severities=("warn",),
-        meaning="The port has a link, but at a lower speed: a cable of a lower class, or a switch port that negotiated 100G. A "
-        "warning where "
-        "both functions run at 100 Gb/s, which some use on purpose (measurements are then judged by half the marks); a failure below "
-        "that, and where the two ends differ.",
-        remedy="For the full bandwidth use an approved 200G cable (Amphenol NJAAKK-N911 or NJAAKK0006, Luxshare LMTQF022-SD-R); on a "
-        "switch "
-        "force 200G (200G-baseCR4) without auto-negotiation.",
+        meaning="The port has a link, but at a lower speed: a cable of a lower class, or a switch port that negotiated 100G. A warning "
+        "where both functions run at 100 Gb/s, which some labs use on purpose (measurements are then judged against half the marks); a "
+        "failure below that, or where the two ends differ.",
+        remedy="For full bandwidth, use an approved 200G cable (Amphenol NJAAKK-N911 or NJAAKK0006, Luxshare LMTQF022-SD-R); on a "
+        "switch, force 200G (200G-baseCR4) without auto-negotiation.",
         source="NVIDIA (multi-sparks-through-switch playbook; list of approved cables; NIM guide, which asks for 100 Gb/s cables)",
     ),
     Code(
         code="CX7_BONDED",
         title="Functions are members of a bond or bridge",
         severity="note",
-        meaning="A bond or bridge holds functions of the adapter, and the address is on it. RDMA passes a bond by, so it brings no "
-        "bandwidth; "
-        "every member shows the bond's hardware address, so cables cannot be told by it.",
-        remedy="Take the bond out of its file if this desk shall be stacked (the foreign owner is named beside this), then run again.",
+        meaning="A bond or bridge holds functions of the adapter and carries the address. RDMA bypasses a bond, so the bond adds no "
+        "bandwidth; every member shows the bond's hardware address, so cables cannot be told apart by it.",
+        remedy="To stack this desk, remove the bond from its file (a CX7_FOREIGN_OWNER finding names it), then run again.",
         source="community (two reports)",
     ),
     Code(
@@ -85,9 +81,8 @@ CODES: tuple[Code, ...] = (
         title="MTUs differ",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The two functions of a port, or the two ends of a cable, have different MTUs, or not the wanted one. Large packets are "
-        "lost. "
-        "A note while the link has not been set up, a failure after it has.",
+        meaning="The two functions of a port, or the two ends of a cable, have different MTUs, or an MTU other than the wanted one. "
+        "Large packets are lost. A note while the link has not been set up, a failure after it has.",
         remedy="Run stack_pair.yml, which sets one MTU on both functions and both desks.",
         source="NVIDIA (dgx-spark-playbooks); community",
     ),
@@ -99,7 +94,7 @@ CODES: tuple[Code, ...] = (
         meaning="A function with a link has no IPv4 address of its own (a link-local one does not count), so RoCE v2 over IPv4 is not "
         "possible. "
         "A note while the link has not been set up, a failure after it has.",
-        remedy="Run stack_pair.yml, which addresses both functions of the cabled port.",
+        remedy="Run stack_pair.yml, which gives both functions of the cabled port an address.",
         source="NVIDIA (connect-two-sparks playbook)",
     ),
     Code(
@@ -107,8 +102,8 @@ CODES: tuple[Code, ...] = (
         title="Two functions are in one subnet",
         severity="warn",
         other_severities=("fail",),
-        meaning="Two functions of the desk hold addresses of one network. NVIDIA requires different subnets: with one, "
-        "answers leave through the wrong function and half of the bandwidth is lost. A failure once the link has been set up.",
+        meaning="Two functions of the desk have addresses in the same network. NVIDIA requires different subnets: with one, replies "
+        "leave through the wrong function and half of the bandwidth is lost. A failure once the link has been set up.",
         remedy="Run stack_pair.yml with -e pair_link_take_over=true for a foreign configuration, or give the twin a subnet of its own.",
         source="NVIDIA (connect-two-sparks and multi-sparks-through-switch playbooks since 2026-07-21)",
     ),
@@ -117,39 +112,49 @@ CODES: tuple[Code, ...] = (
         title="No RoCE v2 address on an addressed function",
         severity="warn",
         other_severities=("fail",),
-        meaning="The function is up and addressed, but its GID table has no RoCE v2 entry for the IPv4 address (or it has no RDMA device): "
-        "RDMA cannot use it. A failure once the link has been set up.",
-        remedy="Take the interface down and up once; if the entry stays missing, reboot the desk with the cable in.",
+        meaning="The function is up and addressed, but its GID table has no RoCE v2 entry for the IPv4 address (or it has no RDMA "
+        "device), so RDMA cannot use it. A failure once the link has been set up.",
+        remedy="Take the interface down and up once; if the entry is still missing, reboot the desk with the cable in.",
         source="community (four reports on GID tables)",
     ),
     Code(
         code="CX7_FOREIGN_OWNER",
-        title="Somebody else configures the ConnectX-7",
+        title="Another configuration owns the ConnectX-7",
         severity="warn",
         other_severities=("fail", "note"),
-        meaning="A netplan file or NetworkManager profile that is not ours sets these interfaces (NVIDIA Sync, a playbook's 40-cx7.yaml, "
-        "spark-vllm-docker ...). Never overwritten silently: a failure where the link is to be set up without pair_link_take_over.",
-        remedy="Decide who owns the link: leave the desk out, or run with -e pair_link_take_over=true, which moves the file aside "
-        "and gives it back on "
-        "unstack.",
+        meaning="A netplan file or NetworkManager profile that this collection did not write configures these interfaces (NVIDIA Sync, a "
+        "playbook's 40-cx7.yaml, spark-vllm-docker ...). It is never overwritten silently: a failure where the link is to be set up "
+        "without pair_link_take_over.",
+        remedy="Decide what owns the link: leave the desk out, or run with -e pair_link_take_over=true, which moves the file aside "
+        "(unstack_pair.yml restores it).",
         source="NVIDIA (NVIDIA Sync, playbooks); community",
+    ),
+    Code(
+        code="CX7_NOT_MANAGED",
+        title="NetworkManager was told to leave the ConnectX-7 alone",
+        severity="warn",
+        meaning="Our netplan file hands the functions to NetworkManager, and NetworkManager calls them unmanaged. Addresses that are there "
+        "stay until something starts anew; then nobody sets them.",
+        remedy="Take the functions out of unmanaged-devices (grep -r unmanaged-devices /etc/NetworkManager /run/NetworkManager; a udev "
+        "rule with NM_UNMANAGED does the same), sudo systemctl reload NetworkManager, then run stack_pair.yml again.",
+        source="this collection's rule (NetworkManager's manual)",
     ),
     Code(
         code="CX7_DEFAULT_ROUTE",
         title="A default route leads into the ConnectX-7",
         severity="warn",
         other_severities=("fail",),
-        meaning="The desk would send its Internet traffic through the direct cable; usually DHCP was left on there. "
-        "Owners lost their connection that way. A failure once the link has been set up.",
-        remedy="Turn DHCP and gateways off on the ConnectX-7 interfaces; stack_pair.yml sets them without a route.",
+        meaning="The desk would send its Internet traffic through the direct cable; usually DHCP was left on there. Owners have lost "
+        "their connection that way. A failure once the link has been set up.",
+        remedy="Turn DHCP and gateways off on the ConnectX-7 interfaces; stack_pair.yml configures them without a default route.",
         source="NVIDIA forum (F364126)",
     ),
     Code(
         code="CX7_PLUGGED_AFTER_BOOT",
         title="The cable was plugged in after the desk had started",
         severity="warn",
-        meaning="The kernel log of this boot tells of a plug-in after start-up. That is the named trigger of links that look green and "
-        "carry 13 Gb/s; only a measurement shows whether this one does.",
+        meaning="The kernel log of this boot shows that the cable was plugged in after start-up. That is the known trigger of links that "
+        "look green but carry 13 Gb/s; only a measurement shows whether this one does.",
         remedy="Reboot both desks of the pair with the cable in, then measure.",
         source="community (more than eight reports of the 13 Gb/s link)",
     ),
@@ -158,7 +163,7 @@ CODES: tuple[Code, ...] = (
         title="The desk is managed over a ConnectX-7 function",
         severity="warn",
         other_severities=("fail",),
-        meaning="The ssh session or the management address sits on a ConnectX-7 function. Changing the link would cut the controller off, "
+        meaning="The ssh session or the management address is on a ConnectX-7 function. Changing the link would cut the controller off, "
         "so such a change is refused.",
         remedy="Give the desk a management connection over enP7s7 or Wi-Fi and use its address in the inventory.",
         source="this collection's rule",
@@ -168,10 +173,9 @@ CODES: tuple[Code, ...] = (
         title="ConnectX-7 firmware versions differ",
         severity="warn",
         other_severities=("note",),
-        meaning="Functions of one desk, or the two desks of a pair, report different ConnectX-7 firmware. A note between different "
-        "vendors, "
-        "whose releases differ by design.",
-        remedy="Update DGX OS on both; nvidia-spark-mlnx-firmware-manager flashes the firmware at boot while a cable is in.",
+        meaning="Functions of one desk, or the two desks of a pair, report different ConnectX-7 firmware versions. A note between "
+        "different vendors, whose releases differ by design.",
+        remedy="Update DGX OS on both desks; nvidia-spark-mlnx-firmware-manager flashes the firmware at boot while a cable is in.",
         source="NVIDIA (daqiri guide names the service); community (mixed pairs)",
     ),
 )

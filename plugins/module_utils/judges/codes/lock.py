@@ -11,9 +11,9 @@ CODES: tuple[Code, ...] = (
         code="DRIVER_LOCK_CONFLICT",
         title="Another pin overrules the driver lock",
         severity="fail",
-        meaning="With the lock's preferences file in place apt would still choose a driver of another branch: a preferences file that is "
-        "read earlier gives it a priority above zero. The message names the package and, where found, the file.",
-        remedy="Remove or narrow the named preferences file (it is not the lock's to change), then run again.",
+        meaning="With the lock's preferences file in place, apt would still choose a driver from another branch: a preferences file that "
+        "is read earlier gives it a priority above zero. The message names the package and, where found, the file.",
+        remedy="Remove or narrow the named preferences file (the lock does not change it), then run again.",
         source="this collection's rule; apt_preferences(5)",
     ),
     Code(
@@ -21,20 +21,20 @@ CODES: tuple[Code, ...] = (
         title="A held package was changed by hand",
         severity="warn",
         other_severities=("fail",),
-        meaning="A package of the locked group has another version than the lock recorded: somebody used --allow-change-held-packages or "
-        "dpkg. A failure at level exact, where the fleet must not move.",
-        remedy="Keep the change: run with driver_lock_accept=true (both desks of the pair). Undo it: playbooks/unlock_driver.yml "
+        meaning="A package of the locked group is not at the version that the lock recorded: --allow-change-held-packages or dpkg was "
+        "used. A failure at level exact, where the fleet must not move.",
+        remedy="To keep the change: run with driver_lock_accept=true (both desks of the pair). To undo it: playbooks/unlock_driver.yml "
         "-e driver_lock_rollback=true, then lock again.",
         source="this collection's rule",
     ),
     Code(
         code="DRIVER_ROLLBACK_IMPOSSIBLE",
-        title="Installed driver packages could not be kept for a way back",
+        title="Installed driver packages could not be kept for a rollback",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="Archives drop old builds, so the lock keeps the .deb files of the locked group. For the packages in the evidence no file "
-        "could be got: their versions cannot be put back after an upgrade. A failure when a change of versions was asked for.",
-        remedy="Nothing is broken. To try again when the archive has them: -e driver_lock_retry_debs=true. Otherwise copy the .deb files "
+        meaning="Archives drop old builds, so the lock keeps the .deb files of the locked group. For the packages in the evidence, no "
+        "file could be obtained: their versions cannot be restored after an upgrade. A failure when a version change was requested.",
+        remedy="Nothing is broken. To try again once the archive has them: -e driver_lock_retry_debs=true. Otherwise copy the .deb files "
         "from a desk with the same versions into /var/lib/dgx_spark/driver_lock/debs.",
         source="community (live archives drop old builds)",
     ),
@@ -43,7 +43,7 @@ CODES: tuple[Code, ...] = (
         title="The driver lock is paused",
         severity="note",
         other_severities=("warn",),
-        meaning="Holds are released so that both desks of a pair can take a DGX OS update together; other branches stay shut out.",
+        meaning="Holds are released so that both desks of a pair can take a DGX OS update together; other branches stay blocked.",
         remedy="Update both desks, then run with driver_lock_state=present (the default) to lock the new versions.",
         source="this collection's rule",
     ),
@@ -52,30 +52,30 @@ CODES: tuple[Code, ...] = (
         title="The desk differs from the fleet's lock file",
         severity="warn",
         other_severities=("fail", "note"),
-        meaning="Driver, kernel, module, DGX OS, NCCL or ConnectX-7 firmware differ from the lock file; the evidence gives wanted and "
-        "found. A failure when driver or NCCL differ.",
+        meaning="Driver, kernel, module, DGX OS, NCCL or ConnectX-7 firmware differs from the lock file; the evidence gives the wanted "
+        "and the found values. A failure when driver or NCCL differs.",
         remedy="Enforce the file with -e driver_lock_from=FILE on this desk (both desks of a pair), or write a new one with "
-        "playbooks/lock_from.yml from a desk that is right.",
+        "playbooks/lock_from.yml from a desk that is as it should be.",
         source="this collection's rule",
     ),
     Code(
         code="DRIVER_LOCK_UNSATISFIABLE",
         title="apt cannot reach the wanted packages safely",
         severity="fail",
-        meaning="A simulated run shows that installing what is wanted would remove, downgrade or upgrade packages that must not move, or "
-        "that a wanted version is in no archive. Nothing was changed.",
-        remedy="Read the packages in the evidence. If they should move, pause the lock (driver_lock_state=paused), update both desks of "
+        meaning="A simulated run shows that installing the wanted packages would remove, downgrade or upgrade packages that must not "
+        "move, or that no archive has a wanted version. Nothing was changed.",
+        remedy="Look at the packages in the evidence. If they should move, pause the lock (driver_lock_state=paused), update both desks of "
         "the pair with the DGX Dashboard, and lock again.",
         source="this collection's rule",
     ),
     Code(
         code="DRIVER_LOCK_RECORD_MISSING",
-        title="The lock's own record is gone or not readable",
+        title="The lock's own record is missing or unreadable",
         severity="warn",
         other_severities=("fail",),
-        meaning="The preferences file of the lock is there, but the record of what was before it "
-        "(/var/lib/dgx_spark/driver_lock/lock.json) is not, so holds that were set before cannot be told from the lock's own.",
-        remedy="Locking again writes a new record. After unlocking look at apt-mark showhold and release what should not be held.",
+        meaning="The lock's preferences file is there, but the record of what was there before it "
+        "(/var/lib/dgx_spark/driver_lock/lock.json) is not, so earlier holds cannot be told apart from the lock's own.",
+        remedy="Locking again writes a new record. After unlocking, look at apt-mark showhold and release what should not be held.",
         source="this collection's rule",
     ),
     Code(
@@ -83,16 +83,16 @@ CODES: tuple[Code, ...] = (
         title="The driver lock could not be judged",
         severity="unknown",
         meaning="Packages, holds or pins of the desk could not be read, so nothing was planned or changed.",
-        remedy="Look at the reasons in the evidence; the lock needs facts read as root (become) with the driver and apt subsets.",
+        remedy="See the reasons in the evidence; the lock needs facts that were read as root (become) with the driver and apt subsets.",
         source="this collection's rule",
     ),
     Code(
         code="APT_ARCHIVE_UNREACHABLE",
-        title="A package archive does not answer",
+        title="A package archive does not respond",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="apt could not fetch from the archive in the message. A note when nothing was needed from it, a failure when a package "
-        "had to be installed.",
+        meaning="apt could not fetch from the archive that the message names. A note when nothing was needed from it, a failure when a "
+        "package had to be installed.",
         remedy="Check the desk's network, proxy and name resolution for the named host (apt-get update shows the same error), "
         "then run again.",
         source="apt's own message",
@@ -103,10 +103,10 @@ CODES: tuple[Code, ...] = (
         severity="warn",
         other_severities=("note", "fail"),
         meaning="NO_PUBKEY or an unsigned archive: its packages are refused, so no update of the driver can be trusted. Known cause on "
-        "DGX OS: nvidia-spark-repo removed but not purged deletes /usr/share/keyrings/nvidia-spark-repo.gpg. A failure when a package was "
-        "needed from it.",
-        remedy="Put the key back by installing the archive's own package again (nvidia-spark-repo from a desk that has it: "
-        "sudo dpkg -i nvidia-spark-repo_*.deb); never with --allow-unauthenticated or trusted=yes. Then sudo apt-get update.",
+        "DGX OS: nvidia-spark-repo removed but not purged deletes /usr/share/keyrings/nvidia-spark-repo.gpg. A failure when a package "
+        "was needed from it.",
+        remedy="Restore the key by reinstalling the archive's own package (nvidia-spark-repo from a desk that has it: "
+        "sudo dpkg -i nvidia-spark-repo_*.deb); never use --allow-unauthenticated or trusted=yes. Then run sudo apt-get update.",
         source="community (one report); apt's own message",
     ),
     Code(
@@ -114,29 +114,29 @@ CODES: tuple[Code, ...] = (
         title="The key of a package archive has expired",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="apt refuses the archive because the key that signs it has run out (EXPKEYSIG) or was withdrawn. The message names archive "
-        "and key. A note for an archive that somebody added and that nothing here needs, a failure when a package was needed from it.",
-        remedy="Install the archive's newer key, or switch its source off where nobody needs it; never with --allow-unauthenticated or "
-        "trusted=yes. Then sudo apt-get update.",
+        meaning="apt refuses the archive because its signing key has expired (EXPKEYSIG) or was revoked. The message names the archive "
+        "and the key. A note for an added archive that nothing here needs, a failure when a package was needed from it.",
+        remedy="Install the archive's new key, or disable its source if it is not needed; never use --allow-unauthenticated or "
+        "trusted=yes. Then run sudo apt-get update.",
         source="apt's own message; community (AI Workbench's key)",
     ),
     Code(
         code="APT_SOURCE_WRONG",
-        title="A source names an archive that is not there",
+        title="A source names an archive that does not exist",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The address of a source answers 404, has no Release file or not the part that the source asks for: its path is "
+        meaning="The address of a source returns 404, has no Release file, or lacks the component that the source asks for: its path is "
         "wrong, or the archive has moved.",
-        remedy="Correct the source's path in /etc/apt/sources.list.d, or switch the source off, then sudo apt-get update.",
+        remedy="Correct the source's path in /etc/apt/sources.list.d, or disable the source, then run sudo apt-get update.",
         source="apt's own message; community (two reports of baseos/8 addresses)",
     ),
     Code(
         code="APT_RELEASE_TIME",
-        title="apt refuses an archive because of the time",
+        title="apt refuses an archive because of its date",
         severity="warn",
         other_severities=("note", "fail"),
         meaning="The archive's Release file is not valid yet (the desk's clock is behind) or has expired (a mirror that stopped updating).",
-        remedy="Set the clock (timedatectl) or use a mirror that is up to date, then sudo apt-get update.",
+        remedy="Set the clock (timedatectl) or use a mirror that is up to date, then run sudo apt-get update.",
         source="apt's own message",
     ),
     Code(
@@ -144,19 +144,19 @@ CODES: tuple[Code, ...] = (
         title="An archive changed its name",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The archive calls itself otherwise than before (Origin, Label, Suite). apt refuses it until somebody accepts "
-        "that: pins may rest on the old name.",
-        remedy="Find out whether its owner renamed it; then sudo apt-get update --allow-releaseinfo-change on the desk, once.",
+        meaning="The archive calls itself something else than before (Origin, Label, Suite). apt refuses it until an admin accepts that, "
+        "because pins may rely on the old name.",
+        remedy="Find out whether its owner renamed it; if so, run sudo apt-get update --allow-releaseinfo-change on the desk, once.",
         source="apt's own message",
     ),
     Code(
         code="APT_SOURCES_BROKEN",
         title="apt cannot read its list of archives",
         severity="fail",
-        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all "
-        "until that is mended.",
+        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all until "
+        "that is fixed.",
         remedy="Keep one of the files that the message names (grep -rl ADDRESS /etc/apt/sources.list.d) and remove or correct the other, "
-        "then sudo apt-get update.",
+        "then run sudo apt-get update.",
         source="apt's own message",
     ),
     Code(
@@ -164,47 +164,47 @@ CODES: tuple[Code, ...] = (
         title="A downloaded package does not match its checksum",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The archive's signed index names another size or checksum than the file has: a broken mirror, a caching proxy or "
-        "tampering. apt refused the file, so nothing of it was installed. A failure when it was needed.",
-        remedy="Do not install it by hand. Bypass or clear the proxy's cache, sudo apt-get clean, sudo apt-get update, run again; if it "
-        "stays, tell the archive's owner.",
+        meaning="The file's size or checksum differs from the archive's signed index: a broken mirror, a caching proxy or tampering. apt "
+        "refused the file, so none of it was installed. A failure when it was needed.",
+        remedy="Do not install it by hand. Bypass or clear the proxy's cache, run sudo apt-get clean and sudo apt-get update, then run "
+        "again; if the error persists, tell the archive's owner.",
         source="apt's own message",
     ),
     Code(
         code="APT_FAILED",
         title="apt or dpkg failed",
         severity="fail",
-        meaning="A package command ended with an error that has no code of its own; the evidence has its words. A step that was begun is "
-        "taken up again by the next run.",
-        remedy="Run the command in the evidence on the desk and mend what it names, then run again.",
+        meaning="A package command ended with an unclassified error; the evidence has its output. The next run resumes a step that was "
+        "begun.",
+        remedy="Run the command in the evidence on the desk and fix what it names, then run again.",
         source="apt's own message",
     ),
     Code(
         code="DISK_FULL",
-        title="Too little room on the disk",
+        title="Not enough disk space",
         severity="fail",
-        meaning="The file system has less room than the packages that are to be kept or installed need (the evidence has both figures, in "
-        "bytes). Checked before anything is changed.",
-        remedy="Free room (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or set "
-        "driver_lock_keep_debs=false to do without the way back.",
+        meaning="The file system has less space than the packages to be kept or installed need (the evidence has both figures, in "
+        "bytes). This is checked before anything is changed.",
+        remedy="Free some space (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or "
+        "set driver_lock_keep_debs=false to do without a rollback.",
         source="this collection's rule",
     ),
     Code(
         code="PLATFORM_PACKAGES_AUTO",
-        title="Platform packages are open to autoremove",
+        title="Platform packages are exposed to autoremove",
         severity="note",
         other_severities=("warn",),
         meaning="DGX OS marks its platform packages as automatically installed dependencies of a meta package: apt autoremove offers to "
-        "remove them once that meta package goes.",
+        "remove them once that meta package is gone.",
         remedy="Never run apt autoremove on a desk; the driver_lock role marks them as wanted (driver_lock_protect_platform).",
         source="community (one report)",
     ),
     Code(
         code="NVIDIA_MODPROBE_NEWER",
-        title="nvidia-modprobe is of a newer branch",
+        title="nvidia-modprobe is from a newer branch",
         severity="note",
-        meaning="nvidia-modprobe comes from the CUDA archive on stock desks and may be of a newer branch than the driver. It works with "
-        "the driver and is left alone.",
+        meaning="nvidia-modprobe comes from the CUDA archive on stock desks and may be from a newer branch than the driver. It works "
+        "with the driver and is left alone.",
         remedy="Nothing to do.",
         source="community (several reports)",
     ),
@@ -213,19 +213,19 @@ CODES: tuple[Code, ...] = (
         title="The desk was not rebooted",
         severity="fail",
         other_severities=("unknown", "warn"),
-        meaning="A reboot was wanted, but it would have done harm or was not allowed: the kernel that would start has no driver, the desk "
-        "is busy, packages are half installed, or the pair's other desk has not come back. The message tells which.",
-        remedy="Mend the named cause and run again; a busy desk can be rebooted with desk_reboot_force=true.",
+        meaning="A reboot was wanted, but it would have done harm or was not allowed: the kernel that would start has no driver, the "
+        "desk is busy, packages are half installed, or the pair's other desk has not come back. The message says which.",
+        remedy="Fix the named cause and run again; a busy desk can be rebooted with desk_reboot_force=true.",
         source="this collection's rule",
     ),
     Code(
         code="REBOOT_FAILED",
-        title="The desk did not come back as wanted",
+        title="The desk did not come back as expected",
         severity="fail",
-        meaning="After the reboot the desk did not answer within the patience (30 minutes by default, for firmware capsules), or it runs "
-        "another kernel than expected.",
-        remedy="Look at the desk's console. Firmware updates before the boot take about 15 minutes: do not cut the power before half "
-        "an hour.",
+        meaning="After the reboot the desk did not respond within the timeout (30 minutes by default, to allow for firmware capsules), "
+        "or it runs a different kernel than expected.",
+        remedy="Look at the desk's console. Firmware updates before the boot take about 15 minutes: do not cut the power for at least "
+        "half an hour.",
         source="community (one fleet: a firmware reboot takes about 15 minutes)",
     ),
 )

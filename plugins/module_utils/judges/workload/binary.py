@@ -12,7 +12,6 @@ from ...model.workload import CUDA, NEEDS_REBUILD, NONE, RUNS, RUNS_SLOWLY, UNKN
 from .device_code import judge_code
 from .parts import BUILD_FOR_GPU, CUDA_LIBRARY, DRIVER_LIBRARIES, FROM_PIP, KEEP_THE_CACHE, OF_CUDA_12, joint_gpu, version, worst
 
-LOADERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}
 GLIBCXX_OF_GLIBC = ((2, 39), (3, 4, 33))
 """Ubuntu 24.04's pair of glibc and the newest GLIBCXX of its libstdc++."""
 BASE = re.compile(
@@ -39,11 +38,11 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
     """The verdict on one file.
 
     ``brought`` are names of libraries that come with it (null: who brings what is not known), ``everything``: nothing else can come with
-    it, as with a set of wheels. A folder may have more beside it, where a file's own search path leads.
+    it, as with a set of wheels. A folder may have more alongside it, where a file's own search path leads.
     """
     where = binary.path
     if binary.machine is None:
-        return BinaryVerdict(where, UNKNOWN, binary.not_read or "it is no program or library", ("not-read",))
+        return BinaryVerdict(where, UNKNOWN, binary.not_read or "it is not a program or library", ("not-read",))
     if binary.machine != "cuda":
         refused = _machine(binary, target) or _libc(binary, target)
         if refused:
@@ -52,7 +51,7 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
     missing = _missing(binary, target, brought)
     gpu = _gpu(binary, code is not None)
     if missing and binary.own_path and not everything:
-        reason = f"{', '.join(missing[:6])} may lie where its own search path (RUNPATH) leads, beyond what was looked at"
+        reason = f"{', '.join(missing[:6])} may be on its own search path (RUNPATH), outside what was examined"
         return BinaryVerdict(where, UNKNOWN, reason, ("library",), gpu, "check the folder that holds its libraries together with it")
     if missing:
         return BinaryVerdict(where, WONT_RUN, _names_missing(missing), ("library",), gpu, _bring(missing))
@@ -63,7 +62,7 @@ def judge_binary(binary: Binary, target: Target, brought: Collection[str] | None
     if code is not None:
         return BinaryVerdict(where, code.verdict, code.reason, code.rules, gpu, KEEP_THE_CACHE if code.verdict == RUNS_SLOWLY else "")
     if gpu == CUDA:
-        return BinaryVerdict(where, RUNS, "no device code of its own, it calls CUDA's libraries", ("library",), gpu)
+        return BinaryVerdict(where, RUNS, "no device code of its own; it calls CUDA's libraries", ("library",), gpu)
     return BinaryVerdict(where, RUNS, "no device code", ("no-gpu-code",), gpu)
 
 
@@ -109,9 +108,9 @@ def _machine(binary: Binary, target: Target) -> BinaryVerdict | None:
         return None
     what = "32-bit Arm" if binary.machine == "arm" else binary.machine
     error = "exec format error" if binary.kind == "program" else "it cannot be opened as a library"
-    reason = f"it is made for {what}, the desk is {desk}: {error}"
+    reason = f"it is made for {what}, but the desk is {desk}: {error}"
     return BinaryVerdict(
-        binary.path, WONT_RUN, reason, ("machine",), None, f"take a build for {desk}" + (" (linux/arm64)" if desk == "aarch64" else "")
+        binary.path, WONT_RUN, reason, ("machine",), None, f"use a build for {desk}" + (" (linux/arm64)" if desk == "aarch64" else "")
     )
 
 
@@ -119,17 +118,15 @@ def _libc(binary: Binary, target: Target) -> BinaryVerdict | None:
     loader = binary.interpreter
     if loader is not None and "/ld-musl-" in loader:
         reason = f"it is started by {loader}, musl's loader, which DGX OS does not have"
-        return BinaryVerdict(binary.path, WONT_RUN, reason, ("libc",), None, "take the build for glibc (manylinux, gnu)")
+        return BinaryVerdict(binary.path, WONT_RUN, reason, ("libc",), None, "use the glibc build (manylinux, gnu)")
     wanted, have = version(binary.glibc), version(target.glibc)
     if wanted and have and wanted > have:
-        reason = f"it asks for glibc {binary.glibc}, the desk has {target.glibc}"
-        return BinaryVerdict(binary.path, WONT_RUN, reason, ("libc",), None, "take a build for an older glibc, or run it in a container")
+        reason = f"it needs glibc {binary.glibc}, the desk has {target.glibc}"
+        return BinaryVerdict(binary.path, WONT_RUN, reason, ("libc",), None, "use a build for an older glibc, or run it in a container")
     standard = version(binary.glibcxx)
     if standard and have and have <= GLIBCXX_OF_GLIBC[0] and standard > GLIBCXX_OF_GLIBC[1]:
-        reason = f"it asks for GLIBCXX_{binary.glibcxx}, newer than Ubuntu 24.04's libstdc++"
-        return BinaryVerdict(
-            binary.path, WONT_RUN, reason, ("libc",), None, "take a build for an older libstdc++, or run it in a container"
-        )
+        reason = f"it needs GLIBCXX_{binary.glibcxx}, newer than Ubuntu 24.04's libstdc++"
+        return BinaryVerdict(binary.path, WONT_RUN, reason, ("libc",), None, "use a build for an older libstdc++, or run it in a container")
     return None
 
 
@@ -143,7 +140,7 @@ def _missing(binary: Binary, target: Target, brought: Collection[str] | None) ->
 
 
 def _names_missing(missing: Sequence[str]) -> str:
-    return f"{', '.join(missing[:6])} {'is' if len(missing) == 1 else 'are'} needed, and neither the desk nor what comes with it has it"
+    return f"{', '.join(missing[:6])} {'is' if len(missing) == 1 else 'are'} needed, but neither the desk nor its own package provides it"
 
 
 def _bring(missing: Sequence[str]) -> str:
@@ -156,10 +153,10 @@ def _bring(missing: Sequence[str]) -> str:
         elif project:
             names.append(project)
     if not names:
-        return f"install what brings {', '.join(missing[:6])}"
+        return f"install what provides {', '.join(missing[:6])}"
     cu12 = any(name.endswith("-cu12") for name in names)
-    better = "take a build for CUDA 13 (an index such as https://download.pytorch.org/whl/cu130), or " if cu12 else ""
-    return f"{better}install {' '.join(dict.fromkeys(names))} beside it"
+    better = "use a build for CUDA 13 (an index such as https://download.pytorch.org/whl/cu130), or " if cu12 else ""
+    return f"{better}install {' '.join(dict.fromkeys(names))} alongside it"
 
 
 def _gpu(binary: Binary, has_code: bool) -> str:

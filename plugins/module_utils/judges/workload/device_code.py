@@ -129,10 +129,10 @@ def _of_ptx(codes: Sequence[Code], device: int, cuda: str | None) -> CodeVerdict
         what = "the driver's CUDA version" if doubtful.isa is not None else "the PTX version"
         return CodeVerdict(UNKNOWN, f"only PTX for {doubtful.target}{doubtful.suffix}, and {what} is not known", ("ptx-isa",))
     if fitting:
-        reason = f"its PTX is of version {fitting[0].isa}, newer than the driver's CUDA {cuda} knows"
+        reason = f"its PTX is version {fitting[0].isa}, newer than the driver's CUDA {cuda} supports"
         return CodeVerdict(NEEDS_REBUILD, reason, ("ptx-isa",))
     if not any(code.kind in (SASS, PTX) for code in codes):
-        return CodeVerdict(UNKNOWN, "it holds device code of a kind that is not known", ("not-read",))
+        return CodeVerdict(UNKNOWN, "it holds device code of an unknown kind", ("not-read",))
     return CodeVerdict(NEEDS_REBUILD, f"holds {_told([[code.text for code in codes]])}", _refusing(codes))
 
 
@@ -150,13 +150,13 @@ def _of_relocatable(relocatable: Sequence[Unit], device: int, cuda: str | None, 
     ways = [_unit(unit, device, cuda) for unit in relocatable]
     bad = next((way for way in ways if way.verdict == NEEDS_REBUILD), None)
     if bad is not None:
-        return CodeVerdict(NEEDS_REBUILD, f"{seen}; a relocatable part has no code that fits: {bad.reason}", (*bad.rules, "relocatable"))
+        return CodeVerdict(NEEDS_REBUILD, f"{seen}; a relocatable part has no matching code: {bad.reason}", (*bad.rules, "relocatable"))
     doubtful = next((way for way in ways if way.verdict == UNKNOWN), None)
     if doubtful is not None:
         return CodeVerdict(UNKNOWN, doubtful.reason, (*doubtful.rules, "relocatable"))
     if all(way.verdict == RUNS for way in ways):
-        return CodeVerdict(RUNS, f"{seen}; every relocatable part has machine code that fits", (*ways[0].rules, "relocatable"))
-    reason = f"{seen}; the driver links relocatable code again at load (not tried on a GB10)"
+        return CodeVerdict(RUNS, f"{seen}; every relocatable part has matching machine code", (*ways[0].rules, "relocatable"))
+    reason = f"{seen}; the driver relinks relocatable code at load time (not tried on a GB10)"
     return CodeVerdict(RUNS_SLOWLY, reason, ("relocatable", "ptx"))
 
 

@@ -53,7 +53,7 @@ def judge_room(image: Image, where: Where, target: Target) -> list[Finding]:
     needed = room_needed(image)
     if not needed or target.free_bytes is None or needed <= target.free_bytes:
         return []
-    message = f"{where.desk}: {image.reference} takes about {megabytes(needed)} unpacked, {megabytes(target.free_bytes)} are free"
+    message = f"{where.desk}: {image.reference} needs about {megabytes(needed)} unpacked, but only {megabytes(target.free_bytes)} is free"
     return [finding("WORKLOAD_NO_ROOM", where, message, evidence={"needed": needed, "free": target.free_bytes})]
 
 
@@ -72,7 +72,7 @@ def judge_path(path: str, binaries: Sequence[Binary], walked: str | None, troubl
     reason = joint.reason if len(binaries) == 1 else _summed(joint, each)
     verdict, instead = joint.verdict, joint.instead
     if walked and verdict == RUNS:
-        verdict, reason = UNKNOWN, f"{walked}; what was seen runs"
+        verdict, reason = UNKNOWN, f"{walked}; what was examined runs"
     seen = (("files", str(len(binaries))), *((f"file {item.path}", f"{item.verdict}: {item.reason}"[:200]) for item in bad[:6]))
     return Judged(path, "path", verdict, reason, joint.gpu, instead, joint.rules, (), seen)
 

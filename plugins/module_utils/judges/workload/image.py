@@ -19,7 +19,7 @@ UNPACKED = 2.5
 """Bytes on disk for a byte of compressed layers, reckoned generously."""
 TROUBLE = {
     "client_missing": ("skopeo is not installed on the controller", "install skopeo there (apt install skopeo, dnf install skopeo)"),
-    "timeout": ("the registry did not answer in time", "try again, or set workload_check_limit higher"),
+    "timeout": ("the registry did not respond in time", "try again, or set workload_check_limit higher"),
     "rate_limit": (
         "the registry's rate limit is reached",
         "log in on the controller (skopeo login or docker login), or wait; Docker Hub counts 6 hours",
@@ -30,16 +30,16 @@ TROUBLE = {
     ),
     "certificate": (
         "the registry's certificate is not trusted",
-        "install its authority on the controller, or list it in workload_check_plain_http",
+        "install its certificate authority on the controller, or list it in workload_check_plain_http",
     ),
-    "plain_http": ("the registry answers without TLS", "list it in workload_check_plain_http if that is meant"),
+    "plain_http": ("the registry answers without TLS", "list it in workload_check_plain_http if that is intended"),
     "no_access": (
-        "the registry gave no access: private, or not there (it answers both alike)",
+        "the registry denied access: the image is private or does not exist (the answer is the same)",
         "check the name; if it is private, log in on the controller (nvcr.io: user $oauthtoken with an NGC key)",
     ),
     "not_found": ("the registry does not have it", "check repository and tag"),
     "not_readable": ("the registry's answer could not be read", "try docker pull by hand; the answer is in the evidence"),
-    "reference": ("the reference is not well formed", "write it as docker pull takes it, such as nvcr.io/nvidia/pytorch:25.11-py3"),
+    "reference": ("the reference is not well formed", "write it as for docker pull, such as nvcr.io/nvidia/pytorch:25.11-py3"),
     "other": ("the registry could not be asked", "the answer is in the evidence"),
 }
 """Kind of failure to what is told and what to do."""
@@ -60,8 +60,8 @@ def judge_image(image: Image, target: Target, today: str) -> Judged:
     if refused is not None:
         return refused
     if _jetson(image):
-        reason = "it is made for Jetson (another driver and other GPUs), although arm64"
-        return told(WONT_RUN, reason, "jetson", instead="take the image for arm64 servers (SBSA), such as nvcr.io/nvidia/pytorch:25.11-py3")
+        reason = "it is made for Jetson (a different driver and other GPUs), although it is arm64"
+        return told(WONT_RUN, reason, "jetson", instead="use the image for arm64 servers (SBSA), such as nvcr.io/nvidia/pytorch:25.11-py3")
     gpu = _gpu(image)
     entry = image_entry(image.reference, today)
     notes: list[str] = [] if entry is None else [entry.told]
@@ -74,9 +74,9 @@ def judge_image(image: Image, target: Target, today: str) -> Judged:
         verdict, reason, rule, instead = stopped
         return told(verdict, reason, rule, instead=instead, gpu=gpu, notes=tuple(notes))
     if gpu == NONE:
-        return told(RUNS, f"{_platform_told(image)}; asks for no GPU", "platform", "config", gpu=gpu, notes=tuple(notes))
+        return told(RUNS, f"{_platform_told(image)}; does not ask for a GPU", "platform", "config", gpu=gpu, notes=tuple(notes))
     toolkit = f", CUDA {image.variable('CUDA_VERSION')}" if image.variable("CUDA_VERSION") else ""
-    notes.append("its device code is not read before a pull; once it is on a desk, check its files with paths")
+    notes.append("its device code cannot be read before a pull; once it is on a desk, check its files with paths")
     return told(RUNS, f"{_platform_told(image)}{toolkit}", "platform", "config", "cuda-major", gpu=gpu, notes=tuple(notes))
 
 
@@ -105,17 +105,17 @@ def _seen(image: Image) -> tuple[tuple[str, str], ...]:
 
 
 def _platform(image: Image, target: Target, told: Callable[..., Judged]) -> Judged | None:
-    take = "take an image with linux/arm64 (aarch64), or build it on a desk"
+    take = "use an image with linux/arm64 (aarch64), or build it on a desk"
     if image.arm_tags:
         name = image.reference.rpartition(":")[0]
         take = "take " + " or ".join(f"{name}:{tag}" for tag in image.arm_tags)
     if target.architecture not in (None, "aarch64"):
-        return told(UNKNOWN, f"the desk is {target.architecture}, no DGX Spark", "platform")
+        return told(UNKNOWN, f"the desk is {target.architecture}, not a DGX Spark", "platform")
     if image.source == "schema1":
-        return told(WONT_RUN, "its manifest is of schema 1, which docker no longer pulls", "schema1", instead="take a newer tag")
+        return told(WONT_RUN, "its manifest uses schema 1, which docker no longer pulls", "schema1", instead="use a newer tag")
     if image.source == "index" and not any(_is_arm64(platform) for platform in image.platforms):
         if not image.platforms:
-            return told(UNKNOWN, "its index lists no image at all", "platform", instead="check the tag")
+            return told(UNKNOWN, "its index lists no images", "platform", instead="check the tag")
         arm32 = "; its 32-bit Arm variant does not run here" if any(item.startswith("linux/arm") for item in image.platforms) else ""
         return told(WONT_RUN, f"no linux/arm64 in it, only {', '.join(image.platforms[:6])}{arm32}", "platform", instead=take)
     if image.os not in (None, "linux"):
@@ -124,9 +124,9 @@ def _platform(image: Image, target: Target, told: Callable[..., Judged]) -> Judg
         return told(UNKNOWN, "its configuration does not say what it is made for", "config")
     if image.architecture not in ARM64:
         if image.source == "index":
-            reason = f"its index promises arm64, but the image in it is {image.architecture}: exec format error"
+            reason = f"its index lists arm64, but the image in it is {image.architecture}: exec format error"
             return told(WONT_RUN, reason, "config", instead=take)
-        return told(WONT_RUN, f"it is {image.architecture} alone: exec format error", "platform", "config", instead=take)
+        return told(WONT_RUN, f"it is {image.architecture} only: exec format error", "platform", "config", instead=take)
     return None
 
 
@@ -167,14 +167,14 @@ def _cuda(image: Image, target: Target, notes: list[str]) -> tuple[str, str, str
         reason = "its LD_LIBRARY_PATH begins with CUDA's compatibility libraries, which this GPU's driver refuses (error 803 or 804)"
         return UNKNOWN, reason, "compat-path", f"start it with -e LD_LIBRARY_PATH={':'.join(paths[1:])[:200]}"
     if image.variable("CUDA_CACHE_DISABLE") == "1":
-        notes.append("it switches the cache for compiled PTX off: what is compiled at first start is compiled at every start")
+        notes.append("it disables the cache for compiled PTX: what is compiled at the first start is compiled again at every start")
     if toolkit and driver and toolkit[0] > driver[0]:
         reason = f"its CUDA {image.variable('CUDA_VERSION')} needs a newer driver than the desk's (CUDA {target.cuda})"
-        return WONT_RUN, reason, "cuda-major", f"take a tag for CUDA {driver[0]}"
+        return WONT_RUN, reason, "cuda-major", f"use a tag for CUDA {driver[0]}"
     if toolkit and driver and toolkit[:2] > driver[:2]:
         notes.append(
             f"its CUDA {image.variable('CUDA_VERSION')} is newer than the driver's {target.cuda}: machine code runs, PTX of that version "
-            "does not; a banner about an unavailable compatibility mode is a warning, not a stop"
+            "does not; a banner about an unavailable compatibility mode is only a warning"
         )
     listed = _arch_list(image, target)
     if listed is not None:
@@ -185,9 +185,9 @@ def _cuda(image: Image, target: Target, notes: list[str]) -> tuple[str, str, str
     if toolkit and toolkit[:2] < (12, 8):
         reason = (
             f"its CUDA {image.variable('CUDA_VERSION')} is older than 12.8, the first with code for this GPU: it may hold PTX (slow first "
-            "start) or nothing that fits, which is not seen before a pull"
+            "start) or nothing that matches, which cannot be seen before a pull"
         )
-        return UNKNOWN, reason, "first-toolkit", "take a tag built with CUDA 13 (cu130)"
+        return UNKNOWN, reason, "first-toolkit", "use a tag built with CUDA 13 (cu130)"
     return None
 
 
@@ -198,17 +198,17 @@ def _require(image: Image, target: Target, notes: list[str]) -> tuple[str, str, 
         try:
             wanted = require.read(value)
         except require.RequireError as error:
-            return UNKNOWN, f"its {name} is malformed ({error}), on which the container toolkit stops", "require", "take another tag"
+            return UNKNOWN, f"its {name} is malformed ({error}), which stops the container toolkit", "require", "use another tag"
         values = {"cuda": target.cuda, "driver": target.driver, "arch": target.compute_capability}
         answers = [require.met(wanted, {**values, "brand": brand}) for brand in BRANDS]
         if True in answers:
             continue
         if None in answers:
-            notes.append(f"whether the driver meets {name} could not be told")
+            notes.append(f"could not determine whether the driver meets {name}")
             continue
         first = value.split()[0][:80]
         reason = f"the container toolkit stops it: unsatisfied condition {first} (the driver has CUDA {target.cuda})"
-        remedy = "take a tag for the driver's CUDA; with CDI, or with -e NVIDIA_DISABLE_REQUIRE=true, it starts all the same"
+        remedy = "use a tag for the driver's CUDA; with CDI, or with -e NVIDIA_DISABLE_REQUIRE=true, it starts anyway"
         return WONT_RUN, reason, "require", remedy
     return None
 
@@ -228,4 +228,4 @@ def _arch_list(image: Image, target: Target) -> tuple[str, str, str, str] | None
         elif (own_major == major and own_minor <= minor) or (ptx and not suffix and float(number) <= float(capability)):
             return None
     reason = f"its TORCH_CUDA_ARCH_LIST ({image.variable('TORCH_CUDA_ARCH_LIST')}) names nothing that runs on {capability}"
-    return NEEDS_REBUILD, reason[:300], "sass", "take a tag built for 12.0 or 12.1"
+    return NEEDS_REBUILD, reason[:300], "sass", "use a tag built for 12.0 or 12.1"

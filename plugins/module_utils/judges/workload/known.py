@@ -58,7 +58,7 @@ PROJECTS: tuple[Entry, ...] = (
         gpu=CUDA,
         units=("sm_80", "sm_90"),
         cuda=tuple(range(102, 128)),
-        instead="take it from https://download.pytorch.org/whl/cu130",
+        instead="get it from https://download.pytorch.org/whl/cu130",
     ),
     Entry(
         "torch",
@@ -86,7 +86,7 @@ PROJECTS: tuple[Entry, ...] = (
         verdict=RUNS,
         gpu=NONE,
         cuda=(0,),
-        instead="for the GPU take it from https://download.pytorch.org/whl/cu130",
+        instead="for the GPU get it from https://download.pytorch.org/whl/cu130",
     ),
     Entry(
         "vllm",
@@ -99,18 +99,18 @@ PROJECTS: tuple[Entry, ...] = (
     ),
     Entry(
         "triton",
-        "its own ptxas does not know sm_121a",
+        "its bundled ptxas does not know sm_121a",
         "triton#8539, gpustack#4372; the same text from ptxas 12.8",
         "2026-01-28",
         verdict=WONT_RUN,
         gpu=CUDA,
         below="3.6.0",
         only_itself=True,
-        instead="set TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas, or take triton 3.6 or newer",
+        instead="set TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas, or use triton 3.6 or newer",
     ),
     Entry(
         "triton",
-        "it compiles for the GPU that it finds, with a ptxas of its own",
+        "it compiles for the GPU that it finds, with its own ptxas",
         "read in 3.9.0",
         "2026-11-26",
         verdict=RUNS,
@@ -128,18 +128,18 @@ PROJECTS: tuple[Entry, ...] = (
     Entry("jax-cuda13-plugin", "NVIDIA uses it on these desks", "NVIDIA/dgx-spark-playbooks (jax)", "2026-07-24", verdict=RUNS, gpu=CUDA),
     Entry(
         "sgl-kernel",
-        "the wheel of PyPI for aarch64 holds sm_100a, 101a and 120a and wants CUDA 12",
+        "the PyPI wheel for aarch64 holds sm_100a, 101a and 120a and wants CUDA 12",
         "MEDS_EIC_AR#163, sglang-omni#620, sglang#29317",
         "2026-09-02",
         gpu=CUDA,
         units=("sm_80", "sm_87", "sm_90a", "sm_100a", "sm_101a", "sm_120a"),
         below="0.3.22",
         cuda=(-1,),
-        instead="take it from https://docs.sglang.ai/whl/cu130/",
+        instead="get it from https://docs.sglang.ai/whl/cu130/",
     ),
     Entry(
         "sgl-kernel",
-        "the wheel of sglang's cu130 index holds sm_121a",
+        "the wheel in sglang's cu130 index holds sm_121a",
         "MEDS_EIC_AR#163",
         "2026-09-02",
         gpu=CUDA,
@@ -149,7 +149,7 @@ PROJECTS: tuple[Entry, ...] = (
     ),
     Entry(
         "flashinfer-cubin",
-        "its cubins are for sm_100a, 100f and 103a, none for 12.x; flashinfer-python compiles its own then",
+        "its cubins are for sm_100a, 100f and 103a, none for 12.x; flashinfer-python then compiles its own",
         "vllm#40082",
         "2026-05-01",
         gpu=CUDA,
@@ -157,11 +157,11 @@ PROJECTS: tuple[Entry, ...] = (
         below="0.6.12",
         instead="leave it out: flashinfer-python compiles at first use",
     ),
-    Entry("tensorflow", "the aarch64 wheel stays on the processor", "perch-hoplite#131", "2026-11-26", verdict=RUNS, gpu=NONE),
+    Entry("tensorflow", "the aarch64 wheel runs on the CPU only", "perch-hoplite#131", "2026-11-26", verdict=RUNS, gpu=NONE),
     Entry("onnxruntime-gpu", "an aarch64 build for CUDA 13", "onnxruntime#27944", "2026-11-26", gpu=CUDA, above="1.29.0"),
     Entry(
         "bitsandbytes",
-        "from 0.45 on its CUDA 13 libraries for aarch64 hold sm_121",
+        "from 0.45 on, its CUDA 13 libraries for aarch64 hold sm_121",
         "read in 0.50.2",
         "2026-11-26",
         gpu=CUDA,
@@ -189,7 +189,7 @@ STUBS = frozenset(
 IMAGES: tuple[Entry, ...] = (
     Entry(
         r"docker\.io/unsloth/unsloth:.*",
-        "its torch uses the GPU, the llama.cpp in it does not",
+        "its torch uses the GPU, its llama.cpp does not",
         "unsloth#10491, #10492",
         "2026-09-08",
         gpu=PARTLY,
@@ -201,12 +201,12 @@ IMAGES: tuple[Entry, ...] = (
         "2026-06-12",
         verdict=NEEDS_REBUILD,
         gpu=CUDA,
-        instead="take a tag 121-*",
+        instead="use a 121-* tag",
     ),
 )
 
 SOURCE_HINTS = {
-    "flash-attn": "its GitHub releases hold aarch64 wheels for some versions of torch; the build takes about two hours here",
+    "flash-attn": "its GitHub releases have aarch64 wheels for some versions of torch; building it takes about two hours here",
     "llama-cpp-python": "with CMAKE_ARGS='-DGGML_CUDA=on -DCMAKE_CUDA_ARCHITECTURES=121-real' for the GPU",
     "transformer-engine-torch": "its build looks for x86_64 archives first",
 }

@@ -19,12 +19,12 @@ CUDA_OF_DRIVER = {
 """CUDA version of a driver branch (release notes; 595 and 610 by what was seen on desks and in images)."""
 
 BUILD_FOR_GPU = (
-    "build it for this GPU: nvcc -gencode arch=compute_121,code=sm_121 (CUDA 12.9 or newer), with CMake "
-    "-DCMAKE_CUDA_ARCHITECTURES=121-real, with PyTorch extensions TORCH_CUDA_ARCH_LIST=12.1"
+    "build it for this GPU: nvcc -gencode arch=compute_121,code=sm_121 (CUDA 12.9 or newer), CMake -DCMAKE_CUDA_ARCHITECTURES=121-real, "
+    "PyTorch extensions TORCH_CUDA_ARCH_LIST=12.1"
 )
 
 KEEP_THE_CACHE = (
-    "take a build with code for sm_120 or sm_121 where there is one; else expect minutes at the first start and keep ~/.nv/ComputeCache "
+    "use a build with code for sm_120 or sm_121 if there is one; otherwise expect minutes at the first start and keep ~/.nv/ComputeCache "
     "(mount it into containers)"
 )
 CUDA_LIBRARY = re.compile(

@@ -29,7 +29,7 @@ def read(text: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
         for part in word.split(","):
             found = _CONDITION.fullmatch(part)
             if not found:
-                raise RequireError(f"{part[:60]!r} is no condition")
+                raise RequireError(f"{part[:60]!r} is not a condition")
             conditions.append((found.group(1), found.group(2), found.group(3)))
         alternatives.append(tuple(conditions))
     return tuple(alternatives)

@@ -70,7 +70,7 @@ def judge_chosen(item: str, root: str, wheels: Mapping[str, Wheel], target: Targ
     notes = [note for verdict in told.values() for note in verdict.notes]
     for name, verdict in told.items():
         if name not in counted_names and verdict.verdict != RUNS:
-            notes.append(f"{name} {wheels[name].version}, which it brings, by itself {verdict.verdict}: {verdict.reason}")
+            notes.append(f"{name} {wheels[name].version}, which it installs, on its own {verdict.verdict}: {verdict.reason}")
     instead = counted.instead or (_elsewhere(worst) if counted.verdict != RUNS else "")
     return Judged(
         item, "requirement", counted.verdict, reason, gpu or NONE, instead, counted.rules, tuple(dict.fromkeys(notes)), seen, size
@@ -88,26 +88,29 @@ def judge_offer(item: str, root: str, offer: Offer, target: Target) -> Judged:
     if not offer.asked:
         return told(
             UNKNOWN,
-            f"the index could not be asked: {offer.trouble}",
+            f"the index could not be queried: {offer.trouble}",
             "access",
             "check the network of the controller and workload_check_indexes",
         )
     if not offer.exists:
         return told(
-            UNKNOWN, "no index given has a project of that name", "access", "check the name, or add its index (workload_check_indexes)"
+            UNKNOWN,
+            "none of the given indexes has a project of that name",
+            "access",
+            "check the name, or add its index (workload_check_indexes)",
         )
     if not offer.versions:
         return told(
             UNKNOWN,
-            "the project has no version that fits the requirement",
+            "the project has no version that matches the requirement",
             "access",
             "check the version, or add its index (workload_check_indexes)",
         )
     unfit = misfit(offer.foreign, target)
-    what = f"its wheels are of no use here ({unfit[0]})" if unfit else "it has no wheel"
+    what = f"its wheels do not fit this desk ({unfit[0]})" if unfit else "it has no wheel"
     if offer.sdist and (offer.stub or offer.project in STUBS):
         reason = f"{offer.sdist} is a stub that fetches a wheel from another index while it is built"
-        return told(UNKNOWN, reason, "stub", "ask that index instead: workload_check_indexes: [https://pypi.nvidia.com]")
+        return told(UNKNOWN, reason, "stub", "use that index instead: workload_check_indexes: [https://pypi.nvidia.com]")
     if offer.sdist:
         hint = SOURCE_HINTS.get(offer.project)
         reason = f"{what}; pip would build {offer.sdist} on the desk" + (f" ({hint})" if hint else "")
@@ -120,7 +123,7 @@ def judge_offer(item: str, root: str, offer: Offer, target: Target) -> Judged:
 def judge_placeholder(item: str, wheel: Wheel, newest: str, foreign: Sequence[str], target: Target) -> Judged:
     """The verdict where pip can take only a placeholder because every real release is for other machines."""
     unfit = misfit(foreign, target)
-    reason = f"pip would take the placeholder {wheel.version}; the real release {newest} is of no use here" + (
+    reason = f"pip would take the placeholder {wheel.version}; the real release {newest} does not fit this desk" + (
         f" ({unfit[0]})" if unfit else ""
     )
     seen = (("wheel", wheel.filename), ("newest release", newest))
@@ -163,4 +166,4 @@ def _gpu(root: str, own: WheelVerdict, told: Mapping[str, WheelVerdict], wheel: 
 
 def _elsewhere(project: str) -> str:
     index = OTHER_INDEXES.get(project)
-    return f"take it from {index} (pip install --extra-index-url {index} {project})" if index else ""
+    return f"get it from {index} (pip install --extra-index-url {index} {project})" if index else ""

@@ -19,8 +19,8 @@ class Rule:
 _RULES = (
     Rule(
         "platform",
-        "A desk runs linux/arm64 (aarch64) alone. An index entry for unknown/unknown is an attestation, no image. 32-bit Arm code has no "
-        "processor mode to run in.",
+        "A desk runs linux/arm64 (aarch64) only. An index entry for unknown/unknown is an attestation, not an image. The processor has "
+        "no mode for 32-bit Arm code.",
         "OCI image specification; Docker's documentation of attestations; 32-bit Arm: inferred",
     ),
     Rule(
@@ -28,73 +28,85 @@ _RULES = (
         "The image's own configuration, not the index, says what is inside; where the two disagree the configuration wins.",
         "one report (an index that listed arm64 and held amd64)",
     ),
-    Rule("reference", "A reference or requirement that is not well formed is not asked for.", "OCI distribution specification; PEP 508"),
-    Rule("access", "What could not be looked at is unknown: a registry answers alike for a private and for a missing repository.", "OCI"),
+    Rule("reference", "A malformed reference or requirement is not looked up.", "OCI distribution specification; PEP 508"),
+    Rule(
+        "access",
+        "What could not be examined is unknown: a registry gives the same answer for a private and for a missing repository.",
+        "OCI",
+    ),
     Rule("schema1", "Docker no longer pulls manifests of schema 1.", "Docker's deprecation notes"),
-    Rule("jetson", "Images for Jetson are arm64 with the user space of another driver (Tegra), not for this desk.", "inferred, one report"),
+    Rule(
+        "jetson",
+        "Images for Jetson are arm64 with the user space of a different driver (Tegra), not for this desk.",
+        "inferred, one report",
+    ),
     Rule(
         "require",
         "The container toolkit refuses an image whose NVIDIA_REQUIRE_* the driver does not meet (legacy mode; not with CDI, not with "
-        "NVIDIA_DISABLE_REQUIRE=true). Space is or, comma is and.",
+        "NVIDIA_DISABLE_REQUIRE=true). A space means or, a comma means and.",
         "NVIDIA container toolkit (source)",
     ),
     Rule(
         "cuda-major",
-        "A CUDA runtime of the driver's major version or an older one runs, newer minor versions too (their PTX does not). A newer major "
-        "version does not; forward compatibility (cuda-compat) is not offered for this GPU.",
+        "A CUDA runtime of the driver's major version or an older one runs, as do newer minor versions (their PTX does not). A newer major "
+        "version does not; forward compatibility (cuda-compat) is not available for this GPU.",
         "NVIDIA CUDA Compatibility",
     ),
-    Rule("banner", "The banner about a newer driver and an unavailable compatibility mode is a warning, not a stop.", "one report; NVIDIA"),
+    Rule("banner", "The banner about a newer driver and an unavailable compatibility mode is only a warning.", "one report; NVIDIA"),
     Rule("compat-path", "/usr/local/cuda/compat first in LD_LIBRARY_PATH ends in error 803 or 804 here.", "three reports"),
     Rule(
         "first-toolkit",
-        "CUDA 12.8 is the first that compiles for sm_120, 12.9 the first for sm_121: older builds hold PTX at best.",
+        "CUDA 12.8 is the first that compiles for sm_120, 12.9 the first for sm_121; older builds hold PTX at best.",
         "NVIDIA",
     ),
     Rule(
-        "disk", "An unpacked image takes more room than its compressed layers; two and a half times is reckoned.", "this collection's rule"
+        "disk",
+        "An unpacked image needs more space than its compressed layers; the estimate is two and a half times as much.",
+        "this collection's rule",
     ),
     Rule("sass", "Machine code runs on the same major and the same or a higher minor capability: sm_120 and sm_121 on 12.1.", "NVIDIA"),
-    Rule("sass-f", "Code for a family (f) runs inside that family: sm_120f and sm_121f on 12.1, sm_100f not.", "NVIDIA, table 28"),
+    Rule("sass-f", "Code for a family (f) runs inside that family: sm_120f and sm_121f run on 12.1, sm_100f does not.", "NVIDIA, table 28"),
     Rule("sass-a", "Code for one architecture (a) runs on exactly that one: sm_121a yes, sm_120a and sm_90a no.", "NVIDIA; two reports"),
     Rule(
         "ptx",
-        "PTX is compiled by the driver at first start (minutes) where its target fits; a and f targets only in their place.",
+        "PTX is compiled by the driver at the first start (minutes) if its target matches; a and f targets only on their own GPUs.",
         "NVIDIA",
     ),
     Rule(
         "ptx-isa",
-        "The driver must know the PTX's ISA version: CUDA 13.0 knows 9.0 and older; else error 222, unsupported toolchain.",
+        "The driver must know the PTX's ISA version: CUDA 13.0 knows 9.0 and older; otherwise error 222, unsupported toolchain.",
         "measured with ptxas; two reports",
     ),
-    Rule("units", "A kernel lives in one fat binary: every unit needs code that fits, not the file as a whole.", "inferred"),
+    Rule("units", "A kernel lives in one fat binary: every unit needs matching code, not just the file as a whole.", "inferred"),
     Rule(
         "relocatable",
-        "PTX of relocatable code is linked again by the driver at load, if every part has some; not tried on a GB10.",
+        "PTX of relocatable code is relinked by the driver at load time, if every part has some; not tried on a GB10.",
         "NVIDIA nvcc documentation",
     ),
-    Rule("machine", "A program or library of another machine does not load (exec format error, wrong ELF class).", "ELF"),
-    Rule("libc", "glibc and libstdc++ must be as new as the symbols ask for; musl's loader is not on DGX OS.", "symbol versions"),
+    Rule("machine", "A program or library for another machine does not load (exec format error, wrong ELF class).", "ELF"),
+    Rule("libc", "glibc and libstdc++ must be as new as the symbols require; DGX OS does not have musl's loader.", "symbol versions"),
     Rule(
         "library",
-        "A library that it names must be brought by itself, by what is installed with it, or by the desk. CUDA 12's libraries are not part "
-        "of DGX OS.",
+        "A library that it names must come with it, with what is installed alongside it, or from the desk. CUDA 12's libraries are not "
+        "part of DGX OS.",
         "two reports",
     ),
-    Rule("no-gpu-code", "No device code and no CUDA library: it runs on the processor.", "measured"),
-    Rule("tags", "pip installs only wheels whose tags fit the desk's Python, machine and glibc.", "PyPA specifications"),
-    Rule("foreign-in-any", "A wheel for any machine can hold libraries of one: it installs and then does not load.", "one report"),
+    Rule("no-gpu-code", "No device code and no CUDA library: it runs on the CPU.", "measured"),
+    Rule("tags", "pip installs only wheels whose tags match the desk's Python, machine and glibc.", "PyPA specifications"),
+    Rule("foreign-in-any", "A wheel for any machine can contain libraries for one: it installs, but then does not load.", "one report"),
     Rule("placeholder", "Where every real release is for other machines, pip may take an empty placeholder.", "one report"),
-    Rule("sdist", "Without a wheel for the desk pip builds from source: on the desk, with compilers, often for hours.", "PyPI"),
+    Rule("sdist", "Without a wheel for the desk, pip builds from source: on the desk, with compilers, often for hours.", "PyPI"),
     Rule("stub", "Some source archives are stubs that fetch a wheel from another index while they are built.", "PyPI"),
     Rule("no-source", "Wheels for other machines only, and no source archive.", "PyPI"),
     Rule(
         "variant",
-        "Of libraries that differ in the CUDA version of their name one is loaded: the one for the desk's CUDA counts.",
+        "Of libraries whose names differ only in the CUDA version, one is loaded: the one for the desk's CUDA counts.",
         "measured",
     ),
     Rule("nvidia-library", "NVIDIA's own libraries of CUDA 12.9 and newer for arm64 hold code for 12.1.", "NVIDIA; read in one library"),
-    Rule("known", "A dated entry of this collection's table of software, used where it was not possible to look.", "the entry's own"),
+    Rule(
+        "known", "A dated entry of this collection's table of software, used where the software could not be examined.", "the entry's own"
+    ),
     Rule("not-read", "What was not read is unknown.", "this collection's rule"),
     Rule("conflict", "Requirements that exclude one another have no common set.", "pip"),
 )

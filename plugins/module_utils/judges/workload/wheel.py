@@ -62,9 +62,9 @@ def misfit(tags: Collection[str], target: Target) -> tuple[str, str] | None:
     order = ("interpreter", "libc", "machine")
     kind, text = min((problem for problem in problems if problem), key=lambda item: order.index(item[0]))
     take = {
-        "interpreter": f"take the wheel for cp{(target.python or '3.12').replace('.', '')}, or a Python of that version",
-        "libc": "take the manylinux wheel for an older glibc (manylinux_2_28 and the like)",
-        "machine": f"take the wheel for {target.architecture or 'aarch64'}, or build it from source",
+        "interpreter": f"use the wheel for cp{(target.python or '3.12').replace('.', '')}, or a Python of that version",
+        "libc": "use the manylinux wheel for an older glibc (manylinux_2_28 and the like)",
+        "machine": f"use the wheel for {target.architecture or 'aarch64'}, or build it from source",
     }
     return text, take[kind]
 
@@ -101,9 +101,9 @@ def _tag_problem(tag: str, target: Target) -> tuple[str, str] | None:
         if not found:
             return "machine", f"its tag {platform} is for another system"
         if machine is not None and found.group(4) != machine:
-            return "machine", f"it is for {found.group(4)}, the desk is {machine}"
+            return "machine", f"it is for {found.group(4)}, but the desk is {machine}"
         if found.group(1).startswith("musllinux"):
-            return "libc", "it is for musl, the desk has glibc"
+            return "libc", "it is for musl, but the desk has glibc"
         need = (int(found.group(2)), int(found.group(3))) if found.group(2) else OLD_MANYLINUX.get(found.group(1))
         have = version(target.glibc)
         if need and have and need > have[:2]:
@@ -112,7 +112,7 @@ def _tag_problem(tag: str, target: Target) -> tuple[str, str] | None:
     if python is None or len(python) < 2:
         return None
     if not _python_fits(interpreter, abi, (python[0], python[1])):
-        return "interpreter", f"it is for {interpreter}-{abi}, the desk has Python {target.python}"
+        return "interpreter", f"it is for {interpreter}-{abi}, but the desk has Python {target.python}"
     return None
 
 
@@ -149,7 +149,7 @@ def _looked_into(
         reason = f"{foreign[0].path} in it is made for {foreign[0].machine}"
         if any(tag.endswith("-any") for tag in wheel.tags):
             reason = f"it installs on any machine, but {reason}"
-        remedy = "take a version with a wheel for aarch64, or build it from source"
+        remedy = "use a version with a wheel for aarch64, or build it from source"
         return WheelVerdict(WONT_RUN, reason, ("foreign-in-any", "machine"), None, remedy, notes)
     if wheel.loose and not any(item.machine != "cuda" for item in own):
         return _of_loose(wheel, own, target, itself, notes)
@@ -169,9 +169,9 @@ def _of_loose(wheel: Wheel, own: list[Binary], target: Target, itself: bool, not
     if not judged:
         return WheelVerdict(UNKNOWN, "the targets of its device code are not known", ("not-read",), CUDA, "", notes)
     if any(found.verdict != NEEDS_REBUILD for found in judged):
-        return WheelVerdict(RUNS, "its loose device code holds some for this GPU", ("sass",), CUDA, "", notes)
+        return WheelVerdict(RUNS, "some of its separate device code files are for this GPU", ("sass",), CUDA, "", notes)
     names = ", ".join(dict.fromkeys(codes[:400]))[:120]
-    told = f"its {wheel.loose} files of device code are for {names}: nothing for {target.compute_capability}"
+    told = f"its {wheel.loose} device code files are for {names}: none for {target.compute_capability}"
     if itself and wheel.loose * 2 > (wheel.members or 0):
         return WheelVerdict(NEEDS_REBUILD, told, judged[0].rules, CUDA, BUILD_FOR_GPU, notes)
     # Whoever loads them chooses, and may compile its own.
@@ -185,7 +185,7 @@ def _foreign(binary: Binary, target: Target) -> bool:
 
 
 def _not_all_read(wheel: Wheel, target: Target, entry: Entry | None, looked: WheelVerdict | None, notes: tuple[str, ...]) -> WheelVerdict:
-    why = wheel.not_read or "its contents were not looked into"
+    why = wheel.not_read or "its contents were not examined"
     if entry is not None and (entry.units or entry.verdict):
         code = judge_code([entry.units], [], target.compute_capability, target.cuda)
         verdict = entry.verdict or (code.verdict if code else UNKNOWN)
@@ -196,7 +196,7 @@ def _not_all_read(wheel: Wheel, target: Target, entry: Entry | None, looked: Whe
     if NVIDIA_LIBRARY.fullmatch(wheel.project):
         if _new_nvidia_library(wheel):
             return WheelVerdict(RUNS, f"NVIDIA's library of CUDA 12.9 or newer for aarch64; {why}", ("nvidia-library",), CUDA, "", notes)
-        return WheelVerdict(UNKNOWN, f"NVIDIA's library for CUDA 12; {why}", ("nvidia-library",), CUDA, "take the one for CUDA 13", notes)
+        return WheelVerdict(UNKNOWN, f"NVIDIA's library for CUDA 12; {why}", ("nvidia-library",), CUDA, "use the one for CUDA 13", notes)
     gpu = joint_gpu([looked.gpu if looked else None, entry.gpu if entry else None])
     return WheelVerdict(
         UNKNOWN, why, ("not-read",), gpu, "raise workload_check_read_mb, or install it on one desk and check that folder with paths", notes

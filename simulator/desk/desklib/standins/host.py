@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .. import firmware, grub
+from ..desk import Desk
 from . import common, gpu
 
 # Images this desk already has; anything else would need the internet, which it has not.
@@ -197,11 +199,11 @@ def _run(words: list[str], images: tuple[str, ...], context: common.Context) -> 
 
 
 def fwupdmgr(argv: list[str]) -> int:
-    """Firmware devices; no update is on offer."""
+    """Firmware devices, what the vendor offers for them, and the capsule that the next boot flashes (see `firmware`)."""
     context = common.context()
     command = next((w for w in argv if not w.startswith("-")), "")
     as_json = "--json" in argv
-    devices = context.desk.model.get("firmware", [])
+    devices = firmware.devices(context.desk)
     if command in ("get-devices", "get-topology"):
         if as_json:
             print(json.dumps({"Devices": devices}, indent=2))
@@ -210,17 +212,57 @@ def fwupdmgr(argv: list[str]) -> int:
         for device in devices:
             print(f"├─{device['Name']}:\n│     Current version:    {device['Version']}\n│     Vendor:             {device['Vendor']}\n│")
         return 0
+    offered = firmware.updates(context.desk)
     if command in ("get-updates", "get-upgrades"):
-        print(json.dumps({"Devices": []}) if as_json else "No updatable devices")
-        return 2
+        print(json.dumps({"Devices": offered}) if as_json else "\n".join(item["Name"] for item in offered) or "No updatable devices")
+        return 0 if offered else 2
     if command == "refresh":
         print("Metadata is up to date; use --force to refresh again.")
-        return 2
+        return 0 if "--force" in argv else 2
+    if command in ("update", "upgrade"):
+        return _flash_at_next_boot(context.desk, offered)
     if "--version" in argv:
         print("runtime   org.freedesktop.fwupd         2.0.20")
         return 0
     print("Command not found, see --help", file=sys.stderr)
     return 1
+
+
+def _flash_at_next_boot(desk: Desk, offered: list[dict[str, Any]]) -> int:
+    """``fwupdmgr update``. The words of a refusal are made up: no report shows them."""
+    if not common.is_root():
+        print("Failed to obtain auth", file=sys.stderr)
+        return 1
+    if not offered:
+        print("No updatable devices")
+        return 2
+    if firmware.on_battery(desk):
+        print("Cannot update: the device requires AC power", file=sys.stderr)
+        return 1
+    for name in firmware.stage(desk):
+        print(f"Successfully installed firmware: {name}\nAn update requires a reboot to complete.")
+    return 0
+
+
+def grub_reboot(argv: list[str]) -> int:
+    """The entry of the next start, and of that one only."""
+    words = [word for word in argv if not word.startswith("--")]
+    if len(words) != 1:
+        print("More than one menu entry?" if words else "Menu entry not specified.", file=sys.stderr)
+        return 1
+    if not common.is_root():
+        print("grub-editenv: error: cannot open `/boot/grub/grubenv.new': Permission denied.", file=sys.stderr)
+        return 1
+    grub.set_environment(Path("/"), {**grub.environment(Path("/")), "next_entry": words[0]})
+    return 0
+
+
+def update_grub(argv: list[str]) -> int:
+    """Write the menu of the kernels that are in /boot."""
+    del argv
+    grub.write_menu()
+    print("Generating grub configuration file ...\ndone", file=sys.stderr)
+    return 0
 
 
 def busctl(argv: list[str]) -> int:
@@ -287,60 +329,4 @@ def timedatectl(argv: list[str]) -> int:
         f"                Time zone: {zone}\nSystem clock synchronized: {synced}\n"
         f"              NTP service: active\n          RTC in local TZ: no"
     )
-    return 0
-
-
-def _of_switch(netdev: str, peer: dict[str, Any]) -> dict[str, Any]:
-    """What a switch says of itself."""
-    return {
-        netdev: {
-            "via": "LLDP",
-            "rid": "2",
-            "age": "0 day, 00:05:12",
-            "chassis": {str(peer["lldp"]): {"id": {"type": "mac", "value": peer["mac"]}, "descr": str(peer["lldp"])}},
-            "port": {"id": {"type": "ifname", "value": f"bridge/qsfp56-{peer['port']}-1"}, "ttl": "120"},
-        }
-    }
-
-
-def lldpctl(argv: list[str]) -> int:
-    """Neighbours of the cabled ports, where lldpd is switched on by the fault ``lldp`` (no real output was found)."""
-    context = common.context()
-    of_switches = [
-        (function, peer)
-        for function in context.functions
-        if (peer := (context.desk.cable(function.port) or {}).get("peer")) and peer.get("switch") and peer.get("lldp")
-    ]
-    if context.desk.fault("lldp") is None and not of_switches:
-        print("unable to connect to socket /run/lldpd.socket: No such file or directory", file=sys.stderr)
-        return 1
-    rows: list[dict[str, Any]] = [_of_switch(function.netdev, peer) for function, peer in of_switches if function.carrier]
-    for function in context.functions if context.desk.fault("lldp") is not None else ():
-        cable = context.desk.cable(function.port)
-        peer = (cable or {}).get("peer")
-        if not peer or not function.carrier or peer.get("switch"):
-            continue
-        for far in peer.get("functions") or [{"netdev": f"enp1s0f{peer['port']}np{peer['port']}", "mac": ""}]:
-            rows.append(
-                {
-                    function.netdev: {
-                        "via": "LLDP",
-                        "rid": "1",
-                        "age": "0 day, 00:05:12",
-                        "chassis": {
-                            str(peer.get("hostname") or peer["desk"]): {
-                                "id": {"type": "mac", "value": far.get("mac", "")},
-                                "descr": "Ubuntu 24.04.4 LTS",
-                            }
-                        },
-                        "port": {"id": {"type": "mac", "value": far.get("mac", "")}, "descr": far["netdev"], "ttl": "120"},
-                    }
-                }
-            )
-    if "json" in argv:
-        print(json.dumps({"lldp": {"interface": rows}}, indent=2))
-    else:
-        for row in rows:
-            for name, facts in row.items():
-                print(f"Interface:    {name}, via: LLDP, RID: 1\n  Chassis:\n    SysName:      {next(iter(facts['chassis']))}")
     return 0

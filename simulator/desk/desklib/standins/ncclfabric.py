@@ -129,7 +129,7 @@ def plan(context: Context, message_sizes: list[int]) -> list[str]:
     if stop:
         lines.append("failure " + stop)
     slow = context.desk.fault("nccl_slow")
-    factor = 1.0 if slow is None else float(slow.get("factor", 0.5))
+    factor = figures.build_factor() if slow is None else float(slow.get("factor", 0.5))
     for size in message_sizes:
         if chosen:
             value = figures.nccl_busbw(context.desk, chosen, size)

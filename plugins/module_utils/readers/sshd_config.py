@@ -1,0 +1,38 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``sshd -T``: what sshd goes by, all files and Match blocks put together. One keyword and its value a line, in small letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import text as _text
+
+WORDS = ("authorizedkeysfile", "allowusers", "denyusers", "pubkeyacceptedalgorithms", "authenticationmethods")
+"""Keywords with a list; those that may stand several times are put together."""
+
+
+def read(text: str) -> dict[str, Any]:
+    """Keys: authorized_keys_files, allow_users, deny_users, pubkey_algorithms, authentication_methods (lists, null where not said),
+    pubkey_authentication (bool or null), max_sessions (int or null)."""
+    lists: dict[str, list[str]] = {}
+    single: dict[str, str] = {}
+    for line in _text.lines(text, _text.TEXT_LIMIT):
+        keyword, _blank, value = line.strip().partition(" ")
+        keyword = keyword.lower()
+        if keyword in WORDS:
+            lists.setdefault(keyword, []).extend(
+                value.replace(",", " ").split() if keyword == "pubkeyacceptedalgorithms" else value.split()
+            )
+        else:
+            single.setdefault(keyword, value.strip())
+    files = lists.get("authorizedkeysfile")
+    return {
+        "authorized_keys_files": None if files is None else [name for name in files if name.lower() != "none"],
+        "allow_users": lists.get("allowusers"),
+        "deny_users": lists.get("denyusers"),
+        "pubkey_algorithms": lists.get("pubkeyacceptedalgorithms"),
+        "authentication_methods": lists.get("authenticationmethods"),
+        "pubkey_authentication": {"yes": True, "no": False}.get(single.get("pubkeyauthentication", "").lower()),
+        "max_sessions": _text.to_int(single.get("maxsessions")),
+    }

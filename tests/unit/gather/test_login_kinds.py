@@ -1,0 +1,135 @@
+"""How the ssh server and /etc/hosts of a desk may differ: what the facts see, and what is judged of it before a stack is made."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import AUDIT, STACK, JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import sshd_config
+
+from .fake_desk import SSHD, healthy, sshd_question
+
+HERE = Where(pair="pair_a", desk="desk-01")
+CODES = ("PAIR_LOGIN_CLOSED", "PAIR_NAME_TAKEN")
+FILES = "authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2"
+
+
+def desk_with(said: str, hosts: str | None = None):
+    desk = healthy()
+    for question in (sshd_question(10, 11), sshd_question(11, 10)):
+        desk.commands[question] = said
+    if hosts is not None:
+        desk.files["/etc/hosts"] = hosts
+    return desk
+
+
+def told(desk, purpose: str = STACK) -> dict[str, str]:
+    found = judge(collect(desk), HERE, JudgeOptions(purpose=purpose))
+    return {item.code: item.severity for item in found if item.code in CODES}
+
+
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        (FILES, ("/home/lab/.ssh/authorized_keys", "/home/lab/.ssh/authorized_keys2")),
+        ("authorizedkeysfile /etc/ssh/keys/%u", ("/etc/ssh/keys/lab",)),
+        ("authorizedkeysfile /etc/ssh/keys/%u %h/.ssh/%u.keys", ("/etc/ssh/keys/lab", "/home/lab/.ssh/lab.keys")),
+        ("authorizedkeysfile /srv/keys/%U/100%%", ("/srv/keys/1000/100%",)),
+        ("authorizedkeysfile .config/../.ssh/keys", ("/home/lab/.ssh/keys",)),
+        ("authorizedkeysfile none", ()),
+        ("authorizedkeysfile /etc/ssh/keys/%x", ()),
+        ("", None),
+    ],
+)
+def test_where_keys_are_looked_for(line: str, files: tuple[str, ...] | None) -> None:
+    facts = collect(desk_with(SSHD.replace(FILES, line)))
+    assert facts.network.sshd.key_files == files
+    assert ("network.sshd.key_files" in facts.unread) is (files is None)
+
+
+def test_the_server_is_asked_for_the_very_connection_that_the_peer_will_make() -> None:
+    desk = healthy()
+    collect(desk, Options(login_user="lab"))
+    assert [item for item in desk.asked if "sshd" in item] == [sshd_question(10, 11)]
+    alone = healthy(None)
+    collect(alone)
+    assert [item for item in alone.asked if "sshd" in item] == [sshd_question(11, 10)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "severity"),
+    [
+        ("pubkeyauthentication yes", "pubkeyauthentication no", "fail"),
+        ("ssh-ed25519,", "", "fail"),
+        ("authenticationmethods any", "authenticationmethods publickey,keyboard-interactive", "fail"),
+        ("authenticationmethods any", "authenticationmethods publickey,password publickey", None),
+        ("maxsessions 10", "maxsessions 10\nallowusers mara", "fail"),
+        ("maxsessions 10", "maxsessions 10\nallowusers mara\nallowusers lab", None),
+        ("maxsessions 10", "maxsessions 10\nallowusers lab@10.0.0.*", "fail"),
+        ("maxsessions 10", "maxsessions 10\nallowusers la?@192.168.100.0/24", None),
+        ("maxsessions 10", "maxsessions 10\nallowusers lab@*.lab.example", None),
+        ("maxsessions 10", "maxsessions 10\ndenyusers lab@192.168.*", "fail"),
+        ("maxsessions 10", "maxsessions 10\ndenyusers guest", None),
+        (FILES, "authorizedkeysfile /etc/ssh/keys/%u", "warn"),
+        (FILES, "authorizedkeysfile none", "warn"),
+        (FILES, "authorizedkeysfile .ssh/keys", None),
+        (FILES, FILES, None),
+    ],
+)
+def test_a_server_that_will_not_take_the_peers_key_is_named(old: str, new: str, severity: str | None) -> None:
+    desk = desk_with(SSHD.replace(old, new))
+    assert told(desk) == ({} if severity is None else {"PAIR_LOGIN_CLOSED": severity})
+    assert told(desk, AUDIT) == ({} if severity is None else {"PAIR_LOGIN_CLOSED": "note"})
+
+
+def test_a_line_that_the_admin_added_elsewhere_is_seen_as_the_user_sees_it() -> None:
+    desk = desk_with(SSHD.replace(FILES, "authorizedkeysfile /etc/ssh/keys/%u"))
+    line = 'restrict,from="192.168.100.10" ssh-ed25519 AAAA dgx_spark_pair'
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def read_as(user: str, paths, keys=()):
+        asked.append((user, tuple(paths)))
+        known = {"/etc/ssh/keys/lab": line + "\n", "/home/lab/.ssh/authorized_keys": "ssh-ed25519 OLD dgx_spark_pair\n"}
+        return [dataclasses.replace(desk.read_text("/nowhere"), path=path, text=known.get(path), error=None) for path in (*paths, *keys)]
+
+    desk.read_as = read_as
+    setup = collect(desk).setup
+    assert asked[0][0] == "lab" and setup.trust_authorized == (line,)
+    assert setup.trust_left_in == ("/home/lab/.ssh/authorized_keys",)
+    assert told(desk) == {}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "names"),
+    [
+        ("127.0.0.1 localhost\n192.168.100.11 pair-peer # dgx_spark_pair\n", ()),
+        ("10.99.0.1 pair-head pair-peer\n", ("10.99.0.1 pair-head", "10.99.0.1 pair-peer")),
+        ("10.99.0.1\tnode7 Pair-Peer  # old cluster\n", ("10.99.0.1 Pair-Peer",)),
+        ("# 10.99.0.1 pair-head\n10.99.0.1 pair-header\n\n::1\n", ()),
+        ("fd00::1 pair-peer2\n192.168.100.11 pair-peer # dgx_spark_pair\n", ("fd00::1 pair-peer2",)),
+    ],
+)
+def test_names_of_ours_that_others_gave_away(hosts: str, names: tuple[str, ...]) -> None:
+    desk = desk_with(SSHD, hosts)
+    assert collect(desk).setup.foreign_names == names
+    assert told(desk) == ({"PAIR_NAME_TAKEN": "warn"} if names else {})
+
+
+def test_a_server_that_was_not_asked_is_not_judged() -> None:
+    desk = healthy()
+    for question in (sshd_question(10, 11), sshd_question(11, 10)):
+        del desk.commands[question]
+    facts = collect(desk)
+    assert "network.sshd" in facts.unread and told(desk) == {}
+
+
+def test_the_reader_takes_what_may_stand_several_times_together() -> None:
+    read = sshd_config.read(
+        "AllowUsers a\nallowusers b@10.0.0.1 c\nPubkeyAuthentication YES\nmaxsessions x\n\x00\nauthorizedkeysfile NONE\n"
+    )
+    assert read["allow_users"] == ["a", "b@10.0.0.1", "c"] and read["pubkey_authentication"] is True
+    assert read["max_sessions"] is None and read["authorized_keys_files"] == [] and read["deny_users"] is None
