@@ -143,6 +143,18 @@ lab-test: venv ## Tests on simulated desks: the lab itself, the ways to lose a d
 lab-test-all: venv ## Every molecule scenario, the long ones too (first contact, cables, faults of apt, link changes, faults of measurements)
 	SCENARIOS=all bash tests/lab_test.sh
 
+.PHONY: arm-test
+arm-test: venv ## What runs on desks, under an aarch64 Python (qemu's user mode; the first run unpacks 90 MB)
+	bash tests/arm_test.sh
+
+.PHONY: docker-test
+docker-test: venv-demo ## The demo and the lab's own tests with Docker as the engine (Debian's docker.io; starts a daemon where none runs)
+	bash tests/docker_test.sh
+
+.PHONY: vm-test
+vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (half an hour without KVM; IMAGE=bookworm, PARTS=...)
+	bash tests/vm/run.sh
+
 .PHONY: real-test
 real-test: venv-demo ## With NVIDIA's compiler, NCCL and cuobjdump and Open MPI 4.1 and 5 (opt-in: fetches 1 GB once, needs root, no GPU)
 	bash tests/real_test.sh
@@ -159,4 +171,4 @@ bench: venv-demo ## Measure executions, controller CPU and wall time as the lab 
 
 .PHONY: clean
 clean: ## Remove virtual environments and build results (not reports)
-	rm -rf .venv .venv-core219 build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,6 +26,7 @@ if [ "${1:-}" != --build ]; then
 fi
 
 # The base: Debian packages, the machine's own certificates (a network may have some), and a Python that pip may write to.
+# shellcheck disable=SC2016  # mmdebstrap's own $1
 mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-pip,python3-venv,ca-certificates \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --customize-hook='rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED' \
@@ -35,8 +36,11 @@ podman import --quiet --change 'ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt'
     base.tar localhost/dgx-spark-ee-base:latest >/dev/null
 podman build --quiet --isolation chroot --network host --file context/Containerfile --tag localhost/dgx-spark-ee:test context
 
-inside() { podman --runtime runc run --rm --network none --volume "$work/site:/runner:z" --workdir /runner localhost/dgx-spark-ee:test "$@"; }
-mkdir site
+# runc and limits of our own: what containers get otherwise is refused where root has no CAP_SYS_RESOURCE.
+inside() { podman --runtime runc run --rm --network none --ulimit nofile=20000:20000 --ulimit nproc=32768:32768 --volume "$work/site:/runner:z" --workdir /runner localhost/dgx-spark-ee:test "$@"; }
+# Its user is not root.
+mkdir --mode=0777 site
+chmod 0755 "$work"
 printf 'spark_desks:\n  hosts:\n    desk-01: {ansible_host: 127.0.0.1, ansible_port: 1}\n' > site/inventory.yml
 inside ansible-doc --list --type module labops.dgx_spark | grep -q cx7_link || fail "the collection is not in the image"
 inside sh -c 'skopeo --version && ssh -V' >/dev/null 2>&1 || fail "skopeo or ssh is not in the image"

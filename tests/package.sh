@@ -43,7 +43,7 @@ fi
 if ansible-playbook labops.dgx_spark.audit > out.txt 2>&1; then
     echo "audit of an unreachable desk ended with success" >&2; cat out.txt >&2; exit 1
 fi
-newest=$(ls -d reports/2*/ | tail -1)
+newest=$(printf '%s\n' reports/2*/ | tail -1)
 grep -q DESK_UNREACHABLE "$newest/report.json" || { echo "the report does not name the unreachable desk" >&2; cat out.txt >&2; exit 1; }
 grep -q DESK_UNREACHABLE out.txt || { echo "the audit does not say DESK_UNREACHABLE" >&2; cat out.txt >&2; exit 1; }
 if ansible-playbook labops.dgx_spark.stack_pair > out.txt 2>&1; then

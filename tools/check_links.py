@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every link, path and make target in the project's Markdown leads somewhere. Needs no network.
 
-A link to this repository's main branch counts as one to the file in this checkout. Pages that Galaxy shows outside the repository
-(README.md, the roles' READMEs) may have absolute links only; in all others links are relative, so that they work in a clone, on the forge
-and on the docsite.
+A link to this repository's main branch counts as one to the file in this checkout. Pages that are shown outside the repository
+(README.md and the roles' READMEs by Galaxy, the docsite's list of guides) may have absolute links only; in all others links are
+relative, so that they work in a clone, on the forge and on the docsite. Every guide stands in the README and in the docsite's list.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\s*\1\s*$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(<?([^)\s>]+)>?\)")
 AUTOLINK = re.compile(r"<(https?://[^>\s]+)>")
+RST = re.compile(r"`[^`<]*<(https?://[^>\s]+)>`_")
 HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$", re.MULTILINE)
 ANCHOR = re.compile(r"<a (?:id|name)=\"([^\"]+)\"")
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 MAKE = re.compile(r"(?:^|[\s$;&|])make((?: [a-z][a-z-]*)+)(?![a-z=.])")
 FOLDERS = "changelogs|docs|inventories|molecule|playbooks|plugins|roles|simulator|tests|tools"
 PATH = re.compile(rf"(?:{FOLDERS})/[a-z0-9_./*-]+")
+GUIDES = "docs/docsite/rst/guides.rst"
+"""The page of the docsite that lists the guides, in the order of its menu."""
 MADE = ("tests/recordings/", "playbooks/reports/")
 """Folders whose content is made when it is needed."""
 
@@ -45,7 +48,7 @@ class Page(NamedTuple):
     @property
     def elsewhere(self) -> bool:
         """Whether Galaxy shows it outside the repository."""
-        return self.path == "README.md" or (self.path.startswith("roles/") and self.path.endswith("README.md"))
+        return self.path in ("README.md", GUIDES) or (self.path.startswith("roles/") and self.path.endswith("README.md"))
 
 
 def in_repository(link: str) -> str | None:
@@ -76,6 +79,7 @@ def links(text: str) -> Iterator[str]:
     prose = SPAN.sub("`code`", FENCE.sub("", text))
     yield from LINK.findall(prose)
     yield from AUTOLINK.findall(prose)
+    yield from RST.findall(text)
 
 
 def code(text: str) -> Iterator[str]:
@@ -92,7 +96,7 @@ def problems(page: Page, targets: set[str], root: Path = ROOT) -> Iterator[str]:
         if told is None and re.match(r"[a-z][a-z0-9+.-]*:", link):
             continue
         if told is None and page.elsewhere and not link.startswith("#"):
-            yield f"{page.path}: {link} is relative, but Galaxy shows this page elsewhere; begin it with {generated.repository()}/"
+            yield f"{page.path}: {link} is relative, but this page is shown elsewhere; begin it with {generated.repository()}/"
             continue
         if told is not None and not page.elsewhere and page.path.startswith("docs/"):
             yield f"{page.path}: {link} is in this repository; make it relative"
@@ -111,14 +115,33 @@ def problems(page: Page, targets: set[str], root: Path = ROOT) -> Iterator[str]:
             yield f"{page.path}: there is no {piece}"
 
 
+def guides(text: str) -> list[str]:
+    """The guides (``docs/NAME.md``) that a page links to, in its order."""
+    told = (in_repository(link) or "" for link in links(text))
+    return list(dict.fromkeys(place for link in told if re.fullmatch(r"docs/[a-z_]+\.md", place := link.partition("#")[0])))
+
+
+def unlisted(root: Path = ROOT) -> Iterator[str]:
+    """Guides that a list of guides does not name."""
+    for page in ("README.md", GUIDES):
+        named = guides((root / page).read_text(encoding="utf-8"))
+        for path in sorted((root / "docs").glob("*.md")):
+            if f"docs/{path.name}" not in named:
+                yield f"{page}: docs/{path.name} is not linked from it"
+
+
 def main() -> int:
     """Exit 1 with a line for each problem."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", GUIDES],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     paths = sorted(path for path in set(listed.stdout.split()) if (ROOT / path).exists())
     targets = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
-    found = []
+    found = list(unlisted())
     for path in paths:
         found += list(problems(Page(path, (ROOT / path).read_text(encoding="utf-8")), targets))
     for problem in found:

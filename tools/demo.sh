@@ -63,7 +63,7 @@ fi
 
 say "Done"
 cat <<TEXT
-The report:            $(ls -d reports/*/ | tail -1)index.html
+The report:            $(printf '%s\n' reports/*/ | tail -1)index.html
 Break something:       simulator/lab --lab $LAB cable pull cable-1
                        LAB=$LAB ansible-playbook -i inventories/simulated playbooks/stack_pair.yml
 Look into a desk:      simulator/lab --lab $LAB ssh desk-01

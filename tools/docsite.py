@@ -21,12 +21,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools import generated  # noqa: E402
+from tools import check_links, generated  # noqa: E402
 from tools.check_links import LINK, in_repository  # noqa: E402
 
 COLLECTION = "labops.dgx_spark"
-ORDER = ("enrol", "findings", "cables", "link", "driver", "proof", "report", "workload", "recordings", "security", "reference")
-"""Guides in the order of the menu; others follow by their names."""
 CONF = """
 extensions.append("myst_parser")
 myst_heading_anchors = 4
@@ -87,8 +85,7 @@ def build(site: Path) -> None:
     rst = site / "rst"
     pages = ("collection", "--use-current", "--fail-on-error", "--dest-dir", "rst", COLLECTION)
     run("antsibull-docs", "--config-file", "antsibull-docs.cfg", *pages, folder=site)
-    found = {path.stem for path in (ROOT / "docs").glob("*.md")}
-    guides = [name for name in ORDER if name in found] + sorted(found - set(ORDER))
+    guides = [Path(path).stem for path in check_links.guides((ROOT / check_links.GUIDES).read_text(encoding="utf-8"))]
     (rst / "guides").mkdir()
     shutil.copytree(ROOT / "docs/images", rst / "guides/images")
     for name in guides:

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export UV_CUSTOM_COMPILE_COMMAND="make lock"
 without=()
-for name in $(grep -oE '^[a-z0-9-]+' requirements-source.txt); do without+=(--no-emit-package "$name"); done
+while read -r name; do without+=(--no-emit-package "$name"); done < <(grep -oE '^[a-z0-9-]+' requirements-source.txt)
 compile=(uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links)
 "${compile[@]}" "$@" requirements.txt --output-file requirements.lock
 "${compile[@]}" "$@" requirements-dev.txt --constraints requirements.lock "${without[@]}" --output-file requirements-dev.lock

@@ -4,7 +4,7 @@ set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 # prometheus: the report's metrics are tested with promtool; skopeo and docker-registry: real images; libmagic1: the REUSE tool;
 # tcsh, fish, zsh: login shells that a desk may have.
-needed=(make git gnupg python3-venv openssh-client prometheus skopeo docker-registry libmagic1 tcsh fish zsh)
+needed=(make git gnupg python3-venv openssh-client prometheus skopeo docker-registry libmagic1 shellcheck tcsh fish zsh)
 # The report's page is tested in a browser.
 command -v google-chrome >/dev/null || needed+=(chromium fonts-dejavu-core)
 missing=()

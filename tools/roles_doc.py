@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from tools import generated  # noqa: E402
 
 ROLES = ROOT / "roles"
+EXAMPLES = ROOT / "docs" / "examples"
 COLLECTION = "labops.dgx_spark"
 GUIDES = {
     "cable_check": "cables.md",
@@ -31,6 +32,7 @@ GUIDES = {
     "dgx_os": "findings.md",
     "driver_lock": "driver.md",
     "desk_reboot": "driver.md",
+    "desk_update": "update.md",
     "nccl_bundle": "proof.md",
     "pair_link": "link.md",
     "pair_proof": "proof.md",
@@ -83,6 +85,14 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join(generated.cell(text) for text in cells)} |"
 
 
+def whole(role: str) -> list[str]:
+    """The tested playbook that uses the role alone, where there is one."""
+    path = EXAMPLES / f"{role}.yml"
+    if not path.exists():
+        return []
+    return ["", "## Example", "", "```yaml", path.read_text(encoding="utf-8").removeprefix("---\n").strip(), "```"]
+
+
 def example(role: str, entry: str, spec: Mapping[str, Any]) -> str:
     """What the argument_specs give as examples, else the import."""
     if "examples" in spec:
@@ -98,8 +108,8 @@ def document(role: Path) -> str:
     base = generated.repository()
     lines = [f"# {role.name}", "", f"<!-- Made by tools/roles_doc.py from roles/{role.name}/meta/argument_specs.yml. Change it there. -->"]
     lines += ["", f"{generated.markdown(about)}."]
-    if role.name in GUIDES:
-        lines += ["", f"Guide: [docs/{GUIDES[role.name]}]({base}/docs/{GUIDES[role.name]})"]
+    guides = [*([GUIDES[role.name]] if role.name in GUIDES else []), "roles.md"]
+    lines += ["", f"Guides: {', '.join(f'[docs/{guide}]({base}/docs/{guide})' for guide in guides)}", *whole(role.name)]
     shown: dict[str, Any] = {}
     for entry, spec in entries.items():
         lines += ["", f"## {spec['short_description']}"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ..module_utils.judges.update import Wishes, came_back, judge_look, levels, 
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
-from ..module_utils.model.update import SETTLED, STARTED, Look
+from ..module_utils.model.update import ROLLED_BACK, SETTLED, STARTED, Look
 from ..plugin_utils.actions import Call
 from ..plugin_utils.lock_file import LockFileError, read
 from ..plugin_utils.reboots import RebootingAction, Turn, desk_of, turn_of
@@ -29,6 +30,8 @@ from ..plugin_utils.run.store import DONE, Part, RunStore
 
 MODULE = "labops.dgx_spark.desk_update"
 PROOF = ("rdma", "nccl")
+PAUSE = 10.0
+"""Seconds between two looks at a desk whose packages somebody else changes."""
 
 
 class ActionModule(RebootingAction):
@@ -95,6 +98,8 @@ class ActionModule(RebootingAction):
             return self.refused([refusal])
         if self._task.check_mode:
             return {**result, "changed": True}
+        known = _facts(call.store, call.desk)
+        result["now"] = levels(known) if known is not None else {}
         arguments = {**self._arguments(call), "step": step, "run_id": call.run.run_id, "stack": stack.name if stack else None}
         plan = call.store.part("update_plan", call.desk)
         if step == "update" and plan is not None:
@@ -136,7 +141,7 @@ class ActionModule(RebootingAction):
     def _start_again(self, call: Call, kernel: Any, result: dict[str, Any]) -> dict[str, Any] | None:
         """Reboot the desk; the failed result, null when it is back as wanted."""
         where = Where(desk=call.desk)
-        before, failure = self.read_desk(call)
+        before, failure = self._when_unlocked(call)
         if before is None:
             return {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
         refusals = reboot_refusals(before, where, force=call.given["force"])
@@ -154,6 +159,15 @@ class ActionModule(RebootingAction):
         wrong = came_back(before, after, where, str(kernel) if kernel else before.kernel.next_boot)
         return self._failed(result, wrong) if wrong else None
 
+    def _when_unlocked(self, call: Call) -> tuple[Desk | None, dict[str, Any]]:
+        """The desk once nobody changes packages: unattended upgrades or the Dashboard may have begun meanwhile."""
+        deadline = time.monotonic() + call.given["lock_timeout"]
+        while True:
+            before, failure = self.read_desk(call)
+            if before is None or not before.apt.lock_holder or time.monotonic() + PAUSE > deadline:
+                return before, failure
+            time.sleep(PAUSE)
+
     @staticmethod
     def _failed(result: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
         told = [*result["findings"], *(item.as_dict() for item in findings)]
@@ -166,7 +180,8 @@ class ActionModule(RebootingAction):
         store, stack, name = call.store, call.stack, call.desk
         facts, plan = _facts(store, name), store.part("update_plan", name)
         now = levels(facts) if facts is not None else {}
-        was = dict(plan.data.get("now") or {}) if plan is not None else now
+        begun = plan or store.part("roll_back", name)
+        was = dict(begun.data.get("now") or {}) if begun is not None else now
         told = moved(was, now) if now else was
         result: dict[str, Any] = {"changed": False, "levels": told, "findings": []}
         if self._task.check_mode:
@@ -185,7 +200,8 @@ class ActionModule(RebootingAction):
         if answer.get("failed"):
             return {**result, **answer}
         change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts name changed"
-        proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven after the update: {change}", evidence=told)
+        what = "after the update was taken back" if journal.phase == ROLLED_BACK else "after the update"
+        proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven {what}: {change}", evidence=told)
         return {**result, "changed": bool(answer.get("changed")), "findings": [proven.as_dict()]}
 
 

@@ -16,6 +16,7 @@ from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
+from ..plugin_utils.terminal import ask
 from ..plugin_utils.ssh_door import AdminKey, SshDoor, prove
 
 PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
@@ -85,10 +86,9 @@ class ActionModule(DeskAction):
         """Show a question on the terminal. Without a terminal nobody answers, and that is a no."""
         prompt = f"{question}\nDoes the desk itself show the same? Type yes to trust it, anything else to leave it alone: "
         try:
-            answer = display.prompt_until(prompt)
+            return ask(display, prompt).lower() == "yes"
         except AnsibleError:
             return False
-        return bytes(answer).decode("utf-8", "replace").strip().lower() == "yes"
 
 
 def admin_key(private: Any, public: Any) -> AdminKey | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 
 from ..module_utils.judges.isolate import (
     AS_IT_IS,
@@ -29,16 +29,19 @@ from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
 from ..plugin_utils.run.model import RING, Run, Stack, plain
 from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
+from ..plugin_utils.terminal import ask
 
 HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
 """Host number of a trial's head; its peer has the next. Every trial has its own, so that no desk brings a role along."""
 
 
 class ActionModule(DeskAction):
-    """Arguments: phase (next, note), pair, cable (two desks of a ring), good, ports (desk to port), restart."""
+    """See the module documentation of pair_isolate."""
 
     def work(self, call: Call) -> dict[str, Any]:
         """Note a trial where one was made; what to try next."""
+        if call.given["phase"] == "ask":
+            return self._ask(call.given)
         given, run = call.given, call.run
         pair, good = run.stack(given.get("pair")), str(given.get("good") or "")
         if pair is None:
@@ -77,6 +80,22 @@ class ActionModule(DeskAction):
             "plan": {} if move.done else plain(trial_run(run, move.kind, move.desks, move.ports)),
         }
 
+    def _ask(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Wait until somebody says that the plugs are in. Raises AnsibleActionFail where nobody can say so."""
+        kind, instruction = str(given.get("kind")), str(given.get("instruction") or "")
+        if not given["confirm"] or given.get("moved") == kind:
+            return {"changed": False}
+        try:
+            ask(self._display, f"{instruction} Press Enter when the plugs are in; Ctrl+C stops here, and a later run goes on: ")
+        except AnsiblePromptInterrupt:
+            raise AnsibleActionFail("stopped before the plugs were moved; run isolate.yml again to go on") from None
+        except AnsiblePromptNoninteractive:
+            raise AnsibleActionFail(
+                f"nobody can be asked here, so nothing was done. {instruction} "
+                f"When the plugs are in, run again with -e isolate_moved={kind}"
+            ) from None
+        return {"changed": False}
+
     def _say(self, trials: list[Trial], move: Move, phase: str) -> None:
         """The trials and what follows, for every output plugin."""
         if phase == "note":
@@ -112,8 +131,7 @@ def _suspected(stack: Stack, cable: Sequence[Any]) -> tuple[str, str]:
     if stack.topology != RING:
         raise AnsibleActionFail(
             f"isolate_pair is {stack.name}, a {stack.topology}: there is no cable between two of its desks to swap. stack.yml measures "
-            "every "
-            "two of them and names the cage or desk that all bad paths share (STACK_SHARED_CAUSE)"
+            "every two of them and names the cage or desk that all bad paths share (STACK_SHARED_CAUSE)"
         )
     two = tuple(str(desk) for desk in cable)
     if len(set(two)) != 2 or not set(two) <= set(stack.members):

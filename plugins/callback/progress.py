@@ -60,7 +60,7 @@ except ImportError:
     HAS_RICH = False
 
 RUN = "labops.dgx_spark.spark_run"
-PROMPTS = ("pause", "ansible.builtin.pause")
+PROMPTS = ("pause", "ansible.builtin.pause", "labops.dgx_spark.pair_isolate")
 COLOURS = {"ok": C.COLOR_OK, "note": C.COLOR_OK, "warn": C.COLOR_WARN, "unknown": C.COLOR_UNREACHABLE, "fail": C.COLOR_ERROR}
 STYLES = {"ok": "green", "note": "green", "warn": "yellow", "unknown": "magenta", "fail": "red"}
 ORDER = ("ok", "note", "warn", "unknown", "fail")

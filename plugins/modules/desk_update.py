@@ -158,6 +158,10 @@ levels:
   description: Before and after in words, by what it is about.
   returned: with step plan and prove
   type: dict
+now:
+  description: The levels before anything was done, in words.
+  returned: with step plan, update and roll_back
+  type: dict
 rebooted:
   description: Whether the desk was rebooted and is back.
   returned: with step update and roll_back

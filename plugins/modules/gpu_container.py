@@ -17,7 +17,7 @@ options:
     type: str
     default: desk
   image:
-    description: The image to start.
+    description: The image to start. A digest (C(NAME@sha256:...)) pins it; a tag may be moved.
     type: str
     required: true
   pull:

@@ -14,9 +14,11 @@ description:
   - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
 options:
   phase:
-    description: C(next) says what to move, C(note) keeps the trial that was just measured and then says what to move.
+    description:
+      - C(next) says what to move, C(ask) asks whether it was moved, C(note) keeps the trial that was just measured and then says what to
+        move.
     type: str
-    choices: [next, note]
+    choices: [next, ask, note]
     default: next
   pair:
     description: The suspect pair, or the ring with the suspect cable.
@@ -35,8 +37,21 @@ options:
     type: dict
     default: {}
   kind:
-    description: The trial to note.
+    description: The trial to note or to ask about.
     type: str
+  instruction:
+    description: What to move, shown with the question of C(ask).
+    type: str
+  moved:
+    description:
+      - The trial whose plugs are in, which answers the question of C(ask). Where nobody can be asked (a job of AWX) and this is another
+        one, the task fails and says what to move and how to go on.
+    type: str
+    choices: [as_it_is, good_for_peer, good_for_head, other_port]
+  confirm:
+    description: Whether C(ask) asks at all. Only for a lab that moves plugs by itself.
+    type: bool
+    default: true
   desks:
     description: The two desks of the trial to note.
     type: list

@@ -895,6 +895,10 @@ ansible_facts:
                   key_is_enough:
                     description: Whether nothing is asked for beside a key (C(sshd -T), AuthenticationMethods); null when unknown.
                     type: bool
+                  runs_commands:
+                    description: >-
+                      Whether a login may run the command that it asks for (C(sshd -T), ForceCommand and MaxSessions); null when unknown.
+                    type: bool
                   user_allowed:
                     description: >-
                       Whether DenyUsers and AllowUsers let the user in from there (C(sshd -T)); null when their patterns cannot be told.

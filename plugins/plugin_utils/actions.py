@@ -251,6 +251,8 @@ class DeskAction(ActionBase):
         told = {key: value for key, value in (answer or {}).items() if key not in ("failed", "unreachable", "exception", "timedout")}
         return {
             **told,
+            # Said outright: Ansible takes a result with another "rc" than 0 for a failed one.
+            "failed": False,
             "changed": part.changed,
             "findings": [dict(item) for item in part.findings],
             "stage": {"name": stage.name, "state": part.state, "reason": part.reason},

@@ -142,12 +142,10 @@ def found_words(stage: Stage, answer: Mapping[str, Any], members: Iterable[str])
 def result(part: Part, answer: Mapping[str, Any], failed: bool, hinted: str) -> dict[str, Any]:
     """The task's result: its answer, the verdict in one word, and ``failed`` as the admin wants it."""
     kept = {key: value for key, value in answer.items() if key not in ("failed", "unreachable", "exception", "timedout")}
-    told = {**kept, "changed": part.changed, "findings": [dict(item) for item in part.findings]}
+    told = {**kept, "failed": failed, "changed": part.changed, "findings": [dict(item) for item in part.findings]}
     loud = [item for item in part.findings if item["severity"] in ("fail", "unknown")]
     # What was not done is never a pass.
     told["verdict"] = "UNKNOWN" if part.state != DONE and not loud else verdict(item["severity"] for item in part.findings)
-    if failed:
-        told["failed"] = True
     if failed and loud:
         told["msg"] = f"{part.desk}: {codes(loud)}, see above"
     elif part.state != DONE:

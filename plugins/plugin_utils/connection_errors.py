@@ -172,7 +172,14 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("permission denied", "authentication failed", "too many authentication failures", "invalid/incorrect password"),
+        (
+            "permission denied",
+            "authentication failed",
+            "too many authentication failures",
+            "invalid/incorrect password",
+            "no supported authentication methods",
+            "no more authentication methods",
+        ),
         Reason(
             "auth",
             "AUTH_FAILED",
@@ -190,12 +197,37 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("bad owner or permissions", "bad configuration option"),
+        ("bad owner or permissions", "bad configuration option", "load key ", "unprotected private key file"),
         Reason(
             "other",
             "DESK_UNREACHABLE",
-            "ssh of the controller refuses its own configuration, which says nothing about the desk",
-            "Mend the file that the text names on the controller (its owner, its mode or the named option), then run again.",
+            "ssh of the controller refuses its own configuration or key, which says nothing about the desk",
+            "Mend the file that the text names on the controller (its owner, its mode, its content or the named option), then run again.",
+        ),
+    ),
+    (
+        (
+            "session open refused",
+            "open failed: administratively prohibited",
+            "shell request failed",
+            "pty allocation request failed",
+            "exec request failed",
+        ),
+        Reason(
+            "closed",
+            "DESK_UNREACHABLE",
+            "the login works, the desk's ssh server opens no session (MaxSessions, a forced command, or nothing left to start one with)",
+            "On the desk: sudo sshd -T | grep -iE 'maxsessions|forcecommand', and ps, df /dev/pts and ulimit of the login user; then run "
+            "again.",
+        ),
+    ),
+    (
+        ("not allowed at this time", "exceeded maxstartups"),
+        Reason(
+            "closed",
+            "DESK_UNREACHABLE",
+            "the desk's ssh server keeps the controller out for a while (too many logins at a time, or refused ones before)",
+            "Wait some minutes, then run again; on the desk sudo sshd -T | grep -iE 'maxstartups|persourcepenalties' shows its limits.",
         ),
     ),
     (
@@ -255,6 +287,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     text = "\n".join(texts).lower()
     # A hint of sudo's about the host's own name, which may stand before any other error.
     text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
+    # A shared connection that is gone, after which ssh makes one of its own.
+    text = re.sub(r"control socket connect\([^\n]*", "", text)
     if _SUDO.search(text):
         text += " {sudo}"
     for signs, reason in REASONS:

@@ -536,6 +536,8 @@ def host_variables(entry: Entry, sheet: Sheet) -> dict[str, Any]:
     if entry.out_of_service:
         values["spark_out_of_service"] = True
     positions = {item.name: item.position for item in sheet.desks if entry.group and item.group == entry.group}
+    if entry.group:
+        values["spark_stack_members"] = list(sheet.pairs[entry.pair] if entry.pair else sheet.stacks[entry.group][1])
     # Naming the peer names the head too.
     if entry.position == POSITIONS["head"] or (
         len(positions) == PAIR_SIZE and entry.position is None and POSITIONS["peer"] in positions.values()

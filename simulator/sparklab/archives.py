@@ -19,7 +19,7 @@ import yaml
 from sparklab import debs, image, paths, shell, state
 from sparklab.catalogue import Catalogue, Installed
 from sparklab.debs import File, Package
-from sparklab.engine import Engine
+from sparklab.engine import MACHINES, Engine
 from sparklab.errors import LabError
 from sparklab.files import held, write_atomic, write_json
 
@@ -223,8 +223,8 @@ def extended_states(installed: list[Installed]) -> str:
     return "".join(f"Package: {one.package.name}\nArchitecture: {one.package.arch}\nAuto-Installed: 1\n\n" for one in installed if one.auto)
 
 
-def ensure_model_image(engine: Engine, base: str, distribution: str, model: Mapping[str, Any], say: Say) -> str:
-    """Return the name of the image with this model's packages installed, making it when it is not there."""
+def model_files(distribution: str, model: Mapping[str, Any]) -> dict[str, bytes]:
+    """What installs a model's packages into a desk's file system, as files of one folder (/debs), with `install.sh`."""
     ensure_keys()
     shelf = catalogue(distribution)
     installed = shelf.installed(model, repositories(shelf.arch))
@@ -232,7 +232,14 @@ def ensure_model_image(engine: Engine, base: str, distribution: str, model: Mapp
     files["extended_states"] = extended_states(installed).encode()
     files["ubuntu.sources"] = sources()["ubuntu"].encode()
     files["ubuntu-archive-keyring.gpg"] = key("ubuntu-archive-keyring")
-    total = hashlib.sha256(base.encode() + _INSTALL.encode())
+    files["install.sh"] = _INSTALL.encode()
+    return files
+
+
+def ensure_model_image(engine: Engine, base: str, distribution: str, model: Mapping[str, Any], say: Say) -> str:
+    """Return the name of the image with this model's packages installed, making it when it is not there."""
+    files = model_files(distribution, model)
+    total = hashlib.sha256(base.encode())
     for name in sorted(files):
         total.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
     name = f"localhost/spark-desk:{model.get('name', 'desk')}-{total.hexdigest()[:16]}"
@@ -247,7 +254,6 @@ def _build_model_image(engine: Engine, base: str, name: str, model: str, files: 
     with tempfile.TemporaryDirectory(prefix="spark-lab-") as folder:
         for one, content in files.items():
             (Path(folder) / one).write_bytes(content)
-        (Path(folder) / "install.sh").write_text(_INSTALL, encoding="utf-8")
         container = ""
         try:
             container = engine.call(
@@ -335,7 +341,9 @@ def publish(record: state.Record, name: str) -> None:
             hashlib.sha256(content).hexdigest(),
         )
         path.write_bytes(content)
-    for source, control, sha256 in real_debs(distribution):
+    # Virtual machines have these installed already.
+    real = real_debs(distribution) if record.data["engine"]["name"] != MACHINES else ()
+    for source, control, sha256 in real:
         path = add("noble", "universe", control, source.name.replace("%3a", "."), source.stat().st_size, sha256)
         try:
             os.link(source, path)

@@ -31,6 +31,7 @@ from sparklab import (
     status,
     subnets,
     switches,
+    vmlab,
 )
 from sparklab.errors import LabError
 
@@ -98,15 +99,15 @@ def parser() -> argparse.ArgumentParser:
     )
     up.add_argument(
         "--engine",
-        choices=engine.ENGINES,
+        choices=engine.CHOICES,
         default=os.environ.get("ENGINE") or None,
-        help="the container engine (default: podman, else docker)",
+        help="the container engine (default: podman, else docker); qemu: desks are virtual machines with real RDMA",
     )
     up.add_argument(
         "--image",
-        choices=("trixie", "noble"),
+        choices=("trixie", "noble", "bookworm"),
         default="trixie",
-        help="what desks are made from: Debian trixie (default, no registry needed) or Ubuntu 24.04",
+        help="what desks are made from: Debian trixie (default, no registry needed), Ubuntu 24.04 (containers), Debian bookworm (qemu)",
     )
     up.add_argument("--subnet", type=int, metavar="N", help="use 10.N.0.0/22 for management (default: a free one)")
     down = command("down", do_down, "remove a lab with everything that was made for it")
@@ -236,7 +237,7 @@ def parser() -> argparse.ArgumentParser:
     req.add_argument("--install", action="store_true", help="install what is missing, after asking")
     req.add_argument("--yes", action="store_true", help="do not ask (also: the variable YES=1)")
     req.add_argument("--desks", type=int, default=4, metavar="N", help="how many desks will run (more than 20 need a sysctl)")
-    req.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
+    req.add_argument("--engine", choices=engine.CHOICES, default=os.environ.get("ENGINE") or None)
     command("labs", do_labs, "list the labs on this machine")
     return top
 
@@ -259,7 +260,7 @@ def opened(arguments: argparse.Namespace) -> Any:
     name = lab_name(arguments)
     state.Record.load(name)
     with state.locked(name):
-        one = lab.Lab(state.Record.load(name), say)
+        one = lab_of(state.Record.load(name))
         if not one.record.data.get("complete"):
             raise LabError(f"lab {name!r} is half made; `simulator/lab up --lab {name}` completes it, `down` removes it.")
         if not net.exists(one.netns):
@@ -273,7 +274,13 @@ def opened(arguments: argparse.Namespace) -> Any:
 def reader(arguments: argparse.Namespace) -> lab.Lab:
     """The lab, for reading only."""
     need_root()
-    return lab.Lab(state.Record.load(lab_name(arguments)), say)
+    return lab_of(state.Record.load(lab_name(arguments)))
+
+
+def lab_of(record: state.Record) -> lab.Lab:
+    """The lab of a record: of containers or of virtual machines."""
+    kind = vmlab.VmLab if record.data["engine"]["name"] == engine.MACHINES else lab.Lab
+    return kind(record, say)
 
 
 def do_up(arguments: argparse.Namespace) -> int:
@@ -314,7 +321,7 @@ def do_up(arguments: argparse.Namespace) -> int:
                 record.save()
         record.data["complete"] = False
         record.save()
-        one = lab.Lab(record, say)
+        one = lab_of(record)
         one.make()
         on = [desk for desk in record.spec.desks if record.desk(desk).get("running")]
         one.wait_ready([desk for desk in on if one.listens(desk)])
@@ -552,31 +559,15 @@ def do_exec(arguments: argparse.Namespace) -> int:
     if not argv:
         raise LabError("say what to run: simulator/lab exec DESK -- COMMAND [ARGUMENT...]", code=2)
     one, _ = _running(arguments)
-    words = ["exec", "-i", *(["-t"] if sys.stdin.isatty() and sys.stdout.isatty() else [])]
-    line = one.engine.argv(*words, one.record.desk(arguments.desk)["container"], *argv)
+    line = one.exec_argv(arguments.desk, argv, terminal=sys.stdin.isatty() and sys.stdout.isatty())
     sys.stdout.flush()
     os.execvp(line[0], line)
 
 
 def do_ssh(arguments: argparse.Namespace) -> int:
     one, _ = _running(arguments)
-    desk = one.record.spec.desks[arguments.desk]
-    address = one.address(desk.name)
-    known = [line.split()[0].split(",") for path in one.known_hosts if path.exists() for line in path.read_text().splitlines() if line]
-    if not any(address in names for names in known):
-        raise LabError(f"{arguments.desk} is not enrolled; log in yourself: ssh labadmin@{address} (simulator/lab password {desk.name}).")
-    line = [
-        "ssh",
-        "-i",
-        str(one.record.dir / "ssh" / "id_ed25519"),
-        "-o",
-        f"UserKnownHostsFile={' '.join(str(path) for path in one.known_hosts)}",
-    ]
-    line += ["-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"]
-    line += [
-        f"labadmin@{address}",
-        *(arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv),
-    ]
+    words = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    line = [*one.ssh_argv(arguments.desk, "labadmin"), *words]
     sys.stdout.flush()
     os.execvp("ssh", line)
 
@@ -589,10 +580,8 @@ def do_logs(arguments: argparse.Namespace) -> int:
         return 0
     arguments.desk = arguments.what
     one = reader(arguments)
-    entry = one.record.desk(arguments.desk)
-    print(one.engine.call("logs", "--tail", "50", entry["container"], check=False))
-    if files.process_alive(entry.get("pid")):
-        print(desks.inside(int(entry["pid"]["pid"]), ["journalctl", "--no-pager", "-n", "200", "-b"], check=False), end="")
+    one.record.desk(arguments.desk)
+    print(one.console(arguments.desk), end="")
     return 0
 
 

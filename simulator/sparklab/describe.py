@@ -28,7 +28,11 @@ def _mac(first: int, seed: str, step: int = 0) -> str:
 
 def management_mac(desk: DeskSpec) -> str:
     """The MAC of the management interface (locally administered, made from the desk's name)."""
-    return _mac(0x5A, f"management {desk.name}")
+    return _management_mac(desk.name)
+
+
+def _management_mac(name: str) -> str:
+    return _mac(0x5A, f"management {name}")
 
 
 def functions(desk: DeskSpec, model: dict[str, Any], faults: dict[str, Any]) -> list[dict[str, Any]]:
@@ -123,7 +127,7 @@ def _peer(
         switch = of_switches[end.desk][0]
         return {"switch": end.desk, "port": end.port, "lldp": switch.lldp, "mac": switch.mac}
     functions = [{"netdev": item["netdev"], "mac": item["mac"]} for item in lists[end.desk] if int(item["port"]) == end.port]
-    return {"desk": end.desk, "port": end.port, "functions": functions}
+    return {"desk": end.desk, "port": end.port, "mac": _management_mac(end.desk), "functions": functions}
 
 
 def desk_json(

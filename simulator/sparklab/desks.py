@@ -44,11 +44,15 @@ def load_model(name: str) -> dict[str, Any]:
     return json.loads(json.dumps(model, default=str)) if isinstance(model, dict) else {}
 
 
+def script(scripts: Sequence[str], settings: dict[str, str]) -> str:
+    """Scripts of simulator/image/ as one, with their variables in front."""
+    text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
+    return text + "".join((paths.SIMULATOR / "image" / name).read_text(encoding="utf-8") for name in scripts)
+
+
 def prepare(pid: int, scripts: Sequence[str], settings: dict[str, str]) -> None:
     """Run scripts of simulator/image/ in a desk whose systemd has not started yet."""
-    text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
-    for script in scripts:
-        text += (paths.SIMULATOR / "image" / script).read_text(encoding="utf-8")
+    text = script(scripts, settings)
     # In its process namespace too: umount finds no /proc/self of its own otherwise, and takes nothing away.
     shell.run(["nsenter", "-t", str(pid), "-m", "-u", "-p", "--", "/bin/sh", "-s"], stdin=text)
 
@@ -68,9 +72,9 @@ def host_keys(pid: int) -> list[str]:
     return keys
 
 
-def fingerprint(pid: int) -> str:
-    """The SHA256 fingerprint of a desk's ed25519 host key, as ssh-keygen -l prints it; empty when it has none."""
-    for key in host_keys(pid):
+def fingerprint(keys: Sequence[str]) -> str:
+    """The SHA256 fingerprint of the ed25519 key among a desk's host keys, as ssh-keygen -l prints it; empty when it has none."""
+    for key in keys:
         kind, _, body = key.partition(" ")
         if kind == "ssh-ed25519":
             value = base64.b64encode(hashlib.sha256(base64.b64decode(body)).digest()).decode()

@@ -15,6 +15,9 @@ from sparklab.errors import LabError
 
 LABEL = "spark-lab"
 ENGINES = ("podman", "docker")
+MACHINES = "qemu"
+"""In place of an engine: desks are virtual machines (vmlab.py)."""
+CHOICES = (*ENGINES, MACHINES)
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "AUDIT_WRITE", "MKNOD", "SYS_TIME")
 
 
@@ -83,6 +86,8 @@ class Engine:
 
     def find(self, lab: str) -> dict[str, str]:
         """The containers of a lab: id -> name, stopped ones too."""
+        if self.name == MACHINES:
+            return {}
         text = self.call("ps", "-a", "--no-trunc", "--filter", f"label={LABEL}={lab}", "--format", "{{.ID}} {{.Names}}")
         return dict(line.split(maxsplit=1) for line in text.splitlines() if line.strip())
 
@@ -107,9 +112,11 @@ def detect(wish: str | None = None) -> Engine:
     :raises LabError: saying which engines were tried and why each does not do.
     """
     reasons = []
+    if wish == MACHINES:
+        return Engine(MACHINES)
     for name in [wish] if wish else ENGINES:
         if name not in ENGINES:
-            raise LabError(f"--engine {name}: known engines are {' and '.join(ENGINES)}.")
+            raise LabError(f"--engine {name}: known engines are {', '.join(CHOICES)}.")
         if shutil.which(name) is None:
             reasons.append(f"{name} is not installed")
             continue

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sparklab import paths, shell
@@ -86,7 +86,7 @@ def _ensure_base(engine: Engine, distribution: str, say: Say) -> str:
     return name
 
 
-def _prepare(folder: Path) -> Path:
+def prepare(folder: Path) -> Path:
     """An empty folder beside the final one; a build that is killed leaves nothing that looks finished."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(f".{folder.name}.*"):
@@ -94,40 +94,50 @@ def _prepare(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
 
 
-def _finish(work: Path, folder: Path) -> None:
+def finish(work: Path, folder: Path) -> None:
     (work / "ready").write_text("", encoding="ascii")
     shutil.rmtree(folder, ignore_errors=True)
     os.chmod(work, 0o755)
     work.rename(folder)
 
 
+def bootstrap(packages: Sequence[str]) -> list[str]:
+    """The begin of a build from Debian packages, without documentation and translations."""
+    argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", '--aptopt=Acquire::Languages "none"']
+    argv += [f"--dpkgopt=path-exclude=/usr/share/{place}/*" for place in ("man", "doc", "locale", "info")]
+    return [*argv, f"--include={','.join(packages)}"]
+
+
+def desk_hooks() -> list[str]:
+    """What makes a desk's file system of the packages."""
+    return [
+        '--customize-hook=mkdir -p "$1"/opt/build',
+        f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/limits_shim.c {FOLDER}/customize.sh "$1"/opt/build/',
+        f'--customize-hook=cp -a --no-preserve=ownership {FOLDER}/rootfs/. "$1"/',
+        '--customize-hook=chroot "$1" /bin/sh /opt/build/customize.sh',
+    ]
+
+
 def _build_trixie(folder: Path) -> None:
     packages = package_list((FOLDER / "packages.txt").read_text(encoding="utf-8"), "trixie")
     extra = package_list((FOLDER / "extra-debs.txt").read_text(encoding="utf-8"), "trixie")
-    work = _prepare(folder)
+    work = prepare(folder)
     (work / "debs").mkdir()
     try:
-        argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root"]
-        argv += ['--aptopt=Acquire::Languages "none"']
-        for place in ("man", "doc", "locale", "info"):
-            argv += [f"--dpkgopt=path-exclude=/usr/share/{place}/*"]
-        argv += [f"--include={','.join(packages)}"]
+        argv = bootstrap(packages)
         # The real packages for the lab's archive are fetched by the new tree's own apt, so what they need is complete.
         argv += [
             '--customize-hook=mkdir -p "$1"/var/cache/apt/archives/partial',
             f'--customize-hook=chroot "$1" apt-get -y --download-only --no-install-recommends install {" ".join(extra)}',
             f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb {work}/debs/',
-            '--customize-hook=mkdir -p "$1"/opt/build',
-            f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/limits_shim.c {FOLDER}/customize.sh "$1"/opt/build/',
-            f'--customize-hook=cp -a --no-preserve=ownership {FOLDER}/rootfs/. "$1"/',
-            '--customize-hook=chroot "$1" /bin/sh /opt/build/customize.sh',
+            *desk_hooks(),
         ]
         done = shell.run([*argv, "trixie", str(work / "base.tar"), MIRROR], timeout=BUILD_TIMEOUT, check=False)
         if done.returncode != 0:
             log = folder.parent / "build.log"
             log.write_text(done.stdout + done.stderr, encoding="utf-8")
             raise LabError(f"the desk image could not be built from {MIRROR}; the build's own words are in {log}.")
-        _finish(work, folder)
+        finish(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -137,7 +147,7 @@ def _build_noble(engine: Engine, name: str, folder: Path) -> None:
     """The same build on Ubuntu's own image, where a registry can be reached."""
     packages = package_list((FOLDER / "packages.txt").read_text(encoding="utf-8"), "noble")
     extra = package_list((FOLDER / "extra-debs.txt").read_text(encoding="utf-8"), "noble")
-    work = _prepare(folder)
+    work = prepare(folder)
     (work / "debs").mkdir()
     script = (
         "set -eu; export DEBIAN_FRONTEND=noninteractive; apt-get update; "
@@ -163,7 +173,7 @@ def _build_noble(engine: Engine, name: str, folder: Path) -> None:
         ).splitlines()[-1]
         engine.call("start", "-a", container, timeout=BUILD_TIMEOUT)
         engine.call("commit", container, name, timeout=BUILD_TIMEOUT)
-        _finish(work, folder)
+        finish(work, folder)
     except LabError as error:
         shutil.rmtree(work, ignore_errors=True)
         raise LabError(f"the Ubuntu 24.04 image could not be built (is a registry reachable?): {error}") from error

@@ -99,9 +99,8 @@ def sheet(lab: Lab, fingerprints: bool = False) -> str:
             "fingerprint": "",
             "out_of_service": "",
         }
-        entry = record.desk(name)
-        if fingerprints and files.process_alive(entry.get("pid")):
-            row["fingerprint"] = desks.fingerprint(int(entry["pid"]["pid"]))
+        if fingerprints:
+            row["fingerprint"] = desks.fingerprint(lab.host_keys(name))
         for column, value in desk.sheet.items():
             if column not in SHEET_COLUMNS:
                 raise LabError(f"{name}: the lab sheet has no column {column!r}; columns: {', '.join(SHEET_COLUMNS)}.")

@@ -127,6 +127,7 @@ class Lab:
                 self.record.data["faults"],
                 self.switches(),
             )
+            data = self.describe_desk(data)
             folder = self.record.desk_dir(name)
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / "desk.json"
@@ -136,6 +137,10 @@ class Lab:
             files.write_json(path, data)
             changed.append(name)
         return changed
+
+    def describe_desk(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What this kind of lab adds to desk.json."""
+        return data
 
     def tell(self, names: Iterable[str]) -> None:
         """Have the running desks among these look at their description again; one that cannot is said, and passed over."""
@@ -292,7 +297,6 @@ class Lab:
             entry.pop("leave_at", None)
         self.record.save()
         changed = self.write_desks(set(self.record.spec.desks) - set(names))
-        passwords = self.passwords()
         public = (self.record.dir / "ssh" / "id_ed25519.pub").read_text(encoding="utf-8").strip()
         lists = self.functions()
 
@@ -304,15 +308,8 @@ class Lab:
             if self.engine.pid(entry["container"]):
                 self.engine.kill(entry["container"])
                 files.wait_until(lambda: not self.engine.pid(entry["container"]), 10)
-            settings = {
-                "DESK_HOSTNAME": desk.hostname,
-                "DESK_PASSWORD": passwords[name],
-                "DESK_RENDERER": desk.renderer,
-                "DESK_MANAGEMENT": desk.management,
-                "DESK_AUTHORIZED_KEY": public if self.enrolled(desk) else "",
-                "DESK_SERVER": subnets.server_address(self.number),
-            }
             scripts = ["boot.sh", *(["first-boot.sh"] if entry.get("first_boot") else [])]
+            settings = self.settings(name, public)
             pid = self._start(name, entry["container"], lambda pid: desks.prepare(pid, scripts, settings))
             if entry["nic"]:
                 self._add_functions(name, pid, lists[name])
@@ -328,6 +325,18 @@ class Lab:
         self.record.save()
         self.light()
         self.tell(changed)
+
+    def settings(self, name: str, public: str) -> dict[str, str]:
+        """The variables of a desk's first scripts; ``public`` is the lab's ssh key."""
+        desk = self.record.spec.desks[name]
+        return {
+            "DESK_HOSTNAME": desk.hostname,
+            "DESK_PASSWORD": self.passwords()[name],
+            "DESK_RENDERER": desk.renderer,
+            "DESK_MANAGEMENT": desk.management,
+            "DESK_AUTHORIZED_KEY": public if self.enrolled(desk) else "",
+            "DESK_SERVER": subnets.server_address(self.number),
+        }
 
     def _start(self, name: str, container: str, prepare: Callable[[int], None], again: bool = True) -> int:
         """Start a container and prepare the desk in it; one that ended before it was prepared is started once more."""
@@ -465,14 +474,46 @@ class Lab:
             entry = self.record.desk(name)
             if not self.enrolled(desk):
                 continue
-            keys = entry.get("host_keys", [])
-            if files.process_alive(entry.get("pid")):
-                keys = desks.host_keys(int(entry["pid"]["pid"])) or keys
-                entry["host_keys"] = keys
+            keys = self.host_keys(name) or entry.get("host_keys", [])
+            entry["host_keys"] = keys
             # `known_keys` keeps what we knew before a desk changed its key.
             lines += [f"{self.address(name)} {key}" for key in entry.get("known_keys", keys)]
         files.write_atomic(self.record.dir / "known_hosts", "".join(f"{line}\n" for line in lines))
         self.record.save()
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def host_keys(self, name: str) -> list[str]:
+        """The public host keys of a desk, never read from the network; empty when it is off."""
+        entry = self.record.desk(name)
+        return desks.host_keys(int(entry["pid"]["pid"])) if files.process_alive(entry.get("pid")) else []
+
+    def ssh_argv(self, name: str, user: str, options: Sequence[str] = ()) -> list[str]:
+        """A login with the lab's key; the desk's host key has to be known.
+
+        :raises LabError: when it is not.
+        """
+        address = self.address(name)
+        known = [line.split()[0].split(",") for path in self.known_hosts if path.exists() for line in path.read_text().splitlines() if line]
+        if not any(address in names for names in known):
+            raise LabError(f"{name} is not enrolled; log in yourself: ssh labadmin@{address} (simulator/lab password {name}).")
+        line = ["ssh", *options, "-i", str(self.record.dir / "ssh" / "id_ed25519"), "-o", "IdentitiesOnly=yes"]
+        line += ["-o", f"UserKnownHostsFile={' '.join(str(path) for path in self.known_hosts)}"]
+        line += ["-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes"]
+        return [*line, f"{user}@{address}"]
+
+    def exec_argv(self, name: str, argv: Sequence[str], terminal: bool = False) -> list[str]:
+        """The command line that runs another in a desk, as its root."""
+        words = ["exec", "-i", *(["-t"] if terminal else [])]
+        return self.engine.argv(*words, self.record.desk(name)["container"], *argv)
+
+    def console(self, name: str) -> str:
+        """What a desk said while it started, and its journal."""
+        entry = self.record.desk(name)
+        said = self.engine.call("logs", "--tail", "50", entry["container"], check=False) + "\n"
+        if files.process_alive(entry.get("pid")):
+            said += desks.inside(int(entry["pid"]["pid"]), ["journalctl", "--no-pager", "-n", "200", "-b"], check=False)
+        return said
 
     # ---- cables -------------------------------------------------------------------------------------------------
 

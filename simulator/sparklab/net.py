@@ -16,6 +16,8 @@ from sparklab import shell, subnets
 from sparklab.errors import LabError
 
 CABLE_MTU = 9216
+LLDP_MASK = 1 << 14
+"""A cable carries LLDP frames, which a bridge keeps to itself otherwise."""
 NETNS_DIR = Path("/run/netns")
 
 
@@ -78,7 +80,7 @@ def make(netns: str, number: int, cables: int) -> None:
     ]
     for cable in range(cables):
         if f"c{cable}" not in inside:
-            lines += [f"link add c{cable} mtu {CABLE_MTU} type bridge forward_delay 0 mcast_snooping 0"]
+            lines += [f"link add c{cable} mtu {CABLE_MTU} type bridge forward_delay 0 mcast_snooping 0 group_fwd_mask {LLDP_MASK}"]
         lines += [f"link set c{cable} addrgenmode none", f"link set c{cable} up"]
     batch(netns, lines)
     name = host_interface(number)
@@ -120,6 +122,13 @@ def add_leg(netns: str, leg: str, pid: int, netdev: str, mac: str) -> None:
             f"link set {leg} addrgenmode none",
         ],
     )
+
+
+def add_taps(netns: str, legs: Sequence[str]) -> None:
+    """Legs (down) for the adapters of a virtual machine: it opens them by name."""
+    batch(netns, [f"link delete {leg}" for leg in legs], force=True)
+    batch(netns, [f"tuntap add dev {leg} mode tap" for leg in legs])
+    batch(netns, [line for leg in legs for line in (f"link set {leg} mtu {CABLE_MTU}", f"link set {leg} addrgenmode none")])
 
 
 def remove_legs(netns: str, legs: Sequence[str]) -> None:

@@ -43,9 +43,18 @@ PODMAN = (
 )
 
 
+MACHINES = (
+    Tool("qemu-system-x86_64", "qemu-system-x86", "runs desks that are virtual machines"),
+    Tool("qemu-img", "qemu-utils", "gives each of them a disk of its own"),
+    Tool("mke2fs", "e2fsprogs", "makes their disk"),
+)
+
+
 def missing(wish: str | None) -> list[Tool]:
     """The programs that are not there."""
     tools = [tool for tool in TOOLS if not _which(tool.program)]
+    if wish == engine.MACHINES:
+        return [tool for tool in MACHINES if not _which(tool.program)] + tools
     usable = [name for name in ([wish] if wish else engine.ENGINES) if shutil.which(str(name))]
     if wish == "docker":
         if not usable:
@@ -71,7 +80,8 @@ def check(wish: str | None, desks: int) -> None:
     tools = missing(wish)
     if tools:
         names = ", ".join(f"{tool.program} ({tool.package})" for tool in tools)
-        raise LabError(f"missing on this machine: {names}. Run `simulator/lab requirements --install`.", code=2)
+        more = f" --engine {wish}" if wish == engine.MACHINES else ""
+        raise LabError(f"missing on this machine: {names}. Run `simulator/lab requirements --install{more}`.", code=2)
     if sysctl_missing(desks):
         raise LabError(
             f"{desks} desks need fs.inotify.max_user_instances={INOTIFY_WANTED}; "
@@ -84,7 +94,8 @@ def command(arguments: argparse.Namespace) -> int:
     """`simulator/lab requirements`."""
     tools = missing(arguments.engine)
     raise_sysctl = sysctl_missing(arguments.desks)
-    known = {tool.program: tool for tool in (*PODMAN, *TOOLS)}
+    runs = MACHINES if arguments.engine == engine.MACHINES else PODMAN
+    known = {tool.program: tool for tool in (*runs, *TOOLS)}
     gone = {tool.program for tool in tools}
     for tool in known.values():
         if tool.program in ("podman", "runc") and arguments.engine == "docker":

@@ -13,8 +13,8 @@ from sparklab.errors import LabError
 from sparklab.state import Record
 
 
-def ensure(record: Record, leased: Mapping[str, str]) -> None:
-    """Start what is not running. ``leased`` is the address that DHCP gives each desk.
+def ensure(record: Record, leased: Mapping[str, str], watched: bool = True) -> None:
+    """Start what is not running. ``leased`` is the address that DHCP gives each desk, ``watched``: somebody starts desks that reboot.
 
     :raises LabError: when a process ends as soon as it is started, with its last line.
     """
@@ -27,7 +27,7 @@ def ensure(record: Record, leased: Mapping[str, str]) -> None:
     if not files.process_alive(processes.get("httpd")):
         argv = [sys.executable, "-m", "sparklab.httpd", str(record.dir / "archive"), subnets.server_address(number)]
         _spawn(record, "httpd", argv, lab_network=True)
-    if not files.process_alive(processes.get("watcher")):
+    if watched and not files.process_alive(processes.get("watcher")):
         _spawn(record, "watcher", [sys.executable, "-m", "sparklab.watcher", record.name])
     record.save()
 
@@ -35,6 +35,7 @@ def ensure(record: Record, leased: Mapping[str, str]) -> None:
 def _end_strays(record: Record) -> None:
     """A command that was killed between starting a process and recording it left one that holds the address."""
     known = {int(process["pid"]) for process in record.data["processes"].values() if process}
+    known |= {int(desk["pid"]["pid"]) for desk in record.data["desks"].values() if desk.get("pid")}
     for pid in net.processes(net.netns_name(record.name)):
         if pid not in known:
             files.end_process(files.describe_process(pid))

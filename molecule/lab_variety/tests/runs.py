@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from desks import ROOT, play
-from links import descendants, wait_for
+from desks import ROOT, kill, play
+from links import wait_for
 
 DESK, PEER = "desk-01", "desk-02"
 
@@ -72,10 +69,7 @@ class Running:
 
     def kill(self) -> None:
         """End the controller and its ssh connections at once, as a power cut would."""
-        for pid in (self.process.pid, *descendants(self.process.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
+        kill(self.process)
 
     def ended(self, seconds: float = 900.0) -> Ended:
         """The run when it has ended."""

@@ -49,6 +49,7 @@ ODD_SHELL = (
 )
 ROUTE = "$(ip -4 route show default | awk '{print $5; exit}')"
 LONG = "SPARK-ROOM-1234567890-1234567890-1234567890-1234567890-DESK-000"
+READ_ONLY, WRITABLE = "mount --rbind /etc /etc && mount -o remount,ro,bind /etc", "umount -l /etc"
 NAME = "cat /proc/sys/kernel/hostname > /root/kept-name; hostname {} "
 NAME_BACK = "hostname $(cat /root/kept-name)"
 
@@ -84,8 +85,8 @@ WORKS = {
     ),
     "IPv6 off": Way(
         BOTH,
-        "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f || exit 1; done",
-        "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 0 > $f; done",
+        "for f in /proc/sys/net/ipv6/conf/en*np*/disable_ipv6; do echo 1 > $f && grep -qx 1 $f || exit 1; done",
+        "for f in /proc/sys/net/ipv6/conf/en*np*/disable_ipv6; do echo 0 > $f; done",
     ),
     "rules of others in nftables and DOCKER-USER": Way(
         BOTH,
@@ -93,9 +94,7 @@ WORKS = {
         "iptables -A DOCKER-USER -i enp1s0f0np0 -j DROP",
         "iptables -D FORWARD -j DOCKER-USER; iptables -F DOCKER-USER; iptables -X DOCKER-USER",
     ),
-    "a desk that does not change with /etc read-only": Way(
-        (PEER,), "mount --bind /etc /etc && mount -o remount,ro,bind /etc", "umount /etc"
-    ),
+    "a desk that does not change with /etc read-only": Way((PEER,), READ_ONLY, WRITABLE),
 }
 
 NAMED = {
@@ -162,8 +161,8 @@ NAMED = {
     ),
     "/etc read-only where something is to be written": Way(
         (PEER,),
-        "rm /etc/dgx_spark/pair.env && mount --bind /etc /etc && mount -o remount,ro,bind /etc",
-        "umount /etc",
+        f"rm /etc/dgx_spark/pair.env && {READ_ONLY}",
+        WRITABLE,
         verdict="FAIL",
         words="Read-only file system",
     ),

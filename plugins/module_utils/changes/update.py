@@ -98,7 +98,7 @@ class Updater(AptRunner):
                 last, changes, self.want.branch, self.wanted.expected, facts.kernel.running, self.wanted.run_id, self.wanted.stack
             )
             self._note(journal)
-            journal = self._keep(journal, fresh=not going_on)
+            journal = self._keep(journal)
             if self.outcome.failed or not self._room(changes):
                 return
             self._install(words, journal, any(item.new is None for item in changes))
@@ -236,10 +236,8 @@ class Updater(AptRunner):
 
     # ---- packages for the way back --------------------------------------------------------------------------------------
 
-    def _keep(self, journal: Journal, fresh: bool) -> Journal:
-        """Keep the packages from before; what the driver lock kept counts too."""
-        if fresh:
-            self.desk.remove_folder(DEBS)
+    def _keep(self, journal: Journal) -> Journal:
+        """Keep the packages from before; what the driver lock kept and what an admin laid there counts too."""
         self.desk.make_folder(DEBS)
         specs = [f"{name}={version}" for name, version in sorted(journal.before.items())]
         wanted = [spec for spec in specs if self._kept(spec) is None]
@@ -251,7 +249,8 @@ class Updater(AptRunner):
                     if self._kept(spec) is None and not self.outcome.failed:
                         self._download([spec])
         for name in self.desk.list_dir(DEBS).names:
-            if not name.endswith(".deb"):
+            # Those of an earlier update, and what apt left of a file that it refused.
+            if not any(deb_of(spec, [name]) for spec in specs):
                 self.desk.remove(f"{DEBS}/{name}")
         kept = tuple(spec for spec in specs if self._kept(spec) is not None)
         journal = replace(journal, kept=kept, lost=tuple(spec for spec in specs if spec not in kept))

@@ -40,7 +40,9 @@ def _gather(ask: Ask, options: Options) -> SshServer:
     if not name or not home or not _USER.fullmatch(name):
         return SshServer()
     mine, theirs = _addresses(ask)
-    answer = ask.run("sshd", "-T", "-C", f"user={name},host={theirs},addr={theirs},laddr={mine},lport=22")
+    question = ("sshd", "-T", "-C", f"user={name},host={theirs},addr={theirs},laddr={mine},lport=22")
+    # The addresses in a recording are stand-ins, and whose they are is not always told there.
+    answer = ask.first_answer(question, *ask.recorded("sshd", "-T"))
     if not answer.ok:
         ask.miss("network.sshd", answer)
         return SshServer()
@@ -53,6 +55,7 @@ def _gather(ask: Ask, options: Options) -> SshServer:
         pubkey=said["pubkey_authentication"],
         accepts_ed25519=None if accepted is None else KEY_TYPE in accepted,
         key_is_enough=_key_is_enough(said["authentication_methods"]),
+        runs_commands=_runs_commands(said["force_command"], said["max_sessions"]),
         user_allowed=_allowed(name, theirs, said),
     )
 
@@ -81,6 +84,13 @@ def _key_is_enough(methods: Sequence[str] | None) -> bool | None:
     if not methods:
         return None
     return any(chain.lower() in ("any", "publickey") for chain in methods)
+
+
+def _runs_commands(forced: str | None, sessions: int | None) -> bool | None:
+    """Whether a login gets a session, and in it what it asks for."""
+    if forced or sessions == 0:
+        return False
+    return None if forced is None and sessions is None else True
 
 
 def _allowed(name: str, peer: str, said: dict[str, Any]) -> bool | None:

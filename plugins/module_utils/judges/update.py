@@ -87,7 +87,7 @@ def judge_look(desk: Desk, look: Look, where: Where, wishes: Wishes, group: Coll
         *_foreign_holds(look, where, foreign),
         *_known_bad(desk, look, where, wishes, kernel),
         *room(look, where),
-        *_no_way_back(look, where, wishes, firmware),
+        *_no_way_back(look, where, firmware, journal if going_on else None),
         *_firmware(look, where, wishes, firmware),
         *_vendor_waits(desk, look, where),
     ]
@@ -222,9 +222,11 @@ def room(look: Look, where: Where) -> list[Finding]:
     return found[:1]
 
 
-def _no_way_back(look: Look, where: Where, wishes: Wishes, firmware: Sequence[Firmware]) -> list[Finding]:
-    """Said before the update: what a later rollback_update.yml could not put back."""
-    lost = list(look.lost)
+def _no_way_back(look: Look, where: Where, firmware: Sequence[Firmware], begun: Journal | None) -> list[Finding]:
+    """Said before the update: what a later rollback_update.yml could not put back. The way back from an update that was ``begun`` leads to
+    what was there before its first step."""
+    known = {*begun.before, *begun.added} if begun is not None else set()
+    lost = [*(begun.lost if begun is not None else ()), *(spec for spec in look.lost if spec.partition("=")[0] not in known)]
     if not lost and not firmware:
         return []
     told = [named(lost, 4)] if lost else []

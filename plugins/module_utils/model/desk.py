@@ -137,6 +137,8 @@ class SshServer:
     """Whether keys of the pair's type are accepted (``sshd -T``, PubkeyAcceptedAlgorithms); null when unknown."""
     key_is_enough: bool | None = None
     """Whether nothing is asked for beside a key (``sshd -T``, AuthenticationMethods); null when unknown."""
+    runs_commands: bool | None = None
+    """Whether a login may run the command that it asks for (``sshd -T``, ForceCommand and MaxSessions); null when unknown."""
     user_allowed: bool | None = None
     """Whether DenyUsers and AllowUsers let the user in from there (``sshd -T``); null when their patterns cannot be told."""
 

@@ -108,19 +108,17 @@ def entry_release(entry: str | None) -> str | None:
     return release
 
 
-_SUBMENU = re.compile(r"^submenu\b.*\$menuentry_id_option '(gnulinux-advanced-[^']{1,200})'")
-_ENTRY = re.compile(r"^\s+menuentry\b.*\$menuentry_id_option '(gnulinux-([^']{1,120}?)-advanced-[^']{1,120})'")
+_ADVANCED = re.compile(r"gnulinux-(.{1,120}?)-advanced-.{1,120}")
 
 
 def entries(text: str) -> dict[str, str]:
     """Kernel release to the menu entry that starts it, as grub-reboot takes it (``SUBMENU>ENTRY``), from a grub.cfg."""
     found: dict[str, str] = {}
-    submenu = ""
-    for line in _text.lines(text):
-        if match := _SUBMENU.match(line):
-            submenu = match[1]
-        elif submenu and (match := _ENTRY.match(line)) and _RELEASE.fullmatch(match[2]):
-            found.setdefault(match[2], f"{submenu}>{match[1]}")
+    for submenu in menu(text):
+        for item in submenu["entries"] or () if str(submenu["id"]).startswith("gnulinux-advanced-") else ():
+            named = _ADVANCED.fullmatch(item["id"] or "")
+            if named and _RELEASE.fullmatch(named.group(1)):
+                found.setdefault(named.group(1), f"{submenu['id']}>{item['id']}")
     return found
 
 

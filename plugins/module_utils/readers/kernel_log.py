@@ -15,6 +15,7 @@ import re
 from datetime import datetime
 from typing import Any
 
+from . import pasted as _pasted
 from . import text as _text
 
 BOOT_SECONDS = 60.0
@@ -23,7 +24,14 @@ BOOT_SECONDS = 60.0
 EVENTS_LIMIT = 1000
 
 _MONOTONIC = re.compile(r"\[ {0,12}([0-9]{1,9}\.[0-9]{1,9})(?: {0,4}< {0,12}[0-9.]{1,20}>)?\]")
-_FRONT = re.compile(r"(?:[a-z0-9]{2,10} {0,8}: ?[a-z]{2,8} {0,8}: ?(?=\[)|[A-Z][a-z]{2} (?=[0-9]{4}-))")
+_ANCHOR = re.compile(
+    r"\[ {0,12}\+?[0-9]{1,9}\.[0-9]{1,9}[\] <]|\[[A-Z][a-z]{2} {0,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}\]"
+    r"|\[[^\W\d_]{2,5}\.? [A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8} [0-9]{4}\]"
+)
+"""Times with which a line of the log begins, whatever somebody's tool wrote in front of it."""
+_KMSG = re.compile(r"[0-9]{1,4},[0-9]{1,12},([0-9]{1,18}),[^;]{0,40};")
+"""A record of /dev/kmsg: level, number, microseconds."""
+_FRONT = re.compile(r"(?:<[0-9]{1,3}>(?:1 )?(?=[0-9]{4}-)|[a-z0-9]{2,10} {0,8}: ?[a-z]{2,8} {0,8}: ?(?=\[)|[A-Z][a-z]{2} (?=[0-9]{4}-))")
 _UNIX = re.compile(r"([0-9]{10}\.[0-9]{3,9}) ")
 _ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]{1,9})?")
 _SYSLOG = re.compile(r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
@@ -48,7 +56,7 @@ def read(text: str) -> dict[str, Any]:
     last: float | None = None
     count = 0
     relative = False
-    for line in _text.lines(text, 1024):
+    for line in _pasted.without_fronts(_pasted.bare(_text.lines(text, 1024)), _ANCHOR):
         if not line.strip() or line.startswith("-- "):
             continue
         count += 1
@@ -113,6 +121,9 @@ def _time(line: str, last: float | None) -> float | None:
     """Seconds on some scale; only differences count."""
     # dmesg -x puts facility and level in front, journalctl -o short-full the day of the week.
     head = _FRONT.sub("", line[:160])
+    record = _KMSG.match(head)
+    if record:
+        return int(record.group(1)) / 1e6
     delta = _DELTA.match(head)
     if delta:
         return (last or 0.0) + float(delta.group(1))

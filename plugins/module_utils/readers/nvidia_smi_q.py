@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from . import nvidia_smi_error
+from . import pasted as _pasted
 from . import text as _text
 
 GPUS_LIMIT = 16
 PROCESSES_LIMIT = 512
+_ANCHOR = re.compile(r"(?:Timestamp|Driver Version|CUDA Version|KMD Version|CUDA UMD Version|Attached GPUs) {1,60}: ")
+"""Lines that begin without a blank, whatever somebody's tool wrote in front of them."""
 _NULLS = ("", "n/a", "not supported", "[n/a]", "[not supported]", "unknown error", "insufficient permissions", "none")
 
 
@@ -25,7 +29,7 @@ def read(text: str) -> dict[str, Any]:
     result["error"] = nvidia_smi_error.read(text)
     gpu: dict[str, Any] | None = None
     section = ""
-    for line in _text.lines(text):
+    for line in _pasted.without_fronts(_pasted.bare(_text.lines(text)), _ANCHOR):
         stripped = line.strip()
         if line.startswith("GPU ") and ":" in line:
             gpu = _new_gpu(line[4:].strip()) if len(result["gpus"]) < GPUS_LIMIT else None

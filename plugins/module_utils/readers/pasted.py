@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands around a program's output by the time that it reaches us: colours, quotes of a mail, the tags of a launcher or a journal."""
+"""What stands around a program's output by the time that it reaches us: quotes of a mail, the tags of a launcher or a journal."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from . import text as _text
 FRONT_LIMIT = 200
 """Characters of what a tool puts in front of a line."""
 FRONTS = 16
-LEAST = 2
-"""Lines that must begin alike before what they begin with is taken for a tool's: one may be half a row of the table."""
+LEAST, LEAST_NUMBERS = 2, 5
+"""Lines that must begin alike before what they begin with is taken for a tool's: one may be half a row of the table, and one number alone
+needs more of them."""
 
-_COLOUR = re.compile(r"(?:\x1b|\^\[|#033)(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\\\)?)")
 _XML = re.compile(r"<(std(?:out|err|diag))\b[^<>]{0,200}>(.*?)(?:</\1>|$)")
 _XML_ALONE = re.compile(r"^</?(?:mpirun|map|host|process|std(?:out|err|diag))\b[^<>]{0,300}>$")
 _MONTH = re.compile("(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)")
+_KEYS = ("log", "message", "MESSAGE", "msg", "line")
+"""Under which a container engine, a log shipper and ``journalctl -o json`` keep a line."""
+_BACK = {'"': re.compile(r'",?\s*$'), "'": re.compile(r"',?\s*$"), "|": re.compile(r"\s*\|\s*$")}
+"""What closes a line behind a front that ends with this sign: a list of texts, a key's value, a row of a table."""
 _PART = re.compile(r"[0-9]+|[A-Za-z]+| +|.", re.DOTALL)
 
 
 def bare(lines: Iterable[str]) -> list[str]:
-    """The lines without colours, without the elements of ``mpirun --xml`` and out of a container engine's JSON."""
+    """The lines without the elements of ``mpirun --xml``, and out of a container engine's JSON."""
     found: list[str] = []
     for line in lines:
-        if "\x1b" in line or "^[" in line or "#033" in line:
-            line = _COLOUR.sub("", line)
         start = line.lstrip()
-        if start.startswith(('{"log"', '{"stream"')):
+        if start.startswith('{"'):
             told: Any = _text.json_value(start)
-            if isinstance(told, dict) and isinstance(told.get("log"), str):
-                found += told["log"].removesuffix("\n").split("\n")
+            said = next((told[key] for key in _KEYS if isinstance(told.get(key), str)), None) if isinstance(told, dict) else None
+            if said is not None:
+                found += said.removesuffix("\n").split("\n")
                 continue
         if start.startswith("<") and ("<std" in start or _XML_ALONE.match(start)):
             found += _out_of_xml(start)
@@ -59,16 +62,27 @@ def without_fronts(lines: list[str], anchor: re.Pattern[str]) -> list[str]:
     `LEAST` of them. Nothing is taken away where those lines begin at once, as they do when nobody put anything there.
     """
     seen: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
     for line in lines:
         found = anchor.search(line[: FRONT_LIMIT + 64])
         front = line[: found.start()] if found else ""
         if front.strip() and not _like_figures(front):
             seen[_shape(front)] += 1
+        elif len(front.split()) == 1:
+            numbers[_shape(front)] += 1
     shapes = [shape for shape, count in seen.most_common(FRONTS) if count >= LEAST]
+    shapes += [shape for shape, count in numbers.most_common(1) if count >= LEAST_NUMBERS]
     if not shapes:
         return lines
     fronts = re.compile("(?:" + "|".join(sorted(shapes, key=len, reverse=True)) + ")")
-    return [line[found.end() :] if (found := fronts.match(line)) else _trimmed(line, fronts) for line in lines]
+    return [_without(line, found) if (found := fronts.match(line)) else _trimmed(line, fronts) for line in lines]
+
+
+def _without(line: str, front: re.Match[str]) -> str:
+    """The line behind its front, and without what closes it where the front opened something."""
+    back = _BACK.get(front.group().rstrip()[-1:])
+    rest = line[front.end() :]
+    return back.sub("", rest) if back else rest
 
 
 def _trimmed(line: str, fronts: re.Pattern[str]) -> str:
@@ -81,7 +95,13 @@ def _shape(front: str) -> str:
     more of them belong to the line."""
     words = front.rstrip(" ")
     return "".join(
-        _MONTH.pattern if _MONTH.fullmatch(part) else "[0-9]{1,20}" if part.isdecimal() else " {1,8}" if part.isspace() else re.escape(part)
+        _MONTH.pattern
+        if _MONTH.fullmatch(part)
+        else "[0-9]{1,20}"
+        if part.isdecimal()
+        else " {1,8}"
+        if not part.strip(" ")
+        else re.escape(part)
         for part in _PART.findall(words)
     ) + re.escape(front[len(words) :])
 
@@ -89,4 +109,4 @@ def _shape(front: str) -> str:
 def _like_figures(front: str) -> bool:
     """Whether it may be the beginning or the end of a row of the table: it begins with a figure, and holds no sign of a tool's."""
     first = front.split()[0]
-    return (_text.to_float(first) is not None or first == "N/A") and not set(front) & set(":[]<>|")
+    return (_text.to_float(first) is not None or first == "N/A") and not set(front) & set(":[]<>|\t")

@@ -22,6 +22,7 @@ _COLUMN = re.compile(
 )
 _LATENCY = {"t_min": "t_min_us", "t_max": "t_max_us", "t_typical": "t_typical_us", "t_avg": "t_avg_us", "t_stdev": "t_stdev_us"}
 _FACT = re.compile(r"([A-Za-z_][A-Za-z0-9_*. ]{1,40}?)\s{0,24}: ?(\S.{0,80})")
+_END = re.compile(r"\s{0,8}(local|remote) address:")
 _GID = re.compile(r"\bGID:\s{0,24}([0-9]{2,3}(?::[0-9]{2,3}){15})")
 _ANCHOR = re.compile(r"-{60,200}| ?#bytes\s")
 """Lines that begin a line of perftest's own output, whatever somebody's tool wrote in front of it."""
@@ -78,7 +79,8 @@ def read(text: str) -> dict[str, Any]:
     section: str | None = None
     facts: dict[str, str] = {}
     devices: list[str] = []
-    addresses: list[str | None] = []
+    addresses: dict[str, str | None] = {}
+    end = ""
     errors: list[str] = []
     peak_measured: bool | None = None
     test: str | None = None
@@ -112,9 +114,12 @@ def read(text: str) -> dict[str, Any]:
         elif stripped.endswith((" BW Test", " Latency Test", " Lat Test", " Test")) and ":" not in stripped:
             test = test or _text.word(stripped, 80)
             section = None  # another run begins
+        ended = _END.match(line)
+        end = ended.group(1) if ended else end
         gid = _GID.search(line)
         if gid:
-            addresses.append(_ipv4(gid.group(1)))
+            # Each queue pair has a line of its own; a pasted end of the output has no word of whose it is.
+            addresses.setdefault(end or ("remote" if "local" in addresses else "local"), _ipv4(gid.group(1)))
             continue
         for name, value in _facts(stripped):
             facts.setdefault(name, value)
@@ -142,8 +147,8 @@ def read(text: str) -> dict[str, Any]:
         "qps": _text.to_int(facts.get("Number of qps")),
         "link_type": facts.get("Link type"),
         "connection_type": facts.get("Connection type"),
-        "local_address": addresses[0] if addresses else None,
-        "remote_address": addresses[1] if len(addresses) > 1 else None,
+        "local_address": addresses.get("local"),
+        "remote_address": addresses.get("remote"),
         "errors": errors,
         "completion_statuses": statuses,
     }

@@ -14,7 +14,7 @@ WORDS = ("authorizedkeysfile", "allowusers", "denyusers", "pubkeyacceptedalgorit
 
 def read(text: str) -> dict[str, Any]:
     """Keys: authorized_keys_files, allow_users, deny_users, pubkey_algorithms, authentication_methods (lists, null where not said),
-    pubkey_authentication (bool or null), max_sessions (int or null)."""
+    pubkey_authentication (bool or null), force_command (a text, empty for none, null where not said), max_sessions (int or null)."""
     lists: dict[str, list[str]] = {}
     single: dict[str, str] = {}
     for line in _text.lines(text, _text.TEXT_LIMIT):
@@ -26,7 +26,7 @@ def read(text: str) -> dict[str, Any]:
             )
         else:
             single.setdefault(keyword, value.strip())
-    files = lists.get("authorizedkeysfile")
+    files, forced = lists.get("authorizedkeysfile"), single.get("forcecommand")
     return {
         "authorized_keys_files": None if files is None else [name for name in files if name.lower() != "none"],
         "allow_users": lists.get("allowusers"),
@@ -34,5 +34,6 @@ def read(text: str) -> dict[str, Any]:
         "pubkey_algorithms": lists.get("pubkeyacceptedalgorithms"),
         "authentication_methods": lists.get("authenticationmethods"),
         "pubkey_authentication": {"yes": True, "no": False}.get(single.get("pubkeyauthentication", "").lower()),
+        "force_command": None if forced is None else "" if forced.lower() == "none" else _text.word(forced, 200),
         "max_sessions": _text.to_int(single.get("maxsessions")),
     }

@@ -24,9 +24,16 @@ _INT = re.compile(r"[+-]?[0-9]{1,19}")
 _FLOAT = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?")
 
 
+_COLOUR = re.compile(r"(?:\x1b|\^\[|#033)(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)?)")
+"""What colours a terminal or names its window; logs write the escape out, as ^[ or #033."""
+
+
 def lines(text: str, limit: int = LINE_LIMIT) -> list[str]:
-    """The lines of a text without line ends and NULs, each cut at ``limit`` characters."""
-    parts = text[:TEXT_LIMIT].lstrip("\ufeff").split("\n", LINES_LIMIT)[:LINES_LIMIT]
+    """The lines of a text without line ends, NULs and colours, each cut at ``limit`` characters."""
+    text = text[:TEXT_LIMIT]
+    if "\x1b" in text or "^[" in text or "#033" in text:
+        text = _COLOUR.sub("", text)
+    parts = text.lstrip("\ufeff").split("\n", LINES_LIMIT)[:LINES_LIMIT]
     return [part[:limit].replace("\x00", "").rstrip("\r") for part in parts]
 
 

@@ -138,8 +138,8 @@ def _rdma(place: int, ends: tuple[str, str], data: Mapping[str, Any], marks: Seq
 
 def rows_of(nccl: Mapping[str, Any]) -> list[tuple[int, float, float | None, float | None]]:
     """NCCL's table: message size in bytes, mean bus bandwidth, out of place, in place (GB/s); rows without a figure are left out."""
-    rows = []
-    for row in nccl.get("rows") or ():
+    rows, listed = [], nccl.get("rows")
+    for row in listed if isinstance(listed, (list, tuple)) else ():
         if not isinstance(row, Mapping):
             continue
         length = number(row.get("bytes"))

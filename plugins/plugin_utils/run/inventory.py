@@ -14,7 +14,7 @@ from typing import Any
 
 from ...module_utils.judges.cable_map import natural
 from .model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES, Member, Stack
-from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, TOPOLOGY, WantError
+from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, TOPOLOGY, WantError
 
 DESKS_GROUP = "spark_desks"
 PAIRS_GROUP = "spark_pairs"
@@ -42,6 +42,8 @@ class HostEntry:
     """What spark_topology says of it, as it is written."""
     topology_origin: str | None = None
     """file:line of that"""
+    stack_members: tuple[str, ...] = ()
+    """All desks of its stack, where the inventory says so."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def _wrong_topology(name: str, members: Sequence[HostEntry], of_pairs: bool) -> 
     count = f"group {name} of {parent} has {len(members)} host(s) ({listed})"
     if not words and not of_pairs and len(members) > least:
         return [f"{count} and no spark_topology; set it to ring (three desks) or switch, for the whole group"]
-    return [f"{count}{at and f', spark_topology {word}{at}'}; {_COUNTS[word]}"]
+    slice_of = " (in a slice of a job the other one is elsewhere, PAIR_INCOMPLETE: docs/awx.md)" if of_pairs and len(members) == 1 else ""
+    return [f"{count}{at and f', spark_topology {word}{at}'}; {_COUNTS[word]}{slice_of}"]
 
 
 def _named(host: HostEntry) -> str:
@@ -186,13 +189,30 @@ def view_of_inventory(inventory: Any, addresses: Mapping[str, Mapping[str, Any]]
             problems.append(str(error))
     if problems:
         raise InventoryError(problems)
-    return InventoryView(tuple(desks), _children(groups, PAIRS_GROUP), _children(groups, STACKS_GROUP))
+    return _whole(InventoryView(tuple(desks), _children(groups, PAIRS_GROUP), _children(groups, STACKS_GROUP)))
 
 
 def _children(groups: Mapping[str, Any], parent: str) -> dict[str, tuple[str, ...]]:
     """Each child group with its hosts, in natural order."""
     children = sorted(groups[parent].child_groups, key=lambda group: natural(group.name)) if parent in groups else []
     return {group.name: tuple(host.name for host in group.get_hosts()) for group in children}
+
+
+def _whole(view: InventoryView) -> InventoryView:
+    """The view with the desks that a slice of a job has taken out of stacks: they are in no run, and their stacks are not whole in it."""
+    hosts = {host.name: host for host in view.desks}
+    lost: dict[str, HostEntry] = {}
+
+    def whole(members: tuple[str, ...]) -> tuple[str, ...]:
+        planned = {desk for member in members for desk in hosts[member].stack_members}
+        absent = sorted(planned - set(hosts), key=natural) if set(members) <= planned else []
+        word = hosts[members[0]].topology if members else None
+        lost.update({desk: HostEntry(desk, desk, topology=word) for desk in absent})
+        return (*members, *absent)
+
+    pairs = {name: whole(members) for name, members in view.pairs.items()}
+    stacks = {name: whole(members) for name, members in view.stacks.items()}
+    return InventoryView(tuple(sorted((*view.desks, *lost.values()), key=lambda host: natural(host.name))), pairs, stacks)
 
 
 def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
@@ -212,6 +232,7 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
         origin=origin,
         topology=TOPOLOGY.read(values, where),
         topology_origin=next((at for group in host.get_groups() if (at := _origin_of(group.vars, "spark_topology"))), None),
+        stack_members=tuple(STACK_MEMBERS.read(values, where) or ()),
     )
 
 

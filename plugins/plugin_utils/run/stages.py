@@ -57,7 +57,7 @@ class Stage:
         return self.part or self.name
 
 
-REPAIRED = frozenset({"facts", "together"})
+REPAIRED = frozenset({"facts"})
 """An update may be what mends a desk (a driver that does not fit), and it takes up one that was cut off."""
 
 STAGES: dict[str, Stage] = {
@@ -96,6 +96,8 @@ STAGES: dict[str, Stage] = {
         Stage("settings_withdrawn", "pair_settings", UNIT, entry="absent", despite=REPAIRED, asked_by="update_targets"),
         Stage("lock_open", "driver_lock", UNIT, despite=REPAIRED, asked_by="update_targets"),
         Stage("update", "desk_update", UNIT, despite=REPAIRED, waves=True, asked_by="update_targets"),
+        # Whatever went wrong, holds are not left open.
+        Stage("lock_closed", "driver_lock", UNIT, part="driver", despite=EVERYTHING),
         Stage("update_end", "desk_update", UNIT, entry="prove", despite=EVERYTHING),
         Stage("lock_open_back", "driver_lock", UNIT, despite=EVERYTHING),
         Stage("roll_back", "desk_update", UNIT, entry="roll_back", despite=EVERYTHING),

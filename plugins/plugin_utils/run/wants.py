@@ -84,6 +84,14 @@ SSH_PORT = Want(
     "Port of the desk's sshd as the other desk of its pair reaches it. Without it C(ansible_port): set it where that is the port of a "
     "gateway in between.",
 )
+STACK_MEMBERS = Want(
+    "spark_stack_members",
+    "list",
+    None,
+    "Names of all desks of the stack that this desk is in. The inventory plugins desks and slices set it, so that an inventory of which a "
+    "part is missing (a slice of a job) is known from a wrong one.",
+    elements="str",
+)
 WAVES = Want(
     "spark_waves",
     "raw",
@@ -198,6 +206,7 @@ WANTS: tuple[Want, ...] = (
     TOPOLOGY,
     OUT_OF_SERVICE,
     SSH_PORT,
+    STACK_MEMBERS,
     WAVES,
     ONLY_STAGES,
     REPORT_DIR,

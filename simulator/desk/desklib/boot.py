@@ -1,4 +1,4 @@
-"""The container's command: build the desk around itself, then become systemd.
+"""The container's command (of a virtual machine: what its first script ends in): build the desk around itself, then become systemd.
 
 Runs as process 1 with root's rights, before anything else.  Each step may fail on a machine that lacks a feature;
 what fails is said on stderr and the desk starts with what there is.  Needs CAP_SYS_ADMIN and CAP_NET_ADMIN; with
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import firmware, identity, mounts, recording
+from . import firmware, identity, machine, mounts, recording
 from .desk import RUN_DIR, Desk, load
 
 CLONE_NEWTIME = 0x80
@@ -69,27 +69,26 @@ def run_dir() -> None:
         mounts.mount("spark-hw", RUN_DIR, "tmpfs", 0, "mode=755,size=64m")
 
 
-def sys_tree() -> None:
+def sys_tree(desk: Desk) -> None:
     """Put the desk's own devices, classes and PCI bus over /sys, the rest of the real ones bound back."""
+    real = machine.CLASSES if desk.virtual else ()
     REAL_SYS.mkdir(exist_ok=True)
     mounts.mount("sysfs", REAL_SYS, "sysfs")
     for folder in ("devices/virtual/dmi/id", "devices/platform", "class/net", "class/infiniband", "class/dmi", "bus/pci"):
         (TREE / folder).mkdir(parents=True, exist_ok=True)
     (TREE / "proc/driver").mkdir(parents=True, exist_ok=True)
 
-    def bind_children(folder: str, skip: tuple[str, ...], only: tuple[str, ...] | None = None) -> None:
+    def bind_children(folder: str, only: tuple[str, ...]) -> None:
         for child in sorted((REAL_SYS / folder).iterdir()):
-            if child.is_symlink() or not child.is_dir() or child.name.startswith(skip):
-                continue
-            if only is not None and child.name not in only:
+            if child.is_symlink() or not child.is_dir() or child.name not in only:
                 continue
             target = TREE / folder / child.name
             target.mkdir(parents=True, exist_ok=True)
             mounts.bind(child, target)
 
-    bind_children("devices", ("pci", "virtual", "platform"), ("system",))
-    bind_children("devices/virtual", ("dmi",), ("net", "tty", "mem", "misc", "block", "vc"))
-    bind_children("class", ("net", "infiniband", "dmi"), ("tty", "mem", "misc", "block"))
+    bind_children("devices", ("system",))
+    bind_children("devices/virtual", ("net", "tty", "mem", "misc", "block", "vc", *real))
+    bind_children("class", ("tty", "mem", "misc", "block", *real))
     for name in ("devices", "class"):
         mounts.bind(TREE / name, Path("/sys") / name, recursive=True)
     if Path("/sys/bus/pci").is_dir():
@@ -111,6 +110,8 @@ def proc_files(desk: Desk, kernel: str) -> None:
         "sys/kernel/random/boot_id": desk.boot_id + "\n",
         "modules": "",
     }
+    if desk.virtual:
+        del texts["sys/kernel/random/boot_id"]
     for name, text in texts.items():
         source = files / name.replace("/", "-")
         source.write_text(text, encoding="utf-8")
@@ -212,11 +213,15 @@ def main() -> None:
     kernel = (recording.kernel(recorded) if recorded else None) or identity.choose_kernel(desk)
     step("shim", lambda: shim_protocol(desk, kernel))
     step("driver", lambda: loaded_module(desk, kernel))
-    step("sys", sys_tree)
+    if desk.virtual:
+        step("interfaces", lambda: machine.name_interfaces(desk))
+        step("rdma", lambda: machine.make_rdma(desk))
+    step("sys", lambda: sys_tree(desk))
     step("hardware", hardware_once)
     step("proc", lambda: proc_files(desk, kernel))
     step("sysctl", writable_net_sysctl)
-    step("stand-ins", identity.install_standins)
+    without = (*machine.REAL_PROGRAMS, *machine.UNSEEN) if desk.virtual else ()
+    step("stand-ins", lambda: identity.install_standins(without=without))
     if recorded is not None:
         step("recording", lambda: answer_from(recorded, desk))
     step("daemons", identity.daemons)
@@ -231,9 +236,13 @@ def main() -> None:
         identity.FIRST.parent.mkdir(parents=True, exist_ok=True)
         identity.FIRST.touch()
     step("hostname", lambda: set_hostname(desk))
-    step("clock", lambda: own_clock(desk))
+    if desk.virtual:
+        # As in a container: without udev NetworkManager takes the interfaces that there are.
+        step("read-only /sys", lambda: mounts.mount("none", Path("/sys"), "none", mounts.MS_REMOUNT | mounts.MS_BIND | mounts.MS_RDONLY))
+    else:
+        step("clock", lambda: own_clock(desk))
+        os.environ.setdefault("container", "podman" if Path("/run/.containerenv").exists() else "docker")
     init = shutil.which("init", path="/sbin:/usr/sbin:/lib/systemd") or "/lib/systemd/systemd"
-    os.environ.setdefault("container", "podman" if Path("/run/.containerenv").exists() else "docker")
     for name in ("SPARK_DESK_STATE", "SPARK_DESK_RUN"):
         os.environ.pop(name, None)
     os.execv(init, [init])

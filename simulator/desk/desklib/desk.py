@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ class Desk:
         return model
 
     @property
+    def virtual(self) -> bool:
+        """Does it run as a virtual machine, with a kernel, adapters and RDMA of its own."""
+        return self.data.get("machine") == "vm"
+
+    @property
     def faults(self) -> dict[str, Any]:
         return self.data.get("faults") or {}
 
@@ -82,11 +88,15 @@ class Desk:
 
     @property
     def booted_at(self) -> float:
+        if self.virtual:
+            return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         return float(self.data.get("booted_at") or 0.0)
 
     @property
     def boot_id(self) -> str:
         """Stable within one boot, different after the next."""
+        if self.virtual:
+            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         if self.data.get("boot_id"):
             return str(self.data["boot_id"])
         raw = hashlib.sha256(f"{self.name}/{self.boot_count}/{self.booted_at}".encode()).hexdigest()

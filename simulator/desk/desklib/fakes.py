@@ -13,6 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import machine
 from .counters import Traffic, hw_counters, port_counters
 from .desk import Desk, fault_functions
 from .netlink import Link
@@ -81,6 +82,23 @@ def system_guid(functions: list[Function]) -> str:
     return guid(min(f.mac for f in functions))
 
 
+def real_infiniband(tree: Tree, desk: Desk, functions: list[Function]) -> None:
+    """Hang the kernel's own RDMA devices below the functions; on top what soft-RoCE cannot say."""
+    firmware = desk.model.get("cx7", {})
+    for function in functions:
+        if not function.live:
+            continue
+        base = f"{device_path(function.pci)}/infiniband/{function.rdma}"
+        tree[f"class/infiniband/{function.rdma}"] = SymLink(f"../../{base}")
+        tree[f"{base}/"] = ""
+        up = f"up/{function.rdma}"
+        tree[f"{up}/device"] = SymLink("../../../" + function.pci)
+        tree[f"{up}/fw_ver"] = firmware.get("firmware", "28.45.4028") + "\n"
+        tree[f"{up}/board_id"] = firmware.get("psid", "NVD0000000087") + "\n"
+        for name in machine.COUNTERS:
+            tree[f"{up}/ports/1/counters/{name}"] = f"{machine.port_counter(function.netdev, name)}\n"
+
+
 def infiniband(tree: Tree, desk: Desk, functions: list[Function], traffic: dict[str, Traffic]) -> None:
     """Add the RDMA devices of all functions."""
     firmware = desk.model.get("cx7", {})
@@ -134,6 +152,8 @@ def infiniband(tree: Tree, desk: Desk, functions: list[Function], traffic: dict[
 def tree(desk: Desk, functions: list[Function], links: dict[str, Link], traffic: dict[str, Traffic]) -> Tree:
     """Everything below /sys that this desk adds, and below ``proc/`` what it puts over /proc."""
     out: Tree = {"class/infiniband/": "", "class/infiniband_verbs/": "", "class/net/": "", "up/": "", "proc/driver/": ""}
+    if desk.virtual:
+        del out["class/infiniband_verbs/"]
     for pci in ("0000:00:00.0", "0002:00:00.0"):
         below = [f for f in functions if f.root == pci]
         width = min((f.width for f in below), default=4)
@@ -146,7 +166,10 @@ def tree(desk: Desk, functions: list[Function], links: dict[str, Link], traffic:
             **_link(function.width, function.link_speed, 4, "32.0 GT/s PCIe"),
         }
         _pci(out, function.pci, facts, "mlx5_core")
-    infiniband(out, desk, functions, traffic)
+    if desk.virtual:
+        real_infiniband(out, desk, functions)
+    else:
+        infiniband(out, desk, functions, traffic)
     # The GPU reads gen1 x1 on a healthy machine.
     _pci(out, GPU_ROOT, {**_ids(0x10DE, 0x22CE, 0x060400), **_link(1, "2.5 GT/s PCIe", 1, "2.5 GT/s PCIe")}, "pcieport")
     gpu_driver = "nvidia" if desk.driver().module_version else None
@@ -164,7 +187,18 @@ def tree(desk: Desk, functions: list[Function], links: dict[str, Link], traffic:
     out[f"{hotplug}/debug_state"] = "1\n" if desk.powered else "0\n"
     _dmi(out, desk)
     _proc(out, desk)
+    if desk.virtual:
+        _for_pcilib(out)
     return out
+
+
+def _for_pcilib(out: Tree) -> None:
+    """The files without which pcilib gives up (the real perftest looks at the whole bus)."""
+    for path in [path for path in out if path.startswith("devices/pci") and path.endswith("/vendor")]:
+        folder = path.rpartition("/")[0]
+        out[f"{folder}/resource"] = (" ".join(["0x" + "0" * 16] * 3) + "\n") * 13
+        out[f"{folder}/irq"] = "0\n"
+        out[f"{folder}/config"] = "\0" * 256
 
 
 def _management_name(desk: Desk) -> str:
@@ -264,6 +298,18 @@ def meminfo(desk: Desk) -> str:
     return "".join(lines)
 
 
+def write_text(target: Path, text: str, mode: int = 0o444) -> None:
+    """Write a file in place: bind mounts and open readers keep it."""
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        data = text.encode()
+        os.pwrite(handle, data, 0)
+        os.ftruncate(handle, len(data))
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+
+
 class Sync:
     """Write a tree below a folder and remove what an earlier tree had and this one has not."""
 
@@ -302,15 +348,7 @@ class Sync:
                 os.unlink(target)
             os.symlink(node.target, target)
             return
-        mode = 0o400 if target.name in PRIVATE else 0o444
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT, 0o644)
-        try:
-            data = node.encode()
-            os.pwrite(handle, data, 0)
-            os.ftruncate(handle, len(data))
-            os.fchmod(handle, mode)
-        finally:
-            os.close(handle)
+        write_text(target, node, 0o400 if target.name in PRIVATE else 0o444)
 
     def _remove(self, path: str, kept: set[str]) -> None:
         target = self.root / path.rstrip("/")

@@ -31,13 +31,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import fabric, fakes, klog, mounts, netlink, recording
+from . import fabric, fakes, klog, machine, mounts, netlink, recording
 from .counters import Traffic
 from .desk import RUN_DIR, STATE_DIR, Desk, load, unknown_faults
 from .effects import Effects
 from .view import Function, functions
 
 SYS = Path("/sys")
+COUNTERS_EVERY = 0.5
+"""Seconds after which a virtual machine's port counters follow its interfaces'."""
 
 
 @dataclass
@@ -127,10 +129,15 @@ class Hardware:
             self.sync.save(self.run_dir / "manifest.json")
         for name, entry in wanted.items():
             if name not in self.mounted:
-                self._mount_netdev(name, entry)
+                self._mount_device(name, entry)
 
     def _overlays(self, tree: fakes.Tree) -> dict[str, tuple[Path, int, tuple[str, ...]]]:
         wanted = {}
+        for function in self.functions if self.desk.virtual else ():
+            if function.live:
+                place = fakes.device_path(function.pci)
+                keys = tuple(sorted(p for p in tree if p.startswith(f"up/{function.rdma}/")))
+                wanted[function.rdma] = (SYS / place / "infiniband" / function.rdma, self.links[function.netdev].index, keys)
         for path in tree:
             head, _, name = path.rstrip("/").rpartition("/net/")
             if self.recorded and not head.startswith(("devices/pci0007", "devices/pci0009")):
@@ -141,17 +148,25 @@ class Hardware:
                 wanted[name] = (SYS / path.rstrip("/"), self.links[name].index, keys)
         return wanted
 
-    def _mount_netdev(self, name: str, entry: tuple[Path, int, tuple[str, ...]]) -> None:
+    def _mount_device(self, name: str, entry: tuple[Path, int, tuple[str, ...]]) -> None:
         target = entry[0]
-        live = self.run_dir / "real-sys/devices/virtual/net" / name
+        live = machine.rdma_folder(name) if target.parent.name == "infiniband" else machine.netdev_folder(name)
         mounts.detach(target)
         try:
             mounts.overlay([self.run_dir / "tree/up" / name, live], target)
         except OSError as error:
-            # The netdev went away in between; the next event comes soon.
+            # The device went away in between; the next event comes soon.
             print(f"hardwared: {name}: {error}", file=sys.stderr, flush=True)
             return
         self.mounted[name] = entry
+
+    def count(self) -> None:
+        """Let the port counters of a virtual machine follow its interfaces."""
+        for function in self.functions:
+            for name in machine.COUNTERS if function.live else ():
+                path = self.run_dir / "tree/up" / function.rdma / "ports/1/counters" / name
+                with contextlib.suppress(OSError):
+                    fakes.write_text(path, f"{machine.port_counter(function.netdev, name)}\n")
 
     def reload(self) -> dict[str, Any]:
         """Read desk.json again."""
@@ -330,7 +345,12 @@ class Server:
         signal.signal(signal.SIGTERM, on_term)
         while not stop:
             timeout = 60.0 if self.dirty_since is None else 0.03
+            if self.hardware.desk.virtual:
+                # The kernel tells of links and addresses; of traffic it does not.
+                timeout = min(timeout, COUNTERS_EVERY)
             ready = self.selector.select(timeout)
+            if self.hardware.desk.virtual and not ready:
+                self.hardware.count()
             for key, _mask in ready:
                 if key.data != "stop":
                     self._serve(key)

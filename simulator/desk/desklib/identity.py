@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import grub
@@ -236,11 +237,11 @@ def mask_units() -> None:
         udevadm.symlink_to("true")
 
 
-def install_standins(source: Path = Path("/opt/desk/standins")) -> None:
-    """Put the stand-ins where the machine has the real programs; a real one is kept under /usr/lib/desk-real."""
+def install_standins(source: Path = Path("/opt/desk/standins"), without: Iterable[str] = ()) -> None:
+    """Put the stand-ins (not those named ``without``) where the machine has the real programs; a real one goes to /usr/lib/desk-real."""
     for name, folder in STANDINS.items():
         program = source / name
-        if not program.exists():
+        if not program.exists() or name in without:
             continue
         for place in {folder, "/usr/bin", "/usr/sbin"}:
             target = Path(place) / name

@@ -29,7 +29,8 @@ def bind(source: Path, target: Path, recursive: bool = False) -> None:
 
 def overlay(lowers: list[Path], target: Path) -> None:
     """Read-only overlay, first folder on top."""
-    mount("desk", target, "overlay", MS_RDONLY, "lowerdir=" + ":".join(str(p) for p in lowers))
+    # A PCI address in a path has colons, which part the folders here.
+    mount("desk", target, "overlay", MS_RDONLY, "lowerdir=" + ":".join(str(p).replace(":", "\\:") for p in lowers))
 
 
 def detach(target: Path) -> None:

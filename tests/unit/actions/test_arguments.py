@@ -94,7 +94,7 @@ def test_a_misspelt_option_of_a_stage_fails_that_stage_alone(tmp_path: Path) -> 
     script = Script("persistenced", {"repare": True})
     result = script.run(run=run, stage="persistence")
     kept = part(run, "persistence", "desk-01")
-    assert "failed" not in result and kept is not None and kept.state == FAILED
+    assert result["failed"] is False and kept is not None and kept.state == FAILED
     assert kept.failing_codes == ("DESK_STAGE_FAILED",) and "repare" in str(kept.findings[0]["message"]) and script.asked == []
 
 

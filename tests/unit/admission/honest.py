@@ -134,6 +134,8 @@ def answers() -> dict[str, dict[str, Any]]:
         "cx7_cable": cable_answer(),
         "cx7_link": link_answer(),
         "gpu_container": {"changed": False, "commands": [["docker", "run"]], "findings": [found]},
+        "persistenced": {"changed": True, "commands": [["systemctl", "enable", "--now"]], "findings": []},
+        "desk_reboot": {"changed": False, "rebooted": False, "reasons": [], "findings": []},
         "driver_lock": {"changed": True, "steps": ["hold"], "done": ["hold"], "commands": [["apt-mark", "hold", "x"]], "before": lock,
                         "after": lock, "findings": []},
         "desk_update": {"changed": True, "look": as_dict(Look((Change("libnccl2", "2.30.7-1+cuda13.0", "2.31.2-1+cuda13.0"),))),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import SshServer
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from measured import facts_of, measure
@@ -50,6 +51,43 @@ def test_each_desk_of_a_pair_knows_the_port_of_the_other(desk: str, port: int, t
     other = ENDS[1 if desk == "desk-01" else 0].functions[0].address
     assert any(f"{other}) port={port} ;;" in str(item.get("content")) for item in asked["files"])
     assert any(line.startswith(f"[{other}]:{port},") for item in asked["lines"] for line in item["lines"])
+
+
+@pytest.mark.parametrize(
+    ("files", "codes", "place"),
+    [
+        (("/etc/ssh/keys/lab",), ["PAIR_LOGIN_CLOSED"], None),
+        ((), ["PAIR_LOGIN_CLOSED"], None),
+        (("/etc/ssh/keys/lab", "{home}/.config/lab.keys"), [], "{home}/.config/lab.keys"),
+        (None, [], "{home}/.ssh/authorized_keys"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_peers_key_goes_where_sshd_reads_it_or_the_desk_is_named(
+    files: tuple[str, ...] | None, codes: list[str], place: str | None, check_mode: bool, tmp_path: Path
+) -> None:
+    run = run_of(folder=tmp_path, check_mode=check_mode)
+    for number, end in enumerate(ENDS, 1):
+        facts = facts_of(end)
+        home = str(facts.limits.home)
+        setup = dataclasses.replace(
+            facts.setup,
+            trust_public_key=f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample{number} dgx_spark_pair",
+            host_public_keys=(f"ssh-ed25519 AAAAhost{number}",),
+        )
+        read = None if files is None else tuple(item.format(home=home) for item in files)
+        network = dataclasses.replace(facts.network, sshd=SshServer(key_files=read))
+        spark = as_dict(dataclasses.replace(facts, setup=setup, network=network))
+        RunStore(run.run_dir).write(Part("facts", end.desk, DONE, data={"spark": spark}))
+    script = Script("pair_trust", {"state": "present"}, [{"changed": True}], check_mode=check_mode)
+    result = script.run("desk-02", run, "trust")
+    assert [item["code"] for item in result["findings"]] == codes and len(script.asked) == (not codes)
+    if place is not None:
+        assert script.asked[0]["lines"][0]["path"] == place.format(home=home)
+    else:
+        [found] = result["findings"]
+        assert (found["severity"], found["where"]["desk"]) == ("fail", "desk-02")
+        assert ("AAAAIexample1" in found["remedy"] and "/etc/ssh/keys/lab" in found["remedy"]) is bool(files)
 
 
 @pytest.mark.parametrize("user", ["lab", "Mara.Lind", "CORP\\lab", "lab@corp.example"])

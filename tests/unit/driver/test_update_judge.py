@@ -132,6 +132,13 @@ def test_a_fault_that_is_there_already_or_cured_is_no_reason() -> None:
     assert told(outlook(cured)) == [] and told(outlook(look(DRIVER), kernel=running)) == []
 
 
+def test_the_way_back_from_an_update_that_goes_on_leads_to_its_beginning() -> None:
+    found = look(DRIVER, lost=("nvidia-driver-580-open=580.159.03-1", "dgx-oobe=0.25.1"))
+    begun_before = Journal("started", before={"nvidia-driver-580-open": "580.142-1"}, lost=("libnccl2=2.29",))
+    told_now = outlook(found, setup=Setup(update=begun_before)).findings
+    assert [item.evidence["lost"] for item in told_now if item.code == "UPDATE_NO_WAY_BACK"] == [["libnccl2=2.29", "dgx-oobe=0.25.1"]]
+
+
 def test_a_hold_of_somebody_else_is_named() -> None:
     found = outlook(GOOD, foreign=("nvidia-driver-580-open", "docker-ce"))
     assert told(found) == [("UPDATE_UNSATISFIABLE", "fail")] and "nvidia-driver-580-open" in found.findings[0].message

@@ -15,7 +15,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update_jo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update_look import FOLDER, Looker
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import Options
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.update import Outlook, Wishes, judge_look
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.update import Outlook, Wishes, half_done, judge_look
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.update import Journal, Look
@@ -288,3 +289,55 @@ def test_a_dpkg_that_was_cut_off_is_finished_first(desk: AptRoot) -> None:
     result = updater.update()
     assert not updater.outcome.failed and result.reboot and desk.trusted()
     assert any("--configure" in argv for argv in updater.outcome.commands)
+
+
+class Killed(BaseException):
+    """The controller or the power went."""
+
+
+@pytest.mark.parametrize("cut", range(8))
+def test_a_run_that_is_killed_before_any_of_its_changes_is_taken_up(desk: AptRoot, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journal, packages for the way back, fetching, dpkg, journal again: the next run ends where an undisturbed one does, and still knows
+    what was there at the very beginning."""
+    lock(desk, "paused")
+    expected = dict(look(desk)[1].versions)
+    before = desk.versions()
+    left = [cut]
+
+    def step() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    run, write = desk.run, desk.write_text
+
+    def counted(argv: Any, **options: Any) -> Any:
+        if argv[0] == "env" or (argv[0] == "apt-get" and "-s" not in argv and "update" not in argv):
+            step()
+        return run(argv, **options)
+
+    def written(path: str, text: str, mode: int = 0o644) -> None:
+        if path == PATH:
+            step()
+        write(path, text, mode)
+
+    monkeypatch.setattr(desk, "run", counted)
+    monkeypatch.setattr(desk, "write_text", written)
+    want = Wanted(WISHES, {}, expected, "run-1", "pair_a")
+    cut_off = Updater(desk, WHERE, want, lambda: facts(desk), LIMITS)
+    if cut < 7:
+        with pytest.raises(Killed):
+            cut_off.update()
+    monkeypatch.undo()
+    told = {item.code for item in half_done(facts(desk), WHERE, JudgeOptions())}
+    assert told == ({"UPDATE_HALF_DONE"} if desk.read_text(PATH).text else set())
+    again = Updater(desk, WHERE, want, lambda: facts(desk), LIMITS)
+    result = again.update()
+    assert not again.outcome.failed, again.outcome.findings
+    assert result.reboot and result.kernel_after == NEXT_KERNEL and desk.trusted()
+    assert desk.versions()["nvidia-driver-580-open"] == NEW
+    noted = journal(desk)
+    assert noted.phase == "installed" and noted.before["nvidia-driver-580-open"] == OLD and noted.kernel_before == KERNEL
+    assert {spec for spec in noted.kept if spec.startswith("nvidia-driver")} == {
+        f"nvidia-driver-580-open={before['nvidia-driver-580-open']}"
+    }

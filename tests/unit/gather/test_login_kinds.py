@@ -67,6 +67,9 @@ def test_the_server_is_asked_for_the_very_connection_that_the_peer_will_make() -
         ("ssh-ed25519,", "", "fail"),
         ("authenticationmethods any", "authenticationmethods publickey,keyboard-interactive", "fail"),
         ("authenticationmethods any", "authenticationmethods publickey,password publickey", None),
+        ("maxsessions 10", "maxsessions 0", "fail"),
+        ("maxsessions 10", "maxsessions 1\nforcecommand none", None),
+        ("maxsessions 10", "maxsessions 10\nforcecommand internal-sftp", "fail"),
         ("maxsessions 10", "maxsessions 10\nallowusers mara", "fail"),
         ("maxsessions 10", "maxsessions 10\nallowusers mara\nallowusers lab", None),
         ("maxsessions 10", "maxsessions 10\nallowusers lab@10.0.0.*", "fail"),
@@ -125,6 +128,16 @@ def test_a_server_that_was_not_asked_is_not_judged() -> None:
         del desk.commands[question]
     facts = collect(desk)
     assert "network.sshd" in facts.unread and told(desk) == {}
+
+
+def test_a_recording_that_asked_for_other_addresses_answers_too() -> None:
+    desk = healthy()
+    for question in (sshd_question(10, 11), sshd_question(11, 10)):
+        del desk.commands[question]
+    other = "sshd -T -C user=lab,host=192.168.57.10,addr=192.168.57.10,laddr=192.168.57.11,lport=22"
+    desk.commands[other] = SSHD.replace("pubkeyauthentication yes", "pubkeyauthentication no")
+    desk.recorded_commands = lambda: (tuple(other.split(" ")),)
+    assert collect(desk).network.sshd.pubkey is False
 
 
 def test_the_reader_takes_what_may_stand_several_times_together() -> None:

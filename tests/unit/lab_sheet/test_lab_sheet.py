@@ -53,6 +53,7 @@ def test_a_plain_sheet() -> None:
         "spark_expected_serial": "1581924000017",
         "spark_expected_host_key": KEY,
         "spark_asset_tag": "LAB-1",
+        "spark_stack_members": ["desk-01", "desk-02"],
         "spark_pair_head": True,
     }
     assert host_variables(sheet.desks[2], sheet) == {"ansible_host": "spark-a1b2.local", "spark_out_of_service": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
 import re
 import subprocess
@@ -518,3 +519,18 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
             capture_output=True, text=True, check=True,
         ).stdout.splitlines()  # fmt: skip
         assert told[told.index("-p") + 1] == port and sent("\n".join(told)) == (address, "orted")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "Read-only file system; findmnt"), (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i")],
+)
+def test_a_file_system_that_takes_nothing_is_told_with_its_file_and_what_to_look_at(number: int, words: str) -> None:
+    class Full(FakeDesk):
+        def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
+            raise OSError(number, words.partition(";")[0], path)
+
+    desk = Full({}, answers={"ufw": Answer(("ufw",), 0, "")})
+    steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
+    with pytest.raises(pair_files.PairFilesError, match=f"/etc/dgx_spark/hostfile cannot be written: {words}"):
+        pair_files.apply(desk, steps)

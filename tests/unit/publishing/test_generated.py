@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tools import generated, roles_doc
 
@@ -49,8 +50,6 @@ def test_check_names_what_is_stale_and_writes_nothing(
 
 def role(folder: Path, **main: Any) -> Path:
     """A role with one entry point."""
-    import yaml
-
     made = folder / "lamp"
     for name, data in {
         "meta/main.yml": {"galaxy_info": {"description": "Light"}},

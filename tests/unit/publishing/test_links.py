@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools import generated
-from tools.check_links import Page, anchors, in_repository, problems, slug
+from tools.check_links import GUIDES, Page, anchors, guides, in_repository, problems, slug, unlisted
 
 MAIN = generated.repository()
 
@@ -84,3 +84,14 @@ def test_only_the_main_branch_of_this_repository_is_this_checkout() -> None:
     assert in_repository(f"{MAIN}/a.md#b") == "a.md#b"
     assert in_repository(MAIN.replace("/blob/main", "/issues")) is None
     assert in_repository("https://example.org/blob/main/a.md") is None
+
+
+def test_a_guide_that_a_list_leaves_out_is_named(root: Path) -> None:
+    listed = f"* `Link <{MAIN}/docs/link.md>`_: how\n"
+    (root / GUIDES).parent.mkdir(parents=True)
+    (root / GUIDES).write_text(listed, encoding="utf-8")
+    (root / "README.md").write_text(f"[link]({MAIN}/docs/link.md#waves)", encoding="utf-8")
+    assert guides(listed) == ["docs/link.md"]
+    assert list(unlisted(root)) == []
+    (root / "docs/new.md").write_text("# New\n", encoding="utf-8")
+    assert list(unlisted(root)) == ["README.md: docs/new.md is not linked from it", f"{GUIDES}: docs/new.md is not linked from it"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ip_addr, lldp, netplan, perftest
 
 HEADER = " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
@@ -64,6 +65,27 @@ def test_sections_of_a_netplan_file_that_are_not_interfaces_of_the_machine() -> 
     text = "network:\n  version: 2\n  ethernets: {eth0: {}}\n  tunnels: {wg0: {mode: wireguard}, wg1: {}}\n"
     text += "  openvswitch: {protocols: [x]}\n  vrfs:\n"
     assert netplan.read(text)["other_sections"] == {"tunnels": ["wg0", "wg1"], "openvswitch": ["protocols"]}
+
+
+def real(program: str, *words: str) -> dict:
+    """An answer of the real program on a virtual machine, by words of its command line."""
+    recorded = yaml.safe_load((Path(__file__).parents[2] / "conformance/real/trixie.yml").read_text(encoding="utf-8"))
+    return next(answer for answer in recorded["answers"][program] if set(words) <= set(answer["argv"]))
+
+
+def test_real_perftest_with_several_queue_pairs_names_both_ends() -> None:
+    read = perftest.read(real("ib_write_bw", "--report-both")["stdout"])
+    assert (read["local_address"], read["remote_address"], read["qps"]) == ("192.168.100.10", "192.168.100.11", 4)
+    assert len(read["rows"]) == len(read["local_rows"]) == len(read["remote_rows"]) == 1
+    halves = read["local_rows"][0]["bw_average_gbps"] + read["remote_rows"][0]["bw_average_gbps"]
+    assert read["bw_average_gbps"] == pytest.approx(halves, abs=0.001)
+
+
+def test_real_perftest_that_gave_no_row_gives_none() -> None:
+    for words in (("-x", "9"), ("18605",)):
+        read = perftest.read(real("ib_write_bw", *words)["stdout"])
+        assert read["rows"] == [] and read["bw_average_gbps"] is None
+    assert perftest.read(real("ib_write_bw", "18605")["stderr"])["completion_statuses"] == [9]
 
 
 SAMPLES = Path(__file__).with_name("samples")

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub, kernel_log, nccl_tests, nvidia_smi_q, pasted, perftest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
+    dgx_release,
+    grub,
+    kernel_log,
+    nccl_tests,
+    nvidia_smi_q,
+    pasted,
+    perftest,
+)
 
 SAMPLES = Path(__file__).parent / "samples"
 Form = Callable[[int, str], str]
@@ -33,6 +41,14 @@ FORMS: dict[str, Form] = {
     "tags of Open MPI 4": lambda n, line: f"[1,{n % 2}]<stdout>:{line}",
     "tags of Open MPI 5": lambda n, line: f"[prterun-spark-01-4711@1,{n % 2}]<stdout>: {line}",
     "tags in a quote": lambda n, line: f"> [1,{n % 2}]<stdout>:{line}",
+    "a list of Ansible's": lambda _n, line: f'        "{line}",',
+    "logfmt": lambda n, line: f'time=2026-11-26T10:00:{n % 60:02d}Z level=info msg="{line}"',
+    "a table": lambda _n, line: f"| {line} |",
+    "a log shipper's JSON": lambda _n, line: json.dumps({"host": "a", "message": line}),
+    "numbered lines": lambda n, line: f"{n + 1:6d}\t{line}",
+    "ts %.s": lambda n, line: f"{1790000000 + n}.123456 {line}",
+    "two hosts of pdsh": lambda n, line: f"{('alpha', 'beta')[n % 2]}: {line}",
+    "torchrun": lambda n, line: f"[default{n % 2}]:{line}",
     "an indented block": lambda _n, line: f"    {line}",
 }
 
@@ -61,6 +77,14 @@ def test_a_run_of_perftest_reads_alike_behind_every_front(name: str) -> None:
         assert found[key] == wanted[key], key
 
 
+def test_colours_hide_nothing_from_any_reader() -> None:
+    assert (
+        dgx_release.read("\x1b[32mDGX_OTA_VERSION\x1b[0m=\x1b[1m7.6.0\x1b[0m\n\x1b]0;title\x07DGX_SWBUILD_VERSION=7.2.3\n")["version"]
+        == "7.6.0"
+    )
+    assert dgx_release.read("#033[32mDGX_OTA_VERSION=7.6.0^[[0m\n")["version"] == "7.6.0"
+
+
 def test_what_stands_before_one_line_alone_is_no_front() -> None:
     lines = ["1048576 #  Rank  0", "  x", "# nThread 1"]
     assert pasted.without_fronts(lines, nccl_tests._ANCHOR) == lines
@@ -68,7 +92,9 @@ def test_what_stands_before_one_line_alone_is_no_front() -> None:
     assert pasted.without_fronts(half, nccl_tests._ANCHOR) == half
 
 
-@pytest.mark.parametrize("line", ["<b>bold</b>", "<stdout>", "a <std b", '{"log": 1}', '{"log"', "\x1b", "<stdoutx rank='0'>a</stdoutx>"])
+@pytest.mark.parametrize(
+    "line", ["<b>bold</b>", "<stdout>", "a <std b", '{"log": 1}', '{"log"', '{"', "[1]", "\x1b", "<stdoutx rank='0'>a</stdoutx>"]
+)
 def test_what_only_looks_like_a_form_stays_text(line: str) -> None:
     assert all(isinstance(item, str) for item in pasted.bare([line]))
 
@@ -103,6 +129,32 @@ def test_times_of_dmesg_in_any_language(day: str) -> None:
     text = f"[{day}Nov 26 09:58:00 2026] x\n[{day}Nov 26 09:58:05 2026] cx7-pcie-hotplug MTKP0001:00: Hotplug enabled\n"
     assert kernel_log.read(f"{text}[{day}Nov 26 09:58:09 2026] {PLUG}")["plugged_after_boot"] is False
     assert kernel_log.read(f"{text}[{day}Nov 26 12:58:09 2026] {PLUG}")["plugged_after_boot"] is True
+
+
+START, CABLE = "cx7-pcie-hotplug MTKP0001:00: Hotplug enabled", "cx7-pcie-hotplug MTKP0001:00: Cable plugin"
+LOGS: dict[str, Callable[[int, str], str]] = {
+    "dmesg": lambda at, line: f"[{at:12.6f}] {line}",
+    "dmesg -r": lambda at, line: f"<6>[{at:12.6f}] {line}",
+    "a quote": lambda at, line: f"> [{at:12.6f}] {line}",
+    "colours": lambda at, line: f"\x1b[32m[{at:12.6f}] \x1b[0m\x1b[33m{line}\x1b[0m",
+    "kern.log": lambda at, line: f"Nov 26 10:00:00 spark-01 kernel: [{at:12.6f}] {line}",
+    "callers": lambda at, line: f"[{at:12.6f}][    T{at}] {line}",
+    "/dev/kmsg": lambda at, line: f"6,{at},{at * 1000000},-;{line}",
+    "syslog of RFC 5424": lambda at, line: (
+        f"<6>1 2026-11-26T{9 + at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}Z spark-01 kernel - - - {line}"
+    ),
+    "dmesg -T in a box": lambda at, line: f"\u2502 [Do Nov 26 {9 + at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d} 2026] {line}",
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_cable_plugged_after_the_boot_behind_every_front(name: str) -> None:
+    def log(*lines: tuple[int, str]) -> str:
+        return "".join(f"{LOGS[name](at, line)}\n" for at, line in lines)
+
+    boot = ((0, "Linux version 6.17.0"), (5, START), (7, CABLE), (9, "x"))
+    assert kernel_log.read(log(*boot))["plugged_after_boot"] is False
+    assert kernel_log.read(log(*boot, (9000, CABLE)))["plugged_after_boot"] is True
 
 
 MENU = """\
@@ -186,5 +238,7 @@ GPU 0000000F:01:00.0
     ],
 )
 def test_a_reset_that_is_recommended(required: str, drain: str, kind: str | None) -> None:
-    [gpu] = nvidia_smi_q.read(STATUS.format(required=required, drain=drain, action="None"))["gpus"]
-    assert gpu["reset_kind"] == kind and gpu["recovery_action"] == "None"
+    text = "Driver Version                            : 580.178.04\n" + STATUS.format(required=required, drain=drain, action="None")
+    for form in (lambda _n, line: line, FORMS["a mail's quote"], FORMS["colours"], FORMS["ISO times"], FORMS["a list of Ansible's"]):
+        [gpu] = nvidia_smi_q.read(formed(text, form))["gpus"]
+        assert gpu["reset_kind"] == kind and gpu["recovery_action"] == "None"

@@ -84,6 +84,8 @@ def test_a_playbook_has_every_stage_that_its_verdict_asks_for(name: str) -> None
     there = {use.stage for use in role_uses(path)} | {JUDGED[item["subject"]] for item in ours(path, "spark_judge")}
     if name in ("calibrate", "isolate", "update"):
         there |= {use.stage for file in FOLDER.glob(f"tasks/{name}_*.yml") for use in role_uses(file)}
+    # The part is asked for, whichever stage leaves it.
+    there |= {STAGES[str(stage)].kept_as for stage in there}
     assert {check.stage for check in PLAYBOOKS[name].required} <= there
 
 
@@ -170,7 +172,13 @@ MEMBERS = [name for name, stage in STAGES.items() if stage.scope != DESK]
 def test_what_fails_on_one_desk_keeps_the_stack_from_what_follows(store: RunStore, name: str, breaker: str, victim: str) -> None:
     """The proof is withdrawn whatever failed, an update is judged and taken back whatever failed, and may mend a desk; NCCL is tried over
     a slow link; nothing else goes on."""
-    assert {item for item, one in STAGES.items() if "*" in one.despite} == {"settings", "update_end", "lock_open_back", "roll_back"}
+    assert {item for item, one in STAGES.items() if "*" in one.despite} == {
+        "settings",
+        "update_end",
+        "lock_open_back",
+        "lock_closed",
+        "roll_back",
+    }
     stage, kept_as = STAGES[name], STAGES[breaker].kept_as
     store.write(Part(kept_as, victim, DONE, "pair_a", findings=(bad(),), data={"todo": True}))
     goes = "*" in stage.despite or kept_as in stage.despite or (kept_as == stage.kept_as and victim != "desk-01")

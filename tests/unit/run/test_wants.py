@@ -286,6 +286,16 @@ def test_what_is_asked_of_the_end_of_a_run(_about: Any) -> None:
     assert asked_of_the_end({"spark_certificates": "false"}).files.certificates is False
 
 
+@shows("spark_stack_members")
+def test_a_slice_that_splits_a_pair_is_known_from_a_wrong_inventory(here: Path, _about: Any) -> None:
+    """Asked of ansible-playbook in tests/unit/run/test_slices.py."""
+    own = {"desk-01": {"spark_stack_members": ["desk-01", "desk-02"]}}
+    run = from_plain(begin("stack_pair", hostvars_of(here, {"pair_a": ("desk-01",)}, own)))
+    assert run.stacks[0].members == ("desk-01", "desk-02") and run.outside(run.stacks[0]) == ("desk-02",)
+    with pytest.raises(AnsibleActionFail, match=r"group pair_a of spark_pairs has 1 host.*slice.*PAIR_INCOMPLETE"):
+        begin("stack_pair", hostvars_of(here, {"pair_a": ("desk-01",)}))
+
+
 @shows("spark_fail_on")
 @pytest.mark.parametrize(
     ("fail_on", "severity", "failed"),
@@ -322,6 +332,7 @@ WRONG = {
     "audit_since": "someday",
     "spark_show_notes": "perhaps",
     "spark_fail_on": "sometimes",
+    "spark_stack_members": {"desk-01": "desk-02"},
     "spark_certificates": "some",
     "spark_certificate_serials": "few",
     "spark_webhook": "nowhere",

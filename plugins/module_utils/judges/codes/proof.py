@@ -28,8 +28,8 @@ TRUST: tuple[Code, ...] = (
         severity="fail",
         other_severities=("warn", "note"),
         meaning="As sshd itself says for the login user coming from the other desk (sshd -T): it takes no keys, none of the pair's type, "
-        "more than a key, not this user, or it reads keys from a file that only the desk's admin writes. A note where no stack is made, a "
-        "warning as long as the line that belongs into that file is not known.",
+        "more than a key, not this user; it runs another command than it is asked for; or it reads keys from a file that only the desk's "
+        "admin writes. A note where no stack is made, a warning as long as the line that belongs into that file is not known.",
         remedy="Change the setting that the message names, or add the line, and run again.",
         source="this collection's rule (OpenSSH's manual)",
     ),

@@ -19,30 +19,42 @@ FORMATS = ("plain", "keyvalue", "json")
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One neighbour on one interface."""
+    """One neighbour on one interface; ``rid`` counts the machines that are heard."""
 
     netdev: str
     rid: int
     name: str
+    chassis: str
     mac: str
     port: str
 
 
 def neighbours(context: common.Context, wanted: list[str]) -> list[Neighbour]:
-    """Everybody that is heard, in the order of the interfaces: switches that send LLDP, and desks where the fault lets lldpd run."""
+    """Everybody that is heard, in the order of the interfaces: switches that send LLDP, and desks where the fault lets lldpd run.
+
+    A cable joins the twins of a port too: each hears the other.
+    """
     found: list[Neighbour] = []
-    desks = context.desk.fault("lldp") is not None
+    own = context.desk
+    desks = own.fault("lldp") is not None
     for function in context.functions:
-        peer = (context.desk.cable(function.port) or {}).get("peer")
+        peer = (own.cable(function.port) or {}).get("peer")
         if not peer or not function.carrier or (wanted and function.netdev not in wanted):
             continue
         if peer.get("switch"):
             if peer.get("lldp"):
-                found.append(Neighbour(function.netdev, len(found) + 1, str(peer["lldp"]), str(peer["mac"]), f"qsfp56-{peer['port']}-1"))
+                mac = str(peer["mac"])
+                found.append(Neighbour(function.netdev, 1, str(peer["lldp"]), mac, mac, f"qsfp56-{peer['port']}-1"))
             continue
-        for far in (peer.get("functions") or [{"netdev": f"enp1s0f{peer['port']}np{peer['port']}", "mac": ""}]) if desks else ():
-            name = str(peer.get("hostname") or peer["desk"])
-            found.append(Neighbour(function.netdev, len(found) + 1, name, str(far.get("mac", "")), str(far["netdev"])))
+        if not desks:
+            continue
+        twins = [f for f in context.functions if f.port == function.port and f is not function and f.carrier]
+        mine = str((own.data.get("management") or {}).get("mac", function.mac))
+        found += [Neighbour(function.netdev, 1, own.hostname, mine, twin.mac, twin.netdev) for twin in twins]
+        for far in peer.get("functions") or [{"netdev": f"enp1s0f{peer['port']}np{peer['port']}", "mac": ""}]:
+            name, mac = str(peer.get("hostname") or peer["desk"]), str(far.get("mac", ""))
+            rid = 2 if twins else 1
+            found.append(Neighbour(function.netdev, rid, name, str(peer.get("mac") or mac), mac, str(far["netdev"])))
     return found
 
 
@@ -79,7 +91,7 @@ def _plain(found: list[Neighbour]) -> str:
     lines = [RULE, "LLDP neighbors:", RULE]
     for one in found:
         lines += [f"Interface:    {one.netdev}, via: LLDP, RID: {one.rid}, Time: {AGE}", "  Chassis:     "]
-        lines += [f"    ChassisID:    mac {one.mac}", f"    SysName:      {one.name}", f"    SysDescr:     {DESCRIPTION}"]
+        lines += [f"    ChassisID:    mac {one.chassis}", f"    SysName:      {one.name}", f"    SysDescr:     {DESCRIPTION}"]
         lines += [f"    Capability:   {name}, {'on' if on else 'off'}" for name, on in CAPABILITIES]
         lines += ["  Port:        ", f"    PortID:       mac {one.mac}", f"    PortDescr:    {one.port}", "    TTL:          120", RULE]
     return "\n".join(lines)
@@ -88,7 +100,7 @@ def _plain(found: list[Neighbour]) -> str:
 def _keys(found: list[Neighbour]) -> str:
     lines = []
     for one in found:
-        told = [("via", "LLDP"), ("rid", str(one.rid)), ("age", AGE), ("chassis.mac", one.mac), ("chassis.name", one.name)]
+        told = [("via", "LLDP"), ("rid", str(one.rid)), ("age", AGE), ("chassis.mac", one.chassis), ("chassis.name", one.name)]
         told += [("chassis.descr", DESCRIPTION)]
         told += [(f"chassis.{name}.enabled", "on" if on else "off") for name, on in CAPABILITIES]
         told += [("port.mac", one.mac), ("port.descr", one.port), ("port.ttl", "120")]
@@ -99,7 +111,7 @@ def _keys(found: list[Neighbour]) -> str:
 def _json(found: list[Neighbour]) -> str:
     rows: list[dict[str, Any]] = []
     for one in found:
-        chassis = {"id": {"type": "mac", "value": one.mac}, "descr": DESCRIPTION}
+        chassis = {"id": {"type": "mac", "value": one.chassis}, "descr": DESCRIPTION}
         chassis["capability"] = [{"type": name, "enabled": on} for name, on in CAPABILITIES]  # type: ignore[assignment]
         port = {"id": {"type": "mac", "value": one.mac}, "descr": one.port, "ttl": "120"}
         facts = {"via": "LLDP", "rid": str(one.rid), "age": AGE, "chassis": {one.name: chassis}, "port": port}

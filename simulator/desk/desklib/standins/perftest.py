@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import re
 import resource
 import socket
 import sys
@@ -63,43 +64,102 @@ class Run:
         return min(self.function.roce_mtu, int(self.theirs.get("mtu", self.function.roce_mtu)))
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=name, add_help=False, allow_abbrev=False)
-    add = parser.add_argument
-    add("host", nargs="?")
-    add("-d", "--ib-dev")
-    add("-i", "--ib-port", type=int, default=1)
-    add("-p", "--port", type=int, default=18515)
-    add("-x", "--gid-index", type=int)
-    add("-s", "--size", default=None)
-    add("-q", "--qp", type=int, default=1)
-    add("-n", "--iters", type=int, default=None)
-    add("-D", "--duration", type=int)
-    add("-t", "--tx-depth", type=int, default=128)
-    add("-m", "--mtu", type=int)
-    add("-Q", "--cq-mod", type=int, default=1)
-    add("-S", "--sl", type=int, default=0)
-    add("-T", "--tos", type=int, default=0)
-    add("-I", "--inline_size", type=int, default=0)
-    add("-c", "--connection", default="RC")
-    add("-f", "--margin", type=int)
-    add("-B", "--source_ip")
-    for flag in ("-F", "-b", "-R", "-a", "-e", "-N", "-l", "-V", "-h", "-H", "-U"):
-        add(flag, action="store_true")
-    add("--CPU-freq", dest="F", action="store_true")
-    add("--bidirectional", dest="b", action="store_true")
-    add("--rdma_cm", dest="R", action="store_true")
-    add("--all", dest="a", action="store_true")
-    add("--report_gbits", action="store_true")
-    add("--report-both", action="store_true")
-    add("--run_infinitely", action="store_true")
-    add("--force-link", default=None)
-    add("--bind_source_ip", default=None)
-    add("--out_json", action="store_true")
-    add("--out_json_file", default=None)
-    add("--version", dest="V", action="store_true")
-    add("--help", dest="h", action="store_true")
+@dataclass(frozen=True)
+class Option:
+    """An option of perftest 4.5 and 25.01 as its help lists it."""
+
+    names: tuple[str, ...]
+    dest: str = ""
+    """Empty: taken and without effect here, because it changes nothing that the simulator shows."""
+    value: type | None = None
+    default: Any = None
+    kinds: str = "write bw, read bw, write lat"
+    """The tests that have it."""
+
+
+_BW, _READ, _LAT = "write bw, read bw", "read bw", "write lat"
+OPTIONS = (
+    Option(("-d", "--ib-dev"), "ib_dev", str),
+    Option(("-i", "--ib-port"), "ib_port", str, "1"),
+    Option(("-p", "--port"), "port", int, 18515),
+    Option(("-x", "--gid-index"), "gid_index", int),
+    Option(("-s", "--size"), "size", str),
+    Option(("-n", "--iters"), "iters", int),
+    Option(("-D", "--duration"), "duration", int),
+    Option(("-m", "--mtu"), "mtu", int),
+    Option(("-c", "--connection"), "connection", str, "RC"),
+    Option(("-F", "--CPU-freq"), "F"),
+    Option(("-R", "--rdma_cm"), "R"),
+    Option(("-a", "--all"), "a"),
+    Option(("-V", "--version"), "V"),
+    Option(("-h", "--help"), "h"),
+    Option(("--out_json",), "out_json"),
+    Option(("--out_json_file",), "out_json_file", str),
+    Option(("-q", "--qp"), "qp", int, 1, _BW),
+    Option(("-t", "--tx-depth"), "tx_depth", int, 128, _BW),
+    Option(("-Q", "--cq-mod"), "cq_mod", int, None, _BW),
+    Option(("-b", "--bidirectional"), "b", kinds=_BW),
+    Option(("--report_gbits",), "report_gbits", kinds=_BW),
+    Option(("--report-both",), "report_both", kinds=_BW),
+    Option(("--run_infinitely",), "run_infinitely", kinds=_BW),
+    Option(("-S", "--sl"), value=int),
+    Option(("-T", "--tos"), value=int),
+    Option(("-L", "--hop_limit"), value=int),
+    Option(("-u", "--qp-timeout"), value=int),
+    Option(("-f", "--margin"), value=int),
+    Option(("-I", "--inline_size"), value=int, kinds="write bw, write lat"),
+    Option(("-l", "--post_list"), value=int, kinds=_BW),
+    Option(("-N", "--noPeak"), kinds=_BW),
+    Option(("-e", "--events"), kinds=_READ),
+    Option(("-C", "--report-cycles"), kinds=_LAT),
+    Option(("-H", "--report-histogram"), kinds=_LAT),
+    Option(("-U", "--report-unsorted"), kinds=_LAT),
+    Option(("--force-link",), value=str),
+    Option(("--tclass",), value=int),
+    Option(("--pkey_index",), value=int),
+    Option(("--ipv6",)),
+    Option(("--use_hugepages",)),
+    Option(("--perform_warm_up",)),
+    Option(("--dont_xchg_versions",)),
+    Option(("--disable_pcie_relaxed",), kinds=_BW),
+)
+
+
+def options_of(verb: str, kind: str) -> list[Option]:
+    """The options of one test."""
+    return [option for option in OPTIONS if f"{verb.lower()} {kind}" in option.kinds]
+
+
+class _Refused(Exception):
+    """The command line is wrong: what the tool says."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _Refused(message)
+
+
+def _parser(name: str, verb: str, kind: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=name, add_help=False, allow_abbrev=False)
+    parser.add_argument("host", nargs="?")
+    for option in options_of(verb, kind):
+        dest = option.dest or f"unused_{option.names[0].strip('-')}"
+        if option.value is None:
+            parser.add_argument(*option.names, dest=dest, action="store_true")
+        else:
+            parser.add_argument(*option.names, dest=dest, type=option.value, default=option.default)
+    # What the other tests have and this one asks for all the same.
+    parser.set_defaults(qp=1, tx_depth=128, cq_mod=None, b=False, report_gbits=False, report_both=False, run_infinitely=False)
     return parser
+
+
+def _usage(name: str, verb: str, kind: str) -> str:
+    lines = ["Usage:", f"  {name}            start a server and wait for connection", f"  {name} <host>     connect to server at <host>"]
+    lines += ["", "Options:"]
+    for option in options_of(verb, kind):
+        value = "" if option.value is None else "=<value>"
+        lines.append("  " + ", ".join(option.names) + value if len(option.names) > 1 else f"      {option.names[0]}{value}")
+    return "\n".join([*lines, ""])
 
 
 def _size(text: str | None, default: int) -> int:
@@ -122,23 +182,32 @@ def ib_write_lat(argv: list[str]) -> int:
 
 
 def _main(name: str, verb: str, kind: str, argv: list[str]) -> int:
-    parser = _parser(name)
     try:
-        options, unknown = parser.parse_known_args(argv)
-    except SystemExit:
+        options, unknown = _parser(name, verb, kind).parse_known_args(argv)
+        if unknown and unknown[0].startswith("-"):
+            raise _Refused(f"unrecognized option '{unknown[0].partition('=')[0]}'")
+    except _Refused as refused:
+        print(_usage(name, verb, kind))
+        sys.stdout.flush()
+        wrong = re.match(r"argument (?:-\w/)?-{1,2}([\w-]+): expected one argument", str(refused))
+        text = f"option requires an argument -- '{wrong.group(1)}'" if wrong else str(refused)
+        print(f"{name}: {text}\n Invalid Command or flag.\n Please check command line and run again.\n", file=sys.stderr)
+        print(" Parser function exited with Error", file=sys.stderr)
         return 1
     if unknown:
-        print(
-            f"{name}: unrecognized option '{unknown[0]}'\n Invalid Command or flag.\n Please check command line and run again.\n",
-            file=sys.stderr,
-        )
+        print(" Invalid Command line. Please check command rerun \n Parser function exited with Error", file=sys.stderr)
         return 1
     if options.V:
+        # Both endings are the tool's own way: it stops before it measures.
         print("Version: 6.23")
-        return 0
+        return 1
     if options.h:
-        parser.print_usage()
-        return 0
+        print(_usage(name, verb, kind))
+        return 1
+    if not str(options.ib_port).isdecimal():
+        print(f" IB Port argument {options.ib_port} should be uint8_t\n Parser function exited with Error", file=sys.stderr)
+        return 1
+    options.ib_port = int(options.ib_port)
     try:
         return _run(_prepare(options, verb, kind))
     except Failed as error:
@@ -158,18 +227,17 @@ def _prepare(options: argparse.Namespace, verb: str, kind: str) -> Run:
         options.ib_dev = context.functions[0].rdma
     function = context.by_rdma(options.ib_dev)
     if function is None:
-        raise Failed(f" IB device {options.ib_dev} not found\n Unable to find the Infiniband/RoCE device")
+        raise Failed(f"IB device {options.ib_dev} not found\n Unable to find the Infiniband/RoCE device")
     if options.ib_port != 1:
-        raise Failed(f" Port number {options.ib_port} is out of range\n Couldn't get context for the device")
+        raise Failed(
+            f" Unable to query port {options.ib_port} attributes\n Couldn't set the link layer\n Couldn't get context for the device"
+        )
     if not function.active:
         raise Failed(" Port number 1 state is Down\n Couldn't set the link layer\n Couldn't get context for the device")
     soft = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     low = soft != resource.RLIM_INFINITY and soft < MEMLOCK_ENOUGH
     if context.desk.fault("kho_enomem") is not None or low:
-        raise Failed(
-            "ibv_reg_mr_iova2 failed: Cannot allocate memory\nCouldn't allocate MR\nfailed to create mr\n"
-            "Failed to create MR\n Couldn't create IB resources"
-        )
+        raise Failed("Couldn't allocate MR\nfailed to create mr\nFailed to create MR\n Couldn't create IB resources")
     index = options.gid_index if options.gid_index is not None else default_gid(function)
     gid = next((g for g in function.gids if g.index == index), None)
     try:
@@ -218,7 +286,7 @@ def _meet(run: Run) -> socket.socket:
     except OSError as error:
         raise Failed(
             f"Couldn't connect to {run.options.host}:{run.options.port}\n"
-            " Unable to open file descriptor for socket connection Unable to init the socket connection"
+            "Unable to open file descriptor for socket connection\n Unable to init the socket connection"
         ) from error
 
 
@@ -285,17 +353,20 @@ def _header(run: Run) -> str:
         f" Dual-port       : OFF\t\tDevice         : {run.function.rdma}",
         f" Number of qps   : {options.qp}\t\tTransport type : IB",
         f" Connection type : {options.connection}\t\tUsing SRQ      : OFF",
-        " PCIe relax order: ON",
+        f" PCIe relax order: {'ON' if run.kind == 'bw' else 'OFF'}",
         " ibv_wr* API     : ON",
     ]
-    lines.append(f" TX depth        : {options.tx_depth if run.kind == 'bw' else 1}")
+    # A run of a duration takes every completion; one of a number of messages goes as deep as there are messages.
+    depth = options.tx_depth if options.duration else min(options.tx_depth, options.iters or 5000)
+    lines.append(f" TX depth        : {depth if run.kind == 'bw' else 1}")
     if run.kind == "bw":
-        lines.append(f" CQ Moderation   : {options.cq_mod}")
+        lines.append(f" CQ Moderation   : {options.cq_mod or (1 if options.duration else min(100, depth))}")
     lines += [f" Mtu             : {run.mtu}[B]", " Link type       : Ethernet", f" GID index       : {run.gid_index}"]
     if run.verb == "Read":
         lines.append(" Outstand reads  : 16")
+    else:
+        lines.append(f" Max inline data : {0 if run.kind == 'bw' else 220}[B]")
     lines += [
-        f" Max inline data : {0 if run.kind == 'bw' else 220}[B]",
         f" rdma_cm QPs     : {'ON' if options.R else 'OFF'}",
         f" Data ex. method : {'rdma_cm' if options.R else 'Ethernet'}",
         RULE,
@@ -304,7 +375,7 @@ def _header(run: Run) -> str:
         for number in range(options.qp):
             lines.append(
                 f" {which + ' address:':<16}LID 0000 QPN {facts['qpn'] + number:#06x} PSN {facts['psn']:#x} "
-                f"RKey {facts['rkey']:#08x} VAddr {facts['vaddr']:#016x}"
+                f"{'OUT 0x10 ' if run.verb == 'Read' else ''}RKey {facts['rkey']:#08x} VAddr {facts['vaddr']:#016x}"
             )
             lines.append(f" GID:            {_decimal(facts['gid'])}")
     lines.append(RULE)
@@ -531,13 +602,23 @@ def _json_out(run: Run, rows: list[dict[str, Any]]) -> None:
     last = rows[-1]
     document = {
         "test_info": {
-            "test": f"RDMA_{run.verb} BW Test",
+            "test": f"RDMA_{run.verb}_BW_Test",
             "Dual_port": "OFF",
             "Device": run.function.rdma,
             "Number_of_qps": run.options.qp,
             "Transport_type": "IB",
+            "Connection_type": run.options.connection,
+            "Using_SRQ": "OFF",
+            "PCIe_relax_order": "ON",
+            "ibv_wr_API": "ON",
+            "TX_depth": run.options.tx_depth,
+            "CQ_Moderation": run.options.cq_mod or 1,
             "Mtu": run.mtu,
+            "Link_type": "Ethernet",
             "GID_index": run.gid_index,
+            "Max_inline_data": 0,
+            "rdma_cm_QPs": "OFF",
+            "Data_ex_method": "Ethernet",
         },
         "results": {
             "MsgSize": last["bytes"],
@@ -547,6 +628,6 @@ def _json_out(run: Run, rows: list[dict[str, Any]]) -> None:
             "MsgRate": round(last["gbps"] * 1e3 / 8 / last["bytes"], 6),
         },
     }
-    path = run.options.out_json_file or f"perftest_out_{os.getpid()}.json"
+    path = run.options.out_json_file or "perftest_out.json"
     with open(path, "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -21,6 +22,9 @@ def rdma(argv: list[str]) -> int:
     flags = [w for w in argv if w.startswith("-")]
     words = [w for w in argv if not w.startswith("-")]
     as_json = any(f == "--json" or (not f.startswith("--") and "j" in f) for f in flags)
+    if "-V" in flags or "-Version" in flags:
+        print("rdma utility, iproute2-6.1.0")
+        return 0
     context = common.context()
     if not words or "link".startswith(words[0]):
         return _link(context, words[1:], as_json)
@@ -30,19 +34,21 @@ def rdma(argv: list[str]) -> int:
         return _resource(context, words[1:], as_json)
     if "statistic".startswith(words[0]):
         return 0
-    print(f'Unknown object "{words[0]}", try "rdma help".', file=sys.stderr)
-    return 254
+    print(f"Unknown object '{words[0]}'.", file=sys.stderr)
+    return 0
 
 
 def _link(context: Context, words: list[str], as_json: bool) -> int:
     names = [w for w in words if w != "show"]
     chosen = context.functions
     if names:
-        wanted = names[0].split("/")[0]
-        chosen = [f for f in chosen if f.rdma == wanted]
+        # A link is a device and a port; a device alone names none.
+        chosen = [f for f in chosen if names[0] in (f"{f.rdma}/1", f"{f.rdma}/-")]
         if not chosen:
+            if as_json:
+                print("[]")
             print("Wrong device name", file=sys.stderr)
-            return 255
+            return 1
     rows: list[dict[str, Any]] = []
     for number, function in enumerate(context.functions):
         if function not in chosen:
@@ -68,6 +74,7 @@ def _dev(context: Context, as_json: bool) -> int:
             "ifindex": n,
             "ifname": f.rdma,
             "node_type": "ca",
+            "protocol": "roce",
             "fw": context.desk.model["cx7"]["firmware"],
             "node_guid": fakes.guid(f.mac),
             "sys_image_guid": fakes.system_guid(context.functions),
@@ -78,7 +85,8 @@ def _dev(context: Context, as_json: bool) -> int:
         print(json.dumps(rows))
         return 0
     for r in rows:
-        print(f"{r['ifindex']}: {r['ifname']}: node_type ca fw {r['fw']} node_guid {r['node_guid']} sys_image_guid {r['sys_image_guid']} ")
+        told = " ".join(f"{key} {value}" for key, value in r.items() if key not in ("ifindex", "ifname"))
+        print(f"{r['ifindex']}: {r['ifname']}: {told} ")
     return 0
 
 
@@ -101,14 +109,26 @@ def _resource(context: Context, words: list[str], as_json: bool) -> int:
     held = users(context)
     if names[:1] == ["qp"]:
         rows = []
-        for function in context.functions:
-            rows.append({"ifname": function.rdma, "port": 1, "lqpn": 1, "type": "GSI", "state": "RTS", "sq-psn": 0, "comm": "ib_core"})
+        for index, function in enumerate(context.functions):
+            rows.append(
+                {
+                    "ifindex": index,
+                    "ifname": function.rdma,
+                    "port": 1,
+                    "lqpn": 1,
+                    "type": "GSI",
+                    "state": "RTS",
+                    "sq-psn": 0,
+                    "comm": "ib_core",
+                }
+            )
             for user in held:
                 if user["device"] == function.rdma:
                     for number in range(user["qps"]):
                         qpn = 297 + number
                         rows.append(
                             {
+                                "ifindex": index,
                                 "ifname": function.rdma,
                                 "port": 1,
                                 "lqpn": qpn,
@@ -128,7 +148,7 @@ def _resource(context: Context, words: list[str], as_json: bool) -> int:
             return 0
         for row in rows:
             comm = row["comm"] if "pid" in row else f"[{row['comm']}]"
-            middle = " ".join(f"{k} {v}" for k, v in row.items() if k not in ("ifname", "port", "comm"))
+            middle = " ".join(f"{k} {v}" for k, v in row.items() if k not in ("ifindex", "ifname", "port", "comm"))
             print(f"link {row['ifname']}/1 {middle} comm {comm} ")
         return 0
     totals = []
@@ -162,28 +182,53 @@ def _hex(guid: str) -> str:
 
 
 def ibstat(argv: list[str]) -> int:
-    """Layout of infiniband-diags; no report shows it on this machine."""
+    """``ibstat [-l|-p|-s] [DEVICE [PORT]]``, layout of infiniband-diags 56."""
     context = common.context()
     names = [w for w in argv if not w.startswith("-")]
-    chosen = [f for f in context.functions if not names or f.rdma == names[0]]
-    if "-l" in argv:
-        print("\n".join(f.rdma for f in chosen))
+    wrong = next((w for w in argv if w.startswith("-") and w not in ("-l", "-p", "-s", "-V")), None)
+    if wrong is not None:
+        print(f"ibstat: invalid option -- '{wrong.strip('-')[:1]}'\n\nUsage: ibstat [options] <ca_name> [portnum]", file=sys.stderr)
+        return 2
+    if "-V" in argv:
+        print("ibstat BUILD VERSION: 50.0", file=sys.stderr)
         return 0
+    # The library sorts the devices by their names.
+    chosen = sorted((f for f in context.functions if not names or f.rdma == names[0]), key=lambda f: f.rdma)
     if names and not chosen:
-        print(f"ibpanic: [1] main: '{names[0]}' IB device can't be found: No such file or directory", file=sys.stderr)
+        print(f"ibpanic: [{os.getpid()}] main: '{names[0]}' IB device can't be found: Success", file=sys.stderr)
         return 255
+    if "-l" in argv or "-p" in argv:
+        print("\n".join(f.rdma if "-l" in argv else _hex(fakes.guid(f.mac)) for f in chosen))
+        return 0
+    if len(names) > 1 and names[1] != "1":
+        print(f"ibwarn: [{os.getpid()}] ca_stat: CA: '{names[0]}' has no port number {names[1]} - max (1)", file=sys.stderr)
+        print(f"ibwarn: [{os.getpid()}] main: stat of IB device '{names[0]}' failed", file=sys.stderr)
+        return 0
     for function in chosen:
-        rate = function.rate.split()[0]
         active = function.active
+        port = [
+            ("State", "Active" if active else "Down"),
+            ("Physical state", "LinkUp" if active else "Disabled"),
+            ("Rate", function.rate.split()[0]),
+            ("Base lid", "0"),
+            ("LMC", "0"),
+            ("SM lid", "0"),
+            ("Capability mask", "0x00010000"),
+            ("Port GUID", _hex(fakes.guid(function.mac))),
+            ("Link layer", "Ethernet"),
+        ]
+        if len(names) > 1:
+            print(f"CA: '{function.rdma}'\nPort 1:")
+            print("\n".join(f"{name}: {value}" for name, value in port))
+            continue
         print(
             f"CA '{function.rdma}'\n\tCA type: MT4129\n\tNumber of ports: 1\n"
             f"\tFirmware version: {context.desk.model['cx7']['firmware']}\n\tHardware version: 0\n"
             f"\tNode GUID: {_hex(fakes.guid(function.mac))}\n"
-            f"\tSystem image GUID: {_hex(fakes.system_guid(context.functions))}\n\tPort 1:\n"
-            f"\t\tState: {'Active' if active else 'Down'}\n\t\tPhysical state: {'LinkUp' if active else 'Disabled'}\n"
-            f"\t\tRate: {rate}\n\t\tBase lid: 0\n\t\tLMC: 0\n\t\tSM lid: 0\n\t\tCapability mask: 0x00010000\n"
-            f"\t\tPort GUID: {_hex(fakes.guid(function.mac))}\n\t\tLink layer: Ethernet"
+            f"\tSystem image GUID: {_hex(fakes.system_guid(context.functions))}"
         )
+        if "-s" not in argv:
+            print("\tPort 1:\n" + "\n".join(f"\t\t{name}: {value}" for name, value in port))
     return 0
 
 
@@ -192,6 +237,17 @@ _MTU = {256: 1, 512: 2, 1024: 3, 2048: 4, 4096: 5}
 
 def ibv_devinfo(argv: list[str]) -> int:
     """Devices as libibverbs sees them."""
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word in ("-d", "-i") and rest:
+            rest.pop(0)
+        elif word.startswith("-") and word not in ("-l", "--list", "-v", "--verbose"):
+            print("Usage: ibv_devinfo             print the ca attributes\n\nOptions:\n  -d, --ib-dev=<dev>\n  -i, --ib-port=<port>")
+            print("  -l, --list\n  -v, --verbose\n")
+            sys.stdout.flush()
+            print(f"ibv_devinfo: invalid option -- '{word.strip('-')[:1]}'", file=sys.stderr)
+            return 255
     context = common.context()
     chosen = list(context.functions)
     if "-d" in argv[:-1]:
@@ -207,6 +263,9 @@ def ibv_devinfo(argv: list[str]) -> int:
         print(f"{len(chosen)} HCA{'s' if len(chosen) != 1 else ''} found:")
         print("\n".join(f"\t{f.rdma}" for f in chosen) + "\n")
         return 0
+    if "-i" in argv[:-1] and argv[argv.index("-i") + 1] != "1":
+        print("Invalid port requested for device", file=sys.stderr)
+        return 4
     cx7 = context.desk.model["cx7"]
     for function in chosen:
         state = "PORT_ACTIVE (4)" if function.active else "PORT_DOWN (1)"
