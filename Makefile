@@ -6,6 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORE219 := .venv-core219
 PAIRS ?= 2
 LAB ?= demo
+LAB_FILE ?=
 ENGINE ?=
 KEEP ?= 1
 BENCH ?=
@@ -17,8 +18,8 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 .PHONY: demo
-demo: venv-demo ## Start four boxed simulated desks, enrol them and stack their two pairs (PAIRS=8, KEEP=0, ENGINE=docker|podman, YES=1)
-	@PAIRS=$(PAIRS) LAB=$(LAB) ENGINE=$(ENGINE) KEEP=$(KEEP) bash tools/demo.sh
+demo: venv-demo ## Start four boxed simulated desks, enrol them and stack their two pairs (PAIRS=8, LAB_FILE=ring_of_three, KEEP=0, ENGINE=docker|podman, YES=1)
+	@PAIRS=$(PAIRS) LAB_FILE=$(LAB_FILE) LAB=$(LAB) ENGINE=$(ENGINE) KEEP=$(KEEP) bash tools/demo.sh
 
 .PHONY: demo-down
 demo-down: ## Remove everything that make demo made

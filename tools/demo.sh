@@ -3,7 +3,7 @@
 # nothing changes. It may be ended at any point and started again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-LAB=${LAB:-demo} PAIRS=${PAIRS:-2} ENGINE=${ENGINE:-} KEEP=${KEEP:-1}
+LAB=${LAB:-demo} PAIRS=${PAIRS:-2} LAB_FILE=${LAB_FILE:-} ENGINE=${ENGINE:-} KEEP=${KEEP:-1}
 export LAB
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 run() {
@@ -18,10 +18,18 @@ if ! simulator/lab "${needs[@]}" >/dev/null; then
     simulator/lab "${needs[@]}" --install
 fi
 
-say "Starting $((PAIRS * 2)) simulated desks in $PAIRS pairs, as they come out of their boxes (lab $LAB)"
+if [ -n "$LAB_FILE" ]; then
+    say "Starting the simulated desks of $LAB_FILE, as they come out of their boxes (lab $LAB)"
+else
+    say "Starting $((PAIRS * 2)) simulated desks in $PAIRS pairs, as they come out of their boxes (lab $LAB)"
+fi
 arguments=(--lab "$LAB" up)
 [ -n "$ENGINE" ] && arguments+=(--engine "$ENGINE")
-if [ "$PAIRS" -ne 2 ]; then arguments+=(--pairs "$PAIRS"); fi
+if [ -n "$LAB_FILE" ]; then
+    arguments+=("$LAB_FILE")
+elif [ "$PAIRS" -ne 2 ]; then
+    arguments+=(--pairs "$PAIRS")
+fi
 simulator/lab "${arguments[@]}"
 
 # What an admin has beside the boxes: a sheet (address, pair, serial number) and the passwords, each in its place.

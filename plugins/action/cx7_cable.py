@@ -11,7 +11,7 @@ from typing import Any
 from ansible import context
 
 from ..plugin_utils.actions import Call, DeskAction
-from ..plugin_utils.run.model import Run
+from ..plugin_utils.run.model import SWITCH, Run
 
 SECONDS_BASE = 8.0
 SECONDS_PER_DESK = 0.25
@@ -27,6 +27,9 @@ class ActionModule(DeskAction):
         arguments = {"desk": call.desk, **call.only_named()}
         if run is not None:
             arguments.setdefault("run_id", run.run_id)
+        stack = run.stack_of(call.desk) if run is not None else None
+        if stack is not None and stack.topology == SWITCH:
+            arguments.setdefault("partners", len(stack.members) - 1)
         desks = len(run.scope if run is not None else call.task_vars.get("ansible_play_hosts_all") or [1])
         if "frames" not in arguments and int(context.CLIARGS.get("forks") or 5) < desks:
             arguments["frames"] = "needs_forks"

@@ -21,7 +21,8 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, DeskAction
-from ..plugin_utils.addressing import AddressingError, Numbers, addresses, keeps_role, mtu_differs, request, role_kept
+from ..plugin_utils.addressing import AddressingError, Numbers, addresses, keeps_role, mtu_differs, request, role_kept, stack_requests
+from ..plugin_utils.endpoints import cages_of
 from ..plugin_utils.run.wants import LINK_MTU
 
 MODULE = "labops.dgx_spark.cx7_link"
@@ -108,11 +109,19 @@ class ActionModule(DeskAction):
         return plan(facts, where, wants, options), facts
 
     def _from_pair(self, given: Mapping[str, Any], where: Where, call: Call) -> tuple[list[LinkRequest], list[Finding]]:
-        """The desk's request from its place in the pair. Raises AddressingError."""
+        """The desk's requests from its place in its stack. Raises AddressingError."""
         stack = call.stack
         if stack is None:
             raise AddressingError("pair needs a run (spark_plan) with this desk in a pair; name links instead")
-        numbers = Numbers(tuple(given["subnets"]), given["head_host"], given["peer_host"], given["mtu"], given.get("port"))
+        numbers = Numbers(
+            tuple(given["subnets"]),
+            given["head_host"],
+            given["peer_host"],
+            given["mtu"],
+            given.get("port"),
+            tuple(given["ring_subnets"]),
+            tuple(given["ring_hosts"]),
+        )
         desk, rank = call.desk, call.run.members[call.desk].rank
         store = call.store
         said: list[Finding] = []
@@ -120,10 +129,12 @@ class ActionModule(DeskAction):
             other_mtu = self._mtu_of(other, numbers.mtu, desk, call)
             if other_mtu != numbers.mtu:
                 said.append(mtu_differs(where, desk, numbers.mtu, other, other_mtu))
-            part = store.part("facts", other)
-            if keeps_role(call.facts, (part.data.get("spark") if part else None), numbers, rank):
+            part = store.part("facts", other) if stack.is_pair else None
+            if stack.is_pair and keeps_role(call.facts, (part.data.get("spark") if part else None), numbers, rank):
                 rank = 1 - rank
                 said.append(role_kept(where, addresses(numbers, rank)))
+        if not stack.is_pair:
+            return stack_requests(numbers, stack, desk, cages_of(store, desk)), said
         cable = store.part("cable_map", desk)
         port = cable.data.get("port") if cable else None
         return [request(numbers, rank, int(port) if isinstance(port, int) else None)], said

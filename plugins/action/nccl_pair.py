@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.changes import settings
 from ..module_utils.judges.catalogue import finding
-from ..module_utils.model.data import from_dict
+from ..module_utils.model.data import as_dict, from_dict
 from ..module_utils.model.finding import Finding, Where
-from ..module_utils.model.link import Endpoint
+from ..module_utils.model.link import Endpoint, Path
 from ..plugin_utils.actions import Call
+from ..plugin_utils.endpoints import stack_ends
 from ..plugin_utils.pair_measurement import PairMeasurement
 from ..plugin_utils.run.model import Stack
 from ..plugin_utils.run.store import Part
@@ -29,10 +30,16 @@ class ActionModule(PairMeasurement):
         """The settings computed here, from the ends that the head was given: they go onto both desks, and the head's word does not."""
         answer = {key: value for key, value in answer.items() if key != "settings"}
         if answer.get("measured"):
-            ends = (from_dict(Endpoint, arguments["head"]), from_dict(Endpoint, arguments["peer"]))
+            listed = arguments.get("ends") or (arguments["head"], arguments["peer"])
+            ends = [from_dict(Endpoint, item) for item in listed]
             meet = settings.meeting(ends, arguments["bootstrap"])
-            answer["settings"] = settings.proven(str(arguments["pair"]), ends, meet, arguments.get("run_id") or "unknown")
+            run_id, topology = arguments.get("run_id") or "unknown", str(arguments.get("topology") or settings.DIRECT)
+            answer["settings"] = settings.proven(str(arguments["pair"]), ends, meet, run_id, topology)
         return answer
+
+    def ends(self, stack: Stack, paths: Sequence[Path]) -> dict[str, Any]:
+        """Both ends of a pair's cable, or every end of a stack."""
+        return super().ends(stack, paths) if stack.is_pair else {"ends": [as_dict(end) for end in stack_ends(stack, paths)]}
 
     def conditions(self, call: Call, stack: Stack) -> list[Finding]:
         """RDMA of this run was measured, where the run has such a stage."""

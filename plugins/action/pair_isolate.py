@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ..module_utils.judges.isolate import (
 )
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
-from ..plugin_utils.run.model import Run, Stack, plain
+from ..plugin_utils.run.model import RING, Run, Stack, plain
 from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
 from ..plugin_utils.terminal import ask
 
@@ -46,19 +47,24 @@ class ActionModule(DeskAction):
         if pair is None:
             known = ", ".join(stack.name for stack in run.stacks)
             raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair in the inventory was expected: {known}")
-        if good not in run.members or good in pair.members:
-            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk in the inventory outside pair {pair.name} was expected")
-        notes = run.folder.parent / f"isolate-{file_name(pair.name)}.json"
+        two = _suspected(pair, given.get("cable") or ())
+        if good not in run.members or good in two:
+            outside = f"pair {pair.name}" if pair.is_pair else f"{' and '.join(two)}"
+            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk in the inventory outside {outside} was expected")
+        notes = run.folder.parent / f"isolate-{file_name(pair.name if pair.is_pair else '-'.join((pair.name, *two)))}.json"
         trials = [] if given["restart"] else read_trials(notes)
-        suspects = (*pair.members, good)
+        suspects = (*two, good)
         ports = _ports(given.get("ports") or {}, suspects)
-        what = Suspects(pair.members[0], pair.members[1], good, *(ports[name] for name in suspects))
+        what = Suspects(*suspects, *(ports[name] for name in suspects))
         if given["phase"] == "note":
             trials.append(self._note(given, run))
             write_atomically(notes, json.dumps([trial.__dict__ for trial in trials], indent=1))
         elif given["restart"]:
             write_atomically(notes, "[]")
         move = advance(what, trials)
+        if not pair.is_pair and not move.done:
+            # Both cages of a ring's desk hold a plug.
+            move = replace(move, instruction=f"{move.instruction} Take out what is in the way and remember where it was.")
         self._say(trials, move, given["phase"])
         return {
             "changed": False,
@@ -116,6 +122,25 @@ class ActionModule(DeskAction):
         if verdict == FAIL and not measured and "RDMA_ONE_HALF" not in codes:
             verdict = UNKNOWN  # a firewall or a missing key says nothing about the cable
         return Trial(kind, verdict, rebooted(run, store, desks), codes)
+
+
+def _suspected(stack: Stack, cable: Sequence[Any]) -> tuple[str, str]:
+    """The two desks whose cable is suspect. Raises AnsibleActionFail."""
+    if stack.is_pair:
+        return stack.members[0], stack.members[1]
+    if stack.topology != RING:
+        raise AnsibleActionFail(
+            f"isolate_pair is {stack.name}, a {stack.topology}: there is no cable between two of its desks to swap. stack.yml measures "
+            "every two of them and names the cage or desk that all bad paths share (STACK_SHARED_CAUSE)"
+        )
+    two = tuple(str(desk) for desk in cable)
+    if len(set(two)) != 2 or not set(two) <= set(stack.members):
+        raise AnsibleActionFail(
+            f"isolate_cable is {list(two)}; two desks of ring {stack.name} were expected, those whose cable is suspect: "
+            f"{', '.join(stack.members)}"
+        )
+    first, second = sorted(two, key=stack.members.index)
+    return first, second
 
 
 def rebooted(run: Run, store: RunStore, desks: list[str]) -> bool:

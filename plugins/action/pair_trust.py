@@ -14,7 +14,8 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
-from ..plugin_utils.endpoints import EndpointError, desk_facts, path_ends, path_to_neighbour
+from ..plugin_utils.endpoints import EndpointError, desk_facts, meets_at, path_ends, path_to_neighbour
+from ..plugin_utils.run.model import Stack
 
 MODULE = "labops.dgx_spark.pair_files"
 
@@ -51,10 +52,14 @@ class ActionModule(DeskAction):
             raise trust.TrustError(name, "the login user's home is not known")
         if state == "keys":
             stack = call.required_stack if call.by_itself else call.stack
-            if stack is None or facts.setup.trust_public_key:
+            if stack is None or facts.setup.trust_public_key or not (stack.is_pair or name == stack.head):
                 return None
             return {"key": {"path": trust.key_path(home), "user": user}}
-        path = path_to_neighbour(call.required_stack, name)
+        stack = call.required_stack
+        if not stack.is_pair:
+            arguments = _of_stack(stack, name, facts, call)
+            return None if trust.is_there(facts, arguments) else arguments
+        path = path_to_neighbour(stack, name)
         ends = {end.desk: end for end in path_ends(store, path)}
         other = next(desk for desk in ends if desk != name)
         arguments = trust.wanted(
@@ -65,3 +70,16 @@ class ActionModule(DeskAction):
             port=call.run.members[other].ssh_port,
         )
         return None if trust.is_there(facts, arguments) else arguments
+
+
+def _of_stack(stack: Stack, name: str, facts: Desk, call: Call) -> dict[str, Any]:
+    """Arguments of pair_files for a member of a ring or of a stack on a switch."""
+    others = []
+    for path in stack.paths:
+        if name in (path.one.desk, path.other.desk):
+            ends = {end.desk: end for end in path_ends(call.store, path)}
+            other = next(desk for desk in ends if desk != name)
+            port = call.run.members[other].ssh_port
+            others.append(trust.Other(other, desk_facts(call.store, other), ends[name], ends[other], port))
+    bootstrap = meets_at(stack, call.given["bootstrap"])
+    return trust.wanted_in_stack((name, facts), others, stack.head, bootstrap=bootstrap, open_firewall=call.given["open_firewall"])

@@ -127,7 +127,7 @@ class ActionModule(DeskAction):
         write_atomically(path, inventory_text(found, variables, moment, shared))
         self._display.display(f"\nInventory that matches the cabling: {path}")
         for desk, reason in found.unsure.items():
-            self._display.display(f"  {desk} is not in a pair: {reason}")
+            self._display.display(f"  {desk} is not in a {'pair or stack' if found.stacks else 'pair'}: {reason}")
         return str(path)
 
 

@@ -38,10 +38,14 @@ from ..plugin_utils.run.wants import (
     LOCK_REBOOT,
     METRICS_PATH,
     ONLY_STAGES,
+    OUT_OF_SERVICE,
+    PAIR_HEAD,
     REBOOT_POLICY,
     REPORT_DIR,
     SHOW_NOTES,
     SINCE,
+    SSH_PORT,
+    TOPOLOGY,
     WANTS,
     WAVES,
     WEBHOOK,
@@ -55,6 +59,8 @@ PILOT_FIRST = (REBOOT, "update")
 """Stages that nothing of earlier runs vouches for: one stack goes first always."""
 CHOOSABLE = tuple(name for name, stage in STAGES.items() if stage.role and not stage.always)
 CONNECTION = ("ansible_host", "ansible_port")
+OF_INVENTORY = (*CONNECTION, *(want.variable for want in (PAIR_HEAD, OUT_OF_SERVICE, SSH_PORT, TOPOLOGY)))
+"""Variables that say who is where."""
 
 
 class ActionModule(DeskAction):
@@ -82,7 +88,9 @@ class ActionModule(DeskAction):
         scope = [str(host) for host in call.task_vars.get("ansible_play_hosts_all", [])]
         wishes = {host: _set_of(hostvars, host, (*CONNECTION, *(want.variable for want in WANTS))) for host in scope}
         try:
-            view = view_of_inventory(hostvars._inventory, wishes)
+            # Of desks outside the scope too: a stack is checked as a whole.
+            outside = {host: _set_of(hostvars, host, OF_INVENTORY) for host in hostvars if host not in wishes}
+            view = view_of_inventory(hostvars._inventory, {**outside, **wishes})
             stacks = stacks_of(view)
             if playbook(name).needs_stacks and not stacks:
                 raise InventoryError(

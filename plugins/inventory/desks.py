@@ -10,11 +10,12 @@ version_added: 1.0.0
 author:
   - LabOps (@labops)
 description:
-  - Reads a lab sheet, one line for each desk, and creates the groups C(spark_desks), C(spark_pairs) and one group for each pair.
+  - Reads a lab sheet, one line for each desk, and creates the groups C(spark_desks), C(spark_pairs) and one group for each pair; for rings
+    and stacks on a switch also C(spark_stacks) and one group for each, with C(spark_topology).
   - A sheet is a file named C(*.desks.csv), C(*.desks.tsv), C(*.desks.yml) or C(*.desks.yaml), or a YAML file with C(plugin) and O(sheet).
-  - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(position) (head or peer), C(serial), C(asset_tag), C(host_key)
-    (fingerprint), C(out_of_service), C(user) and C(port). Spreadsheet exports work as they are, with commas, semicolons or tabs, a
-    byte order mark, Windows line endings, quoted cells and blank lines.
+  - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(stack) and C(topology) (direct, ring or switch), C(position) (head
+    or peer), C(serial), C(asset_tag), C(host_key) (fingerprint), C(out_of_service), C(user) and C(port). Spreadsheet exports work as they
+    are, with commas, semicolons or tabs, a byte order mark, Windows line endings, quoted cells and blank lines.
   - Any other column (rack, room, owner) is a variable of the desk. Its name is the title in lower case with underscores, its value the
     cell as text, which is never a template. A column can never set what Ansible, a connection or this collection reads; one whose title
     cannot be a variable is reported in a warning.
@@ -65,6 +66,12 @@ EXAMPLES = r"""
 # desk-02,192.0.2.12,pair_a,peer,1234567890124,
 # desk-03,spark-a1b2.local,,,,
 
+# rings.desks.csv
+# name,address,stack,topology
+# desk-11,192.0.2.21,ring_a,ring
+# desk-12,192.0.2.22,ring_a,
+# desk-13,192.0.2.23,ring_a,
+
 # inventory.yml, which needs no setting in ansible.cfg
 ---
 plugin: labops.dgx_spark.desks
@@ -110,7 +117,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import 
     read,
     remembered,
 )
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import DESKS_GROUP, PAIRS_GROUP
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import DESKS_GROUP, PAIRS_GROUP, STACKS_GROUP
 
 display = Display()
 
@@ -189,10 +196,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._add_host_to_composed_groups(self.get_option("groups"), host.get_vars(), entry.name, strict)
             self._add_host_to_keyed_groups(self.get_option("keyed_groups"), host.get_vars(), entry.name, strict)
         problems = []
-        for pair, members in sheet.pairs.items():
+        stacks = {stack: members for stack, (_topology, members) in sheet.stacks.items()}
+        for pair, members in {**sheet.pairs, **stacks}.items():
             more = sorted({host.name for host in self.inventory.groups[pair].get_hosts()} - set(members))
             if more:
-                expected = f"names other than {pair}, which is a pair in the sheet: give the keyed group a prefix"
+                kind = "stack" if pair in stacks else "pair"
+                expected = f"names other than {pair}, which is a {kind} in the sheet: give the keyed group a prefix"
                 problems.append(Problem(0, "", f"groups or keyed_groups that put {', '.join(more)} into {pair}", expected))
         if problems:
             raise SheetError(sheet.source, problems)
@@ -267,9 +276,15 @@ def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:
     for pair in sheet.pairs:
         inventory.add_group(pair)
         inventory.add_child(PAIRS_GROUP, pair)
+    if sheet.stacks:
+        inventory.add_group(STACKS_GROUP)
+    for stack, (topology, _members) in sheet.stacks.items():
+        inventory.add_group(stack)
+        inventory.set_variable(stack, "spark_topology", topology)
+        inventory.add_child(STACKS_GROUP, stack)
     for entry in sheet.desks:
-        inventory.add_host(entry.name, group=entry.pair or DESKS_GROUP)
-        if entry.pair:
+        inventory.add_host(entry.name, group=entry.group or DESKS_GROUP)
+        if entry.group:
             inventory.add_child(DESKS_GROUP, entry.name)
         values = host_variables(entry, sheet)
         if entry.mac and not entry.address:

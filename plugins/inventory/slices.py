@@ -48,7 +48,7 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import DESKS_GROUP, PAIRS_GROUP
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import DESKS_GROUP, GROUPS, PAIRS_GROUP, STACKS_GROUP
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import STACK_MEMBERS
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.slices import slices, units_of
 
@@ -92,13 +92,15 @@ class InventoryModule(BaseInventoryPlugin):
             raise AnsibleParserError(f"count is {count}, a number from 1 was expected")
         groups = inventory.groups
         stacks = [
-            [host.name for host in group.get_hosts()] for group in (groups[PAIRS_GROUP].child_groups if PAIRS_GROUP in groups else ())
+            [host.name for host in group.get_hosts()]
+            for parent in (PAIRS_GROUP, STACKS_GROUP)
+            for group in (groups[parent].child_groups if parent in groups else ())
         ]
-        desks = [host.name for group in (DESKS_GROUP, PAIRS_GROUP) if group in groups for host in groups[group].get_hosts()]
+        desks = [host.name for group in GROUPS if group in groups for host in groups[group].get_hosts()]
         if not desks:
             raise AnsibleParserError(
-                f"no desk of group {DESKS_GROUP} or {PAIRS_GROUP} is known yet; name this file behind the inventory, or let it be the last "
-                "one of its folder by its name (zz_slices.yml)"
+                f"no desk of group {DESKS_GROUP}, {PAIRS_GROUP} or {STACKS_GROUP} is known yet; name this file behind the inventory, or "
+                "let it be the last one of its folder by its name (zz_slices.yml)"
             )
         for members in stacks:
             for desk in members:

@@ -24,7 +24,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The pattern C(spark_desks:spark_pairs).
+  description: The pattern of the groups C(spark_desks), C(spark_pairs) and C(spark_stacks).
   type: list
   elements: str
 """
@@ -37,7 +37,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
-from ..plugin_utils.run.inventory import DESKS_GROUP, PAIRS_GROUP, PATTERN
+from ..plugin_utils.run.inventory import DESKS_GROUP, GROUPS, PAIRS_GROUP, PATTERN, STACKS_GROUP
 
 LISTING = ("syntax", "listhosts", "listtasks", "listtags")
 
@@ -51,7 +51,7 @@ class LookupModule(LookupBase):
             return [PATTERN]
         known = variables or {}
         groups: Mapping[str, list[str]] = known.get("groups") or {}
-        desks = list(dict.fromkeys([*(groups.get(DESKS_GROUP) or ()), *(groups.get(PAIRS_GROUP) or ())]))
+        desks = list(dict.fromkeys(host for group in GROUPS for host in groups.get(group) or ()))
         if not desks:
             raise AnsibleError(f"No desk was touched: {_no_desks(groups, known.get('ansible_inventory_sources') or ())}")
         limit = known.get("ansible_limit")
@@ -66,7 +66,7 @@ class LookupModule(LookupBase):
 def _no_desks(groups: Mapping[str, list[str]], sources: Any) -> str:
     named = ", ".join(str(source) for source in sources) or "none"
     hosts = [host for host in groups.get("all") or () if host != "localhost"]
-    text = f"the inventory ({named}) has no host in group {DESKS_GROUP} or {PAIRS_GROUP}."
+    text = f"the inventory ({named}) has no host in group {DESKS_GROUP}, {PAIRS_GROUP} or {STACKS_GROUP}."
     if any("," in host for host in hosts):
         return (
             f"{text} Its hosts look like lines of a lab sheet ({hosts[0][:60]!r}): enable the inventory plugin labops.dgx_spark.desks "

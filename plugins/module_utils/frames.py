@@ -32,13 +32,15 @@ GRACE = 0.3
 """Seconds to go on sending after everybody was heard, for a desk that began a moment later."""
 
 PAYLOAD_LIMIT = 1400
+MOST_HEARD = 40
+"""MACs that one frame can name below the limit; behind a switch they go round."""
 PACKET_OUTGOING = 4
 """linux/if_packet.h: the kernel shows our own frames too, marked with this type."""
 
 
 def encode(speaker: Speaker, desk: str, run: str, heard: Sequence[str]) -> bytes:
     """A whole frame. ``heard``: MACs that this function has heard already, so that both ends may stop early."""
-    told = {"magic": MAGIC, "run": run[:64], "desk": desk[:100], "port": speaker.port, "heard": list(heard)[:8]}
+    told = {"magic": MAGIC, "run": run[:64], "desk": desk[:100], "port": speaker.port, "heard": list(heard)[:MOST_HEARD]}
     payload = json.dumps(told, sort_keys=True).encode()
     head = BROADCAST + bytes.fromhex(speaker.mac.replace(":", "")) + struct.pack("!HH", ETHERTYPE, len(payload))
     return (head + payload).ljust(60, b"\0")
@@ -58,7 +60,7 @@ def decode(frame: bytes, run: str) -> tuple[str, str | None, int | None, tuple[s
     if not isinstance(told, dict) or told.get("magic") != MAGIC or told.get("run") != run[:64]:
         return None
     desk, port, heard = told.get("desk"), told.get("port"), told.get("heard")
-    listed = tuple(item for item in heard[:8] if isinstance(item, str)) if isinstance(heard, list) else ()
+    listed = tuple(item for item in heard[:MOST_HEARD] if isinstance(item, str)) if isinstance(heard, list) else ()
     mac = ":".join(f"{byte:02x}" for byte in frame[6:12])
     return (
         mac,
@@ -71,8 +73,10 @@ def decode(frame: bytes, run: str) -> tuple[str, str | None, int | None, tuple[s
 class LiveFrames:
     """AF_PACKET sockets of this machine."""
 
-    def exchange(self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float) -> tuple[tuple[Heard, ...], str | None]:
-        """See `Frames`. Ends early when every port heard a foreign function that has heard us."""
+    def exchange(
+        self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float, partners: int = 1
+    ) -> tuple[tuple[Heard, ...], str | None]:
+        """See `Frames`. Ends early when every port heard as many other desks as there are, and was heard by them."""
         with contextlib.ExitStack() as stack:
             sockets: dict[socket.socket, Speaker] = {}
             for speaker in speakers:
@@ -83,12 +87,16 @@ class LiveFrames:
                 except OSError as error:
                     return (), f"{speaker.netdev}: {error.strerror or error}"
                 sockets[opened] = speaker
-            return _converse(sockets, desk, run, seconds)
+            return _converse(sockets, desk, run, seconds, partners)
 
 
-def _converse(sockets: dict[socket.socket, Speaker], desk: str, run: str, seconds: float) -> tuple[tuple[Heard, ...], str | None]:
+def _converse(
+    sockets: dict[socket.socket, Speaker], desk: str, run: str, seconds: float, partners: int = 1
+) -> tuple[tuple[Heard, ...], str | None]:
     heard: dict[tuple[str, str], Heard] = {}
     mutual: set[int] = set()
+    known: dict[int, set[str | None]] = {speaker.port: set() for speaker in sockets.values()}
+    turn = 0
     ports = {speaker.port for speaker in sockets.values()}
     own = {speaker.mac: speaker.port for speaker in sockets.values()}
     end, next_round = time.monotonic() + seconds, 0.0
@@ -96,8 +104,10 @@ def _converse(sockets: dict[socket.socket, Speaker], desk: str, run: str, second
     while (now := time.monotonic()) < end:
         if now >= next_round:
             next_round = now + INTERVAL
+            turn += MOST_HEARD
             for opened, speaker in sockets.items():
                 listed = [item.mac for item in heard.values() if item.netdev == speaker.netdev]
+                listed = listed[turn % len(listed) :] + listed[: turn % len(listed)] if len(listed) > MOST_HEARD else listed
                 try:
                     opened.send(encode(speaker, desk, run, listed))
                 except OSError as problem:
@@ -117,5 +127,7 @@ def _converse(sockets: dict[socket.socket, Speaker], desk: str, run: str, second
                 continue
             heard[speaker.netdev, told[0]] = Heard(speaker.netdev, told[0], told[1], told[2])
             if any(mac in told[3] for mac, port in own.items() if port == speaker.port):
-                mutual.add(speaker.port)
+                known[speaker.port].add(told[1])
+                if len(known[speaker.port]) >= partners:
+                    mutual.add(speaker.port)
     return tuple(heard.values()), None if heard else error

@@ -42,6 +42,12 @@ options:
       - The action plugin sets it so that all desks of a run stop at the same moment.
     type: float
     default: 6.0
+  partners:
+    description:
+      - How many other desks are expected behind a cage, more than one on a switch. Raw frames go on until so many were heard.
+      - The action plugin sets it from the plan.
+    type: int
+    default: 1
 attributes:
   check_mode:
     description: The module only reads, so it does the same in check mode.
@@ -119,6 +125,7 @@ def main() -> None:
             "run_id": {"type": "str", "default": "none"},
             "frames": {"type": "str", "choices": ["auto", "off", "needs_forks"], "default": "auto"},
             "frames_seconds": {"type": "float", "default": 6.0},
+            "partners": {"type": "int", "default": 1},
         },
         supports_check_mode=True,
     )
@@ -133,6 +140,7 @@ def main() -> None:
         frames=LiveFrames() if wanted == "auto" and privileged else None,
         frames_state=state,
         seconds=min(max(module.params["frames_seconds"], 1.0), 300.0),
+        partners=max(module.params["partners"], 1),
     )
     module.exit_json(changed=False, cable=as_dict(probe))
 

@@ -61,9 +61,21 @@ options:
         type: int
         default: 10
       peer_host:
-        description: Host number of its peer.
+        description: Host number of its peer. On a switch the third desk and each further one count on from here.
         type: int
         default: 11
+      ring_subnets:
+        description:
+          - Networks of a ring, two for each of its three cables, the first of the two for the function in the lower PCI domain. First the
+            cable of the head and the second desk, then that of the head and the third, then that of the second and the third.
+        type: list
+        elements: str
+        default: [192.168.0.0/24, 192.168.1.0/24, 192.168.2.0/24, 192.168.3.0/24, 192.168.4.0/24, 192.168.5.0/24]
+      ring_hosts:
+        description: Host numbers on each cable of a ring, that of the desk of lower rank first.
+        type: list
+        elements: int
+        default: [1, 2]
       mtu:
         description: MTU in bytes, 9000 or 1500.
         type: int
@@ -266,6 +278,12 @@ def arguments() -> dict:
                 },
                 "head_host": {"type": "int", "default": 10},
                 "peer_host": {"type": "int", "default": 11},
+                "ring_subnets": {
+                    "type": "list",
+                    "elements": "str",
+                    "default": [f"192.168.{number}.0/24" for number in range(6)],
+                },
+                "ring_hosts": {"type": "list", "elements": "int", "default": [1, 2]},
                 "mtu": {"type": "int", "default": 9000},
             },
         },

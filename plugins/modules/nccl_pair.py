@@ -34,10 +34,21 @@ options:
         of its own.
     type: list
     elements: dict
+  topology:
+    description:
+      - How the desks are joined. The action plugin fills it in.
+      - A V(ring) and a V(switch) run with C(NCCL_IB_SUBNET_AWARE_ROUTING=1) and logins from the head only; a ring meets at the management
+        addresses and takes no foreign network plugin.
+    type: str
+    choices: [direct, ring, switch]
+    default: direct
   ssh_port:
     description: ssh port of the other desks, if it is not 22.
     type: int
     default: 22
+  ssh_ports:
+    description: Desk to the port of its ssh, where those of a stack differ.
+    type: dict
   user:
     description: The login user, the same on both desks. Defaults to that of the run's facts.
     type: str
@@ -188,6 +199,10 @@ rows:
         wrong:
           description: Wrong values; null when they were not checked.
           type: int
+mark_name:
+  description: Name of the marks that the bus bandwidth is held against, where they are not those of two desks or a switch.
+  returned: when a ring was measured
+  type: str
 collective:
   description: What was run, such as all_gather.
   returned: when measured
@@ -336,7 +351,9 @@ def main() -> None:
             "head": {"type": "dict"},
             "peer": {"type": "dict"},
             "ends": {"type": "list", "elements": "dict"},
+            "topology": {"type": "str", "choices": ["direct", "ring", "switch"], "default": "direct"},
             "ssh_port": {"type": "int", "default": 22},
+            "ssh_ports": {"type": "dict"},
             "user": {"type": "str"},
             "run_id": {"type": "str"},
             "slow_13g": {"type": "bool", "default": False},
@@ -377,11 +394,12 @@ def main() -> None:
     )
     try:
         marks, meet = with_lab_marks(given["marks"]), settings.meeting(ends, given["bootstrap"])
-        used = settings.proven(pair, ends, meet, given["run_id"] or "unknown")
+        used = settings.proven(pair, ends, meet, given["run_id"] or "unknown", given["topology"])
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
     envs = {desk: item["pair_env"] for desk, item in used["desks"].items()}
     token = new_token()
+    listens = {str(desk): int(port) for desk, port in (given["ssh_ports"] or {}).items()} or given["ssh_port"]
     names = list(envs)
     launch = Launch(tuple(envs.values()), settings.hostfile(meet), settings.values_of(envs[names[0]]))
     limit = options.time_limit + 120.0
@@ -389,7 +407,7 @@ def main() -> None:
     before: tuple[DeskUse, ...] = ()
     after: tuple[DeskUse, ...] = ()
     try:
-        with all_sides("nccl", pair, given["user"], ends, meet.addresses, token, limit, given["ssh_port"]) as sides:
+        with all_sides("nccl", pair, given["user"], ends, meet.addresses, token, limit, listens) as sides:
             before = guard.uses(sides)
             if not stops(before_measurement(pair, before, given["force"])):
                 evidence = measure(sides, ends, launch, token, options)

@@ -21,11 +21,15 @@ options:
     choices: [next, ask, note]
     default: next
   pair:
-    description: The suspect pair.
+    description: The suspect pair, or the ring with the suspect cable.
     type: str
     required: true
+  cable:
+    description: The two desks of a ring whose cable is suspect. Not needed for a pair.
+    type: list
+    elements: str
   good:
-    description: A desk outside the pair that is known to be good.
+    description: A desk outside the pair (or the third of a ring) that is known to be good.
     type: str
     required: true
   ports:

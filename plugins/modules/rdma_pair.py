@@ -35,13 +35,22 @@ options:
   paths:
     description:
       - Every path of a stack instead of O(head) and O(peer), each with its two ends C(first) and C(second). The head's path comes first.
-      - Paths are measured one after the other.
+      - Paths are measured in rounds of disjoint paths, so that no desk is in two at once. In a ring, whose desks have two cables each, all
+        paths are measured at the same time afterwards.
     type: list
     elements: dict
+  topology:
+    description: How the desks are joined. The action plugin fills it in.
+    type: str
+    choices: [direct, ring, switch]
+    default: direct
   ssh_port:
     description: ssh port of the other desks, if it is not 22.
     type: int
     default: 22
+  ssh_ports:
+    description: Desk to the port of its ssh, where those of a stack differ.
+    type: dict
   user:
     description: The login user, the same on both desks. Defaults to that of the run's facts.
     type: str
@@ -180,6 +189,26 @@ commands:
   returned: always
   type: list
   elements: list
+paths:
+  description: Each path of a stack with what was measured on it, in the form of the values above and below.
+  returned: when a stack of more than two desks was measured
+  type: list
+  elements: dict
+at_once:
+  description: What each path carried while all of them were in use, in Gb/s both ways, beside what it carried alone.
+  returned: when a ring was measured
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The path, such as desk-01 port 0 - desk-02 port 1.
+      type: str
+    gbps:
+      description: All functions, both directions, while every cable of the ring was in use; null where that failed.
+      type: float
+    alone_gbps:
+      description: The same while nothing else was in use.
+      type: float
 latency_us:
   description: Typical latency of a small write in microseconds.
   returned: when measured
@@ -248,11 +277,21 @@ seconds:
   type: float
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import guard, jumbo_ping
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import ADAPTIVE, DEPTHS, RdmaOptions, measure
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.rdma import (
+    ADAPTIVE,
+    DEPTHS,
+    RdmaOptions,
+    measure,
+    rounds,
+    together,
+)
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import ElsewhereError, PathError, all_sides, new_token
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import login_addresses
@@ -265,7 +304,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.jumbo import JumboAnswer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path, members
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import DeskUse, Problem, RdmaEvidence
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import DeskUse, Problem, RdmaEvidence, RdmaStep
 
 
 def main() -> None:
@@ -276,7 +315,9 @@ def main() -> None:
             "head": {"type": "dict"},
             "peer": {"type": "dict"},
             "paths": {"type": "list", "elements": "dict"},
+            "topology": {"type": "str", "choices": ["direct", "ring", "switch"], "default": "direct"},
             "ssh_port": {"type": "int", "default": 22},
+            "ssh_ports": {"type": "dict"},
             "user": {"type": "str"},
             "run_id": {"type": "str"},
             "bootstrap": {"type": "str", "choices": ["fabric", "management"], "default": "fabric"},
@@ -309,37 +350,68 @@ def main() -> None:
     except (MarksError, ValueError) as error:
         module.fail_json(msg=str(error))
     token = new_token()
-    limit = options.time_limit * len(paths) + 30.0
+    plan = rounds(paths)
+    limit = options.time_limit * len(plan) + 60.0
     pings: tuple[JumboAnswer, ...] = ()
     measured: list[tuple[Path, RdmaEvidence]] = []
+    at_once: list[RdmaStep] = []
     before: tuple[DeskUse, ...] = ()
     after: tuple[DeskUse, ...] = ()
+    listens = {str(desk): int(port) for desk, port in (given["ssh_ports"] or {}).items()} or given["ssh_port"]
     try:
-        with all_sides("rdma", pair, given["user"], ends, addresses, token, limit, given["ssh_port"]) as sides:
+        with all_sides("rdma", pair, given["user"], ends, addresses, token, limit, listens) as sides:
             side = dict(zip(members(ends), sides, strict=True))
             before = guard.uses(sides)
             free = not stops(before_measurement(pair, before, given["force"]))
-            for path in paths if free else ():
+
+            def one(path: Path) -> tuple[tuple[JumboAnswer, ...], RdmaEvidence]:
                 first, second = path.ends
                 # Before the measurement: a link of the wrong MTU is told by its name, not by a low figure.
-                pings += (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
-                measured.append((path, measure([side[first.desk], side[second.desk]], path, options, marks)))
+                asked = (*jumbo_ping.ask(side[first.desk], first, second), *jumbo_ping.ask(side[second.desk], second, first))
+                return asked, measure([side[first.desk], side[second.desk]], path, options, marks)
+
+            results: dict[Path, RdmaEvidence] = {}
+            for disjoint in plan if free else ():
+                with ThreadPoolExecutor(max_workers=len(disjoint)) as pool:
+                    for path, (asked, evidence) in zip(disjoint, pool.map(one, disjoint), strict=True):
+                        pings += asked
+                        results[path] = evidence
+                measured = [(path, results[path]) for path in paths if path in results]
+            if free and given["topology"] == "ring" and all(summary(path.ends, own, marks)["measured"] for path, own in measured):
+                at_once = together(side, paths, options)
             after = guard.uses(sides) if free else ()
     except ElsewhereError as error:
         module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
     except PathError as error:
-        measured.append((paths[0], RdmaEvidence(problems=error.problems, neighbours=error.seen)))
+        # Who answered on a cable is told with that cable, where other ends of the stack are not known.
+        for place, path in enumerate(paths):
+            there = {function.address for end in path.ends for function in end.functions}
+            seen = tuple(item for item in error.seen if item.address in there)
+            if seen or place == 0:
+                measured.append((path, RdmaEvidence(problems=error.problems if place == 0 else (), neighbours=seen)))
     except SideError as error:
         lost = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))
         measured.append((paths[min(len(measured), len(paths) - 1)], lost))
     macs = {end.desk: [function.mac for other in ends if other.desk == end.desk for function in other.functions] for end in ends}
-    said = [*judge_jumbo(pair, pings, macs), *judge_paths(pair, measured, marks)]
+    said = [*judge_jumbo(pair, pings, macs, given["topology"]), *judge_paths(pair, measured, marks, at_once)]
     findings = settled(pair, before, after, given["force"], said)
     counts = not stops([item for item in findings if item not in said])
     told = [summary(path.ends, evidence, marks) for path, evidence in measured or [(paths[0], RdmaEvidence())]]
-    more = (
-        {"paths": [{"path": path.name, **item} for (path, _evidence), item in zip(measured, told, strict=True)]} if len(paths) > 1 else {}
-    )
+    more: dict[str, Any] = {}
+    if len(paths) > 1:
+        more["paths"] = [
+            {"path": path.name, "ends": [{"desk": end.desk, "port": end.port} for end in path.ends], **item}
+            for (path, _evidence), item in zip(measured, told, strict=False)
+        ]
+    if at_once:
+        more["at_once"] = [
+            {
+                "path": path.name,
+                "gbps": None if any(run.gbps is None for run in step.runs) else round(sum(run.gbps or 0.0 for run in step.runs), 2),
+                "alone_gbps": item["sum_both_ways_gbps"],
+            }
+            for (path, _evidence), step, item in zip(measured, at_once, told, strict=False)
+        ]
     module.exit_json(
         changed=False,
         findings=[item.as_dict() for item in findings],

@@ -10,8 +10,8 @@ short_description: Begin a run, split it into waves, end it with report and verd
 version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection; your own playbook that composes its roles into a run uses it the same way.
-  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs)), refuses a broken inventory and invalid settings
-    before any desk is touched, creates the folder of the run on the controller and returns the run, which is registered as
+  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs) and C(spark_stacks)), refuses a broken inventory and
+    invalid settings before any desk is touched, creates the folder of the run on the controller and returns the run, which is registered as
     C(spark_plan). Settings are variables (C(spark_waves), C(spark_report_dir), C(audit_baseline) and those of the roles).
   - V(waves) splits the desks of the run for a stage that can cost a desk its network. A stack goes as a whole, a desk in no stack goes
     alone, stacks that are skipped anyway are not counted. If C(spark_waves) is not set, one stack goes first and then all

@@ -1,14 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which addresses a desk's link gets: from its place in the pair and the admin's variables. Pure.
+"""Which addresses a desk's link gets: from its place in its stack and the admin's variables. Pure.
 
 Two networks for each cable, because NVIDIA requires twins in different subnets (connect-two-sparks playbook since 2026-07-21).
-A direct cable is a network of its own, so every pair may use the same numbers.
+A direct cable is a network of its own, so every pair may use the same numbers. The desks of a ring have two cables each, so that its three
+cables need six networks; behind a switch all desks share two.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +18,16 @@ from typing import Any
 from ..module_utils.changes.link_plan import LinkRequest
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Finding, Where
+from .run.model import RING, Stack
 
 FUNCTIONS_PER_PORT = 2
 POINT_TO_POINT = 31
 """Prefix length of a network of two hosts, 0 and 1 (RFC 3021)."""
 DEFAULT_SUBNETS = ("192.168.100.0/24", "192.168.101.0/24", "192.168.102.0/24", "192.168.103.0/24")
-"""The first two are NVIDIA's (connect-two-sparks playbook); a second cabled port takes the others."""
+"""The first two are NVIDIA's (connect-two-sparks playbook, and its switch playbook); a second cabled port takes the others."""
+DEFAULT_RING_SUBNETS = tuple(f"192.168.{number}.0/24" for number in range(6))
+"""NVIDIA's (connect-three-sparks playbook, manual way): two for the cable of desks 1 and 2, two for 1 and 3, two for 2 and 3."""
+RING_SUBNETS = 6
 
 
 class AddressingError(ValueError):
@@ -41,6 +47,10 @@ class Numbers:
     mtu: int = 9000
     """Bytes."""
     port: int | None = None
+    ring_subnets: tuple[str, ...] = DEFAULT_RING_SUBNETS
+    """CIDR networks of a ring, two for each cable: ranks 0 and 1, then 0 and 2, then 1 and 2."""
+    ring_hosts: tuple[int, ...] = (1, 2)
+    """Host numbers of a ring's cable, that of the lower rank first."""
 
 
 def addresses(numbers: Numbers, position: int, cable: int = 0) -> tuple[str, ...]:
@@ -61,6 +71,40 @@ def addresses(numbers: Numbers, position: int, cable: int = 0) -> tuple[str, ...
         )
     host = numbers.head_host if position == 0 else numbers.peer_host + position - 1
     return tuple(_address(subnet, host) for subnet in chosen)
+
+
+def ring_addresses(numbers: Numbers, rank: int, other: int) -> tuple[str, ...]:
+    """The addresses of the member of rank ``rank`` of a ring on its cable to the member of rank ``other``. Raises AddressingError."""
+    subnets, hosts = numbers.ring_subnets, numbers.ring_hosts
+    if len(subnets) != RING_SUBNETS:
+        raise AddressingError(f"pair_link_ring_subnets has {len(subnets)} network(s); a ring of three cables needs {RING_SUBNETS}")
+    if len(hosts) != FUNCTIONS_PER_PORT or hosts[0] == hosts[1]:
+        raise AddressingError(f"pair_link_ring_hosts is {list(hosts)}; two different host numbers were expected")
+    try:
+        networks = [ipaddress.IPv4Network(subnet) for subnet in subnets]
+    except ValueError as error:
+        raise AddressingError(f"pair_link_ring_subnets: no IPv4 network: {error}") from error
+    twice = next((f"{one} and {two}" for one, two in itertools.combinations(networks, 2) if one.overlaps(two)), None)
+    if twice is not None:
+        raise AddressingError(f"pair_link_ring_subnets: {twice} overlap; each of a ring's {RING_SUBNETS} networks is one of its own")
+    cable = list(itertools.combinations(range(3), 2)).index((min(rank, other), max(rank, other)))
+    host = hosts[0] if rank < other else hosts[1]
+    return tuple(_address(subnet, host) for subnet in subnets[cable * FUNCTIONS_PER_PORT : (cable + 1) * FUNCTIONS_PER_PORT])
+
+
+def stack_requests(numbers: Numbers, stack: Stack, desk: str, ports: Mapping[str, int]) -> list[LinkRequest]:
+    """What a member of a ring or switch stack asks for. ``ports``: the cage that leads to each other member. Raises AddressingError."""
+    rank = stack.members.index(desk)
+    missing = [other for other in stack.others(desk) if other not in ports]
+    if missing:
+        raise AddressingError(f"the cable map of this run names no cage that leads to {', '.join(missing)}")
+    if numbers.port is not None and (stack.topology == RING or numbers.port not in ports.values()):
+        raise AddressingError(f"pair_link_port is {numbers.port}; of a ring or switch the cable map says which cage leads where")
+    if stack.topology != RING:
+        return [LinkRequest(next(iter(ports.values())), addresses(numbers, rank), numbers.mtu)]
+    return [
+        LinkRequest(ports[other], ring_addresses(numbers, rank, stack.members.index(other)), numbers.mtu) for other in stack.others(desk)
+    ]
 
 
 def _address(subnet: str, host: int) -> str:

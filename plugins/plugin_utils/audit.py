@@ -126,7 +126,8 @@ def together(
     found = judge_fleet(desks, addresses)
     for stack in stacks:
         if not stack.out_of_service:
-            for path in stack.paths:
+            # Of more than two desks each is held against the head: what differs among the others differs from it too.
+            for path in stack.paths[: len(stack.members) - 1]:
                 one, other = path.one.desk, path.other.desk
                 if one in desks and other in desks:
                     found += judge_pair(stack.name, desks[one], desks[other], options, (one, other))

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from ..module_utils.judges.cable_map import REASONS, natural, who
 from ..module_utils.judges.cable_moves import reboot_sentence, touched
+from ..module_utils.judges.cable_rings import closed_rings
+from ..module_utils.judges.cable_switch import switches
 from ..module_utils.model.cable import CableMap, Edge, Step
 
 COLOURS = {
@@ -55,15 +57,18 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
         lines.append(f"  {first} ===== {second}  {verdict}  {pair}  {row[4]}".rstrip())
     if not rows:
         lines.append("  no cable between two desks was seen")
+    lines += _switch_lines(cables)
     odd: list[tuple[str, str]] = []
     for stranger in cables.strangers:
         told = f", calls itself {', '.join(stranger.told)}" if stranger.told else ""
         odd.append((str(stranger.at), f"unknown desk or device: {who(stranger.macs, stranger.vendors)}{told}"))
+    of_switches = {end for switch in switches(cables) if len(switch.ends) > 1 for end in switch.ends}
     for shared in cables.shared:
-        odd.append((str(shared.at), f"more than one cage behind it: {', '.join(str(end) for end in shared.others)}"))
+        if shared.at not in of_switches:
+            odd.append((str(shared.at), f"more than one cage behind it: {', '.join(str(end) for end in shared.others)}"))
     for unseen in cables.unseen:
         odd.append((str(unseen.at), f"not seen: {REASONS.get(unseen.reason, unseen.reason)}"))
-    cabled = {end.desk for edge in cables.edges for end in edge.ends}
+    cabled = {end.desk for edge in cables.edges for end in edge.ends} | {end.desk for end in of_switches}
     for end in cables.dark:
         if end.desk not in cabled:
             odd.append((str(end), "no signal"))
@@ -85,6 +90,18 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
     return lines
 
 
+def _switch_lines(cables: CableMap) -> list[str]:
+    """The cages on each switch, and what it calls itself."""
+    listed = [switch for switch in switches(cables) if len(switch.ends) > 1]
+    if not listed:
+        return []
+    lines = ["", "SWITCHES"]
+    for switch in listed:
+        told = f"  calls itself {', '.join(switch.told)}" if switch.told else ""
+        lines.append(f"  {', '.join(str(end) for end in switch.ends)}{told}")
+    return lines
+
+
 # ---- picture -----------------------------------------------------------------------------------------------------------
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 58, 200, 26, 16
@@ -101,7 +118,8 @@ def picture(report: Mapping[str, Any]) -> str:
         return ""
     verdicts = {desk["name"]: desk["verdict"] for desk in report["desks"]}
     places, width, height = _layout(report, cables)
-    body = [_cable(edge, places) for edge in cables]
+    body = [_switch_box(pair, places) for pair in report["pairs"] if pair.get("topology") == "switch"]
+    body += [_cable(edge, places) for edge in cables]
     body += [_name(pair["name"], places[pair["members"][0]["desk"]]) for pair in report["pairs"] if pair["members"]]
     body += [_box(name, place, verdicts.get(name), cables, seen) for name, place in places.items()]
     legend = _legend(height)
@@ -124,8 +142,15 @@ class _Place:
 
 
 def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> tuple[dict[str, _Place], int, int]:
-    """Where each desk stands: pairs below each other, then desks that are in no pair, joined ones beside each other."""
-    rows = [[member["desk"] for member in pair["members"]] for pair in report["pairs"]]
+    """Where each desk stands: pairs below each other, then desks that are in no pair, joined ones beside each other.
+
+    The desks of a ring or of a switch stand two beside each other in rows of their own.
+    """
+    rows = [
+        [member["desk"] for member in pair["members"][first : first + 2]]
+        for pair in report["pairs"]
+        for first in range(0, max(1, len(pair["members"])), 2)
+    ]
     paired = {name for row in rows for name in row}
     joined: dict[str, str] = {}
     for edge in cables:
@@ -151,6 +176,26 @@ def _layout(report: Mapping[str, Any], cables: Iterable[Mapping[str, Any]]) -> t
             left = MARGIN + NAME_WIDTH + index * (BOX_WIDTH + GAP_X)
             places[name] = _Place(left, MARGIN + number * step, index == 0)
     return places, MARGIN * 2 + NAME_WIDTH + 2 * BOX_WIDTH + GAP_X, MARGIN * 2 + max(1, len(rows)) * step - GAP_Y
+
+
+def _switch_box(stack: Mapping[str, Any], places: Mapping[str, _Place]) -> str:
+    """A switch between its desks, with a line from each cage that is known to lead to it."""
+    there = [(places[member["desk"]], member.get("ports") or ()) for member in stack["members"] if member["desk"] in places]
+    if not there:
+        return ""
+    wrong = any(item["code"].startswith("CABLE_") and item["severity"] == "fail" for item in stack["findings"])
+    left, right = MARGIN + NAME_WIDTH + BOX_WIDTH + GAP_X // 2 - 34, MARGIN + NAME_WIDTH + BOX_WIDTH + GAP_X // 2 + 34
+    top, bottom = min(place.y for place, _ports in there), max(place.y for place, _ports in there) + BOX_HEIGHT
+    parts = []
+    for place, ports in there:
+        for port in ports:
+            x, y = place.cage(int(port))
+            line = f'x1="{x}" y1="{y}" x2="{left if place.right_edge else right}" y2="{y}"'
+            parts.append(f'<line {line} stroke="{COLOURS["wrong" if wrong else "ok"]}" stroke-width="3"/>')
+    size = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
+    words = f'x="{(left + right) // 2}" y="{(top + bottom) // 2 + 4}" text-anchor="middle"'
+    parts.append(f'<rect {size} rx="4" fill="#eaeef2" stroke="#59636e"/><text {words} fill="#1f2328">switch</text>')
+    return "".join(parts)
 
 
 def _name(pair: str, place: _Place) -> str:
@@ -251,16 +296,20 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Discovered:
-    """Pairs as they are cabled."""
+    """Pairs, rings and stacks on a switch as they are cabled."""
 
     pairs: Mapping[str, tuple[str, str]]
     unsure: Mapping[str, str]
     """Desk to the reason why it was put into no pair."""
+    stacks: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Ring or stack on a switch to its topology and its desks."""
 
 
 def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequence[str]]) -> Discovered:
-    """The pairs that the map proves. ``named``: the inventory's pairs, whose names are kept where the members are the same."""
+    """The pairs and stacks that the map proves. ``named``: those of the inventory, whose names are kept where the members are the same."""
     known = list(desks)
+    stacked = _stacks_seen(cables, set(known))
+    inside_stacks = {desk for _topology, members in stacked for desk in members}
     whole: dict[str, list[Edge]] = {}
     unsure: dict[str, str] = {}
     for edge in cables.edges:
@@ -275,8 +324,12 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
             unsure.setdefault(unseen.at.desk, f"port {unseen.at.port}: {REASONS.get(unseen.reason, unseen.reason)}")
     for desk, reason in (cables.unread or {}).items():
         unsure[desk] = f"it gave no response: {reason}"
+    for desk in inside_stacks:
+        unsure.pop(desk, None)
     for desk, edges in whole.items():
         others = {edge.other(desk).desk for edge in edges}
+        if desk in inside_stacks:
+            continue
         if len(others) > 1:
             unsure[desk] = f"its cables lead to {' and '.join(sorted(others, key=natural))}"
         elif others == {desk}:
@@ -284,7 +337,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
         elif any(edge.one_sided for edge in edges):
             unsure[desk] = f"the cable to {edges[0].other(desk).desk} was seen from one side only"
     found: list[tuple[str, str]] = []
-    for desk in sorted(whole, key=natural):
+    for desk in sorted(set(whole) - inside_stacks, key=natural):
         other = whole[desk][0].other(desk).desk
         if natural(desk) < natural(other) and desk not in unsure and other not in unsure and {desk, other} <= set(known):
             found.append((desk, other))
@@ -301,7 +354,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
     for desk in known:
         if desk not in whole and desk not in unsure:
             unsure[desk] = "no cable was seen at it"
-    inside = {desk for pair in pairs.values() for desk in pair}
+    inside = {desk for pair in pairs.values() for desk in pair} | inside_stacks
     for desk in whole:
         if desk not in inside and desk in known:
             unsure.setdefault(desk, f"its partner {whole[desk][0].other(desk).desk} is not certain")
@@ -312,7 +365,35 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
             for desk, reason in sorted(unsure.items(), key=lambda item: natural(item[0]))
             if desk in known and desk not in inside
         },
+        _named(stacked, names),
     )
+
+
+def _stacks_seen(cables: CableMap, known: set[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Topology and members of each closed ring, and of each switch whose desks all see each other with one cable each."""
+    found = [("ring", {end.desk for edge in ring for end in edge.ends}) for ring in closed_rings(cables)]
+    others = {shared.at: set(shared.others) for shared in cables.shared}
+    beside = {end.desk for edge in cables.edges for end in edge.ends} | {item.at.desk for item in cables.strangers}
+    for switch in switches(cables):
+        members = {end.desk for end in switch.ends}
+        mutual = all(set(switch.ends) - {end} <= others.get(end, set()) for end in switch.ends)
+        if mutual and len(members) == len(switch.ends) > 1 and not members & beside:
+            found.append(("switch", members))
+    return [(topology, tuple(sorted(members, key=natural))) for topology, members in found if members <= known]
+
+
+def _named(stacked: Iterable[tuple[str, tuple[str, ...]]], names: Mapping[frozenset[str], str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Each stack with its name in the inventory, or a new one."""
+    listed = list(stacked)
+    used = {names[frozenset(members)] for _topology, members in listed if frozenset(members) in names}
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for topology, members in listed:
+        name, number = names.get(frozenset(members)), 0
+        while name is None or (name in found):
+            number += 1
+            name = f"{topology}_{number:02d}" if f"{topology}_{number:02d}" not in used | set(found) else None
+        found[name] = (topology, members)
+    return found
 
 
 def inventory_text(
@@ -324,12 +405,21 @@ def inventory_text(
         kept = variables.get(desk, {})
         return {key: _plain(kept[key]) for key in KEPT if kept.get(key) not in (None, "")}
 
-    paired = {desk for pair in found.pairs.values() for desk in pair}
+    paired = {desk for pair in found.pairs.values() for desk in pair} | {
+        desk for _topology, desks in found.stacks.values() for desk in desks
+    }
     alone = [desk for desk in sorted(variables, key=natural) if desk not in paired]
     groups: dict[str, Any] = {
         "spark_pairs": {"children": {str(name): {"hosts": {str(desk): host(desk) for desk in pair}} for name, pair in found.pairs.items()}},
         "spark_desks": {"children": {"spark_pairs": {}}, "hosts": {str(desk): host(desk) for desk in alone}},
     }
+    if found.stacks:
+        children = {
+            str(name): {"hosts": {str(desk): host(desk) for desk in desks}, "vars": {"spark_topology": topology}}
+            for name, (topology, desks) in found.stacks.items()
+        }
+        groups = {"spark_pairs": groups["spark_pairs"], "spark_stacks": {"children": children}, "spark_desks": groups["spark_desks"]}
+        groups["spark_desks"]["children"]["spark_stacks"] = {}
     if shared:
         groups["spark_desks"]["vars"] = dict(shared)
     lines = [f"# The cabling as it was seen, {made}. Each pair was proven by both of its desks.", "---"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..module_utils.judges.cable_judge import Judgement, judge, moved, snapshot
 from ..module_utils.judges.cable_map import read_map
-from ..module_utils.model.cable import CableMap, CableProbe, PlannedCable
+from ..module_utils.model.cable import CableMap, CableProbe, PlannedCable, PlannedStack
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding
@@ -50,10 +50,15 @@ def cables_of(store: RunStore, run: Run) -> LabCables:
         PlannedCable(stack.name, cable.one.desk, cable.other.desk, in_service=not run.outside(stack) and not stack.out_of_service)
         for stack in run.stacks
         for cable in stack.cables
-        if isinstance(cable.other, End)
+        if stack.is_pair and isinstance(cable.other, End)
+    ]
+    stacks = [
+        PlannedStack(stack.name, stack.topology, stack.members, not run.outside(stack) and not stack.out_of_service)
+        for stack in run.stacks
+        if not stack.is_pair
     ]
     forks = max((int(part.data.get("forks_needed") or 0) for part in parts.values()), default=0)
-    return LabCables(cables, judge(cables, planned, probes, forks or None), tuple(moved(before, cables, planned)))
+    return LabCables(cables, judge(cables, planned, probes, forks or None, stacks), tuple(moved(before, cables, planned, stacks)))
 
 
 def _why(store: RunStore, name: str, part: Part | None) -> str:
@@ -101,7 +106,9 @@ def desk_parts(lab: LabCables, run: Run, moment: str) -> dict[str, Part]:
     """The part cable_map of each desk in scope: its cage, its partner's, whether a link may be configured, findings, cables."""
     heads = {stack.name: stack.head for stack in run.stacks}
     by_pair = {item.pair: item for item in lab.judgement.pairs}
+    by_stack = {item.stack: item for item in lab.judgement.stacks}
     found: list[Finding] = [item for pair in lab.judgement.pairs for item in pair.findings]
+    found += [item for stacked in lab.judgement.stacks for item in stacked.findings]
     found += [item for items in lab.judgement.desk_findings.values() for item in items]
     found += lab.moves
     parts = {}
@@ -110,11 +117,16 @@ def desk_parts(lab: LabCables, run: Run, moment: str) -> dict[str, Part]:
         cabling = by_pair.get(stack.name) if stack else None
         other = next(iter(stack.neighbours(name)), None) if stack else None
         own = [item for item in found if item.where.desk == name or (item.where.desk is None and heads.get(str(item.where.pair)) == name)]
+        stacked = by_stack.get(stack.name) if stack else None
+        judged = cabling or stacked
         data = {
             "port": cabling.ports.get(name) if cabling else None,
             "peer_port": cabling.ports.get(other) if cabling and other else None,
-            "proven": bool(cabling and cabling.proven),
-            "allowed": cabling.allowed if cabling else True,
+            # The cage that leads to each other member of a ring or switch stack.
+            **({"ports": dict(stacked.ports.get(name) or {})} if stacked else {}),
+            "proven": bool(judged and judged.proven),
+            # A stack that was not judged (out of service, outside the run) is not linked either.
+            "allowed": judged.allowed if judged else stack is None or stack.is_pair,
             "edges": [edge for edge in lab.judgement.edges if any(end["desk"] == name for end in edge["ends"])],
         }
         parts[name] = Part(

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from ..module_utils.changes.settings import MANAGEMENT
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.link import Endpoint, EndpointFunction, OtherFunction
+from ..module_utils.model.link import Path as MeasuredPath
 from ..module_utils.model.port import Address, Function, Port
-from .run.model import Path, Stack
+from .run.model import RING, Path, Stack
 from .run.store import RunStore
 
 
@@ -32,10 +34,19 @@ def desk_facts(store: RunStore, desk: str) -> Desk:
     return from_dict(Desk, spark)
 
 
-def cabled_port(store: RunStore, desk: str) -> int | None:
-    """The port that the cable map of this run names for the desk, null when it names none."""
+def cages_of(store: RunStore, desk: str) -> dict[str, int]:
+    """The cage that leads to each other member of the desk's ring or switch stack, as the cable map of this run names them."""
+    part = store.part("cable_map", desk)
+    ports = part.data.get("ports") if part is not None else None
+    return {str(other): int(port) for other, port in ports.items()} if isinstance(ports, Mapping) else {}
+
+
+def cabled_port(store: RunStore, desk: str, other: str | None = None) -> int | None:
+    """The port that the cable map of this run names for the desk (towards ``other``), null when it names none."""
     part = store.part("cable_map", desk)
     port = part.data.get("port") if part is not None else None
+    if port is None and other is not None:
+        port = cages_of(store, desk).get(other)
     return None if port is None else int(port)
 
 
@@ -46,16 +57,34 @@ def path_to_neighbour(stack: Stack, desk: str) -> Path:
 
 def path_ends(store: RunStore, path: Path) -> tuple[Endpoint, Endpoint]:
     """Both ends of a path, in its order. Raises EndpointError."""
-    return ends_of(_known(store, path.one.desk), _known(store, path.other.desk))
+    one, other = path.one.desk, path.other.desk
+    return ends_of(_known(store, one, other), _known(store, other, one))
 
 
-def _known(store: RunStore, desk: str) -> tuple[str, Desk, int | None]:
-    return desk, desk_facts(store, desk), cabled_port(store, desk)
+def stack_paths(store: RunStore, stack: Stack) -> tuple[MeasuredPath, ...]:
+    """Every path of a stack with its ends, the head's first. Raises EndpointError."""
+    return tuple(MeasuredPath(*path_ends(store, path)) for path in stack.paths)
+
+
+def stack_ends(stack: Stack, paths: Sequence[MeasuredPath]) -> tuple[Endpoint, ...]:
+    """The ends of the paths by rank, each once: one for a desk on a switch, two for one in a ring."""
+    found = dict.fromkeys(end for path in paths for end in path.ends)
+    return tuple(sorted(found, key=lambda end: stack.members.index(end.desk)))
+
+
+def meets_at(stack: Stack, bootstrap: str) -> str:
+    """Where ssh, MPI and NCCL's bootstrap of a stack meet. No fabric network joins the three desks of a ring, so that they meet at the
+    management addresses, as with NVIDIA's helper."""
+    return MANAGEMENT if stack.topology == RING else bootstrap
+
+
+def _known(store: RunStore, desk: str, other: str) -> tuple[str, Desk, int | None]:
+    return desk, desk_facts(store, desk), cabled_port(store, desk, other)
 
 
 def ends_of(head: tuple[str, Desk, int | None], peer: tuple[str, Desk, int | None]) -> tuple[Endpoint, Endpoint]:
     """Both ends from (name, facts, cabled port) of each desk. Raises EndpointError."""
-    ports = (_port(*head), _port(*peer))
+    ports = _joined_ports(head, peer) or (_port(*head), _port(*peer))
     if len(ports[0].functions) != len(ports[1].functions):
         counts = f"{len(ports[0].functions)} on {head[0]}, {len(ports[1].functions)} on {peer[0]}"
         raise EndpointError(peer[0], f"the two ends of the cable have different numbers of functions ({counts})")
@@ -65,6 +94,26 @@ def ends_of(head: tuple[str, Desk, int | None], peer: tuple[str, Desk, int | Non
         chosen[0].append(_function(head[0], mine, addresses[0]))
         chosen[1].append(_function(peer[0], theirs, addresses[1]))
     return _end(head[0], head[1], ports[0], chosen[0]), _end(peer[0], peer[1], ports[1], chosen[1])
+
+
+def _joined_ports(head: tuple[str, Desk, int | None], peer: tuple[str, Desk, int | None]) -> tuple[Port, Port] | None:
+    """The one port of each desk whose functions share networks, where the cable map names none of either; null where that is not told.
+
+    So it is in a run of the measurements alone (``spark_stages``), in which desks of a ring have two addressed ports each.
+    """
+    if head[2] is not None or peer[2] is not None:
+        return None
+    found = [
+        (mine, theirs)
+        for mine in head[1].cx7.ports
+        for theirs in peer[1].cx7.ports
+        if mine.functions
+        and len(mine.functions) == len(theirs.functions)
+        and mine.carrier is not False
+        and theirs.carrier is not False
+        and all(_shared(one, other) is not None for one, other in zip(mine.functions, theirs.functions, strict=True))
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _port(name: str, desk: Desk, number: int | None) -> Port:
@@ -83,12 +132,20 @@ def _inet(function: Function) -> list[Address]:
     return [address for address in function.addresses if address.family == "inet"]
 
 
-def _common_network(head: str, mine: Function, peer: str, theirs: Function) -> tuple[Address, Address]:
+def _shared(mine: Function, theirs: Function) -> tuple[Address, Address] | None:
+    """An address of each function in one network."""
     for first in _inet(mine):
         network = ipaddress.ip_interface(f"{first.address}/{first.prefix_length}").network
         for second in _inet(theirs):
             if first.address != second.address and ipaddress.ip_interface(f"{second.address}/{second.prefix_length}").network == network:
                 return first, second
+    return None
+
+
+def _common_network(head: str, mine: Function, peer: str, theirs: Function) -> tuple[Address, Address]:
+    found = _shared(mine, theirs)
+    if found is not None:
+        return found
     for name, function in ((head, mine), (peer, theirs)):
         if not _inet(function):
             raise EndpointError(name, f"{function.netdev} has no IPv4 address")

@@ -18,12 +18,13 @@ from typing import Any
 
 import yaml
 
-from .sheet_titles import ALIASES, COLUMNS, OWN, header, meant, title
+from .run.model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES
+from .sheet_titles import ALIASES, COLUMNS, NEAR, OWN, header, meant, title
 from .sheet_variables import NoVariable, variable_of
 
 POSITIONS = {"head": 1, "1": 1, "peer": 2, "2": 2}
 TRUTH = {"yes": True, "true": True, "1": True, "x": True, "on": True, "no": False, "false": False, "0": False, "off": False, "": False}
-RESERVED = ("all", "ungrouped", "spark_desks", "spark_pairs")
+RESERVED = ("all", "ungrouped", "spark_desks", "spark_pairs", "spark_stacks")
 PAIR_SIZE = 2
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -74,12 +75,20 @@ class Entry:
     pair: str | None = None
     position: int | None = None
     """1 for the head, 2 for the peer, null when the sheet does not say."""
+    stack: str | None = None
+    """Name of its ring or of its stack on a switch; a desk has this or a pair."""
+    topology: str | None = None
     serial: str | None = None
     asset_tag: str | None = None
     host_key: str | None = None
     out_of_service: bool = False
     own: Mapping[str, str] = field(default_factory=dict)
     """Variables that the admin's own columns became, as text; empty text for an empty cell."""
+
+    @property
+    def group(self) -> str | None:
+        """The pair or the stack that it is in."""
+        return self.pair or self.stack
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class Sheet:
     warnings: tuple[str, ...] = ()
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Pair to its desks, the head first where the sheet says which it is."""
+    stacks: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Stack to its topology and its desks, the head first where the sheet says which it is."""
 
 
 @dataclass
@@ -115,10 +126,11 @@ def read(text: str, source: str, kind: str) -> Sheet:
     if not entries and not problems:
         problems.append(Problem(0, "", "no desk", "one line for each desk below a line of column titles (at least name and address)"))
     pairs = _pairs(entries, problems)
+    stacks = _stacks(entries, problems)
     _unique(entries, problems)
     if problems:
         raise SheetError(source, problems)
-    return Sheet(source, tuple(entries), tuple(f"{source}: {warning}" for warning in warnings), pairs)
+    return Sheet(source, tuple(entries), tuple(f"{source}: {warning}" for warning in warnings), pairs, stacks)
 
 
 # ---- from text to rows -------------------------------------------------------------------------------------------------
@@ -230,7 +242,7 @@ def _known(name: str, told: str, line: int, problems: list[Problem]) -> str:
     """The column that is meant. A title close to a known one is a slip; any other is left as it is."""
     if not name or name in COLUMNS or name.startswith(OWN):
         return name
-    close = difflib.get_close_matches(name, [*COLUMNS, *ALIASES], n=1, cutoff=0.8)
+    close = difflib.get_close_matches(name, NEAR, n=1, cutoff=0.8)
     column = ALIASES.get(close[0], close[0]) if close else None
     if column is not None and meant(told, (), ()) in (None, column):
         problems.append(Problem(line, told, "an unknown column title", f"{column} ({COLUMNS[column]})"))
@@ -338,11 +350,24 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
     if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):
         wrong("pair", "letters, digits and underscores, such as pair_a (it becomes a group), or nothing")
         pair = None
+    stack = row.get("stack") or None
+    if stack is not None and (not _GROUP.fullmatch(stack) or stack in RESERVED):
+        wrong("stack", "letters, digits and underscores, such as ring_a (it becomes a group), or nothing")
+        stack = None
+    elif stack is not None and row.get("pair"):
+        wrong("stack", f"nothing: {name} is in the pair {row['pair']}, and a desk is in one of both")
+        stack = None
+    topology = row.get("topology", "").casefold() or None
+    if topology is not None and topology not in TOPOLOGIES:
+        wrong("topology", f"{', '.join(TOPOLOGIES)}, or nothing")
+        topology = None
+    elif topology is not None and not stack and not row.get("stack") and (topology != DIRECT or not row.get("pair")):
+        problems.append(Problem(line, "stack", "nothing", f"the stack of {name}, which is joined as a {topology}"))
     position = row.get("position", "").casefold()
     if position and position not in POSITIONS:
         wrong("position", "head, peer, 1 or 2, or nothing")
         position = ""
-    elif position and not row.get("pair"):
+    elif position and not row.get("pair") and not row.get("stack"):
         problems.append(Problem(line, "pair", "nothing", f"the pair in which {name} is {position}"))
     serial = row.get("serial") or None
     if serial is not None and not _SERIAL.fullmatch(serial):
@@ -370,6 +395,8 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         asset_tag=row.get("asset_tag") or None,
         host_key=host_key,
         out_of_service=bool(out),
+        stack=stack,
+        topology=topology,
         own=dict(desk.own),
     )
 
@@ -424,6 +451,47 @@ def _pairs(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple
     return {pair: tuple(entry.name for entry in sorted(found, key=_rank)) for pair, found in members.items()}
 
 
+_COUNTS = {DIRECT: "two desks", RING: "three desks in a ring", SWITCH: "two desks and more on a switch"}
+
+
+def _stacks(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    members: dict[str, list[Entry]] = {}
+    names = {entry.name for entry in entries} | {entry.pair for entry in entries if entry.pair}
+    for entry in entries:
+        if entry.stack:
+            members.setdefault(entry.stack, []).append(entry)
+    stacks = {}
+    for stack, found in members.items():
+        line = found[-1].line
+        listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in found)
+        if stack in names:
+            problems.append(Problem(line, "stack", repr(stack), "a name that is no desk's and no pair's name"))
+        told = {entry.topology: entry for entry in found if entry.topology}
+        if len(told) > 1:
+            said = ", ".join(f"{word} (line {entry.line})" for word, entry in told.items())
+            problems.append(Problem(line, "topology", f"{said} for {stack}", "one word for all desks of a stack"))
+            continue
+        word = next(iter(told), None) or DIRECT
+        least, most = SIZES[word]
+        if not least <= len(found) <= (most or len(found)):
+            what = f"{len(found)} desk{'' if len(found) == 1 else 's'} in {stack}: {listed}"
+            if not told and len(found) > least:
+                problems.append(Problem(line, "topology", f"nothing for {what}", "ring (three desks) or switch on one line of the stack"))
+            else:
+                problems.append(Problem(line, "stack", what, _COUNTS[word]))
+            continue
+        heads = [entry for entry in found if entry.position == POSITIONS["head"]]
+        if len(heads) > 1:
+            problems.append(Problem(line, "position", f"two heads in {stack}: {listed}", "head on one line of a stack"))
+        peers = [entry for entry in found if entry.position == POSITIONS["peer"]]
+        if peers and len(found) != PAIR_SIZE:
+            problems.append(Problem(peers[0].line, "position", "peer in a stack of more than two", "head for one of them, nothing else"))
+        elif len(peers) > 1:
+            problems.append(Problem(line, "position", f"two peers in {stack}: {listed}", "one head and one peer"))
+        stacks[stack] = (word, tuple(entry.name for entry in sorted(found, key=_rank)))
+    return stacks
+
+
 def _rank(entry: Entry) -> int:
     """The head, then a desk without a word, then the peer."""
     return {POSITIONS["head"]: 0, POSITIONS["peer"]: 2}.get(entry.position or 0, 1)
@@ -467,9 +535,9 @@ def host_variables(entry: Entry, sheet: Sheet) -> dict[str, Any]:
         values["spark_asset_tag"] = entry.asset_tag
     if entry.out_of_service:
         values["spark_out_of_service"] = True
-    positions = {item.name: item.position for item in sheet.desks if entry.pair and item.pair == entry.pair}
-    if positions:
-        values["spark_stack_members"] = list(sheet.pairs[str(entry.pair)])
+    positions = {item.name: item.position for item in sheet.desks if entry.group and item.group == entry.group}
+    if entry.group:
+        values["spark_stack_members"] = list(sheet.pairs[entry.pair] if entry.pair else sheet.stacks[entry.group][1])
     # Naming the peer names the head too.
     if entry.position == POSITIONS["head"] or (
         len(positions) == PAIR_SIZE and entry.position is None and POSITIONS["peer"] in positions.values()

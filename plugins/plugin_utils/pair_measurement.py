@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.judges.busy import busy_findings
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.data import as_dict
 from ..module_utils.model.finding import Finding, Where, verdict
+from ..module_utils.model.link import Path as MeasuredPath
 from .actions import Call, DeskAction
-from .endpoints import EndpointError, desk_facts, path_ends
+from .endpoints import EndpointError, desk_facts, meets_at, stack_paths
 from .run.model import Stack
 from .run.store import RunStore
 
@@ -27,7 +28,7 @@ class PairMeasurement(DeskAction):
     def work(self, call: Call) -> dict[str, Any]:
         """Fill in the arguments, guard, run the module once on the head."""
         arguments = call.only_named()
-        if call.known_run is None or arguments.get("head"):
+        if call.known_run is None or any(arguments.get(name) for name in ("head", "paths", "ends")):
             return self.own(self.execute(self.module, arguments, call), {**call.given, **arguments})
         stack, store = call.required_stack, call.store
         where = Where(pair=stack.name)
@@ -35,7 +36,7 @@ class PairMeasurement(DeskAction):
             found = finding("NOT_MEASURED_CHECK_MODE", where, f"pair {stack.name}: {self.what} was not measured in check mode")
             return _without_measurement([found])
         try:
-            ends = path_ends(store, stack.paths[0])
+            paths = stack_paths(store, stack)
             guard = [item for desk in stack.members for item in _busy(store, stack, desk, call.given["force"])]
         except EndpointError as error:
             return _without_measurement([finding(self.not_measured, Where(pair=stack.name, desk=error.desk), str(error))])
@@ -45,18 +46,23 @@ class PairMeasurement(DeskAction):
         facts = desk_facts(store, call.desk)
         filled = {
             "pair": stack.name,
-            "head": as_dict(ends[0]),
-            "peer": as_dict(ends[1]),
+            **self.ends(stack, paths),
             "user": facts.limits.user or self.login_user(call.task_vars),
             "run_id": call.run.run_id,
-            "ssh_port": call.run.members[stack.others(stack.head)[0]].ssh_port,
+            **_ports(call, stack),
             **self.more(call, stack),
             **arguments,
+            **({} if stack.is_pair else {"topology": stack.topology, "bootstrap": meets_at(stack, call.given["bootstrap"])}),
         }
         answer = self.own(self.execute(self.module, filled, call), {**call.given, **filled})
         if guard and "findings" in answer:
             answer["findings"] = [*(item.as_dict() for item in guard), *answer["findings"]]
         return answer
+
+    def ends(self, stack: Stack, paths: Sequence[MeasuredPath]) -> dict[str, Any]:
+        """The arguments that say between which ends is measured."""
+        del stack
+        return {"head": as_dict(paths[0].first), "peer": as_dict(paths[0].second)}
 
     def own(self, answer: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The answer with what the controller knows better than the head."""
@@ -72,6 +78,13 @@ class PairMeasurement(DeskAction):
         """Further arguments from the run."""
         del call, stack
         return {}
+
+
+def _ports(call: Call, stack: Stack) -> dict[str, Any]:
+    """Where ssh of the other members listens."""
+    ports = {desk: call.run.members[desk].ssh_port for desk in stack.others(stack.head)}
+    first = next(iter(ports.values()))
+    return {"ssh_port": first} if stack.is_pair or set(ports.values()) == {first} else {"ssh_ports": ports}
 
 
 def _busy(store: RunStore, stack: Stack, desk: str, force: bool) -> list[Finding]:

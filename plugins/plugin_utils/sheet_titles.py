@@ -20,6 +20,8 @@ COLUMNS: dict[str, str] = {
     "port": "ssh port; 22 if empty",
     "user": "login user, if it differs from the lab's",
     "pair": "name of the pair; empty for a desk that stands alone",
+    "stack": "name of the ring or of the stack on a switch, instead of pair",
+    "topology": "direct, ring or switch: how the desks of the stack are joined",
     "position": "head, peer, 1 or 2 within the pair; empty for natural name order",
     "serial": "serial number on the chassis",
     "asset_tag": "the lab's own tag",
@@ -50,6 +52,9 @@ ALIASES: dict[str, str] = {
     "ssh_host_key": "host_key",
 }
 """Other spellings of column titles."""
+
+NEAR = tuple(word for word in (*COLUMNS, *ALIASES) if word != "stack")
+"""Titles of which another title may be a slip; "stack" is too near to words that are none (stock, track)."""
 
 OWN = "x_"
 """Titles that begin so are the admin's own, whatever they look like."""
@@ -93,7 +98,11 @@ FOREIGN: dict[str, str] = {
     "pair": """
         Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
         Eş, Pereche, Parell, Cặp, Ζεύγος, Ζευγάρι, Пара, Двойка, זוג, زوج, 对, 配对, 组, 組, 配對, ペア, 쌍, 짝, Pair name,
-        Pair no, Pair number, Pair ID, Stack""",
+        Pair no, Pair number, Pair ID""",
+    "stack": """
+        Verbund, Stapel, Stack name, Stack no, Stack number, Stack ID, 堆叠, スタック, 스택""",
+    "topology": """
+        Topologie, Topología, Topologia, Topologi, Topoloji, Topologie réseau, Топология, 拓扑, トポロジー, 토폴로지""",
     "position": """
         Rolle, Stellung, Rôle, Rol, Ruolo, Papel, Função, Posición, Posizione, Posição, Positie, Rola, Pozycja,
         Pozice, Roll, Rooli, Konum, Роль, Позиция, 角色, 位置, 役割, 역할, 위치""",

@@ -30,6 +30,7 @@ from sparklab import (
     state,
     status,
     subnets,
+    switches,
     vmlab,
 )
 from sparklab.errors import LabError
@@ -160,6 +161,9 @@ def parser() -> argparse.ArgumentParser:
     for one, action in ((pull, "pull"), (plug, "plug"), (move, "move")):
         one.set_defaults(run=do_cable, action=action)
 
+    switch = command("switch", do_switch, "set a port of a switch: speed=100|200, mtu=N, vlan=N, bridge=N, dark=true|false")
+    switch.add_argument("port", metavar="SWITCH/PORT")
+    switch.add_argument("setting", nargs="+", metavar="NAME=VALUE")
     power = command("power", do_power, "reboot desks, switch them off or on, or cut their mains power")
     power.add_argument(
         "action", choices=("reboot", "off", "on", "drain"), help="drain: power off without asking the desk, wait, power on again"
@@ -428,7 +432,7 @@ def do_cable(arguments: argparse.Namespace) -> int:
         names = one.record.spec.desks
 
         def end(text: str) -> spec.End:
-            return spec.parse_end(text, "cable", names)
+            return spec.parse_end(text, "cable", names, one.record.spec.switches)
 
         if arguments.action == "pull":
             after = laws.pulled(wiring, arguments.cable, end(arguments.port) if arguments.port else None)
@@ -447,6 +451,20 @@ def do_cable(arguments: argparse.Namespace) -> int:
             leave = one.record.desk(name).get("leave_at")
             if leave:
                 say(f"{name}: the ConnectX-7 leaves the bus in {max(0, leave - time.time()):.0f} s (no cable, power save)")
+    return 0
+
+
+def do_switch(arguments: argparse.Namespace) -> int:
+    with opened(arguments) as one:
+        name, _slash, number = arguments.port.partition("/")
+        one.record.switch_ports(name)
+        pairs = [item.partition("=") for item in arguments.setting]
+        wrong = next((item for item, (_key, equals, _value) in zip(arguments.setting, pairs, strict=True) if not equals), None)
+        if wrong is not None or not number.isdecimal():
+            raise LabError(f"{wrong or arguments.port!r}: write SWITCH/PORT NAME=VALUE, like switch-1/3 speed=200.")
+        settings = switches.checked({key: value for key, _equals, value in pairs}, arguments.port)
+        one.switch_changed(name, int(number), settings)
+        say(f"{arguments.port}: {', '.join(f'{key} {value}' for key, value in settings.items())}")
     return 0
 
 

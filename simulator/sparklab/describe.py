@@ -7,6 +7,7 @@ from typing import Any
 
 from sparklab import figures, laws
 from sparklab.spec import CableSpec, DeskSpec, End, digest
+from sparklab.switches import SwitchSpec
 
 # NVIDIA's daqiri tutorial and user reports: two ports, each with one function in each of two PCIe domains.
 FUNCTIONS: tuple[dict[str, Any], ...] = (
@@ -82,8 +83,9 @@ def ports(
     cables: dict[str, CableSpec],
     lists: dict[str, list[dict[str, Any]]],
     faults: dict[str, Any],
+    of_switches: dict[str, tuple[SwitchSpec, dict[int, dict[str, Any]]]] | None = None,
 ) -> dict[str, Any]:
-    """The two ports of a desk: cable, far end, figures."""
+    """The two ports of a desk: cable, far end, figures. `of_switches`: each switch and what its ports are set to now."""
     result: dict[str, Any] = {}
     for number in (0, 1):
         end = End(desk, number)
@@ -105,16 +107,25 @@ def ports(
                 "part": about.part,
                 "serial": about.serial,
                 "length_m": about.length_m,
-                "peer": None if peer is None else _peer(peer, lists),
+                "peer": None if peer is None else _peer(peer, lists, of_switches or {}),
             }
-            if peer is not None:
+            if peer is not None and peer.desk in (of_switches or {}):
+                settings = (of_switches or {})[peer.desk][1][peer.port]
+                port["figures"] = figures.behind_a_switch(mine, settings)
+                port["speed_mbps"] = min(port["speed_mbps"], settings["speed"] * 1000)
+            elif peer is not None:
                 port["figures"] = figures.figures((mine, _end_state(peer, wiring, lists, faults)))
         result[str(number)] = port
     return result
 
 
-def _peer(end: End, lists: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _peer(
+    end: End, lists: dict[str, list[dict[str, Any]]], of_switches: dict[str, tuple[SwitchSpec, dict[int, dict[str, Any]]]]
+) -> dict[str, Any]:
     """Who is at the other end, with what its lldpd would send."""
+    if end.desk in of_switches:
+        switch = of_switches[end.desk][0]
+        return {"switch": end.desk, "port": end.port, "lldp": switch.lldp, "mac": switch.mac}
     functions = [{"netdev": item["netdev"], "mac": item["mac"]} for item in lists[end.desk] if int(item["port"]) == end.port]
     return {"desk": end.desk, "port": end.port, "mac": _management_mac(end.desk), "functions": functions}
 
@@ -127,6 +138,7 @@ def desk_json(
     cables: dict[str, CableSpec],
     lists: dict[str, list[dict[str, Any]]],
     faults: dict[str, Any],
+    of_switches: dict[str, tuple[SwitchSpec, dict[int, dict[str, Any]]]] | None = None,
 ) -> dict[str, Any]:
     """The whole truth about one desk, as its inside reads it."""
     return {
@@ -146,7 +158,7 @@ def desk_json(
         "switch_id": digest("switch", desk.name)[:16],
         "functions": lists[desk.name],
         "hotplug": {"enabled": hotplug(desk, model), "powered": bool(record.get("nic"))},
-        "ports": ports(desk.name, wiring, cables, lists, faults),
+        "ports": ports(desk.name, wiring, cables, lists, faults, of_switches),
         "faults": faults.get(desk.name, {}),
         "processes": [],
     }

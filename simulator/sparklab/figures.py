@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sparklab.switches import SECOND_BRIDGE_GBPS
+
 HEALTHY: dict[str, float] = {
     "one_way_gbps": 109.0,
     "dual_sum_gbps": 196.1,
@@ -60,6 +62,16 @@ def figures(ends: tuple[EndState, EndState]) -> dict[str, Any]:
     for key in HEALTHY:
         result[key] = max(worst[key], other[key]) if key == "latency_us" else min(worst[key], other[key])
     result["nccl_busbw"] = {size: min(worst["nccl_busbw"][size], other["nccl_busbw"][size]) for size in HEALTHY_NCCL}
+    return result
+
+
+def behind_a_switch(end: EndState, port: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a cable to a switch: what this end gives, and what the switch's port lets through."""
+    result = _end_figures(end)
+    if port["speed"] < SPEED_MBPS // 1000:
+        result = _cap(result, port["speed"] * 0.98 / 2, round(HEALTHY_NCCL["4294967296"] * port["speed"] / 200, 2))
+    if port["bridge"] != 1:
+        result = _cap(result, SECOND_BRIDGE_GBPS / 2, round(SECOND_BRIDGE_GBPS / 8, 2))
     return result
 
 

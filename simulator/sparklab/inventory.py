@@ -13,7 +13,8 @@ from sparklab import describe, desks, files, paths
 from sparklab.errors import LabError
 from sparklab.lab import Lab
 
-SHEET_COLUMNS = ("name", "address", "mac", "pair", "position", "serial", "fingerprint", "out_of_service")
+SHEET_COLUMNS = ("name", "address", "mac", "pair", "stack", "topology", "position", "serial", "fingerprint", "out_of_service")
+ONLY_WITH_STACKS = ("stack", "topology")
 
 # The lab has no way to the internet: what desks would fetch from there comes from this machine.
 OFFLINE: dict[str, Any] = {
@@ -48,6 +49,11 @@ def build(lab: Lab) -> dict[str, Any]:
         groups["spark_pairs"] = {"children": list(record.spec.pairs)}
         for pair, members in record.spec.pairs.items():
             groups[pair] = {"hosts": list(members)}
+    if record.spec.stacks:
+        groups["all"]["children"].append("spark_stacks")
+        groups["spark_stacks"] = {"children": list(record.spec.stacks)}
+        for stack, (topology, members) in record.spec.stacks.items():
+            groups[stack] = {"hosts": list(members), "vars": {"spark_topology": topology} if topology else {}}
     return groups
 
 
@@ -60,6 +66,12 @@ def as_yaml(lab: Lab) -> dict[str, Any]:
         tree["spark_pairs"] = {
             "children": {pair: {"hosts": {name: {} for name in data[pair]["hosts"]}} for pair in data["spark_pairs"]["children"]}
         }
+    if "spark_stacks" in data:
+        children = {
+            stack: {"hosts": {name: {} for name in data[stack]["hosts"]}, "vars": data[stack]["vars"]}
+            for stack in data["spark_stacks"]["children"]
+        }
+        tree["spark_stacks"] = {"children": children}
     return tree
 
 
@@ -70,8 +82,10 @@ def sheet(lab: Lab, fingerprints: bool = False) -> str:
     """
     record = lab.record
     place = {name: (pair, number) for pair, names in record.spec.pairs.items() for number, name in enumerate(names, 1)}
+    stack_of = {name: (stack, topology) for stack, (topology, names) in record.spec.stacks.items() for name in names}
+    columns = [column for column in SHEET_COLUMNS if record.spec.stacks or column not in ONLY_WITH_STACKS]
     out = io.StringIO()
-    writer = csv.DictWriter(out, SHEET_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
     for name, desk in record.spec.desks.items():
         pair, position = place.get(name, ("", ""))
@@ -91,6 +105,8 @@ def sheet(lab: Lab, fingerprints: bool = False) -> str:
             if column not in SHEET_COLUMNS:
                 raise LabError(f"{name}: the lab sheet has no column {column!r}; columns: {', '.join(SHEET_COLUMNS)}.")
             row[column] = value
+        if record.spec.stacks:
+            row = {**dict(zip(ONLY_WITH_STACKS, stack_of.get(name, ("", "")), strict=True)), **row}
         writer.writerow(row)
     return out.getvalue()
 

@@ -35,6 +35,7 @@ from sparklab import (
     spec,
     state,
     subnets,
+    switches,
 )
 from sparklab.errors import LabError
 from sparklab.spec import DeskSpec, End
@@ -102,6 +103,10 @@ class Lab:
             for desk in self.record.spec.desks.values()
         }
 
+    def switches(self) -> dict[str, tuple[switches.SwitchSpec, dict[int, dict[str, Any]]]]:
+        """Each switch with what its ports are set to now."""
+        return {name: (switch, self.record.switch_ports(name)) for name, switch in self.record.spec.switches.items()}
+
     # ---- desk.json ----------------------------------------------------------------------------------------------
 
     def write_desks(self, names: Iterable[str] | None = None) -> list[str]:
@@ -120,6 +125,7 @@ class Lab:
                 self.record.spec.cables,
                 lists,
                 self.record.data["faults"],
+                self.switches(),
             )
             data = self.describe_desk(data)
             folder = self.record.desk_dir(name)
@@ -356,7 +362,9 @@ class Lab:
         """Give every ConnectX-7 leg the bridge and the carrier that the cables and the power say."""
         wiring = self.record.wiring
         there = net.links(self.netns)
-        lines = []
+        lines: list[str] = []
+        made: set[str] = set()
+        of_switches = self.switches()
         for name, functions in self.functions().items():
             for number, function in enumerate(functions):
                 leg = self.leg(name, number)
@@ -364,10 +372,17 @@ class Lab:
                     continue
                 end = End(name, int(function["port"]))
                 cable = wiring.at(end)
-                bridge = None if cable is None else f"c{self.cable_number(cable)}"
+                bridge, mtu = None if cable is None else f"c{self.cable_number(cable)}", net.CABLE_MTU
+                far = wiring.peer(end)
+                if far is not None and far.desk in of_switches:
+                    switch, settings = of_switches[far.desk]
+                    bridge, mtu = switches.bridge_name(switch, settings[far.port]), settings[far.port]["mtu"]
+                    if bridge not in there and bridge not in made:
+                        made.add(bridge)
+                        lines += net.bridge_lines(bridge)
                 up = laws.carrier(wiring, end)
-                if there[leg]["master"] != (bridge or "") or bool(there[leg]["up"]) != up:
-                    lines += net.attach_lines(leg, bridge, up)
+                if (there[leg]["master"], bool(there[leg]["up"]), there[leg]["mtu"]) != (bridge or "", up, str(mtu)):
+                    lines += net.attach_lines(leg, bridge, up, mtu)
         net.batch(self.netns, lines)
 
     def halt(self, name: str, graceful: bool = True) -> None:
@@ -526,6 +541,16 @@ class Lab:
         self.light()
         self.tell(self.write_desks())
 
+    def switch_changed(self, name: str, port: int, settings: dict[str, Any]) -> None:
+        """Set a switch's port; the desk behind it sees at once what follows."""
+        if port not in self.record.switch_ports(name):
+            raise LabError(f"{name} has the ports 1 to {self.record.spec.switches[name].ports}, not {port}.")
+        kept = self.record.data.setdefault("switch_ports", {}).setdefault(name, {}).setdefault(str(port), {})
+        kept.update(settings)
+        self.record.save()
+        self.light()
+        self.tell(self.write_desks())
+
     def leave(self, now: float) -> None:
         """Take the adapters away whose delay is over."""
         for name in self.record.spec.desks:
@@ -645,6 +670,7 @@ class Lab:
             self.record.data["desks"][name] = {}
         if names is None:
             wiring = laws.Wiring(laws.initial(self.record.spec).ends, wiring.running, frozenset())
+            self.record.data.pop("switch_ports", None)
             archives.publish(self.record, self.record.spec.archive_set)
         self.record.wiring = wiring
         self.record.save()

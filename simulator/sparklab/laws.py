@@ -21,6 +21,8 @@ class Wiring:
     ends: Mapping[str, tuple[End | None, End | None]]
     running: frozenset[str]
     stale: frozenset[End]
+    lit: frozenset[End] = frozenset()
+    """Ports of switches that are switched on."""
 
     def at(self, end: End) -> str | None:
         """The cable in this port."""
@@ -103,9 +105,9 @@ def home(cable: CableSpec, wiring: Wiring) -> tuple[End, ...]:
 
 
 def carrier(wiring: Wiring, end: End) -> bool:
-    """Whether this port sees light: a cable whose other end is in a port of a running desk."""
+    """Whether this port sees light: a cable whose other end is in a port of a running desk, or of a switch that has it on."""
     peer = wiring.peer(end)
-    return peer is not None and peer.desk in wiring.running and end.desk in wiring.running
+    return peer is not None and (peer.desk in wiring.running or peer in wiring.lit) and end.desk in wiring.running
 
 
 def nic_present(wiring: Wiring, desk: str, hotplug: bool) -> bool:

@@ -1,8 +1,8 @@
 """The lab's own network: a namespace with the management bridge and one bridge per cable.
 
-Names inside the namespace: `mgmt` (management bridge), `host` (leg to this machine), `c<N>` (cable N), and for desk N
-`d<N>m` (management leg) and `d<N>f0` .. `d<N>f3` (ConnectX-7 legs). The other end of each desk leg is in the desk,
-under its real name. A leg that is down gives the desk carrier 0, as an empty port does.
+Names inside the namespace: `mgmt` (management bridge), `host` (leg to this machine), `c<N>` (cable N), for switch N a bridge for each of
+its networks, `s<N>v<V>b<B>`, and for desk N `d<N>m` (management leg) and `d<N>f0` .. `d<N>f3` (ConnectX-7 legs). The other end of each
+desk leg is in the desk, under its real name. A leg that is down gives the desk carrier 0, as an empty port does.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def links(netns: str | None) -> dict[str, dict[str, str]]:
             "master": str(link.get("master", "")),
             "up": "yes" if "UP" in link.get("flags", []) else "",
             "index": str(link["ifindex"]),
+            "mtu": str(link.get("mtu", "")),
         }
     return found
 
@@ -135,7 +136,16 @@ def remove_legs(netns: str, legs: Sequence[str]) -> None:
     batch(netns, [f"link delete {leg}" for leg in legs], force=True)
 
 
-def attach_lines(leg: str, bridge: str | None, up: bool) -> list[str]:
-    """`ip` lines that put a leg on a bridge (None: on none) and give it carrier or not."""
+def bridge_lines(bridge: str) -> list[str]:
+    """`ip` lines that make the bridge of a switch's network."""
+    return [
+        f"link add {bridge} mtu {CABLE_MTU} type bridge forward_delay 0 mcast_snooping 0",
+        f"link set {bridge} addrgenmode none",
+        f"link set {bridge} up",
+    ]
+
+
+def attach_lines(leg: str, bridge: str | None, up: bool, mtu: int = CABLE_MTU) -> list[str]:
+    """`ip` lines that put a leg on a bridge (None: on none), give it carrier or not, and say how large a packet it takes."""
     master = f"link set {leg} master {bridge}" if bridge else f"link set {leg} nomaster"
-    return [master, f"link set {leg} {'up' if up else 'down'}"]
+    return [master, f"link set {leg} mtu {mtu}", f"link set {leg} {'up' if up else 'down'}"]

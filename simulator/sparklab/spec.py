@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from sparklab import switches
 from sparklab.errors import LabError
+from sparklab.switches import SwitchSpec
 
 RENDERERS = ("NetworkManager", "networkd")
 MANAGEMENT = ("enP7s7", "wlP9s9")
@@ -25,7 +27,7 @@ _END = re.compile(r"(?P<desk>[a-z][a-z0-9-]*)[/:](?P<port>\d+)\Z")
 
 @dataclass(frozen=True)
 class End:
-    """One end of a cable: a desk's QSFP port (0 is the one next to the RJ45 socket)."""
+    """One end of a cable: a desk's QSFP port (0 is the one next to the RJ45 socket), or a switch's port (from 1)."""
 
     desk: str
     port: int
@@ -76,6 +78,9 @@ class LabSpec:
     pairs: dict[str, tuple[str, ...]]
     hotplug_delay: tuple[float, float]
     archive_set: str
+    switches: dict[str, SwitchSpec]
+    stacks: dict[str, tuple[str, tuple[str, ...]]]
+    """Rings and stacks on a switch as the inventory will say: name -> topology and desks."""
     source: dict[str, Any] = field(repr=False)
 
 
@@ -94,13 +99,20 @@ def pair_name(number: int) -> str:
     return f"pair_{letters}"
 
 
-def parse_end(text: Any, where: str, desks: Any = None) -> End:
-    """Read `desk-01/0`; `desks` are the names that exist (None: do not check)."""
+def parse_end(text: Any, where: str, desks: Any = None, of_switches: dict[str, SwitchSpec] | None = None) -> End:
+    """Read `desk-01/0` or `switch-1/3`; `desks` and `of_switches` are the names that exist (None: do not check)."""
     match = _END.match(str(text))
     if not match:
         raise LabError(f"{where}: {text!r} is not a port: write desk/port, like desk-01/0.")
     end = End(match["desk"], int(match["port"]))
-    if desks is not None and end.desk not in desks:
+    switch = (of_switches or {}).get(end.desk)
+    if switch is not None:
+        if end.port not in switch.settings:
+            raise LabError(f"{where}: {end.desk} has the ports 1 to {switch.ports}, not {end.port}.")
+        return end
+    if desks is None:
+        return end
+    if end.desk not in desks:
         raise LabError(f"{where}: there is no desk {end.desk!r} in this lab; desks: {', '.join(sorted(desks))}.")
     if end.port not in (0, 1):
         raise LabError(f"{where}: a desk has the ports 0 and 1, not {end.port}.")
@@ -127,7 +139,7 @@ def parse(data: Any, where: str = "lab file") -> LabSpec:
     :raises LabError: naming the file, the entry, what is wrong and what is expected.
     """
     top = _mapping(data, where)
-    _known(top, where, ("title", "desks", "cables", "pairs", "hotplug_delay", "archive_set"))
+    _known(top, where, ("title", "desks", "switches", "cables", "pairs", "stacks", "hotplug_delay", "archive_set"))
     raw_desks = _mapping(top.get("desks"), f"{where}: desks")
     if not raw_desks:
         raise LabError(f"{where}: desks is empty; a lab needs at least one desk.")
@@ -141,12 +153,18 @@ def parse(data: Any, where: str = "lab file") -> LabSpec:
         desks[str(name)] = desk
     _unique(where, "hostname", {desk.name: desk.hostname for desk in desks.values()})
     _unique(where, "serial", {desk.name: desk.serial for desk in desks.values()})
-    cables = _cables(top.get("cables"), where, desks)
+    of_switches = switches.parse(_mapping(top.get("switches"), f"{where}: switches"), where)
+    twice = next((name for name in of_switches if name in desks or not _DESK.match(name)), None)
+    if twice is not None:
+        raise LabError(f"{where}: switches.{twice}: {twice!r} must be a name of its own: a-z first, then a-z, 0-9 and '-'.")
+    cables = _cables(top.get("cables"), where, desks, of_switches)
     return LabSpec(
         title=str(top.get("title", "")),
         desks=desks,
         cables=cables,
         pairs=_pairs(top.get("pairs"), where, desks),
+        switches=of_switches,
+        stacks=_stacks(top.get("stacks"), where, desks),
         hotplug_delay=_delay(top.get("hotplug_delay", [5, 22]), f"{where}: hotplug_delay"),
         archive_set=str(top.get("archive_set", "base")),
         source=top,
@@ -239,7 +257,7 @@ def _recording(value: Any, where: str) -> str | None:
     return value
 
 
-def _cables(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, CableSpec]:
+def _cables(raw: Any, where: str, desks: dict[str, DeskSpec], of_switches: dict[str, SwitchSpec]) -> dict[str, CableSpec]:
     cables: dict[str, CableSpec] = {}
     used: dict[End, str] = {}
     for name, value in _mapping(raw, f"{where}: cables").items():
@@ -251,7 +269,7 @@ def _cables(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, Cable
         ends = entry.get("ends")
         if not isinstance(ends, list) or len(ends) != 2:
             raise LabError(f"{spot}: ends must be a list of two ports, like [desk-01/0, desk-02/0] (null: loose end).")
-        parsed = [None if end is None else parse_end(end, spot, desks) for end in ends]
+        parsed = [None if end is None else parse_end(end, spot, desks, of_switches) for end in ends]
         for end in parsed:
             if end is None:
                 continue
@@ -282,6 +300,18 @@ def _pairs(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, tuple[
                 raise LabError(f"{where}: pairs.{name} names {member!r}, which is not among the desks.")
         pairs[str(name)] = tuple(str(member) for member in members)
     return pairs
+
+
+def _stacks(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Rings and stacks on a switch. As with pairs, a lab may describe a wrong inventory on purpose."""
+    stacks: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for name, entry in _mapping(raw, f"{where}: stacks").items():
+        spot = f"{where}: stacks.{name}"
+        entry = _mapping(entry, spot)
+        _known(entry, spot, ("topology", "desks"))
+        members = _pairs({name: entry.get("desks")}, where, desks)[str(name)]
+        stacks[str(name)] = (str(entry.get("topology", "")), members)
+    return stacks
 
 
 def _delay(raw: Any, where: str) -> tuple[float, float]:

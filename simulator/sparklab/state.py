@@ -70,6 +70,16 @@ class Record:
         """The folder that the desk sees as /opt/desk-state."""
         return self.dir / "desks" / name
 
+    def switch_ports(self, name: str) -> dict[int, dict[str, Any]]:
+        """The ports of a switch as they are set now.
+
+        :raises LabError: naming the switches that there are.
+        """
+        if name not in self.spec.switches:
+            raise LabError(f"there is no switch {name!r} in lab {self.name!r}; switches: {', '.join(self.spec.switches) or 'none'}.")
+        changed = self.data.get("switch_ports", {}).get(name, {})
+        return {number: {**settings, **changed.get(str(number), {})} for number, settings in self.spec.switches[name].settings.items()}
+
     @property
     def wiring(self) -> laws.Wiring:
         """Where the cables are, which desks run, which ports are stale."""
@@ -77,7 +87,13 @@ class Record:
         ends = {cable: tuple(None if end is None else spec.parse_end(end, cable) for end in pair) for cable, pair in raw["ends"].items()}
         running = frozenset(name for name, desk in self.data["desks"].items() if desk.get("running"))
         stale = frozenset(spec.parse_end(end, "stale") for end in raw["stale"])
-        return laws.Wiring({cable: (pair[0], pair[1]) for cable, pair in ends.items()}, running, stale)
+        lit = frozenset(
+            spec.End(name, number)
+            for name in self.spec.switches
+            for number, settings in self.switch_ports(name).items()
+            if not settings["dark"]
+        )
+        return laws.Wiring({cable: (pair[0], pair[1]) for cable, pair in ends.items()}, running, stale, lit)
 
     @wiring.setter
     def wiring(self, value: laws.Wiring) -> None:

@@ -64,7 +64,9 @@ def _one_way(lab: Lab, end: spec.End | None, functions: dict[str, list[dict[str,
     if end is None:
         return None
     record = lab.record
-    port = describe.ports(end.desk, record.wiring, record.spec.cables, functions, record.data["faults"])[str(end.port)]
+    if end.desk in record.spec.switches:
+        return None
+    port = describe.ports(end.desk, record.wiring, record.spec.cables, functions, record.data["faults"], lab.switches())[str(end.port)]
     return None if port["figures"] is None else float(port["figures"]["one_way_gbps"])
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..desk import Answer
 from ..judges.marks_data import MARKS, Mark
 from ..judges.rdma_hardest import weigh
-from ..model.link import Endpoint, Path
+from ..model.link import Endpoint, Path, members
 from ..model.proof import Counters, Growth, Locked, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from ..readers import perftest as perftest_reader
 from .common import all_right, counters, free_ports, gid_index, locked, neighbours, probe, tail, wait_for_listener
@@ -161,41 +161,111 @@ def _steps(context: _Context) -> Iterator[tuple[RdmaStep, tuple[Locked, ...]]]:
             return
 
 
+@dataclass(frozen=True)
+class _Running:
+    """A step whose programs were started."""
+
+    context: _Context
+    kind: str
+    direction: str
+    functions: tuple[int, ...]
+    each_way: bool
+    ports: tuple[int, ...] = ()
+    servers: tuple[int | None, ...] = ()
+    clients: tuple[int | None, ...] = ()
+    asked: tuple[tuple[str, ...], ...] = ()
+    errors: tuple[str | None, ...] = ()
+    limits: tuple[Locked, ...] = ()
+
+    @property
+    def roles(self) -> tuple[int, int]:
+        """Which of the two ends sends and which receives."""
+        return (1, 0) if self.direction == BACK else (0, 1)
+
+
 def _step(
     context: _Context, kind: str, direction: str, functions: tuple[int, ...], each_way: bool = False
 ) -> tuple[RdmaStep, tuple[Locked, ...]]:
     """One step; ``each_way``: the tool tells the two directions of a step that goes both ways apart."""
-    sender, receiver = (1, 0) if direction == BACK else (0, 1)
-    options = context.options
-    server_side, client_side = context.sides[receiver], context.sides[sender]
-    ports = free_ports(server_side, options.first_port, PORTS, len(functions))
+    return _ended(_clients(_servers(_Running(context, kind, direction, functions, each_way))))
+
+
+def _servers(step: _Running) -> _Running:
+    """Start the receiving programs and wait until they listen."""
+    context, (_sender, receiver) = step.context, step.roles
+    side, options = context.sides[receiver], context.options
+    ports = free_ports(side, options.first_port, PORTS, len(step.functions))
     servers: list[int | None] = []
-    clients: list[int | None] = []
-    asked: list[tuple[str, ...]] = []
     limits: list[Locked] = []
     errors: list[str | None] = []
-    for place, port in zip(functions, ports, strict=False):
-        started = server_side.start(_argv(context, receiver, place, port, kind, each_way), timeout=options.step_limit)
+    for place, port in zip(step.functions, ports, strict=False):
+        started = side.start(_argv(context, receiver, place, port, step.kind, step.each_way), timeout=options.step_limit)
         servers.append(started.pid)
         limits.append(locked(context.ends[receiver].desk, started.limits))
-        ready = started.pid is not None and wait_for_listener(server_side, started.pid, port, START_PATIENCE)
+        ready = started.pid is not None and wait_for_listener(side, started.pid, port, START_PATIENCE)
         errors.append(started.error if started.pid is None else None if ready else "server")
-    for place, port, error in zip(functions, ports, errors, strict=False):
-        asked.append((*_argv(context, sender, place, port, kind, each_way), context.ends[receiver].functions[place].address))
+    return dataclasses.replace(step, ports=tuple(ports), servers=tuple(servers), errors=tuple(errors), limits=tuple(limits))
+
+
+def _clients(step: _Running) -> _Running:
+    """Start the sending programs."""
+    context, (sender, receiver) = step.context, step.roles
+    options = context.options
+    clients: list[int | None] = []
+    asked: list[tuple[str, ...]] = []
+    limits = list(step.limits)
+    for place, port, error in zip(step.functions, step.ports, step.errors, strict=False):
+        argv = _argv(context, sender, place, port, step.kind, step.each_way)
+        asked.append((*argv, context.ends[receiver].functions[place].address))
         if error is not None:
             clients.append(None)
             continue
-        started = client_side.start(asked[-1], timeout=options.step_limit)
+        started = context.sides[sender].start(asked[-1], timeout=options.step_limit)
         clients.append(started.pid)
         limits.append(locked(context.ends[sender].desk, started.limits))
+    return dataclasses.replace(step, clients=tuple(clients), asked=tuple(asked), limits=tuple(limits))
+
+
+def _ended(step: _Running) -> tuple[RdmaStep, tuple[Locked, ...]]:
+    """Wait for the programs of a step and read what they say."""
+    context, (sender, receiver) = step.context, step.roles
     runs = []
-    for number, place in enumerate(functions[: len(servers)]):
-        client = _finish(client_side, clients[number], options.step_limit)
-        server = _finish(server_side, servers[number], 3.0)
-        run = _run(context, sender, receiver, place, kind, client, server, errors[number])
-        runs.append(dataclasses.replace(run, command=asked[number]))
-    seen = {item.desk: item for item in limits}
-    return RdmaStep(kind, direction, tuple(runs)), tuple(seen.values())
+    for number, place in enumerate(step.functions[: len(step.servers)]):
+        client = _finish(context.sides[sender], step.clients[number], context.options.step_limit)
+        server = _finish(context.sides[receiver], step.servers[number], 3.0)
+        run = _run(context, sender, receiver, place, step.kind, client, server, step.errors[number])
+        runs.append(dataclasses.replace(run, command=step.asked[number]))
+    seen = {item.desk: item for item in step.limits}
+    return RdmaStep(step.kind, step.direction, tuple(runs)), tuple(seen.values())
+
+
+def rounds(paths: Sequence[Path]) -> list[list[Path]]:
+    """The paths in rounds of disjoint ones: within a round no desk is in two, so that nothing shares a desk's budget.
+
+    As in a tournament of everybody against everybody: at most as many rounds as desks.
+    """
+    names = members(end for path in paths for end in path.ends)
+    odd = len(names) - 1 + len(names) % 2
+    found: dict[int, list[Path]] = {}
+    for path in paths:
+        one, other = sorted(names.index(end.desk) for end in path.ends)
+        # With an even number the last one meets each of the others in the round that is free for that one.
+        number = (one + other) % odd if other < odd else (2 * one) % odd
+        found.setdefault(number, []).append(path)
+    return [found[number] for number in sorted(found)]
+
+
+def together(sides: Mapping[str, Side], paths: Sequence[Path], options: RdmaOptions) -> list[RdmaStep]:
+    """The hardest step of all paths at the same time, in the order of the paths. Raises SideError for a side that is lost."""
+    running = []
+    for path in paths:
+        mine = [sides[end.desk] for end in path.ends]
+        gids = tuple(tuple(gid_index(side, item) or 0 for item in end.functions) for side, end in zip(mine, path.ends, strict=True))
+        running.append(
+            _servers(_Running(_Context(mine, path.ends, gids, options), BOTH_WAYS, BOTH, tuple(range(len(gids[0]))), each_way=True))
+        )
+    running = [_clients(step) for step in running]
+    return [_ended(step)[0] for step in running]
 
 
 def _finish(side: Side, pid: int | None, patience: float) -> Answer | None:

@@ -65,13 +65,13 @@ def all_sides(
     addresses: Sequence[str],
     token: str,
     limit: float,
-    port: int = SSH_PORT,
+    port: int | Mapping[str, int] = SSH_PORT,
 ) -> Iterator[tuple[AgentSide, ...]]:
     """An agent on the head (in a transient unit) and one on each other member (over ssh to its address), in the order of ``ends``.
 
-    ``port``: where ssh of the other members listens. Who is at the other end of the head's cables is asked before ssh, so that a plug
-    in the wrong desk is told as that and not as a key of that desk. Raises SideError, and PathError for a route that leads elsewhere
-    and for a wrong or silent neighbour, and ElsewhereError.
+    ``port``: where ssh of the other members listens, by desk where they differ. Who is at the other end of the head's cables is asked
+    before ssh, so that a plug in the wrong desk is told as that and not as a key of that desk. Raises SideError, and PathError for a route
+    that leads elsewhere and for a wrong or silent neighbour, and ElsewhereError.
     """
     names = members(ends)
     home = home_of(names[0], user)
@@ -87,7 +87,8 @@ def all_sides(
         if not all_right(seen, ends):
             raise PathError(seen=seen)
         for name, address in zip(names[1:], addresses[1:], strict=True):
-            side = AgentSide(name, ssh_argv(user, home, address, limit, port), token, limit)
+            listens = port if isinstance(port, int) else port.get(name, SSH_PORT)
+            side = AgentSide(name, ssh_argv(user, home, address, limit, listens), token, limit)
             opened.callback(side.close)
             if side.hello.get("held"):
                 raise ElsewhereError(name, side.hello["held"])

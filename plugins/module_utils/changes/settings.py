@@ -27,6 +27,8 @@ PAIR_SSH = "/usr/local/bin/pair-ssh"
 PAIR_CHECK = "/usr/local/bin/pair-check"
 HOSTS = "/etc/hosts"
 FABRIC, MANAGEMENT = "fabric", "management"
+DIRECT, RING = "direct", "ring"
+"""Topologies whose settings differ from the others'."""
 PROVEN, FAILED, UNKNOWN = "proven", "failed", "unknown"
 
 TITLE = "# Settings that this pair was proven with. Written by labops.dgx_spark; edits are lost at the next proof."
@@ -76,11 +78,12 @@ def login_addresses(ends: Sequence[Endpoint], bootstrap: str = FABRIC) -> tuple[
     return (ends[0].functions[0].address, *(reached[desk].functions[0].address for desk in others))
 
 
-def settings(end: Endpoint, meet: Meeting, which: int) -> dict[str, str]:
-    """The environment of one member (``which``: its rank, 0 the head)."""
+def settings(mine: Sequence[Endpoint], meet: Meeting, which: int, topology: str = DIRECT) -> dict[str, str]:
+    """The environment of one member (``which``: its rank, 0 the head). ``mine``: its ends, two in a ring."""
     return {
         # "==" in the file: the value begins with "=", which makes NCCL match the names exactly.
-        "NCCL_IB_HCA": "=" + ",".join(function.rdma_device for function in end.functions),
+        "NCCL_IB_HCA": "=" + ",".join(function.rdma_device for end in mine for function in end.functions),
+        **_of_topology(topology),
         "NCCL_SOCKET_IFNAME": "=" + meet.netdevs[which],
         "UCX_NET_DEVICES": meet.netdevs[which],
         "OMPI_MCA_pml": "ob1",
@@ -97,12 +100,30 @@ def settings(end: Endpoint, meet: Meeting, which: int) -> dict[str, str]:
     }
 
 
-def pair_env(pair: str, ends: Sequence[Endpoint], which: int, values: Mapping[str, str], run_id: str) -> str:
+def _of_topology(topology: str) -> dict[str, str]:
+    """What more than two desks need: NVIDIA's helper for rings and switches sets the same for NCCL."""
+    if topology == DIRECT:
+        return {}
+    found = {
+        # A device speaks to those of its own networks only: nothing else answers it over another cable of a ring (NCCL 2.30 and newer).
+        "NCCL_IB_SUBNET_AWARE_ROUTING": "1",
+        # The head logs in to every member itself; members have no keys for each other. The second name is Open MPI 5's.
+        "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
+        "PRTE_MCA_plm_ssh_no_tree_spawn": "1",
+    }
+    return {**found, "NCCL_NET_PLUGIN": "none"} if topology == RING else found
+
+
+def pair_env(pair: str, ends: Sequence[Endpoint], which: int, values: Mapping[str, str], run_id: str, topology: str = DIRECT) -> str:
     """The text of pair.env for one desk, as it is before the run that proves it."""
-    lines = [TITLE, f"# pair {pair}", f"# desk {ends[which].desk} ({'peer' if which else 'head'})", f"{FIRST_PROVEN}{run_id}"]
-    for end in ends:
-        changes = " ".join(f"{function.netdev}={function.carrier_down_count}" for function in end.functions)
-        lines += [f"# boot_id {end.desk} {end.boot_id}", f"# link_changes {end.desk} {changes}"]
+    desks = members(ends)
+    title, kind = (TITLE, "pair") if topology == DIRECT else (TITLE.replace("this pair", "this stack"), "stack")
+    role = "head" if not which else "peer" if topology == DIRECT else f"rank {which}"
+    lines = [title, f"# {kind} {pair}", f"# desk {desks[which]} ({role})", f"{FIRST_PROVEN}{run_id}"]
+    for desk in desks:
+        mine = [end for end in ends if end.desk == desk]
+        changes = " ".join(f"{function.netdev}={function.carrier_down_count}" for end in mine for function in end.functions)
+        lines += [f"# boot_id {desk} {mine[0].boot_id}", f"# link_changes {desk} {changes}"]
     lines += [f"{key}={value}" for key, value in values.items()]
     # A shell sources the file: a line more than these, from a name with a line end in it, would be a command.
     broken = next((item for item in lines if len(item.splitlines()) != 1), None)
@@ -116,26 +137,26 @@ def hostfile(meet: Meeting) -> str:
     return "".join(f"{address} slots=1\n" for address in meet.addresses)
 
 
-def names(count: int) -> tuple[str, ...]:
+def names(count: int, topology: str = DIRECT) -> tuple[str, ...]:
     """The names of a stack's members in /etc/hosts, head first."""
-    return ("pair-head", "pair-peer") if count == 2 else ("pair-head", *(f"pair-peer{rank}" for rank in range(1, count)))
+    return ("pair-head", "pair-peer") if topology == DIRECT else tuple(f"stack-{rank}" for rank in range(1, count + 1))
 
 
-def proven(stack: str, ends: Sequence[Endpoint], meet: Meeting, run_id: str) -> dict[str, Any]:
+def proven(stack: str, ends: Sequence[Endpoint], meet: Meeting, run_id: str, topology: str = DIRECT) -> dict[str, Any]:
     """The settings of a stack as one value: each desk's pair.env, the hostfile, the names. A pure function of its ends.
 
     The head runs with them, and the controller computes them again from the same ends: what goes onto the other desks is the
     controller's own and never what the head answered. Raises ValueError for a value that is more than one word of a line.
     """
-    first = {end.desk: end for end in reversed(ends)}
-    texts = {
-        desk: kept_or_new(first[desk].pair_env, pair_env(stack, ends, rank, settings(first[desk], meet, rank), run_id))
-        for rank, desk in enumerate(members(ends))
-    }
+    of_desk = {desk: [end for end in ends if end.desk == desk] for desk in members(ends)}
+    texts = {}
+    for rank, (desk, mine) in enumerate(of_desk.items()):
+        values = settings(mine, meet, rank, topology)
+        texts[desk] = kept_or_new(mine[0].pair_env, pair_env(stack, ends, rank, values, run_id, topology))
     return {
         "desks": {desk: {"pair_env": text, "sha256": checksum(text)} for desk, text in texts.items()},
         "hostfile": hostfile(meet),
-        "addresses": dict(zip(names(len(texts)), meet.addresses, strict=True)),
+        "addresses": dict(zip(names(len(texts), topology), meet.addresses, strict=True)),
     }
 
 

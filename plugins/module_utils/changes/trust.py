@@ -1,6 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lets the desks of a pair log in to each other: the peer's key, its host keys, firewall rules, the ssh that MPI uses. Pure."""
+"""What lets the desks of a stack log in: another desk's key, its host keys, firewall rules, the ssh that MPI uses. Pure.
+
+The two desks of a pair log in to each other. In a ring or on a switch the head logs in to every member and nobody else does.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import hashlib
 import ipaddress
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..model.desk import Desk
@@ -43,14 +47,19 @@ exec ssh -F none -T -i "$HOME/.ssh/id_ed25519_dgx_spark_pair" -o IdentitiesOnly=
 """
 
 
-def pair_ssh_script(ports: Mapping[str, int] | None = None) -> str:
+def pair_ssh_script(ports: Mapping[str, int] | None = None, of_pair: bool = True) -> str:
     """The script; ``ports``: address to the port of its ssh, for those where it is not 22."""
     other = {address: port for address, port in sorted((ports or {}).items()) if port != SSH_PORT}
+    script = (
+        PAIR_SSH_SCRIPT
+        if of_pair
+        else PAIR_SSH_SCRIPT.replace("the other desk of the pair: the pair's key", "a desk of the stack: its key")
+    )
     if not other:
-        return PAIR_SSH_SCRIPT
+        return script
     cases = "".join(f"    {address}) port={port} ;;\n" for address, port in other.items())
     chosen = f'port={SSH_PORT}\ncase "$host" in\n{cases}esac\n'
-    return PAIR_SSH_SCRIPT.replace("shift\n", f"shift\n{chosen}", 1).replace('LogLevel=ERROR "$host"', 'LogLevel=ERROR -p "$port" "$host"')
+    return script.replace("shift\n", f"shift\n{chosen}", 1).replace('LogLevel=ERROR "$host"', 'LogLevel=ERROR -p "$port" "$host"')
 
 
 class TrustError(Exception):
@@ -136,25 +145,84 @@ def wanted(
         if bootstrap != FABRIC and end.management_netdev and peer_end.management_address:
             rules.append({"netdev": end.management_netdev, "source": address(peer_name, peer_end.management_address)})
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
+    known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
+    return _arguments(me[:2], (user, home), authorized, known, rules, pair_ssh_script(dict.fromkeys(sources, port)))
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another member of a ring or switch stack."""
+
+    name: str
+    facts: Desk
+    mine: Endpoint
+    """The end of the desk that it is told to."""
+    theirs: Endpoint
+    """Its own end of the path between the two."""
+    port: int = SSH_PORT
+    """Where its ssh listens."""
+
+
+def wanted_in_stack(
+    me: tuple[str, Desk], others: Sequence[Other], head: str, *, bootstrap: str = FABRIC, open_firewall: bool = True
+) -> dict[str, Any]:
+    """Arguments of pair_files for one member: the head knows every member's host keys, every member lets the head in and nobody else.
+
+    Raises TrustError when a key or the home is not known.
+    """
+    name, facts = me
+    home, user = facts.limits.home, facts.limits.user
+    if not home or not user:
+        raise TrustError(name, "the login user's home is not known")
+    authorized: list[str] = []
+    known: list[str] = []
+    rules: list[dict[str, str]] = []
+    ports: dict[str, int] = {}
+    for other in others:
+        sources = addresses_of(other.theirs, bootstrap)
+        if name == head:
+            if not other.facts.setup.host_public_keys:
+                raise TrustError(other.name, "its ssh host keys could not be read")
+            known += known_host_lines(other.facts.setup.host_public_keys, sources, other.port)
+            ports |= dict.fromkeys(sources, other.port)
+        elif other.name == head:
+            if not other.facts.setup.trust_public_key:
+                raise TrustError(other.name, "the stack's public key was not found; the keys stage makes it")
+            authorized.append(authorized_line(other.facts.setup.trust_public_key, sources))
+        if open_firewall and facts.network.ufw_active is not False:
+            pairs = zip(other.mine.functions, other.theirs.functions, strict=True)
+            rules += [{"netdev": mine.netdev, "source": theirs.address} for mine, theirs in pairs]
+            if bootstrap != FABRIC and other.mine.management_netdev and other.theirs.management_address:
+                source = address(other.name, other.theirs.management_address)
+                rules.append({"netdev": other.mine.management_netdev, "source": source})
+    return _arguments(me, (user, home), authorized, known, rules, pair_ssh_script(ports, of_pair=False))
+
+
+def _arguments(
+    me: tuple[str, Desk],
+    login: tuple[str, str],
+    authorized: Sequence[str],
+    known: Sequence[str],
+    rules: Sequence[Mapping[str, str]],
+    script: str,
+) -> dict[str, Any]:
+    (name, facts), (user, home) = me, login
     key_file = facts.network.sshd.key_file(home)
     below = key_file.startswith(f"{home.rstrip('/')}/") and facts.network.sshd.key_files != ()
-    if not below and sorted(facts.setup.trust_authorized) != authorized:
+    if not below and authorized and sorted(facts.setup.trust_authorized) != list(authorized):
         raise KeysElsewhereError(name, key_file if facts.network.sshd.key_files else None, authorized[0])
-    known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
-    script = pair_ssh_script(dict.fromkeys(sources, port))
-    login = (user, home)
     return {
         "files": [
             {"path": PAIR_SSH, "content": script, "mode": "0755"},
             {"path": RECORD, "content": record(rules, authorized, known, login, script, key_file), "mode": "0644"},
         ],
         "lines": [
-            *([{"path": key_file, "lines": authorized, "user": user, "mode": "0600"}] if below else []),
-            {"path": f"{home}/.ssh/known_hosts", "lines": known, "user": user, "mode": "0600"},
+            *([{"path": key_file, "lines": list(authorized), "user": user, "mode": "0600"}] if below else []),
+            {"path": f"{home}/.ssh/known_hosts", "lines": list(known), "user": user, "mode": "0600"},
             *_none_left(facts, user, home),
             *_no_lines(former_login(facts)),
         ],
-        "rules": rules,
+        "rules": list(rules),
     }
 
 

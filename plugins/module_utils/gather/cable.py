@@ -39,12 +39,21 @@ CONFIRMED = ("REACHABLE", "DELAY", "PROBE")
 
 
 def read_cables(
-    desk: Desk, *, name: str, run: str, privileged: bool, frames: Frames | None, frames_state: str = "not_needed", seconds: float = 6.0
+    desk: Desk,
+    *,
+    name: str,
+    run: str,
+    privileged: bool,
+    frames: Frames | None,
+    frames_state: str = "not_needed",
+    seconds: float = 6.0,
+    partners: int = 1,
 ) -> CableProbe:
     """Everything that the desk can tell of its cables.
 
     ``frames``: the raw-frame door, null when it must not be used; ``frames_state`` then says why (not_privileged, needs_forks, off).
     ``seconds``: how long to send and listen at most; a desk whose partners begin at the same time needs a fraction of it.
+    ``partners``: how many other desks are expected behind a cage, several on a switch.
     """
     ports, unread = _ports(desk)
     hotplug, powered = _switch(desk, "hotplug_enabled"), _switch(desk, "debug_state")
@@ -61,11 +70,13 @@ def read_cables(
         for number, functions in ports.items():
             probed[number] = [_seen(asked.get(item.netdev, item), neighbours_told, lldp_used, own, number) for item in functions]
         state, error = frames_state, None
-        quiet = [number for number, functions in probed.items() if any(item.carrier for item in functions) and not _foreign(functions)]
+        quiet = [
+            number for number, functions in probed.items() if any(item.carrier for item in functions) and not _foreign(functions, partners)
+        ]
         if not quiet:
             state = "not_needed"
         elif frames is not None:
-            state, error = _frames(frames, probed, quiet, name, run, seconds)
+            state, error = _frames(frames, probed, quiet, name, run, seconds, partners)
         # A plug whose memory is slow to read must not make this desk miss the moment at which its partner sends.
         eeproms = {number: future.result() for number, future in plugs.items()}
     return CableProbe(
@@ -198,17 +209,27 @@ def _seen(
     return dataclasses.replace(function, neighbours=foreign, methods=methods, reason=None if methods else function.reason)
 
 
-def _foreign(functions: Sequence[ProbedFunction]) -> bool:
-    return any(item.mac for function in functions for item in function.neighbours)
+def _foreign(functions: Sequence[ProbedFunction], partners: int = 1) -> bool:
+    """Whether enough was seen behind a cage. On a switch each function sees both of every partner; its own LLDP tells of none."""
+    if partners == 1:
+        return any(item.mac for function in functions for item in function.neighbours)
+    lit = [function for function in functions if function.carrier]
+    return all(len({item.mac for item in function.neighbours if item.mac and item.method != "lldp"}) >= 2 * partners for function in lit)
 
 
 def _frames(
-    frames: Frames, probed: dict[int, list[ProbedFunction]], quiet: Sequence[int], name: str, run: str, seconds: float
+    frames: Frames,
+    probed: dict[int, list[ProbedFunction]],
+    quiet: Sequence[int],
+    name: str,
+    run: str,
+    seconds: float,
+    partners: int,
 ) -> tuple[str, str | None]:
     speakers = [
         Speaker(item.netdev, item.mac, number) for number in quiet for item in probed[number] if item.carrier and item.admin_up and item.mac
     ]
-    heard, error = frames.exchange(speakers, name, run, seconds)
+    heard, error = frames.exchange(speakers, name, run, seconds, partners)
     if error:
         return "failed", error
     for number in quiet:

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cable map held against the planned pairs: findings, what may be configured, and who was where before. Pure."""
+"""The cable map held against the planned pairs and stacks: findings, what may be configured, and who was where before. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.cable import CableMap, CableProbe, Edge, End, PlannedCable, Shared, Step, Unseen
+from ..model.cable import CableMap, CableProbe, Edge, End, PlannedCable, PlannedStack, Shared, Step, Unseen
 from ..model.finding import Finding, Where
 from .cable_map import REASONS, end_key, natural, who
 from .cable_moves import Ring, is_good, joins, place, plan_moves, reboot_sentence, rings, touched
 from .cable_parts import known_part
+from .cable_stacks import StackCabling, StackJudge, stack_edges
 from .catalogue import finding
 
 WARNING_13G = (
@@ -44,21 +45,32 @@ class Judgement:
     """Each cable: ends, verdict (ok, wrong_port, wrong, looped, one_sided, unplanned), pair, methods, seen_by, part."""
     steps: tuple[Step, ...]
     desk_findings: Mapping[str, tuple[Finding, ...]]
-    """Findings of desks that are in no judged pair."""
+    """Findings of desks that are in no judged pair or stack."""
+    stacks: tuple[StackCabling, ...] = ()
+    """Rings and stacks on a switch."""
 
     def of_pair(self, pair: str) -> PairCabling | None:
         """One pair's cabling."""
         return next((item for item in self.pairs if item.pair == pair), None)
 
 
-def judge(cables: CableMap, plan: Sequence[PlannedCable], probes: Mapping[str, CableProbe], forks_needed: int | None = None) -> Judgement:
-    """Judge every pair in service. ``forks_needed``: the number to set when the raw-frame probe was refused for it."""
-    steps = plan_moves(cables, plan)
-    view = _View(cables, plan, probes, steps, forks_needed)
+def judge(
+    cables: CableMap,
+    plan: Sequence[PlannedCable],
+    probes: Mapping[str, CableProbe],
+    forks_needed: int | None = None,
+    stacks: Sequence[PlannedStack] = (),
+) -> Judgement:
+    """Judge every pair and stack in service. ``forks_needed``: the number to set when the raw-frame probe was refused for it."""
+    steps = plan_moves(cables, plan, stacks)
+    view = _View(cables, plan, probes, steps, forks_needed, stacks)
     judged = tuple(view.pair(planned) for planned in plan if planned.in_service)
-    paired = {desk for planned in plan for desk in (planned.a, planned.b)}
-    alone = {name: tuple(view.lone(name)) for name in sorted(probes, key=natural) if name not in paired}
-    return Judgement(judged, tuple(view.edge(edge) for edge in cables.edges), steps, alone)
+    homes = {desk: f"pair {planned.pair}" for planned in plan for desk in (planned.a, planned.b)}
+    homes |= {desk: f"stack {stack.name}" for stack in stacks for desk in stack.members}
+    of_stacks = StackJudge(cables, homes, view.advice)
+    found = tuple(of_stacks.judge(stack) for stack in stacks if stack.in_service)
+    alone = {name: tuple(view.lone(name)) for name in sorted(probes, key=natural) if name not in homes}
+    return Judgement(judged, tuple(view.edge(edge) for edge in cables.edges), steps, alone, found)
 
 
 class _View:
@@ -71,8 +83,11 @@ class _View:
         probes: Mapping[str, CableProbe],
         steps: Sequence[Step],
         forks_needed: int | None,
+        stacks: Sequence[PlannedStack] = (),
     ) -> None:
         self.cables, self.probes, self.forks_needed = cables, probes, forks_needed
+        self.stack_of = {desk: stack for stack in stacks for desk in stack.members}
+        self.stack_edges = stack_edges(cables, stacks)
         self.home = {desk: planned for planned in plan for desk in (planned.a, planned.b)}
         self.edges: dict[str, list[Edge]] = {}
         for edge in cables.edges:
@@ -90,7 +105,11 @@ class _View:
         for step in steps:
             for pair in step.pairs:
                 self.advice.setdefault(pair, []).append(step)
-        self.rings: Mapping[str, Ring] = rings(cables, [planned for planned in plan if planned.in_service])
+        self.rings: Mapping[str, Ring] = {
+            pair: ring
+            for pair, ring in rings(cables, [planned for planned in plan if planned.in_service]).items()
+            if ring.third not in self.stack_of
+        }
         self.advised: set[str] = set()
         self.crossed: set[str] = set()
 
@@ -152,9 +171,10 @@ class _View:
     def _ring(self, planned: PlannedCable, ring: Ring) -> Finding:
         """The other two cables of a ring of three: named, not ordered out."""
         told = " and ".join(f"{edge.a} - {edge.b}" for edge in ring.others)
+        away = "" if is_good(ring.own.ends, planned) else f", where swapping the two plugs of {planned.b} gives it cages of one number"
         message = (
-            f"pair {planned.pair}: its desks and {ring.third} are joined in a ring of three cables; the pair uses {ring.own.a} - "
-            f"{ring.own.b}, "
+            f"pair {planned.pair}: its desks and {ring.third} are joined in a ring of three cables: plan the three as a ring (a child of "
+            f"spark_stacks with spark_topology: ring), or keep the pair, which uses {ring.own.a} - {ring.own.b}{away}; "
             f"{told} belong to the ring and are left alone"
         )
         evidence = {"third": ring.third, "cables": [self._evidence(edge) for edge in ring.edges]}
@@ -198,7 +218,8 @@ class _View:
                 there = edge.other(desk)
                 peer = planned.b if desk == planned.a else planned.a
                 home = self.home.get(there.desk)
-                belongs = f"of pair {home.pair}" if home else "which is not in a pair"
+                stack = self.stack_of.get(there.desk)
+                belongs = f"of pair {home.pair}" if home else f"of stack {stack.name}" if stack else "which is not in a pair"
                 if served:
                     message = f"{place(here)} is joined to {there} {belongs}, in addition to the pair's own cable{self._advice(planned)}"
                     found.append(finding("CABLE_UNPLANNED", where, message, evidence=self._evidence(edge)))
@@ -218,7 +239,13 @@ class _View:
             told = f", which calls itself {', '.join(shared.stranger.told)}" if shared.stranger.told else ""
             also = f" and {who(shared.stranger.macs, shared.stranger.vendors)}{told}"
             evidence |= {"macs": list(shared.stranger.macs), "vendors": list(shared.stranger.vendors), "told": list(shared.stranger.told)}
-        message = f"{place(shared.at)}: more than one device answers behind it ({others}{also}); there is a switch or bridge in between"
+        message = (
+            f"{place(shared.at)}: more than one device answers behind it ({others}{also}), so a switch or bridge is between: plan the "
+            "desks as a "
+            f"stack on a switch (a child of spark_stacks with spark_topology: switch), or take the plugs of {planned.a} and {planned.b} "
+            "out of "
+            "the switch and join the two with a cable of their own"
+        )
         return finding("CABLE_SWITCH", Where(planned.pair, desk, shared.at.port), message, evidence=evidence)
 
     def _stranger(self, planned: PlannedCable, stranger: Any, served: bool) -> Finding:
@@ -364,6 +391,9 @@ class _View:
         """A cable with its verdict, for the report and the picture."""
         first, second = self.home.get(edge.a.desk), self.home.get(edge.b.desk)
         verdict, pair = "wrong", None
+        if edge.ends in self.stack_edges:
+            verdict, name = self.stack_edges[edge.ends]
+            return {**self._evidence(edge), "verdict": verdict, "pair": name}
         ring = next((item for item in self.rings.values() if edge in item.edges), None)
         if ring is not None:
             return {
@@ -376,7 +406,7 @@ class _View:
         elif first is not None and first is second:
             pair = first.pair
             verdict = "one_sided" if edge.one_sided else "ok" if is_good(edge.ends, first) else "wrong_port"
-        elif first is None and second is None:
+        elif first is None and second is None and not {edge.a.desk, edge.b.desk} & set(self.stack_of):
             verdict = "unplanned"
         return {**self._evidence(edge), "verdict": verdict, "pair": pair}
 
@@ -472,7 +502,7 @@ def snapshot(cables: CableMap, edges: Sequence[Mapping[str, Any]]) -> dict[str, 
     }
 
 
-def moved(before: Mapping[str, Any], cables: CableMap, plan: Sequence[PlannedCable]) -> list[Finding]:
+def moved(before: Mapping[str, Any], cables: CableMap, plan: Sequence[PlannedCable], stacks: Sequence[PlannedStack] = ()) -> list[Finding]:
     """What changed since the previous run (its ``snapshot``), one finding for each cable that is new, moved or gone.
 
     Only cages that are known both times are compared: a desk that did not answer has not moved its cable.
@@ -483,6 +513,7 @@ def moved(before: Mapping[str, Any], cables: CableMap, plan: Sequence[PlannedCab
         if len(ends) == 2:
             was[ends[0]], was[ends[1]] = ends[1], ends[0]
     home = {desk: planned.pair for planned in plan for desk in (planned.a, planned.b)}
+    home |= {desk: stack.name for stack in stacks for desk in stack.members}
     found: list[Finding] = []
     fresh: set[End] = set()
     for edge in cables.edges:

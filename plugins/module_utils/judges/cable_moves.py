@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fewest hand movements that turn a lab's cabling into the planned one. Pure.
 
-The plan is met when each judged pair has a cable between cages of the same number, and no judged desk carries a cable that
-leads elsewhere. What is counted are plugs that are put into another cage; a surplus cable that is only taken out moves none.
+The plan is met when each judged pair has a cable between cages of the same number, each judged ring is closed, and no judged desk
+carries a cable that leads elsewhere. Pairs come first, then each ring with the cables that are left. What is counted are plugs that are
+put into another cage; a surplus cable that is only taken out moves none.
 
 Why the result is the smallest: a cable in its place stays (moving it would cost at least one plug more than it saves, because
 a desk is in one pair). Each other pair costs one plug when it gets a cable that already ends at one of its desks, else two,
@@ -19,9 +20,10 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model.cable import PORTS, POSITIONS, CableMap, Edge, End, PlannedCable, PlugMove, Step
+from ..model.cable import PORTS, POSITIONS, CableMap, Edge, End, PlannedCable, PlannedStack, PlugMove, Step
 from .cable_map import end_key, natural
 from .cable_parts import PARTS
+from .cable_rings import closed_rings, fewest_plugs
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ def rings(cables: CableMap, plan: Iterable[PlannedCable]) -> dict[str, Ring]:
 
 def undecided(cables: CableMap, planned: PlannedCable) -> bool:
     """Whether too little was seen at the pair's desks to advise a movement."""
-    desks = {planned.a, planned.b}
+    return unclear(cables, (planned.a, planned.b))
+
+
+def unclear(cables: CableMap, names: Iterable[str]) -> bool:
+    """Whether too little was seen at these desks to advise a movement."""
+    desks = set(names)
     if desks & set(cables.unread or {}):
         return True
     if any(item.at.desk in desks for item in cables.unseen):
@@ -99,14 +106,19 @@ def undecided(cables: CableMap, planned: PlannedCable) -> bool:
     if any(desks & {end.desk for end in (item.at, *item.others)} for item in cables.shared):
         return True
     plugged = {plug.at for plug in cables.plugs}
-    if {end.desk for end in cables.dark if end in plugged and end.desk in desks} == desks:
+    dark = [end.desk for end in cables.dark if end in plugged and end.desk in desks]
+    if (set(dark) == desks) if len(desks) == 2 else len(set(dark)) > 1:
         return True  # a plug without signal at both desks: push in, look at power, before anything is moved
     # While a desk of the inventory is silent, a stranger may be that very desk.
     return bool(cables.unread) and any(item.at.desk in desks for item in cables.strangers)
 
 
-def plan_moves(cables: CableMap, plan: Iterable[PlannedCable]) -> tuple[Step, ...]:
-    """The steps, in an order in which each can be done by hand (a cage is free when a plug goes into it)."""
+def plan_moves(cables: CableMap, plan: Iterable[PlannedCable], stacks: Iterable[PlannedStack] = ()) -> tuple[Step, ...]:
+    """The steps, in an order in which each can be done by hand (a cage is free when a plug goes into it).
+
+    Of stacks only rings: where a switch's cable has to go is not seen from the desks.
+    """
+    wanted_rings = [stack for stack in stacks if stack.in_service and stack.topology == "ring"]
     wanted = [planned for planned in plan if planned.in_service]
     home: dict[str, PlannedCable] = {}
     for planned in wanted:
@@ -114,7 +126,8 @@ def plan_moves(cables: CableMap, plan: Iterable[PlannedCable]) -> tuple[Step, ..
             if desk in home:
                 return ()  # a desk in two planned cables (a ring): this solver knows direct pairs only
             home[desk] = planned
-    known = _cables(cables)
+    closed = {edge.ends for stack in wanted_rings for ring in closed_rings(cables, stack.members) for edge in ring}
+    known = [cable for cable in _cables(cables) if cable.ends not in closed]
     ringed = {pair: {edge.ends for edge in ring.edges} for pair, ring in rings(cables, wanted).items()}
     good = {
         planned.pair: [
@@ -156,6 +169,30 @@ def plan_moves(cables: CableMap, plan: Iterable[PlannedCable]) -> tuple[Step, ..
             final[spare.pop(0)] = (planned, *ends)
         else:
             added.append((planned, *ends))
+
+    in_rings: set[Cable] = set()
+    of_rings = {desk for stack in wanted_rings for desk in stack.members}
+    for stack in wanted_rings:
+        members = set(stack.members)
+        if members & set(home) or unclear(cables, members) or closed_rings(cables, members):
+            continue
+        home.update({desk: PlannedCable(stack.name, desk, desk) for desk in stack.members})
+        free = {
+            cable: cable.ends
+            for cable in known
+            if cable not in final
+            and cable not in in_place
+            and (any(end.desk in members for end in cable.ends) or (cable in left and not any(end.desk in of_rings for end in cable.ends)))
+        }
+        for places, chosen_cable in fewest_plugs(stack, free).items():
+            planned = PlannedCable(stack.name, places[0].desk, places[1].desk)
+            taken.update(places)
+            if chosen_cable is None:
+                added.append((planned, *places))
+            else:
+                final[chosen_cable] = (planned, *places)
+        in_rings |= {cable for cable in free if any(end.desk in members for end in cable.ends)}
+    left += [cable for cable in in_rings if cable not in left]
 
     pulls = []
     for cable in left:

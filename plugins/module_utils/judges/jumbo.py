@@ -13,9 +13,18 @@ from .catalogue import finding
 STANDARD = 1500
 
 
-def judge_jumbo(pair: str, answers: Iterable[JumboAnswer], macs: Mapping[str, Iterable[str]]) -> list[Finding]:
+OF_A_SWITCH = (
+    "On the switch set the largest MTU that its ports take (at least 9216 bytes; l2mtu 9216 on a MikroTik) on the ports of all desks, "
+    "then run "
+    "again; or set pair_link_mtu to 1500 for the whole stack."
+)
+"""A switch drops what is larger than its own MTU, which by default is 1500 on most."""
+
+
+def judge_jumbo(pair: str, answers: Iterable[JumboAnswer], macs: Mapping[str, Iterable[str]], topology: str = "direct") -> list[Finding]:
     """Findings of a pair's full-size pings. ``macs``: desk to the MACs of its ConnectX-7 functions."""
     found = []
+    on_a_switch = topology == "switch"
     for item in answers:
         where = Where(pair=pair, desk=item.desk, function=item.netdev)
         evidence = {"address": item.address, "mtu": item.mtu, "mac": item.mac, "small_answered": item.small, "error": item.error}
@@ -27,8 +36,10 @@ def judge_jumbo(pair: str, answers: Iterable[JumboAnswer], macs: Mapping[str, It
             message = f"Could not test whether {item.other} answers a full-size ping on {item.netdev} ({item.error})."
             found.append(finding("CX7_JUMBO_PING_FAILED", where, message, severity="unknown", evidence=evidence))
         elif not item.full and item.small and item.mtu > STANDARD:
-            message = f"{item.other} answers small packets on {item.netdev}, but none of {item.mtu} bytes: its MTU is smaller."
-            found.append(finding("CX7_MTU_MISMATCH", where, message, severity="fail", evidence=evidence))
+            why = "the switch's MTU, or its own, is smaller" if on_a_switch else "its MTU is smaller"
+            message = f"{item.other} answers small packets on {item.netdev}, but none of {item.mtu} bytes: {why}."
+            remedy = OF_A_SWITCH if on_a_switch else None
+            found.append(finding("CX7_MTU_MISMATCH", where, message, severity="fail", evidence=evidence, remedy=remedy))
         elif not item.full:
             who = f"{item.mac} has the address" if item.mac else "no machine has the address"
             message = f"{item.other} ({item.address}) does not answer a ping of {item.mtu} bytes on {item.netdev}; {who}."

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is fast enough on a DGX Spark pair: every mark with its source and the number of reports behind it.
+"""What is fast enough on a DGX Spark pair or stack: every mark with its source and the number of reports behind it.
 
 A mark that is neither NVIDIA's own nor backed by three reports can warn, not fail. A lab's own marks (playbooks/calibrate.yml)
 take the place of the thin ones.
@@ -53,6 +53,11 @@ MARKS: tuple[Mark, ...] = (
     Mark(
         "rdma_both_ways_least", 1.0, "times one way",
         "this collection's rule: a full-duplex link never carries less in two directions at once than in one alone", 0,
+    ),
+    Mark(
+        "rdma_shared_desk", 0.4, "times alone",
+        "this collection's rule: the two cables of a desk share the 200 Gb/s of its adapter (NVIDIA), so each carries half of what it "
+        "carries alone, less a fifth", 0,
     ),
     Mark("nccl", 21.875, "GB/s", "NVIDIA dgx-spark-playbooks, MIN_NCCL_TEST_BW of the two-node all_gather test", 1, True, 16 * GIB),
     Mark("nccl", 21.0, "GB/s", "user reports: 22.1 to 22.5 at 4 GiB", 2, bytes=4 * GIB),

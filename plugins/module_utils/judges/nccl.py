@@ -28,6 +28,7 @@ LEAST_SHARE = 0.1
 """Share of a desk's bytes that each of two functions carries at least when both are in use."""
 
 OFFICIAL_COLLECTIVE = "all_gather"
+RING_MARK = "nccl_ring"
 
 
 def memory_needed_kb(size: int) -> int:
@@ -352,10 +353,15 @@ def busbw(row: Mapping[str, Any]) -> float:
     return ((row["out_of_place"]["busbw"] or 0.0) + (row["in_place"]["busbw"] or 0.0)) / 2
 
 
+def mark_name(ends: Sequence[Endpoint]) -> str:
+    """Which marks the bus bandwidth is held against: those of a ring where each member has two ends."""
+    return RING_MARK if len(ends) > len(members(ends)) > 2 else "nccl"
+
+
 def _speed(pair: str, ends: Sequence[Endpoint], said: NcclOutput, slow_13g: bool, marks: Sequence[Mark]) -> list[Finding]:
     where = Where(pair=pair)
     marks = at_speed(marks, link_speed(ends))
-    ring = len(ends) > len(members(ends)) > 2
+    ring = mark_name(ends) == RING_MARK
     floor, trap = mark("nccl_one_function", marks), mark("nccl_13g", marks)
     judged = []
     for row in said.rows:
@@ -387,6 +393,7 @@ def summary(
     return {
         "measured": bool(evidence.rc == 0 and said.complete and len(said.ranks) == len(members(ends)) and said.worlds == 1),
         "collective": said.collective,
+        **({"mark_name": mark_name(ends)} if mark_name(ends) == RING_MARK else {}),
         "nccl_version": said.nccl_version,
         "ranks": [item.__dict__ for item in evidence.ranks],
         "rows": list(said.rows),

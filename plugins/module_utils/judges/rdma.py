@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..model.finding import Finding, Where
 from ..model.link import Endpoint, Path
-from ..model.proof import Locked, Neighbour, Problem, RdmaEvidence, RdmaRun
+from ..model.proof import Locked, Neighbour, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from .catalogue import finding
 from .counters import BAND
 from .marks import at_speed, link_speed, mark
@@ -95,9 +96,87 @@ def _mtu(pair: str, ends: Sequence[Endpoint]) -> list[Finding]:
     return found
 
 
-def judge_paths(stack: str, measured: Sequence[tuple[Path, RdmaEvidence]], marks: Sequence[Mark] = MARKS) -> list[Finding]:
-    """Findings of every path of a stack that was measured."""
-    return [item for path, evidence in measured for item in judge(stack, path.ends, evidence, marks)]
+def judge_paths(
+    stack: str, measured: Sequence[tuple[Path, RdmaEvidence]], marks: Sequence[Mark] = MARKS, at_once: Sequence[RdmaStep] = ()
+) -> list[Finding]:
+    """Findings of every path of a stack that was measured, and who all bad paths have in common.
+
+    ``at_once``: the hardest step of every path at the same time, where the desks of a stack have two cables each.
+    """
+    found: list[Finding] = []
+    judged: list[tuple[Path, list[Finding]]] = []
+    for path, evidence in measured:
+        own = judge(stack, path.ends, evidence, marks)
+        if len(measured) > 1:
+            own = [_of_path(stack, path, item) for item in own]
+        judged.append((path, own))
+        found += own
+    return [*found, *shared_cause(stack, judged), *_at_once(stack, measured, at_once, marks)]
+
+
+def _of_path(stack: str, path: Path, item: Finding) -> Finding:
+    """A finding that says which of several paths it is about."""
+    message = item.message.replace(f"pair {stack}:", f"pair {stack}, {path.name}:", 1)
+    return dataclasses.replace(item, message=message, evidence={**item.evidence, "path": path.name})
+
+
+def _at_once(
+    stack: str, measured: Sequence[tuple[Path, RdmaEvidence]], at_once: Sequence[RdmaStep], marks: Sequence[Mark]
+) -> list[Finding]:
+    """What each cable carried while all did, beside what it carried alone: the desks' adapters are shared then."""
+    share = mark("rdma_shared_desk", marks)
+    found = []
+    for (path, evidence), step in zip(measured, at_once, strict=False):
+        failed = next((run for run in step.runs if run.error is not None or run.gbps is None), None)
+        where = Where(pair=stack)
+        if failed is not None:
+            message = f"pair {stack}, {path.name}: perftest on {failed.source_device} failed while all cables were in use ({failed.error})"
+            found.append(finding("RDMA_NOT_MEASURED", where, message, evidence={"path": path.name, **_shown(failed), "text": failed.text}))
+            continue
+        alone = speeds_of(evidence.of_the_hardest if evidence.hardest is not None else evidence)["sum_both_ways_gbps"]
+        reached = sum(run.gbps or 0.0 for run in step.runs)
+        if alone is None or reached >= share.value * alone:
+            continue
+        message = (
+            f"pair {stack}, {path.name}: {reached:.1f} Gb/s both ways while all cables are in use, {alone:.1f} alone; its desks share one "
+            f"200 Gb/s adapter between two cables, so at least {share.value * alone:.1f} was expected"
+        )
+        shown = {"path": path.name, "gbps": round(reached, 2), "alone_gbps": alone, "times_alone": share.value, "source": share.source}
+        found.append(finding("RDMA_SHARE_LOW", where, message, evidence=shown))
+    return found
+
+
+def shared_cause(stack: str, judged: Sequence[tuple[Path, Sequence[Finding]]]) -> list[Finding]:
+    """What all bad paths of a stack have in common that no good one has: a cage, a desk, or one path alone."""
+    bad = [path for path, own in judged if any(item.severity in ("fail", "warn", "unknown") for item in own)]
+    good = [path for path, _own in judged if path not in bad]
+    if len(judged) < 3 or not bad or not good:
+        return []
+    table = {path.name: "bad" if path in bad else "good" for path, _own in judged}
+    cages = [{(end.desk, end.port) for end in path.ends} for path in bad]
+    desks = [{end.desk for end in path.ends} for path in bad]
+    healthy_desks = {end.desk for path in good for end in path.ends}
+    healthy_cages = {(end.desk, end.port) for path in good for end in path.ends}
+    common_cages = sorted(set.intersection(*cages) - healthy_cages)
+    common_desks = sorted(set.intersection(*desks) - healthy_desks)
+    if len(bad) == 1:
+        where, words = (
+            Where(pair=stack),
+            f"{bad[0].name} alone is bad, every other path of its desks is good: look at that cable and its two plugs",
+        )
+        if not set(cages[0]) - healthy_cages:
+            words = f"{bad[0].name} alone is bad although its cages are good towards others: look at what is between the two on the switch"
+    elif common_cages and (len(common_desks) != 1 or len({port for desk, port in common_cages if desk == common_desks[0]}) == 1):
+        desk, port = next((item for item in common_cages if item[0] in common_desks), common_cages[0])
+        where = Where(stack, desk, port)
+        words = f"all bad paths share {desk} port {port}, and no good one does: look at that cage, its cable, and that desk"
+    elif common_desks:
+        where = Where(stack, common_desks[0])
+        words = f"all bad paths share {common_desks[0]}, and no good one does: look at that desk"
+    else:
+        return []
+    message = f"pair {stack}: of {len(judged)} paths {len(bad)} are bad; {words}"
+    return [finding("STACK_SHARED_CAUSE", where, message, evidence={"paths": table})]
 
 
 def spared(evidence: RdmaEvidence, ends: Sequence[Endpoint], marks: Sequence[Mark] = MARKS) -> bool:

@@ -222,6 +222,30 @@ class PlannedCable:
 
 
 @dataclass(frozen=True)
+class PlannedStack:
+    """Three desks in a ring, or desks on a switch, as they shall be joined."""
+
+    name: str
+    topology: str
+    """ring or switch"""
+    members: tuple[str, ...]
+    """By rank, the head first."""
+    in_service: bool = True
+    """False: out of service or outside the run; it is shown, not judged."""
+
+
+@dataclass(frozen=True)
+class SwitchSeen:
+    """Cages that see each other although they are more than two, or that see a switch: they are on one."""
+
+    ends: tuple[End, ...]
+    told: tuple[str, ...] = ()
+    """What somebody there who is no desk calls itself (LLDP)."""
+    vendors: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PlugMove:
     """One plug of one cable goes from a cage to a cage."""
 

@@ -31,5 +31,8 @@ class Heard:
 class Frames(Protocol):
     """Sends and listens for a while."""
 
-    def exchange(self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float) -> tuple[tuple[Heard, ...], str | None]:
-        """What was heard within ``seconds``, and an error text when frames could not be used."""
+    def exchange(
+        self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float, partners: int = 1
+    ) -> tuple[tuple[Heard, ...], str | None]:
+        """What was heard within ``seconds``, and an error text when frames could not be used. ``partners``: how many other desks are
+        expected behind each cage."""

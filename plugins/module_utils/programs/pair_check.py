@@ -29,13 +29,15 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 def header(text: str) -> dict[str, Any]:
     """Desk, boot ids and link-change counts from the comments of pair.env."""
-    found: dict[str, Any] = {"desk": None, "run": None, "boot_id": {}, "links": {}}
+    found: dict[str, Any] = {"desk": None, "run": None, "boot_id": {}, "links": {}, "stack": False, "head": False}
     for line in text.splitlines():
         words = line.removeprefix("#").split()
         if not line.startswith("# ") or len(words) < 2:
             continue
         if words[0] == "desk":
-            found["desk"] = words[1]
+            found["desk"], found["head"] = words[1], words[2:3] == ["(head)"]
+        elif words[0] == "stack":
+            found["stack"] = True
         elif words[0] == "first_proven_by":
             found["run"] = words[1]
         elif words[0] == "boot_id" and len(words) == 3:
@@ -61,11 +63,16 @@ def here(paths: Iterable[str]) -> list[str | None]:
     return texts
 
 
-def there(paths: Sequence[str]) -> Sequence[str | None] | None:
-    """The texts of files on the peer, null when it cannot be asked."""
+def host_of(desk: str, proven: Mapping[str, Any]) -> str:
+    """The name of another desk in /etc/hosts: pair.env lists the desks of a stack by rank."""
+    if proven["stack"]:
+        return f"stack-{list(proven['boot_id']).index(desk) + 1}"
+    return "pair-peer" if proven["head"] else "pair-head"
+
+
+def there(paths: Sequence[str], host: str) -> Sequence[str | None] | None:
+    """The texts of files on another desk, null when it cannot be asked."""
     try:
-        own = Path("/etc/dgx_spark/pair.env").read_text(encoding="utf-8")
-        host = "pair-peer" if "(head)" in own.split("# desk ", 1)[1].splitlines()[0] else "pair-head"
         hosts = Path("/etc/hosts").read_text(encoding="utf-8").splitlines()
         # The address: known_hosts holds addresses. Somebody else's line may use the name too.
         address = next(line.split()[0] for line in hosts if host in line.split()[1:] and line.rstrip().endswith(MARK))
@@ -115,7 +122,10 @@ def main(arguments: Sequence[str]) -> int:
         if not own and "--local" in arguments:
             continue
         paths = [BOOT_ID, *link_paths(proven["links"].get(desk, {})).values()]
-        seen = here(paths) if own else there(paths)
+        if not own and proven["stack"] and not proven["head"]:
+            known = False  # only the head of a stack logs in to the others
+            continue
+        seen = here(paths) if own else there(paths, host_of(desk, proven))
         if seen is None:
             print(f"{desk}: could not be asked (pair-ssh); only the login user of the proof can do that")
             known = False
@@ -125,6 +135,8 @@ def main(arguments: Sequence[str]) -> int:
         print("the settings may no longer hold; run stack_pair.yml")
         return 1
     if not known:
+        if proven["stack"] and not proven["head"]:
+            print("this desk is as it was; run pair-check on the head of the stack, which alone logs in to the others")
         return 2
     print(f"holds: proven by run {proven['run']}, nothing changed since")
     return 0

@@ -9,11 +9,11 @@ from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
-from ..run.model import Run
+from ..run.model import DIRECT, Run
 from ..run.stages import DESK, STACK, Check
 from ..run.store import DONE, FAILED, HELD_BACK, SKIPPED, Part
 from .figures import figures_of, headline
-from .source import Parts, PlannedStack, Source, source_of
+from .source import Parts, PlannedStack, Source, in_words_of, source_of
 from .timing import changed_on, epoch, finished_stages, seconds_between
 from .words import scrubbed
 
@@ -131,7 +131,8 @@ def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
                 continue
         for member in pair["members"]:
             if member["desk"] in names:
-                guilty.setdefault(member["desk"], f"pair {pair['name']} is {pair['verdict']}{_because(reasons)}")
+                kind = "pair" if pair.get("topology", DIRECT) == DIRECT else "stack"
+                guilty.setdefault(member["desk"], f"{kind} {pair['name']} is {pair['verdict']}{_because(reasons)}")
     return guilty
 
 
@@ -241,10 +242,10 @@ def _pair(stack: PlannedStack, source: Source, desks: Mapping[str, Mapping[str, 
     findings = [item for part in source.everything() for item in part.findings if (item.get("where") or {}).get("pair") == name]
     outside = [member for member in members if not source.desks[member].in_scope]
     if stack.out_of_service:
-        message = f"pair {name} was skipped: one of its desks is out of service"
+        message = f"{stack.kind} {name} was skipped: one of its desks is out of service"
         findings.append(finding("PAIR_OUT_OF_SERVICE", where, message).as_dict())
     elif outside and asked:
-        message = f"pair {name}: {', '.join(outside)} is not in this run, so the pair was not measured"
+        message = f"{stack.kind} {name}: {', '.join(outside)} is not in this run, so the {stack.kind} was not measured"
         findings.append(finding("PAIR_INCOMPLETE", where, message, evidence={"outside": outside}).as_dict())
     own = _unique(findings)
     reasons = list(own)
@@ -261,6 +262,7 @@ def _pair(stack: PlannedStack, source: Source, desks: Mapping[str, Mapping[str, 
                 (part for part in found if part is not None and part.state in (SKIPPED, FAILED)), next((p for p in found if p), None)
             )
             missing = _missing(check, done or fallback, where, source)
+            missing = missing if missing is None or stack.kind == "pair" else dict(in_words_of(stack.topology, missing))
             # What failed or was held back already says why; a missing measurement behind it is not one more unknown.
             if missing and not told:
                 own.append(missing)
@@ -330,6 +332,9 @@ def _data(source: Source, stage: str, desk: str) -> dict[str, Any] | None:
 def _ports(source: Source, desk: str) -> list[int]:
     part = source.part("cable_map", desk)
     port = part.data.get("port") if part else None
+    cages = part.data.get("ports") if part else None
+    if isinstance(cages, Mapping):
+        return sorted({int(cage) for cage in cages.values()})
     return [] if port is None else [int(port)]
 
 

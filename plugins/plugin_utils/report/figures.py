@@ -152,14 +152,20 @@ def rows_of(nccl: Mapping[str, Any]) -> list[tuple[int, float, float | None, flo
 
 def mark_at(nccl: Mapping[str, Any], length: int) -> Mark | None:
     """The mark for a message of that many bytes; marks are made for all_gather, another collective is compared with the same."""
-    return nccl_mark(length, _marks(nccl))
+    return nccl_mark(length, _marks(nccl), _mark_name(nccl))
+
+
+def _mark_name(nccl: Mapping[str, Any]) -> str:
+    """Which marks the measurement was held against, those of a ring or of two desks and a switch."""
+    told = str(nccl.get("mark_name"))
+    return told if any(item.name == told for item in MARKS) else "nccl"
 
 
 def _nccl(nccl: Mapping[str, Any], marks: Sequence[Mark]) -> list[dict[str, Any]]:
     found = []
     collective = line(nccl.get("collective") or "all_gather")
     for length, mean, _out, _in in rows_of(nccl):
-        wanted = nccl_mark(length, marks)
+        wanted = nccl_mark(length, marks, _mark_name(nccl))
         against = None if wanted is None else _told(wanted)
         title = f"NCCL {collective}, {size(length)}, bus bandwidth"
         found.append(_figure(f"nccl.{collective}.{length}", title, mean, "GB/s", against, bytes=length))

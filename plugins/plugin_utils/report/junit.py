@@ -51,7 +51,7 @@ DOMAIN_CHECKS = {
     "workload": "workload",
     "update": "update",
 }
-PREFIXES = (("RDMA_", "rdma"), ("NCCL_", "nccl"), ("PAIR_", "trust"))
+PREFIXES = (("RDMA_", "rdma"), ("STACK_", "rdma"), ("NCCL_", "nccl"), ("PAIR_", "trust"))
 """Of the domain proof, by the beginning of the code."""
 
 DOMAIN_OF = {code.code: domain for domain, codes in DOMAINS.items() for code in codes}

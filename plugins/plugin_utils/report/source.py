@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..run.model import Run
+from ..run.model import DIRECT, RING, Run
 from ..run.stages import Check, required
 from ..run.store import Part
 
@@ -38,6 +40,11 @@ class PlannedStack:
     members: tuple[str, ...]
     out_of_service: bool
     in_scope: bool
+
+    @property
+    def kind(self) -> str:
+        """The word for it in messages."""
+        return "pair" if self.topology == DIRECT else "stack"
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,38 @@ class Source:
             yield from stage.values()
 
 
+_PAIR = re.compile(r"(?<![\w./-])(pair|Pair)(s?)(?![\w/-]|\.\w)")
+_BOTH = re.compile(r"\bboth desks\b")
+_RING_NUMBERS = re.compile(r"\bpair_link_subnets\b")
+
+
+def in_words_of(topology: str, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A finding about a ring or a stack on a switch in words for one: judges of links and measurements say "pair" of what they judge."""
+    said = {}
+    for key in ("subject", "message", "remedy"):
+        text = str(item.get(key) or "")
+        text = _PAIR.sub(lambda found: ("Stack" if found[1] == "Pair" else "stack") + found[2], text)
+        text = _BOTH.sub("all its desks", text)
+        said[key] = _RING_NUMBERS.sub("pair_link_ring_subnets", text) if topology == RING else text
+    return {**item, **{key: text for key, text in said.items() if key in item}}
+
+
+def _in_their_words(run: Run, parts: Parts) -> Parts:
+    """The parts, those of desks in a ring or on a switch in words for a stack."""
+    topology = {desk: stack.topology for stack in run.stacks if not stack.is_pair for desk in stack.members}
+    if not topology:
+        return parts
+    return {
+        stage: {
+            desk: part
+            if desk not in topology
+            else dataclasses.replace(part, findings=tuple(in_words_of(topology[desk], item) for item in part.findings))
+            for desk, part in of_stage.items()
+        }
+        for stage, of_stage in parts.items()
+    }
+
+
 def source_of(run: Run, parts: Parts) -> Source:
     """``parts``: every stage's parts by desk."""
     desks = {}
@@ -101,5 +140,5 @@ def source_of(run: Run, parts: Parts) -> Source:
         checks=required(run.playbook, run.stages),
         desks=desks,
         stacks=stacks,
-        parts=parts,
+        parts=_in_their_words(run, parts),
     )

@@ -27,6 +27,8 @@ ENROL_COLUMNS = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
 ONBOARD_COLUMNS = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
 
 ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS")
+MOST_NAMES = 3
+"""Desks of a stack that stand in its row by name."""
 CHANGES_SHOWN = 12
 """Desks whose changes are listed; the page has all."""
 
@@ -202,7 +204,9 @@ def _enrol_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _pair_row(report: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str, ...]:
-    desks = " + ".join(line(member["desk"]) for member in stack["members"])
+    names = [line(member["desk"]) for member in stack["members"]]
+    # The head stands for a large stack: twenty names would push the figures off the terminal.
+    desks = " + ".join(names) if len(names) <= MOST_NAMES else f"{names[0]} + {len(names) - 1} more"
     figures = {item["id"]: item for item in stack["figures"]}
     chosen = stack["headline"]
     word = outcome(report, stack)

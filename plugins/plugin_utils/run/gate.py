@@ -93,7 +93,7 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
     if stack is None:
         return Gate(f"{desk} is not in a pair", silent=True)
     if stack.out_of_service:
-        return Gate(f"pair {stack.name} is out of service")
+        return Gate(f"{stack.kind} {stack.name} is out of service")
     outside = run.outside(stack)
     if outside:
         return Gate(f"{', '.join(outside)} is not in this run")
@@ -105,9 +105,9 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
             return Gate(reason)
     cabling = store.part("cable_map", desk)
     if cabling is not None and cabling.data.get("allowed") is False and not despite & EVERYTHING:
-        return Gate(f"the cabling of pair {stack.name} is not as planned")
+        return Gate(f"the cabling of {stack.kind} {stack.name} is not as planned")
     if stage.scope == STACK and desk != stack.head:
-        return Gate(f"{stack.head} measures for pair {stack.name}", silent=True)
+        return Gate(f"{stack.head} measures for {stack.kind} {stack.name}", silent=True)
     return Gate()
 
 

@@ -3,7 +3,7 @@
 """The stacks of an inventory, as plain values that everything else takes.
 
 This file alone looks into Ansible's inventory object: ``groups`` is flat in templates, so which group is a child of
-``spark_pairs`` can only be asked there (tried on ansible-core 2.19 and 2.21).
+``spark_pairs`` or ``spark_stacks`` can only be asked there (tried on ansible-core 2.19 and 2.21).
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils.judges.cable_map import natural
-from .model import Member, Stack
-from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, WantError
+from .model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES, Member, Stack
+from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, TOPOLOGY, WantError
 
 DESKS_GROUP = "spark_desks"
 PAIRS_GROUP = "spark_pairs"
-PATTERN = f"{DESKS_GROUP}:{PAIRS_GROUP}"
-"""The hosts of every play."""
+STACKS_GROUP = "spark_stacks"
+GROUPS = (DESKS_GROUP, PAIRS_GROUP, STACKS_GROUP)
+PATTERN = "~spark_(desks|pairs|stacks)$"
+"""The hosts of every play. One expression: Ansible warns of each listed group that an inventory does not have."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class HostEntry:
     out_of_service: bool = False
     origin: str | None = None
     """file:line of the address or host, where Ansible knows it"""
+    topology: str | None = None
+    """What spark_topology says of it, as it is written."""
+    topology_origin: str | None = None
+    """file:line of that"""
     stack_members: tuple[str, ...] = ()
     """All desks of its stack, where the inventory says so."""
 
@@ -47,6 +53,14 @@ class InventoryView:
     desks: tuple[HostEntry, ...]
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Child group of spark_pairs to its host names."""
+    stacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Child group of spark_stacks to its host names."""
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Both kinds in natural order."""
+        both = {**self.stacks, **self.pairs}
+        return {name: both[name] for name in sorted(both, key=natural)}
 
 
 class InventoryError(Exception):
@@ -64,9 +78,10 @@ def stacks_of(view: InventoryView) -> list[Stack]:
     if problems:
         raise InventoryError(problems)
     stacks = []
-    for name in sorted(view.pairs, key=natural):
-        members = sorted(view.pairs[name], key=lambda host: (not hosts[host].head, natural(host)))
-        stacks.append(Stack(name, tuple(members), out_of_service=any(hosts[host].out_of_service for host in members)))
+    for name, group in view.groups.items():
+        members = sorted(group, key=lambda host: (not hosts[host].head, natural(host)))
+        word = DIRECT if name in view.pairs else next((str(hosts[host].topology) for host in group if hosts[host].topology), DIRECT)
+        stacks.append(Stack(name, tuple(members), word, any(hosts[host].out_of_service for host in members)))
     return stacks
 
 
@@ -85,6 +100,7 @@ def members_of(view: InventoryView, stacks: Sequence[Stack], scope: Iterable[str
             host.out_of_service or bool(stack and stack.out_of_service),
             host.name in inside,
             host.ssh_port,
+            stack.rounds if stack else 1,
         )
     return members
 
@@ -92,21 +108,19 @@ def members_of(view: InventoryView, stacks: Sequence[Stack], scope: Iterable[str
 def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
     problems = []
     home: dict[str, str] = {}
-    for name in sorted(view.pairs, key=natural):
-        members = view.pairs[name]
-        if len(members) != 2:
-            listed = ", ".join(_named(hosts[host]) for host in members) or "none"
-            problems.append(
-                f"group {name} of {PAIRS_GROUP} has {len(members)} host(s) ({listed}); a pair has exactly two"
-                + (" (in a slice of a job the other one is elsewhere, PAIR_INCOMPLETE: docs/awx.md)" if len(members) == 1 else "")
-            )
+    for name, members in view.groups.items():
+        if name in view.pairs and name in view.stacks:
+            problems.append(f"group {name} is a child of both {PAIRS_GROUP} and {STACKS_GROUP}; a stack belongs into one of them")
+        problems += _wrong_topology(name, [hosts[host] for host in members], name in view.pairs)
         for member in members:
             if member in home:
-                problems.append(f"{_named(hosts[member])} is in two pairs, {home[member]} and {name}; a desk belongs to one pair")
+                kind = "pair" if name in view.pairs and home[member] in view.pairs else "stack"
+                problems.append(f"{_named(hosts[member])} is in two {kind}s, {home[member]} and {name}; a desk belongs to one {kind}")
             home.setdefault(member, name)
         heads = [host for host in members if hosts[host].head]
         if len(heads) > 1:
-            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a pair is the head")
+            kind = "pair" if name in view.pairs else "stack"
+            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a {kind} is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     for host in view.desks:
         key = (host.address, host.port)
@@ -122,6 +136,36 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
     return problems
 
 
+_COUNTS = {DIRECT: "a pair has exactly two", RING: "a ring has exactly three", SWITCH: "a switch joins two and more"}
+
+
+def _wrong_topology(name: str, members: Sequence[HostEntry], of_pairs: bool) -> list[str]:
+    """What is wrong with the topology of one child group: its word, and how many desks it has."""
+    parent = PAIRS_GROUP if of_pairs else STACKS_GROUP
+    told: dict[str, list[HostEntry]] = {}
+    for host in members:
+        told.setdefault(host.topology or "", []).append(host)
+    words = [word for word in told if word]
+    listed = ", ".join(_named(host) for host in members) or "none"
+    at = next((f" ({host.topology_origin})" for host in members if host.topology_origin), "")
+    if len(told) > 1:
+        said = "; ".join(f"{word or 'nothing'} for {', '.join(_named(host) for host in hosts)}" for word, hosts in told.items())
+        return [f"group {name} of {parent}: spark_topology{at} says {said}; set it once, for the whole group"]
+    if words and words[0] not in TOPOLOGIES:
+        return [f"group {name} of {parent}: spark_topology is {words[0]!r}{at}; one of {', '.join(TOPOLOGIES)} was expected"]
+    word = words[0] if words else DIRECT
+    if of_pairs and word != DIRECT:
+        return [f"group {name} of {parent}: spark_topology is {word}{at}; a {word} is a child group of {STACKS_GROUP}"]
+    least, most = SIZES[word]
+    if least <= len(members) <= (most or len(members)):
+        return []
+    count = f"group {name} of {parent} has {len(members)} host(s) ({listed})"
+    if not words and not of_pairs and len(members) > least:
+        return [f"{count} and no spark_topology; set it to ring (three desks) or switch, for the whole group"]
+    slice_of = " (in a slice of a job the other one is elsewhere, PAIR_INCOMPLETE: docs/awx.md)" if of_pairs and len(members) == 1 else ""
+    return [f"{count}{at and f', spark_topology {word}{at}'}; {_COUNTS[word]}{slice_of}"]
+
+
 def _named(host: HostEntry) -> str:
     return f"{host.name} ({host.origin})" if host.origin else host.name
 
@@ -134,7 +178,7 @@ def view_of_inventory(inventory: Any, addresses: Mapping[str, Mapping[str, Any]]
     """
     groups = inventory.groups
     members: dict[str, Any] = {}
-    for group in (DESKS_GROUP, PAIRS_GROUP):
+    for group in GROUPS:
         for host in groups[group].get_hosts() if group in groups else ():
             members.setdefault(host.name, host)
     desks, problems = [], []
@@ -145,21 +189,30 @@ def view_of_inventory(inventory: Any, addresses: Mapping[str, Mapping[str, Any]]
             problems.append(str(error))
     if problems:
         raise InventoryError(problems)
-    children = sorted(groups[PAIRS_GROUP].child_groups, key=lambda group: natural(group.name)) if PAIRS_GROUP in groups else []
-    return _whole(InventoryView(tuple(desks), {group.name: tuple(host.name for host in group.get_hosts()) for group in children}))
+    return _whole(InventoryView(tuple(desks), _children(groups, PAIRS_GROUP), _children(groups, STACKS_GROUP)))
+
+
+def _children(groups: Mapping[str, Any], parent: str) -> dict[str, tuple[str, ...]]:
+    """Each child group with its hosts, in natural order."""
+    children = sorted(groups[parent].child_groups, key=lambda group: natural(group.name)) if parent in groups else []
+    return {group.name: tuple(host.name for host in group.get_hosts()) for group in children}
 
 
 def _whole(view: InventoryView) -> InventoryView:
     """The view with the desks that a slice of a job has taken out of stacks: they are in no run, and their stacks are not whole in it."""
     hosts = {host.name: host for host in view.desks}
     lost: dict[str, HostEntry] = {}
-    pairs = {}
-    for name, members in view.pairs.items():
+
+    def whole(members: tuple[str, ...]) -> tuple[str, ...]:
         planned = {desk for member in members for desk in hosts[member].stack_members}
         absent = sorted(planned - set(hosts), key=natural) if set(members) <= planned else []
-        lost |= {desk: HostEntry(desk, desk) for desk in absent}
-        pairs[name] = (*members, *absent)
-    return InventoryView(tuple(sorted((*view.desks, *lost.values()), key=lambda host: natural(host.name))), pairs)
+        word = hosts[members[0]].topology if members else None
+        lost.update({desk: HostEntry(desk, desk, topology=word) for desk in absent})
+        return (*members, *absent)
+
+    pairs = {name: whole(members) for name, members in view.pairs.items()}
+    stacks = {name: whole(members) for name, members in view.stacks.items()}
+    return InventoryView(tuple(sorted((*view.desks, *lost.values()), key=lambda host: natural(host.name))), pairs, stacks)
 
 
 def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
@@ -177,6 +230,8 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
         head=PAIR_HEAD.read(values, where),
         out_of_service=OUT_OF_SERVICE.read(values, where),
         origin=origin,
+        topology=TOPOLOGY.read(values, where),
+        topology_origin=next((at for group in host.get_groups() if (at := _origin_of(group.vars, "spark_topology"))), None),
         stack_members=tuple(STACK_MEMBERS.read(values, where) or ()),
     )
 
@@ -190,12 +245,16 @@ def _ssh_port(values: Mapping[str, Any], where: str) -> int | None:
 
 def _origin(host: Any) -> str | None:
     """Where the inventory says this host's address, when Ansible keeps track of it."""
+    return next((at for key in ("ansible_host", "spark_pair_head") if (at := _origin_of(host.vars, key))), None)
+
+
+def _origin_of(variables: Mapping[str, Any], key: str) -> str | None:
+    """file:line of a variable's value, when Ansible keeps track of it."""
     try:
         from ansible._internal._datatag._tags import Origin
     except ImportError:
         return None
-    for key in ("ansible_host", "spark_pair_head"):
-        origin = Origin.get_tag(host.vars.get(key)) if key in host.vars else None
-        if origin is not None and origin.path:
-            return f"{origin.path}:{origin.line_num}" if origin.line_num else str(origin.path)
-    return None
+    origin = Origin.get_tag(variables.get(key)) if key in variables else None
+    if origin is None or not origin.path:
+        return None
+    return f"{origin.path}:{origin.line_num}" if origin.line_num else str(origin.path)

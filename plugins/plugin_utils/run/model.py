@@ -5,13 +5,22 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
 DIRECT = "direct"
-"""Two desks and one cable between them. The one topology of today; what it means stands in `Stack.cables` and `Stack.paths` alone."""
+"""Two desks and one cable between them."""
+RING = "ring"
+"""Three desks and three cables, one between every two of them."""
+SWITCH = "switch"
+"""Two desks and more, each with one cable to the same switch."""
+TOPOLOGIES = (DIRECT, RING, SWITCH)
+"""What they mean stands in `Stack.cables` and `Stack.paths` alone."""
+SIZES: Mapping[str, tuple[int, int | None]] = {DIRECT: (2, 2), RING: (3, 3), SWITCH: (2, None)}
+"""Topology to the fewest and most desks of such a stack (NVIDIA supports rings of three only); null for no limit."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Member:
     """Whether this run may touch it (``--limit``)."""
     ssh_port: int = 22
     """Where its sshd listens for the other desks."""
+    rounds: int = 1
+    """In how many rounds the paths of its stack are measured at most; time limits of a measurement grow with it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,8 @@ class Path:
 
 @dataclass(frozen=True)
 class Stack:
-    """Desks joined by cables and proven together. A pair is two members, one cable, one path."""
+    """Desks joined by cables and proven together. A pair is two members, one cable, one path; a ring three of each; behind a switch
+    each member has one cable, and every two of them a path."""
 
     name: str
     members: tuple[str, ...]
@@ -82,14 +94,35 @@ class Stack:
         return tuple(member for member in self.members if member != desk)
 
     @property
+    def is_pair(self) -> bool:
+        """Whether it is what everybody calls a pair."""
+        return self.topology == DIRECT
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of disjoint paths that cover every two members: at most as many as members, one for a pair."""
+        return 1 if len(self.members) == 2 else len(self.members)
+
+    @property
+    def kind(self) -> str:
+        """The word for it in messages."""
+        return "pair" if self.is_pair else "stack"
+
+    @property
     def cables(self) -> tuple[Cable, ...]:
         """The cables that the topology plans."""
-        return (Cable(End(self.members[0]), End(self.members[1])),)
+        if self.topology == SWITCH:
+            return tuple(Cable(End(member), Switch(self.name)) for member in self.members)
+        # Which cages a ring uses is read from the cable map: any closed one works.
+        return tuple(Cable(path.one, path.other) for path in self.paths)
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Every two ends that RDMA is measured between, the lower rank first."""
-        return tuple(Path(cable.one, cable.other) for cable in self.cables if isinstance(cable.other, End))
+        """Every two ends that RDMA is measured between, the lower rank first; those of the head come first.
+
+        Every two members of each topology share networks: a pair's, a ring's three cables, a switch's two networks.
+        """
+        return tuple(Path(End(one), End(other)) for one, other in itertools.combinations(self.members, 2))
 
     def neighbours(self, desk: str) -> tuple[str, ...]:
         """The desks at the far end of this desk's paths."""

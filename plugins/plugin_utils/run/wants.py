@@ -75,6 +75,13 @@ PAIR_HEAD = Want(
     "Whether this desk is the head of its pair. Without it, the head is the first desk in natural name order.",
 )
 OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped; the report says so.")
+TOPOLOGY = Want(
+    "spark_topology",
+    "str",
+    None,
+    "How the desks of a child group of C(spark_stacks) are joined, set for the whole group. C(direct) is two desks and one cable, C(ring) "
+    "three desks and three cables, C(switch) two desks and more with one cable each to a switch. Two desks without it are C(direct).",
+)
 SSH_PORT = Want(
     "spark_ssh_port",
     "int",
@@ -202,6 +209,7 @@ WANTS: tuple[Want, ...] = (
     METRICS_PATH,
     WEBHOOK,
     PAIR_HEAD,
+    TOPOLOGY,
     OUT_OF_SERVICE,
     SSH_PORT,
     STACK_MEMBERS,

@@ -12,6 +12,7 @@ from .desk import RUN_DIR, Desk
 from .view import Function
 
 HEALTHY_ONE_WAY = 109.0
+RING_SHARE = 13.86 / 22.4
 # NVIDIA's performance guide: 92.57 + 97.28 Gb/s with MTU 1500; reports with MTU 9000: 98.04 + 98.04.
 _MTU1500_DUAL = 189.85 / 196.08
 _MTU1500_SPLIT = {"0000": 92.57 / 189.85, "0002": 97.28 / 189.85}
@@ -23,22 +24,28 @@ def lane_cap(function: Function) -> float:
     return HEALTHY_ONE_WAY * min(4, function.width) / 4
 
 
-def bandwidth(desk: Desk, function: Function, twins: list[Function], both_ways: bool, size: int) -> float:
-    """Gb/s that ``ib_write_bw`` prints for this function while ``twins`` of its port run in the same direction.
+def bandwidth(
+    desk: Desk, function: Function, twins: list[Function], both_ways: bool, size: int, far: dict[str, Any] | None = None
+) -> float:
+    """Gb/s that ``ib_write_bw`` prints for this function while ``twins`` run in the same direction.
 
-    With ``both_ways`` the figure is the sum of the two directions, as the tool prints it.
+    With ``both_ways`` the figure is the sum of the two directions, as the tool prints it. ``far``: the figures of the other end's port,
+    which are others behind a switch. Functions of the other port share the adapter's budget: 200 Gb/s in all, and each PCIe domain's link.
     """
     port = desk.port(function.port)
-    known: dict[str, Any] = port.get("figures") or {}
+    known: dict[str, Any] = dict(port.get("figures") or {})
+    for key in ("one_way_gbps", "dual_sum_gbps", "both_ways_gbps"):
+        if far and key in far:
+            known[key] = min(float(known.get(key, far[key])), float(far[key]))
     one_way = min(float(known.get("one_way_gbps", HEALTHY_ONE_WAY)), lane_cap(function))
     dual = float(known.get("dual_sum_gbps", 196.1))
     both = min(float(known.get("both_ways_gbps", 213.0)), 2 * lane_cap(function))
     small = function.roce_mtu < 4096
-    together = [function, *[t for t in twins if t.port == function.port]]
+    together = [function, *twins]
     if len(together) > 1:
         widths = sum(f.width for f in together)
         share = function.width / widths
-        if small and len({f.width for f in together}) == 1:
+        if small and len(together) == 2 and len({f.width for f in together}) == 1:
             share = _MTU1500_SPLIT.get(function.pci[:4], share)
         one_way = min(one_way, dual * share * (_MTU1500_DUAL if small else 1.0))
     elif small:
@@ -61,9 +68,13 @@ def build_factor() -> float:
 
 
 def nccl_busbw(desk: Desk, functions: list[Function], size: int) -> float:
-    """Bus bandwidth in GB/s of a two-rank all_gather of ``size`` octets over the given functions of one port."""
+    """Bus bandwidth in GB/s of an all_gather of ``size`` octets over the given functions of one port, or of both in a ring."""
     if not functions:
         return 0.0
+    ports = {f.port for f in functions}
+    if len(ports) > 1:
+        # One report of a ring of three: 13.86 GB/s, where two desks give about 22.4; NVIDIA's own mark for it is 10.
+        return RING_SHARE * min(nccl_busbw(desk, [f for f in functions if f.port == number], size) for number in ports)
     figures = desk.port(functions[0].port).get("figures") or {}
     points = sorted((int(k), float(v)) for k, v in (figures.get("nccl_busbw") or {"4294967296": 22.4}).items())
     small = any(f.roce_mtu < 4096 for f in functions)

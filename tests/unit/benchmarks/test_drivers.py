@@ -111,7 +111,7 @@ def test_a_port_that_is_taken_is_not_used() -> None:
 def measure_nccl(world: World, **options: object):
     meet = settings.meeting(world.ends)
     envs = [
-        settings.pair_env("pair_a", world.ends, which, settings.settings(item, meet, which), "run-1")
+        settings.pair_env("pair_a", world.ends, which, settings.settings([item], meet, which), "run-1")
         for which, item in enumerate(world.ends)
     ]
     sides = (ScriptedSide(world, 0), ScriptedSide(world, 1))

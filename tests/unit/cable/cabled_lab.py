@@ -34,6 +34,17 @@ class Lab:
     """Desks without IPv6 link-local addresses, LLDP and root."""
     eeprom: bool = False
     root: bool = False
+    switches: list[list[End]] = field(default_factory=list)
+    """The cages on each switch (or in each of its VLANs or bridges)."""
+    lldp: str | None = None
+    """What every switch calls itself, null for one without LLDP."""
+
+    def behind(self, end: End) -> list[End]:
+        """The cages that answer behind a cage on a switch."""
+        return [other for group in self.switches if end in group for other in group if other != end]
+
+    def on_switch(self, end: End) -> bool:
+        return any(end in group for group in self.switches)
 
     def other(self, end: End) -> End | str | None:
         for cable in self.cables:
@@ -51,14 +62,19 @@ class Lab:
             end = End(desk, port)
             held = next((index for index, cable in enumerate(self.cables) if end in cable), None)
             other = self.other(end)
-            carrier = other is not None
+            carrier = other is not None or self.on_switch(end)
             deaf = desk in self.deaf
             functions = []
             for twin in (0, 1):
                 seen: list[Neighbour] = []
                 if carrier and not deaf:
                     seen.append(Neighbour(mac(self.number(desk), port, 1 - twin), "ipv6"))
-                    if isinstance(other, End):
+                    for far in self.behind(end):
+                        if far.desk not in self.deaf | self.silent:
+                            seen += [Neighbour(mac(self.number(far.desk), far.port, peer), "ipv6") for peer in (0, 1)]
+                    if self.on_switch(end):
+                        seen += [Neighbour(None, "lldp", self.lldp, "qsfp56-1-1", "dc:2c:6e:00:00:01")] if self.lldp else []
+                    elif isinstance(other, End):
                         if other.desk not in self.deaf:
                             seen += [Neighbour(mac(self.number(other.desk), other.port, peer), "ipv6") for peer in (0, 1)]
                     else:

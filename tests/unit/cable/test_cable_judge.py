@@ -409,7 +409,9 @@ def test_a_silent_desk_has_not_moved_its_cable() -> None:
 
 def test_every_listed_code_is_made_by_these_cases() -> None:
     here = Path(__file__)
-    text = "".join(path.read_text(encoding="utf-8") for path in (here, here.with_name("test_cable_kinds.py")))
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in (here, here.with_name("test_cable_kinds.py"), here.with_name("test_cable_stacks.py"))
+    )
     assert [code.code for code in CODES if f'"{code.code}"' not in text] == []
 
 

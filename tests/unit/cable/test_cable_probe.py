@@ -71,7 +71,9 @@ class ScriptedFrames:
     def __init__(self, heard: Sequence[Heard] = (), error: str | None = None) -> None:
         self.heard, self.error, self.speakers = tuple(heard), error, ()
 
-    def exchange(self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float) -> tuple[tuple[Heard, ...], str | None]:
+    def exchange(
+        self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float, partners: int = 1
+    ) -> tuple[tuple[Heard, ...], str | None]:
         self.speakers = tuple(speakers)  # type: ignore[assignment]
         return self.heard, self.error
 
@@ -329,3 +331,34 @@ def test_two_desks_hear_each_other_and_stop_early(monkeypatch: pytest.MonkeyPatc
 def test_the_ethertype_is_not_the_one_of_nvidias_tool() -> None:
     text = Path(frames_door.__file__).read_text(encoding="utf-8")
     assert frames_door.ETHERTYPE == 0x88B6 and "0x88B5" in text
+
+
+def test_on_a_switch_frames_go_on_until_every_partner_was_heard() -> None:
+    """A desk behind a switch that IPv6 shows only some of its partners sends frames; on a cable one answer is enough."""
+
+    class Counted:
+        asked: list[int]
+
+        def __init__(self) -> None:
+            self.asked = []
+
+        def exchange(
+            self, speakers: Sequence[Speaker], desk: str, run: str, seconds: float, partners: int = 1
+        ) -> tuple[tuple[Heard, ...], str | None]:
+            self.asked.append(partners)
+            return (), None
+
+    this = desk(commands=answering(both=BOTH))
+    door = Counted()
+    read_cables(this, name="desk-01", run="r", privileged=True, frames=door)
+    assert door.asked == []
+    found = read_cables(desk(commands=answering(both=BOTH)), name="desk-01", run="r", privileged=True, frames=door, partners=3)
+    assert door.asked == [3] and found.frames == "used"
+
+
+def test_a_frame_names_as_many_of_those_heard_as_fit() -> None:
+    speaker = Speaker("enp1s0f0np0", "02:5a:00:00:00:01", 0)
+    many = [f"02:5a:00:00:{place >> 8:02x}:{place & 255:02x}" for place in range(200)]
+    frame = frames_door.encode(speaker, "a" * 100, "r" * 64, many)
+    told = frames_door.decode(frame, "r" * 64)
+    assert len(frame) < 1500 and told is not None and len(told[3]) == frames_door.MOST_HEARD > 8

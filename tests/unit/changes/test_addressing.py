@@ -15,7 +15,9 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.addressing import
     mtu_differs,
     request,
     role_kept,
+    stack_requests,
 )
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Stack
 from link_facts import desk, linked
 
 HEAD = ("192.168.100.10/24", "192.168.101.10/24")
@@ -73,3 +75,45 @@ def test_addresses_that_are_in_use_keep_their_desk() -> None:
 def test_mtu_of_the_two_desks() -> None:
     found = mtu_differs(Where(pair="pair_a", desk="desk-01"), "desk-01", 9000, "desk-02", 1500)
     assert found.code == "CX7_MTU_MISMATCH" and found.severity == "fail" and "1500 for desk-02" in found.message
+
+
+RING = Stack("ring_a", ("d-1", "d-2", "d-3"), "ring")
+CAGES = {"d-1": {"d-2": 0, "d-3": 1}, "d-2": {"d-1": 1, "d-3": 0}, "d-3": {"d-1": 0, "d-2": 1}}
+
+
+def test_a_ring_has_nvidias_numbers_and_no_network_twice() -> None:
+    asked = {name: {item.port: item.addresses for item in stack_requests(Numbers(), RING, name, CAGES[name])} for name in RING.members}
+    assert asked == {
+        "d-1": {0: ("192.168.0.1/24", "192.168.1.1/24"), 1: ("192.168.2.1/24", "192.168.3.1/24")},
+        "d-2": {0: ("192.168.4.1/24", "192.168.5.1/24"), 1: ("192.168.0.2/24", "192.168.1.2/24")},
+        "d-3": {0: ("192.168.2.2/24", "192.168.3.2/24"), 1: ("192.168.4.2/24", "192.168.5.2/24")},
+    }
+
+
+def test_a_ring_of_other_wiring_takes_its_addresses_along() -> None:
+    turned = {port: item.addresses for item in stack_requests(Numbers(), RING, "d-1", {"d-2": 1, "d-3": 0}) for port in [item.port]}
+    assert turned == {1: ("192.168.0.1/24", "192.168.1.1/24"), 0: ("192.168.2.1/24", "192.168.3.1/24")}
+
+
+def test_desks_on_a_switch_share_two_networks_and_count_on() -> None:
+    stack = Stack("sw_a", tuple(f"d-{number}" for number in range(1, 6)), "switch")
+    asked = [stack_requests(Numbers(), stack, name, dict.fromkeys(stack.others(name), 1)) for name in stack.members]
+    assert [(len(items), items[0].port, items[0].addresses[0]) for items in asked] == [
+        (1, 1, f"192.168.100.{host}/24") for host in (10, 11, 12, 13, 14)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "cages", "word"),
+    [
+        (Numbers(ring_subnets=Numbers().ring_subnets[:5]), CAGES["d-1"], "has 5 network"),
+        (Numbers(ring_subnets=("10.0.0.0/16", *Numbers().ring_subnets[:4], "10.0.1.0/24")), CAGES["d-1"], "overlap"),
+        (Numbers(ring_subnets=("x",) * 6), CAGES["d-1"], "no IPv4 network"),
+        (Numbers(ring_hosts=(1, 1)), CAGES["d-1"], "pair_link_ring_hosts"),
+        (Numbers(port=0), CAGES["d-1"], "pair_link_port"),
+        (Numbers(), {"d-2": 0}, "no cage that leads to d-3"),
+    ],
+)
+def test_a_ring_that_gets_no_address(numbers: Numbers, cages: dict[str, int], word: str) -> None:
+    with pytest.raises(AddressingError, match=word):
+        stack_requests(numbers, RING, "d-1", cages)

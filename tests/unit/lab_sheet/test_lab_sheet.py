@@ -415,6 +415,84 @@ def test_a_name_in_another_language_is_asked_about() -> None:
         read("Rechner,address,pair\ndesk-01,192.0.2.1,\n", "lab.csv", "csv")
 
 
+# ---- rings and switches ------------------------------------------------------------------------------------------------
+
+STACKS = """name,address,pair,stack,topology,position
+desk-01,192.0.2.11,pair_a,,,head
+desk-02,192.0.2.12,pair_a,,direct,
+desk-03,192.0.2.13,,ring_a,ring,
+desk-04,192.0.2.14,,ring_a,,head
+desk-05,192.0.2.15,,ring_a,ring,
+desk-06,192.0.2.16,,sw_a,Switch,
+desk-07,192.0.2.17,,sw_a,,
+desk-08,192.0.2.18,,two,,
+desk-09,192.0.2.19,,two,,head
+"""
+
+
+def test_rings_and_switches_of_a_sheet() -> None:
+    sheet = read(STACKS, "lab.csv", "csv")
+    assert dict(sheet.pairs) == {"pair_a": ("desk-01", "desk-02")}
+    assert dict(sheet.stacks) == {
+        "ring_a": ("ring", ("desk-04", "desk-03", "desk-05")),
+        "sw_a": ("switch", ("desk-06", "desk-07")),
+        "two": ("direct", ("desk-09", "desk-08")),
+    }
+    heads = [entry.name for entry in sheet.desks if host_variables(entry, sheet).get("spark_pair_head")]
+    assert heads == ["desk-01", "desk-04", "desk-09"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "column", "words"),
+    [
+        ("desk-05,192.0.2.15,,ring_a,ring,\n", "", 5, "stack", ["2 desks in ring_a", "desk-03 (line 4)", "three desks"]),
+        ("desk-06,192.0.2.16,,sw_a,Switch", "desk-06,192.0.2.16,,ring_a,ring", 7, "stack", ["4 desks in ring_a", "three desks"]),
+        ("desk-07,192.0.2.17,,sw_a,,\n", "", 7, "stack", ["1 desk in sw_a", "two desks and more"]),
+        ("desk-07,192.0.2.17,,sw_a,", "desk-07,192.0.2.17,,sw_a,ring", 8, "topology", ["switch (line 7), ring (line 8)", "one word"]),
+        ("desk-07,192.0.2.17,,sw_a,", "desk-07,192.0.2.17,,two,", 10, "topology", ["nothing for 3 desks in two", "ring", "switch"]),
+        ("sw_a,Switch", "sw_a,star", 7, "topology", ["'star'", "direct, ring, switch"]),
+        ("desk-03,192.0.2.13,,ring_a", "desk-03,192.0.2.13,pair_b,ring_a", 4, "stack", ["'ring_a'", "in one of both"]),
+        ("desk-02,192.0.2.12,pair_a,,direct", "desk-02,192.0.2.12,pair_a,,ring", 3, "stack", ["nothing", "joined as a ring"]),
+        ("desk-05,192.0.2.15,,ring_a,ring,", "desk-05,192.0.2.15,,ring_a,ring,head", 6, "position", ["two heads in ring_a"]),
+        ("desk-05,192.0.2.15,,ring_a,ring,", "desk-05,192.0.2.15,,ring_a,ring,peer", 6, "position", ["peer in a stack of more"]),
+        ("sw_a,Switch", "spark_stacks,Switch", 7, "stack", ["'spark_stacks'"]),
+        ("desk-06,192.0.2.16,,sw_a,Switch", "desk-06,192.0.2.16,,pair_a,Switch", 7, "stack", ["'pair_a'", "no pair's name"]),
+    ],
+)
+def test_a_wrong_stack_is_told_with_its_line(old: str, new: str, line: int, column: str, words: list[str]) -> None:
+    assert old in STACKS
+    found = [item for item in problems(STACKS.replace(old, new, 1)) if item[:2] == (line, column)]
+    assert found, problems(STACKS.replace(old, new, 1))
+    for word in words:
+        assert any(word in f"{item[2]} expected {item[3]}" for item in found), (word, found)
+
+
+def test_words_near_to_stack_stay_the_admins_own() -> None:
+    sheet = read("name,address,Stock,Track\ndesk-01,192.0.2.11,7,b\n", "lab.csv", "csv")
+    assert sheet.desks[0].own == {"stock": "7", "track": "b"}
+    assert sheet.stacks == {}
+
+
+@pytest.mark.parametrize("venv", [name for name in (".venv", ".venv-core219") if (ROOT / name / "bin/ansible-inventory").exists()])
+def test_a_graph_shows_stacks_with_their_topology(tmp_path: Path, venv: str) -> None:
+    (tmp_path / "lab.desks.csv").write_text(STACKS, encoding="utf-8")
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_INVENTORY_ENABLED": "labops.dgx_spark.desks,ini",
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+    }
+    argv = [str(ROOT / venv / "bin/ansible-inventory"), "-i", str(tmp_path / "lab.desks.csv")]
+    told = [
+        subprocess.run([*argv, *more], env=environment, capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path).stdout
+        for more in (["--graph"], ["--host", "desk-05"])
+    ]
+    for word in ("@spark_stacks:", "@ring_a:", "@sw_a:", "@spark_pairs:", "@pair_a:"):
+        assert word in told[0]
+    assert json.loads(told[1])["spark_topology"] == "ring"
+
+
 RACKS = """name,address,pair,Rack,Room,Owner
 desk-01,192.0.2.11,pair_a,4,2.14,Ada
 desk-02,192.0.2.12,pair_a,4,2.14,

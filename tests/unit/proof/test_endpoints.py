@@ -17,6 +17,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import pair_check
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import EndpointError, ends_of
 from proof_samples import ENDS
+from test_stacks import RING
 
 
 def port(number: int, desk: int, addressed: bool = True, carrier: bool = True) -> Port:
@@ -86,10 +87,12 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """pair-check with a desk of files: same boot, same link."""
     module = importlib.reload(pair_check)
     meet = settings.meeting(ENDS)
-    (tmp_path / "pair.env").write_text(settings.pair_env("pair_a", ENDS, 0, settings.settings(ENDS[0], meet, 0), "run-1"), encoding="utf-8")
+    (tmp_path / "pair.env").write_text(
+        settings.pair_env("pair_a", ENDS, 0, settings.settings(ENDS[:1], meet, 0), "run-1"), encoding="utf-8"
+    )
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     monkeypatch.setattr(module, "here", lambda paths: ["boot-1", "1", "1"])
-    monkeypatch.setattr(module, "there", lambda paths: ["boot-2", "1", "1"])
+    monkeypatch.setattr(module, "there", lambda paths, host: ["boot-2", "1", "1"] if host == "pair-peer" else None)
     return module
 
 
@@ -110,13 +113,13 @@ def test_settings_hold_while_nothing_changed(check: ModuleType, capsys: pytest.C
 def test_a_reboot_or_a_link_change_is_noticed(
     check: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], side: str, answer: list[str | None], said: str
 ) -> None:
-    monkeypatch.setattr(check, side, lambda paths: answer)
+    monkeypatch.setattr(check, side, lambda paths, host="": answer)
     assert check.main([]) == 1
     assert said in capsys.readouterr().out
 
 
 def test_a_peer_that_cannot_be_asked_is_not_known(check: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "there", lambda paths: None)
+    monkeypatch.setattr(check, "there", lambda paths, host: None)
     assert check.main([]) == 2
     assert check.main(["--local"]) == 0
 
@@ -150,4 +153,34 @@ def test_what_the_peer_says_to_pair_check_is_numbers_and_a_boot_id(
     texts = {"/etc/dgx_spark/pair.env": "# desk desk-01 (head)\n", "/etc/hosts": "192.168.100.11 pair-peer # dgx_spark_pair\n"}
     monkeypatch.setattr(module, "PAIR_SSH", str(agent))
     monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding: texts[str(path)]))
-    assert module.there(["/a", "/b", "/c"]) == told
+    assert module.there(["/a", "/b", "/c"], "pair-peer") == told
+
+
+def ring_text(which: int) -> str:
+    meet = settings.meeting(RING, "management")
+    values = settings.settings([end for end in RING if end.desk == f"desk-0{which + 1}"], meet, which, "ring")
+    return settings.pair_env("ring_a", RING, which, values, "run-1", "ring")
+
+
+def test_the_head_of_a_stack_asks_every_member_by_its_name(
+    check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pair.env").write_text(ring_text(0), encoding="utf-8")
+    counts = [str(function.carrier_down_count) for end in RING[:2] for function in end.functions]
+    answers = {f"stack-{rank}": [f"boot-{rank}", *counts] for rank in (2, 3)}
+    monkeypatch.setattr(check, "here", lambda paths: ["boot-1", *counts])
+    monkeypatch.setattr(check, "there", lambda paths, host: answers[host])
+    assert check.main([]) == 0
+    answers["stack-3"] = ["boot-9", *counts]
+    assert check.main([]) == 1 and "desk-03: started again" in capsys.readouterr().out
+
+
+def test_a_member_of_a_stack_points_to_the_head(
+    check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pair.env").write_text(ring_text(1), encoding="utf-8")
+    counts = [str(function.carrier_down_count) for end in RING[2:4] for function in end.functions]
+    monkeypatch.setattr(check, "here", lambda paths: ["boot-2", *counts])
+    monkeypatch.setattr(check, "there", lambda paths, host: pytest.fail("a member has no login to the others"))
+    assert check.main([]) == 2 and "head of the stack" in capsys.readouterr().out
+    assert check.main(["--local"]) == 0

@@ -16,7 +16,7 @@ MEET = settings.meeting(ENDS)
 
 
 def text(which: int = 0, run: str = "run-1", ends=ENDS) -> str:
-    return settings.pair_env("pair_a", ends, which, settings.settings(ends[which], MEET, which), run)
+    return settings.pair_env("pair_a", ends, which, settings.settings(ends[which : which + 1], MEET, which), run)
 
 
 PROOF = {
@@ -37,7 +37,7 @@ def test_both_functions_are_named_exactly_and_no_gid_is_pinned() -> None:
 
 def test_each_desk_has_its_own_names() -> None:
     ends = (ENDS[0], end(2, functions=(function(2, 0, rdma_device="mlx5_0", netdev="fast0"), function(2, 1, rdma_device="mlx5_2"))))
-    values = settings.settings(ends[1], settings.meeting(ends), 1)
+    values = settings.settings(ends[1:], settings.meeting(ends), 1)
     assert (values["NCCL_IB_HCA"], values["NCCL_SOCKET_IFNAME"]) == ("=mlx5_0,mlx5_2", "=fast0")
 
 

@@ -430,7 +430,7 @@ def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str)
 def test_the_settings_that_we_write_are_of_their_kind(which: int) -> None:
     meet = settings.meeting(ENDS)
     pair_files.refuse_content(
-        settings.PAIR_ENV, settings.pair_env("pair_a", ENDS, which, settings.settings(ENDS[which], meet, which), "run-1")
+        settings.PAIR_ENV, settings.pair_env("pair_a", ENDS, which, settings.settings(ENDS[which : which + 1], meet, which), "run-1")
     )
     pair_files.refuse_content(settings.HOSTFILE, settings.hostfile(meet))
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import natural
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import (
     HostEntry,
@@ -8,7 +12,11 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory imp
     InventoryView,
     members_of,
     stacks_of,
+    view_of_inventory,
 )
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import RING, SWITCH, Stack
+
+from inventories import begin, hostvars_of
 
 
 def view(pairs: dict[str, tuple[str, ...]], **changes: dict[str, object]) -> InventoryView:
@@ -85,3 +93,94 @@ def test_each_desk_knows_its_place_in_natural_order_and_whether_the_run_may_touc
         ("pair_b", 0, True, False),
         ("pair_b", 1, True, True),
     ]
+
+
+# ---- rings and switches ------------------------------------------------------------------------------------------------
+
+
+def stacked(topology: str | None, *names: str, **changes: dict[str, object]) -> InventoryView:
+    of_group: dict[str, dict[str, object]] = {name: {"topology": topology, **changes.get(name, {})} for name in names}
+    return InventoryView(view({}, **of_group).desks, {}, {"lab_a": names})
+
+
+def test_a_ring_has_three_cables_and_three_paths_and_a_switch_a_path_between_every_two() -> None:
+    (ring,) = stacks_of(stacked("ring", "d-2", "d-1", "d-10"))
+    assert (ring.topology, ring.members, ring.is_pair) == ("ring", ("d-1", "d-2", "d-10"), False)
+    assert [(path.one.desk, path.other.desk) for path in ring.paths] == [("d-1", "d-2"), ("d-1", "d-10"), ("d-2", "d-10")]
+    assert len(ring.cables) == 3 and ring.neighbours("d-2") == ("d-1", "d-10")
+    (switch,) = stacks_of(stacked("switch", *(f"d-{number}" for number in range(1, 6)), **{"d-4": {"head": True}}))
+    assert (switch.topology, switch.head, len(switch.cables), len(switch.paths)) == (SWITCH, "d-4", 5, 10)
+    assert len(switch.neighbours("d-1")) == 4
+
+
+def test_two_desks_of_spark_stacks_without_a_word_are_a_pair() -> None:
+    (stack,) = stacks_of(stacked(None, "d-1", "d-2"))
+    assert stack == Stack("lab_a", ("d-1", "d-2")) and stack.is_pair
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (stacked("ring", "d-1", "d-2"), ["lab_a", "2 host(s)", "d-1, d-2", "exactly three"]),
+        (stacked("ring", "d-1", "d-2", "d-3", "d-4"), ["4 host(s)", "exactly three"]),
+        (stacked("switch", "d-1"), ["1 host(s)", "two and more"]),
+        (stacked("direct", "d-1", "d-2", "d-3"), ["3 host(s)", "exactly two"]),
+        (stacked(None, "d-1", "d-2", "d-3"), ["3 host(s)", "no spark_topology", "ring", "switch"]),
+        (stacked(None, "d-1"), ["1 host(s)", "exactly two"]),
+        (stacked("mesh", "d-1", "d-2", "d-3"), ["'mesh'", "direct, ring, switch"]),
+        (stacked("ring", "d-1", "d-2", "d-3", **{"d-3": {"topology": "switch"}}), ["ring for d-1, d-2", "switch for d-3", "once"]),
+        (
+            stacked("ring", "d-1", "d-2", **{"d-1": {"topology_origin": "hosts.yml:9", "origin": "hosts.yml:5"}}),
+            ["hosts.yml:9", "d-1 (hosts.yml:5)"],
+        ),
+        (
+            InventoryView(view({}, **{"d-1": {}, "d-2": {}, "d-3": {}}).desks, {"pair_a": ("d-1", "d-2")}, {"sw_a": ("d-2", "d-3")}),
+            ["d-2", "two stacks", "pair_a", "sw_a"],
+        ),
+        (
+            InventoryView(view({}, **{"d-1": {"topology": "ring"}, "d-2": {"topology": "ring"}}).desks, {"pair_a": ("d-1", "d-2")}),
+            ["pair_a of spark_pairs", "spark_topology is ring", "child group of spark_stacks"],
+        ),
+        (stacked("ring", "d-1", "d-2", "d-3", **{"d-1": {"head": True}, "d-2": {"head": True}}), ["one desk of a stack is the head"]),
+    ],
+)
+def test_a_stack_that_cannot_be_is_refused_by_name(seen: InventoryView, words: list[str]) -> None:
+    with pytest.raises(InventoryError) as refused:
+        stacks_of(seen)
+    for word in words:
+        assert word in str(refused.value)
+
+
+RING_OF = {"ring_a": ("desk-01", "desk-02", "desk-03")}
+IN_A_RING = {name: {"ansible_host": f"10.0.0.{number}", "spark_topology": "ring"} for number, name in enumerate(RING_OF["ring_a"], 1)}
+
+
+def test_a_run_knows_its_ring_also_with_a_limit_to_one_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for scope in (None, ["desk-02"]):
+        plan = begin("stack_pair", hostvars_of(tmp_path, {}, IN_A_RING, RING_OF), scope)
+        (stack,) = plan["stacks"]
+        assert (stack["name"], stack["topology"], stack["members"]) == ("ring_a", RING, ["desk-01", "desk-02", "desk-03"])
+
+
+GROUP_WORD = """\
+spark_stacks:
+  children:
+    ring_a:
+      hosts:
+        desk-01: {ansible_host: 10.0.0.1}
+        desk-02: {ansible_host: 10.0.0.2}
+      vars:
+        spark_topology: ring
+"""
+
+
+def test_a_ring_of_two_is_refused_with_the_line_of_its_word(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yml"
+    path.write_text(GROUP_WORD, encoding="utf-8")
+    inventory = InventoryManager(loader=DataLoader(), sources=[str(path)])
+    resolved = {host.name: inventory.groups["ring_a"].get_vars() for host in inventory.get_hosts()}
+    with pytest.raises(InventoryError) as refused:
+        stacks_of(view_of_inventory(inventory, resolved))
+    for word in ("group ring_a of spark_stacks has 2 host(s)", "hosts.yml:8", "exactly three"):
+        assert word in str(refused.value)

@@ -15,7 +15,7 @@ from ansible.utils.context_objects import CLIArgs
 from ansible_collections.labops.dgx_spark.plugins.lookup.scope import LookupModule
 from house import OFFLINE, PLAYBOOK_NAMES, PLAYBOOKS, ROOT, load
 
-PATTERN = ["spark_desks:spark_pairs"]
+PATTERN = ["~spark_(desks|pairs|stacks)$"]
 GROUPS = {
     "all": ["desk-01", "desk-02", "desk-09"],
     "ungrouped": [],
@@ -98,7 +98,7 @@ PLAYBOOK = """
       run_once: true
       register: spark_plan
 - name: Work
-  hosts: spark_desks:spark_pairs
+  hosts: ~spark_(desks|pairs|stacks)$
   gather_facts: false
   tasks:
     - name: Say who is here

@@ -24,15 +24,16 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import
 )
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore, Wave
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.waves import LOSSES
-from house import OFFLINE, OURS, PLAYBOOK_NAMES, ROLE_NAMES, ROLES, RoleUse, load, role_uses, tasks_in
+from house import OFFLINE, OTHER_NAMES, OURS, PLAYBOOK_NAMES, ROLE_NAMES, ROLES, RoleUse, load, role_uses, tasks_in
 from house import PLAYBOOKS as FOLDER
 from sample_run import run_of
 from scripted_action import Script, part
 
 FILES = sorted([*FOLDER.glob("*.yml"), *FOLDER.glob("tasks/*.yml")])
 USES = [use for path in FILES for use in role_uses(path)]
-WITHOUT_A_RUN = {"record", *OFFLINE}
-"""Playbooks that begin no run: they only write recordings on the controller, or read what earlier runs left there."""
+WITHOUT_A_RUN = {"record", *OFFLINE, *OTHER_NAMES}
+"""Playbooks that begin no run of their own: they write recordings on the controller, read what earlier runs left there, or are another
+playbook under a second name."""
 JUDGED = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject of spark_judge to the part that it leaves."""
 
@@ -94,9 +95,15 @@ def test_a_playbook_ends_with_report_and_verdict(name: str) -> None:
     assert phases[-2:] == ["report", "verdict"]
 
 
-@pytest.mark.parametrize("name", sorted(set(PLAYBOOK_NAMES) - OFFLINE))
+@pytest.mark.parametrize("name", sorted(set(PLAYBOOK_NAMES) - OFFLINE - set(OTHER_NAMES)))
 def test_the_first_play_is_refused_when_no_desk_is_in_scope(name: str) -> None:
     assert load(FOLDER / f"{name}.yml")[0]["hosts"] == "{{ lookup('labops.dgx_spark.scope') }}"
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_a_second_name_is_the_playbook_and_nothing_else(name: str) -> None:
+    (only,) = load(FOLDER / f"{name}.yml")
+    assert only["import_playbook"] == f"{OTHER_NAMES[name]}.yml" and set(only) == {"name", "import_playbook"}
 
 
 @pytest.mark.parametrize("use", [use for use in USES if STAGES[str(use.stage)].waves], ids=lambda use: f"{use.file}:{use.stage}")

@@ -256,6 +256,15 @@ def test_who_may_reboot_goes_first(here: Path, _about: Any, wishes: dict[str, st
     assert (first[0] == "d-3") is counted
 
 
+@shows("spark_topology")
+def test_the_word_of_a_stack_says_how_it_is_joined(here: Path, _about: Any) -> None:
+    desks = ("desk-01", "desk-02", "desk-03")
+    for word in ("ring", "switch"):
+        own: dict[str, dict[str, Any]] = {name: {"ansible_host": f"10.0.0.{place}"} for place, name in enumerate(desks)}
+        plan = begin("stack_pair", hostvars_of(here, {}, own, {"lab_a": desks}, spark_topology=word))
+        assert [stack["topology"] for stack in plan["stacks"]] == [word]
+
+
 ENDS: dict[str, Any] = {
     "audit_since": "monday",
     "spark_show_notes": "true",
@@ -312,6 +321,7 @@ def test_a_wish_of_a_role_is_a_variable_of_that_role(want: Any) -> None:
 WRONG = {
     "spark_pair_head": "perhaps",
     "spark_out_of_service": "later",
+    "spark_topology": ["ring"],
     "spark_ssh_port": 70000,
     "spark_waves": "some",
     "spark_stages": ["rdma", "speed"],

@@ -24,6 +24,8 @@ ACTIONS = sorted(path.stem for path in (PLUGINS / "action").glob("*.py"))
 ROLE_NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 OFFLINE = {"history", "new_lab", "report", "verify_certificate"}
 """Playbooks that work on the controller alone: they know no desk and begin no run."""
+OTHER_NAMES = {"stack": "stack_pair", "unstack": "unstack_pair"}
+"""Playbooks that are another one under a second name."""
 PLAYBOOK_NAMES = sorted(path.stem for path in PLAYBOOKS.glob("*.yml"))
 
 

@@ -22,12 +22,18 @@ class HostVars(dict):  # type: ignore[type-arg]
 
 
 def hostvars_of(
-    folder: Path, pairs: dict[str, tuple[str, ...]] | None = None, own: dict[str, dict[str, Any]] | None = None, **extra: Any
+    folder: Path,
+    pairs: dict[str, tuple[str, ...]] | None = None,
+    own: dict[str, dict[str, Any]] | None = None,
+    stacks: dict[str, tuple[str, ...]] | None = None,
+    **extra: Any,
 ) -> HostVars:
-    """Hostvars of pairs and of desks in none (those that only ``own`` names); ``extra`` are variables of every host, as ``-e`` gives."""
-    pairs, own = PAIR if pairs is None else pairs, own or {}
-    grouped = {name for desks in pairs.values() for name in desks}
+    """Hostvars of pairs, of the children of spark_stacks and of desks in none (those that only ``own`` names); ``extra`` are variables of
+    every host, as ``-e`` gives."""
+    pairs, own, stacks = PAIR if pairs is None else pairs, own or {}, stacks or {}
+    grouped = {name for desks in (*pairs.values(), *stacks.values()) for name in desks}
     tree = {
+        "spark_stacks": {"children": {stack: {"hosts": {name: own.get(name, {}) for name in desks}} for stack, desks in stacks.items()}},
         "spark_pairs": {"children": {pair: {"hosts": {name: own.get(name, {}) for name in desks}} for pair, desks in pairs.items()}},
         "spark_desks": {"hosts": {name: values for name, values in own.items() if name not in grouped}},
     }

@@ -18,9 +18,13 @@ def run_of(
     scope: Collection[str] | None = None,
     out: Collection[str] = (),
     folder: Path | str = "",
+    topology: str = "direct",
     **more: Any,
 ) -> Run:
-    """A run of stack_pair.yml unless ``more`` says otherwise; the first desk of a pair is its head. ``out`` are pairs out of service."""
+    """A run of stack_pair.yml unless ``more`` says otherwise; the first desk of a pair is its head. ``out`` are pairs out of service.
+
+    ``topology``: how the desks of each "pair" are joined.
+    """
     pairs = TWO if pairs is None else pairs
     names = (*alone, *(desk for members in pairs.values() for desk in members))
     inside = set(names if scope is None else scope)
@@ -28,6 +32,6 @@ def run_of(
     for pair, desks in pairs.items():
         for rank, name in enumerate(desks):
             members[name] = Member(name, name, pair, rank, pair in out, name in inside)
-    stacks = tuple(Stack(pair, tuple(desks), out_of_service=pair in out) for pair, desks in pairs.items())
+    stacks = tuple(Stack(pair, tuple(desks), topology, pair in out) for pair, desks in pairs.items())
     settings: dict[str, Any] = {"run_id": "r", "run_dir": str(folder), "started": "s", "playbook": "stack_pair", **more}
     return Run(members=members, stacks=stacks, **settings)

@@ -41,8 +41,9 @@ CODES: tuple[Code, ...] = (
         code="CABLE_WRONG_PORT",
         title="The cable joins cages with different numbers",
         severity="warn",
+        other_severities=("note",),
         meaning="The pair's two desks are joined, but the left cage of one goes to the right cage of the other. The pair works; its "
-        "interfaces have different names on the two desks, which NVIDIA's NCCL test does not expect.",
+        "interfaces have different names on the two desks, which NVIDIA's NCCL test does not expect. Note for desks on a switch.",
         remedy="Move one plug so that both ends are in the cage with the same number, then reboot both desks with the cable in.",
         source=SAME_PORT,
     ),
@@ -91,9 +92,9 @@ CODES: tuple[Code, ...] = (
         title="More than one device is behind one cage",
         severity="fail",
         meaning="Several cages, or a cage and a device that is not in the inventory, answered behind one: there is a switch or a "
-        "bridge between them. Pairs of this collection are joined "
-        "directly and reuse the same addresses, so nothing is configured there.",
-        remedy="Give each pair a cable of its own between its two desks.",
+        "bridge between them. Pairs and rings are joined directly, and all pairs use the same addresses, so nothing is configured there.",
+        remedy="Plan the desks as a stack on a switch (a child of spark_stacks with spark_topology: switch; cable_map.yml -e "
+        "write_inventory=PATH writes it), or give each pair a cable of its own between its two desks.",
         source=RULE,
     ),
     Code(
@@ -103,17 +104,78 @@ CODES: tuple[Code, ...] = (
         meaning="The pair's two desks and a third one, which is in no pair, are joined by three cables in a ring. The pair uses its "
         "own cable; "
         "the message names the other two, and they are left alone.",
-        remedy="Nothing to do for the pair.",
+        remedy="Nothing to do for the pair. To use all three desks together, plan them as a ring: a child of spark_stacks with "
+        "spark_topology: ring (cable_map.yml -e write_inventory=PATH writes it).",
         source="NVIDIA (connect-three-sparks playbook: port 0 to port 1 round the ring)",
     ),
     Code(
         code="CABLE_DOUBLE",
         title="Two cables join the pair",
         severity="note",
+        other_severities=("fail",),
         meaning="Both cages of one desk lead to the other desk. That is allowed, but the adapter's PCIe connection limits what a second "
-        "cable can add.",
+        "cable can add. Fail in a ring, where a cable is then missing elsewhere, and on a switch, which takes one cable for each desk.",
         remedy="Nothing to do; remove one cable if it is needed elsewhere.",
         source="NVIDIA dgx-spark-playbooks (one text says that it adds nothing, one that it needs all four addresses); one report of +5 %",
+    ),
+    Code(
+        code="CABLE_RING_WIRING",
+        title="The ring is closed in another way than NVIDIA's",
+        severity="note",
+        meaning="Three cables join the three desks in a ring, but not each of them goes from a port 0 to a port 1. Any closed ring of "
+        "three "
+        "works.",
+        remedy="Nothing to do; NVIDIA's playbook and helper want port 0 of each desk joined with port 1 of the next.",
+        source="NVIDIA (connect-three-sparks playbook: port 0 to port 1 round the ring; NVIDIA Sync takes any ports)",
+    ),
+    Code(
+        code="CABLE_MISSING",
+        title="A cable of the ring is missing",
+        severity="fail",
+        meaning="No cable joins two of the ring's desks. A ring of three has one between every two of them, and nothing is configured "
+        "before it is closed.",
+        remedy="Join the two desks as the message says, reboot the desks that were touched with the cables in, and run again.",
+        source="NVIDIA (connect-three-sparks playbook)",
+    ),
+    Code(
+        code="CABLE_MIXED",
+        title="A direct cable at a desk of a switch",
+        severity="fail",
+        meaning="Two desks see only each other although one of them is planned on a switch. Direct cables and a switch are not mixed in "
+        "one "
+        "stack.",
+        remedy="Take the direct cable out, or put the ports of the switch into one bridge and VLAN, then run again.",
+        source="NVIDIA (connect-multiple-sparks playbook: all direct or all through the switch)",
+    ),
+    Code(
+        code="CABLE_SWITCH_APART",
+        title="A desk does not see the others on the switch",
+        severity="fail",
+        meaning="The desk's cage has a signal, and every method was tried, but it does not see the stack's other desks as they see each "
+        "other.",
+        remedy="On the switch put the ports of all desks of the stack into one bridge and one VLAN (message and evidence say who sees "
+        "whom), "
+        "or move the plug to the switch of the others. Then run again.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_SWITCH_SHARED",
+        title="Other desks are on the same switch",
+        severity="note",
+        meaning="Behind the stack's switch answer desks that are not of the stack. Stacks in one network need different addresses.",
+        remedy="Nothing to do where they are in no stack. Give two stacks on one switch different host numbers (pair_link_head_host, "
+        "pair_link_peer_host) or networks (pair_link_subnets), or ports in VLANs of their own.",
+        source=RULE,
+    ),
+    Code(
+        code="CABLE_SWITCH_BRIDGE",
+        title="A switch that forwards in hardware within one bridge only",
+        severity="note",
+        meaning="The switch's vendor offers hardware forwarding in one bridge; ports in a second bridge fall to the processor.",
+        remedy="On the switch keep all ports of desks in the one bridge with hardware offload and set l2mtu 9216; a second bridge was "
+        "measured at "
+        "4.85 Gb/s in place of 196.",
+        source="NVIDIA (connect-multiple-sparks playbook) and one report of 4.85 Gb/s",
     ),
     Code(
         code="CABLE_UNPLANNED",

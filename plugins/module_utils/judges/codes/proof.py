@@ -86,6 +86,28 @@ RDMA: tuple[Code, ...] = (
         source="NVIDIA (Sync Cluster Assistant: link speed test lower bound 184 Gbit/s)",
     ),
     Code(
+        code="RDMA_SHARE_LOW",
+        title="A cable carries too little while all are in use",
+        severity="warn",
+        meaning="In a ring every desk has two cables, which share the 200 Gb/s of its adapter. Measured at the same time as the others, "
+        "this "
+        "cable carried much less than half of what it carries alone.",
+        remedy="Look at the PCIe width of both desks (RDMA_HALF_WIDTH) and at other traffic on them, then measure again.",
+        source="this collection's rule",
+    ),
+    Code(
+        code="STACK_SHARED_CAUSE",
+        title="What all bad paths have in common",
+        severity="note",
+        meaning="Every two desks of a stack were measured. All bad paths share one cage or one desk that no good path has, or one path "
+        "alone "
+        "is bad.",
+        remedy="Look first at what the message names; the other findings of the bad paths follow from it. Reboot the desks of a cable "
+        "that was "
+        "touched, with the cable in, and measure again.",
+        source="this collection's rule",
+    ),
+    Code(
         code="RDMA_BIDIR_DEGRADED",
         title="Fast one way, slow both ways",
         severity="fail",

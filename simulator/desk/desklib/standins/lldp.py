@@ -1,4 +1,4 @@
-"""lldpctl: the neighbours of the cabled ports, where lldpd is switched on by the fault ``lldp``. Layouts of lldpd 1.0.16 and 1.0.18."""
+"""lldpctl: the neighbours of the cabled ports, where lldpd is switched on by the fault ``lldp``, and switches. lldpd 1.0.16, 1.0.18."""
 
 from __future__ import annotations
 
@@ -30,12 +30,23 @@ class Neighbour:
 
 
 def neighbours(context: common.Context, wanted: list[str]) -> list[Neighbour]:
-    """Everybody that is heard, in the order of the interfaces. A cable joins the twins of a port too: each hears the other."""
+    """Everybody that is heard, in the order of the interfaces: switches that send LLDP, and desks where the fault lets lldpd run.
+
+    A cable joins the twins of a port too: each hears the other.
+    """
     found: list[Neighbour] = []
     own = context.desk
+    desks = own.fault("lldp") is not None
     for function in context.functions:
         peer = (own.cable(function.port) or {}).get("peer")
         if not peer or not function.carrier or (wanted and function.netdev not in wanted):
+            continue
+        if peer.get("switch"):
+            if peer.get("lldp"):
+                mac = str(peer["mac"])
+                found.append(Neighbour(function.netdev, 1, str(peer["lldp"]), mac, mac, f"qsfp56-{peer['port']}-1"))
+            continue
+        if not desks:
             continue
         twins = [f for f in context.functions if f.port == function.port and f is not function and f.carrier]
         mine = str((own.data.get("management") or {}).get("mac", function.mac))
@@ -64,10 +75,10 @@ def lldpctl(argv: list[str]) -> int:
         _warn("lldpctl", f'unknown output format "{layout}"')
         layout = "plain"
     context = common.context()
-    if context.desk.fault("lldp") is None:
+    found = neighbours(context, wanted)
+    if context.desk.fault("lldp") is None and not found:
         _warn("control", "unable to connect to socket /run/lldpd.socket: No such file or directory")
         return 1
-    found = neighbours(context, wanted)
     print({"plain": _plain, "keyvalue": _keys, "json": _json}[layout](found))
     return 0
 

@@ -4,8 +4,8 @@ Lines on stdin, lines on stdout:
 
 * ``plan COUNT SIZE...`` -> ``net``, ``oob``, ``hca``, ``payload``, ``fault``, ``failure``, ``busbw`` lines, then ``end``:
   what NCCL would choose on this desk from its environment, and the figure for each message size;
-* ``link DEVICE TOKEN PEER_TOKEN PEER_IP PEER_MAC PAYLOAD`` (repeated), ``listen`` -> ``ready``,
-  ``go`` -> ``got INDEX OCTETS`` for each link, then ``end``: frames cross the cable;
+* ``link DEVICE TOKEN PEER_TOKEN PEER_IP PEER_MAC PAYLOAD`` (repeated; a token ``-``: nothing is sent, or nothing awaited), ``listen`` ->
+  ``ready``, ``go`` -> ``got INDEX OCTETS`` for each link, then ``end``: frames cross the cable;
 * ``credit DEVICE OCTETS``: both directions of a device carried this much.
 """
 
@@ -26,6 +26,7 @@ from .perftest import MEMLOCK_ENOUGH, gid_ip
 
 _MTU = {256: 1, 512: 2, 1024: 3, 2048: 4, 4096: 5}
 WIRE_OCTETS = 3_000_000
+NOTHING, ONLY_SENT = "-", -1
 FAULTS = ("nccl_hang", "nccl_rank_killed", "nccl_oom", "nccl_wrong", "nccl_retry", "nccl_two_worlds", "nccl_incomplete")
 _VALUES = {"nccl_hang": "seconds", "nccl_wrong": "count"}
 _DEFAULTS = {"nccl_hang": 3600, "nccl_wrong": 524288}
@@ -181,7 +182,8 @@ class Helper:
     def _listen(self) -> list[str]:
         for link in self.links:
             link.session = client.Session(timeout=30)
-            link.session.ask({"op": "listen", "device": link.device, "token": link.peer_token})
+            if link.peer_token != NOTHING:
+                link.session.ask({"op": "listen", "device": link.device, "token": link.peer_token})
             bench = client.Session()
             bench.ask({"op": "bench", "device": link.device, "direction": "both", "pid": os.getppid(), "comm": "all_gather_perf"})
             self.bench.append(bench)
@@ -199,7 +201,7 @@ class Helper:
         function = self.context.by_rdma(link.device)
         if function is None or link.session is None:
             return
-        if function.netdev not in fakes.half_open(self.context.desk):
+        if link.token != NOTHING and function.netdev not in fakes.half_open(self.context.desk):
             request: dict[str, Any] = {
                 "op": "send",
                 "device": link.device,
@@ -214,6 +216,9 @@ class Helper:
                     sender.ask(request)
             except OSError:
                 return
+        if link.peer_token == NOTHING:
+            link.got = ONLY_SENT
+            return
         try:
             link.got = int(link.session.ask({"op": "arrived", "token": link.peer_token, "timeout": 4.0}).get("bytes", 0))
         except (TimeoutError, OSError):

@@ -331,6 +331,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "mac": run.function.mac,
         "mtu": run.function.roce_mtu,
         "token": os.urandom(8).hex(),
+        "figures": run.context.desk.port(run.function.port).get("figures"),
         "size": _size(run.options.size, 2 if run.kind == "lat" else 65536),
         "both_ways": bool(run.options.b),
         "verb": run.verb,
@@ -541,7 +542,8 @@ def _row(run: Run, size: int, twins: list[Function]) -> dict[str, Any]:
         typical = figures.latency(run.context.desk, run.function) * wobble + size / 12000
         count = options.iters or 1000
         return {"bytes": size, "iterations": count, "typical": typical, "direction_bytes": size * count}
-    gbps = figures.bandwidth(run.context.desk, run.function, twins, run.mine["both_ways"], size) * wobble
+    far = run.theirs.get("figures")
+    gbps = figures.bandwidth(run.context.desk, run.function, twins, run.mine["both_ways"], size, far) * wobble
     per_direction = gbps / 2 if run.mine["both_ways"] else gbps
     seconds = float(options.duration or (5 if options.run_infinitely else 0))
     if seconds:

@@ -267,6 +267,13 @@ static void table_head(void)
     fflush(stdout);
 }
 
+/* Whether NCCL looks for a device of the peer in the same network (2.30 and newer), else it takes them in their order. */
+static int subnet_aware(void)
+{
+    const char *wish = getenv("NCCL_IB_SUBNET_AWARE_ROUTING");
+    return wish && !strcmp(wish, "1");
+}
+
 static void init_lines(int nversion)
 {
     rank_t *me = &all[rank];
@@ -286,6 +293,8 @@ static void init_lines(int nversion)
         INFO("NET/Plugin: Could not find: libnccl-net.so");
     if (hca)
         INFO("NCCL_IB_HCA set to %s", hca);
+    if (subnet_aware())
+        INFO("NCCL_IB_SUBNET_AWARE_ROUTING set by environment to 1.");
     if (me->socket) {
         INFO("NET/IB : No device found.");
         INFO("NET/Socket : Using [0]%s:%s<0>", me->oob, me->oob_ip);
@@ -314,29 +323,73 @@ static void init_lines(int nversion)
          (unsigned long)me, rank, ranks, (unsigned long)all[0].pid * 2654435761UL);
     for (int i = 0; i < me->ndevices; i++)
         INFO("NET/IB : GPU Direct RDMA Disabled for HCA %d '%s'", i, me->device[i].name);
-    if (rank == 0)
-        INFO("Channel 00/16 : 0 1");
+    if (rank == 0) {
+        char order[MAX_RANKS * 4] = "";
+        for (int r = 0; r < ranks; r++)
+            snprintf(order + strlen(order), sizeof order - strlen(order), " %d", r);
+        INFO("Channel 00/16 :%s", order);
+    }
     INFO("ncclCommInitRankConfig comm 0x%lx rank %d nranks %d cudaDev 0 nvmlDev 0 busId f01000 commId 0x%lx - Init COMPLETE",
          (unsigned long)me, rank, ranks, (unsigned long)all[0].pid * 2654435761UL);
 }
 
-/* The peer of this rank, and how many devices the two use together. */
-static rank_t *peer(int *shared)
+/* The device of another rank that device i of this one speaks to, -1 for none. Networks of 24 bits are told apart. */
+static int partner(int i, const rank_t *other)
 {
-    rank_t *other = &all[(rank + 1) % ranks];
-    *shared = all[rank].ndevices < other->ndevices ? all[rank].ndevices : other->ndevices;
-    return other;
+    const char *mine = all[rank].device[i].ip, *dot = strrchr(mine, '.');
+    if (!subnet_aware() || !dot)
+        return i < other->ndevices ? i : -1;
+    for (int j = 0; j < other->ndevices; j++)
+        if (!strncmp(mine, other->device[j].ip, (size_t)(dot - mine) + 1) && strrchr(other->device[j].ip, '.'))
+            return j;
+    return -1;
 }
 
-/* Bytes cross the fabric: frames through the helper for RDMA, MPI's own way for sockets. Returns the failed device or -1. */
-static int cross(void)
+static rank_t *beside(int step)
+{
+    return &all[(rank + ranks + step) % ranks];
+}
+
+/* How many of this rank's devices reach another rank. */
+static int reached(const rank_t *other)
+{
+    int count = 0;
+    for (int i = 0; i < all[rank].ndevices; i++)
+        count += partner(i, other) >= 0;
+    return count;
+}
+
+/* Whether a device is in use: it reaches the rank after this one or the one before it. */
+static int in_use(int i)
+{
+    return partner(i, beside(1)) >= 0 || partner(i, beside(-1)) >= 0;
+}
+
+typedef struct {
+    int mine, theirs;
+    rank_t *other;
+} link_t;
+static link_t links[2 * MAX_DEVICES];
+static int nlinks;
+
+static void add_link(int mine, int theirs, rank_t *other, const char *token, const char *peer_token)
 {
     rank_t *me = &all[rank];
-    int count, failed = -1;
-    rank_t *other = peer(&count);
+    const device_t *d = &me->device[mine], *e = &other->device[theirs];
+    links[nlinks++] = (link_t){mine, theirs, other};
+    fprintf(ask, "link %s %s %s %s %s %d\n", d->name, token, peer_token, e->ip, e->mac,
+            me->payload < other->payload ? me->payload : other->payload);
+}
+
+/* Bytes cross the fabric: frames through the helper for RDMA, MPI's own way for sockets. Returns the failed link, -1 for none, or -2 when
+ * no device reaches the next rank. */
+static int cross(void)
+{
+    rank_t *me = &all[rank], *next = beside(1), *before = beside(-1);
+    int failed = -1;
     if (ranks < 2)
         return -1;
-    if (me->socket || other->socket || !count) {
+    if (me->socket || next->socket || !me->ndevices || !next->ndevices) {
 #ifdef MPI_SUPPORT
         int length = 2 << 20;
         char *out = calloc(1, (size_t)length), *in = calloc(1, (size_t)length);
@@ -347,9 +400,21 @@ static int cross(void)
 #endif
         return -1;
     }
-    for (int i = 0; i < count; i++)
-        fprintf(ask, "link %s %s %s %s %s %d\n", me->device[i].name, me->device[i].token, other->device[i].token, other->device[i].ip,
-                other->device[i].mac, me->payload < other->payload ? me->payload : other->payload);
+    if (!reached(next))
+        return -2;
+    for (int i = 0; i < me->ndevices; i++) {
+        int there = partner(i, next), back = partner(i, before);
+        if (ranks == 2) {
+            if (there >= 0)
+                add_link(i, there, next, me->device[i].token, next->device[there].token);
+            continue;
+        }
+        /* A ring of ranks: to the next one, and from the one before. */
+        if (there >= 0)
+            add_link(i, there, next, me->device[i].token, "-");
+        if (back >= 0)
+            add_link(i, back, before, "-", before->device[back].token);
+    }
     fputs("listen\n", ask);
     fflush(ask);
     char line[256];
@@ -361,7 +426,7 @@ static int cross(void)
     while (fgets(line, sizeof line, answer) && strncmp(line, "end", 3)) {
         long got;
         int index;
-        if (sscanf(line, "got %d %ld", &index, &got) == 2 && got == 0 && failed < 0)
+        if (sscanf(line, "got %d %ld", &index, &got) == 2 && got == 0 && failed < 0 && index < nlinks)
             failed = index;
     }
     return failed;
@@ -369,20 +434,22 @@ static int cross(void)
 
 static void connection_lines(void)
 {
-    int count;
-    rank_t *me = &all[rank], *other = peer(&count);
+    rank_t *me = &all[rank], *next = beside(1);
     const char *via = me->socket ? "NET/Socket" : "NET/IB";
     if (debug < 3 || ranks < 2)
         return;
-    int from = (rank + ranks - 1) % ranks, to = (rank + 1) % ranks, channels = me->socket ? 1 : count;
+    int from = (rank + ranks - 1) % ranks, to = (rank + 1) % ranks, channels = me->socket ? 1 : reached(next);
     for (int i = 0; i < channels; i++)
         INFO("Channel %02d/0 : %d[0] -> %d[0] [receive] via %s/%d", i, from, rank, via, i);
     for (int i = 0; i < channels; i++)
         INFO("Channel %02d/0 : %d[0] -> %d[0] [send] via %s/%d", i, rank, to, via, i);
-    for (int i = 0; !me->socket && i < count; i++)
-        INFO("NET/IB: NCCL Dev %d IbDev %d Port 1 qpn %d mtu %d GID %d (%s) fifoRkey=0x%x fifoLkey=0x%x", i, i, 576 + 128 * i,
-             me->device[i].mtu < other->device[i].mtu ? me->device[i].mtu : other->device[i].mtu, me->device[i].gid,
-             me->device[i].gidtext, 0x1b9e9c + i, 0x1b9e9c + i);
+    for (int i = 0; !me->socket && i < me->ndevices; i++) {
+        int there = partner(i, next);
+        if (there >= 0)
+            INFO("NET/IB: NCCL Dev %d IbDev %d Port 1 qpn %d mtu %d GID %d (%s) fifoRkey=0x%x fifoLkey=0x%x", i, i, 576 + 128 * i,
+                 me->device[i].mtu < next->device[there].mtu ? me->device[i].mtu : next->device[there].mtu, me->device[i].gid,
+                 me->device[i].gidtext, 0x1b9e9c + i, 0x1b9e9c + i);
+    }
     INFO("Connected all rings, use ring PXN 0 GDR 0");
 }
 
@@ -481,10 +548,13 @@ int main(int argc, char **argv)
             sleep(1);
     connection_lines();
     int failed = cross();
+    if (failed == -2) {
+        WARN("Call to ibv_modify_qp failed with 110 Connection timed out, on dev %s:1", me->device[0].name);
+        fail_nccl(ncclSystemError, 411);
+    }
     if (failed >= 0 || !strcmp(me->fault, "nccl_retry")) {
-        int shared, index = failed > 0 ? failed : 0;
-        rank_t *other = peer(&shared);
-        const device_t *d = &me->device[index], *e = &other->device[index];
+        link_t at = nlinks ? links[failed > 0 ? failed : 0] : (link_t){0, 0, beside(1)};
+        const device_t *d = &me->device[at.mine], *e = &at.other->device[at.theirs];
         /* The real line comes as a warning whatever NCCL_DEBUG says about details. */
         printf("%s:%d:%d [0] NCCL WARN NET/IB: Got completion from peer %s<48121> with status=IBV_WC_RETRY_EXC_ERR(12) opcode=IBV_WC_RDMA_WRITE(1) "
                "reqSize=0 vendor_err=129 req_type=Send localGid ::ffff:%s remoteGids::ffff:%s hca %s\n",
@@ -495,7 +565,9 @@ int main(int argc, char **argv)
     double total = 0;
     long wrong = 0;
     int rows = 0, devices = 0, incomplete = 0;
-    rank_t *other = peer(&devices);
+    rank_t *other = beside(1);
+    for (int i = 0; i < me->ndevices; i++)
+        devices += in_use(i);
     for (int r = 0; r < ranks; r++) {
         if (!strcmp(all[r].fault, "nccl_wrong"))
             wrong = all[r].fault_value;
@@ -517,8 +589,9 @@ int main(int argc, char **argv)
             double each = (double)list[i] * (ranks - 1) / ranks;
 #endif
             each *= 2.0 * (options.iters + options.warmup);
-            for (int n = 0; n < devices; n++)
-                fprintf(ask, "credit %s %.0f\n", me->device[n].name, each / devices);
+            for (int n = 0; n < me->ndevices; n++)
+                if (in_use(n))
+                    fprintf(ask, "credit %s %.0f\n", me->device[n].name, each / devices);
             fflush(ask);
         }
         if (rank == 0) {

@@ -1,0 +1,244 @@
+"""A ring and a stack on a switch through the actions of a playbook: what each desk is asked to do, and what the report says of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, Neighbour, ProbedFunction, ProbedPort
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Busy, Desk, Identity, Limits, Network, Setup
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, ConnectX7, Function, Port
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, Part, RunStore
+from sample_run import run_of
+from scripted_action import Script
+
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIB" + "A" * 41
+DESKS = ("desk-01", "desk-02", "desk-03")
+NAMES = {0: ("enp1s0f0np0", "enP2p1s0f0np0"), 1: ("enp1s0f1np1", "enP2p1s0f1np1")}
+JOINED = {("desk-01", 0): ("desk-02", 1), ("desk-02", 0): ("desk-03", 1), ("desk-03", 0): ("desk-01", 1)}
+JOINED |= {far: near for near, far in JOINED.items()}
+RING_HOSTS = {
+    ("desk-01", 0): ((0, 1), (1, 1)), ("desk-01", 1): ((2, 1), (3, 1)), ("desk-02", 0): ((4, 1), (5, 1)),
+    ("desk-02", 1): ((0, 2), (1, 2)), ("desk-03", 0): ((2, 2), (3, 2)), ("desk-03", 1): ((4, 2), (5, 2)),
+}  # fmt: skip
+
+
+def mac(desk: str, port: int, twin: int) -> str:
+    return f"02:00:5e:{desk[-2:]}:0{port}:0{twin}"
+
+
+def function(desk: str, port: int, twin: int, topology: str, addressed: bool) -> Function:
+    network, host = RING_HOSTS[desk, port][twin]
+    text = f"192.168.{network}.{host}" if topology == "ring" else f"192.168.{100 + twin}.{9 + int(desk[-1])}"
+    lit = topology == "ring" or port == 0
+    return Function(
+        netdev=NAMES[port][twin],
+        rdma_device=f"roce{NAMES[port][twin][2:]}",
+        pci_address=f"000{2 * twin}:01:00.{port}",
+        pci_domain=2 * twin,
+        mac=mac(desk, port, twin),
+        phys_port_name=f"p{port}",
+        phys_switch_id="0123456789abcdef",
+        mtu=9000 if addressed else 1500,
+        admin_up=True,
+        carrier=lit,
+        addresses=(Address(text, 24, "inet"),) if addressed and lit else (),
+        owner_kind="none",
+        pcie_width=4,
+        speed_mbps=200000,
+        carrier_down_count=1,
+        roce_v2_ipv4_gid_index=3,
+    )
+
+
+def facts(desk: str, topology: str, addressed: bool = True) -> Desk:
+    number = int(desk[-1])
+    ports = tuple(
+        Port(port, "0123456789abcdef", tuple(function(desk, port, twin, topology, addressed) for twin in (0, 1)), carrier=True)
+        for port in (0, 1)
+    )
+    return Desk(
+        subsets=("cx7", "network", "busy", "setup"),
+        privileged=True,
+        identity=Identity(hostname=f"spark-{number}", boot_id=f"0b0071d0-0000-4000-8000-00000000000{number}"),
+        cx7=ConnectX7(ports=ports, powered=True),
+        network=Network(
+            management_netdev="enP7s7",
+            management_addresses=(Address(f"10.0.0.{number}", 24, "inet"),),
+            session_netdev="enP7s7",
+            renderer="NetworkManager",
+            routed_networks=("10.0.0.0/24 dev enP7s7", "0.0.0.0/0 dev enP7s7"),
+            ufw_active=True,
+        ),
+        limits=Limits(user="labadmin", uid=1000, gid=1000, home="/home/labadmin"),
+        busy=Busy(readable=True),
+        setup=Setup(trust_public_key=f"ssh-ed25519 {KEY}{number} dgx_spark_pair", host_public_keys=(f"ssh-ed25519 {KEY}{number}",)),
+    )
+
+
+def probe(desk: str, topology: str, without: str = "") -> CableProbe:
+    ports = []
+    for port in (0, 1):
+        if topology == "ring":
+            seen = [] if (desk, port) not in JOINED else [JOINED[desk, port]]
+        else:
+            seen = [(other, 0) for other in DESKS if other != desk] if port == 0 and desk != without else []
+        seen = [item for item in seen if item[0] != without]
+        lit = topology == "ring" or port == 0
+        functions = tuple(
+            ProbedFunction(
+                NAMES[port][twin],
+                mac(desk, port, twin),
+                True,
+                lit,
+                True,
+                tuple(Neighbour(mac(*far, peer), "ipv6") for far in seen for peer in (0, 1)),
+                ("ipv6", "frame") if lit else (),
+            )
+            for twin in (0, 1)
+        )
+        ports.append(ProbedPort(port, lit, functions))
+    return CableProbe(desk, tuple(ports), True, True, True, True, "used")
+
+
+def started(tmp_path: Path, topology: str, without: str = "", addressed: bool = True) -> Run:
+    """A run whose stages facts and cable are done, and its cables judged as the playbook judges them."""
+    run = run_of({"lab_a": DESKS}, folder=tmp_path, topology=topology)
+    store = RunStore(tmp_path)
+    for desk in DESKS:
+        store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(facts(desk, topology, addressed))}))
+        store.write(Part("cable", desk, DONE, "lab_a", data={"cable": as_dict(probe(desk, topology, without))}))
+    Script("spark_judge", {"subject": "cables"}).run("desk-01", run, hostvars={})
+    return run
+
+
+def on(run: Run, name: str, desk: str, stage: str, args: dict[str, Any], answers: Any = ({},)) -> tuple[Script, dict[str, Any]]:
+    script = Script(name, args, answers)
+    part = RunStore(run.run_dir).part("facts", desk)
+    assert part is not None
+    result = script.run(desk, run, stage, ansible_facts={"spark": part.data["spark"]}, hostvars={})
+    return script, result
+
+
+WAITS = {"changed": False, "armed": False, "findings": [], "commands": []}
+
+
+def test_each_desk_of_a_ring_is_asked_for_two_links(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring", addressed=False)
+    asked = {}
+    for desk in DESKS:
+        script, _result = on(run, "cx7_link", desk, "link", {"pair": {}}, [WAITS])
+        asked[desk] = {item["port"]: item["addresses"] for item in script.asked[0]["links"]}
+    assert asked["desk-01"] == {0: ["192.168.0.1/24", "192.168.1.1/24"], 1: ["192.168.2.1/24", "192.168.3.1/24"]}
+    assert asked["desk-02"] == {1: ["192.168.0.2/24", "192.168.1.2/24"], 0: ["192.168.4.1/24", "192.168.5.1/24"]}
+    assert asked["desk-03"] == {0: ["192.168.2.2/24", "192.168.3.2/24"], 1: ["192.168.4.2/24", "192.168.5.2/24"]}
+
+
+def test_each_desk_on_a_switch_is_asked_for_one_link_by_rank(tmp_path: Path) -> None:
+    run = started(tmp_path, "switch", addressed=False)
+    for rank, desk in enumerate(DESKS):
+        script, _result = on(run, "cx7_link", desk, "link", {"pair": {}}, [WAITS])
+        host = 10 + rank
+        assert script.asked[0]["links"] == [{"port": 0, "addresses": [f"192.168.100.{host}/24", f"192.168.101.{host}/24"], "mtu": 9000}]
+
+
+@pytest.mark.parametrize("topology", ["ring", "switch"])
+def test_a_stack_whose_cabling_is_not_proven_is_not_linked_or_measured(tmp_path: Path, topology: str) -> None:
+    run = started(tmp_path, topology, without="desk-03")
+    for name, stage, args in (("cx7_link", "link", {"pair": {}}), ("rdma_pair", "rdma", {}), ("nccl_pair", "nccl", {})):
+        script, _result = on(run, name, "desk-01", stage, args)
+        assert script.asked == []
+    report = build(run, RunStore(run.run_dir).everything(), "now")
+    (pair,) = report["pairs"]
+    assert pair["verdict"] in ("FAIL", "UNKNOWN") and pair["topology"] == topology
+    assert not any("pair lab_a" in item["message"] for item in pair["findings"])
+
+
+def test_members_let_the_head_in_and_the_head_knows_them(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring")
+    for desk in DESKS:
+        script, _result = on(run, "pair_trust", desk, "trust", {"state": "present", "bootstrap": "fabric"}, [{"changed": True}])
+        lines = {item["path"].rsplit("/", 1)[1]: item["lines"] for item in script.asked[0]["lines"]}
+        if desk == "desk-01":
+            assert lines["authorized_keys"] == [] and len(lines["known_hosts"]) == 2
+            assert "10.0.0.2" in lines["known_hosts"][0] + lines["known_hosts"][1]
+        else:
+            assert len(lines["authorized_keys"]) == 1 and "10.0.0.1" in lines["authorized_keys"][0] and lines["known_hosts"] == []
+
+
+def test_only_the_head_of_a_stack_gets_a_key(tmp_path: Path) -> None:
+    run = started(tmp_path, "switch")
+    store = RunStore(tmp_path)
+    for desk in DESKS:
+        bare = replace(facts(desk, "switch"), setup=Setup())
+        store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(bare)}))
+        script, _result = on(run, "pair_trust", desk, "keys", {"state": "keys"}, [{"changed": True}])
+        assert bool(script.asked) == (desk == "desk-01")
+
+
+def test_the_head_of_a_ring_measures_every_path_at_the_management_addresses(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring")
+    answer = {"changed": False, "measured": True, "findings": [], "verdict": "PASS"}
+    script, _result = on(run, "rdma_pair", "desk-01", "rdma", {"bootstrap": "fabric"}, [answer])
+    (asked,) = script.asked
+    assert (asked["topology"], asked["bootstrap"]) == ("ring", "management") and not asked.get("head")
+    assert [(item["first"]["desk"], item["first"]["port"], item["second"]["desk"], item["second"]["port"]) for item in asked["paths"]] == [
+        ("desk-01", 0, "desk-02", 1), ("desk-01", 1, "desk-03", 0), ("desk-02", 0, "desk-03", 1),
+    ]  # fmt: skip
+    script, _result = on(run, "nccl_pair", "desk-01", "nccl", {"bootstrap": "fabric"}, [answer])
+    (asked,) = script.asked
+    assert [(item["desk"], item["port"]) for item in asked["ends"]] == [
+        ("desk-01", 0), ("desk-01", 1), ("desk-02", 1), ("desk-02", 0), ("desk-03", 0), ("desk-03", 1),
+    ]  # fmt: skip
+    part = RunStore(tmp_path).part("nccl", "desk-01")
+    assert part is not None
+    told = part.data["settings"]
+    assert list(told["addresses"].items()) == [("stack-1", "10.0.0.1"), ("stack-2", "10.0.0.2"), ("stack-3", "10.0.0.3")]
+    assert "NCCL_IB_SUBNET_AWARE_ROUTING=1" in told["desks"]["desk-03"]["pair_env"]
+
+
+def test_the_head_on_a_switch_measures_over_the_fabric(tmp_path: Path) -> None:
+    run = started(tmp_path, "switch")
+    answer = {"changed": False, "measured": True, "findings": [], "verdict": "PASS"}
+    script, _result = on(run, "nccl_pair", "desk-01", "nccl", {"bootstrap": "fabric"}, [answer])
+    (asked,) = script.asked
+    assert (asked["topology"], asked["bootstrap"], len(asked["ends"])) == ("switch", "fabric", 3)
+
+
+def test_the_report_calls_a_stack_a_stack_and_a_pair_a_pair(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring")
+    slow = finding("RDMA_SLOW", Where(pair="lab_a"), "pair lab_a: both functions together carry 90.0 Gb/s one way", severity="fail")
+    RunStore(tmp_path).write(Part("rdma", "desk-01", FAILED, "lab_a", "slow", findings=(slow.as_dict(),)))
+    report = build(run, RunStore(tmp_path).everything(), "now")
+    (stack,) = report["pairs"]
+    told = next(item for item in stack["findings"] if item["code"] == "RDMA_SLOW")
+    assert told["message"].startswith("stack lab_a: ") and told["subject"] == "stack lab_a"
+    assert [item["ports"] for item in stack["members"]] == [[0, 1]] * 3
+
+
+def test_one_cable_of_a_ring_is_isolated_with_the_third_desk(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring")
+    given = {"pair": "lab_a", "cable": ["desk-02", "desk-01"], "good": "desk-03", "ports": {"desk-02": 1}}
+    result = Script("pair_isolate", given).run("desk-01", run)
+    assert (result["desks"], result["ports"]) == (["desk-01", "desk-02"], {"desk-01": 0, "desk-02": 1})
+    assert "what is in the way" in result["instruction"]
+    assert result["plan"]["stacks"][0]["topology"] == "direct"
+
+
+@pytest.mark.parametrize(
+    ("topology", "cable", "word"),
+    [("ring", [], "isolate_cable is []"), ("ring", ["desk-01", "desk-09"], "desk-09"), ("switch", [], "STACK_SHARED_CAUSE")],
+)
+def test_what_cannot_be_isolated_is_said(tmp_path: Path, topology: str, cable: list[str], word: str) -> None:
+    run = started(tmp_path, topology)
+    with pytest.raises(AnsibleActionFail) as refused:
+        Script("pair_isolate", {"pair": "lab_a", "cable": cable, "good": "desk-03"}).run("desk-01", run)
+    assert word in str(refused.value)
