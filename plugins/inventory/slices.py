@@ -10,9 +10,8 @@ version_added: 0.1.0
 author:
   - LabOps (@labops)
 description:
-  - Makes the groups C(spark_slice_1), C(spark_slice_2) and so on of the desks that other inventory sources gave. Every desk is in exactly
-    one, all desks of a stack are in the same, and the slices are of about the same size. A job or workflow node takes one with
-    C(--limit spark_slice_1).
+  - Makes groups named O(prefix) and a number from 1 of the desks that other inventory sources gave. Every desk is in exactly one, all desks
+    of a stack are in the same, and the slices are of about the same size. A job or workflow node takes one with C(--limit).
   - The job slices of AWX deal out hosts one by one and so take pairs apart; these groups are used in place of them.
   - Every desk of a stack gets C(spark_stack_members), by which a run knows an inventory from which a part was taken from a wrong one.
 options:
