@@ -21,7 +21,7 @@ if [ ! -e "$place/ready" ]; then
     mkdir -p "$place"
     # Unpacked, not installed: nothing of another processor is started while this is made.
     mmdebstrap --quiet --architectures=arm64 --variant=extract --mode=root --aptopt='Acquire::Languages "none"' \
-        --include=libc6,python3,python3-pytest,python3-hypothesis,python3-yaml,python3-jinja2 trixie "$place/root" http://deb.debian.org/debian
+        --include=libc6,python3,python3-pytest,python3-hypothesis,python3-yaml,python3-jinja2,python3-pyelftools trixie "$place/root" http://deb.debian.org/debian
     for folder in lib bin sbin; do [ -e "$place/root/$folder" ] || ln -s "usr/$folder" "$place/root/$folder"; done
     touch "$place/ready"
 fi
@@ -34,5 +34,5 @@ export PYTHONPATH="$place/packed/gpu-check/lib" PYTHONPYCACHEPREFIX="$place/pyc"
 python=(qemu-aarch64-static -L "$place/root" "$place/root/usr/bin/python3")
 for folder in ${TESTS:-tests/arm tests/unit/cable/test_cable_probe.py tests/unit/workload/test_elf.py}; do
     "${python[@]}" -m pytest -q -c /dev/null --rootdir=tests --confcutdir="tests/$(cut -d/ -f2 <<< "$folder")" --import-mode=importlib \
-        -p no:cacheprovider "$folder"
+        -p no:cacheprovider -k "not real_programs_of_this_machine" "$folder"  # there are hardly any programs in that tree
 done
