@@ -152,8 +152,12 @@ docker-test: venv-demo ## The demo and the lab's own tests with Docker as the en
 	bash tests/docker_test.sh
 
 .PHONY: vm-test
-vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (half an hour without KVM; IMAGE=bookworm, PARTS=...)
+vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (half an hour without KVM; IMAGE=bookworm, SELECT=...)
 	bash tests/vm/run.sh
+
+.PHONY: vm-smoke
+vm-smoke: venv-demo ## The shortest useful part of vm-test: both machines start, audit and cable map (six minutes with the image's build)
+	SELECT="audit or cables" bash tests/vm/run.sh
 
 .PHONY: real-test
 real-test: venv-demo ## With NVIDIA's compiler, NCCL and cuobjdump and Open MPI 4.1 and 5 (opt-in: fetches 1 GB once, needs root, no GPU)

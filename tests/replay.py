@@ -75,10 +75,10 @@ def read_file(name: str, path: Path) -> Any:
         raise InputError(f"unknown reader {name!r}; known readers: {', '.join(READERS)}")
     try:
         if path.is_dir():
-            raise InputError(f"{path} is a folder, a text file was expected")
+            raise InputError(f"{path} is a folder; a text file was expected")
         # A pipe or a device could make the reading wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path} is no regular file")
+            raise InputError(f"{path} is not a regular file")
         if path.stat().st_size > FILE_LIMIT:
             raise InputError(f"{path} is larger than {FILE_LIMIT} bytes")
         data = path.read_bytes()

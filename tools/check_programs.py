@@ -92,7 +92,7 @@ def _texts(line: int, text: str) -> Iterator[tuple[int, str]]:
         yield line, "a command starts Python without -I"
     rest = SHARED.match(text)
     if rest is not None and "{}" not in text[rest.end() :].split("/")[0]:
-        yield line, f"{text[:60]!r} is a fixed name in a folder that everybody may write to"
+        yield line, f"{text[:60]!r} is a fixed name in a folder that everyone may write to"
 
 
 PROSE = ("msg", "fail_msg", "success_msg", "description", "short_description", "name")
@@ -130,7 +130,7 @@ def yaml_problems(text: str) -> Iterator[tuple[int, str]]:
         if bare or COMMAND.search(line):
             yield number, "a command starts Python without -I"
         if re.search(r"(?:^|[\s\"':=])(?:/tmp|/var/tmp|/dev/shm)/[A-Za-z0-9_.-]", line):
-            yield number, "a fixed name in a folder that everybody may write to"
+            yield number, "a fixed name in a folder that everyone may write to"
 
 
 def check(root: Path) -> list[str]:

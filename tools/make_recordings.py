@@ -622,7 +622,7 @@ def dead_gpu(name: str, number: int) -> Machine:
         f"[ 5402.771000] {XID} 119, pid=2112, name=python3, Timeout after 6s of waiting for RPC response from GPU0 GSP!",
         f"[ 5402.891000] {XID} 154, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)",
     ]
-    return Machine(name, number, "The GPU asks for a reset in place of every reading", log=log, expect=["GPU_FAILED"])
+    return Machine(name, number, "The GPU reports that it needs a reset instead of every reading", log=log, expect=["GPU_FAILED"])
 
 
 def program_errors(name: str, number: int) -> Machine:
@@ -898,7 +898,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.check:
             found = stale()
             if found:
-                print(f"{found} differs from its description: look at the difference, then pack the made folder anew (--pack)")
+                print(f"{found} differs from its description: look at the difference, then pack the new folder again (--pack)")
                 return 1
         else:
             print(f"{len(list(ready().glob('*/recording.yml')))} recordings below {TARGET.relative_to(ROOT)}")

@@ -42,14 +42,14 @@ _Dumper.add_representer(str, _text)
 def pack(folder: Path) -> str:
     """The one-file form of a recording's folder. Raises PackError."""
     if not (folder / "recording.yml").is_file():
-        raise PackError(f"{folder} is no recording: it has no recording.yml")
+        raise PackError(f"{folder} is not a recording: it has no recording.yml")
     document: dict[str, Any] = {"recording": _read(folder / "recording.yml")}
     files: dict[str, str | bytes] = {}
     links: dict[str, str] = {}
     folders: list[str] = []
     root = folder / "files"
     if any(path.is_symlink() for path in folder.iterdir()):
-        raise PackError(f"{folder} has a symbolic link beside its files/: it would be somebody else's file")
+        raise PackError(f"{folder} has a symbolic link beside its files/: it could be anyone's file")
     for here, inner, names in os.walk(root):
         own = os.path.relpath(here, root)
         base = "" if own == "." else f"/{own}"
@@ -73,7 +73,7 @@ def expand(packed: Path, folder: Path) -> None:
     """Write the folder of a packed recording; `folder` must not be there. Raises PackError."""
     document = _read(packed)
     if not isinstance(document, dict) or not isinstance(document.get("recording"), dict):
-        raise PackError(f"{packed} is no packed recording: it has no mapping `recording`")
+        raise PackError(f"{packed} is not a packed recording: it has no mapping `recording`")
     root = folder / "files"
     root.mkdir(parents=True)
     for path in document.get("folders") or []:
@@ -91,7 +91,7 @@ def expand(packed: Path, folder: Path) -> None:
 def _place(root: Path, path: str) -> Path:
     parts = [part for part in path.split("/") if part]
     if not parts or ".." in parts:
-        raise PackError(f"{path!r} is no path below a desk's root")
+        raise PackError(f"{path!r} is not a path below a desk's root")
     place = root.joinpath(*parts)
     place.parent.mkdir(parents=True, exist_ok=True)
     return place

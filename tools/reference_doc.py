@@ -31,7 +31,7 @@ HEAD = """# Reference
 
 <!-- Made by tools/reference_doc.py from the roles' argument_specs, the modules' documentation and plugins/plugin_utils/run/wants.py. -->
 
-What the collection holds, with one line each. `ansible-doc labops.dgx_spark.NAME` prints the whole documentation of a module or
+What the collection contains, with one line each. `ansible-doc labops.dgx_spark.NAME` prints the full documentation of a module or
 plugin, `ansible-doc -t role labops.dgx_spark.NAME` that of a role.
 """
 
@@ -84,7 +84,7 @@ def variables() -> Iterator[str]:
     collection()
     wants = importlib.import_module(f"{generated.PACKAGE}.plugins.plugin_utils.run.wants").WANTS
     yield from ("", "## Variables", "", "Set them in the inventory or with `-e`. A wrong value is refused before the first desk is asked.")
-    yield from ("", "### Of the inventory and of every run", "")
+    yield from ("", "### Inventory and every run", "")
     rows = {}
     for want in sorted((want for want in wants if not want.role), key=lambda want: want.variable):
         option: dict[str, Any] = {"type": want.type, "default": want.default, "description": want.description}

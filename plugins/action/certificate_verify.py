@@ -46,7 +46,11 @@ class ActionModule(DeskAction):
         if found.problems:
             reasons = "\n".join(f"  - {problem}" for problem in found.problems)
             return {**result, "failed": True, "msg": f"{path} does NOT verify:\n{reasons}"}
-        by = f"signed by {signer['principal'] or signer['fingerprint']}" if signer else "not signed: its files belong together, no more"
+        by = (
+            f"signed by {signer['principal'] or signer['fingerprint']}"
+            if signer
+            else ("not signed: its files belong together, but nothing proves who made them")
+        )
         message = f"{path} verifies: stack {found.stack} was {found.verdict} on {moment(found.issued)}; {by}"
         self._display.display("\n" + message)
         return {**result, "msg": message}

@@ -77,7 +77,7 @@ class ActionModule(DeskAction):
                 "functions": functions_of(facts, netdevs) if state == PRESENT else [],
                 "findings": [item.as_dict() for item in (*said, *made.findings)],
                 "armed": False,
-                "msg": "The link is as wanted." if state == PRESENT else "Nothing of the link is set up here.",
+                "msg": "The link is as wanted." if state == PRESENT else "No link is set up here.",
             }
         outcome = self._apply_and_confirm(arguments, where, call)
         outcome["findings"] = [item.as_dict() for item in said] + list(outcome.get("findings") or [])
@@ -161,8 +161,8 @@ class ActionModule(DeskAction):
             return first
         patience = min(int(first.get("confirm_within") or 0), int(call.given["confirm_timeout"]))
         self._display.display(
-            f"  {where.desk}: link change made, not confirmed yet; should this run be interrupted, the desk takes it back by itself "
-            f"within {patience} s"
+            f"  {where.desk}: link change made but not yet confirmed; if this run is interrupted, the desk undoes it on its own within "
+            f"{patience} s"
         )
         deadline = time.monotonic() + patience
         change_id = str(first["change_id"])
@@ -197,8 +197,8 @@ class ActionModule(DeskAction):
                 return _joined(first, status)
             time.sleep(RETRY_EVERY)
         message = (
-            f"The link change was made, then {where.desk} could not be reached for {waited:.0f} s to confirm it. "
-            "It takes the change back by itself; whether it has could not be asked."
+            f"The link change was made, but then {where.desk} could not be reached for {waited:.0f} s to confirm it. "
+            "The desk undoes the change on its own; whether it has done so could not be checked."
         )
         evidence = {"change": change_id, "error": second.get("msg")}
         found = finding("CX7_CHANGE_UNCONFIRMED", where, message, evidence=evidence)

@@ -16,7 +16,7 @@ from ..module_utils.changes.driver_group import held_group
 from ..module_utils.changes.update import SUBSETS
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.reboot import reboot_refusals
-from ..module_utils.judges.update import Wishes, came_back, judge_look, levels, moved, slower
+from ..module_utils.judges.update import Wishes, came_back, gpu_lost, judge_look, levels, moved, slower
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
@@ -37,7 +37,7 @@ PAUSE = 10.0
 class ActionModule(RebootingAction):
     """See the module documentation of desk_update."""
 
-    subsets = SUBSETS
+    subsets = (*SUBSETS, "gpu")
 
     def work(self, call: Call) -> dict[str, Any]:
         """One step."""
@@ -106,7 +106,7 @@ class ActionModule(RebootingAction):
             arguments["expected"] = plan.data.get("versions") or {}
         with turn_of(call.run.folder, stack.name if stack else call.desk, call.desk, step) as turn:
             if turn.lost:
-                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, did not come through"
+                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, failed"
                 return self.refused([finding("UPDATE_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
             return self._in_turn(call, arguments, turn, result)
 
@@ -125,39 +125,41 @@ class ActionModule(RebootingAction):
             if not answer.get("reboot"):
                 turn.back()
                 return result
-            wrong = self._start_again(call, answer.get("kernel_after"), result)
-            if wrong is not None:
+            after, wrong = self._start_again(call, answer.get("kernel_after"), result)
+            if after is None:
                 return wrong
             if arguments["step"] == "update":
                 noted = self.execute(MODULE, {"desk": call.desk, "step": "note", "phase": STARTED}, call)
                 if noted.get("failed"):
                     return {**result, **noted, "changed": True, "findings": [*result["findings"], *(noted.get("findings") or [])]}
                 result["phase"] = STARTED
+                lost = gpu_lost(after, Where(desk=call.desk))
+                if lost:
+                    return self._failed(result, lost)
                 turn.back()
                 return result
-        message = f"{call.desk} still waits for a reboot after it was rebooted"
+        message = f"{call.desk} still needs a reboot after it was rebooted"
         return self._failed(result, [finding("REBOOT_FAILED", Where(desk=call.desk), message, evidence={"phase": result.get("phase")})])
 
-    def _start_again(self, call: Call, kernel: Any, result: dict[str, Any]) -> dict[str, Any] | None:
-        """Reboot the desk; the failed result, null when it is back as wanted."""
+    def _start_again(self, call: Call, kernel: Any, result: dict[str, Any]) -> tuple[Desk | None, dict[str, Any]]:
+        """Reboot the desk. What it is once it is back as wanted, else the failed result."""
         where = Where(desk=call.desk)
         before, failure = self._when_unlocked(call)
         if before is None:
-            return {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
+            return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
         refusals = reboot_refusals(before, where, force=call.given["force"])
         if refusals:
-            return self._failed(result, refusals)
+            return None, self._failed(result, refusals)
         text = self.reboot(call.given["patience"], call.task_vars)
         if text:
-            return self._failed(
-                result, [finding("REBOOT_FAILED", where, f"{call.desk} did not come back: {text}", evidence={"error": text})]
-            )
+            lost = finding("REBOOT_FAILED", where, f"{call.desk} did not come back: {text}", evidence={"error": text})
+            return None, self._failed(result, [lost])
         result["rebooted"] = True
         after, failure = self.read_desk(call)
         if after is None:
-            return {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
+            return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
         wrong = came_back(before, after, where, str(kernel) if kernel else before.kernel.next_boot)
-        return self._failed(result, wrong) if wrong else None
+        return (None, self._failed(result, wrong)) if wrong else (after, {})
 
     def _when_unlocked(self, call: Call) -> tuple[Desk | None, dict[str, Any]]:
         """The desk once nobody changes packages: unattended upgrades or the Dashboard may have begun meanwhile."""
@@ -199,8 +201,8 @@ class ActionModule(RebootingAction):
         answer = self.execute(MODULE, {"desk": name, "step": "note", "phase": SETTLED}, call)
         if answer.get("failed"):
             return {**result, **answer}
-        change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts name changed"
-        what = "after the update was taken back" if journal.phase == ROLLED_BACK else "after the update"
+        change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts cover changed"
+        what = "after the update was undone" if journal.phase == ROLLED_BACK else "after the update"
         proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven {what}: {change}", evidence=told)
         return {**result, "changed": bool(answer.get("changed")), "findings": [proven.as_dict()]}
 
@@ -236,7 +238,7 @@ def _not_as_a_whole(store: RunStore, stack: Stack | None, desk: str) -> Finding 
     for name in stack.members if stack is not None else (desk,):
         plan = store.part("update_plan", name)
         if plan is None or plan.state != DONE:
-            told = f"{name} was not looked at ({plan.reason if plan is not None and plan.reason else 'no result'})"
+            told = f"{name} was not examined ({plan.reason if plan is not None and plan.reason else 'no result'})"
         elif plan.data.get("refused"):
             codes = sorted({str(item["code"]) for item in plan.findings if item.get("severity") in ("fail", "unknown")})
             told = f"{name} may not be updated ({', '.join(codes)})"
@@ -254,7 +256,7 @@ def _several_stacks(call: Call) -> Finding | None:
     if len(stacks) + len(alone) == 1:
         return None
     told = ", ".join([*stacks, *alone])
-    message = f"{call.desk} was left as it is: an update is taken back for one stack at a time, and this run has {told}"
+    message = f"{call.desk} was left as it is: an update is undone for one stack at a time, but this run has {told}"
     return finding("UPDATE_ROLLBACK_IMPOSSIBLE", Where(desk=call.desk), message, evidence={"stacks": [*stacks, *alone]})
 
 

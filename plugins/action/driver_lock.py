@@ -89,7 +89,9 @@ def half_a_stack(want: WantedLock, run: Run | None, name: str) -> Finding | None
     stack = run.stack_of(name) if run is not None else None
     if want.state != lock_model.PAUSED or want.force or run is None or stack is None or not run.outside(stack):
         return None
-    message = f"{name}: the lock is opened for both desks of a pair together, and {', '.join(run.outside(stack))} is not in this run"
+    message = (
+        f"{name}: the lock can only be opened for both desks of a pair together, and {', '.join(run.outside(stack))} is not in this run"
+    )
     return finding("PAIR_INCOMPLETE", Where(pair=stack.name, desk=name), message)
 
 

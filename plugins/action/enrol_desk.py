@@ -32,7 +32,7 @@ class ActionModule(DeskAction):
         task_vars = call.task_vars
         if importlib.util.find_spec("paramiko") is None:
             raise AnsibleActionFail(
-                "first contact needs paramiko on the controller: pip install paramiko (for the Python of ansible-playbook)"
+                "first contact needs paramiko on the controller: pip install paramiko (for the Python that runs ansible-playbook)"
             )
         desk, arguments = call.desk, call.given
         key = admin_key(self.value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
@@ -84,7 +84,7 @@ class ActionModule(DeskAction):
 
     def _ask(self, question: str) -> bool:
         """Show a question on the terminal. Without a terminal nobody answers, and that is a no."""
-        prompt = f"{question}\nDoes the desk itself show the same? Type yes to trust it, anything else to leave it alone: "
+        prompt = f"{question}\nDoes the desk's own screen show the same? Type yes to trust it, anything else to skip this desk: "
         try:
             return ask(display, prompt).lower() == "yes"
         except AnsibleError:

@@ -25,7 +25,7 @@ class ActionModule(DeskAction):
         part = call.store.part("facts", name)
         if part is None or part.state != "done" or facts is None:
             reason = part.reason if part else "its facts were not read in this run"
-            raise AnsibleActionFail(f"{name} cannot stand for the fleet: {reason}")
+            raise AnsibleActionFail(f"{name} cannot represent the fleet: {reason}")
         path = Path(str(call.given["path"])).expanduser()
         desk: Desk = from_dict(Desk, facts)
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -35,7 +35,7 @@ class ActionModule(DeskAction):
             if changed and not self._task.check_mode:
                 lock_file.write(lock, path)
                 self._display.display(
-                    f"\nThe lock of the fleet, from {name}: {path}\nReview and commit it, then enforce it: "
+                    f"\nThe fleet's lock file, from {name}: {path}\nReview and commit it, then enforce it: "
                     f"ansible-playbook -i INVENTORY playbooks/onboard.yml -e driver_lock_from={path}"
                 )
         except lock_file.LockFileError as error:

@@ -107,7 +107,7 @@ class ActionModule(DeskAction):
         if not path.is_file():
             if self._task.check_mode:
                 return {"changed": True, "msg": "in check mode: the bundle would be built first"}
-            text = f"{desk}: there is no bundle to install; look at the findings of the builder desk"
+            text = f"{desk}: there is no bundle to install; see the findings of the builder desk"
             found = finding("NCCL_BUNDLE_FAILED", Where(desk=desk), text, severity="unknown", evidence={"expected": str(path)})
             return {"failed": True, "msg": text, "findings": [found.as_dict()]}
         wanted = hashlib.sha256(bundle.manifest_of(str(path)).encode()).hexdigest()
@@ -129,7 +129,7 @@ class ActionModule(DeskAction):
         """Fetch what was built as the login user, and prove that it is what the module told over the connection. Raises BundleError."""
         path = str(answer.get("archive") or "")
         if not BUILT.fullmatch(path):
-            raise bundle.BundleError(f"the builder desk names {path[:100]!r} as its bundle, which is no place of ours")
+            raise bundle.BundleError(f"the builder desk names {path[:100]!r} as its bundle, which is not a path this collection uses")
         try:
             with _bounded(ARCHIVE_LIMIT):
                 self._connection.fetch_file(path, str(target))
@@ -143,7 +143,7 @@ class ActionModule(DeskAction):
             self._low_level_execute_command(command, sudoable=False)
         if got != answer.get("sha256"):
             target.unlink()
-            raise bundle.BundleError(f"the bundle that was fetched has SHA-256 {got}, the builder desk had told {answer.get('sha256')}")
+            raise bundle.BundleError(f"the fetched bundle has SHA-256 {got}, but the builder desk reported {answer.get('sha256')}")
 
     def _send(self, path: Path, folder: str, name: str) -> str:
         target: str = self._connection._shell.join_path(folder, name)
@@ -209,7 +209,7 @@ class Wishes:
         """Refuse wishes that cannot be met, before a desk is asked. Raises BundleError."""
         source = dict(self.given.get("nccl") or {})
         if self.library == bundle.SYSTEM and not VERSION.fullmatch(self.version):
-            told = f"version in nccl_bundle_nccl is {self.version!r}; one of libnccl2 such as 2.28.9-1+cuda13.0 was expected"
+            told = f"version in nccl_bundle_nccl is {self.version!r}; a version of libnccl2 such as 2.28.9-1+cuda13.0 was expected"
             raise bundle.BundleError(f"nccl_bundle_library is system: {told}")
         if self.library != bundle.WHEEL:
             return
@@ -228,7 +228,7 @@ class Wishes:
         if entry is None:
             return []
         text = f"{desk}: nccl_bundle_nccl asks for a version with a known fault. {told(entry, self.version)}"
-        remedy = "Ask for another version in nccl_bundle_nccl; a source given as archive is built whatever its version."
+        remedy = "Ask for another version in nccl_bundle_nccl; a source given as an archive is built whatever its version."
         return [finding("NCCL_BUNDLE_FAILED", Where(desk=desk), text, evidence=evidence_of(entry, self.version), remedy=remedy)]
 
     def pinned(self, name: str) -> dict[str, Any]:
@@ -277,7 +277,7 @@ class Wishes:
             return path
         if path.is_dir():
             return packed(path, self.cache)
-        raise bundle.BundleError(f"nccl_bundle: the source of {name} is {path}, which is not there on the controller")
+        raise bundle.BundleError(f"nccl_bundle: the source of {name} is {path}, which does not exist on the controller")
 
     def given_archive(self) -> Path:
         """The ready bundle that was given, checked against its checksum."""

@@ -31,7 +31,9 @@ class ActionModule(DeskAction):
         """Write what is missing, say what comes next."""
         given = call.given
         if not USER.fullmatch(given["user"]):
-            raise AnsibleActionFail(f"user is {given['user']!r}; the Linux user was expected that the first-boot wizard made on the desks")
+            raise AnsibleActionFail(
+                f"user is {given['user']!r}; the Linux user that the first-boot wizard created on the desks was expected"
+            )
         folder = Path.cwd() / Path(given["folder"]).expanduser()
         sample, variables = (SAMPLE / name for name in ("lab.desks.csv", "group_vars/spark_desks.yml"))
         wanted = files(sample.read_text("utf-8"), variables.read_text("utf-8"), given["sheet"], given["user"], _collections(folder))
@@ -42,11 +44,13 @@ class ActionModule(DeskAction):
                 _write(folder / name, wanted[name])
         shown = os.path.relpath(folder)
         lines = [f"  {'would write' if self._task.check_mode else 'wrote'} {folder / name}" for name in created]
-        lines += [f"  left as it is: {folder / name}" for name in kept]
+        lines += [f"  already exists, unchanged: {folder / name}" for name in kept]
         if importlib.util.find_spec("paramiko") is None:
-            lines.append("  paramiko is missing, which first contact needs: pip install paramiko (for the Python of ansible-playbook)")
+            lines.append(
+                "  paramiko, which first contact needs, is missing: pip install paramiko (for the Python that runs ansible-playbook)"
+            )
         if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & 0o002:
-            self._display.warning(f"Ansible does not read ansible.cfg in a folder that everybody may write to: chmod o-w {folder}")
+            self._display.warning(f"Ansible does not read ansible.cfg in a folder that everyone can write to: chmod o-w {folder}")
         told = steps("" if shown == "." else shlex.quote(str(folder)), given["sheet"])
         self._display.display("\n".join([*lines, "", *told]))
         return {"changed": bool(created), "folder": str(folder), "created": created, "kept": kept, "next": told}

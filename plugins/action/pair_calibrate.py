@@ -24,7 +24,7 @@ class ActionModule(DeskAction):
         run, store = call.run, call.store
         path = Path(str(call.given["path"])).expanduser()
         if self._task.check_mode:
-            return {"changed": False, "msg": "in check mode nothing is measured, so there are no marks to write"}
+            return {"changed": False, "msg": "check mode measures nothing, so there are no marks to write"}
         measuring = [stack for stack in run.stacks if run.in_scope(stack) and not stack.out_of_service]
         heads = {stack.head for stack in measuring}
         measured: dict[str, list[dict[str, Any]]] = {"rdma": [], "nccl": []}
@@ -43,13 +43,13 @@ class ActionModule(DeskAction):
                         if item["severity"] == "fail" and not str(item["code"]).endswith("_SLOW")
                     ]
         if bad:
-            raise AnsibleActionFail(f"a pair that is called good has {', '.join(sorted(set(bad)))}; leave it out (--limit) or fix it")
+            raise AnsibleActionFail(f"a pair said to be good has {', '.join(sorted(set(bad)))}; leave it out (--limit) or fix it")
         pairs = ", ".join(stack.name for stack in measuring)
         try:
             marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {run.run_id}, {pairs}")
         except MarksError as error:
             raise AnsibleActionFail(str(error)) from error
-        text = "---\n# Marks of this lab, from pairs that its admin calls good. Put it into group_vars/all.\n" + yaml.safe_dump(
+        text = "---\n# Marks of this lab, from pairs that its admin calls good. Put this file in group_vars/all.\n" + yaml.safe_dump(
             {"pair_proof_marks": marks}, sort_keys=False
         )
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -63,7 +63,7 @@ class ActionModule(DeskAction):
 def _usage(path: Path) -> str:
     """How the marks come into force."""
     if path.parent.name == "all" and path.parent.parent.name == "group_vars":
-        return "Every later run of this inventory uses them."
+        return "Every later run with this inventory uses them."
     return f"Use them with -e @{path}, or write them where every run finds them: -e calibrate_file=INVENTORY/group_vars/all/spark_marks.yml"
 
 

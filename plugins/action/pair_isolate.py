@@ -46,11 +46,11 @@ class ActionModule(DeskAction):
         pair, good = run.stack(given.get("pair")), str(given.get("good") or "")
         if pair is None:
             known = ", ".join(stack.name for stack in run.stacks)
-            raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair of the inventory was expected: {known}")
+            raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair in the inventory was expected: {known}")
         two = _suspected(pair, given.get("cable") or ())
         if good not in run.members or good in two:
             outside = f"pair {pair.name}" if pair.is_pair else f"{' and '.join(two)}"
-            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk of the inventory outside {outside} was expected")
+            raise AnsibleActionFail(f"isolate_good is {good!r}; a desk in the inventory outside {outside} was expected")
         notes = run.folder.parent / f"isolate-{file_name(pair.name if pair.is_pair else '-'.join((pair.name, *two)))}.json"
         trials = [] if given["restart"] else read_trials(notes)
         suspects = (*two, good)
@@ -104,7 +104,7 @@ class ActionModule(DeskAction):
         if move.done:
             self._display.display(f"\nResult: {move.blame}. {move.conclusion}")
             self._display.display(
-                "Plug everything back as the inventory says, start the desks again with the cables in, run stack_pair.yml."
+                "Plug everything back in as the inventory says, restart the desks with the cables in, then run stack_pair.yml."
             )
         else:
             self._display.display(f"\nNext: {move.instruction}")

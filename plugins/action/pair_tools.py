@@ -61,7 +61,7 @@ def proven(debs: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, str]:
         name, got = Path(item).name, digest(item)
         expected = str(wanted.get(name) or "").removeprefix("sha256:").lower()
         if wanted and not expected:
-            raise AnsibleActionFail(f"pair_tools_debs_checksums names no checksum for {name}; its SHA-256 is {got}")
+            raise AnsibleActionFail(f"pair_tools_debs_checksums has no checksum for {name}; its SHA-256 is {got}")
         if expected and expected != got:
             raise AnsibleActionFail(f"pair_tools_debs: {item} has SHA-256 {got}, {expected} was expected")
         if found.get(name, got) != got:

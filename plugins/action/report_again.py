@@ -52,11 +52,11 @@ class ActionModule(DeskAction):
             return result
         written = write(target, report, lines, Wishes(certificates=False), again=stands)
         if written.problems:
-            result.update(failed=True, msg=f"the report in {target} is not whole: {'; '.join(written.problems)}")
+            result.update(failed=True, msg=f"the report in {target} is incomplete: {'; '.join(written.problems)}")
         return result
 
     def _compare(self, report: dict[str, Any], base: Path) -> None:
         try:
             with_history(report, History(base), datetime.datetime.now().astimezone())
         except HistoryError as error:
-            self._display.warning(f"{error}; the report says nothing of earlier runs")
+            self._display.warning(f"{error}; the report says nothing about earlier runs")

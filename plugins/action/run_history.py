@@ -26,7 +26,7 @@ class ActionModule(DeskAction):
         """See the class."""
         base = Path.cwd() / Path(call.given["report_dir"]).expanduser()
         if not base.is_dir():
-            raise AnsibleActionFail(f"{base} is no folder of reports; set spark_report_dir to the one that your runs write to")
+            raise AnsibleActionFail(f"{base} is not a report folder; set spark_report_dir to the one that your runs write to")
         try:
             changed, lines = self._do(History(base), call.given)
         except (HistoryError, ChoiceError, ReportError) as error:
@@ -48,7 +48,7 @@ class ActionModule(DeskAction):
         if given.get("compare"):
             wanted = names(given["compare"])
             if len(wanted) != 2:
-                raise ChoiceError(f"history_compare names {len(wanted)} runs, two were expected: -e history_compare=last-1,last")
+                raise ChoiceError(f"history_compare names {len(wanted)} runs; two were expected: -e history_compare=last-1,last")
             first, second = sorted((found(runs, item) for item in wanted), key=lambda row: row.started)
             return False, compared(history, first, second)
         if given.get("export"):
@@ -58,7 +58,7 @@ class ActionModule(DeskAction):
             return self._prune(history, gone, given["prune_reports"])
         limit = given["limit"]
         shown = runs[-limit:] if limit > 0 else runs
-        lines = listed(shown) if runs else ["The history holds no run yet."]
+        lines = listed(shown) if runs else ["The history has no runs yet."]
         return False, lines + (
             [f"and {len(runs) - len(shown)} older runs (-e history_limit=0 lists all)"] if len(shown) < len(runs) else []
         )
@@ -87,7 +87,7 @@ class ActionModule(DeskAction):
         except ReportError:
             return False
         if report["run"]["id"] != row.id:
-            self._display.warning(f"{folder} holds the report of another run and is left as it is")
+            self._display.warning(f"{folder} holds the report of another run and is left alone")
             return False
         shutil.rmtree(folder)
         return True

@@ -114,7 +114,7 @@ class ActionModule(DeskAction):
         """The inventory that matches the cabling; refuses to write over a file that is there."""
         path = Path(str(call.given["write_inventory"])).expanduser()
         if path.exists():
-            raise AnsibleActionFail(f"{path} exists already and is left as it is; name a new file with -e write_inventory=PATH")
+            raise AnsibleActionFail(f"{path} already exists and is left alone; name a new file with -e write_inventory=PATH")
         run = call.run
         found = discover(lab.cables, list(run.members), {stack.name: list(stack.members) for stack in run.stacks})
         variables = {}
@@ -127,7 +127,7 @@ class ActionModule(DeskAction):
         write_atomically(path, inventory_text(found, variables, moment, shared))
         self._display.display(f"\nInventory that matches the cabling: {path}")
         for desk, reason in found.unsure.items():
-            self._display.display(f"  {desk} is in no {'pair or stack' if found.stacks else 'pair'}: {reason}")
+            self._display.display(f"  {desk} is not in a {'pair or stack' if found.stacks else 'pair'}: {reason}")
         return str(path)
 
 

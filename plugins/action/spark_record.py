@@ -33,12 +33,12 @@ class ActionModule(DeskAction):
         desk = call.desk
         standin = str(arguments.get("standin") or f"recorded-{_place(desk, task_vars):02d}")
         if not _STANDIN.fullmatch(standin):
-            result.update(failed=True, msg=f"{desk}: standin {standin!r} is no name for a folder; use letters, digits, dots, - and _")
+            result.update(failed=True, msg=f"{desk}: standin {standin!r} is not a valid folder name; use letters, digits, dots, - and _")
             return result
         try:
             recorded = unpacked(packed)
         except ShapeError as error:
-            result.update(failed=True, msg=f"{desk}: its answer is no recording, nothing was written: {error}")
+            result.update(failed=True, msg=f"{desk}: its answer is not a recording, so nothing was written: {error}")
             return result
         dest = Path(str(arguments.get("dest") or "recordings")).expanduser()
         folder = (dest if dest.is_absolute() else Path.cwd() / dest) / standin

@@ -83,7 +83,7 @@ class ActionModule(DeskAction):
         """The run's plain form (``spark_plan``). Refuses an inventory or a wish that cannot be used before any desk is asked."""
         name = call.given.get("playbook")
         if name not in PLAYBOOKS:
-            raise AnsibleActionFail(f"playbook is {name!r}; known are {', '.join(PLAYBOOKS)}")
+            raise AnsibleActionFail(f"playbook is {name!r}; known playbooks are {', '.join(PLAYBOOKS)}")
         hostvars = call.task_vars["hostvars"]
         scope = [str(host) for host in call.task_vars.get("ansible_play_hosts_all", [])]
         wishes = {host: _set_of(hostvars, host, (*CONNECTION, *(want.variable for want in WANTS))) for host in scope}
@@ -94,7 +94,7 @@ class ActionModule(DeskAction):
             stacks = stacks_of(view)
             if playbook(name).needs_stacks and not stacks:
                 raise InventoryError(
-                    [f"{name} needs pairs: make each pair a child group of spark_pairs with two hosts (inventories/lab shows it)"]
+                    [f"{name} needs pairs: make each pair a child group of spark_pairs with two hosts (see inventories/lab)"]
                 )
         except InventoryError as error:
             raise _refusal("the inventory cannot be used", error.problems) from None
@@ -115,7 +115,7 @@ class ActionModule(DeskAction):
             problems.append("spark_webhook has no url that begins with http:// or https://")
         problems += _wrong_since(str(own.get(SINCE.variable) or SINCE.default), base)
         if problems:
-            raise _refusal("what was asked for cannot be done", problems)
+            raise _refusal("the request cannot be carried out", problems)
         now = datetime.datetime.now(datetime.UTC)
         run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         forks = int(context.CLIARGS.get("forks") or 5)
@@ -136,7 +136,8 @@ class ActionModule(DeskAction):
             RunStore(run.run_dir).begin(run)
         except OSError as error:
             raise AnsibleActionFail(
-                f"the report folder {run.run_dir} cannot be written ({error.strerror}); set spark_report_dir to a folder that you may write"
+                f"the report folder {run.run_dir} cannot be written ({error.strerror}); set spark_report_dir to a folder that you can "
+                "write to"
             ) from None
         return {**plain(run), "changed": False}
 
@@ -147,7 +148,7 @@ class ActionModule(DeskAction):
         stage = STAGES.get(str(call.given.get("stage")))
         if stage is None or not stage.waves:
             known = ", ".join(name for name, item in STAGES.items() if item.waves)
-            raise AnsibleActionFail(f"stage is {call.given.get('stage')!r}; stages that go in waves are {known}")
+            raise AnsibleActionFail(f"stage is {call.given.get('stage')!r}; the stages that go in waves are {known}")
         run, store = call.run, call.store
         units = units_of(run)
         ready = [unit for unit in units if any(takes_part(run, store, desk, stage) for desk in unit)]
@@ -242,7 +243,7 @@ def _refusal(what: str, problems: Iterable[str]) -> AnsibleActionFail:
 def _forks_finding(forks: int, desks: int) -> list[dict[str, Any]]:
     if forks >= desks:
         return []
-    message = f"forks is {forks}, the run has {desks} desks: not all pairs are worked on at the same time; set forks to {desks} or more"
+    message = f"forks is {forks}, but the run has {desks} desks: not all pairs are handled at the same time; set forks to {desks} or more"
     return [finding("FORKS_TOO_FEW", Where(), message, evidence={"forks": forks, "desks": desks}).as_dict()]
 
 

@@ -9,12 +9,12 @@ type: stdout
 short_description: What a run does, stack by stack
 version_added: 1.0.0
 description:
-  - On a terminal a live view, one line a stack with its stage and time, and a bar for the whole run whose remainder comes from earlier
+  - On a terminal, a live view with one line for each stack, its stage and time, and a bar for the whole run, estimated from earlier
     runs; findings appear above it as they are made. It is drawn with the Python package C(rich).
-  - Without a terminal, without C(rich), with C(NO_COLOR), C(CI) or C(TERM=dumb) set, one line with its time for each stage that ended on a
-    desk with its findings, what changed, failures, and the recap.
-  - With C(-v) or more, the task by task output of the default callback is shown as well.
-  - A run that is interrupted gets its report all the same, from what its stages left. With another callback C(playbooks/report.yml) makes
+  - Without a terminal or C(rich), or with C(NO_COLOR), C(CI) or C(TERM=dumb) set, one line with the time for each stage that ended on a
+    desk, with its findings, what changed, failures, and the recap.
+  - With C(-v) or more, the task-by-task output of the default callback is shown as well.
+  - An interrupted run still gets its report, from what its stages left. With another callback C(playbooks/report.yml) makes
     it.
   - Nothing that decides a verdict lives here.
 extends_documentation_fragment:
@@ -228,11 +228,11 @@ class CallbackModule(Default):
             lines = summary(report, run_dir)
             self._display.display("\n" + "\n".join(lines))
             for problem in write(folder, report, lines, Wishes(certificates=False)).problems:
-                self._display.display(f"The report is not whole: {problem}", color=C.COLOR_ERROR)
+                self._display.display(f"The report is incomplete: {problem}", color=C.COLOR_ERROR)
         except (ReportError, OSError) as error:
             self._display.display(
-                f"The run was interrupted and its report could not be made ({error}); "
-                f"playbooks/report.yml -e report_runs={folder.name} tries again",
+                f"The run was interrupted and its report could not be made ({error}); playbooks/report.yml -e report_runs={folder.name} "
+                "tries again",
                 color=C.COLOR_ERROR,
             )
 

@@ -12,10 +12,10 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Works in check mode as without it, since nothing on a desk is touched.
+    description: Works the same in check mode, since nothing on a desk is touched.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: Runs on the controller; no desk is contacted.

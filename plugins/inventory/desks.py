@@ -10,26 +10,26 @@ version_added: 1.0.0
 author:
   - LabOps (@labops)
 description:
-  - Reads a lab sheet, one line for each desk, and makes the groups C(spark_desks), C(spark_pairs) and one group for each pair; for rings
+  - Reads a lab sheet, one line for each desk, and creates the groups C(spark_desks), C(spark_pairs) and one group for each pair; for rings
     and stacks on a switch also C(spark_stacks) and one group for each, with C(spark_topology).
   - A sheet is a file named C(*.desks.csv), C(*.desks.tsv), C(*.desks.yml) or C(*.desks.yaml), or a YAML file with C(plugin) and O(sheet).
   - Columns are C(name), C(address) (or C(mdns), or C(mac)), C(pair), C(stack) and C(topology) (direct, ring or switch), C(position) (head
-    or peer), C(serial), C(asset_tag), C(host_key) (fingerprint), C(out_of_service), C(user) and C(port). Exports of spreadsheets work as
-    they are, with commas, semicolons or tabs, a byte order mark, Windows line ends, quoted cells and blank lines.
+    or peer), C(serial), C(asset_tag), C(host_key) (fingerprint), C(out_of_service), C(user) and C(port). Spreadsheet exports work as they
+    are, with commas, semicolons or tabs, a byte order mark, Windows line endings, quoted cells and blank lines.
   - Any other column (rack, room, owner) is a variable of the desk. Its name is the title in lower case with underscores, its value the
     cell as text, which is never a template. A column can never set what Ansible, a connection or this collection reads; one whose title
-    cannot be a variable is named in a warning.
+    cannot be a variable is reported in a warning.
   - The group C(spark_desks) gets C(spark_known_hosts), the file C(known_hosts.txt) beside the sheet that C(enrol.yml) writes, and
-    C(ansible_ssh_extra_args) that make ssh look there first. Both may be overridden in group_vars.
-  - Every line is checked. All problems are told at once, each with its line, its column, what was found and what was expected, and the
-    command ends with exit code 4 before any desk is touched. It does not go on as with other inventory plugins, because the next one (ini)
-    would take each line of a CSV file for the name of a host.
+    C(ansible_ssh_extra_args) that make ssh look there first. Both can be overridden in group_vars.
+  - Every line is checked. All problems are reported at once, each with its line, its column, what was found and what was expected, and the
+    command ends with exit code 4 before any desk is touched. Unlike other inventory plugins, it stops there, because the next one (ini)
+    would take each line of a CSV file for a host name.
 extends_documentation_fragment:
   - constructed
   - inventory_cache
 options:
   plugin:
-    description: Says that the file is for this plugin. Only in a YAML file; a sheet named C(*.desks.*) needs none.
+    description: Marks the file as one for this plugin. Only in a YAML file; a sheet named C(*.desks.*) does not need it.
     type: str
   sheet:
     description:
@@ -54,7 +54,7 @@ options:
       - section: inventory
         key: cache
 notes:
-  - Files named C(*.desks.csv) need this plugin in C(enable_plugins) of ansible.cfg, before C(ini); the checkout's ansible.cfg has it.
+  - Files named C(*.desks.csv) need this plugin in C(enable_plugins) of ansible.cfg, before C(ini); the checkout's ansible.cfg has this.
     A YAML file with C(plugin) needs no setting.
   - Keys of a YAML file that are no option are refused, with the nearest one that is.
 """
@@ -201,7 +201,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             more = sorted({host.name for host in self.inventory.groups[pair].get_hosts()} - set(members))
             if more:
                 kind = "stack" if pair in stacks else "pair"
-                expected = f"other names than {pair}, which the sheet makes a {kind}: give the keyed group a prefix"
+                expected = f"names other than {pair}, which is a {kind} in the sheet: give the keyed group a prefix"
                 problems.append(Problem(0, "", f"groups or keyed_groups that put {', '.join(more)} into {pair}", expected))
         if problems:
             raise SheetError(sheet.source, problems)
@@ -263,7 +263,7 @@ def _read(path: Path) -> Sheet:
         except UnicodeDecodeError:
             continue
     else:
-        raise SheetError(name, [Problem(0, "", "bytes that are no text", "a CSV or YAML file (not a spreadsheet file: export it as CSV)")])
+        raise SheetError(name, [Problem(0, "", "bytes that are not text", "a CSV or YAML file (not a spreadsheet file: export it as CSV)")])
     if "\0" in text or raw[:2] == b"PK":
         raise SheetError(name, [Problem(0, "", "a binary file", "a CSV or YAML file (export the spreadsheet as CSV)")])
     return read(text, name, "yaml" if path.suffix in (".yml", ".yaml") else "csv")
@@ -292,7 +292,7 @@ def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:
                 values["ansible_host"] = addresses[entry.mac]
             else:
                 unknown = f"{entry.mac} is not in this machine's neighbour table"
-                todo = "ping the lab's network from here, or write the address into the sheet"
+                todo = "ping the lab's network from here, or put the address in the sheet"
                 display.warning(f"{sheet.source} line {entry.line}: no address is known for {entry.name} ({unknown}); {todo}.")
         for key, value in values.items():
             inventory.set_variable(entry.name, key, value)

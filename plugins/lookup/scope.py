@@ -5,11 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: scope
-short_description: The hosts of a play on desks, refused when there are none
+short_description: The hosts of a play on desks; an error when there are none
 version_added: 1.0.0
 description:
   - Internal to the playbooks of this collection. Gives the host pattern of a play on desks.
-  - Ansible skips a play that matches no host and ends with success, so a nightly job would be green with nothing tested. This lookup,
+  - Ansible skips a play that matches no host and ends with success, so a nightly job would pass with nothing tested. This lookup,
     used as the C(hosts) of a first play, ends the playbook with the reason instead.
 options: {}
 author:
@@ -57,7 +57,7 @@ class LookupModule(LookupBase):
         limit = known.get("ansible_limit")
         if limit and not _limited(groups, desks, str(limit), self._loader):
             raise AnsibleError(
-                f"No desk was touched: --limit {limit} leaves none of the {len(desks)} desks of the inventory; known are "
+                f"No desk was touched: --limit {limit} leaves none of the {len(desks)} desks in the inventory; known desks are "
                 f"{', '.join(desks[:20])}{' ...' if len(desks) > 20 else ''}"
             )
         return [PATTERN]
@@ -69,13 +69,13 @@ def _no_desks(groups: Mapping[str, list[str]], sources: Any) -> str:
     text = f"the inventory ({named}) has no host in group {DESKS_GROUP}, {PAIRS_GROUP} or {STACKS_GROUP}."
     if any("," in host for host in hosts):
         return (
-            f"{text} Its hosts look like the lines of a lab sheet ({hosts[0][:60]!r}): enable the inventory plugin labops.dgx_spark.desks "
-            "before ini (enable_plugins in ansible.cfg, or ANSIBLE_INVENTORY_ENABLED=labops.dgx_spark.desks,host_list,yaml,ini), and let "
-            "the sheet's name end in .desks.csv."
+            f"{text} Its hosts look like lines of a lab sheet ({hosts[0][:60]!r}): enable the inventory plugin labops.dgx_spark.desks "
+            "before ini (enable_plugins in ansible.cfg, or ANSIBLE_INVENTORY_ENABLED=labops.dgx_spark.desks,host_list,yaml,ini), and "
+            "give the sheet a name that ends in .desks.csv."
         )
     return (
-        f"{text} Name an inventory with -i; every desk belongs into group {DESKS_GROUP}, each pair into a child group of {PAIRS_GROUP} "
-        "(inventories/lab shows it)."
+        f"{text} Name an inventory with -i; every desk belongs in group {DESKS_GROUP}, each pair in a child group of {PAIRS_GROUP} (see "
+        "inventories/lab)."
     )
 
 

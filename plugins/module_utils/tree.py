@@ -116,7 +116,7 @@ class Walk:
         if self._entries > self.limits.entries:
             self.stopped = f"more than {self.limits.entries} files and folders"
         elif time.monotonic() > self.deadline:
-            self.stopped = f"not all was seen within {self.limits.seconds:.0f} s"
+            self.stopped = f"not everything was seen within {self.limits.seconds:.0f} s"
         elif depth > DEPTH_LIMIT:
             self.stopped = f"folders deeper than {DEPTH_LIMIT}"
         return self.stopped is None

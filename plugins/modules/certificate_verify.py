@@ -6,21 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: certificate_verify
-short_description: Tell whether a certificate of a stack still is what was issued
+short_description: Check whether a stack's certificate is still what was issued
 version_added: 1.0.0
 description:
-  - Checks the signature, the checksum of the page, the checksum of the report, and that the report bears out every line of the certificate.
-  - Fails when one of them does not hold.
+  - Checks the signature, the checksum of the page, the checksum of the report, and that the report supports every line of the certificate.
+  - Fails when one of these checks fails.
 options:
   path:
-    description: The certificate (C(.json)); its page and signature lie beside it.
+    description: The certificate (C(.json)); its page and signature are expected beside it.
     type: path
     default: ""
   report:
-    description: The C(report.json) that it speaks of; the one in the folder above it where this is not given.
+    description: The C(report.json) that it refers to; defaults to the one in the folder above it.
     type: path
   allowed_signers:
-    description: A file of allowed signers as ssh-keygen(1) describes it; only a key in it counts.
+    description: A file of allowed signers as ssh-keygen(1) describes it; only keys in it count.
     type: path
   fingerprint:
     description: The C(SHA256:...) fingerprint of the one key that counts.
@@ -60,7 +60,7 @@ signer:
   returned: always
   type: dict
 problems:
-  description: What speaks against it.
+  description: The problems that were found.
   returned: always
   type: list
   elements: str

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cx7_cable
-short_description: Ask a DGX Spark who is at the other end of its QSFP cables
+short_description: Find out what is at the other end of a DGX Spark's QSFP cables
 version_added: 1.0.0
 description:
-  - Reads, for both QSFP cages of the desk, who answers there - by an IPv6 all-nodes echo on each ConnectX-7 function with the neighbour
-    table behind it, and by LLDP where C(lldpd) runs. Nothing is configured, no address is needed, and no packet leaves the cable.
-  - Where nobody was seen on a cage with a signal, and the module runs as root, it sends and listens for raw frames
-    (EtherType 0x88B6) for a while. All desks must do so at the same time.
-  - With root it reads the plug's memory (vendor, part, serial number) through C(ethtool -m). It never uses mstflint or mlxlink and never
+  - Finds out, for both QSFP cages of the desk, who answers there - by an IPv6 all-nodes echo on each ConnectX-7 function and the neighbour
+    table that results, and by LLDP where C(lldpd) runs. Nothing is configured, no address is needed, and no packet leaves the cable.
+  - If no neighbour was seen on a cage with a signal, and the module runs as root, it sends and listens for raw frames
+    (EtherType 0x88B6) for a while. All desks must do this at the same time.
+  - As root it also reads the plug's memory (vendor, part, serial number) through C(ethtool -m). It never uses mstflint or mlxlink and never
     rescans the PCI bus.
   - Which desk a MAC address belongs to is decided on the controller by M(labops.dgx_spark.spark_judge).
 options:
@@ -25,20 +25,20 @@ options:
     default: desk
   run_id:
     description:
-      - Identifier of the run; raw frames of another run are not listened to.
+      - Identifier of the run; raw frames of other runs are ignored.
       - The action plugin fills it in.
     type: str
     default: none
   frames:
     description:
-      - Whether raw frames may be used where nothing else told of a neighbour.
+      - Whether raw frames may be used where nothing else found a neighbour.
       - With V(needs_forks) they are not used because Ansible works on fewer desks at a time than the run has; the action plugin sets this.
     type: str
     choices: [auto, 'off', needs_forks]
     default: auto
   frames_seconds:
     description:
-      - How long to send and listen for raw frames at most. It ends as soon as both ends have heard each other.
+      - Longest time to send and listen for raw frames. It ends as soon as both ends have heard each other.
       - The action plugin sets it so that all desks of a run stop at the same moment.
     type: float
     default: 6.0
@@ -60,7 +60,7 @@ attributes:
     support: full
     platforms: posix
 notes:
-  - An interface that is administratively down is not switched on, since the module changes nothing; the cage is then told as not seen.
+  - An interface that is administratively down is not switched on, since the module changes nothing; its cage is then reported as not seen.
 seealso:
   - module: labops.dgx_spark.spark_judge
 author:
@@ -88,20 +88,20 @@ cable:
       description: Name of the desk.
       type: str
     ports:
-      description: For each cage that the desk shows, its signal, its functions with the neighbours that they saw, and the plug's memory.
+      description: For each cage of the desk, its signal, its functions with the neighbours that they saw, and the plug's memory.
       type: list
       elements: dict
     privileged:
       description: Whether it ran as root.
       type: bool
     nic_present:
-      description: Whether a ConnectX-7 function is there; V(null) when that could not be read.
+      description: Whether a ConnectX-7 function is present; V(null) when that could not be read.
       type: bool
     hotplug_enabled:
-      description: Whether the desk switches the adapter off without a cable.
+      description: Whether the desk powers the adapter off when no cable is in.
       type: bool
     powered:
-      description: Whether the adapter is powered, as the hotplug driver says.
+      description: Whether the adapter is powered, according to the hotplug driver.
       type: bool
     frames:
       description: What became of the raw frames - V(used), V(not_needed), V(not_privileged), V(needs_forks), V(off) or V(failed).

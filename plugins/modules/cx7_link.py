@@ -9,19 +9,19 @@ module: cx7_link
 short_description: Configure the 200G link of a desk, confirmed and undoable
 version_added: 1.0.0
 description:
-  - Gives both PCIe functions of a ConnectX-7 port an IPv4 address in a network of their own and one MTU, through a netplan file of its own
+  - Gives each PCIe function of a ConnectX-7 port an IPv4 address in its own network, and both one MTU, through a netplan file of its own
     and whichever of NetworkManager and networkd owns the desk.
   - A change is provisional. An undo is armed on the desk before the first write; the action plugin of the same name comes back over a new
-    connection, reads the live state and confirms. Otherwise the desk restores itself, also after a reboot.
+    connection, reads the live state and confirms. Otherwise the desk restores itself, even after a reboot.
   - Only ConnectX-7 interfaces are touched. C(netplan apply) is never run. The combined netplan is generated in a temporary root first, and
-    the change is refused when it would alter anything that netplan makes for another interface.
-  - PFC and ECN are left alone, a direct cable needs neither. ARP settings that DGX OS ships are looked at and only set, for the interfaces
+    the change is refused when it would alter anything that netplan generates for another interface.
+  - PFC and ECN are left alone; a direct cable needs neither. The ARP settings that DGX OS ships are checked and set, for the interfaces
     of the link alone, where they are missing.
-  - With facts of this run (C(ansible_facts.spark)) the action plugin plans on the controller; nothing is run on a desk that is as wanted.
+  - With facts of this run (C(ansible_facts.spark)) the action plugin plans on the controller; nothing runs on a desk that is as wanted.
 options:
   state:
     description:
-      - C(present) configures the link; C(absent) gives back, byte for byte, what was there before the first change.
+      - C(present) configures the link; C(absent) restores, byte for byte, what was there before the first change.
     type: str
     choices: [present, absent]
     default: present
@@ -32,7 +32,7 @@ options:
     elements: dict
     suboptions:
       port:
-        description: Number of the port, 0 beside the RJ45, 1 the farther one. Without it the one that has a link.
+        description: Number of the port, 0 beside the RJ45, 1 the farther one. Defaults to the one that has a link.
         type: int
       addresses:
         description: IPv4 addresses with prefix length, for the port's functions in the order of their PCI domains.
@@ -49,7 +49,7 @@ options:
     type: dict
     suboptions:
       port:
-        description: Number of the port; without it the one that the cable map of this run names, else the one that has a link.
+        description: Number of the port; defaults to the one in this run's cable map, or else the one that has a link.
         type: int
       subnets:
         description: Networks, two for each cabled port, the first of the two for the function in the lower PCI domain.
@@ -81,20 +81,20 @@ options:
         type: int
         default: 9000
   take_over:
-    description: Whether files of others that configure the same interfaces are set aside. C(state=absent) gives them back.
+    description: Whether other files that configure the same interfaces are set aside. C(state=absent) restores them.
     type: bool
     default: false
   force:
-    description: Whether the link is changed although somebody uses the GPU or RDMA.
+    description: Whether to change the link even while the GPU or RDMA is in use.
     type: bool
     default: false
   confirm_timeout:
-    description: Seconds after which the desk takes an unconfirmed change back.
+    description: Seconds after which the desk undoes an unconfirmed change.
     type: int
     default: 120
   phase:
     description:
-      - C(change) plans and applies with the undo armed, C(confirm) reads the live state and keeps the change, C(status) tells what became
+      - C(change) plans and applies with the undo armed, C(confirm) reads the live state and keeps the change, C(status) reports what became
         of one. The action plugin runs them one after the other, so that a task leaves it at C(change).
     type: str
     choices: [change, confirm, status]
@@ -142,7 +142,7 @@ EXAMPLES = r"""
   become: true
   timeout: 300
 
-- name: Give back what was there before
+- name: Restore what was there before
   labops.dgx_spark.cx7_link:
     state: absent
   become: true
@@ -156,13 +156,13 @@ before:
   type: dict
   contains:
     file:
-      description: Content of our netplan file; null when it is not there.
+      description: Content of this collection's netplan file; null when it does not exist.
       type: str
     functions:
       description: Interface to C(port), C(mtu) and C(addresses).
       type: dict
     foreign_owners:
-      description: Files of others that configure the same interfaces.
+      description: Other files that configure the same interfaces.
       type: list
       elements: str
 after:
@@ -180,7 +180,7 @@ steps:
   type: list
   elements: str
 functions:
-  description: The link's functions. Null is what could not be read.
+  description: The link's functions. Values that could not be read are null.
   returned: when state is present
   type: list
   elements: dict
@@ -233,7 +233,7 @@ change_id:
   returned: when something was changed
   type: str
 confirm_within:
-  description: Seconds that are left to confirm an armed change.
+  description: Seconds left to confirm an armed change.
   returned: when armed
   type: int
 """
@@ -329,7 +329,7 @@ def main() -> None:
     if params["phase"] == "confirm" and not params["change_id"]:
         module.fail_json(msg="phase=confirm needs change_id, the name of the change that is to be kept")
     if not 30 <= params["confirm_timeout"] <= 3600:
-        module.fail_json(msg=f"confirm_timeout is {params['confirm_timeout']}, 30 to 3600 seconds were expected")
+        module.fail_json(msg=f"confirm_timeout is {params['confirm_timeout']}; 30 to 3600 seconds were expected")
     desk = LiveHomes()
     options = Options(subsets=SUBSETS, session_address=session_address(desk))
     change = LinkChange(

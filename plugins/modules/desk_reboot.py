@@ -6,22 +6,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: desk_reboot
-short_description: Reboot a desk where it is needed, allowed and safe
+short_description: Reboot a desk if that is needed, allowed and safe
 version_added: 1.0.0
 description:
-  - Reads the desk again when it may need a reboot. Refuses when the kernel that would start next has no driver module, when somebody
-    uses the desk, when packages are half installed or being changed, or when the pair's other desk has not come back.
+  - Reads the desk again when it may need a reboot. Refuses when the kernel that would start next has no driver module, when the desk
+    is in use, when packages are half installed or being changed, or when the pair's other desk has not come back.
   - One desk of a pair at a time. Afterwards the desk is read again.
 options:
   policy:
     description:
-      - V(never) does nothing; V(if_needed) reboots a desk that waits for it; V(always) reboots it whether it does or not.
+      - V(never) does nothing; V(if_needed) reboots a desk that needs it; V(always) reboots it in any case.
       - Refusals hold for all of them.
     type: str
     choices: [never, if_needed, always]
     default: never
   force:
-    description: Reboot although somebody uses the desk.
+    description: Reboot even if the desk is in use.
     type: bool
     default: false
   patience:
@@ -33,7 +33,7 @@ attributes:
     description: Says whether the desk would be rebooted.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS.
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Reboot a desk that waits for it
+- name: Reboot a desk that needs it
   labops.dgx_spark.desk_reboot:
     policy: if_needed
 """

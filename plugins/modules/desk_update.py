@@ -6,30 +6,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: desk_update
-short_description: Update a DGX Spark desk, look at what that would do, or take it back
+short_description: Update a DGX Spark desk, show what that would do, or undo it
 version_added: 0.1.0
 description:
   - Brings packages of DGX OS, kernel, driver and NCCL to the newest of the driver's branch, or to named versions, with the rules of the
-    driver lock keeping other branches out. One desk of a stack at a time; C(playbooks/update.yml) does it in waves, with a proof of each
+    driver lock keeping other branches out. One desk of a stack at a time; C(playbooks/update.yml) does this in waves, with a proof of each
     stack before and after.
-  - Before anything changes apt is asked what it would do (it may not remove, downgrade or move what somebody holds), the packages from
-    before are kept for a way back, and all new ones are fetched. Before the reboot the kernel that GRUB will start is proven to have its
+  - Before anything changes, apt is asked what it would do (it may not remove, downgrade or move held packages), the packages from
+    before are kept for a rollback, and all new ones are fetched. Before the reboot, the kernel that GRUB will start is proven to have its
     open module. Never runs autoremove.
-  - Each step is noted in C(/var/lib/dgx_spark/update/journal.json) first. A run that was cut off anywhere is taken up by the next one.
+  - Each step is first recorded in C(/var/lib/dgx_spark/update/journal.json). The next run resumes one that was cut off anywhere.
   - DGX OS 8 and newer are refused, because their rules are not known.
 options:
   step:
     description:
-      - V(plan) only looks, with package lists of its own, so that nothing on the desk changes.
+      - V(plan) only shows what would happen, with its own package lists, so that nothing on the desk changes.
       - V(update) changes the desk and reboots it where that is needed. V(prove) says whether the stack's proof after the update is as good
         as the one before.
-      - V(roll_back) takes the last update of one stack back.
-      - V(note) writes O(phase) into the journal; used by the action itself.
+      - V(roll_back) undoes the last update of one stack.
+      - V(note) writes O(phase) to the journal; used by the action itself.
     type: str
     choices: [plan, update, prove, roll_back, note]
     required: true
   phase:
-    description: With V(note), how far the update came.
+    description: With V(note), how far the update got.
     type: str
     choices: [started, settled]
   branch:
@@ -37,23 +37,23 @@ options:
     type: int
     default: 580
   versions:
-    description: Package to version, where the update shall end; empty for the newest of the branch.
+    description: Package to version that the update should reach; empty for the newest of the branch.
     type: dict
     default: {}
   lock_file:
-    description: A fleet lock file on the controller, as C(playbooks/lock_from.yml) writes it. Its branch and versions take the place of
+    description: A fleet lock file on the controller, as C(playbooks/lock_from.yml) writes it. Its branch and versions replace
       O(branch) and O(versions).
     type: str
   expected:
-    description: Versions that the look at this desk said it would end at. From the run's plan.
+    description: Versions that the plan for this desk said it would reach. From the run's plan.
     type: dict
     default: {}
   firmware:
-    description: Also flash the firmware that the vendor offers through fwupd. Never on battery. It cannot be taken back.
+    description: Also flash the firmware that the vendor offers through fwupd. Never on battery. It cannot be undone.
     type: bool
     default: false
   accept_known_bad:
-    description: Go to a version although this collection's table names a fault of it.
+    description: Install a version even if this collection's table lists a fault of it.
     type: bool
     default: false
   allow_downgrade:
@@ -61,7 +61,7 @@ options:
     type: bool
     default: false
   force:
-    description: Change packages and reboot although somebody uses the GPU or RDMA.
+    description: Change packages and reboot even while the GPU or RDMA is in use.
     type: bool
     default: false
   refused_archives:
@@ -70,7 +70,7 @@ options:
     elements: str
     default: ['release l=NVIDIA CUDA']
   trusted_archives:
-    description: When given, driver packages of the branch come from these archives only, as the driver lock has them.
+    description: If given, driver packages of the branch come from these archives only, as the driver lock has them.
     type: list
     elements: str
     default: []
@@ -101,10 +101,10 @@ options:
     type: str
 attributes:
   check_mode:
-    description: Looks at what would be done; changes nothing.
+    description: Shows what would be done; changes nothing.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS 7 (Ubuntu 24.04).
@@ -115,14 +115,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: What would an update do
+- name: Show what an update would do
   labops.dgx_spark.desk_update:
     step: plan
 """
 
 RETURN = r"""
 look:
-  description: What would be changed (packages, firmware, room), as C(plugins/module_utils/model/update.py) describes it.
+  description: What would change (packages, firmware, disk space), as C(plugins/module_utils/model/update.py) describes it.
   returned: with step plan
   type: dict
 commands:
@@ -139,7 +139,7 @@ kernel_after:
   returned: with step update and roll_back
   type: str
 phase:
-  description: How far the update came, from the desk's journal.
+  description: How far the update got, from the desk's journal.
   returned: when there is one
   type: str
 todo:
@@ -147,15 +147,15 @@ todo:
   returned: with step plan
   type: bool
 refused:
-  description: Whether nothing may be done.
+  description: Whether the update is refused.
   returned: with step plan
   type: bool
 versions:
-  description: Versions of driver, kernel and NCCL that the desk would end at.
+  description: Versions of driver, kernel and NCCL that the desk would reach.
   returned: with step plan
   type: dict
 levels:
-  description: Before and after in words, by what it is about.
+  description: Before and after in words, by subject.
   returned: with step plan and prove
   type: dict
 now:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dgx_os
-short_description: Say what the facts of a desk show about its DGX OS
+short_description: Report what a desk's facts show about its DGX OS
 version_added: 1.0.0
 description:
-  - Says what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about machine and DGX OS. A version
+  - Reports what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about machine and DGX OS. A version
     that could not be read is unknown, never accepted.
   - The oldest DGX OS that is accepted is the variable C(dgx_os_minimum), which that judgement reads.
 options: {}
@@ -18,7 +18,7 @@ attributes:
     description: Changes nothing.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: Runs on the controller; no desk is contacted.
@@ -35,7 +35,7 @@ EXAMPLES = r"""
   vars:
     dgx_os_minimum: 7.4.0
 
-- name: Say what they show of DGX OS
+- name: Report what they show about DGX OS
   labops.dgx_spark.dgx_os:
 """
 

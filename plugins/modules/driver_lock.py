@@ -9,20 +9,20 @@ module: driver_lock
 short_description: Lock the GPU driver of a DGX Spark desk, or unlock it
 version_added: 1.0.0
 description:
-  - Keeps driver, kernel modules, kernels and NCCL of a desk together. Pins shut out drivers of other branches
+  - Keeps driver, kernel modules, kernels and NCCL of a desk together. Pins block drivers of other branches
     (from the CUDA archive and from Ubuntu alike), holds keep the installed group from moving apart.
   - What was there before is recorded on the desk in C(/var/lib/dgx_spark/driver_lock), with the packages of the group
-    as far as archives still have them, so that O(state=absent) gives it back.
-  - Mends half installed packages, a missing driver and a next boot without a kernel module, where apt can do it without moving
-    anything of the group. It never removes a package and never runs autoremove.
-  - The pins that DGX OS ships are read first by apt and are not touched.
-  - As an action it compares the facts of the run with what is wanted on the controller first; when nothing is to be done, nothing is
+    as far as archives still have them, so that O(state=absent) restores it.
+  - Repairs half installed packages, a missing driver and a next boot without a kernel module, if apt can do so without moving
+    any package of the group. It never removes a package and never runs autoremove.
+  - apt reads the pins that DGX OS ships first; they are not touched.
+  - The action first compares the facts of the run with what is wanted, on the controller; when there is nothing to do, nothing is
     executed on the desk.
 options:
   state:
     description:
-      - V(present) locks, V(absent) gives back what was there before the lock.
-      - V(paused) releases the holds (other branches stay shut out) so that both desks of a pair can take a DGX OS update; V(present)
+      - V(present) locks, V(absent) restores what was there before the lock.
+      - V(paused) releases the holds (other branches stay blocked) so that both desks of a pair can take a DGX OS update; V(present)
         locks the new versions again.
     type: str
     choices: [present, absent, paused]
@@ -33,14 +33,14 @@ options:
     default: 580
   level:
     description:
-      - V(branch) lets apt know any version of the branch; the holds keep the installed ones.
+      - V(branch) lets apt see every version of the branch; the holds keep the installed ones.
       - V(exact) also pins each package of the group to its one version, for a fleet that must not move.
     type: str
     choices: [branch, exact]
     default: branch
   versions:
     description:
-      - Package to version, as a fleet lock file has them. Installed packages of the group with another version are brought to it,
+      - Package to version, as a fleet lock file has them. Installed packages of the group that have another version are brought to it,
         all at once or not at all.
     type: dict
     default: {}
@@ -55,24 +55,24 @@ options:
     elements: str
     default: []
   protect_platform:
-    description: Mark platform packages (C(dgx-*), C(nv-*), C(nvidia-*)) as wanted, so that autoremove never offers to remove them.
+    description: Mark platform packages (C(dgx-*), C(nv-*), C(nvidia-*)) as manual, so that autoremove never offers to remove them.
     type: bool
     default: true
   repair:
-    description: Whether a missing or half installed driver is mended.
+    description: Whether to repair a missing or half installed driver.
     type: str
     choices: [if_needed, never]
     default: if_needed
   keep_debs:
-    description: Keep the packages of the group on the desk before the first change, for a way back.
+    description: Keep the packages of the group on the desk before the first change, for a rollback.
     type: bool
     default: true
   retry_debs:
-    description: Try again to keep packages that no archive gave before.
+    description: Try again to keep packages that no archive could provide before.
     type: bool
     default: false
   accept:
-    description: Take versions that were changed by hand since as the locked ones.
+    description: Accept versions that were changed by hand since as the locked ones.
     type: bool
     default: false
   allow_downgrade:
@@ -80,11 +80,11 @@ options:
     type: bool
     default: false
   roll_back:
-    description: With O(state=absent) also put the recorded package versions back from the kept files.
+    description: With O(state=absent), also restore the recorded package versions from the kept files.
     type: bool
     default: false
   force:
-    description: Change packages although somebody uses the GPU or RDMA.
+    description: Change packages even while the GPU or RDMA is in use.
     type: bool
     default: false
   lock_timeout:
@@ -133,14 +133,14 @@ EXAMPLES = r"""
   labops.dgx_spark.driver_lock:
     state: paused
 
-- name: Give back what was there before
+- name: Restore what was there before
   labops.dgx_spark.driver_lock:
     state: absent
 """
 
 RETURN = r"""
 steps:
-  description: What was planned, in words, in order. Empty when nothing was to be done.
+  description: What was planned, in words, in order. Empty when there was nothing to do.
   returned: always
   type: list
   elements: str
@@ -159,7 +159,7 @@ before:
   returned: always
   type: dict
 after:
-  description: The same as they are now; as planned in check mode.
+  description: The same as they are now (in check mode, as planned).
   returned: always
   type: dict
 findings:

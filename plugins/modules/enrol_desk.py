@@ -8,14 +8,14 @@ module: enrol_desk
 short_description: Make first contact with a boxed DGX Spark
 version_added: 1.0.0
 description:
-  - Connects with the login password, finds out whether the machine is the one of the lab sheet, and only then changes anything.
-  - The host key is accepted when it is known from before, when its fingerprint is the one of the lab sheet
-    (C(spark_expected_host_key)), or when, after the login, the chassis serial number is the one of the lab sheet
-    (C(spark_expected_serial)). Otherwise it is shown on the terminal for confirmation; without a terminal the desk is left alone.
-  - Waits for the upgrade and the restart of the first boot.
-  - Installs the admin's public key, writes the desk's host keys into the project's known_hosts, and proves a new connection with the key.
+  - Connects with the login password, finds out whether the machine is the one in the lab sheet, and only then changes anything.
+  - The host key is accepted when it is already known, when its fingerprint is the one in the lab sheet
+    (C(spark_expected_host_key)), or when, after the login, the chassis serial number is the one in the lab sheet
+    (C(spark_expected_serial)). Otherwise it is shown on the terminal for confirmation; without a terminal, the desk is skipped.
+  - Waits for the first-boot upgrade and the restart after it.
+  - Installs the admin's public key, writes the desk's host keys to the project's known_hosts, and proves a new connection with the key.
   - Passwords come from C(ansible_password) and C(ansible_become_password) (vaulted, for each desk) or from C(--ask-pass) and
-    C(--ask-become-pass). They go to the desk over standard input only and appear in no output, argument, file or report.
+    C(--ask-become-pass). They go to the desk over standard input only and never appear in output, arguments, files or reports.
 options:
   known_hosts:
     description: File on the controller for the desks' host keys.
@@ -24,12 +24,12 @@ options:
   public_key:
     description:
       - File of the admin's public key.
-      - Default is the one beside C(ansible_ssh_private_key_file), else the first of id_ed25519, id_ecdsa and id_rsa in C(~/.ssh).
+      - Defaults to the one beside C(ansible_ssh_private_key_file), or else the first of id_ed25519, id_ecdsa and id_rsa in C(~/.ssh).
     type: path
   sudo:
     description:
-      - V(password) keeps the password question of sudo, and takes a file away that was written with V(nopasswd).
-      - V(nopasswd) writes a sudoers file for the login user alone and O(sudo_commands), checked by visudo first.
+      - V(password) keeps sudo's password prompt, and removes a file that was written with V(nopasswd).
+      - V(nopasswd) writes a sudoers file for the login user only and O(sudo_commands), checked by visudo first.
     type: str
     choices: [password, nopasswd]
     default: password
@@ -41,24 +41,24 @@ options:
     elements: str
     default: [ALL]
   set_hostname:
-    description: Whether to name the desk as in the inventory.
+    description: Whether to set the desk's host name to its inventory name.
     type: bool
     default: false
   avahi:
-    description: Whether to keep avahi off the cables between desks, where it makes ghost names.
+    description: Whether to keep avahi off the cables between desks, where it creates ghost names.
     type: bool
     default: true
   close_password_login:
-    description: Whether to close password login, after the login with the key was proven. It is opened again when the key fails then.
+    description: Whether to disable password login once the login with the key is proven. It is re-enabled if the key then fails.
     type: bool
     default: false
   upgrade_wait:
-    description: Seconds to wait for the upgrade of the first boot.
+    description: Seconds to wait for the first-boot upgrade.
     type: int
     default: 1800
 attributes:
   check_mode:
-    description: Logs in and looks, says what would be changed, changes nothing on the desk or the controller, asks nothing.
+    description: Logs in, reads, and reports what would change; changes nothing on the desk or the controller, and never prompts.
     support: full
   diff_mode:
     description: The result lists the changes instead.
@@ -68,7 +68,7 @@ attributes:
     support: full
     platforms: posix
 notes:
-  - First contact goes straight to the desk's address; a ProxyJump of the ssh configuration is not used for it.
+  - First contact goes straight to the desk's address; a ProxyJump in the ssh configuration is not used for it.
 author:
   - LabOps (@labops)
 """
@@ -86,7 +86,7 @@ findings:
   type: list
   elements: dict
 changes:
-  description: What was changed (in check mode, would be).
+  description: What was changed (in check mode, what would be).
   returned: always
   type: list
   elements: str
@@ -95,12 +95,12 @@ identity:
   returned: when it was proven
   type: str
 host_key_fingerprints:
-  description: Fingerprints of the host keys that the desk showed.
+  description: Fingerprints of the host keys that the desk presented.
   returned: when it was reached
   type: list
   elements: str
 uid:
-  description: User id of the login user, beside C(user) and C(gid).
+  description: User id of the login user, together with C(user) and C(gid).
   returned: when it was entered
   type: int
 """

@@ -9,8 +9,8 @@ module: gpu_container
 short_description: Start one GPU container on a DGX Spark and see whether it reaches the GPU
 version_added: 1.0.0
 description:
-  - Starts a container of an arm64 image that is on the desk already, with the GPU and without network, and runs C(nvidia-smi) in it.
-  - An image that is not on the desk is pulled only when O(pull=true); otherwise the answer is unknown, never a pass.
+  - Starts a container of an arm64 image that is already on the desk, with the GPU and without network, and runs C(nvidia-smi) in it.
+  - An image that is not on the desk is pulled only when O(pull=true); otherwise the result is unknown, never a pass.
 options:
   desk:
     description: Name of the desk in findings.
@@ -21,7 +21,7 @@ options:
     type: str
     required: true
   pull:
-    description: Whether to pull an image that is not there.
+    description: Whether to pull an image that is not on the desk.
     type: bool
     default: false
   limit:
@@ -30,10 +30,10 @@ options:
     default: 60
 attributes:
   check_mode:
-    description: Starts nothing in check mode; the answer is unknown then.
+    description: Starts nothing in check mode; the result is then unknown.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS.

@@ -9,7 +9,7 @@ module: lock_file
 short_description: Write the fleet's lock file from a known-good desk
 version_added: 1.0.0
 description:
-  - Writes driver, kernel, modules, DGX OS level, NCCL, ConnectX-7 firmware and package versions of a desk, as this run's facts have them,
+  - Writes a desk's driver, kernel, modules, DGX OS release, NCCL, ConnectX-7 firmware and package versions, as in this run's facts,
     to a YAML file on the controller. Refused for a desk that is not PASS.
 options:
   path:
@@ -36,7 +36,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Let this desk stand for the fleet
+- name: Let this desk represent the fleet
   labops.dgx_spark.lock_file:
     path: fleet.lock.yml
 """

@@ -10,44 +10,44 @@ short_description: Build, install or remove the NCCL bundle of a DGX Spark
 version_added: 1.0.0
 description:
   - O(state=built) builds NCCL and nccl-tests with the steps of NVIDIA's playbook and packs them with a manifest (versions, SHA-256 of
-    every file). An installed bundle that was built to the same wishes is packed again instead.
-  - O(state=present) unpacks a bundle, checks every file against the manifest and puts it in place of the old one in one step.
+    every file). An installed bundle that was built to the same specification is packed again instead.
+  - O(state=present) unpacks a bundle, checks every file against the manifest and replaces the old one in one step.
   - Nothing is cloned or compiled on a desk other than the builder. The action plugin keeps the bundle on the controller.
 options:
   state:
-    description: What is wanted.
+    description: The wanted state.
     type: str
     choices: [built, present, absent]
     default: present
   folder:
-    description: Where the bundle lies.
+    description: Folder of the bundle.
     type: path
     default: /opt/dgx_spark/nccl
   archive:
     description:
-      - The packed bundle on the desk, for O(state=present). Root installs from a copy of its own whose SHA-256 is O(sha256).
+      - The packed bundle on the desk, for O(state=present). Root installs from its own copy, whose SHA-256 is O(sha256).
     type: path
   sha256:
     description: SHA-256 of O(archive). The action plugin computes it on the controller.
     type: str
     default: ''
   key:
-    description: What the bundle was built from, as one text; two bundles of one key are alike.
+    description: What the bundle was built from, as one text; bundles with the same key are identical.
     type: str
     default: ''
   library:
     description:
-      - Where the library comes from. V(build) compiles O(nccl). V(system) takes the desk's packages C(libnccl2) and C(libnccl-dev),
-        which are installed where they are missing. V(wheel) takes NVIDIA's wheel for Python.
-      - Only nccl-tests are compiled with the last two.
+      - Where the library comes from. V(build) compiles O(nccl). V(system) uses the desk's packages C(libnccl2) and C(libnccl-dev),
+        which are installed if they are missing. V(wheel) uses NVIDIA's Python wheel.
+      - With the last two, only nccl-tests are compiled.
     type: str
     choices: [build, system, wheel]
     default: build
   nccl:
     description:
       - Source of NCCL as C(url), C(tag), C(commit) and C(archive) (a path on the desk) with its C(sha256).
-      - With O(library=system) only C(version), of the packages.
-      - With O(library=wheel) only C(archive), a wheel for aarch64, and its C(checksum).
+      - With O(library=system), only C(version), the version of the packages.
+      - With O(library=wheel), only C(archive), a wheel for aarch64, and its C(checksum).
     type: dict
     default: {}
   nccl_tests:
@@ -63,15 +63,15 @@ options:
     type: path
     default: /usr/local/cuda
   mpi_home:
-    description: Folder of Open MPI; found by itself when left out.
+    description: Folder of Open MPI; found automatically by default.
     type: path
   jobs:
-    description: Parallel jobs of make; 0 for one for each processor.
+    description: Parallel jobs of make; 0 means one for each CPU.
     type: int
     default: 0
   packages:
     description:
-      - Packages that building needs beside the CUDA toolkit and its compiler; those that are missing are installed and noted.
+      - Packages that building needs in addition to the CUDA toolkit and its compiler; missing ones are installed and recorded.
       - git is added when a source is a repository.
     type: list
     elements: str
@@ -81,7 +81,7 @@ options:
     type: int
     default: 300
   user:
-    description: The login user, who builds and whose files are received; the one that sudo tells when left out.
+    description: The login user, who builds and whose files are received; defaults to the user that sudo reports.
     type: str
     default: ''
   cache:
@@ -93,7 +93,7 @@ options:
     type: str
     default: ''
   builder:
-    description: Name of the desk that builds, empty for the head of the first stack in the run; read by the action plugin.
+    description: Name of the desk that builds; empty for the head of the first stack in the run. Read by the action plugin.
     type: str
     default: ''
   desk:
@@ -105,7 +105,7 @@ attributes:
     description: Changes nothing in check mode.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS.
@@ -116,7 +116,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Install a bundle that lies on the desk
+- name: Install a bundle that is on the desk
   labops.dgx_spark.nccl_bundle:
     archive: /var/tmp/nccl-bundle.tar.gz
   become: true
@@ -133,11 +133,11 @@ commands:
   type: list
   elements: list
 archive:
-  description: Where the builder desk laid the bundle for the login user, who fetches it.
+  description: Where the builder desk put the bundle for the login user, who fetches it.
   returned: when built
   type: str
 sha256:
-  description: SHA-256 of that bundle, told over the connection that the module's result came over.
+  description: SHA-256 of that bundle, reported over the same connection as the module's result.
   returned: when built
   type: str
 packed_again:

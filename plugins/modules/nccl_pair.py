@@ -10,27 +10,27 @@ short_description: Run nccl-tests across the two DGX Sparks of a pair and prove 
 version_added: 1.0.0
 description:
   - Runs C(all_gather_perf) (or C(all_reduce_perf)) with one rank on each desk of a pair, started by C(mpirun) on the head as the login
-    user, with the NCCL bundle that role C(nccl_bundle) installed.
-  - The verdict comes from evidence only. Exit code, one world of two ranks, a complete table without wrong values, the RDMA transport on
-    the functions of the cabled port on both desks, counters of both functions that grew by what NCCL moved, and a bus bandwidth over
+    user, with the NCCL bundle that the C(nccl_bundle) role installed.
+  - The verdict rests on evidence only - exit code, one world of two ranks, a complete table without wrong values, the RDMA transport on
+    the functions of the cabled port on both desks, counters of both functions that grew by what NCCL moved, and a bus bandwidth above
     the mark for the message size.
-  - Runs once, on the pair's head. The memory that the test needs is computed first and the test is refused when it does not fit both
+  - Runs once, on the pair's head. The memory that the test needs is computed first, and the test is refused when it does not fit on both
     desks, because a desk that runs out of memory freezes.
-  - Both ranks are stopped at the time limit, on both desks, also when the controller or the head dies.
+  - Both ranks are stopped at the time limit, on both desks, even if the controller or the head dies.
   - Under C(stack_pair.yml) its action plugin fills in O(pair), O(head), O(peer), O(user), O(run_id) and O(slow_13g).
 options:
   pair:
-    description: Name of the pair in findings. From the run's plan when left out.
+    description: Name of the pair in findings. Defaults to that of the run's plan.
     type: str
   head:
-    description: The head's end of the cable; see M(labops.dgx_spark.rdma_pair). From the run's facts when left out.
+    description: The head's end of the cable; see M(labops.dgx_spark.rdma_pair). Defaults to that of the run's facts.
     type: dict
   peer:
     description: The peer's end of the cable, like O(head).
     type: dict
   ends:
     description:
-      - Every end of every cable of a stack, the head's first, in place of O(head) and O(peer). A pair has two, a member of a ring two
+      - Every end of every cable of a stack, the head's first, instead of O(head) and O(peer). A pair has two, a member of a ring two
         of its own.
     type: list
     elements: dict
@@ -43,20 +43,20 @@ options:
     choices: [direct, ring, switch]
     default: direct
   ssh_port:
-    description: Port of the other desks' ssh, where it is not 22.
+    description: ssh port of the other desks, if it is not 22.
     type: int
     default: 22
   ssh_ports:
     description: Desk to the port of its ssh, where those of a stack differ.
     type: dict
   user:
-    description: The login user, the same on both desks. From the run's facts when left out.
+    description: The login user, the same on both desks. Defaults to that of the run's facts.
     type: str
   run_id:
-    description: Id of the run; it is noted in the proven settings.
+    description: Id of the run; it is recorded in the proven settings.
     type: str
   slow_13g:
-    description: Whether this run's RDMA measurement found the 13 Gb/s state. Only then a slow NCCL is put down to it.
+    description: Whether this run's RDMA measurement found the 13 Gb/s state. Only then is a slow NCCL attributed to it.
     type: bool
     default: false
   bootstrap:
@@ -94,19 +94,19 @@ options:
     type: int
     default: 300
   marks:
-    description: A lab's own marks (C(name), C(value), C(bytes)) in place of shipped ones; C(playbooks/calibrate.yml) writes them.
+    description: A lab's own marks (C(name), C(value), C(bytes)) instead of the shipped ones; C(playbooks/calibrate.yml) writes them.
     type: list
     elements: dict
     default: []
   force:
     description:
-      - Measure although somebody uses the GPU or RDMA of a desk. That is asked on every desk right before and right after the measurement.
-        A user from before keeps it from being made (PAIR_BUSY), one who came meanwhile from counting (PAIR_DISTURBED).
+      - Measure even while the GPU or RDMA of a desk is in use. This is checked on every desk right before and right after the measurement.
+        A use found before prevents the measurement (PAIR_BUSY); one that began meanwhile invalidates it (PAIR_DISTURBED).
     type: bool
     default: false
 attributes:
   check_mode:
-    description: Measures nothing in check mode and says so with NOT_MEASURED_CHECK_MODE.
+    description: Measures nothing in check mode and reports NOT_MEASURED_CHECK_MODE.
     support: full
   diff_mode:
     description: Changes nothing.
@@ -138,7 +138,7 @@ verdict:
   returned: always
   type: str
 measured:
-  description: Whether NCCL ran to its end with both ranks in one world.
+  description: Whether NCCL ran to the end with both ranks in one world.
   returned: always
   type: bool
 rows:
@@ -208,7 +208,7 @@ collective:
   returned: when measured
   type: str
 nccl_version:
-  description: Version of NCCL as it told.
+  description: Version of NCCL, as it reported it.
   returned: when measured
   type: str
 ranks:
@@ -249,7 +249,7 @@ hcas:
   returned: when measured
   type: dict
 errors:
-  description: Lines of the log that tell of an error, ten at most.
+  description: Lines of the log that report an error, ten at most.
   returned: when started
   type: list
   elements: str
@@ -262,7 +262,7 @@ transport:
   returned: when measured
   type: str
 counters:
-  description: Growth of every counter in bytes beside the expected bytes, summed over the functions.
+  description: Growth of every counter in bytes, with the expected bytes, summed over the functions.
   returned: when measured
   type: list
   elements: dict
@@ -291,7 +291,7 @@ available_kb:
   returned: always
   type: dict
 left_running:
-  description: Processes of each desk that had to be ended afterwards.
+  description: Processes on each desk that had to be killed afterwards.
   returned: when started
   type: dict
 environment:
@@ -299,7 +299,7 @@ environment:
   returned: always
   type: dict
 exit_code:
-  description: Exit code of mpirun; null when it did not end by itself.
+  description: Exit code of mpirun; null when it did not end on its own.
   returned: when started
   type: int
 command:
@@ -310,7 +310,7 @@ command:
 settings:
   description: >-
     Text and checksum of the pair.env of each desk, the hostfile and the names that the run used. Computed on the controller from both
-    desks' facts, whatever the head answers.
+    desks' facts, regardless of what the head answers.
   returned: when measured
   type: dict
 run_id:

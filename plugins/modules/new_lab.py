@@ -9,22 +9,22 @@ module: new_lab
 short_description: Write a sample inventory, ansible.cfg and .gitignore for a new lab
 version_added: 0.1.0
 description:
-  - Begins the folder of a lab on the controller. It writes C(inventory/lab.desks.csv), C(inventory/group_vars/spark_desks.yml),
-    C(ansible.cfg) (the inventory plugin, forks, the collection's place where Ansible does not look by itself) and a C(.gitignore) that
-    keeps secrets and reports out of git, and says the next three commands.
-  - A file that is there is never touched.
+  - Starts the folder of a lab on the controller. It writes C(inventory/lab.desks.csv), C(inventory/group_vars/spark_desks.yml),
+    C(ansible.cfg) (the inventory plugin, forks, the collection's path if Ansible does not look there anyway) and a C(.gitignore) that
+    keeps secrets and reports out of git, and prints the next three commands.
+  - An existing file is never touched.
 options:
   folder:
-    description: The folder, made where it is missing; relative to the working directory.
+    description: The folder, created if it is missing; relative to the working directory.
     type: path
     default: .
   sheet:
-    description: How the sample of the lab sheet is written.
+    description: Format of the sample lab sheet.
     type: str
     choices: [csv, yaml]
     default: csv
   user:
-    description: The login user that the first-boot wizard made on the desks.
+    description: The login user that the first-boot wizard created on the desks.
     type: str
     default: labadmin
 extends_documentation_fragment:
@@ -46,17 +46,17 @@ folder:
   returned: success
   type: str
 created:
-  description: Files that were written, or would be in check mode, below the folder.
+  description: Files below the folder that were written (in check mode, that would be).
   returned: success
   type: list
   elements: str
 kept:
-  description: Files that were there and stay as they are.
+  description: Files that already existed and are unchanged.
   returned: success
   type: list
   elements: str
 next:
-  description: What is said about the next steps.
+  description: What is printed about the next steps.
   returned: success
   type: list
   elements: str

@@ -9,12 +9,12 @@ module: pair_calibrate
 short_description: Write a lab's own marks from good pairs
 version_added: 1.0.0
 description:
-  - Takes the measurements of this run and writes marks five percent below the slowest of them into a file of variables.
+  - Takes the measurements of this run and writes marks five percent below the slowest of them to a file of variables.
   - Refuses fewer than three measurements, pairs with a failing finding other than being slow, and marks at or below the known sick states.
   - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
 options:
   path:
-    description: The file of variables on the controller; it gets C(pair_proof_marks).
+    description: The file of variables on the controller, which gets C(pair_proof_marks).
     type: path
     default: spark_marks.yml
 attributes:
@@ -22,7 +22,7 @@ attributes:
     description: Writes nothing in check mode.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: Runs on the controller; no desk is contacted.

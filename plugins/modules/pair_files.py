@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pair_files
-short_description: Keep the small state of a DGX Spark pair on a desk
+short_description: Maintain the small files of a DGX Spark pair on a desk
 version_added: 1.0.0
 description:
-  - Keeps this collection's own files, its lines in C(authorized_keys), C(known_hosts) and C(/etc/hosts), the pair's ssh key and the
+  - Maintains this collection's own files, its lines in C(authorized_keys), C(known_hosts) and C(/etc/hosts), the pair's ssh key and the
     firewall rules for the pair's fabric interfaces, all in one execution.
-  - Lines and rules of others are never touched. A line of this collection ends with C(dgx_spark_pair), a rule has it as its comment.
+  - Other lines and rules are never touched. A line of this collection ends with C(dgx_spark_pair); a rule has that as its comment.
   - The private key is made on the desk and never leaves it.
-  - Nothing below a login user's home is read or written as root. A helper that runs as that user does it, keeps every byte of others and
-    keeps C(authorized_keys) a link where it is one, as long as what it leads to is the user's own file.
+  - Nothing below a login user's home is read or written as root. A helper that runs as that user does it, keeps every other byte and
+    keeps C(authorized_keys) a symbolic link if it is one, as long as its target is the user's own file.
   - Used by the roles C(pair_trust) and C(pair_settings) through their action plugins.
 options:
   files:
@@ -28,14 +28,14 @@ options:
         type: str
         required: true
       content:
-        description: Its text. Left out, the file is removed.
+        description: Its text. Without it, the file is removed.
         type: str
       mode:
         description: Its mode, in octal.
         type: str
         default: '0644'
   lines:
-    description: This collection's lines in files of others; exactly these, each ending with C(dgx_spark_pair).
+    description: This collection's lines in shared files; exactly these, each ending with C(dgx_spark_pair).
     type: list
     elements: dict
     default: []
@@ -50,7 +50,7 @@ options:
         elements: str
         required: true
       user:
-        description: The user whose file it is, below whose home it lies, and who reads and writes it. Left out for a file of root's.
+        description: The user who owns the file, in whose home it is, and who reads and writes it. Omitted for a file of root's.
         type: str
       mode:
         description: Mode of the file, in octal.
@@ -69,17 +69,17 @@ options:
         type: str
         required: true
       state:
-        description: Whether the key is there.
+        description: Whether the key should exist.
         type: str
         choices: [present, absent]
         default: present
   rules:
-    description: Firewall rules (ufw) with this collection's mark, exactly these; left out, the firewall is left alone.
+    description: Firewall rules (ufw) with this collection's mark, exactly these; without it, the firewall is left alone.
     type: list
     elements: dict
     suboptions:
       netdev:
-        description: Interface on which the peer comes in.
+        description: Interface on which the peer connects.
         type: str
         required: true
       source:
@@ -91,7 +91,7 @@ attributes:
     description: Plans and changes nothing in check mode.
     support: full
   diff_mode:
-    description: Shows texts before and after.
+    description: Shows the texts before and after.
     support: full
   platform:
     description: DGX OS.
@@ -112,7 +112,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commands:
-  description: The commands that were run (in check mode those that would be).
+  description: The commands that were run (in check mode, those that would be).
   returned: always
   type: list
   elements: list

@@ -9,13 +9,13 @@ module: pair_isolate
 short_description: Find out whether cable, desk or port makes a pair of DGX Sparks slow
 version_added: 1.0.0
 description:
-  - Says which plug to move next, gives the plan of that trial, and notes what its measurement said, until it can name the culprit.
+  - Says which plug to move next, plans that trial, and records what its measurement showed, until it can name the culprit.
   - Used by C(playbooks/isolate.yml). Trials are kept beside the reports, so the playbook can be stopped and continued.
   - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
 options:
   phase:
     description:
-      - C(next) says what to move, C(ask) asks whether it was moved, C(note) keeps the trial that was just measured and then says what to
+      - C(next) says what to move, C(ask) asks whether it was moved, C(note) records the trial that was just measured and then says what to
         move.
     type: str
     choices: [next, ask, note]
@@ -33,27 +33,27 @@ options:
     type: str
     required: true
   ports:
-    description: Port of each of the three desks, 0 where a desk is not named.
+    description: Port of each of the three desks; 0 for a desk that is not named.
     type: dict
     default: {}
   kind:
-    description: The trial to note or to ask about.
+    description: The trial to record or to ask about.
     type: str
   instruction:
     description: What to move, shown with the question of C(ask).
     type: str
   moved:
     description:
-      - The trial whose plugs are in, which answers the question of C(ask). Where nobody can be asked (a job of AWX) and this is another
-        one, the task fails and says what to move and how to go on.
+      - The trial whose plugs are in, which answers the question of C(ask). Without a terminal (an AWX job), and if this is another
+        one, the task fails and says what to move and how to continue.
     type: str
     choices: [as_it_is, good_for_peer, good_for_head, other_port]
   confirm:
-    description: Whether C(ask) asks at all. Only for a lab that moves plugs by itself.
+    description: Whether C(ask) asks at all. Only for a lab that moves plugs automatically.
     type: bool
     default: true
   desks:
-    description: The two desks of the trial to note.
+    description: The two desks of the trial to record.
     type: list
     elements: str
   restart:
@@ -76,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 done:
-  description: Whether the culprit is known, or cannot be known.
+  description: Whether the culprit is known, or cannot be found.
   returned: success
   type: bool
 instruction:

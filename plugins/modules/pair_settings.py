@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pair_settings
-short_description: Leave the settings that a pair of DGX Sparks was proven with
+short_description: Write the settings that a pair of DGX Sparks was proven with
 version_added: 1.0.0
 description:
   - Writes C(/etc/dgx_spark/pair.env), the MPI hostfile, the names C(pair-head) and C(pair-peer) and C(pair-check) after a proof,
@@ -15,7 +15,7 @@ description:
   - An action plugin; it needs the run's plan as C(spark_plan).
 options:
   state:
-    description: C(present) follows what the run measured, C(absent) takes the settings back.
+    description: C(present) follows what the run measured, C(absent) removes the settings.
     type: str
     choices: [present, absent]
     default: present
@@ -35,19 +35,19 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Leave the proven settings
+- name: Write the proven settings
   labops.dgx_spark.pair_settings:
   become: true
 """
 
 RETURN = r"""
 commands:
-  description: The commands that were run on the desk; empty when nothing was to do.
+  description: The commands that were run on the desk; empty when there was nothing to do.
   returned: always
   type: list
   elements: list
 settings:
-  description: What the run said of the pair, C(proven), C(failed), C(unknown), or C(kept) in check mode.
+  description: What the run found about the pair, C(proven), C(failed), C(unknown), or C(kept) in check mode.
   returned: when present was wanted
   type: str
 """

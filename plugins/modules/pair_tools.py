@@ -10,27 +10,27 @@ short_description: Install the programs that measure a DGX Spark pair, and remov
 version_added: 1.0.0
 description:
   - Installs perftest and the Open MPI runtime from the desk's package sources or from C(.deb) files.
-  - Notes in C(/var/lib/dgx_spark/pair_tools.json) what it added. O(state=absent) removes that and nothing else.
+  - Records in C(/var/lib/dgx_spark/pair_tools.json) what it added. O(state=absent) removes that and nothing else.
   - Waits for the package lock and never upgrades, downgrades or removes other packages.
 options:
   packages:
-    description: Packages that must be there.
+    description: Packages that must be installed.
     type: list
     elements: str
     default: [perftest, openmpi-bin]
   debs:
-    description: Package files to install from, by path. The action plugin copies them from the controller.
+    description: Paths of package files to install from. The action plugin copies them from the controller.
     type: list
     elements: path
     default: []
   checksums:
     description:
-      - SHA-256 of each of O(debs), by file name. Where the task gives them, the files on the controller must have them; the action plugin
-        fills in the rest. Root installs from copies of its own that have them.
+      - SHA-256 of each of O(debs), by file name. If the task gives them, the files on the controller must match; the action plugin
+        fills in the rest. Root installs from its own copies, which must match.
     type: dict
     default: {}
   user:
-    description: The login user, whose files are received; the one that sudo tells when left out. The action plugin fills it in.
+    description: The login user, whose files are received; defaults to the user that sudo reports. The action plugin fills it in.
     type: str
     default: ''
   lock_timeout:
@@ -38,7 +38,7 @@ options:
     type: int
     default: 300
   state:
-    description: Whether the programs are there.
+    description: Whether the programs should be installed.
     type: str
     choices: [present, absent]
     default: present
@@ -51,7 +51,7 @@ attributes:
     description: Changes nothing in check mode.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS.
@@ -79,12 +79,12 @@ removed:
   type: list
   elements: str
 kept:
-  description: What stays after a removal, and why; a sentence each.
+  description: What stays after a removal, and why; one sentence each.
   returned: always
   type: list
   elements: str
 commands:
-  description: The commands that were run (in check mode those that would be).
+  description: The commands that were run (in check mode, those that would be).
   returned: always
   type: list
   elements: list

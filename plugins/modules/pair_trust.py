@@ -9,24 +9,24 @@ module: pair_trust
 short_description: Let the two DGX Sparks of a pair log in to each other
 version_added: 1.0.0
 description:
-  - Makes the pair's key on the desk, lets the peer's key run commands from the peer's fabric addresses only, carries the peer's ssh host
-    keys over Ansible's own connection, opens the firewall for the peer on the pair's fabric interfaces, or takes all of it back.
-  - Works out on the controller, from both desks' facts of the run, what is to do, and runs M(labops.dgx_spark.pair_files) on the desk
-    only when there is something.
+  - Creates the pair's key on the desk, lets the peer's key run commands from the peer's fabric addresses only, copies the peer's ssh host
+    keys over Ansible's own connection, opens the firewall for the peer on the pair's fabric interfaces, or removes all of it.
+  - Works out on the controller, from both desks' facts in the run, what there is to do, and runs M(labops.dgx_spark.pair_files) on the desk
+    only if there is something.
   - An action plugin; it needs the run's plan as C(spark_plan).
 options:
   state:
-    description: C(keys) makes the desk's own key, C(present) exchanges, C(absent) takes everything back.
+    description: C(keys) creates the desk's own key, C(present) exchanges keys, C(absent) removes everything.
     type: str
     choices: [keys, present, absent]
     default: present
   bootstrap:
-    description: Addresses at which the desks meet.
+    description: Which addresses the desks use to reach each other.
     type: str
     choices: [fabric, management]
     default: fabric
   open_firewall:
-    description: Whether the peer's addresses are let in on the pair's fabric interfaces.
+    description: Whether to allow the peer's addresses in on the pair's fabric interfaces.
     type: bool
     default: true
 attributes:
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commands:
-  description: The commands that were run on the desk; empty when nothing was to do.
+  description: The commands that were run on the desk; empty when there was nothing to do.
   returned: always
   type: list
   elements: list

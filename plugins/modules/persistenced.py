@@ -9,19 +9,19 @@ module: persistenced
 short_description: Assert the NVIDIA persistence daemon of a desk
 version_added: 1.0.0
 description:
-  - Says what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about C(nvidia-persistenced). DGX OS
-    enables it itself, so drift is reported and repaired only on request.
+  - Reports what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about C(nvidia-persistenced). DGX OS
+    enables it on its own, so drift is reported, and repaired only on request.
 options:
   repair:
-    description: Enable and start the unit where it is off.
+    description: Enable and start the unit if it is off.
     type: bool
     default: false
 attributes:
   check_mode:
-    description: Says what a repair would change.
+    description: Reports what a repair would change.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS.

@@ -9,32 +9,32 @@ module: rdma_pair
 short_description: Measure RDMA between the two DGX Sparks of a pair
 version_added: 1.0.0
 description:
-  - Runs C(ib_write_bw) of perftest between the desks of a pair, first the hardest way, both functions in both directions at once, with
-    the figure of each direction. Where every function carries its share in both directions and all counters show it, each easier step
+  - Runs C(ib_write_bw) of perftest between the desks of a pair, hardest step first (both functions in both directions at once, with
+    the figure of each direction). Where every function carries its share in both directions and all counters show it, each easier step
     follows from that, and the result says how (RV(hardest)).
   - Otherwise, and with O(depth=full), each function of the cabled port is measured alone in both directions, both functions in one
-    direction and the other, then both functions in both directions at once; the verdict then depends on these nine steps alone.
-  - Runs once, on the pair's head. The peer is driven over ssh as the login user with the pair's own key (role C(pair_trust)).
+    direction and the other, then both functions in both directions at once; the verdict then depends on these nine steps only.
+  - Runs once, on the pair's head. The peer is driven over ssh as the login user with the pair's own key (C(pair_trust) role).
   - A measurement counts only if the hardware address behind the peer's fabric address on each function belongs to the peer that
     the inventory names, and if the port and physical counters of both desks grew by the bytes that perftest reported.
-  - Nothing outlives it. Programs on the head run in a transient unit of the login user, programs on the peer below a process that ends
+  - Nothing outlives it. Programs on the head run in a transient unit of the login user, those on the peer under a process that ends
     them when the connection ends or the time is up.
   - Under C(stack_pair.yml) its action plugin fills in O(pair), O(head), O(peer), O(user) and O(run_id) from the run's facts.
 options:
   pair:
-    description: Name of the pair in findings. From the run's plan when left out.
+    description: Name of the pair in findings. Defaults to that of the run's plan.
     type: str
   head:
     description:
       - The head's end of the cable with its own names (C(desk), C(port), C(functions) with C(netdev), C(rdma_device), C(pci_domain),
-        C(mac), C(address), C(mtu)), as C(plugins/module_utils/model/link.py) describes it. From the run's facts when left out.
+        C(mac), C(address), C(mtu)), as C(plugins/module_utils/model/link.py) describes it. Defaults to that of the run's facts.
     type: dict
   peer:
     description: The peer's end of the cable, like O(head).
     type: dict
   paths:
     description:
-      - Every path of a stack in place of O(head) and O(peer), each with its two ends C(first) and C(second). The head's path comes first.
+      - Every path of a stack instead of O(head) and O(peer), each with its two ends C(first) and C(second). The head's path comes first.
       - They are measured in rounds of disjoint paths, so that no desk is in two at once. In a ring, whose desks have two cables each, all
         paths are measured at the same time afterwards.
     type: list
@@ -45,14 +45,14 @@ options:
     choices: [direct, ring, switch]
     default: direct
   ssh_port:
-    description: Port of the other desks' ssh, where it is not 22.
+    description: ssh port of the other desks, if it is not 22.
     type: int
     default: 22
   ssh_ports:
     description: Desk to the port of its ssh, where those of a stack differ.
     type: dict
   user:
-    description: The login user, the same on both desks. From the run's facts when left out.
+    description: The login user, the same on both desks. Defaults to that of the run's facts.
     type: str
   run_id:
     description: Id of the run, for the result.
@@ -65,7 +65,7 @@ options:
   depth:
     description:
       - V(adaptive) measures the hardest step first and the nine steps only where it does not prove them.
-      - V(full) measures the nine steps always. C(playbooks/calibrate.yml) and C(playbooks/isolate.yml) use it.
+      - V(full) always measures the nine steps. C(playbooks/calibrate.yml) and C(playbooks/isolate.yml) use it.
     type: str
     choices: [adaptive, full]
     default: adaptive
@@ -82,23 +82,23 @@ options:
     type: int
     default: 4
   first_port:
-    description: First of 32 TCP ports in which free ones are looked for; the two ends of perftest meet there.
+    description: First of 32 TCP ports of which free ones are chosen; the two ends of perftest meet there.
     type: int
     default: 18515
   marks:
-    description: A lab's own marks (C(name), C(value), C(bytes)) in place of shipped ones; C(playbooks/calibrate.yml) writes them.
+    description: A lab's own marks (C(name), C(value), C(bytes)) instead of the shipped ones; C(playbooks/calibrate.yml) writes them.
     type: list
     elements: dict
     default: []
   force:
     description:
-      - Measure although somebody uses the GPU or RDMA of a desk. That is asked on every desk right before and right after the measurement.
-        A user from before keeps it from being made (PAIR_BUSY), one who came meanwhile from counting (PAIR_DISTURBED).
+      - Measure even while the GPU or RDMA of a desk is in use. This is checked on every desk right before and right after the measurement.
+        A use found before prevents the measurement (PAIR_BUSY); one that began meanwhile invalidates it (PAIR_DISTURBED).
     type: bool
     default: false
 attributes:
   check_mode:
-    description: Measures nothing in check mode and says so with NOT_MEASURED_CHECK_MODE.
+    description: Measures nothing in check mode and reports NOT_MEASURED_CHECK_MODE.
     support: full
   diff_mode:
     description: Changes nothing.
@@ -140,8 +140,8 @@ measured:
 hardest:
   description:
     - The step that O(depth=adaptive) measures first, with C(functions) (Gb/s of each function forward and back, all in use at once) and
-      C(proves_all). Where it proves all, C(implied) holds each easier step with what it carries at least, its mark and the arithmetic,
-      and the other figures of the result are null where they were not measured. Else C(measured_because) says why the steps were measured.
+      C(proves_all). Where it proves all, C(implied) holds each easier step with the least that it carries, its mark and the arithmetic,
+      and the result's other figures are null where they were not measured. Otherwise C(measured_because) says why the steps were measured.
   returned: with depth=adaptive
   type: dict
 functions:
@@ -214,7 +214,7 @@ latency_us:
   returned: when measured
   type: float
 counters:
-  description: Growth of every counter in bytes beside the expected bytes.
+  description: Growth of every counter in bytes, with the expected bytes.
   returned: when measured
   type: list
   elements: dict
@@ -259,10 +259,10 @@ neighbours:
       description: Its interface.
       type: str
     address:
-      description: The address that was asked for.
+      description: The address that was resolved.
       type: str
     mac:
-      description: The MAC address that answered; null when nobody did.
+      description: The MAC address that answered; null when none did.
       type: str
     error:
       description: Why the neighbour table could not be read, such as timeout; null when it could.

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: report_again
-short_description: Make the report of a run again, or one of several runs
+short_description: Rebuild the report of a run, or combine several runs in one
 version_added: 1.0.0
 description:
-  - Makes page, tables and metrics again from a run's C(report.json), which itself is left as it is.
-  - A run that was interrupted has none yet; it is made of what its stages left, and what was not reached is UNKNOWN.
-  - Several runs become one report, in which the newest run of each desk counts, and of each stack the newest that had all of its desks.
+  - Rebuilds page, tables and metrics from a run's C(report.json), which itself stays as it is.
+  - A run that was interrupted has none yet; it is built from what its stages left, and what was not reached is UNKNOWN.
+  - Several runs become one report, in which the newest run of each desk counts, and for each stack the newest that had all of its desks.
 options:
   runs:
     description: Runs, as ids, parts of ids, paths of their folders, or C(last).
@@ -23,7 +23,7 @@ options:
     type: path
     default: reports
   to:
-    description: Where the report is written; the run's own folder, or C(merged/TIME) below O(report_dir) for several.
+    description: Where to write the report; defaults to the run's own folder, or to C(merged/TIME) below O(report_dir) for several runs.
     type: path
 extends_documentation_fragment:
   - labops.dgx_spark.on_controller

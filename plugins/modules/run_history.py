@@ -9,34 +9,34 @@ module: run_history
 short_description: List, compare, export and prune the runs of a folder of reports
 version_added: 1.0.0
 description:
-  - The history is one SQLite file (C(history.sqlite)) beside the reports. It is made of their C(report.json) and takes in any that it
-    does not know yet, also those that another controller wrote.
-  - Without an option it lists the runs.
+  - The history is one SQLite file (C(history.sqlite)) beside the reports. It is built from their C(report.json) and adds any that it
+    does not know yet, including those that another controller wrote.
+  - Without options, it lists the runs.
 options:
   report_dir:
     description: The folder of the reports.
     type: path
     default: reports
   limit:
-    description: How many runs are listed, the newest first; 0 lists all.
+    description: How many runs to list, newest first; 0 lists all.
     type: int
     default: 20
   compare:
-    description: Two runs (ids, parts of ids, C(last), C(last-1)) whose verdicts, figures and desks are compared.
+    description: Two runs (ids, parts of ids, C(last), C(last-1)) whose verdicts, figures and desks to compare.
     type: list
     elements: str
   export:
     description: Write every figure of every run to this CSV file.
     type: path
   prune:
-    description: Forget runs, C(90) or C(90d) those older than that many days, C(keep=20) all but the newest. The newest run always stays.
+    description: Forget runs older than C(90) or C(90d) days, or all but the newest C(keep=20). The newest run always stays.
     type: str
   prune_reports:
-    description: Also remove the folders of the runs that are forgotten.
+    description: Also remove the folders of forgotten runs.
     type: bool
     default: false
   rebuild:
-    description: Forget everything, also what was pruned, and read every report again.
+    description: Forget everything, including what was pruned, and read every report again.
     type: bool
     default: false
 extends_documentation_fragment:

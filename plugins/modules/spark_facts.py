@@ -9,10 +9,10 @@ module: spark_facts
 short_description: Read and judge the facts of a DGX Spark
 version_added: 1.0.0
 description:
-  - Answers everything that the collection wants to know about a desk in one call, about two seconds of the desk's time or less.
-  - Reads only. Prefers files to commands, so it is useful without root; what only root may read is then named in
+  - Reads everything that the collection needs to know about a desk in one call that takes the desk two seconds or less.
+  - Read-only. Prefers files to commands, so it is useful without root; what only root can read is then listed in
     RV(ansible_facts.spark.unread).
-  - What could not be read is null, never C(0) and never taken as good.
+  - What could not be read is null, never C(0) and never assumed to be good.
   - Judges what it read and returns findings, each with a code of the catalogue, a severity, evidence and a remedy.
 options:
   gather_subset:
@@ -25,7 +25,7 @@ options:
     default: [all]
   login_user:
     description:
-      - User that tests run as, whose limits and trust are read. The user that the module runs as when left out.
+      - User that tests run as, whose limits and trust are read. Defaults to the user that the module runs as.
       - The action plugin of this module fills in the user that Ansible logs in as.
     type: str
   include_serial:
@@ -34,20 +34,20 @@ options:
     default: false
   session_address:
     description:
-      - Address of the desk that the session came over, which helps to tell the management interface.
-      - Read from the ssh session when left out.
+      - Address of the desk that the session came in on, which helps to identify the management interface.
+      - Defaults to that of the ssh session.
     type: str
   run_id:
-    description: Id of the run, which the facts carry along.
+    description: Id of the run, which is kept with the facts.
     type: str
   desk:
-    description: Name of the desk in findings. The action plugin fills in the inventory's name; the host name when left out.
+    description: Name of the desk in findings. The action plugin fills in the inventory's name; defaults to the host name.
     type: str
   pair:
     description: Name of the desk's pair in findings.
     type: str
   expected_identity:
-    description: What makes this desk the expected one; anything else is DESK_IDENTITY_WRONG.
+    description: What identifies the expected desk; anything else is DESK_IDENTITY_WRONG.
     type: dict
     suboptions:
       serial:
@@ -68,13 +68,13 @@ options:
     default: {}
 attributes:
   check_mode:
-    description: Reads only, so check mode makes no difference.
+    description: Read-only, so check mode makes no difference.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
-    description: DGX OS and the Ubuntu below it; on another machine it says that it is no GB10.
+    description: DGX OS and the Ubuntu below it; any other machine is reported as not a GB10.
     support: full
     platforms: posix
 author:
@@ -105,7 +105,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: Judged statements about the desk, worst not first but in the order of the catalogue.
+  description: Judged statements about the desk, in the order of the catalogue, not by severity.
   returned: success
   type: list
   elements: dict
@@ -169,7 +169,7 @@ ansible_facts:
                 description: Host name (/proc/sys/kernel/hostname); null when unknown.
                 type: str
               vendor:
-                description: Maker of the system (DMI sys_vendor); null when unknown.
+                description: Vendor of the system (DMI sys_vendor); null when unknown.
                 type: str
               product:
                 description: Product name (DMI product_name); null when unknown.
@@ -178,7 +178,7 @@ ansible_facts:
                 description: Product version (DMI product_version); null when unknown.
                 type: str
               board_vendor:
-                description: Maker of the board (DMI board_vendor); null when unknown.
+                description: Vendor of the board (DMI board_vendor); null when unknown.
                 type: str
               board:
                 description: Board name (DMI board_name); null when unknown.
@@ -187,7 +187,7 @@ ansible_facts:
                 description: Firmware version (DMI bios_version); null when unknown.
                 type: str
               bios_date:
-                description: Firmware date as the maker writes it (DMI bios_date); null when unknown.
+                description: Firmware date as the vendor writes it (DMI bios_date); null when unknown.
                 type: str
               architecture:
                 description: Machine name of the kernel, C(aarch64) on a desk (C(uname -m)); null when unknown.
@@ -198,7 +198,7 @@ ansible_facts:
                   null when unknown.
                 type: bool
               gb10_evidence:
-                description: What speaks for GB10, each with its source (DMI, /sys/bus/pci/devices, nvidia-smi).
+                description: Evidence for GB10, each item with its source (DMI, /sys/bus/pci/devices, nvidia-smi).
                 type: list
                 elements: str
               machine_id:
@@ -243,7 +243,7 @@ ansible_facts:
                 description: C(DGX_PRETTY_NAME); null when unknown.
                 type: str
               platform:
-                description: C(DGX_PLATFORM); a re-flashed desk may carry another maker's; null when unknown.
+                description: C(DGX_PLATFORM); a re-flashed desk may carry another vendor's; null when unknown.
                 type: str
               build_date:
                 description: Date of the factory image, as written; null when unknown.
@@ -292,7 +292,7 @@ ansible_facts:
                     type: str
                   has_driver:
                     description: >-
-                      Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when unknown.
+                      Whether its module tree has a driver module (/lib/modules), else whether a package provides it; null when unknown.
                     type: bool
                   module_path:
                     description: Path of that module (/lib/modules/RELEASE/); null when unknown.
@@ -318,7 +318,7 @@ ansible_facts:
                 description: The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none.
                 type: str
               events:
-                description: What the running kernel complained of (C(journalctl -k -b), else C(dmesg)).
+                description: What the running kernel logged as a problem (C(journalctl -k -b), else C(dmesg)).
                 type: dict
                 contains:
                   xids:
@@ -336,10 +336,10 @@ ansible_facts:
                     description: What the last Xid 154 asks for, such as Node Reboot Required; null for nothing.
                     type: str
                   gpu_memory_errors:
-                    description: How often the GPU driver got no memory.
+                    description: How often the GPU driver could not get memory.
                     type: int
                   oom_kills:
-                    description: Processes that the kernel killed because memory was used up.
+                    description: Processes that the kernel killed because memory ran out.
                     type: int
                   oom_lines:
                     description: Lines about processes that the kernel killed.
@@ -406,8 +406,7 @@ ansible_facts:
                   or unknown.
                 type: str
               secure_boot:
-                description: >-
-                  Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when nothing told.
+                description: Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when unknown.
                 type: bool
               packages:
                 description: Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query).
@@ -458,7 +457,7 @@ ansible_facts:
               persistenced_state:
                 description: >-
                   systemd's word for the unit (C(systemctl is-active)): active, activating (also between two tries of a restart loop),
-                  failed, inactive ...; C(starting) while it activates for the first time since the boot; null when not told.
+                  failed, inactive ...; C(starting) while it activates for the first time since the boot; null when unknown.
                 type: str
           gpu:
             description: The GPU; null where GB10 answers Not Supported (nvidia-smi).
@@ -503,16 +502,15 @@ ansible_facts:
                 type: str
               dead_readings:
                 description: >-
-                  Words that stood in place of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!,
-                  Unknown Error.
+                  Words printed instead of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!, Unknown
+                  Error.
                 type: list
                 elements: str
               recovery_action:
-                description: 'What the driver wants done to the GPU: None when it is well, Reset, Reboot, Drain ...; null when not told.'
+                description: 'Recovery that the driver asks for: None when the GPU is healthy, Reset, Reboot, Drain ...; null when unknown.'
                 type: str
               addressing_mode:
-                description: >-
-                  ATS on a healthy desk; None where the kernel gives the GPU no access to the processes' memory; null when not told.
+                description: ATS on a healthy desk; None where the kernel gives the GPU no access to process memory; null when unknown.
                 type: str
           memory:
             description: Unified memory, in kB of 1024 bytes (/proc/meminfo; nvidia-smi does not report it on GB10).
@@ -765,7 +763,7 @@ ansible_facts:
                 elements: dict
               plugged_after_boot:
                 description: >-
-                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) tells of a plug more than 60 s after the hotplug
+                  Whether the kernel log of this boot (C(journalctl -k -b), else C(dmesg)) shows a plug-in more than 60 s after the hotplug
                   driver's start, or after a removal; null when unknown.
                 type: bool
               plug_events:
@@ -801,10 +799,10 @@ ansible_facts:
                     description: Why it could not be read, so that nothing is known about it; null when it was read.
                     type: str
                   automatic:
-                    description: NetworkManager made it by itself.
+                    description: NetworkManager made it on its own.
                     type: bool
                   by_pattern:
-                    description: It fits our interfaces only because it fits many.
+                    description: It matches our interfaces only because it matches many.
                     type: bool
           network:
             description: The network apart from the ConnectX-7.
@@ -812,8 +810,8 @@ ansible_facts:
             contains:
               management_netdev:
                 description: >-
-                  Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session; null
-                  when unknown.
+                  Interface of the best default route that is not on a ConnectX-7 function (/proc/net/route), else the one of the session;
+                  null when unknown.
                 type: str
               management_mac:
                 description: Its MAC address (sysfs, else C(ip -j addr show)); null when unknown.
@@ -893,15 +891,16 @@ ansible_facts:
                     description: Whether keys of the pair's type are accepted (C(sshd -T), PubkeyAcceptedAlgorithms); null when unknown.
                     type: bool
                   key_is_enough:
-                    description: Whether nothing is asked for beside a key (C(sshd -T), AuthenticationMethods); null when unknown.
+                    description: Whether nothing is required besides a key (C(sshd -T), AuthenticationMethods); null when unknown.
                     type: bool
                   runs_commands:
                     description: >-
-                      Whether a login may run the command that it asks for (C(sshd -T), ForceCommand and MaxSessions); null when unknown.
+                      Whether a login may run the command that it requests (C(sshd -T), ForceCommand and MaxSessions); null when unknown.
                     type: bool
                   user_allowed:
                     description: >-
-                      Whether DenyUsers and AllowUsers let the user in from there (C(sshd -T)); null when their patterns cannot be told.
+                      Whether DenyUsers and AllowUsers let the user in from there (C(sshd -T)); null when their patterns cannot be
+                      evaluated.
                     type: bool
           apt:
             description: Health of apt and dpkg.
@@ -997,7 +996,7 @@ ansible_facts:
                   unknown.
                 type: float
           busy:
-            description: Who uses the GPU or RDMA now.
+            description: What is using the GPU or RDMA now.
             type: dict
             contains:
               gpu_processes:
@@ -1048,7 +1047,7 @@ ansible_facts:
             type: dict
             contains:
               link_file:
-                description: Content of our netplan file; null when it is not there.
+                description: Content of this collection's netplan file; null when it does not exist.
                 type: str
               link_journal:
                 description: >-
@@ -1064,11 +1063,12 @@ ansible_facts:
                 type: dict
               wrong_modes:
                 description: >-
-                  Files and folders of ours whose owner or mode is not what we leave, so that a login user cannot read or run them.
+                  Files and folders of this collection whose owner or mode has changed, so that a login user cannot read or run them.
                 type: list
                 elements: str
               firewall_rules:
-                description: Our firewall rules (ufw) as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
+                description: >-
+                  This collection's firewall rules (ufw) as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
                 type: list
                 elements: str
               trust_public_key:
@@ -1078,19 +1078,19 @@ ansible_facts:
                 description: 'Whether something of the pair''s key is there that ssh cannot use: one half is gone, or its mode is too open.'
                 type: bool
               trust_authorized:
-                description: Our lines in the file that holds the login user's keys.
+                description: This collection's lines in the file that holds the login user's keys.
                 type: list
                 elements: str
               trust_left_in:
-                description: Other files that held the login user's keys before, in which lines of ours are left.
+                description: Other files that held the login user's keys before and still have lines of this collection.
                 type: list
                 elements: str
               trust_known_hosts:
-                description: Our lines in the login user's known_hosts.
+                description: This collection's lines in the login user's known_hosts.
                 type: list
                 elements: str
               foreign_names:
-                description: Names of ours that lines of others in /etc/hosts give an address, as C(ADDRESS NAME).
+                description: This collection's names to which other lines in /etc/hosts give an address, as C(ADDRESS NAME).
                 type: list
                 elements: str
               trust_user:
@@ -1112,7 +1112,7 @@ ansible_facts:
                 type: dict
                 contains:
                   phase:
-                    description: 'How far it came: begun, changing, installed, started, settled, rolling_back, rolled_back.'
+                    description: 'How far it got: begun, changing, installed, started, settled, rolling_back, rolled_back.'
                     type: str
                   run_id:
                     description: Run that began it; null when unknown.
@@ -1127,15 +1127,15 @@ ansible_facts:
                     description: Packages of driver, kernel and NCCL, with the version that it was to bring.
                     type: dict
                   added:
-                    description: Packages that were not there before.
+                    description: Packages that were not installed before.
                     type: list
                     elements: str
                   kept:
-                    description: NAME=VERSION of each package that was kept for a way back.
+                    description: NAME=VERSION of each package that was kept for a rollback.
                     type: list
                     elements: str
                   lost:
-                    description: NAME=VERSION of each package that no archive gave, so that there is no way back to it.
+                    description: NAME=VERSION of each package that no archive could provide, so that it cannot be restored.
                     type: list
                     elements: str
                   kernel_before:

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: spark_judge
-short_description: Judge what only all desks of a run together show
+short_description: Judge what only all desks of a run together can show
 version_added: 1.0.0
 description:
-  - Internal to the playbooks of this collection. Reads what the stages of the run left behind, contacts no desk.
+  - Internal to the playbooks of this collection. Reads what the stages of the run left behind; contacts no desk.
   - V(desks) looks for desks that share an identity, desks of a stack that differ, and drift from C(audit_baseline).
-  - V(cables) joins what every desk answered (M(labops.dgx_spark.cx7_cable)) to one cable map, matched by MAC address against the whole
-    inventory, holds it against the planned stacks, finds the fewest re-plugs that fix it, and compares with the previous run.
+  - V(cables) combines every desk's answer (M(labops.dgx_spark.cx7_cable)) into one cable map, matched by MAC address against the whole
+    inventory, compares it with the planned stacks, finds the fewest re-plugs that fix it, and compares with the previous run.
   - V(logins) compares the login users of each stack after enrolment.
-  - V(updates) holds what an update would do to each desk against the other desks, and prints the plan.
+  - V(updates) compares what an update would do to each desk with the other desks, and prints the plan.
 options:
   subject:
     description: What to judge.
@@ -27,7 +27,7 @@ options:
     default: false
   write_inventory:
     description:
-      - With V(cables), file to write the inventory to that matches the cabling; it must not exist. One-sided evidence makes no pair.
+      - With V(cables), a file for an inventory that matches the cabling; it must not exist. One-sided evidence does not make a pair.
     type: path
 extends_documentation_fragment:
   - labops.dgx_spark.on_controller

@@ -11,12 +11,12 @@ version_added: 1.0.0
 description:
   - Asks the desk everything that M(labops.dgx_spark.spark_facts) asks and writes the answers to a folder on the controller, a
     recording. C(tests/replay.py) and the simulated desks can answer from it, so a desk that misbehaves becomes a test.
-  - Only what is known to be harmless is recorded, and of files that may hold secrets (netplan, NetworkManager, accounts, ssh, logs) only
+  - Only what is known to be harmless is recorded; of files that may hold secrets (netplan, NetworkManager, accounts, ssh, logs), only
     the keys that the collection reads. Host names, user names, serial numbers, hardware and network addresses, ids and keys in it are
-    replaced, the same name by the same stand-in everywhere. A recording that still held an original, or something that looks like a
+    replaced, the same name with the same stand-in everywhere. A recording that still held an original, or something that looks like a
     password, key or token, is not written.
-  - The folder is for its owner only (0700). Symbolic links of the desk are kept as data in C(links.yml).
-  - Reads only. Run it with become to record what only root may read as well.
+  - The folder is for its owner only (0700). The desk's symbolic links are kept as data in C(links.yml).
+  - Read-only. Run it with become to also record what only root can read.
 options:
   dest:
     description: Folder on the controller below which the recording is written, in a folder named O(standin).
@@ -24,7 +24,7 @@ options:
     default: recordings
   standin:
     description:
-      - Name that takes the place of the desk's. C(recorded-01) and so on, by the desk's place in the play, when left out.
+      - Name that replaces the desk's. Defaults to C(recorded-01) and so on, by the desk's place in the play.
     type: str
   description:
     description: What is special about this desk, in your words. Names, addresses and secrets of the desk in it are replaced.
@@ -35,14 +35,14 @@ options:
     type: bool
     default: false
   login_user:
-    description: User whose limits are read. The one that Ansible logs in as when left out.
+    description: User whose limits are read. Defaults to the one that Ansible logs in as.
     type: str
 attributes:
   check_mode:
-    description: Asks the desk and names what would be written.
+    description: Asks the desk and reports what would be written.
     support: full
   diff_mode:
-    description: There is nothing to show a difference of.
+    description: There is no difference to show.
     support: none
   platform:
     description: DGX OS. The recording is written on the controller.
@@ -77,15 +77,15 @@ commands:
   returned: success
   type: int
 left_out:
-  description: How many files and commands were read and not recorded, because nothing says that they are harmless.
+  description: How many files and commands were read but not recorded, because they are not known to be harmless.
   returned: success
   type: int
 recorded:
-  description: Everything that the desk answered, packed. The action plugin takes it out of the result.
+  description: Everything that the desk answered, packed. The action plugin removes it from the result.
   returned: on the desk alone
   type: str
 login_user:
-  description: Whose limits were read. The action plugin takes it out of the result.
+  description: Whose limits were read. The action plugin removes it from the result.
   returned: on the desk alone
   type: str
 """

@@ -9,25 +9,25 @@ module: spark_run
 short_description: Begin a run, split it into waves, end it with report and verdict
 version_added: 1.0.0
 description:
-  - Internal to the playbooks of this collection; a playbook of your own that composes its roles into a run uses it the same way.
-  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs) and C(spark_stacks)), refuses a broken inventory and wishes
-    that cannot be used before any desk is touched, makes the folder of the run on the controller and returns the run, which is registered
-    as C(spark_plan). Wishes are variables (C(spark_waves), C(spark_report_dir), C(audit_baseline) and those of the roles).
-  - V(waves) splits the desks of the run for a stage that can cost a desk its network. A stack goes as a whole, a desk in none goes
-    alone, stacks that are skipped anyway are not counted. Where C(spark_waves) wishes nothing one stack goes first and then all
-    others; links go all at once where a whole stack of the run carries a link of this collection already. In check mode all go at once.
-  - V(report) makes the report from what the stages left behind, compares it with earlier runs of the same folder, prints the verdict
-    table before anything is written, writes the report's folder, takes the run into the history, and leaves the verdict as
+  - Internal to the playbooks of this collection; your own playbook that composes its roles into a run uses it the same way.
+  - V(begin) reads the stacks of the inventory (child groups of C(spark_pairs) and C(spark_stacks)), refuses a broken inventory and
+    invalid settings before any desk is touched, creates the folder of the run on the controller and returns the run, which is registered as
+    C(spark_plan). Settings are variables (C(spark_waves), C(spark_report_dir), C(audit_baseline) and those of the roles).
+  - V(waves) splits the desks of the run for a stage that can cost a desk its network. A stack goes as a whole, a desk in no stack goes
+    alone, stacks that are skipped anyway are not counted. If C(spark_waves) is not set, one stack goes first and then all
+    others; links go all at once if a whole stack of the run already has a link of this collection. In check mode all go at once.
+  - V(report) makes the report from what the stages left behind, compares it with earlier runs in the same folder, prints the verdict
+    table before anything is written, writes the report's folder, adds the run to the history, and leaves the verdict as
     C(ansible_stats), which AWX and ansible-runner keep as artifacts. It succeeds whatever the verdict is.
-  - V(verdict) fails on exactly the desks whose own or whose stack's verdict is bad, so that the recap names the guilty.
+  - V(verdict) fails on exactly the desks whose own or whose stack's verdict is bad, so that the recap names the failed desks.
 options:
   phase:
-    description: What to do. All but V(verdict) want C(run_once).
+    description: What to do. All but V(verdict) need C(run_once).
     type: str
     choices: [begin, waves, report, verdict]
     required: true
   playbook:
-    description: For V(begin), the name of the playbook; decides what the facts are judged for and which checks a verdict requires.
+    description: For V(begin), the name of the playbook; it decides what the facts are judged for and which checks a verdict requires.
     type: str
   stage:
     description: For V(waves), the name of the stage.
@@ -83,7 +83,7 @@ stacks:
   type: list
   elements: dict
 members:
-  description: Every desk of the inventory by name, with address, stack, rank, out_of_service and in_scope.
+  description: Every desk in the inventory by name, with address, stack, rank, out_of_service and in_scope.
   returned: with phase begin
   type: dict
 findings:
@@ -92,7 +92,7 @@ findings:
   type: list
   elements: dict
 waves:
-  description: The numbers of the waves, in their order.
+  description: The numbers of the waves, in order.
   returned: with phase waves
   type: list
   elements: int
@@ -109,12 +109,12 @@ desks:
   returned: with phase report
   type: dict
 unwritten:
-  description: A sentence for each file of the report that could not be written; then V(verdict) fails on every desk.
+  description: A sentence for each report file that could not be written; V(verdict) then fails on every desk.
   returned: with phase report
   type: list
   elements: str
 guilty:
-  description: Desks on which V(verdict) fails, each with the reason.
+  description: Desks on which V(verdict) fails, each with its reason.
   returned: with phase report
   type: dict
 """

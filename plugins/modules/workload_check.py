@@ -6,19 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: workload_check
-short_description: Tell whether images, wheels and binaries will run on a DGX Spark, before they are pulled
+short_description: Predict whether images, wheels and binaries will run on a DGX Spark, before you pull them
 version_added: 1.0.0
 description:
   - Gives every item a verdict for this desk - RUNS, RUNS_SLOWLY (only PTX that the driver compiles at the first start), NEEDS_REBUILD
     (code only for other GPUs, or source only), WONT_RUN (no arm64, wrong Python or libc, a library missing) or UNKNOWN with the reason -
-    and says what to take instead. Whether it uses the GPU is a field of its own.
+    and says what to use instead. Whether it uses the GPU is a separate field.
   - Nothing is pulled, installed, built or started. Images are looked up in their registry from the controller with C(skopeo), or read
-    from docker on the desk when they are there. Requirements are resolved by C(pip) (dry run, wheels only). Wheels are looked into by
-    reading parts of the archive over HTTP. Paths on the desk are walked in one module execution.
-  - What is known of software that is too large to be read comes from a dated table with an end date; each verdict names its rule and
-    source. C(docs/workload.md) lists the rules and answers why a verdict is as it is.
+    from docker on the desk if they are there. Requirements are resolved by C(pip) (dry run, wheels only). Wheels are examined by
+    reading parts of the archive over HTTP. Paths on the desk are examined in one module execution.
+  - What is known about software too large to read comes from a dated table with an expiry date; each verdict names its rule and
+    source. C(docs/workload.md) lists the rules and explains the verdicts.
   - Most of it runs on the controller in the action plugin of the same name. The desk's driver, GPU and machine come from the facts of the
-    run; what a desk does not tell is taken as a DGX Spark's from the factory and named in RV(target.assumed).
+    run; what a desk does not report is assumed to be as on a factory DGX Spark and is listed in RV(target.assumed).
 options:
   desk:
     description:
@@ -27,13 +27,13 @@ options:
     type: str
     default: desk
   images:
-    description: Container images, as C(docker pull) takes them.
+    description: Container images, written as for C(docker pull).
     type: list
     elements: str
     default: []
   requirements:
     description:
-      - Requirements files of pip on the controller. Files that they include are read too, their indexes are used.
+      - pip requirements files on the controller. Files that they include are read too, and their indexes are used.
       - Lines with hashes must hold the hash of the wheel for the desk.
     type: list
     elements: str
@@ -50,24 +50,24 @@ options:
     default: []
   indexes:
     description:
-      - Package indexes; the first takes the place of PyPI, the others are asked too. Credentials come from the link or from C(~/.netrc).
-      - On the controller nothing else counts, neither pip's configuration nor its environment variables.
+      - Package indexes; the first replaces PyPI, the others are queried as well. Credentials come from the link or from C(~/.netrc).
+      - On the controller, nothing else counts: neither pip's configuration nor its environment variables.
     type: list
     elements: str
     default: []
   python:
-    description: Python that wheels are for, such as V(3.12). Without it the desk's own.
+    description: Python version that wheels are for, such as V(3.12). Defaults to the desk's own.
     type: str
   resolve:
     description:
-      - Where pip resolves. On the controller the desk's tags and environment markers are used, so that one resolution serves all desks that
+      - Where pip resolves. On the controller, the desk's tags and environment markers are used, so one resolution serves all desks that
         are alike; on the desk its own pip configuration counts.
-      - V(auto) takes the controller, and the desk when the controller has no pip or does not reach the index.
+      - V(auto) uses the controller, or the desk if the controller has no pip or cannot reach the index.
     type: str
     choices: [auto, controller, desk]
     default: auto
   limit:
-    description: Seconds that one question to a registry or index may take.
+    description: Seconds that one query to a registry or index may take.
     type: int
     default: 30
   resolve_limit:
@@ -75,32 +75,32 @@ options:
     type: int
     default: 600
   read_mb:
-    description: Packed megabytes of machine code that are read of one wheel. What has more is judged by its table entry, else unknown.
+    description: Packed megabytes of machine code to read from one wheel. A larger one is judged by its table entry, if any, or is unknown.
     type: int
     default: 96
   download_mb:
-    description: Megabytes of one wheel that are downloaded where an index gives no parts of files.
+    description: Megabytes of one wheel to download if an index does not serve byte ranges.
     type: int
     default: 512
   cache:
-    description: Folder on the controller that keeps what was seen in wheels, by checksum.
+    description: Folder on the controller that caches what was seen in wheels, by checksum.
     type: str
     default: ~/.cache/dgx_spark/workload
   mirrors:
-    description: Registry to the mirror that is asked first, such as C(docker.io) to C(mirror.lab:5000).
+    description: Maps a registry to the mirror that is asked first, such as C(docker.io) to C(mirror.lab:5000).
     type: dict
     default: {}
   plain_http:
-    description: Registries that are asked without TLS, or whose certificate is not checked.
+    description: Registries that are queried without TLS, or whose certificate is not checked.
     type: list
     elements: str
     default: []
   authfile:
-    description: File with credentials for registries; without it those of C(podman login) and C(docker login).
+    description: File with credentials for registries; defaults to those of C(podman login) and C(docker login).
     type: str
   resolve_text:
     description:
-      - Requirements that pip on the desk is to resolve.
+      - Requirements for pip on the desk to resolve.
       - The action plugin fills it in.
     type: str
     default: ''
@@ -126,9 +126,9 @@ requirements:
   - pyelftools and packaging on the controller (requirements.txt), for wheels and paths
   - pip 22.2 or newer on the controller or on the desk, for requirements
 notes:
-  - An image's device code is not seen before it is pulled; RUNS says that machine, driver and libraries fit.
-  - Where reports contradict each other the verdict names the one that holds. The warning of PyTorch that 12.1 lies above (8.0) - (12.0)
-    is a false alarm, and so is the banner of NVIDIA's images about an unavailable compatibility mode.
+  - An image's device code cannot be seen before it is pulled; RUNS says that machine, driver and libraries match.
+  - Where reports contradict each other, the verdict names the one that holds. PyTorch's warning that 12.1 lies above (8.0) - (12.0)
+    is a false alarm, and so is the banner in NVIDIA's images about an unavailable compatibility mode.
 author:
   - LabOps (@labops)
 """
@@ -157,7 +157,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 workload:
-  description: One entry an item.
+  description: One entry for each item.
   returned: success
   type: list
   elements: dict
@@ -172,13 +172,13 @@ workload:
       description: RUNS, RUNS_SLOWLY, NEEDS_REBUILD, WONT_RUN or UNKNOWN.
       type: str
     gpu:
-      description: What it uses of the GPU once it runs - cuda, partly or none; null when that was not seen.
+      description: How it uses the GPU once it runs - cuda, partly or none; null when that was not seen.
       type: str
     reason:
       description: Why, in words.
       type: str
     instead:
-      description: What to take or do instead; empty when it runs.
+      description: What to use or do instead; empty when it runs.
       type: str
     rules:
       description: Keys of the rules that decided, as in C(docs/workload.md).
@@ -187,21 +187,21 @@ workload:
       description: What else is worth knowing.
       type: list
     seen:
-      description: What was looked at, as pairs of name and value.
+      description: What was examined, as pairs of name and value.
       type: list
     size:
-      description: Bytes to be fetched.
+      description: Bytes to fetch.
       type: int
 target:
-  description: What the desk offers, and in C(assumed) what it did not tell.
+  description: What the desk offers, and in C(assumed) what it did not report.
   returned: success
   type: dict
   contains:
     assumed:
-      description: Which values are those of a DGX Spark from the factory.
+      description: Which values are those of a factory DGX Spark.
       type: list
 told:
-  description: What the desk told, packed as base64 of JSON, for the action plugin alone, which leaves it out of the task's result.
+  description: What the desk reported, packed as base64 of JSON, for the action plugin only, which removes it from the task's result.
   returned: never
   type: str
 findings:

@@ -94,7 +94,7 @@ class Call:
     def required_stage(self) -> Stage:
         """The stage that the task is. Raises AnsibleActionFail where it is none."""
         if self.stage is None:
-            raise AnsibleActionFail(f"{self.action} is no stage of a run; set spark_stage")
+            raise AnsibleActionFail(f"{self.action} is not a stage of a run; set spark_stage")
         return self.stage
 
     @property
@@ -107,7 +107,7 @@ class Call:
         """The stack that the desk is in; a clear refusal where it is in none."""
         stack = self.run.stack_of(self.desk)
         if stack is None:
-            raise AnsibleActionFail(f"{self.action}: {self.desk} is in no pair of the inventory")
+            raise AnsibleActionFail(f"{self.action}: {self.desk} is not in a pair of the inventory")
         return stack
 
     def only_named(self) -> dict[str, Any]:
@@ -270,7 +270,7 @@ class DeskAction(ActionBase):
             return {"failed": True, "msg": clean(error.message)}
         except Exception as error:  # a fault of ours ends this desk's stage, not the run
             self._display.vvv(traceback.format_exc())
-            return {"failed": True, "msg": f"{type(error).__name__}: {clean(str(error))} (run with -vvv for the place in the code)"}
+            return {"failed": True, "msg": f"{type(error).__name__}: {clean(str(error))} (run with -vvv to see where in the code)"}
         except BaseException as error:
             if not _is_time_limit(error):
                 raise

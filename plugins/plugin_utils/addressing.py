@@ -62,11 +62,13 @@ def addresses(numbers: Numbers, position: int, cable: int = 0) -> tuple[str, ...
     chosen = numbers.subnets[first : first + FUNCTIONS_PER_PORT]
     if len(chosen) < FUNCTIONS_PER_PORT:
         raise AddressingError(
-            f"pair_link_subnets has {len(numbers.subnets)} network(s), cabled port {cable + 1} of a desk needs numbers {first + 1} "
+            f"pair_link_subnets has {len(numbers.subnets)} network(s); cabled port {cable + 1} of a desk needs numbers {first + 1} "
             f"and {first + FUNCTIONS_PER_PORT}"
         )
     if numbers.head_host == numbers.peer_host:
-        raise AddressingError(f"pair_link_head_host and pair_link_peer_host are both {numbers.head_host}; two desks need two numbers")
+        raise AddressingError(
+            f"pair_link_head_host and pair_link_peer_host are both {numbers.head_host}; the two desks need different numbers"
+        )
     host = numbers.head_host if position == 0 else numbers.peer_host + position - 1
     return tuple(_address(subnet, host) for subnet in chosen)
 
@@ -109,7 +111,7 @@ def _address(subnet: str, host: int) -> str:
     try:
         network = ipaddress.IPv4Network(subnet)
     except ValueError as error:
-        raise AddressingError(f"pair_link_subnets: {subnet!r} is no IPv4 network: {error}") from error
+        raise AddressingError(f"pair_link_subnets: {subnet!r} is not an IPv4 network: {error}") from error
     first, last = (0, network.num_addresses - 1) if network.prefixlen >= POINT_TO_POINT else (1, network.num_addresses - 2)
     if network.num_addresses < FUNCTIONS_PER_PORT or not first <= host <= last:
         raise AddressingError(
@@ -148,7 +150,7 @@ def carried(facts: Mapping[str, Any]) -> set[str]:
 
 def role_kept(where: Where, kept: Sequence[str]) -> Finding:
     """CX7_ROLE_KEPT."""
-    message = f"The desk carries {', '.join(kept)}, which its role in the pair gives to the other desk; both keep what they have."
+    message = f"The desk has {', '.join(kept)}, which its role in the pair assigns to the other desk; both keep what they have."
     return finding("CX7_ROLE_KEPT", where, message, evidence={"addresses": list(kept)})
 
 

@@ -80,7 +80,7 @@ def baseline(value: str | Mapping[str, Any], desks: Mapping[str, Desk], names: I
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BaselineError(f"the baseline file {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, Mapping) or not data:
-        raise BaselineError(f"the baseline file {path} holds {type(data).__name__}, a mapping of wanted facts was expected")
+        raise BaselineError(f"the baseline file {path} holds {type(data).__name__}; a mapping of wanted facts was expected")
     if data.get("schema") == LOCK_SCHEMA:
         try:
             return Baseline(str(path), lock=read_lock(path))
@@ -91,7 +91,7 @@ def baseline(value: str | Mapping[str, Any], desks: Mapping[str, Desk], names: I
 
 def _checked(name: str, wanted: Mapping[str, Any]) -> Baseline:
     if any(not isinstance(key, str) for key in wanted):
-        raise BaselineError(f"the baseline {name} has keys that are no fact paths")
+        raise BaselineError(f"the baseline {name} has keys that are not fact paths")
     strangers = unknown_paths(wanted)
     if strangers:
         raise BaselineError(f"the baseline {name} names facts that do not exist: {', '.join(strangers)}")

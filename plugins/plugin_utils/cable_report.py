@@ -33,7 +33,7 @@ WORDS = {
     "one_sided": "seen from one side only",
     "wrong": "WRONG",
     "looped": "LOOP",
-    "unplanned": "in no pair of the inventory",
+    "unplanned": "not in a pair of the inventory",
 }
 
 
@@ -73,7 +73,7 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
         if end.desk not in cabled:
             odd.append((str(end), "no signal"))
     for desk, reason in (cables.unread or {}).items():
-        odd.append((desk, f"no answer: {reason}"))
+        odd.append((desk, f"no response: {reason}"))
     if odd:
         width = max(len(item[0]) for item in odd)
         lines += ["", "CAGES WITHOUT A KNOWN CABLE"]
@@ -86,7 +86,7 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
         lines += [f"  {number}. {step.sentence}" for number, step in enumerate(steps, start=1)]
         reboot = reboot_sentence(touched(steps))
         if reboot:
-            lines.append(f"  {reboot} A cable that is plugged in while a desk runs often carries only 13 Gb/s.")
+            lines.append(f"  {reboot} A cable plugged in while a desk is running often carries only 13 Gb/s.")
     return lines
 
 
@@ -323,7 +323,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
         if unseen.plugged:
             unsure.setdefault(unseen.at.desk, f"port {unseen.at.port}: {REASONS.get(unseen.reason, unseen.reason)}")
     for desk, reason in (cables.unread or {}).items():
-        unsure[desk] = f"it gave no answer: {reason}"
+        unsure[desk] = f"it gave no response: {reason}"
     for desk in inside_stacks:
         unsure.pop(desk, None)
     for desk, edges in whole.items():
@@ -357,7 +357,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
     inside = {desk for pair in pairs.values() for desk in pair} | inside_stacks
     for desk in whole:
         if desk not in inside and desk in known:
-            unsure.setdefault(desk, f"its partner {whole[desk][0].other(desk).desk} is not sure")
+            unsure.setdefault(desk, f"its partner {whole[desk][0].other(desk).desk} is not certain")
     return Discovered(
         pairs,
         {

@@ -36,7 +36,7 @@ HOST_KEY = Reason(
     "host_key",
     "DESK_IDENTITY_WRONG",
     "the desk's ssh host key is unknown or differs from the known one",
-    "If the desk was re-imaged or has another address now, run enrol.yml again, which compares its serial number; if not, another "
+    "If the desk was re-imaged or its address has changed, run enrol.yml again, which compares its serial number; otherwise another "
     "machine answers at this address: check the lease and the cable.",
 )
 
@@ -46,8 +46,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "become",
             "BECOME_FAILED",
-            "the login works, sudo wants a terminal",
-            "Take requiretty out of the desk's sudoers (sudo visudo; also the files in /etc/sudoers.d), and give the sudo password "
+            "the login works, but sudo wants a terminal",
+            "Remove requiretty from the desk's sudoers (sudo visudo; also the files in /etc/sudoers.d), and give the sudo password "
             "(--ask-become-pass or a vaulted ansible_become_password).",
         ),
     ),
@@ -63,7 +63,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "become",
             "BECOME_FAILED",
-            "the login works, sudo says that the account or its password has expired",
+            "the login works, but sudo says that the account or its password has expired",
             "Set a new password on the desk (passwd USER) or lift the expiry (sudo chage -E -1 -M -1 USER), then run again.",
         ),
     ),
@@ -72,7 +72,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "become",
             "BECOME_FAILED",
-            "the login works, there is no sudo on the desk",
+            "the login works, but there is no sudo on the desk",
             "Install sudo on the desk, or choose another ansible_become_method.",
         ),
     ),
@@ -101,7 +101,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "become",
             "BECOME_FAILED",
-            "the login works, becoming root with sudo does not",
+            "the login works, but becoming root with sudo does not",
             "Give the sudo password (--ask-become-pass or a vaulted ansible_become_password) and check that the login user may use sudo.",
         ),
     ),
@@ -110,8 +110,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "become",
             "BECOME_FAILED",
-            "the login works, sudo refuses",
-            "Its own words say why. Log in by hand (ssh USER@ADDRESS) and try sudo -v; sudo visudo -c checks the sudoers files.",
+            "the login works, but sudo refuses",
+            "Its message says why. Log in by hand (ssh USER@ADDRESS) and try sudo -v; sudo visudo -c checks the sudoers files.",
         ),
     ),
     (
@@ -128,10 +128,9 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "algorithm",
             "DESK_UNREACHABLE",
-            "ssh of the controller and the desk have no key type or cipher in common, which says nothing about who answers",
-            "Let the desk's sshd offer ed25519 keys again (sudo ssh-keygen -A, then restart ssh), or an update of its ssh; the text "
-            "says what "
-            "it offered.",
+            "ssh on the controller and on the desk have no key type or cipher in common, which says nothing about who answers",
+            "Let the desk's sshd offer ed25519 keys again (sudo ssh-keygen -A, then restart ssh), or update its ssh; the message says "
+            "what it offered.",
         ),
     ),
     (
@@ -143,7 +142,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "auth",
             "AUTH_FAILED",
-            "the desk answers, the login user's account has expired",
+            "the desk answers, but the login user's account has expired",
             "Lift the expiry at the desk's console (sudo chage -E -1 USER), then run again.",
         ),
     ),
@@ -158,7 +157,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "auth",
             "AUTH_FAILED",
-            "the desk answers, the login user's password has expired",
+            "the desk answers, but the login user's password has expired",
             "Log in once by hand with a terminal (ssh USER@ADDRESS) and set a new password, then run again.",
         ),
     ),
@@ -167,7 +166,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "auth",
             "AUTH_FAILED",
-            "the desk answers, the login user's account is locked",
+            "the desk answers, but the login user's account is locked",
             "Unlock the account at the desk's console (sudo passwd -u USER, sudo faillock --user USER --reset), then run again.",
         ),
     ),
@@ -183,8 +182,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "auth",
             "AUTH_FAILED",
-            "the desk answers, the login is refused",
-            "Check ansible_user and the ssh key (ssh USER@ADDRESS must work without a question).",
+            "the desk answers, but refuses the login",
+            "Check ansible_user and the ssh key (ssh USER@ADDRESS must work without a prompt).",
         ),
     ),
     (
@@ -192,8 +191,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "closed",
             "DESK_UNREACHABLE",
-            "the desk is starting or shutting down and takes no logins now",
-            "Wait until it has started, then run again; if it stays so, look at the desk's console (ls /run/nologin /etc/nologin).",
+            "the desk is starting or shutting down and accepts no logins now",
+            "Wait until it has started, then run again; if that does not help, look at the desk's console (ls /run/nologin /etc/nologin).",
         ),
     ),
     (
@@ -201,8 +200,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "other",
             "DESK_UNREACHABLE",
-            "ssh of the controller refuses its own configuration or key, which says nothing about the desk",
-            "Mend the file that the text names on the controller (its owner, its mode, its content or the named option), then run again.",
+            "ssh on the controller rejects its own configuration or key, which says nothing about the desk",
+            "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again.",
         ),
     ),
     (
@@ -216,7 +215,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "closed",
             "DESK_UNREACHABLE",
-            "the login works, the desk's ssh server opens no session (MaxSessions, a forced command, or nothing left to start one with)",
+            "the login works, but the desk's ssh server opens no session (MaxSessions, a forced command, or nothing left to start one "
+            "with)",
             "On the desk: sudo sshd -T | grep -iE 'maxsessions|forcecommand', and ps, df /dev/pts and ulimit of the login user; then run "
             "again.",
         ),
@@ -226,7 +226,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "closed",
             "DESK_UNREACHABLE",
-            "the desk's ssh server keeps the controller out for a while (too many logins at a time, or refused ones before)",
+            "the desk's ssh server blocks the controller for a while (too many logins at a time, or refused ones before)",
             "Wait some minutes, then run again; on the desk sudo sshd -T | grep -iE 'maxstartups|persourcepenalties' shows its limits.",
         ),
     ),
@@ -236,7 +236,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "name",
             "DESK_UNREACHABLE",
             "its name does not resolve",
-            "Set ansible_host of the desk to an address, or mend the name in DNS or mDNS.",
+            "Set ansible_host of the desk to an address, or fix the name in DNS or mDNS.",
         ),
     ),
     (
@@ -244,8 +244,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "refused",
             "DESK_UNREACHABLE",
-            "the connection was refused: the machine is up, sshd is not listening there",
-            "Start ssh on the desk (its console), check ansible_port and that the address is the desk's.",
+            "the connection was refused: the machine is up, but sshd is not listening there",
+            "Start ssh on the desk (at its console), check ansible_port, and check that the address is the desk's.",
         ),
     ),
     (
@@ -262,7 +262,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "timed_out",
             "DESK_UNREACHABLE",
-            "no answer in time: the desk is off, frozen or filtered",
+            "no response in time: the desk is off, frozen or behind a firewall",
             "Look at the desk's console; a frozen desk needs a power cycle. Check the address in the inventory.",
         ),
     ),

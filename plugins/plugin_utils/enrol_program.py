@@ -139,7 +139,7 @@ def authorise(user: str, key: str, apply: bool) -> list[str]:
     home = pwd.getpwnam(user).pw_dir
     path = os.path.join(home, ".ssh", "authorized_keys")
     if os.geteuid() == 0 and user != "root":
-        raise Refused(f"root does not write into the home of {user}")
+        raise Refused(f"root does not write to the home of {user}")
     answer = user_files.handle({"op": "merge", "path": path, "key": key, "mode": 0o600, "apply": apply})
     if answer.get("error"):
         raise Refused(str(answer["error"]))
@@ -173,7 +173,7 @@ def sudoers(user: str, commands: list[str] | None, apply: bool) -> list[str]:
         checked = run("visudo", "-cf", name)
         if checked.returncode != 0:
             words = " ".join((checked.stderr or checked.stdout).replace(name, path).split())
-            raise Refused(f"visudo refuses the sudoers file: {words[:300]}")
+            raise Refused(f"visudo rejects the sudoers file: {words[:300]}")
     finally:
         os.unlink(name)
     if apply:
@@ -189,7 +189,7 @@ def name_desk(name: str, apply: bool) -> list[str]:
         old = os.uname().nodename
         done = run("hostnamectl", "set-hostname", name)
         if done.returncode != 0:
-            raise Refused(f"hostnamectl refuses the name {name}: {' '.join(done.stderr.split())[:200]}")
+            raise Refused(f"hostnamectl rejects the name {name}: {' '.join(done.stderr.split())[:200]}")
         hosts = text_of(HOSTS) or ""
         changed = re.sub(rf"(?m)^(127\.0\.1\.1\s.*?)\b{re.escape(old)}(?=\s|$)", lambda match: f"{match.group(1)}{name}", hosts)
         if changed != hosts:
@@ -241,7 +241,7 @@ def keys_only(apply: bool) -> list[str]:
             checked = run("systemctl", "reload", "ssh.service")
         if checked.returncode != 0 or missing:
             reopen(before)
-            words = " ".join(checked.stderr.split())[:200] or f"another file of its configuration keeps it open ({', '.join(missing)})"
+            words = " ".join(checked.stderr.split())[:200] or f"another of its configuration files keeps it open ({', '.join(missing)})"
             raise Refused(f"sshd refuses to close the password login: {words}")
     return ["sshd: key login only"]
 
@@ -255,7 +255,7 @@ def reopen(before: str | None = None) -> list[str]:
     else:
         write(SSHD, before, 0o644)
     run("systemctl", "reload", "ssh.service")
-    return ["sshd: password login open again"]
+    return ["sshd: password login re-enabled"]
 
 
 def change(request: dict[str, object]) -> list[str]:

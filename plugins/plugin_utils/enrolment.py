@@ -164,7 +164,7 @@ class Enrolment:
                     raise
                 self.door.close()
             if not told:
-                self.say(f"{self.wanted.desk}: it refuses or closes connections, it may be starting; trying for {STARTING_SECONDS:.0f} s")
+                self.say(f"{self.wanted.desk}: it refuses or closes connections and may be starting; retrying for {STARTING_SECONDS:.0f} s")
                 told = True
             self.sleep(POLL_SECONDS)
 
@@ -173,7 +173,7 @@ class Enrolment:
         wanted = self.wanted
         self.host_keys = tuple(key for key in self.door.host_keys() if fingerprint(key))
         if not self.host_keys:
-            raise Unreachable(f"{wanted.address} shows no host key that ssh can use")
+            raise Unreachable(f"{wanted.address} presents no host key that ssh can use")
         self.trusted = self.host_keys
         shown = [fingerprint(key) for key in self.host_keys]
         known = keys_of(text_of(wanted.known_hosts), wanted.desk)
@@ -187,15 +187,15 @@ class Enrolment:
         if in_sheet:
             self.trusted = tuple(key for key in self.host_keys if fingerprint(key) == wanted.host_key)
             if known:
-                self.changed_from = "known_hosts has another key"
+                self.changed_from = "known_hosts has a different key"
             return FINGERPRINT
         if known:
             self.changed_from = f"known_hosts has {fingerprint(known[0])}"
         if wanted.serial:
             return None
         if self.changed_from:
-            self._stop("DESK_IDENTITY_WRONG", f"another ssh host key than expected: {shown[0]}; {self.changed_from}", {"shown": shown})
-        question = f"{wanted.desk} at {wanted.address} shows the ssh host key {shown[0]} ({self.host_keys[0].split()[0]})"
+            self._stop("DESK_IDENTITY_WRONG", f"unexpected ssh host key: {shown[0]}; {self.changed_from}", {"shown": shown})
+        question = f"{wanted.desk} at {wanted.address} presents the ssh host key {shown[0]} ({self.host_keys[0].split()[0]})"
         if wanted.check_mode or not self.ask(question):
             message = f"nothing proves that {wanted.address} is this desk: its host key {shown[0]} was not confirmed"
             self._stop("HOST_KEY_UNCONFIRMED", message, {"shown": shown})
@@ -212,7 +212,7 @@ class Enrolment:
                 "Check the login user's name and password (--ask-pass, or a vaulted ansible_password for each desk). A desk whose "
                 "first-time setup was never finished has no user yet: finish the wizard at the desk."
             )
-            self._stop("AUTH_FAILED", f"the desk answers, the login of {wanted.user} is refused", {"error": str(error)}, remedy=remedy)
+            self._stop("AUTH_FAILED", f"the desk answers, but refuses the login of {wanted.user}", {"error": str(error)}, remedy=remedy)
         self.outcome.data["login"] = method
         return self._look()
 
@@ -224,7 +224,7 @@ class Enrolment:
             self.outcome.data["sudo"] = words[:200]
             answer, words = self._program(request, root=False)
         if answer is None:
-            self._stop("DESK_STAGE_FAILED", f"the desk cannot be looked at: {words[:300]}", {"error": words[:300]})
+            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {words[:300]}", {"error": words[:300]})
         look: dict[str, Any] = answer["look"]
         return look
 
@@ -237,18 +237,21 @@ class Enrolment:
             self._no_root("becoming root with sudo does not work")
         if wanted.serial and serial and serial.strip().casefold() != wanted.serial.strip().casefold():
             message = (
-                "the serial number of the chassis at this address is not the one of the lab sheet: a lease moved, or desks were swapped"
+                "the serial number of the chassis at this address is not the one in the lab sheet: a lease moved, or desks were swapped"
             )
             self._stop("DESK_IDENTITY_WRONG", message, {"compared": "serial number"})
         if by is None and not (wanted.serial and serial):
-            message = "the serial number that the lab sheet names could not be read on the desk, and its host key is not known"
+            message = (
+                "the serial number in the lab sheet could not be compared, because the desk's could not be read, and its host key "
+                "is not known"
+            )
             self._stop("DESK_IDENTITY_WRONG", message, {"compared": "serial number"}, severity="unknown")
         self.outcome.data["identity"] = by or SERIAL
         self.outcome.data.update({key: look.get(key) for key in ("user", "uid", "gid", "hostname", "first_boot")})
         if self.changed_from:
             shown = self.outcome.data["host_key_fingerprints"]
             message = f"the ssh host key is {shown[0]}, {self.changed_from}"
-            message += "; the chassis serial number is the right one" if wanted.serial and serial else ""
+            message += "; the chassis serial number is right" if wanted.serial and serial else ""
             self._note("HOST_KEY_CHANGED", message, {"shown": shown, "expected": wanted.host_key})
         if look["oobe"]:
             self._stop("OOBE_PENDING", "the first-time setup (wizard) of the desk is not finished", {"unit": enrol_program.OOBE_UNIT})
@@ -332,7 +335,9 @@ class Enrolment:
             error = self._proof() if closed and apply else None
             if error is not None:
                 self._program({"user": wanted.user, "reopen": True, "apply": True}, root=True)
-                self._stop("KEY_LOGIN_FAILED", f"password login was opened again, since the key login failed after closing it: {error}", {})
+                self._stop(
+                    "KEY_LOGIN_FAILED", f"password login was re-enabled, because the key login failed after it was disabled: {error}", {}
+                )
         how = {
             KNOWN: "its host key is known",
             FINGERPRINT: "its host key has the lab sheet's fingerprint",
@@ -353,7 +358,7 @@ class Enrolment:
     def _change(self, request: dict[str, Any], root: bool) -> bool:
         answer, words = self._program(request, root)
         if answer is None:
-            self._stop("DESK_STAGE_FAILED", f"the desk does not take the changes: {words[:300]}", {"error": words[:300]})
+            self._stop("DESK_STAGE_FAILED", f"the desk rejected the changes: {words[:300]}", {"error": words[:300]})
         if answer.get("refused"):
             self._stop("ENROL_REFUSED", str(answer["refused"]), {})
         changes = answer.get("changes") or []

@@ -29,7 +29,7 @@ def judged(call: Call, codes: frozenset[str], needed: Sequence[str], what: str) 
     facts = call.facts or {}
     unread = facts.get("unread") or {}
     missing = {
-        path: str(unread.get(path) or "the facts of this run do not hold it")
+        path: str(unread.get(path) or "the facts of this run do not include it")
         for path in needed
         if _fact(facts, path) is None and not path.startswith(explained)
     }
@@ -51,4 +51,4 @@ def _all(call: Call) -> list[Mapping[str, Any]]:
     registered = call.task_vars.get(REGISTERED)
     if isinstance(registered, Mapping) and "findings" in registered:
         return list(registered["findings"])
-    raise AnsibleActionFail(f"{call.action}: the facts of {call.desk} were not read before; run role labops.dgx_spark.desk_facts first")
+    raise AnsibleActionFail(f"{call.action}: the facts of {call.desk} have not been read; run role labops.dgx_spark.desk_facts first")

@@ -94,7 +94,7 @@ def for_ssh(path: Path | str) -> str:
     """The path as a value of ssh's own options, where a quote, a backslash and ``%`` mean something. Raises ValueError."""
     text = str(path)
     if "${" in text or "\n" in text:
-        raise ValueError(f"ssh cannot be told the path {text!r}: rename the folder, ssh would replace a part of it")
+        raise ValueError(f"ssh cannot use the path {text!r}: rename the folder, because ssh would replace part of it")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
 

@@ -155,7 +155,7 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
     if found is not None and found > first:
         above = [line.strip(" \t,;") for line in lines[first:found]]
         warnings += [
-            f"line {number + 1} ({line[:60]!r}) stands above the titles and is not used" for number, line in enumerate(above, first) if line
+            f"line {number + 1} ({line[:60]!r}) is above the titles and is not used" for number, line in enumerate(above, first) if line
         ]
         first = found
     separator = told or (max(",;\t", key=lines[first].count) if first < len(lines) else ",")
@@ -222,7 +222,7 @@ def _others(
             continue
         column = meant(told, cells, known)
         if column is not None:
-            expected = f"{column} ({COLUMNS[column]}) as its title, or {OWN} before it where it is the lab's own column"
+            expected = f"{column} ({COLUMNS[column]}) as its title, or {OWN} in front of it if it is the lab's own column"
             problems.append(Problem(line, told or "without a title", "a column that is not read", expected))
             continue
         try:
@@ -256,7 +256,7 @@ def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problems.append(
-            Problem(mark.line + 1 if mark else 0, "", f"no YAML ({getattr(error, 'problem', None) or error})", "a list of desks")
+            Problem(mark.line + 1 if mark else 0, "", f"not YAML ({getattr(error, 'problem', None) or error})", "a list of desks")
         )
         return [], []
     if root is None:
@@ -302,13 +302,13 @@ def _yaml_desks(root: yaml.Node, problems: list[Problem]) -> Iterator[tuple[yaml
             if isinstance(node, yaml.MappingNode):
                 yield node, None
             else:
-                problems.append(Problem(node.start_mark.line + 1, "", "no mapping", "name, address and so on of one desk"))
+                problems.append(Problem(node.start_mark.line + 1, "", "not a mapping", "name, address and so on of one desk"))
     elif isinstance(root, yaml.MappingNode):
         for key, node in root.value:
             if isinstance(node, yaml.MappingNode):
                 yield node, str(key.value)
             else:
-                problems.append(Problem(key.start_mark.line + 1, str(key.value), "no mapping", "address and so on of one desk"))
+                problems.append(Problem(key.start_mark.line + 1, str(key.value), "not a mapping", "address and so on of one desk"))
     else:
         problems.append(Problem(root.start_mark.line + 1, "", "a single value", "desks: with a list of desks"))
 
@@ -324,7 +324,7 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
 
     for column, cell in row.items():
         if _SCIENTIFIC.fullmatch(cell):
-            wrong(column, "the digits as they are (the spreadsheet rounded the number: format the column as text and type it again)")
+            wrong(column, "the exact digits (the spreadsheet rounded the number: format the column as text and type it again)")
             return None
     name = row.get("name", "")
     if not _NAME.fullmatch(name):
@@ -439,7 +439,7 @@ def _pairs(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple
         line = found[-1].line
         listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in found)
         if pair in names:
-            problems.append(Problem(line, "pair", repr(pair), "a name that is no desk's name"))
+            problems.append(Problem(line, "pair", repr(pair), "a name that is not a desk's name"))
         if len(found) != PAIR_SIZE:
             plural = "desk" if len(found) == 1 else "desks"
             problems.append(Problem(line, "pair", f"{len(found)} {plural} in {pair}: {listed}", "two desks in a pair"))

@@ -55,7 +55,7 @@ def from_desk(desk: Desk, name: str, findings: Sequence[Mapping[str, Any]], made
     bad = [item for item in findings if item.get("severity") not in ("ok", "note")]
     if bad:
         told = "; ".join(f"{item.get('code')}: {item.get('message')}" for item in bad[:4])
-        raise LockFileError(f"{name} is not PASS, so it cannot stand for the fleet: {told}")
+        raise LockFileError(f"{name} is not PASS, so it cannot represent the fleet: {told}")
     facts = {}
     unknown = []
     for path, words, _severity in DRIFT_PATHS:
@@ -68,10 +68,10 @@ def from_desk(desk: Desk, name: str, findings: Sequence[Mapping[str, Any]], made
     # NCCL and the adapter's firmware may be absent (not installed, no cable); driver and kernel may not.
     missing = [words for path, words, _severity in DRIFT_PATHS if words in unknown and path.split(".")[0] in ("driver", "kernel", "dgx_os")]
     if missing:
-        raise LockFileError(f"{name} does not tell its {', '.join(missing)}; read its facts as root and try again")
+        raise LockFileError(f"{name} does not report its {', '.join(missing)}; read its facts as root and try again")
     packages = {item.name: item.version for item in held_group(desk.driver.packages, branch) if not KERNEL_OWN.search(item.name)}
     if not packages:
-        raise LockFileError(f"{name} has no package of the {branch} driver; it cannot stand for the fleet")
+        raise LockFileError(f"{name} has no package of the {branch} driver; it cannot represent the fleet")
     return LockFile(f"the lock of {name}", name, made_at, branch, facts, packages)
 
 
@@ -86,8 +86,8 @@ def to_text(lock: LockFile) -> str:
         "packages": dict(sorted(lock.packages.items())),
     }
     head = (
-        "# Lock of the fleet, written by labops.dgx_spark.lock_from from the desk named below. Review it, commit it, then enforce it:\n"
-        "#   ansible-playbook -i INVENTORY playbooks/onboard.yml -e driver_lock_from=THIS_FILE\n"
+        "# Lock file of the fleet, written by labops.dgx_spark.lock_from from the desk named below. Review it, commit it, then enforce "
+        "it:\n#   ansible-playbook -i INVENTORY playbooks/onboard.yml -e driver_lock_from=THIS_FILE\n"
     )
     text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=False)
     return head + "---\n" + text
@@ -121,7 +121,7 @@ def read(path: Path) -> LockFile:
         raise LockFileError(f"{path}: schema is {data.get('schema') if isinstance(data, dict) else None!r}, {SCHEMA!r} was expected")
     branch = data.get("branch")
     if not isinstance(branch, int) or not 100 <= branch <= 999:
-        raise LockFileError(f"{path}: branch is {branch!r}, a number such as 580 was expected")
+        raise LockFileError(f"{path}: branch is {branch!r}; a number such as 580 was expected")
     known = {item for item, _words, _severity in DRIFT_PATHS}
     facts, packages = _texts(path, data, "facts"), _texts(path, data, "packages")
     for name, version in packages.items():
@@ -129,17 +129,17 @@ def read(path: Path) -> LockFile:
             raise LockFileError(f"{path}: packages has {name!r}: {version!r}, a Debian package and its version were expected")
     strangers = sorted(set(facts) - known)
     if strangers:
-        raise LockFileError(f"{path}: facts has {', '.join(strangers)}; known are {', '.join(sorted(known))}")
+        raise LockFileError(f"{path}: facts has {', '.join(strangers)}; known facts are {', '.join(sorted(known))}")
     if not packages:
-        raise LockFileError(f"{path}: packages is empty, the versions of the locked group were expected")
+        raise LockFileError(f"{path}: packages is empty; the versions of the locked group were expected")
     return LockFile(path.name, str(data.get("made_from") or "unknown"), str(data.get("made_at") or "unknown"), branch, facts, packages)
 
 
 def _texts(path: Path, data: Mapping[str, Any], key: str) -> dict[str, str]:
     value = data.get(key) or {}
     if not isinstance(value, dict):
-        raise LockFileError(f"{path}: {key} holds {type(value).__name__}, a mapping was expected")
+        raise LockFileError(f"{path}: {key} holds {type(value).__name__}; a mapping was expected")
     for name, item in value.items():
         if not isinstance(name, str) or not isinstance(item, str) or not item or any(c.isspace() for c in name + item):
-            raise LockFileError(f"{path}: {key}[{name!r}] is {item!r}, a text in quotes without spaces was expected")
+            raise LockFileError(f"{path}: {key}[{name!r}] is {item!r}; quoted text without spaces was expected")
     return dict(value)

@@ -117,7 +117,7 @@ class RunView:
         """Time gone and time left, in words that promise nothing more than is known."""
         gone, left = f"running for {duration(now - self.began)}", self.remaining(now)
         if left is None:
-            return f"{gone}; no earlier run tells how long it takes"
+            return f"{gone}; no earlier run shows how long it takes"
         return f"{gone}, about {duration(left)} left as in earlier runs" if left >= 1 else f"{gone}, longer than earlier runs"
 
     def rows(self, now: float, limit: int) -> list[tuple[str, str, str, str, str]]:

@@ -40,7 +40,7 @@ class RebootingAction(DeskAction):
         task.args = {
             "reboot_timeout": patience,
             "connect_timeout": 10,
-            "msg": "Reboot by labops.dgx_spark: an installed update waits for it",
+            "msg": "Reboot by labops.dgx_spark: an installed update requires it",
         }
         action = self._shared_loader_obj.action_loader.get(
             "ansible.builtin.reboot",

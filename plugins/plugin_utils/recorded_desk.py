@@ -66,7 +66,7 @@ def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
     about = _mapping(root / "recording.yml", required=True)
     expect = about.get("expect")
     if expect is not None and not isinstance(expect, list):
-        raise RecordingError(f"{root / 'recording.yml'}: expect is {type(expect).__name__}, a list of finding codes was expected")
+        raise RecordingError(f"{root / 'recording.yml'}: expect is {type(expect).__name__}; a list of finding codes was expected")
     recording = Recording(
         name=str(about.get("name") or root.name),
         source=str(about.get("source") or "unknown"),
@@ -77,7 +77,7 @@ def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
         extra=about,
     )
     if (root / "files").is_symlink():
-        raise RecordingError(f"{root / 'files'} is a symbolic link, a folder was expected")
+        raise RecordingError(f"{root / 'files'} is a symbolic link; a folder was expected")
     desk = RecordedDesk(
         root / "files",
         _commands(root / "commands.yml"),
@@ -302,7 +302,7 @@ def _yaml(path: Path) -> Any:
     try:
         # A link or a pipe would give the reader's own files, or never end.
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise RecordingError(f"{path} is no regular file")
+            raise RecordingError(f"{path} is not a regular file")
         if path.stat().st_size > plain_yaml.SIZE_LIMIT:
             raise RecordingError(f"{path} is larger than {plain_yaml.SIZE_LIMIT} bytes")
         return plain_yaml.load(path.read_text(encoding="utf-8"))
@@ -314,7 +314,7 @@ def _links(path: Path) -> dict[str, str]:
     """Links of the desk, kept as data: path to target."""
     data = _mapping(path)
     if len(data) > LINKS_LIMIT or not all(isinstance(key, str) and isinstance(value, str) for key, value in data.items()):
-        raise RecordingError(f"{path} is no mapping of at most {LINKS_LIMIT} paths to the targets of links")
+        raise RecordingError(f"{path} is not a mapping of at most {LINKS_LIMIT} paths to the targets of links")
     return {posixpath.normpath("/" + key.lstrip("/")): value for key, value in data.items()}
 
 
@@ -323,7 +323,7 @@ def _mapping(path: Path, required: bool = False) -> Mapping[str, Any]:
         return {}
     data = _yaml(path)
     if not isinstance(data, dict):
-        raise RecordingError(f"{path} holds {type(data).__name__}, a mapping was expected")
+        raise RecordingError(f"{path} holds {type(data).__name__}; a mapping was expected")
     return data
 
 
@@ -332,7 +332,7 @@ def _commands(path: Path) -> list[Mapping[str, Any]]:
         return []
     data = _yaml(path) or []
     if not isinstance(data, list):
-        raise RecordingError(f"{path} holds {type(data).__name__}, a list of commands was expected")
+        raise RecordingError(f"{path} holds {type(data).__name__}; a list of commands was expected")
     for number, entry in enumerate(data, start=1):
         if not isinstance(entry, dict) or not isinstance(entry.get("argv"), list) or not entry["argv"]:
             raise RecordingError(f"{path}: entry {number} has no argv list")
@@ -342,9 +342,9 @@ def _commands(path: Path) -> list[Mapping[str, Any]]:
             raise RecordingError(f"{path}: entry {number} has responses that are not a list of mappings")
         for response in responses or [entry]:
             if response.get("error") not in (None, "timeout", "denied", "missing"):
-                raise RecordingError(f"{path}: entry {number} has error {response['error']!r}, expected timeout, denied or missing")
+                raise RecordingError(f"{path}: entry {number} has error {response['error']!r}; timeout, denied or missing was expected")
             if not isinstance(response.get("rc", 0), (int, type(None))):
-                raise RecordingError(f"{path}: entry {number} has rc {response['rc']!r}, a number was expected")
+                raise RecordingError(f"{path}: entry {number} has rc {response['rc']!r}; a number was expected")
     return data
 
 
@@ -355,6 +355,6 @@ def _paths(path: Path) -> list[str]:
     if isinstance(data, dict):
         data = data.get("files") or []
     if not isinstance(data, list):
-        raise RecordingError(f"{path} holds {type(data).__name__}, a list of paths was expected")
+        raise RecordingError(f"{path} holds {type(data).__name__}; a list of paths was expected")
     # A path counts from the desk's root, with or without the first slash.
     return ["/" + str(item).lstrip("/") for item in data]

@@ -64,7 +64,7 @@ class Recorded:
 def recorded_from_dict(data: Mapping[str, Any]) -> Recorded:
     """What `RecordingDesk.recorded` gave. It comes from a desk, so it is checked. Raises ShapeError."""
     if not isinstance(data, Mapping):
-        raise ShapeError(f"the recording is {type(data).__name__}, a mapping was expected")
+        raise ShapeError(f"the recording is {type(data).__name__}; a mapping was expected")
     folders = {path: list(_items("folders", names)) for path, names in _table(data, "folders")}
     recorded = Recorded(
         files=dict(_table(data, "files")),
@@ -76,7 +76,7 @@ def recorded_from_dict(data: Mapping[str, Any]) -> Recorded:
     )
     for path, text in (*recorded.files.items(), *recorded.links.items()):
         if not isinstance(text, str) or len(text) > TEXT_LIMIT:
-            raise ShapeError(f"{path[:80]!r} holds no text of at most {TEXT_LIMIT} characters")
+            raise ShapeError(f"{path[:80]!r} holds something other than text of at most {TEXT_LIMIT} characters")
     paths = (
         *recorded.files,
         *recorded.links,
@@ -87,19 +87,19 @@ def recorded_from_dict(data: Mapping[str, Any]) -> Recorded:
     )
     for path in paths:
         if not isinstance(path, str) or len(path) > PATH_LIMIT:
-            raise ShapeError(f"a path is no text of at most {PATH_LIMIT} characters")
+            raise ShapeError(f"a path is not text of at most {PATH_LIMIT} characters")
     return recorded
 
 
 def unpacked(packed: Any) -> Recorded:
     """What the module `spark_record` sent: base64 of compressed JSON, never more than a bound unpacked. Raises ShapeError."""
     if not isinstance(packed, str) or len(packed) > PACKED_LIMIT:
-        raise ShapeError(f"the recording is no text of at most {PACKED_LIMIT} characters")
+        raise ShapeError(f"the recording is not text of at most {PACKED_LIMIT} characters")
     try:
         opener = zlib.decompressobj()
         data = opener.decompress(base64.b64decode(packed, validate=True), UNPACKED_LIMIT)
         if not opener.eof:
-            raise ShapeError(f"the recording is cut, or larger than {UNPACKED_LIMIT} bytes unpacked")
+            raise ShapeError(f"the recording is truncated, or larger than {UNPACKED_LIMIT} bytes unpacked")
         return recorded_from_dict(json.loads(data.decode("utf-8", "surrogatepass")))
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         if isinstance(error, ShapeError):
@@ -110,13 +110,13 @@ def unpacked(packed: Any) -> Recorded:
 def _table(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
     value = data.get(name) or {}
     if not isinstance(value, Mapping) or len(value) > ENTRIES_LIMIT:
-        raise ShapeError(f"{name} is no mapping of at most {ENTRIES_LIMIT} entries")
+        raise ShapeError(f"{name} is not a mapping of at most {ENTRIES_LIMIT} entries")
     return value.items()
 
 
 def _items(name: str, value: Any) -> Iterable[Any]:
     if value is not None and (not isinstance(value, (list, tuple)) or len(value) > ENTRIES_LIMIT):
-        raise ShapeError(f"{name} is no list of at most {ENTRIES_LIMIT} entries")
+        raise ShapeError(f"{name} is not a list of at most {ENTRIES_LIMIT} entries")
     return value or ()
 
 
@@ -130,11 +130,11 @@ def _checked_command(entry: Any) -> dict[str, Any]:
     found = []
     for response in responses:
         if not isinstance(response, Mapping):
-            raise ShapeError(f"the command {argv[0][:40]!r} has a response that is no mapping")
+            raise ShapeError(f"the command {argv[0][:40]!r} has a response that is not a mapping")
         rc, error = response.get("rc"), response.get("error")
         texts = {key: response[key] for key in ("stdout", "stderr") if response.get(key)}
         if not all(isinstance(text, str) and len(text) <= TEXT_LIMIT for text in texts.values()):
-            raise ShapeError(f"an output of the command {argv[0][:40]!r} is no text of at most {TEXT_LIMIT} characters")
+            raise ShapeError(f"an output of the command {argv[0][:40]!r} is not text of at most {TEXT_LIMIT} characters")
         if not (rc is None or (isinstance(rc, int) and not isinstance(rc, bool))) or error not in (None, "timeout", "denied", "missing"):
             raise ShapeError(f"a response of the command {argv[0][:40]!r} has rc {rc!r:.20} and error {error!r:.20}")
         found.append({**({"rc": rc} if rc is not None else {}), **texts, **({"error": error} if error else {})})
@@ -238,9 +238,9 @@ def write(recorded: Recorded, folder: str | os.PathLike[str], about: Mapping[str
     target = Path(folder)
     if os.path.lexists(target):
         if not replace:
-            raise FileExistsError(f"{target} is there already; give replace to write it anew")
+            raise FileExistsError(f"{target} already exists; set replace to overwrite it")
         if target.is_symlink() or not (target / "recording.yml").is_file():
-            raise FileExistsError(f"{target} is no recording and is not replaced by one; move it away")
+            raise FileExistsError(f"{target} is not a recording and is not overwritten by one; move it away")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkdtemp makes a folder that only its owner may enter.
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -129,7 +129,7 @@ class SshDoor:
             found.append(_public(transport))
             transport.close()
         if not found:
-            raise failure or Unreachable(f"{self.address} shows no host key")
+            raise failure or Unreachable(f"{self.address} presents no host key")
         return tuple(found)
 
     def login(self, user: str, password: str | None, key: AdminKey, host_keys: Sequence[str]) -> str:
@@ -160,7 +160,7 @@ class SshDoor:
             raise Unreachable(f"connection closed by {self.address} port {self.port} during the login of {user}") from None
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(f"connection closed by {self.address} port {self.port} during the login of {user}: {error}") from None
-        raise Rejected(f"permission denied for {user}: no key fits and no password was given")
+        raise Rejected(f"permission denied for {user}: no key matches and no password was given")
 
     def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
         """See `Door`."""
@@ -179,7 +179,7 @@ class SshDoor:
                 out, err = bytearray(), bytearray()
                 while not (channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready()):
                     if time.monotonic() > deadline:
-                        raise Lost(f"no answer within {seconds:.0f} s")
+                        raise Lost(f"no response within {seconds:.0f} s")
                     took = _drain(channel, out, err)
                     if not took:
                         if channel.closed or not self._transport.is_active():

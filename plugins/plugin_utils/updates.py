@@ -9,7 +9,7 @@ from typing import Any
 
 from ..module_utils.judges.update import judge_together
 from ..module_utils.model.finding import Finding
-from .report.text import table
+from .report.text import WIDTH, table
 from .report.words import line
 from .run.clock import utc_precise
 from .run.model import Run
@@ -54,7 +54,7 @@ def plan_lines(run: Run, plans: Mapping[str, Part]) -> list[str]:
     for name in run.scope:
         plan, stack = plans.get(name), run.members[name].stack or ""
         if plan is None:
-            rows.append((line(name), line(stack), "not looked at", ""))
+            rows.append((line(name), line(stack), "not examined", ""))
             continue
         moving = [(key, value) for key, value in (plan.data.get("levels") or {}).items() if "->" in str(value)]
         count = len((plan.data.get("look") or {}).get("changes") or ())
@@ -66,4 +66,4 @@ def plan_lines(run: Run, plans: Mapping[str, Part]) -> list[str]:
         else:
             rows.append((line(name), line(stack), "packages", str(count)))
         rows += [("", "", line(key), line(value)) for key, value in moving]
-    return table(COLUMNS, rows)
+    return table(COLUMNS, rows, WIDTH)

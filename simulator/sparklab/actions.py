@@ -42,7 +42,7 @@ def restore_repo_key(desk: int, params: Params, distribution: str) -> None:
     name = str(params.get("package", "nvidia-spark-repo"))
     found = archives.repositories(_shelf(distribution).arch).get(name)
     if found is None:
-        raise LabError(f"{name!r} brings no apt archive; those that do: {', '.join(archives.PINS)}.")
+        raise LabError(f"{name!r} has no apt archive; those that do: {', '.join(archives.PINS)}.")
     install(desk, [found])
 
 
@@ -111,7 +111,7 @@ Action = Callable[[int, Params, str], None]
 # name -> (sentence, do, undo)
 ACTIONS: dict[str, tuple[str, Action, Action]] = {
     "repo_key_missing": (
-        "The package nvidia-spark-repo (or package=...) was removed: its key is gone, its source stays (NO_PUBKEY).",
+        "The package nvidia-spark-repo (or package=...) was removed: its key is gone, but its source stays (NO_PUBKEY).",
         remove_repo_key,
         restore_repo_key,
     ),
@@ -122,12 +122,12 @@ ACTIONS: dict[str, tuple[str, Action, Action]] = {
     ),
     "half_configured": ("A package (package=nvidia-utils-580) is half configured.", half_configure, configure),
     "user_space_upgraded": (
-        "The driver's user space was upgraded (version=580.190.02) and the desk not started again; reset undoes it.",
+        "The driver's user space was upgraded (version=580.190.02) but the desk was not rebooted; reset undoes it.",
         upgrade_user_space,
         nothing,
     ),
     "upgraded_by_hand": ("package=NAME was brought to version=VERSION by dpkg; reset undoes it.", upgrade_package, nothing),
-    "full_disk": ("The disk below path=/var/cache/apt/archives is full (until a restart).", fill_disk, empty_disk),
+    "full_disk": ("The disk below path=/var/cache/apt/archives is full (until a reboot).", fill_disk, empty_disk),
     "hostkey_changed": (
         "The desk has new ssh host keys; the lab's known_hosts keeps the old ones until this is cleared.",
         change_host_key,

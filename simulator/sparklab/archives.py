@@ -29,7 +29,7 @@ PAYLOAD = paths.SIMULATOR / "desk" / "packages"
 
 # Faults of the archives as one desk sees them.
 FAULTS: dict[str, str] = {
-    "archive_unreachable": "The apt archives (or the one named by host=...) do not answer this desk.",
+    "archive_unreachable": "The apt archives (or the one named by host=...) do not respond to this desk.",
     "archive_bad_checksum": "Packages (those whose name holds package=...) arrive damaged.",
     "archive_slow": "Every answer of the archives takes seconds=20 longer.",
 }
@@ -292,7 +292,7 @@ def real_debs(distribution: str) -> Iterator[tuple[Path, dict[str, str], str]]:
     except (OSError, ValueError):
         entries = []
         if not folder.is_dir():
-            raise LabError("the desk image has changed since this lab was made; `simulator/lab up` makes the new one.") from None
+            raise LabError("the desk image has changed since this lab was made; `simulator/lab up` builds the new one.") from None
         for path in sorted(folder.glob("*.deb")):
             content = path.read_bytes()
             entries.append({"file": path.name, "control": debs.read_control(content), "sha256": hashlib.sha256(content).hexdigest()})

@@ -267,7 +267,7 @@ class Catalogue:
         for kernel in model.get("kernels_installed") or [model["kernel"]]:
             match = re.match(r"(?P<abi>\d+\.\d+\.\d+-\d+)-(?P<flavour>nvidia(-64k)?)\Z", str(kernel))
             if not match:
-                raise LabError(f"model {model.get('name')}: {kernel!r} is not a kernel of this machine.")
+                raise LabError(f"model {model.get('name')}: {kernel!r} is not a kernel for this machine.")
             for package in self.kernel(match["abi"], driver, 0, match["flavour"]):
                 add(package, True)
         newest = re.match(r"(\d+\.\d+\.\d+-\d+)", str(model["kernel"]))

@@ -54,7 +54,7 @@ def run(argv: Sequence[str]) -> int:
         return error.code
     except KeyboardInterrupt:
         print(
-            "lab: interrupted; run the same command again to go on, or `simulator/lab down` to remove the lab.",
+            "lab: interrupted; run the same command again to continue, or `simulator/lab down` to remove the lab.",
             file=sys.stderr,
         )
         return 130
@@ -69,12 +69,12 @@ def parser() -> argparse.ArgumentParser:
         "--lab",
         metavar="NAME",
         default=argparse.SUPPRESS,
-        help=f"the lab's name (else the variable LAB, else {DEFAULT_LAB}); several labs may run at once",
+        help=f"the lab's name (default: the variable LAB, or {DEFAULT_LAB}); several labs can run at once",
     )
     top = argparse.ArgumentParser(
         prog="simulator/lab",
-        description="A lab of simulated DGX Spark desks on this machine. It shows no GPU, no ConnectX-7 and no real speed: "
-        "docs/simulator.md says what is real and what is only shown.",
+        description="A lab of simulated DGX Spark desks on this machine. It has no real GPU, ConnectX-7 or speed: docs/simulator.md says "
+        "what is real and what is only simulated.",
         parents=[common],
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="LABFILE",
         help=f"a lab's description (default: {DEFAULT_FILE} of simulator/labs/)",
     )
-    up.add_argument("--pairs", type=int, metavar="N", help="instead of a file: N plain pairs, joined on port 0")
+    up.add_argument("--pairs", type=int, metavar="N", help="instead of a file: N plain pairs, connected on port 0")
     up.add_argument(
         "--enrolled",
         action="store_true",
@@ -110,9 +110,9 @@ def parser() -> argparse.ArgumentParser:
         help="what desks are made from: Debian trixie (default, no registry needed), Ubuntu 24.04 (containers), Debian bookworm (qemu)",
     )
     up.add_argument("--subnet", type=int, metavar="N", help="use 10.N.0.0/22 for management (default: a free one)")
-    down = command("down", do_down, "remove a lab with everything that was made for it")
+    down = command("down", do_down, "remove a lab and everything that was made for it")
     down.add_argument("--all", action="store_true", help="every lab on this machine")
-    down.add_argument("--purge", action="store_true", help="images, caches and keys too; names what was installed on this machine")
+    down.add_argument("--purge", action="store_true", help="also images, caches and keys; lists what was installed on this machine")
     command("status", do_status, "show desks, cables, faults and processes of a lab").add_argument(
         "--json", action="store_true", help="as JSON"
     )
@@ -144,8 +144,8 @@ def parser() -> argparse.ArgumentParser:
     plug = acts.add_parser(
         "plug",
         parents=[common],
-        help="put loose ends into ports",
-        description="Put the loose ends of a cable back where the lab's description has them, or into the ports given.",
+        help="plug loose ends into ports",
+        description="Plug the loose ends of a cable back in where the lab's description has them, or into the given ports.",
     )
     plug.add_argument("cable", metavar="CABLE")
     plug.add_argument("port", nargs="*", metavar="DESK/PORT")
@@ -164,8 +164,10 @@ def parser() -> argparse.ArgumentParser:
     switch = command("switch", do_switch, "set a port of a switch: speed=100|200, mtu=N, vlan=N, bridge=N, dark=true|false")
     switch.add_argument("port", metavar="SWITCH/PORT")
     switch.add_argument("setting", nargs="+", metavar="NAME=VALUE")
-    power = command("power", do_power, "reboot, switch off or on, or take the mains cable from desks")
-    power.add_argument("action", choices=("reboot", "off", "on", "drain"), help="drain: off without asking the desk, wait, on again")
+    power = command("power", do_power, "reboot desks, switch them off or on, or cut their mains power")
+    power.add_argument(
+        "action", choices=("reboot", "off", "on", "drain"), help="drain: power off without asking the desk, wait, power on again"
+    )
     power.add_argument("desk", nargs="+", metavar="DESK")
     power.add_argument("--no-wait", action="store_true", help="do not wait until ssh answers")
 
@@ -184,8 +186,8 @@ def parser() -> argparse.ArgumentParser:
     one = acts.add_parser(
         "clear",
         parents=[common],
-        help="take a fault away",
-        description="Take one fault, or with no name every fault, from a desk.",
+        help="remove a fault",
+        description="Remove one fault from a desk, or every fault if none is named.",
     )
     one.add_argument("desk", metavar="DESK")
     one.add_argument("fault", nargs="?", metavar="NAME")
@@ -193,8 +195,8 @@ def parser() -> argparse.ArgumentParser:
     one = acts.add_parser(
         "list",
         parents=[common],
-        help="the faults there are, and those that are set",
-        description="List every fault there is, with those that are set in the lab.",
+        help="the available faults, and those that are set",
+        description="List all available faults, with those that are set in the lab.",
     )
     one.add_argument("desk", nargs="?", metavar="DESK")
     one.set_defaults(run=do_fault_list)
@@ -229,13 +231,13 @@ def parser() -> argparse.ArgumentParser:
     reset = command("reset", do_reset, "bring a running lab back to its description: cables, faults, power, file systems")
     reset.add_argument("desk", nargs="*", metavar="DESK", help="only these desks (default: the whole lab)")
     img = command("image", do_image, "build the desks' images now, or list them")
-    img.add_argument("--list", action="store_true", help="list what is there")
+    img.add_argument("--list", action="store_true", help="list what exists")
     img.add_argument("--engine", choices=engine.ENGINES, default=os.environ.get("ENGINE") or None)
     img.add_argument("--image", choices=("trixie", "noble"), default="trixie")
-    img.add_argument("--model", action="append", metavar="MODEL", help="with this model's packages (again for more)")
+    img.add_argument("--model", action="append", metavar="MODEL", help="with this model's packages (repeat for more)")
     req = command("requirements", requirements.command, "list what this machine needs; with --install, add what is missing")
     req.add_argument("--install", action="store_true", help="install what is missing, after asking")
-    req.add_argument("--yes", action="store_true", help="do not ask (also: the variable YES=1)")
+    req.add_argument("--yes", action="store_true", help="do not ask (or set the variable YES=1)")
     req.add_argument("--desks", type=int, default=4, metavar="N", help="how many desks will run (more than 20 need a sysctl)")
     req.add_argument("--engine", choices=engine.CHOICES, default=os.environ.get("ENGINE") or None)
     command("labs", do_labs, "list the labs on this machine")
@@ -264,9 +266,7 @@ def opened(arguments: argparse.Namespace) -> Any:
         if not one.record.data.get("complete"):
             raise LabError(f"lab {name!r} is half made; `simulator/lab up --lab {name}` completes it, `down` removes it.")
         if not net.exists(one.netns):
-            raise LabError(
-                f"lab {name!r} has lost its network (was this machine restarted?); `simulator/lab up --lab {name}` makes it again."
-            )
+            raise LabError(f"lab {name!r} has lost its network (was this machine restarted?); `simulator/lab up --lab {name}` rebuilds it.")
         one.ensure_services()
         yield one
 
@@ -300,7 +300,9 @@ def do_up(arguments: argparse.Namespace) -> int:
         if path.exists():
             record = state.Record.load(name)
             if description is not None and record.data["spec"] != description:
-                raise LabError(f"lab {name!r} is there with another description; take it down first: simulator/lab down --lab {name}")
+                raise LabError(
+                    f"lab {name!r} already exists with a different description; take it down first: simulator/lab down --lab {name}"
+                )
             if arguments.engine and arguments.engine != record.data["engine"]["name"]:
                 raise LabError(f"lab {name!r} runs on {record.data['engine']['name']}; take it down first: simulator/lab down --lab {name}")
             record.data["enrolled"] = record.data["enrolled"] or arguments.enrolled
@@ -330,7 +332,7 @@ def do_up(arguments: argparse.Namespace) -> int:
         record.data["complete"] = True
         record.save()
     say(
-        f"{len(on)} of {len(record.spec.desks)} desks answer on ssh ({time.monotonic() - began:.1f} s); "
+        f"{len(on)} of {len(record.spec.desks)} desks respond on ssh ({time.monotonic() - began:.1f} s); "
         f"lab {name!r} is 10.{one.number}.0.0/22"
     )
     return 0
@@ -363,7 +365,7 @@ def do_down(arguments: argparse.Namespace) -> int:
         say(f"lab {name!r} is removed" if removed else f"there was no lab {name!r}")
     if arguments.purge:
         if state.names():
-            raise LabError(f"images and caches are kept: labs still there: {', '.join(state.names())}")
+            raise LabError(f"images and caches are kept; remaining labs: {', '.join(state.names())}")
         for tool_name in engine.ENGINES:
             if shutil.which(tool_name):
                 with contextlib.suppress(LabError):
@@ -534,7 +536,7 @@ def do_archive_publish(arguments: argparse.Namespace) -> int:
     with opened(arguments) as one:
         archives.publish(one.record, arguments.set)
         one.record.save()
-    say(f"the archives offer the set {arguments.set!r} now")
+    say(f"the archives now offer the set {arguments.set!r}")
     return 0
 
 
@@ -599,7 +601,7 @@ def do_reset(arguments: argparse.Namespace) -> int:
         one.settle()
         one.record.data["complete"] = True
         one.record.save()
-    say(f"lab {one.name!r} is as described again ({time.monotonic() - began:.1f} s)")
+    say(f"lab {one.name!r} matches its description again ({time.monotonic() - began:.1f} s)")
     return 0
 
 

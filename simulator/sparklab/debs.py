@@ -58,7 +58,7 @@ class Package:
                 found[key] = value
         found.setdefault("Section", "misc")
         found.setdefault("Priority", "optional")
-        found.setdefault("Description", f"{self.name} of a simulated desk\n Stands in for the real package; it holds nothing of it.")
+        found.setdefault("Description", f"{self.name} of a simulated desk\n Stands in for the real package; it contains nothing of it.")
         return found
 
 

@@ -21,10 +21,10 @@ HARDWARE_TIMEOUT = 10.0
 
 # Faults that the lab itself makes; the others are in simulator/desk/faults.json.
 OUTSIDE_FAULTS: dict[str, str] = {
-    "nic_missing": "All four ConnectX-7 functions are gone although a cable is in: a fault, not the power save.",
-    "frozen": "The desk stands still: nothing in it runs, its address answers no more.",
-    "lease_moved": "DHCP gives this desk another address (with=DESK: they swap) from its next start on.",
-    "mute": "The management interface has lost its cable; the desk runs on.",
+    "nic_missing": "All four ConnectX-7 functions are gone although a cable is in: a fault, not power saving.",
+    "frozen": "The desk is frozen: nothing in it runs, and its address no longer responds.",
+    "lease_moved": "DHCP gives this desk another address (with=DESK: they swap) from its next start.",
+    "mute": "The management interface has lost its cable; the desk keeps running.",
 }
 
 
@@ -99,7 +99,7 @@ def hardware(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
             text = connection.makefile("r", encoding="utf-8").readline()
             answer = json.loads(text)
         except TimeoutError as error:
-            raise LabError(f"the hardware daemon of {folder.name} did not answer within {HARDWARE_TIMEOUT:g} s.") from error
+            raise LabError(f"the hardware daemon of {folder.name} did not respond within {HARDWARE_TIMEOUT:g} s.") from error
         except (OSError, ValueError):
             return None
     if not answer.get("ok", True):

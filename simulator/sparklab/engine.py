@@ -122,12 +122,12 @@ def detect(wish: str | None = None) -> Engine:
             continue
         if name == "docker":
             if not docker_answers():
-                reasons.append("docker is installed but its daemon does not answer")
+                reasons.append("docker is installed but its daemon does not respond")
                 continue
             return Engine("docker")
         with contextlib.suppress(LabError):
             return Engine("podman", _podman_runtime())
-        reasons.append("podman does not answer")
+        reasons.append("podman does not respond")
     raise LabError(
         f"no container engine: {'; '.join(reasons)}. Run `simulator/lab requirements --install`, or install podman and runc.",
         code=2,

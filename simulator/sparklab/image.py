@@ -81,7 +81,7 @@ def _ensure_base(engine: Engine, distribution: str, say: Say) -> str:
         if not ready:
             say("building the desk image from Debian packages (once, about two minutes)")
             _build_trixie(folder)
-        say("handing the desk image to the container engine")
+        say("loading the desk image into the container engine")
         engine.call("import", str(folder / "base.tar"), name, timeout=BUILD_TIMEOUT)
     return name
 
@@ -136,7 +136,7 @@ def _build_trixie(folder: Path) -> None:
         if done.returncode != 0:
             log = folder.parent / "build.log"
             log.write_text(done.stdout + done.stderr, encoding="utf-8")
-            raise LabError(f"the desk image could not be built from {MIRROR}; the build's own words are in {log}.")
+            raise LabError(f"the desk image could not be built from {MIRROR}; the build's output is in {log}.")
         finish(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)

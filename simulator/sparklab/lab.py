@@ -170,7 +170,7 @@ class Lab:
                 self.engine, self.record.data["image"], self.record.data["distribution"], self.model(model), self.say
             )
         self.record.save()
-        self.say("joining the lab's network")
+        self.say("connecting to the lab's network")
         net.make(self.netns, self.number, len(self.record.spec.cables))
         self.ensure_services()
         known = self.engine.find(self.name)
@@ -346,7 +346,7 @@ class Lab:
         except LabError as error:
             if self.engine.pid(container):
                 raise
-            said = f"{name} ended while it was starting; its last line: {self.engine.last_words(container)}"
+            said = f"{name} ended while starting; its last line: {self.engine.last_words(container)}"
             if not again:
                 raise LabError(f"{said} ({error})") from error
             self.say(f"{said}; starting it again")
@@ -419,7 +419,7 @@ class Lab:
         running = bool(entry.get("running")) and files.process_alive(entry.get("pid"))
         if action == "on":
             if running:
-                raise LabError(f"{name} is on already.")
+                raise LabError(f"{name} is already on.")
             self.boot([name])
             return
         if not running and action != "drain":
@@ -450,7 +450,7 @@ class Lab:
                 time.sleep(0.2)
         if left:
             raise LabError(
-                f"{', '.join(left)} did not answer on ssh within {limit:g} s; look with `simulator/lab --lab {self.name} "
+                f"{', '.join(left)} did not respond on ssh within {limit:g} s; look with `simulator/lab --lab {self.name} "
                 f"exec {left[0]} -- systemctl --failed` and `simulator/lab --lab {self.name} logs {left[0]}`."
             )
 

@@ -72,7 +72,7 @@ def pulled(wiring: Wiring, cable: str, end: End | None = None) -> Wiring:
     left = tuple(None if end is None or one == end else one for one in ends)
     gone = {one for one, kept in zip(ends, left, strict=True) if one is not None and kept is None}
     if not gone:
-        raise LabError(f"{cable} is in no port already.")
+        raise LabError(f"{cable} is already unplugged.")
     return replace(wiring, ends={**wiring.ends, cable: (left[0], left[1])}, stale=wiring.stale - gone)
 
 
@@ -81,7 +81,7 @@ def plugged(wiring: Wiring, cable: str, ends: tuple[End, ...]) -> Wiring:
     now = list(known(wiring, cable))
     for end in ends:
         if None not in now:
-            raise LabError(f"{cable} has no loose end: it joins {now[0]} and {now[1]}; pull it first.")
+            raise LabError(f"{cable} has no loose end: it connects {now[0]} and {now[1]}; pull it first.")
         other = wiring.at(end)
         if other is not None or end in now:
             raise LabError(f"port {end} already holds {other or cable}; pull that first.")

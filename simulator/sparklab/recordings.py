@@ -51,7 +51,7 @@ def find(text: str, beside: Path | None = None) -> Path:
         _make()
         found = there()
     if found is None:
-        raise LabError(f"{text!r} is no recording (a folder with recording.yml) and no name in tests/recordings/.", code=2)
+        raise LabError(f"{text!r} is neither a recording (a folder with recording.yml) nor a name in tests/recordings/.", code=2)
     return found
 
 
@@ -106,7 +106,7 @@ def unpack(folder: Path, state: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     if (folder / "files").is_symlink():
-        raise LabError(f"{folder / 'files'} is a symbolic link; a recording holds its files itself.", code=2)
+        raise LabError(f"{folder / 'files'} is a symbolic link; a recording must contain its own files.", code=2)
     if (folder / "files").is_dir():
         shutil.copytree(folder / "files", target / "files", symlinks=True, ignore=shutil.ignore_patterns(".gitkeep"))
     _make_links(target / "files", _yaml(folder / "links.yml") if (folder / "links.yml").exists() else {}, folder / "links.yml")

@@ -106,7 +106,7 @@ def command(arguments: argparse.Namespace) -> int:
         if tool.program not in known:
             print(f"{'missing':10} {tool.program:12} package {tool.package:16} {tool.why}")
     print(
-        f"{'missing' if raise_sysctl else 'fine':10} sysctl fs.inotify.max_user_instances={INOTIFY_WANTED} "
+        f"{'missing' if raise_sysctl else 'ok':10} sysctl fs.inotify.max_user_instances={INOTIFY_WANTED} "
         f"(only for more than {DESKS_WITHOUT_SYSCTL} desks)"
     )
     if not tools and not raise_sysctl:
@@ -124,12 +124,12 @@ def command(arguments: argparse.Namespace) -> int:
     if packages:
         plan.append(f"apt-get install --no-install-recommends {' '.join(packages)}")
     if raise_sysctl:
-        plan.append(f"sysctl -w fs.inotify.max_user_instances={INOTIFY_WANTED} (until the next start of this machine)")
+        plan.append(f"sysctl -w fs.inotify.max_user_instances={INOTIFY_WANTED} (until the next reboot of this machine)")
     print("this will change this machine:\n  " + "\n  ".join(plan))
     if not (arguments.yes or os.environ.get("YES") == "1"):
         if not sys.stdin.isatty():
-            raise LabError("nobody is there to say yes; give --yes or set YES=1.", code=2)
-        if input("go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise LabError("there is no terminal to confirm on; give --yes or set YES=1.", code=2)
+        if input("continue? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing was changed.")
             return 1
     if packages:

@@ -239,7 +239,7 @@ class VmLab(Lab):
         if refused:
             self.record.data["faults"][name] = before
             raise LabError(
-                f"{name} is a virtual machine: {', '.join(refused)} would be told and not true there; break the real thing "
+                f"{name} is a virtual machine: {', '.join(refused)} would only be simulated there; break the real thing "
                 f"(simulator/lab exec {name} -- ..., simulator/lab cable pull ...)."
             )
         self.record.save()

@@ -45,14 +45,14 @@ def handle(name: str, stopped: set[str], now: float) -> None:
                 continue
             said = wish(lab, desk)
             files.wait_until(partial(_gone, lab, entry["container"]), 10)
-            print(f"{desk} stopped ({said or 'without a word'})", flush=True)
+            print(f"{desk} stopped ({said or 'without output'})", flush=True)
             lab.went_off(desk)
             if said == "reboot":
                 lab.boot([desk])
         lab.leave(now)
         for desk, moment in lab.upgrades_due().items():
             if moment <= now:
-                print(f"{desk} has finished its first-boot upgrade and starts again", flush=True)
+                print(f"{desk} has finished its first-boot upgrade and is rebooting", flush=True)
                 lab.finish_upgrade(desk)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask the real programs on two virtual machines what witnesses.yml lists, and write their answers to real/DISTRIBUTION.yml.
+"""Ask the real programs on two virtual machines what witnesses.yml lists, and write their answers to real/DISTRIBUTION.json.
 
 The lab has to run (simulator/lab up witness --engine qemu) under the name in the variable LAB. Texts are kept as printed; names, addresses
 and MACs are the lab's own.
@@ -130,9 +130,9 @@ def main() -> int:
     from sparklab import state, vmlab
 
     record = state.Record.load(os.environ["LAB"])
-    target = HERE / "real" / f"{record.data['distribution']}.yml"
+    target = HERE / "real" / f"{record.data['distribution']}.json"
     prepare()
-    before = yaml.safe_load(target.read_text(encoding="utf-8")) if target.exists() and only else {}
+    before = json.loads(target.read_text(encoding="utf-8")) if target.exists() and only else {}
     found: dict[str, Any] = {"about": vmlab.written(record), "answers": before.get("answers", {})}
     for entry in table:
         if entry["witness"] != "machine" or (only and entry["name"] not in only):
@@ -153,7 +153,7 @@ def main() -> int:
 def write(target: Path, found: dict[str, Any]) -> None:
     """Keep what is known so far."""
     target.parent.mkdir(exist_ok=True)
-    target.write_text("---\n" + yaml.dump(found, sort_keys=False, width=140), encoding="utf-8")
+    target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

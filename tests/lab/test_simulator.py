@@ -199,12 +199,12 @@ class TestRunning:
         [
             (("cable", "pull", "cable-9"), "there is no cable 'cable-9'"),
             (("cable", "plug", "cable-1"), "already where the lab's description has it"),
-            (("power", "on", "desk-01"), "is on already"),
+            (("power", "on", "desk-01"), "is already on"),
             (("power", "off", "desk-77"), "there is no desk 'desk-77'"),
             (("fault", "set", "desk-01", "gremlins"), "there is no fault 'gremlins'"),
             (("fault", "set", "desk-01", "slow_13g", "x"), "write key=value"),
             (("archive", "publish", "nope"), "there is no archive set"),
-            (("up", "--pairs", "3"), "with another description"),
+            (("up", "--pairs", "3"), "with a different description"),
         ],
     )
     def test_mistakes_get_one_sentence(self, words: tuple[str, ...], text: str) -> None:

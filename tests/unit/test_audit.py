@@ -136,7 +136,7 @@ def test_a_lock_file_as_baseline(tmp_path: Path) -> None:
         ("desk-04", "did not answer"),
         ("/nowhere/wanted.yml", "neither a desk"),
         ({"driver.modul_version": "1"}, "driver.modul_version"),
-        ({1: 2}, "no fact paths"),
+        ({1: 2}, "not fact paths"),
     ],
 )
 def test_a_baseline_that_cannot_be_used_makes_every_desk_unknown(wanted: Any, text: str) -> None:

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,10 +31,11 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "gpu-check"
 
 
-def start(unpacked: Path, results: Path) -> subprocess.CompletedProcess[str]:
+def start(unpacked: Path, results: Path, around: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """Run it with this Python as the only one, and without packages but its own."""
-    environment = {"PATH": f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin", "HOME": str(results.parent)}
-    return subprocess.run([unpacked / "run", results], env=environment, capture_output=True, text=True, timeout=300, check=False)
+    environment = {"PATH": f"{Path(sys.executable).resolve().parent}:/usr/sbin:/usr/bin:/bin", "HOME": str(results.parent)}
+    argv = [*around, str(unpacked / "run"), str(results)]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_this_machine_is_audited_recorded_and_replayed_alike(unpacked: Path, tmp_path: Path) -> None:
@@ -55,3 +59,33 @@ def test_a_reader_that_fails_on_what_this_machine_says_is_named(unpacked: Path, 
     finally:
         reader.write_text(text, encoding="utf-8")
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+COVERED = """set -e
+mount -t tmpfs places /usr/local/bin
+printf '#!/bin/sh\\nexec env SPARK_DESK_STATE={desk} SPARK_DESK_DPKG=/nowhere {python} -S {program} "$@"\\n' > /usr/local/bin/nvidia-smi
+chmod 755 /usr/local/bin/nvidia-smi
+mount -t tmpfs driver /proc/driver
+mkdir /proc/driver/nvidia
+cp {desk}/version /proc/driver/nvidia/version
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="covering files of this machine needs root")
+def test_with_a_driver_the_readers_of_the_gpu_are_fed(unpacked: Path, tmp_path: Path) -> None:
+    """No machine with a GPU is at hand here: the simulator's stand-in of nvidia-smi answers, in a mount namespace of its own."""
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    model = yaml.safe_load((ROOT / "simulator/models/founders_7_6_0.yml").read_text(encoding="utf-8"))
+    (desk / "desk.json").write_text(
+        json.dumps({"name": "desk-01", "model": model, "functions": [], "ports": {}}, default=str), encoding="utf-8"
+    )
+    (desk / "live.json").write_text("{}", encoding="utf-8")
+    told = "NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.178.04  Release Build  (a@b)  Thu Aug 27 02:40:19 UTC 2026\n"
+    (desk / "version").write_text(told, encoding="ascii")
+    text = COVERED.format(desk=desk, python=Path(sys.executable).resolve(), program=ROOT / "simulator/desk/standins/nvidia-smi")
+    done = start(unpacked, tmp_path / "results", ("unshare", "--mount", "--", "/bin/sh", "-c", text, "inside"))
+    fed = done.stdout.partition("readers that got nothing")[0]
+    assert "audit and replay agree" in done.stdout, done.stdout + done.stderr
+    assert {"nvidia_smi_csv", "nvidia_smi_q", "nvidia_version"} <= set(fed.split()), done.stdout

@@ -163,7 +163,7 @@ def test_a_link_in_place_of_a_part_is_not_followed(name: str, tmp_path: Path) ->
     (folder / "recording.yml").write_text("name: x\n")
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(tmp_path / ("secret" if name == "files" else "secret/file"))
-    with pytest.raises(RecordingError, match=r"symbolic link|no regular file"):
+    with pytest.raises(RecordingError, match=r"symbolic link|not a regular file"):
         load(folder)
 
 
@@ -179,7 +179,7 @@ def test_only_a_recording_is_replaced(tmp_path: Path) -> None:
     recorded = recorded_from_dict({"files": {"/etc/x": "1\n"}})
     (tmp_path / "work").mkdir()
     (tmp_path / "work/thesis").write_text("x")
-    with pytest.raises(FileExistsError, match="is no recording"):
+    with pytest.raises(FileExistsError, match="is not a recording"):
         write(recorded, tmp_path / "work", {"name": "a"}, replace=True)
     (tmp_path / "link").symlink_to(tmp_path / "work")
     with pytest.raises(FileExistsError):

@@ -100,7 +100,7 @@ def test_what_cannot_be_a_recording_is_neither_packed_nor_expanded(tmp_path: Pat
     assert module.main(["--pack", str(tmp_path)]) == 2
     assert "it has no recording.yml" in capsys.readouterr().err
     (tmp_path / "evil.yml").write_text("recording: {name: evil}\nfiles: {/../../evil: x}\n")
-    with pytest.raises(module.PackError, match="no path below"):
+    with pytest.raises(module.PackError, match="not a path below"):
         module.expand(tmp_path / "evil.yml", tmp_path / "evil")
 
 

@@ -126,7 +126,7 @@ def test_loose_recordings_are_read(recording):
         (["--reader", "meminfo", "/etc"], "is a folder"),
         (["--reader", "meminfo", sys.executable], "not a text file"),
         (["--reader", "meminfo"], "exactly one file"),
-        (["--reader", "meminfo", "/dev/zero"], "no regular file"),
+        (["--reader", "meminfo", "/dev/zero"], "not a regular file"),
         (["/nonexistent"], "not a folder"),
     ],
 )

@@ -113,12 +113,12 @@ def main(arguments: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     lines, failed = [], []
     if not Path("/proc/driver/nvidia/version").exists():
-        lines.append("there is no NVIDIA driver on this machine: the GPU's readers stay without real output")
+        lines.append("there is no NVIDIA driver on this machine: the GPU readers get no real output")
     become = ["--become"] if os.geteuid() == 0 else []
     done = play("audit.yml", folder, *become)
     reports = sorted(folder.glob("reports/*/report.json"))
     if not reports:
-        print(f"gpu-check: the audit wrote no report; its own words are in {folder}/audit.yml.log", file=sys.stderr)
+        print(f"gpu-check: the audit wrote no report; its output is in {folder}/audit.yml.log", file=sys.stderr)
         return 1
     desk = json.loads(reports[-1].read_text(encoding="utf-8"))["desks"][0]
     found = codes(desk["findings"])
@@ -127,13 +127,13 @@ def main(arguments: list[str]) -> int:
     done = play("record.yml", folder, *(word for key, value in told.items() for word in ("-e", f"{key}={value}")))
     recordings = sorted(path.parent for path in (folder / "recordings").glob("*/recording.yml"))
     if done.returncode or not recordings:
-        print(f"gpu-check: nothing was recorded; its own words are in {folder}/record.yml.log", file=sys.stderr)
+        print(f"gpu-check: nothing was recorded; its output is in {folder}/record.yml.log", file=sys.stderr)
         return 1
     result, fed, broken = replayed(recordings[-1])
     again = codes(result["findings"])
     lines.append(f"replay: {', '.join(sorted(again)) or 'no finding'}")
     for code in sorted(found ^ again):
-        failed.append(f"{code} is in the {'audit' if code in found else 'replay'} alone")
+        failed.append(f"{code} is only in the {'audit' if code in found else 'replay'}")
     failed += [f"the reader {name} failed: {text}" for name, text in sorted(broken.items())]
     real = {name: sizes for name, sizes in fed.items() if sizes}
     lines.append(f"readers fed by this machine ({len(real)} of {len(fed)}):")
@@ -147,7 +147,7 @@ def main(arguments: list[str]) -> int:
     with tarfile.open(folder / "to-send.tar.gz", "w:gz") as archive:
         archive.add(folder / "summary.txt", "gpu-check/summary.txt")
         archive.add(recordings[-1], f"gpu-check/{recordings[-1].name}")
-    print(text + f"\nthe recording has names, serials and addresses replaced; look it through, then send {folder}/to-send.tar.gz")
+    print(text + f"\nthe recording has names, serials and addresses replaced; look through it, then send {folder}/to-send.tar.gz")
     return 1 if failed else 0
 
 

@@ -136,7 +136,7 @@ class TestCrossed:
         assert set(run.pairs) == {"pair_01"} and run.codes("pair_01")["CABLE_OK"] == "ok", run.output
         before = sorted(path.name for path in reports.iterdir())
         again = cable_map("-e", f"write_inventory={target}", reports=reports)
-        assert again.rc != 0 and "exists already" in again.output
+        assert again.rc != 0 and "already exists" in again.output
         assert sorted(path.name for path in reports.iterdir()) == before, "it was refused before the run began"
 
     def test_too_few_forks_for_raw_frames_are_refused_with_the_number(self) -> None:

@@ -57,7 +57,7 @@ def test_a_killed_controller(fresh: str, cut: Cut) -> None:
     running.kill()
     cut.mend()
     wait_for_state(fresh, "undone", seconds=90)
-    assert "nobody confirmed it within 45 s" in journal(fresh)["reason"]
+    assert "it was not confirmed within 45 s" in journal(fresh)["reason"]
     assert picture(fresh) == before and interfaces(fresh) == held and armed(fresh) == []
     settled_by_the_next_run(fresh)
 
@@ -84,7 +84,7 @@ def test_a_network_that_is_cut_and_comes_back(fresh: str, cut: Cut) -> None:
         cut.mend()
     result = running.results()[fresh]
     assert result["failed"] and codes(result) == {"CX7_CHANGE_UNDONE"}, result["msg"]
-    assert result["changed"] is False and "nobody confirmed it" in result["msg"]
+    assert result["changed"] is False and "it was not confirmed" in result["msg"]
     assert files(fresh) == {key: value for key, value in before.items() if key.startswith("/")} and armed(fresh) == []
     wait_for(lambda: interfaces(fresh) == held, 30, "the addresses that were there")
 
@@ -114,7 +114,7 @@ def test_a_desk_that_is_started_again_while_armed(fresh: str, cut: Cut) -> None:
     running.kill()
     lab("power", "reboot", fresh)
     wait_for_state(fresh, "undone", seconds=180)
-    assert "started again" in journal(fresh)["reason"]
+    assert "restarted" in journal(fresh)["reason"]
     assert files(fresh) == before
     assert all(mtu == 1500 and not addresses for mtu, addresses in live(fresh).values()) and armed(fresh) == []
     settled_by_the_next_run(fresh)

@@ -145,7 +145,7 @@ def _missing(side: Side, desk: str, options: NcclOptions) -> list[Problem]:
     if answers[0].error == "missing":
         return [Problem("tool_missing", desk, "Open MPI is not installed (mpirun)")]
     if not answers[1].ok:
-        return [Problem("library", desk, f"{options.program} is not there", {"program": options.program})]
+        return [Problem("library", desk, f"{options.program} does not exist", {"program": options.program})]
     lost = re.findall(r"^[ \t]*([^\s=]{1,255}) => not found", answers[2].stdout, re.MULTILINE)
     return [Problem("library", desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
 

@@ -22,7 +22,7 @@ class ElsewhereError(Exception):
 
     def __init__(self, desk: str, holder: Mapping[str, str]) -> None:
         self.desk, self.holder = desk, holder
-        super().__init__(f"{desk}: another run works on it")
+        super().__init__(f"{desk}: another run is working on it")
 
 
 class PathError(Exception):

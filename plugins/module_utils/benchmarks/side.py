@@ -220,7 +220,7 @@ class AgentSide:
         kind = classify_ssh(text)
         # What a running program said must not be taken for ssh's own words.
         kind = kind if not self._greeted or kind in ("no_route", "timed_out") else "lost"
-        raise SideError(self.name, kind, (text or "the connection ended without a word") + self._before())
+        raise SideError(self.name, kind, (text or "the connection ended without any output") + self._before())
 
     def _before(self) -> str:
         """What the login said that was no frame, as a part of a message."""
@@ -247,7 +247,7 @@ class AgentSide:
                     return False
                 self._buffer += chunk
                 if len(self._buffer) > REPLY_LIMIT:
-                    raise SideError(self.name, "failed", f"its answer is longer than {REPLY_LIMIT} bytes; nothing of it was read")
+                    raise SideError(self.name, "failed", f"its answer is longer than {REPLY_LIMIT} bytes; none of it was read")
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
             self._take(line)
@@ -295,7 +295,7 @@ class AgentSide:
         try:
             return make(value)
         except (TypeError, KeyError, ValueError, AttributeError):
-            raise SideError(self.name, "failed", f"{operation}: its answer has another shape than was asked for") from None
+            raise SideError(self.name, "failed", f"{operation}: its answer does not have the expected form") from None
 
     def read_text(self, path: str) -> Text:
         """See `Desk`."""

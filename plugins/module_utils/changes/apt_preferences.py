@@ -35,7 +35,7 @@ PATH = "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
 CUDA_ARCHIVE = "release l=NVIDIA CUDA"
 """The archive whose driver packages DGX OS itself pins away (label in its own pins)."""
 
-HEADER = "Written by labops.dgx_spark (role driver_lock); playbooks/unlock_driver.yml takes it back. Changes by hand are overwritten."
+HEADER = "Written by labops.dgx_spark (role driver_lock); playbooks/unlock_driver.yml removes it. Manual changes are overwritten."
 
 NEVER, AS_INSTALLED, EXACT, TRUSTED = -1, 100, 990, 500
 

@@ -91,7 +91,9 @@ class AptRunner:
         if answer.error == "timeout":
             self.outcome.findings.append(
                 finding(
-                    "APT_ARCHIVE_UNREACHABLE", self.where, f"{self.where.subject}: apt-get update did not end in {self.limits.fetch:.0f} s"
+                    "APT_ARCHIVE_UNREACHABLE",
+                    self.where,
+                    f"{self.where.subject}: apt-get update did not end within {self.limits.fetch:.0f} s",
                 )
             )
             return

@@ -159,7 +159,7 @@ def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, s
     _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}")
     commit = _run(desk, spec, ["git", "-C", folder, "rev-parse", "HEAD"], 30.0, source.name).stdout.strip()
     if source.commit and commit != source.commit:
-        raise BundleError(f"{source.name} {source.tag} has commit {commit}, {source.commit} was expected")
+        raise BundleError(f"{source.name} {source.tag} has commit {commit}; {source.commit} was expected")
     return {"name": source.name, "url": source.url, "tag": source.tag, "commit": commit, "folder": folder}
 
 
@@ -173,7 +173,7 @@ def collect(desk: LiveDesk, spec: Spec, nccl: str, tests: str, room: str) -> dic
         try:
             desk.copy_as(spec.user, path, files[name])
         except OSError as error:
-            raise BundleError(f"the build gave no {path}", str(error.strerror)) from error
+            raise BundleError(f"the build did not produce {path}", str(error.strerror)) from error
     return files
 
 
@@ -204,14 +204,14 @@ def manifest_of(archive: str) -> str:
         with tarfile.open(archive) as file:
             member = file.getmember(MANIFEST)
             if not member.isreg() or member.size > MANIFEST_LIMIT:
-                raise ValueError(f"its manifest is no file of at most {MANIFEST_LIMIT} bytes")
+                raise ValueError(f"its manifest is not a file of at most {MANIFEST_LIMIT} bytes")
             content = file.extractfile(member)
             text = content.read().decode() if content else ""
         data = json.loads(text)
     except (OSError, KeyError, ValueError, tarfile.TarError, EOFError, zlib.error, RecursionError) as error:
-        raise BundleError(f"{archive} is no NCCL bundle: {error}") from error
+        raise BundleError(f"{archive} is not an NCCL bundle: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("files"), dict):
-        raise BundleError(f"{archive} is no NCCL bundle: its manifest is not of schema {SCHEMA}")
+        raise BundleError(f"{archive} is not an NCCL bundle: its manifest does not have schema {SCHEMA}")
     return text
 
 
@@ -229,7 +229,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
             path = posixpath.join(fresh, name)
             got = digest(path) if os.path.isfile(path) else None
             if got != wanted:
-                raise BundleError(f"{name} of the bundle has checksum {got}, its manifest says {wanted}")
+                raise BundleError(f"{name} of the bundle has checksum {got}, but its manifest says {wanted}")
         shutil.rmtree(old, ignore_errors=True)
         # Made once under root's umask, perhaps: what lies in it is for everybody.
         if posixpath.dirname(folder) == OWN_FOLDER:
@@ -248,7 +248,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
 def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
     """One file that the manifest names; nothing else of the archive reaches the disk. Raises BundleError for a name that leads out."""
     if posixpath.normpath(name) != name or name.startswith(("/", "..")):
-        raise BundleError(f"the bundle's manifest names {name!r}, which leads out of its folder")
+        raise BundleError(f"the bundle's manifest names {name!r}, which points outside its folder")
     try:
         member = archive.extractfile(name)
     except KeyError:
@@ -284,5 +284,5 @@ def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: 
     answer = desk.run(argv, timeout=timeout, env={"PATH": path}, user=spec.user)
     if not answer.ok:
         said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]
-        raise BundleError(f"{what} could not be made ({answer.error or f'rc {answer.rc}'})", said)
+        raise BundleError(f"{what} could not be built ({answer.error or f'rc {answer.rc}'})", said)
     return answer

@@ -214,7 +214,7 @@ class Applier(AptRunner):
         self._locked_command(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], timeout=self.limits.install)
         files = [f"{lock_record.DEBS}/{name}" for name in self._deb_files(step.packages)]
         if len(files) != len(step.packages):
-            message = f"{self.where.subject}: {lock_record.DEBS} has {len(files)} of {len(step.packages)} packages that are to be put back"
+            message = f"{self.where.subject}: {lock_record.DEBS} has {len(files)} of {len(step.packages)} packages that are to be restored"
             self.outcome.fail(finding("DRIVER_ROLLBACK_IMPOSSIBLE", self.where, message, severity="fail"))
             return
         if not step.leaving:
@@ -318,11 +318,11 @@ class Applier(AptRunner):
             self.outcome.findings.append(found)
 
     def _no_way_back(self, missing: Sequence[str]) -> None:
-        told = f"{self.where.subject}: no way back to {named(missing, 4)}: "
+        told = f"{self.where.subject}: no rollback to {named(missing, 4)}: "
         if self.check_mode:
-            told += "not in the package lists that the desk has now, which check mode does not refresh"
+            told += "not in the desk's current package lists, which check mode does not refresh"
         else:
-            told += "the package could not be got from an archive"
+            told += "no archive could provide the package"
         severity = "note" if self.check_mode else "warn"
         evidence = {"missing": list(missing)}
         self.outcome.findings.append(finding("DRIVER_ROLLBACK_IMPOSSIBLE", self.where, told, evidence=evidence, severity=severity))
@@ -355,7 +355,7 @@ class Applier(AptRunner):
         self.outcome.changed = True
 
     def _disk_full(self, path: str, needed: int, free: int) -> None:
-        message = f"{self.where.subject}: {path} has {free // 1024**2} MiB free, {needed // 1024**2} MiB are needed; nothing was changed"
+        message = f"{self.where.subject}: {path} has {free // 1024**2} MiB free; {needed // 1024**2} MiB are needed; nothing was changed"
         evidence = {"path": path, "needed_bytes": needed, "free_bytes": free}
         self.outcome.fail(finding("DISK_FULL", self.where, message, evidence=evidence))
 

@@ -34,18 +34,18 @@ def wanted(arguments: Mapping[str, Any]) -> WantedLock:
     """What is wanted, from the module's options. Raises ValueError for a value that cannot be (the text names the option)."""
     branch = int(arguments.get("branch") or BRANCH)
     if not 100 <= branch <= 999:
-        raise ValueError(f"branch is {branch}, a driver branch of three digits such as {BRANCH} was expected")
+        raise ValueError(f"branch is {branch}; a driver branch of three digits, such as {BRANCH}, was expected")
     archives = {}
     for option, default in (("refused_archives", [CUDA_ARCHIVE]), ("trusted_archives", [])):
         given = arguments.get(option)
         archives[option] = tuple(str(item) for item in (default if given is None else given))
         for item in archives[option]:
             if not item.startswith(("release ", "origin ")) or "\n" in item:
-                raise ValueError(f"{option} has {item!r}, an expression of apt_preferences such as 'release l=NVIDIA CUDA' was expected")
+                raise ValueError(f"{option} has {item!r}; an apt_preferences expression such as 'release l=NVIDIA CUDA' was expected")
     versions = {str(name): str(version) for name, version in (arguments.get("versions") or {}).items()}
     for name, version in versions.items():
         if any(character.isspace() for character in name + version) or not name or not version:
-            raise ValueError(f"versions has {name!r}: {version!r}, a package and its version were expected")
+            raise ValueError(f"versions has {name!r}: {version!r}; a package and its version were expected")
     return WantedLock(
         state=str(arguments.get("state") or lock_model.PRESENT),
         branch=branch,
@@ -98,7 +98,7 @@ def run(
             kinds = ", ".join(item for item in plan.kinds() if item not in ASKING)
             # Without such kinds it is a conflict that only the admin can end: apt is asked about it in every run.
             if kinds:
-                message = f"{where.subject}: the lock did not hold: right after it was set, {kinds} were to be done again"
+                message = f"{where.subject}: the lock did not hold: right after it was set, {kinds} would have to be done again"
                 outcome.fail(finding("APT_FAILED", where, message, evidence={"steps": [item.title for item in plan.steps]}))
             break
         # What apt could not mend a moment ago it cannot mend now; the lock itself is still worth setting.

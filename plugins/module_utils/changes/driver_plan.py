@@ -59,7 +59,7 @@ def plan(desk: Desk, want: WantedLock, *, name: str | None = None, preferences_n
     before = _view(desk, want, have, preferences_now, now_sha)
     unread = _unread(desk)
     if unread:
-        message = f"{where.subject}: {', '.join(sorted(unread))} could not be read; the driver lock was left alone"
+        message = f"{where.subject}: {', '.join(sorted(unread))} could not be read; the driver lock was not changed"
         found = finding("DRIVER_LOCK_UNREADABLE", where, message, evidence=unread)
         return LockPlan((), before, before, "", (found,), have, blocked=True)
     unknown = unknown_major(desk, where) if want.state != ABSENT else []
@@ -124,7 +124,7 @@ def _locked(
             to_hold = tuple(sorted({*to_hold, *(item for item in opened if item in wanted_holds)}))
     if want.keep_debs and (have is None or want.retry_debs or _debs_unsettled(have)):
         specs = tuple(f"{name}={version}" for name, version in sorted((have.before.versions if have else versions).items()))
-        steps.append(Step(KEEP_DEBS, "keep the packages of the group for a way back", specs))
+        steps.append(Step(KEEP_DEBS, "keep the group's packages for a rollback", specs))
     if now_sha != sha256(text):
         steps.append(Step(PREFERENCES, f"write {apt_preferences.PATH}", text=text))
     # Packages are changed with the pins in force, so that apt cannot mix archives.
@@ -134,12 +134,12 @@ def _locked(
     if to_release:
         steps.append(Step(UNHOLD, f"release {len(to_release)} holds of the lock", to_release))
     if to_protect:
-        steps.append(Step(PROTECT, f"mark {len(to_protect)} platform packages as wanted", to_protect))
+        steps.append(Step(PROTECT, f"mark {len(to_protect)} platform packages as manually installed", to_protect))
     if steps or have is None or have.conflicts or not _pins_seen(desk, have):
         steps.append(Step(VERIFY, "ask apt which drivers it would choose now"))
     if steps or have != record:
-        steps.insert(0, Step(RECORD, f"note what was there before in {lock_record.PATH}"))
-        steps.append(Step(SETTLE, "note what is locked now"))
+        steps.insert(0, Step(RECORD, f"record what was there before in {lock_record.PATH}"))
+        steps.append(Step(SETTLE, "record what is locked now"))
 
     findings += _standing(where, have, want, desk)
     if paused:
@@ -202,13 +202,13 @@ def _repair(desk: Desk, want: WantedLock, where: Where) -> tuple[Step | None, li
     for release in dict.fromkeys(item for item in (desk.kernel.next_boot, desk.kernel.running) if item in without):
         if release and module_package(release, want.branch) not in here:
             packages.append(module_package(release, want.branch))
-            reasons.append(f"give kernel {release} its module")
+            reasons.append(f"install the module for kernel {release}")
     if not reasons:
         return None, []
     if want.repair == NEVER:
         if not broken:
             return None, []
-        message = f"{where.subject}: {', '.join(broken[:6])} half installed, and driver_lock_repair is never"
+        message = f"{where.subject}: {', '.join(broken[:6])} half installed, but driver_lock_repair is never"
         return None, [finding("DPKG_BROKEN", where, message, evidence={"packages": list(broken)})]
     return Step(REPAIR, "; ".join(reasons), tuple(packages)), []
 
@@ -220,12 +220,12 @@ def _move(group: tuple[Package, ...], want: WantedLock, where: Where, foreign: f
         return None, []
     down = [f"{item.name} {item.version} -> {version}" for item, version in targets if compare(version, item.version) < 0]
     if down and not want.allow_downgrade:
-        message = f"{where.subject}: the lock file asks for older packages ({', '.join(down[:4])}) and driver_lock_allow_downgrade is false"
+        message = f"{where.subject}: the lock file requires older packages ({', '.join(down[:4])}) and driver_lock_allow_downgrade is false"
         return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down})]
     leaving = superseded(group, want.versions)
     stuck = sorted(name for name in (*(item.name for item, _version in targets), *leaving) if name in foreign)
     if stuck:
-        message = f"{where.subject}: {', '.join(stuck[:4])} must move, but somebody holds them and the lock did not"
+        message = f"{where.subject}: {', '.join(stuck[:4])} must move, but they are held, and not by the lock"
         remedy = f"Release them (sudo apt-mark unhold {' '.join(stuck[:8])}) and run again; the lock holds the whole group afterwards."
         return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"held": stuck}, remedy=remedy)]
     title = f"bring {len(targets)} packages to the lock file's versions"
@@ -251,11 +251,11 @@ def _standing(where: Where, have: Record | None, want: WantedLock, desk: Desk) -
     """Findings that stay true between runs although nothing is to be done."""
     found = []
     if have and have.debs.missing and have.debs.wanted and not want.retry_debs:
-        message = f"{where.subject}: no way back to {named(have.debs.missing, 4)}: the package could not be got from an archive"
+        message = f"{where.subject}: no rollback to {named(have.debs.missing, 4)}: no archive could provide the package"
         found.append(finding("DRIVER_ROLLBACK_IMPOSSIBLE", where, message, evidence={"missing": list(have.debs.missing)}))
     modprobe = next((item for item in present(desk.driver.packages) if item.name == apt_preferences.MODPROBE), None)
     if modprobe and not modprobe.version.startswith(f"{want.branch}."):
-        message = f"{where.subject}: nvidia-modprobe is {modprobe.version}, the driver's branch is {want.branch}"
+        message = f"{where.subject}: nvidia-modprobe is {modprobe.version}; the driver's branch is {want.branch}"
         found.append(finding("NVIDIA_MODPROBE_NEWER", where, message, evidence={"version": modprobe.version}))
     return found
 
@@ -282,7 +282,7 @@ def _absent(desk: Desk, want: WantedLock, where: Where, have: Record | None, bef
     to_release: tuple[str, ...] = ()
     restored: str | None = None
     if have is None:
-        message = f"{where.subject}: {apt_preferences.PATH} is there but its record is not: holds were left as they are"
+        message = f"{where.subject}: {apt_preferences.PATH} exists but its record does not: holds were left as they are"
         findings.append(finding("DRIVER_LOCK_RECORD_MISSING", where, message, evidence={"holds": sorted(holds_now)}))
     else:
         here = {item.name for item in present(desk.driver.packages)}
@@ -293,19 +293,19 @@ def _absent(desk: Desk, want: WantedLock, where: Where, have: Record | None, bef
         back = tuple(f"{name}={version}" for name, version in sorted(have.before.versions.items()) if versions.get(name) != version)
         lost = tuple(item for item in back if item not in have.debs.kept)
         if lost:
-            message = f"{where.subject}: {', '.join(lost[:4])} cannot be put back: the package was not kept; nothing was changed"
+            message = f"{where.subject}: {', '.join(lost[:4])} cannot be restored: the package was not kept; nothing was changed"
             severe = finding("DRIVER_ROLLBACK_IMPOSSIBLE", where, message, evidence={"missing": list(lost)}, severity="fail")
             return LockPlan((), before, before, "", (*findings, severe), have, blocked=True)
     if to_release:
         steps.append(Step(UNHOLD, f"release {len(to_release)} holds of the lock", to_release))
     if now_sha != (None if restored is None else sha256(restored)):
-        title = f"remove {apt_preferences.PATH}" if restored is None else f"put back {apt_preferences.PATH}"
+        title = f"remove {apt_preferences.PATH}" if restored is None else f"restore {apt_preferences.PATH}"
         steps.append(Step(PREFERENCES, title, text=restored))
     if back:
         leaving = superseded(desk.driver.packages, have.before.versions if have else ())
-        steps.append(Step(ROLL_BACK, f"put {len(back)} packages back to the recorded versions", back, leaving=leaving))
+        steps.append(Step(ROLL_BACK, f"restore {len(back)} packages to their recorded versions", back, leaving=leaving))
     if have is not None and have.protected:
-        steps.append(Step(UNPROTECT, f"give {len(have.protected)} platform packages their old mark back", have.protected))
+        steps.append(Step(UNPROTECT, f"restore the old mark of {len(have.protected)} platform packages", have.protected))
     steps.append(Step(FORGET, f"remove {lock_record.FOLDER}"))
     refusals = _refusals(desk, want, where, steps)
     if refusals:
@@ -324,7 +324,7 @@ def _absent(desk: Desk, want: WantedLock, where: Where, have: Record | None, bef
 def _record(desk: Desk, where: Where) -> tuple[Record | None, Finding | None]:
     if not desk.setup.driver_lock:
         if apt_preferences.PATH in desk.setup.pair_files:
-            message = f"{where.subject}: {apt_preferences.PATH} is there, {lock_record.PATH} is not; a new record is made"
+            message = f"{where.subject}: {apt_preferences.PATH} exists, {lock_record.PATH} does not; a new record is made"
             return None, finding("DRIVER_LOCK_RECORD_MISSING", where, message)
         return None, None
     try:
@@ -338,7 +338,7 @@ def _unread(desk: Desk) -> dict[str, str]:
     needed = ("driver.packages", "driver.holds", "apt.first_boot_upgrade", "setup.driver_lock", "setup.pair_files", "apt.broken_packages")
     found = {path: reason for path, reason in desk.unread.items() if any(path == item or item.startswith(path + ".") for item in needed)}
     if not desk.driver.packages and not found:
-        found["driver.packages"] = "no package of driver, kernel or NCCL is known"
+        found["driver.packages"] = "no driver, kernel or NCCL package is known"
     return found
 
 

@@ -97,7 +97,7 @@ class LinkChange:
         outcome = Outcome()
         facts = self.collect()
         if facts.privileged is False:
-            return outcome.fail(refused(self.where, "the module does not run as root (become is needed)"))
+            return outcome.fail(refused(self.where, "the module is not running as root (become is needed)"))
         found = self._settle(check_mode)
         outcome.findings += found
         if any(item.severity == "fail" for item in found):
@@ -196,11 +196,11 @@ class LinkChange:
         message = (
             f"An earlier run left a link change in state {found}"
             + (f" ({answer['reason']})" if answer.get("reason") else "")
-            + (". The desk had taken it back." if found == "undone" else f"; it {would} taken back before anything else.")
+            + (". The desk had undone it." if found == "undone" else f"; it {would} undone before anything else.")
         )
         evidence = {"state": found, "change": answer.get("id")}
         result = [finding("CX7_CHANGE_UNDONE", self.where, message, severity="note", evidence=evidence)]
-        return result + self._kept(answer.get("kept") or [], "taking the change back")
+        return result + self._kept(answer.get("kept") or [], "undoing the change")
 
     def _taken(self, facts: Facts, made: LinkPlan) -> list[Finding]:
         """Whom the wire names for the wanted addresses that are not ours yet."""
@@ -222,7 +222,7 @@ class LinkChange:
         if not others:
             return []
         place = replace(self.where, function=netdev)
-        message = f"{address}, which {netdev} shall have, is used by {', '.join(others)} on the same cable."
+        message = f"{address}, which {netdev} is to have, is used by {', '.join(others)} on the same cable."
         return [finding("CX7_ADDRESS_TAKEN", place, message, evidence={"address": address, "macs": others})]
 
     def _description(
@@ -269,7 +269,7 @@ class LinkChange:
                     lacking.setdefault(item.netdev, {})[key] = wanted
         if lacking:
             told = "; ".join(f"{netdev}: {', '.join(f'{key}={value}' for key, value in keys.items())}" for netdev, keys in lacking.items())
-            message = f"ARP settings that DGX OS ships were missing and are set for the link alone ({told})."
+            message = f"ARP settings that DGX OS ships were missing and are now set for the link only ({told})."
             outcome.findings.append(finding("CX7_ARP_SETTINGS", self.where, message, evidence={"set": lacking}))
         return lacking
 
@@ -303,7 +303,7 @@ class LinkChange:
             return outcome.fail(self._undone(journal))
         outcome.changed, outcome.armed, outcome.change_id = True, True, str(description["id"])
         outcome.confirm_within = max(0, int(confirm_timeout - (time.monotonic() - begun)))
-        outcome.message = f"Applied; the desk takes it back unless it is confirmed within {outcome.confirm_within} s."
+        outcome.message = f"Applied; the desk undoes it unless it is confirmed within {outcome.confirm_within} s."
         return outcome
 
     # ---- second execution -------------------------------------------------------------------------------------------
@@ -400,7 +400,7 @@ class LinkChange:
         return data if isinstance(data, dict) else None
 
     def _undone(self, journal: Mapping[str, Any]) -> Finding:
-        reason = journal.get("reason") or "nobody confirmed it"
+        reason = journal.get("reason") or "it was not confirmed"
         state = journal.get("state")
         evidence = {
             "state": state,
@@ -411,16 +411,18 @@ class LinkChange:
             "failed": [item for item in journal.get("commands") or [] if item.get("rc")],
         }
         if state == "undone":
-            return finding("CX7_CHANGE_UNDONE", self.where, f"The desk took the link change back: {reason}.", evidence=evidence)
+            return finding("CX7_CHANGE_UNDONE", self.where, f"The desk undid the link change: {reason}.", evidence=evidence)
         if state == "undo_failed":
-            message = f"The link change ({reason}) could not be taken back completely: {'; '.join(journal.get('problems') or [])}."
+            message = f"The link change ({reason}) could not be undone completely: {'; '.join(journal.get('problems') or [])}."
             return finding("CX7_CHANGE_UNDONE", self.where, message, evidence=evidence)
         message = f"The link change cannot be confirmed: its journal is {'gone' if state is None else f'in state {state}'}."
         return finding("CX7_CHANGE_UNCONFIRMED", self.where, message, evidence=evidence)
 
     def _kept(self, paths: Sequence[str], when: str) -> list[Finding]:
         return [
-            finding("CX7_FILE_KEPT", self.where, f"{path} was edited since and was kept as it is by {when}.", evidence={"file": path})
+            finding(
+                "CX7_FILE_KEPT", self.where, f"{path} was edited in the meantime and was kept as it is by {when}.", evidence={"file": path}
+            )
             for path in paths
         ]
 

@@ -133,28 +133,28 @@ def resolve(desk: Desk, where: Where, requests: Sequence[LinkRequest]) -> tuple[
         )
         wants.append(WantedLink(port.number, functions))
     if len({item.port for item in wants}) < len(wants):
-        findings.append(refused(where, "links name one port twice"))
+        findings.append(refused(where, "links names one port twice"))
         return (), tuple(findings)
     return tuple(wants), tuple(findings)
 
 
 def _invalid(request: LinkRequest) -> str | None:
     if request.port not in (None, 0, 1):
-        return f"port is {request.port}, a desk has 0 and 1"
+        return f"port is {request.port}; a desk has ports 0 and 1"
     if request.mtu not in MTUS:
-        return f"mtu is {request.mtu}, one of {', '.join(map(str, MTUS))} was expected"
+        return f"mtu is {request.mtu}; one of {', '.join(map(str, MTUS))} was expected"
     if not request.addresses:
-        return "addresses is empty, one for each function was expected"
+        return "addresses is empty; one for each function was expected"
     for address in request.addresses:
         try:
             found = ipaddress.IPv4Interface(address)
         except ValueError as error:
-            return f"address {address!r} is no IPv4 address with prefix length: {error}"
+            return f"address {address!r} is not an IPv4 address with a prefix length: {error}"
         if "/" not in address or found.network.prefixlen > 31:
             return f"address {address!r} needs a prefix length of 31 or less"
         # A network of two addresses (RFC 3021) has neither a network address nor a broadcast one.
         if found.network.prefixlen < 31 and found.ip in (found.network.network_address, found.network.broadcast_address):
-            return f"address {address!r} is the network's own or its broadcast address"
+            return f"address {address!r} is the network address or the broadcast address"
         if found.ip.is_loopback or found.ip.is_multicast or found.ip.is_link_local or found.ip.is_unspecified:
             return f"address {address!r} is not usable on an interface"
     return None
@@ -221,7 +221,8 @@ def plan(
         findings.append(
             refused(
                 where,
-                f"who configures the desk's network is {desk.network.renderer or 'not known'}; NetworkManager or networkd was expected",
+                f"the desk's network is configured by {desk.network.renderer or 'an unknown renderer'}; NetworkManager or networkd was "
+                "expected",
                 severity="unknown" if desk.network.renderer is None else "fail",
             )
         )
@@ -247,7 +248,7 @@ def _plan_absent(desk: Desk, where: Where, options: LinkOptions) -> LinkPlan:
     functions = {item.netdev: item for item in desk.cx7.functions if item.netdev}
     steps = [*_settle_steps(desk)]
     if desk.setup.link_file is not None:
-        steps += [f"remove {OUR_FILE}", "give back what was there before the first change"]
+        steps += [f"remove {OUR_FILE}", "restore what was there before the first change"]
     ports = {function.netdev: port.number for port in desk.cx7.ports for function in port.functions}
     planned = tuple(
         PlannedFunction(ports.get(item.netdev) or 0, item.netdev, functions[item.netdev].mac, item.address, item.mtu)
@@ -268,7 +269,7 @@ def _plan_absent(desk: Desk, where: Where, options: LinkOptions) -> LinkPlan:
         return result
     findings = [*management_findings(desk, where), *busy_findings(desk, where, severity="warn" if options.force else "unknown")]
     if renderer is None:
-        findings.append(refused(where, f"who configures the desk's network is {desk.network.renderer or 'not known'}", severity="unknown"))
+        findings.append(refused(where, f"the desk's network is configured by {desk.network.renderer or 'not known'}", severity="unknown"))
     bad = any(item.severity in ("fail", "unknown") for item in findings)
     return _with(
         result,
@@ -327,7 +328,7 @@ def _live_steps(item: PlannedFunction, function: Function) -> list[str]:
     held = [f"{address.address}/{address.prefix_length}" for address in function.addresses if address.family == "inet"]
     steps = []
     if item.address not in held:
-        steps.append(f"give {item.netdev} {item.address}")
+        steps.append(f"give {item.netdev} the address {item.address}")
     if function.mtu != item.mtu:
         steps.append(f"set the MTU of {item.netdev} to {item.mtu}")
     if function.admin_up is False:

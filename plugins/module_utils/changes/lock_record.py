@@ -88,7 +88,7 @@ def parse(text: str) -> Record:
         raise RecordError(f"{PATH} is not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise RecordError(f"{PATH} is of schema {found!r}, {SCHEMA} was expected")
+        raise RecordError(f"{PATH} has schema {found!r}; {SCHEMA} was expected")
     before, debs = _mapping(data.get("before")), _mapping(data.get("debs"))
     try:
         return Record(

@@ -16,7 +16,7 @@ OUR_MODE = 0o600
 NETWORK_MANAGER, NETWORKD = "NetworkManager", "networkd"
 RENDERERS = (NETWORK_MANAGER, NETWORKD)
 
-HEADER = "# Managed by labops.dgx_spark (cx7_link). playbooks/unstack_pair.yml takes it away and gives back what was here before.\n"
+HEADER = "# Managed by labops.dgx_spark (cx7_link). playbooks/unstack_pair.yml removes it and restores what was here before.\n"
 
 
 @dataclass(frozen=True)

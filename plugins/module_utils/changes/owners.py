@@ -51,7 +51,7 @@ def owners_of(
 def _owner(path: str, content: str, wanted: list[Function], others: Collection[str] | None) -> Owner | None:
     if posixpath.dirname(path) == PROFILE_FOLDER:
         sections = key_file.read(content)
-        return profile_owner(path, sections, wanted, others) if sections else Owner(path, error="no key file")
+        return profile_owner(path, sections, wanted, others) if sections else Owner(path, error="not a key file")
     data = reader.read(content)
     return Owner(path, error=data["error"]) if data["error"] is not None else netplan_owner(path, data, wanted, others)
 

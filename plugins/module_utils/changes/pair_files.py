@@ -189,7 +189,7 @@ def plan(have: Have, want: Wanted) -> list[Step]:
         steps.append(Step("make_key" if want.key.present else "remove_key", want.key.path, user=want.key.user, mode=0o600))
     for file in want.files:
         if not file.path.startswith(OWN_FOLDERS) or posixpath.normpath(file.path) != file.path:
-            raise PairFilesError(f"{file.path} is none of this collection's files")
+            raise PairFilesError(f"{file.path} is not one of this collection's files")
         refuse_content(file.path, file.content)
         before, folder = have.contents.get(file.path), posixpath.dirname(file.path)
         if folder in have.wrong_modes and all(step.path != folder for step in steps):
@@ -198,7 +198,7 @@ def plan(have: Have, want: Wanted) -> list[Step]:
             steps.append(Step("remove" if file.content is None else "write", file.path, before, file.content, file.mode))
     for item in want.lines:
         if item.user is None and item.path not in ROOTS_FILES:
-            raise PairFilesError(f"{item.path} is no file of root's that this collection writes into; name its user")
+            raise PairFilesError(f"{item.path} is not one of root's files that this collection writes to; name its user")
         for line in item.lines:
             refuse_line(item.path, line, item.user)
         before = have.contents.get(item.path)
@@ -230,7 +230,7 @@ def refuse_line(path: str, line: str, user: str | None = None) -> None:
     name = posixpath.basename(path)
     shape = _SHAPES.get(name if user is None or name == "known_hosts" else "authorized_keys")
     if shape is None or shape.fullmatch(line) is None:
-        raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
+        raise PairFilesError(f"{path}: {line[:120]!r} is not a line that this collection writes there")
 
 
 _CONTENTS = {
@@ -245,7 +245,7 @@ def refuse_content(path: str, content: str | None) -> None:
     shape = _CONTENTS.get(path)
     for line in (content or "").split("\n") if shape is not None else ():
         if line and shape is not None and shape.fullmatch(line) is None:
-            raise PairFilesError(f"{path}: {line[:120]!r} is no line that this collection writes there")
+            raise PairFilesError(f"{path}: {line[:120]!r} is not a line that this collection writes there")
 
 
 def commands(step: Step) -> list[list[str]]:

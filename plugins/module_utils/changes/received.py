@@ -48,7 +48,7 @@ def login_user(named: str | None) -> str | None:
     try:
         return name if pwd.getpwnam(name).pw_uid != os.geteuid() else None
     except KeyError:
-        raise ReceivedError(f"there is no user {name} on the desk; set ansible_user to the user that logs in") from None
+        raise ReceivedError(f"there is no user {name} on the desk; set ansible_user to the login user") from None
 
 
 @contextlib.contextmanager
@@ -89,8 +89,8 @@ def received(desk: LiveDesk, source: str, sha256: str, user: str | None, folder:
     got = digest(target)
     if got != sha256:
         raise ReceivedError(
-            f"{source} has SHA-256 {got}, but {sha256 or 'none'} was announced: it was changed on its way or on the desk. "
-            "Nothing of it was used."
+            f"{source} has SHA-256 {got}, but {sha256 or 'none'} was announced: it was changed in transit or on the desk. None of it was "
+            "used."
         )
     return target
 

@@ -61,9 +61,7 @@ def meeting(ends: Sequence[Endpoint], bootstrap: str = FABRIC) -> Meeting:
     functions = [end.functions[0] for end in each]
     networks = {str(ipaddress.ip_interface(f"{item.address}/{item.prefix_length}").network) for item in functions}
     if len(networks) > 1 and len(each) > 2:
-        raise ValueError(
-            "no fabric network joins all desks of the stack; let them meet at the management addresses (bootstrap: management)"
-        )
+        raise ValueError("no fabric network joins all desks of the stack; use the management addresses (bootstrap: management)")
     network = str(ipaddress.ip_interface(f"{functions[0].address}/{functions[0].prefix_length}").network)
     return Meeting(network, tuple(item.address for item in functions), tuple(item.netdev for item in functions))
 

@@ -108,7 +108,7 @@ def install_version(desk: WritableDesk, packages: Sequence[str], version: str, l
     there = installed(desk)
     other = [f"{name} {there[name]}" for name in packages if there.get(name, version) != version]
     if other:
-        raise ToolsError(f"{', '.join(other)} is installed, version {version} was expected")
+        raise ToolsError(f"{', '.join(other)} is installed; version {version} was expected")
     missing = [name for name in packages if name not in there]
     return install(desk, missing, [f"{name}={version}" for name in missing], lock_timeout, False)
 
@@ -196,7 +196,7 @@ def _remove_accounts(desk: WritableDesk, outcome: Outcome) -> None:
         if now["groups"].get(name) != number:
             continue
         if entries[name]["members"] or number in primary:
-            outcome.kept.append(f"group {name}: it came with the packages and has members now")
+            outcome.kept.append(f"group {name}: it came with the packages but now has members")
             continue
         command = ["groupdel", name]
         outcome.commands.append(command)
@@ -216,7 +216,7 @@ def _tidy(desk: WritableDesk, outcome: Outcome) -> None:
             desk.remove_empty_folder(folder)
     elif listed.names:
         outcome.kept.append(
-            f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link have records of theirs)"
+            f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link keep their own records)"
         )
 
 

@@ -75,7 +75,7 @@ class KeysElsewhereError(TrustError):
 
     def __init__(self, desk: str, path: str | None, line: str) -> None:
         self.path, self.line = path, line
-        super().__init__(desk, f"its ssh server reads no file of keys below the login user's home ({path or 'it reads none at all'})")
+        super().__init__(desk, f"its ssh server reads no key file in the login user's home ({path or 'it reads none at all'})")
 
 
 def key_path(home: str) -> str:
@@ -91,9 +91,9 @@ def address(desk: str, text: str) -> str:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
-        raise TrustError(desk, f"{text[:60]!r} is no IP address to let in") from None
+        raise TrustError(desk, f"{text[:60]!r} is not an IP address that can be allowed") from None
     if getattr(found, "scope_id", None) is not None or "%" in text:
-        raise TrustError(desk, "its management address holds only on one link (it has a scope); give it an address that its peer can reach")
+        raise TrustError(desk, "its management address is link-local (it has a scope); give it an address that its peer can reach")
     return str(found)
 
 
@@ -135,7 +135,7 @@ def wanted(
     if not home or not user:
         raise TrustError(name, "the login user's home is not known")
     if not peer_facts.setup.trust_public_key:
-        raise TrustError(peer_name, "the pair's public key was not found; the keys stage makes it")
+        raise TrustError(peer_name, "the pair's public key was not found; the keys stage creates it")
     if not peer_facts.setup.host_public_keys:
         raise TrustError(peer_name, "its ssh host keys could not be read")
     sources = addresses_of(peer_end, bootstrap)

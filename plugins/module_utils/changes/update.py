@@ -137,7 +137,7 @@ class Updater(AptRunner):
         if image is not None and image.has_driver:
             return None
         told = "has no R580 open module" if image is not None and image.has_driver is False else "could not be examined"
-        message = f"{self.where.subject}: the packages are in, and kernel {release or 'unknown'} that GRUB would start {told}; not rebooted"
+        message = f"{self.where.subject}: the packages are in, but kernel {release or 'unknown'} that GRUB would start {told}; not rebooted"
         evidence = {"next_boot": release, "with_driver": [item.release for item in facts.kernel.installed if item.has_driver]}
         return finding("UPDATE_KERNEL_WITHOUT_MODULE", self.where, message, evidence=evidence)
 
@@ -155,7 +155,7 @@ class Updater(AptRunner):
         }
         if differ:
             told = named(f"{name} {found or 'nothing'} instead of {wanted}" for name, (wanted, found) in differ.items())
-            message = f"{self.where.subject}: the archives changed since the look ({told}); nothing was changed"
+            message = f"{self.where.subject}: the archives have changed since the plan ({told}); nothing was changed"
             refusals.append(finding("UPDATE_REFUSED", self.where, message, evidence={"versions": differ}))
         for item in refusals:
             self.outcome.fail(item)
@@ -285,7 +285,7 @@ class Updater(AptRunner):
     def _roll_back(self) -> None:
         journal = self._journal()
         if journal is None:
-            message = f"{self.where.subject}: there is no update in its journal ({PATH}), so nothing is taken back"
+            message = f"{self.where.subject}: there is no update in its journal ({PATH}), so there is nothing to undo"
             self.outcome.findings.append(finding("UPDATE_ROLLBACK_IMPOSSIBLE", self.where, message, severity="note"))
             return
         facts = self._ready()
@@ -320,11 +320,11 @@ class Updater(AptRunner):
         # Without these the rest works as it did; driver, kernel and NCCL go back together or not at all.
         needed = [spec for spec in missing if belongs(spec.partition("=")[0], self.want.branch) or spec.startswith("linux-")]
         if needed:
-            message = f"{self.where.subject}: {named(needed, 4)} was not kept and no archive has it; nothing was changed"
+            message = f"{self.where.subject}: {named(needed, 4)} was not kept, and no archive has it; nothing was changed"
             self.outcome.fail(finding("UPDATE_ROLLBACK_IMPOSSIBLE", self.where, message, evidence={"missing": needed}))
             return []
         if missing:
-            message = f"{self.where.subject}: {named(missing, 4)} stays as it is: it was not kept and no archive has it"
+            message = f"{self.where.subject}: {named(missing, 4)} stays as it is: it was not kept, and no archive has it"
             found = finding("UPDATE_ROLLBACK_IMPOSSIBLE", self.where, message, evidence={"missing": missing}, severity="note")
             self.outcome.findings.append(found)
         return [files.get(spec, spec) for spec in back if spec in files or spec in offered]
@@ -341,7 +341,7 @@ class Updater(AptRunner):
         added = set(journal.added) if journal else set()
         lost = [item.name for item in changes_of(answer.stdout) if item.new is None and item.name not in {*going, *added}]
         if lost:
-            message = f"{self.where.subject}: going back would remove {named(lost)}, which the update did not bring; nothing was changed"
+            message = f"{self.where.subject}: a rollback would remove {named(lost)}, which the update did not install; nothing was changed"
             self.outcome.fail(finding("UPDATE_UNSATISFIABLE", self.where, message, evidence={"would_remove": lost}))
         return not lost
 
@@ -357,7 +357,7 @@ class Updater(AptRunner):
             entry = grub.entries(self.desk.read_text(GRUB_CFG).text or "").get(str(wanted))
             done = self.desk.run(["grub-reboot", entry], timeout=QUICK) if entry else None
             if done is None or not done.ok or self.observe().kernel.next_boot != wanted:
-                message = f"{self.where.subject}: GRUB could not be told to start kernel {wanted}; not rebooted"
+                message = f"{self.where.subject}: GRUB could not be set to start kernel {wanted}; not rebooted"
                 remedy = f"Start the desk and choose kernel {wanted} in GRUB's menu (Advanced options), then run again."
                 evidence = {"kernel": wanted, "entry": entry}
                 self.outcome.fail(finding("REBOOT_REFUSED", self.where, message, evidence=evidence, remedy=remedy))

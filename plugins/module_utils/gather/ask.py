@@ -115,7 +115,7 @@ class Ask:
         processors = sum(re.fullmatch(r"cpu[0-9]+", name) is not None for name in self.desk.list_dir("/sys/devices/system/cpu").names)
         if load is None or not processors or load < OVERLOADED * processors:
             return None
-        self._overload = f"the desk is overloaded: load {load:.0f} on {processors} processors"
+        self._overload = f"the desk is overloaded: load {load:.0f} on {processors} CPUs"
         return float(min(load / processors, LONGEST_STRETCH))
 
     def recorded(self, *words: str) -> list[tuple[str, ...]]:
@@ -159,7 +159,7 @@ class Ask:
         if self._overload and any(isinstance(item, Answer) and item.error == TIMEOUT for item in tried):
             reasons.append(self._overload)
         if len(self.unread) < UNREAD_LIMIT:
-            self.unread.setdefault(fact, _text.word("; ".join(reasons), REASON_LIMIT) or "the answers do not tell")
+            self.unread.setdefault(fact, _text.word("; ".join(reasons), REASON_LIMIT) or "the answers do not say")
 
     def told(self, fact: str, value: T | None, *tried: Source | str | None) -> T | None:
         """The value, and a note when there is none."""

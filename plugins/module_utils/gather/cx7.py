@@ -47,7 +47,7 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
     log = read_log(ask)
     plugged = log["plugged_after_boot"] if log else None
     if plugged is None:
-        reason = "its plug events have no times" if log else None
+        reason = "its plug events have no time stamps" if log else None
         ask.miss("cx7.plugged_after_boot", reason, ask.asked(*kernel_log.QUESTIONS[0]) if log is None else None)
     ports, ungrouped = _ports(built)
     if ungrouped:

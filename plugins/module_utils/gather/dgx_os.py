@@ -20,7 +20,7 @@ def gather(ask: Ask, options: Options) -> DgxOs:
         ask.miss("dgx_os.version", file)
         return DgxOs(present=False if file.error == MISSING else None, fastos_version=_fastos(ask))
     read = dgx_release.read(file.text)
-    ask.told("dgx_os.version", read["version"], f"{RELEASE} names no version")
+    ask.told("dgx_os.version", read["version"], f"{RELEASE} gives no version")
     return DgxOs(
         present=True,
         version=read["version"],

@@ -63,7 +63,7 @@ def gather(ask: Ask, options: Options) -> Driver:
     if database.by_name is None:
         ask.miss("driver.packages", database.source)
     if not database.holds_known:
-        ask.miss("driver.holds", database.source, "the package list does not tell which packages are held")
+        ask.miss("driver.holds", database.source, "the package list does not say which packages are held")
     pins = ask.listing(PREFERENCES)
     if pins.error not in (None, MISSING):
         ask.miss("driver.pins", pins)

@@ -124,7 +124,7 @@ def _functions(ask: Ask) -> Functions:
     stray = [key for key, item in by_key.items() if item.pci_address is None and item.netdev is None]
     if stray and len(stray) < len(by_key):
         # Nothing tells whose RDMA devices these are: they are no functions of their own.
-        ask.miss("cx7.rdma_devices", f"nothing recorded tells the interface of {', '.join(by_key.pop(key).rdma or '?' for key in stray)}")
+        ask.miss("cx7.rdma_devices", f"nothing recorded gives the interface of {', '.join(by_key.pop(key).rdma or '?' for key in stray)}")
     found = sorted(by_key.values(), key=lambda item: (item.pci_address or "~", item.netdev or "", item.rdma or ""))
     return Functions(tuple(found[:FUNCTIONS_LIMIT]), looked, (net, rdma), tuple(others))
 

@@ -103,11 +103,11 @@ def _image(ask: Ask, release: str) -> KernelImage:
         return KernelImage(release, True, path, kinds)
     if UNKNOWN in kinds:
         place = next(path for kind, path in found if kind == UNKNOWN)
-        ask.miss("kernel.installed", f"of which driver {place} is was not told (modinfo -k {release} nvidia)")
+        ask.miss("kernel.installed", f"it is not known which driver {place} belongs to (modinfo -k {release} nvidia)")
         return KernelImage(release, None, place, kinds)
     packaged = _packaged(ask, release)
     if packaged and not (seen and (whole or found)):
-        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, the module's file was not seen")
+        ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, but the module's file was not seen")
         return KernelImage(release, None, None, kinds)
     return KernelImage(release, False if seen else packaged, None, kinds)
 

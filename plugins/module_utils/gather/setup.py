@@ -198,7 +198,7 @@ def _update(ask: Ask) -> Journal | None:
         return None
     data = update_journal.read(file.text)
     if data is None:
-        ask.miss("setup.update", f"{UPDATE} is no journal that is known here")
+        ask.miss("setup.update", f"{UPDATE} is not a journal that this version knows")
         return None
     return from_dict(Journal, data)
 
@@ -211,4 +211,4 @@ def _journal(ask: Ask) -> str | None:
         return None
     data = json_value(file.text)
     state = word(data.get("state"), 32) if isinstance(data, dict) else None
-    return ask.told("setup.link_journal", state, f"{JOURNAL} names no state")
+    return ask.told("setup.link_journal", state, f"{JOURNAL} gives no state")

@@ -51,7 +51,7 @@ def _gather(ask: Ask, options: Options) -> SshServer:
     files = None if named is None else tuple(path for path in (_path(item, user) for item in named[:FILES_LIMIT]) if path)
     accepted = said["pubkey_algorithms"]
     return SshServer(
-        key_files=ask.told("network.sshd.key_files", files, "sshd -T names no authorizedkeysfile"),
+        key_files=ask.told("network.sshd.key_files", files, "sshd -T reports no authorizedkeysfile"),
         pubkey=said["pubkey_authentication"],
         accepts_ed25519=None if accepted is None else KEY_TYPE in accepted,
         key_is_enough=_key_is_enough(said["authentication_methods"]),

@@ -141,7 +141,7 @@ def _path(name: str, walk: Walk, room: list[int]) -> dict[str, Any]:
                 continue
             cost = sum(len(part) for _offset, part in described.get("parts", ()))
             if len(files) >= walk.most or cost > room[0]:
-                stopped = f"only the first {len(files)} files with machine code were looked at"
+                stopped = f"only the first {len(files)} files with machine code were examined"
                 break
             room[0] -= cost
             files.append(described)
@@ -149,7 +149,7 @@ def _path(name: str, walk: Walk, room: list[int]) -> dict[str, Any]:
         return {"path": name, "files": [], "trouble": error.strerror or str(error), "stopped": None}
     stopped = stopped or walk.stopped
     if stopped is None and walk.refused:
-        stopped = f"{walk.refused} files or folders may not be read by this user"
+        stopped = f"{walk.refused} files or folders cannot be read by this user"
     return {"path": name, "files": files, "trouble": None, "stopped": stopped}
 
 
@@ -163,7 +163,7 @@ def _file(file: OpenFile) -> dict[str, Any] | None:
         return {**base, "kind": "fatbin", **_units(file, 0, file.size)}
     if file.path.endswith(".ptx"):
         code = fatbin.ptx_text(file.read_at(0, 65536).decode("utf-8", "replace"))
-        return {**base, "kind": "ptx", "units": [[[code], 1]] if code else [], "trouble": None if code else "it is no PTX text"}
+        return {**base, "kind": "ptx", "units": [[[code], 1]] if code else [], "trouble": None if code else "it is not PTX text"}
     return None
 
 

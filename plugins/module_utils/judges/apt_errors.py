@@ -232,8 +232,8 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and (proxy := _proxy(archive, says)) is not None:
         return (
-            f"apt goes through a proxy{proxy} that does not answer as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
-            "and http_proxy in /etc/environment set it. Correct it or take it away, then sudo apt-get update."
+            f"apt goes through a proxy{proxy} that does not respond as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
+            "and http_proxy in /etc/environment set it. Correct or remove it, then run sudo apt-get update."
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(DENIED, line) for line in says):
         return (

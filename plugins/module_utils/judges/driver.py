@@ -278,8 +278,8 @@ def persistence(desk: Desk, where: Where) -> list[Finding]:
         remedy = None
     starting = driver.persistenced_state == "starting" and driver.persistenced_enabled is not False
     if starting:
-        wrong = ["the unit nvidia-persistenced is being started"]
-        remedy = "Look again in a minute: systemctl status nvidia-persistenced."
+        wrong = ["the unit nvidia-persistenced is starting"]
+        remedy = "Check again in a minute: systemctl status nvidia-persistenced."
     elif driver.persistenced_state == "activating":
         wrong.append("the unit nvidia-persistenced does not come up: systemd keeps restarting it (activating)")
         remedy = DAEMON_REMEDY

@@ -348,7 +348,8 @@ def unmanaged(desk: Desk, where: Where) -> list[Finding]:
         return []
     names = [name_of(item) for item in left]
     message = (
-        f"NetworkManager, which manages this desk's network, was told to leave {named(names)} alone: the link is gone at its next start."
+        f"NetworkManager, which manages this desk's network, is configured to leave {named(names)} unmanaged: the link is gone at its "
+        "next start."
     )
     return [finding("CX7_NOT_MANAGED", where, message, evidence={"functions": names, "renderer": desk.network.renderer})]
 

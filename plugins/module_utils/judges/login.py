@@ -23,7 +23,7 @@ def _closed(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         for known, text in (
             (server.pubkey, "PubkeyAuthentication is no"),
             (server.accepts_ed25519, "PubkeyAcceptedAlgorithms has no ssh-ed25519"),
-            (server.key_is_enough, "AuthenticationMethods asks for more than a key"),
+            (server.key_is_enough, "AuthenticationMethods requires more than a key"),
             (server.runs_commands, "ForceCommand or MaxSessions 0 keeps a login from running a command"),
             (server.user_allowed, f"DenyUsers or AllowUsers keeps {user} out"),
         )
@@ -34,7 +34,7 @@ def _closed(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         severity = options.used("note")
         remedy = (
             f"Let {user} in with a key alone from the pair's networks: a Match Address block in /etc/ssh/sshd_config.d, then sudo "
-            "systemctl reload ssh. Look with: sudo sshd -T -C user=USER,host=ADDRESS,addr=ADDRESS (ADDRESS: the other desk's)."
+            "systemctl reload ssh. Check with: sudo sshd -T -C user=USER,host=ADDRESS,addr=ADDRESS (ADDRESS: the other desk's)."
         )
         return [finding("PAIR_LOGIN_CLOSED", where, message, severity=severity, evidence={"settings": reasons}, remedy=remedy)]
     home = desk.limits.home
@@ -47,11 +47,11 @@ def _closed(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
 
 def keys_elsewhere(where: Where, user: str, path: str | None, severity: str, line: str | None = None) -> Finding:
     """The ssh server reads the user's keys where only the desk's admin writes; ``line`` is what belongs there, once it is known."""
-    place = f"only in {path}, which is not below {user}'s home" if path else "in no file (AuthorizedKeysFile none)"
-    message = f"sshd looks for {user}'s keys {place}; this collection writes no keys there."
+    place = f"only in {path}, which is not in {user}'s home" if path else "in no file (AuthorizedKeysFile none)"
+    message = f"sshd looks for {user}'s keys {place}; this collection does not write keys there."
     usual = "let sshd read .ssh/authorized_keys too (AuthorizedKeysFile in /etc/ssh/sshd_config.d, then sudo systemctl reload ssh)"
     added = f"add this line to {path} on this desk: {line} - or " if path and line else ""
-    waits = " The line to add is told once the pair's keys are made." if path and not line else ""
+    waits = " The line to add is shown once the pair's keys exist." if path and not line else ""
     remedy = f"{added}{usual}, and run again.{waits}"
     return finding(
         "PAIR_LOGIN_CLOSED", where, message, severity=severity, evidence={"key_file": path}, remedy=remedy[0].upper() + remedy[1:]
@@ -63,5 +63,5 @@ def _names(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     if not taken:
         return []
     told = [f"{name} ({address})" for address, _blank, name in (item.partition(" ") for item in taken)]
-    message = f"/etc/hosts gives names of a pair to somebody else: {named(told)}."
+    message = f"/etc/hosts gives names of the pair to other machines: {named(told)}."
     return [finding("PAIR_NAME_TAKEN", where, message, severity=options.used("note", "warn"), evidence={"lines": list(taken)})]

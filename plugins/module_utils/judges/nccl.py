@@ -234,9 +234,9 @@ def _reduced(pair: str, ends: Sequence[Endpoint], said: NcclOutput, marks: Seque
     sizes = [row["bytes"] or 0 for row in said.rows]
     measured = size_text(max(sizes, default=0))
     marked = any(nccl_mark(size, at_speed(marks, link_speed(ends)), _mark_name(ends)) for size in sizes)
-    message = f"pair {pair}: nccl-tests lowered the largest size by itself for want of memory; the verdict is for up to {measured}"
+    message = f"pair {pair}: nccl-tests lowered the largest size on its own for lack of memory; the verdict is for up to {measured}"
     if not marked:
-        message += ", and no mark is known for sizes that small"
+        message += ", and there is no mark for such small sizes"
     shown = {"reduced_to": said.reduced_to, "measured_bytes": max(sizes, default=0)}
     severity = "note" if marked else "unknown"
     return [finding("NCCL_SIZE_REDUCED", Where(pair=pair), message, evidence=shown, severity=severity)]

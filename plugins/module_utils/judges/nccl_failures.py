@@ -79,7 +79,7 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
     (
         ("interface",),
         Cause(
-            "NCCL_LAUNCH_FAILED", "interface", "no interface of a desk fits the network that MPI or NCCL was told to use",
+            "NCCL_LAUNCH_FAILED", "interface", "no interface of a desk is in the network that MPI or NCCL was told to use",
             "Compare the value in the evidence with the addresses of both desks (ip -br addr): the address is gone, or /etc/nccl.conf, "
             "~/.nccl.conf or an Open MPI parameter file names another network.",
         ),
@@ -170,7 +170,7 @@ def _later(name: str, code: str = "NCCL_INCOMPLETE") -> Cause:
 AFTER_START: dict[str, Cause] = {
     "gpu_shared": Cause("NCCL_GPU_SHARED", "gpu_shared", "two ranks were given one GPU"),
     "truncated": Cause(
-        "NCCL_INCOMPLETE", "truncated", "the ranks sent each other messages of different sizess",
+        "NCCL_INCOMPLETE", "truncated", "the ranks sent each other messages of different sizes",
         "The ranks do not run the same program, NCCL or settings: compare /etc/nccl.conf, ~/.nccl.conf and the NCCL_ "
         "variables on the desks. " + LOCK_LIKE,
     ),

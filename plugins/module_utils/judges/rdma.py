@@ -33,8 +33,8 @@ WAITING = {
     "refused": "the peer's ssh refused the connection",
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not respond in time",
-    "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that keeps "
-    "this desk out for a while (fail2ban, PerSourcePenalties, hosts.deny)",
+    "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
+    "this desk for a while (fail2ban, PerSourcePenalties, hosts.deny)",
     "lost": "the connection to the desk was lost during the measurement",
     "algorithm": "ssh on the two desks has no key type or cipher in common",
     "failed": "the measurement could not be driven",

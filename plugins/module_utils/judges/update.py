@@ -15,6 +15,8 @@ from .busy import busy_findings
 from .catalogue import finding
 from .common import named, version_key
 from .dgx_os import unknown_major
+from .driver import mismatch, presence
+from .gpu import judge_gpu
 from .known_versions import KnownBad, known_bad
 from .options import UPDATE, JudgeOptions
 
@@ -148,7 +150,7 @@ def _downgrades(look: Look, where: Where, wishes: Wishes) -> list[Finding]:
     down = [f"{item.name} {item.old} -> {item.new}" for item in look.changes if item.down]
     if not down or wishes.allow_downgrade:
         return []
-    message = f"{where.subject}: older packages are asked for ({named(down, 4)}) and desk_update_allow_downgrade is false"
+    message = f"{where.subject}: older packages were requested ({named(down, 4)}), but desk_update_allow_downgrade is false"
     return [finding("UPDATE_UNSATISFIABLE", where, message, evidence={"downgrades": down})]
 
 
@@ -156,10 +158,8 @@ def _foreign_holds(look: Look, where: Where, foreign: Collection[str]) -> list[F
     stuck = sorted({item.name for item in look.changes if item.old} & set(foreign))
     if not stuck:
         return []
-    message = f"{where.subject}: {named(stuck, 4)} would change, but somebody holds them and the driver lock did not"
-    remedy = (
-        f"Release them (sudo apt-mark unhold {' '.join(stuck[:8])}) and run again; the driver lock holds what belongs together afterwards."
-    )
+    message = f"{where.subject}: {named(stuck, 4)} would change, but they are held, and not by the driver lock"
+    remedy = f"Release them (sudo apt-mark unhold {' '.join(stuck[:8])}) and run again; the driver lock then holds what belongs together."
     return [finding("UPDATE_UNSATISFIABLE", where, message, evidence={"held": stuck}, remedy=remedy)]
 
 
@@ -216,7 +216,7 @@ def room(look: Look, where: Where) -> list[Finding]:
     for path, needed in needs.items() if look.changes else ():
         free = look.free.get(path)
         if free is not None and free < needed:
-            message = f"{where.subject}: {path} has {free // MIB} MiB free, the update needs {needed // MIB} MiB; nothing was changed"
+            message = f"{where.subject}: {path} has {free // MIB} MiB free; the update needs {needed // MIB} MiB; nothing was changed"
             evidence = {"path": path, "needed_bytes": needed, "free_bytes": free}
             found.append(finding("DISK_FULL", where, message, evidence=evidence))
     return found[:1]
@@ -231,8 +231,8 @@ def _no_way_back(look: Look, where: Where, firmware: Sequence[Firmware], begun: 
         return []
     told = [named(lost, 4)] if lost else []
     told += [f"firmware ({named(item.name for item in firmware)})"] if firmware else []
-    message = f"{where.subject}: no way back from {' and '.join(told)}: " + (
-        "no archive has these versions any more" if lost else "firmware is not taken back"
+    message = f"{where.subject}: no rollback for {' and '.join(told)}: " + (
+        "no archive has these versions any longer" if lost else "firmware is not rolled back"
     )
     severity = "warn" if any(DRIVER.match(spec) or spec.startswith(("libnccl", "linux-")) for spec in lost) else "note"
     return [finding("UPDATE_NO_WAY_BACK", where, message, evidence={"lost": lost}, severity=severity)]
@@ -249,15 +249,15 @@ def _firmware(look: Look, where: Where, wishes: Wishes, firmware: Sequence[Firmw
         if not offered:
             return []
         told = named(f"{item.name} {item.version} -> {item.offered}" for item in offered)
-        message = f"{where.subject}: the vendor offers firmware: {told}; it is only flashed when asked for"
+        message = f"{where.subject}: the vendor offers firmware: {told}; it is only flashed on request"
         return [finding("UPDATE_FIRMWARE", where, message, evidence={"offered": [item.name for item in offered]}, severity="note")]
     if look.firmware is None:
-        message = f"{where.subject}: firmware was asked for, and fwupd could not be asked ({look.firmware_unread})"
+        message = f"{where.subject}: firmware was requested, but fwupd could not be asked ({look.firmware_unread})"
         return [finding("UPDATE_FIRMWARE", where, message, evidence={"reason": look.firmware_unread})]
     blocked = [f"{item.name}: {', '.join(item.problems)}" for item in firmware if item.problems]
     if firmware and (look.on_battery is not False or blocked):
-        why = "the desk runs on a battery" if look.on_battery else "whether it runs on mains power is not known"
-        message = f"{where.subject}: firmware is not flashed now: {'; '.join(blocked) if blocked else why}"
+        why = "the desk runs on a battery" if look.on_battery else "it is not known whether it runs on mains power"
+        message = f"{where.subject}: firmware cannot be flashed now: {'; '.join(blocked) if blocked else why}"
         return [finding("UPDATE_FIRMWARE", where, message, evidence={"on_battery": look.on_battery, "problems": blocked})]
     return []
 
@@ -270,8 +270,8 @@ def _vendor_waits(desk: Desk, look: Look, where: Where) -> list[Finding]:
     if vendor is None or vendor.upper().startswith("NVIDIA"):
         return []
     message = (
-        f"{where.subject}: the Dashboard offers {look.ota_title}, apt and fwupd have nothing: it waits for firmware that {vendor} has "
-        "not published"
+        f"{where.subject}: the Dashboard offers {look.ota_title}, but apt and fwupd have nothing: it is waiting for firmware that "
+        f"{vendor} has not published"
     )
     return [finding("UPDATE_WAITS_FOR_VENDOR", where, message, evidence={"offered": look.ota_title, "vendor": vendor})]
 
@@ -284,7 +284,7 @@ def busy(desk: Desk, where: Where) -> list[Finding]:
 def _available(desk: Desk, look: Look, where: Where, kernel: str | None, firmware: Sequence[Firmware]) -> Finding:
     told = [f"{name} {value}" for name, value in row(desk, look, kernel, firmware).items() if "->" in value]
     count = len(look.changes)
-    time = f"; flashing firmware takes about {FIRMWARE_MINUTES} minutes of a boot" if firmware else ""
+    time = f"; flashing firmware takes about {FIRMWARE_MINUTES} minutes of the boot" if firmware else ""
     message = f"{where.subject}: {count} packages would change, {look.fetch_bytes // MIB} MiB to fetch" + (
         f" ({'; '.join(told)})" if told else ""
     )
@@ -343,12 +343,12 @@ def judge_together(stacks: Mapping[str, Sequence[str]], versions: Mapping[str, M
     for stack, members in stacks.items():
         differ = _apart([versions[name] for name in members if name in versions])
         if differ:
-            message = f"pair {stack}: its desks would not end at one version: {_told(differ)}"
+            message = f"pair {stack}: its desks would end up at different versions: {_told(differ)}"
             found.append(finding("UPDATE_TARGETS_DIFFER", Where(pair=stack), message, evidence={"versions": differ}))
     if not found and len(versions) > 1:
         differ = _apart(list(versions.values()))
         if differ:
-            message = f"The stacks would not end at one version: {_told(differ)}"
+            message = f"The stacks would end up at different versions: {_told(differ)}"
             where = Where(desk=min(versions))
             found.append(finding("UPDATE_TARGETS_DIFFER", where, message, evidence={"versions": differ}, severity="warn"))
     return found
@@ -367,12 +367,12 @@ def _told(differ: Mapping[str, Sequence[str]]) -> str:
 # ---- one that was begun -------------------------------------------------------------------------------------------------
 
 STANDS = {
-    BEGUN: "was begun and has changed no package yet",
+    BEGUN: "was begun but has not changed any package yet",
     CHANGING: "was cut off while packages were being changed",
-    INSTALLED: "has its packages in and waits for the reboot",
-    STARTED: "is in and runs, and is not proven",
-    ROLLING_BACK: "was being taken back and was cut off",
-    ROLLED_BACK: "was taken back, and what is there now is not proven",
+    INSTALLED: "has installed its packages and is waiting for the reboot",
+    STARTED: "is installed and running, but not proven",
+    ROLLING_BACK: "was being undone when it was cut off",
+    ROLLED_BACK: "was undone, but what is there now is not proven",
 }
 
 
@@ -381,8 +381,8 @@ def half_done(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     journal = desk.setup.update
     if journal is None or not journal.open:
         return []
-    stands = STANDS.get(journal.phase, f"stands at {journal.phase!r}, which is not known here")
-    kernel = f"; kernel {desk.kernel.running} runs, {journal.kernel_after} was to start" if _waits(desk, journal) else ""
+    stands = STANDS.get(journal.phase, f"stands at {journal.phase!r}, which this version does not know")
+    kernel = f"; kernel {desk.kernel.running} is running, but {journal.kernel_after} was to start" if _waits(desk, journal) else ""
     message = f"The update of run {journal.run_id or 'unknown'} {stands}{kernel}."
     severity = "note" if options.purpose == UPDATE else "warn" if journal.phase == BEGUN else "fail"
     evidence = {"phase": journal.phase, "run": journal.run_id, "stack": journal.stack, "target": dict(journal.target)}
@@ -406,14 +406,20 @@ def came_back(before: Desk, after: Desk, where: Where, expected: str | None) -> 
         if mine and its and mine != its
     ]
     if differ:
-        message = f"{where.subject}: what answers after the reboot has another {', '.join(differ)}"
+        message = f"{where.subject}: what responds after the reboot has a different {', '.join(differ)}"
         return [finding("DESK_IDENTITY_WRONG", where, message, evidence={"differs": differ})]
     if one.boot_id and one.boot_id == other.boot_id:
-        return [finding("REBOOT_FAILED", where, f"{where.subject} answers, but it was not rebooted", evidence={"boot_id": "unchanged"})]
+        return [finding("REBOOT_FAILED", where, f"{where.subject} responds, but it was not rebooted", evidence={"boot_id": "unchanged"})]
     if expected and after.kernel.running != expected:
-        message = f"{where.subject} came back with kernel {after.kernel.running}, {expected} was expected"
+        message = f"{where.subject} came back with kernel {after.kernel.running}; {expected} was expected"
         return [finding("REBOOT_FAILED", where, message, evidence={"expected": expected, "running": after.kernel.running})]
     return []
+
+
+def gpu_lost(desk: Desk, where: Where) -> list[Finding]:
+    """What fails about driver and GPU right after an update's reboot: reason enough to leave the other desks of the stack as they are."""
+    found = [*presence(desk, where), *mismatch(desk, where), *judge_gpu(desk, where)]
+    return [item for item in found if item.severity == "fail"]
 
 
 # ---- good or bad --------------------------------------------------------------------------------------------------------

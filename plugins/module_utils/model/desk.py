@@ -21,26 +21,26 @@ class Identity:
     hostname: HostName | None = None
     """Host name (/proc/sys/kernel/hostname); null when unknown."""
     vendor: str | None = None
-    """Maker of the system (DMI sys_vendor); null when unknown."""
+    """Vendor of the system (DMI sys_vendor); null when unknown."""
     product: str | None = None
     """Product name (DMI product_name); null when unknown."""
     product_version: str | None = None
     """Product version (DMI product_version); null when unknown."""
     board_vendor: str | None = None
-    """Maker of the board (DMI board_vendor); null when unknown."""
+    """Vendor of the board (DMI board_vendor); null when unknown."""
     board: str | None = None
     """Board name (DMI board_name); null when unknown."""
     bios_version: str | None = None
     """Firmware version (DMI bios_version); null when unknown."""
     bios_date: str | None = None
-    """Firmware date as the maker writes it (DMI bios_date); null when unknown."""
+    """Firmware date as the vendor writes it (DMI bios_date); null when unknown."""
     architecture: str | None = None
     """Machine name of the kernel, ``aarch64`` on a desk (``uname -m``); null when unknown."""
     is_gb10: bool | None = None
     """True with evidence for GB10 (DMI product, PCI id and GPU name of nvidia-smi together), false with evidence against it; null when
     unknown."""
     gb10_evidence: tuple[str, ...] = ()
-    """What speaks for GB10, each with its source (DMI, /sys/bus/pci/devices, nvidia-smi)."""
+    """Evidence for GB10, each item with its source (DMI, /sys/bus/pci/devices, nvidia-smi)."""
     machine_id: Sha256 | None = None
     """SHA-256 of /etc/machine-id; the id itself is not published; null when unknown."""
     host_key_fingerprints: tuple[Fingerprint, ...] = ()
@@ -71,7 +71,7 @@ class DgxOs:
     pretty_name: str | None = None
     """``DGX_PRETTY_NAME``; null when unknown."""
     platform: str | None = None
-    """``DGX_PLATFORM``; a re-flashed desk may carry another maker's; null when unknown."""
+    """``DGX_PLATFORM``; a re-flashed desk may carry another vendor's; null when unknown."""
     build_date: str | None = None
     """Date of the factory image, as written; null when unknown."""
     commit_id: str | None = None
@@ -136,11 +136,11 @@ class SshServer:
     accepts_ed25519: bool | None = None
     """Whether keys of the pair's type are accepted (``sshd -T``, PubkeyAcceptedAlgorithms); null when unknown."""
     key_is_enough: bool | None = None
-    """Whether nothing is asked for beside a key (``sshd -T``, AuthenticationMethods); null when unknown."""
+    """Whether nothing is required besides a key (``sshd -T``, AuthenticationMethods); null when unknown."""
     runs_commands: bool | None = None
-    """Whether a login may run the command that it asks for (``sshd -T``, ForceCommand and MaxSessions); null when unknown."""
+    """Whether a login may run the command that it requests (``sshd -T``, ForceCommand and MaxSessions); null when unknown."""
     user_allowed: bool | None = None
-    """Whether DenyUsers and AllowUsers let the user in from there (``sshd -T``); null when their patterns cannot be told."""
+    """Whether DenyUsers and AllowUsers let the user in from there (``sshd -T``); null when their patterns cannot be evaluated."""
 
     def key_file(self, home: str) -> str:
         """The file that the peer's key belongs into: the usual one where the server reads it or is not known, else the first below the
@@ -157,7 +157,7 @@ class Network:
     """The desk's network apart from the ConnectX-7."""
 
     management_netdev: Netdev | None = None
-    """Interface of the best default route that is no ConnectX-7 function (/proc/net/route), else the one of the session; null when
+    """Interface of the best default route that is not on a ConnectX-7 function (/proc/net/route), else the one of the session; null when
     unknown."""
     management_mac: Mac | None = None
     """Its MAC address (sysfs, else ``ip -j addr show``); null when unknown."""
@@ -241,7 +241,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Busy:
-    """Who uses the GPU or RDMA now."""
+    """What is using the GPU or RDMA now."""
 
     gpu_processes: tuple[GpuProcess, ...] = ()
     """Processes on the GPU (nvidia-smi)."""
@@ -256,7 +256,7 @@ class Setup:
     """What this collection has set up on the desk before (fingerprints of its own files)."""
 
     link_file: Block | None = None
-    """Content of our netplan file; null when it is not there."""
+    """Content of this collection's netplan file; null when it does not exist."""
     link_journal: str | None = None
     """State of a link change that is not settled, such as ``applied`` or ``undone``, from its journal; null when there is none."""
     pair_env: Block | None = None
@@ -265,21 +265,21 @@ class Setup:
     """Path to SHA-256 of each other file under /etc/dgx_spark, of our preferences file, of pair-check and pair-ssh, and of our lines
     in /etc/hosts (joined by line ends)."""
     wrong_modes: tuple[str, ...] = ()
-    """Files and folders of ours whose owner or mode is not what we leave, so that a login user cannot read or run them."""
+    """Files and folders of this collection whose owner or mode has changed, so that a login user cannot read or run them."""
     firewall_rules: tuple[str, ...] | None = None
-    """Our firewall rules (ufw) as ``INTERFACE ADDRESS``; null when there is no firewall or it was not asked."""
+    """This collection's firewall rules (ufw) as ``INTERFACE ADDRESS``; null when there is no firewall or it was not asked."""
     trust_public_key: PublicKeyLine | None = None
     """Public key that the desk uses towards its peer, read from the private half that is there; null when unknown."""
     trust_key_damaged: bool = False
     """Whether something of the pair's key is there that ssh cannot use: one half is gone, or its mode is too open."""
     trust_authorized: tuple[str, ...] = ()
-    """Our lines in the file that holds the login user's keys."""
+    """This collection's lines in the file that holds the login user's keys."""
     trust_left_in: tuple[AbsolutePath, ...] = ()
-    """Other files that held the login user's keys before, in which lines of ours are left."""
+    """Other files that held the login user's keys before and still have lines of this collection."""
     trust_known_hosts: tuple[str, ...] = ()
-    """Our lines in the login user's known_hosts."""
+    """This collection's lines in the login user's known_hosts."""
     foreign_names: tuple[str, ...] = ()
-    """Names of ours that lines of others in /etc/hosts give an address, as ``ADDRESS NAME``."""
+    """This collection's names to which other lines in /etc/hosts give an address, as ``ADDRESS NAME``."""
     trust_user: UserName | None = None
     """Login user whom the record of the trust names (/etc/dgx_spark/trust.json); null when unknown."""
     trust_home: AbsolutePath | None = None
@@ -335,7 +335,7 @@ class Desk:
     clock: Clock = Clock()
     """Time keeping."""
     busy: Busy = Busy()
-    """Who uses the GPU or RDMA now."""
+    """What is using the GPU or RDMA now."""
     setup: Setup = Setup()
     """What this collection has set up on the desk."""
     kernel_log_readable: bool | None = None

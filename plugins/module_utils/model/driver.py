@@ -35,7 +35,7 @@ class KernelImage:
     release: str
     """As ``uname -r`` would say."""
     has_driver: bool | None = None
-    """Whether a driver module lies in its module tree (/lib/modules), else whether a package brings it; null when unknown."""
+    """Whether its module tree has a driver module (/lib/modules), else whether a package provides it; null when unknown."""
     module_path: str | None = None
     """Path of that module (/lib/modules/RELEASE/); null when unknown."""
     modules: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Kernel:
     boot_entry: str | None = None
     """The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none."""
     events: KernelEvents = field(default_factory=KernelEvents)
-    """What the running kernel complained of (``journalctl -k -b``, else ``dmesg``)."""
+    """What the running kernel logged as a problem (``journalctl -k -b``, else ``dmesg``)."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Driver:
     """Where libnvidia-ml.so.1 in /usr/lib/ leads when that is not a file of a driver (a shim in its place); null when it is one
     or unknown."""
     secure_boot: bool | None = None
-    """Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when nothing told."""
+    """Whether Secure Boot is on (/sys/firmware/efi/efivars/SecureBoot-*, else the kernel log); null when unknown."""
     packages: tuple[Package, ...] = ()
     """Packages of the driver, kernel, NCCL, DGX and RDMA families (/var/lib/dpkg/status, else dpkg-query)."""
     holds: tuple[PackageName, ...] = ()
@@ -107,7 +107,7 @@ class Driver:
     """Whether the unit nvidia-persistenced runs (/sys/fs/cgroup, else systemctl); null while it starts and when unknown."""
     persistenced_state: str | None = None
     """systemd's word for the unit (``systemctl is-active``): active, activating (also between two tries of a restart loop), failed,
-    inactive ...; ``starting`` while it activates for the first time since the boot; null when not told."""
+    inactive ...; ``starting`` while it activates for the first time since the boot; null when unknown."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ class Gpu:
     smi: str | None = None
     """How nvidia-smi answered: answered, refused (with an error), timeout, missing (not installed); null when it was not asked."""
     dead_readings: tuple[str, ...] = ()
-    """Words that stood in place of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!, Unknown Error."""
+    """Words printed instead of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!, Unknown Error."""
     recovery_action: str | None = None
-    """What the driver wants done to the GPU: None when it is well, Reset, Reboot, Drain ...; null when not told."""
+    """Recovery that the driver asks for: None when the GPU is healthy, Reset, Reboot, Drain ...; null when unknown."""
     addressing_mode: str | None = None
-    """ATS on a healthy desk; None where the kernel gives the GPU no access to the processes' memory; null when not told."""
+    """ATS on a healthy desk; None where the kernel gives the GPU no access to process memory; null when unknown."""
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ class KernelEvents:
     recovery_action: str | None = None
     """What the last Xid 154 asks for, such as Node Reboot Required; null for nothing."""
     gpu_memory_errors: int = 0
-    """How often the GPU driver got no memory."""
+    """How often the GPU driver could not get memory."""
     oom_kills: int = 0
-    """Processes that the kernel killed because memory was used up."""
+    """Processes that the kernel killed because memory ran out."""
     oom_lines: tuple[str, ...] = ()
     """Lines about processes that the kernel killed."""
     refused_modules: tuple[str, ...] = ()

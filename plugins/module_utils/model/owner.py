@@ -23,9 +23,9 @@ class Owner:
     error: str | None = None
     """Why it could not be read, so that nothing is known about it; null when it was read."""
     automatic: bool = False
-    """NetworkManager made it by itself."""
+    """NetworkManager made it on its own."""
     by_pattern: bool = False
-    """It fits our interfaces only because it fits many."""
+    """It matches our interfaces only because it matches many."""
 
     def beside(self, link: Collection[str], lit: Collection[str]) -> Owner | None:
         """The same file seen from one link: null when it does not concern the link.

@@ -142,7 +142,7 @@ class ConnectX7:
     ungrouped: tuple[Function, ...] = ()
     """Functions whose port could not be read."""
     plugged_after_boot: bool | None = None
-    """Whether the kernel log of this boot (``journalctl -k -b``, else ``dmesg``) tells of a plug more than 60 s after the hotplug
+    """Whether the kernel log of this boot (``journalctl -k -b``, else ``dmesg``) shows a plug-in more than 60 s after the hotplug
     driver's start, or after a removal; null when unknown."""
     plug_events: tuple[str, ...] = ()
     """The lines of that log that say so, newest last, at most ten (``journalctl -k -b``, else ``dmesg``)."""

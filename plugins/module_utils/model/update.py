@@ -20,7 +20,7 @@ class Journal:
     """What an update noted on the desk before each of its steps (/var/lib/dgx_spark/update/journal.json)."""
 
     phase: str
-    """How far it came: begun, changing, installed, started, settled, rolling_back, rolled_back."""
+    """How far it got: begun, changing, installed, started, settled, rolling_back, rolled_back."""
     run_id: str | None = None
     """Run that began it; null when unknown."""
     stack: str | None = None
@@ -30,11 +30,11 @@ class Journal:
     target: dict[PackageName, Version] = field(default_factory=dict)
     """Packages of driver, kernel and NCCL, with the version that it was to bring."""
     added: tuple[PackageName, ...] = ()
-    """Packages that were not there before."""
+    """Packages that were not installed before."""
     kept: tuple[str, ...] = ()
-    """NAME=VERSION of each package that was kept for a way back."""
+    """NAME=VERSION of each package that was kept for a rollback."""
     lost: tuple[str, ...] = ()
-    """NAME=VERSION of each package that no archive gave, so that there is no way back to it."""
+    """NAME=VERSION of each package that no archive could provide, so that it cannot be restored."""
     kernel_before: str | None = None
     """Release of the kernel that ran before; null when unknown."""
     kernel_after: str | None = None
@@ -89,11 +89,11 @@ class Look:
     offered_modules: tuple[PackageName, ...] = ()
     """Driver modules that the archives have for the kernels that would come."""
     keepable: tuple[str, ...] = ()
-    """NAME=VERSION of what can be kept for a way back."""
+    """NAME=VERSION of what can be kept for a rollback."""
     lost: tuple[str, ...] = ()
     """NAME=VERSION of what no archive has any more."""
     fetch_bytes: int = 0
-    """Bytes of the packages that would be fetched, those for the way back included."""
+    """Bytes of the packages that would be fetched, including those for a rollback."""
     install_bytes: int = 0
     """Bytes that what is unpacked takes at most (this and the old version lie side by side for a while)."""
     free: dict[str, int] = field(default_factory=dict)

@@ -52,12 +52,12 @@ def code_of(text: str) -> Code:
     if found:
         kind = SASS if found.group(1) == "sm_" else PTX
         if kind == SASS and found.group(4):
-            raise ValueError(f"{text!r} is no device code")
+            raise ValueError(f"{text!r} is not device code")
         return Code(kind, int(found.group(2)), found.group(3), found.group(4))
     other = re.fullmatch(r"other ([0-9]{1,4})", text)
     if other:
         return Code(OTHER, int(other.group(1)))
-    raise ValueError(f"{text!r} is no device code")
+    raise ValueError(f"{text!r} is not device code")
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
             continue
         seen = here(paths) if own else there(paths, host_of(desk, proven))
         if seen is None:
-            print(f"{desk}: could not be asked (pair-ssh); only the login user of the proof can")
+            print(f"{desk}: could not be asked (pair-ssh); only the login user of the proof can do that")
             known = False
         elif not compare(desk, proven, seen, print):
             holds = False

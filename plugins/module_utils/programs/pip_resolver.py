@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         if not all(markers.Marker(text).evaluate() for text in asked) or not callable(InstallRequirement.prepare_metadata):
             raise AttributeError("markers")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        sys.stderr.write(f"this pip cannot be used to resolve alone: {type(error).__name__}\n")
+        sys.stderr.write(f"this pip cannot be used for resolving only: {type(error).__name__}\n")
         return REFUSED
 
     def refuse(self: Any, *_arguments: Any, **_options: Any) -> None:

@@ -60,7 +60,7 @@ def content_of(path: str) -> tuple[bytes, os.stat_result]:
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise UserFileError(f"{path} is no regular file")
+            raise UserFileError(f"{path} is not a regular file")
         data = file.read(LIMIT + 1)
     if len(data) > LIMIT:
         raise UserFileError(f"{path} is larger than {LIMIT} bytes")
@@ -191,13 +191,11 @@ def target_of(path: str) -> str:
     except OSError as error:
         raise UserFileError(f"{where}{linked} cannot be looked at: {error.strerror}") from error
     if stat.S_ISLNK(about.st_mode):
-        raise UserFileError(f"{path} is a link that leads nowhere but round in a circle; replace it by a file")
+        raise UserFileError(f"{path} is a symbolic link that leads in a circle; replace it with a file")
     if not stat.S_ISREG(about.st_mode):
-        raise UserFileError(f"{where}{linked} is no regular file; put a file in its place")
+        raise UserFileError(f"{where}{linked} is not a regular file; replace it with one")
     if about.st_uid != os.geteuid():
-        raise UserFileError(
-            f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; make it a file of the login user's"
-        )
+        raise UserFileError(f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user")
     return where
 
 
@@ -213,7 +211,7 @@ def locked(folder: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise UserFileError(f"{folder} is held by another change since more than {LOCK_SECONDS:.0f} s") from None
+                    raise UserFileError(f"{folder} has been locked by another change for more than {LOCK_SECONDS:.0f} s") from None
                 time.sleep(0.05)
             except OSError as error:
                 # A home on a network file system may know no locks; the look before the rename is still there.
@@ -349,7 +347,7 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(fresh)
-    raise UserFileError(f"{path} is being written by somebody else all the time; try again")
+    raise UserFileError(f"{path} is constantly being written by another program; try again")
 
 
 def make_key(path: str) -> dict[str, Any]:
@@ -379,7 +377,7 @@ def make_key(path: str) -> dict[str, Any]:
                     raise UserFileError(f"ssh-keygen failed: {' '.join(done.stderr.decode('utf-8', 'replace').split())[-200:]}")
                 public = public_half(content_of(made)[0])
                 if public is None:
-                    raise UserFileError("ssh-keygen made a key that is not in OpenSSH's own form")
+                    raise UserFileError("ssh-keygen made a key that is not in OpenSSH format")
                 os.replace(made, private)
             else:
                 os.chmod(private, 0o600)

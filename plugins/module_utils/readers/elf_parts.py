@@ -55,7 +55,7 @@ def choose(read_at: ReadAt, size: int) -> Parts:
     """The ranges of a file. Raises ElfPartsError."""
     head = read_at(0, 64)
     if head[:4] != MAGIC or len(head) < 52 or head[4] not in (1, 2) or head[5] not in (1, 2):
-        raise ElfPartsError("it is no ELF file")
+        raise ElfPartsError("it is not an ELF file")
     parts = Parts([(0, min(64, size))])
     layout = _layout(head)
     program_offset, program_size, program_count = _programs(head, layout)
@@ -64,11 +64,11 @@ def choose(read_at: ReadAt, size: int) -> Parts:
         return parts
     length = layout.section_size * layout.section_count
     if layout.section_size < (64 if layout.wide else 40) or length > TABLE_LIMIT or layout.section_offset + length > size:
-        raise ElfPartsError("its section table is broken or cut off")
+        raise ElfPartsError("its section table is broken or truncated")
     _add(parts, layout.section_offset, length, TABLE_LIMIT, size)
     table = read_at(layout.section_offset, length)
     if len(table) < length:
-        raise ElfPartsError("its section table is cut off")
+        raise ElfPartsError("its section table is truncated")
     sections = [_section(table, number, layout) for number in range(layout.section_count)]
     if layout.names >= len(sections):
         raise ElfPartsError("its section names are broken")
@@ -79,7 +79,7 @@ def choose(read_at: ReadAt, size: int) -> Parts:
         name = names[name_at : name_at + 32].split(b"\0")[0].decode("ascii", "replace")
         if name in FATBIN_SECTIONS and _kind != 8:
             if offset + length > size:
-                raise ElfPartsError(f"its section {name} is cut off")
+                raise ElfPartsError(f"its section {name} is truncated")
             parts.fatbins.append((name, offset, length))
         if name in _WHOLE and _kind != 8:
             _add(parts, offset, length, PART_LIMIT, size)
@@ -96,7 +96,7 @@ def _layout(head: bytes) -> _Layout:
     order, wide = ("<" if head[5] == 1 else ">"), head[4] == 2
     if wide:
         if len(head) < 64:
-            raise ElfPartsError("it is cut off in its header")
+            raise ElfPartsError("it is truncated in its header")
         offset = struct.unpack_from(f"{order}Q", head, 40)[0]
         size, count, names = struct.unpack_from(f"{order}HHH", head, 58)
     else:

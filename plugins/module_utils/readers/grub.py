@@ -148,5 +148,5 @@ def next_release(
     listed = of_menu(str(entry), entries or [])
     if listed is not None:
         return listed, None
-    where = "its menu (/boot/grub/grub.cfg) tells none for it" if entries else "its menu (/boot/grub/grub.cfg) was not readable"
-    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which names no kernel, and {where}"
+    where = "its menu (/boot/grub/grub.cfg) has none for it" if entries else "its menu (/boot/grub/grub.cfg) could not be read"
+    return None, f"GRUB starts the entry {str(entry)[:80]!r}, which does not name a kernel, and {where}"

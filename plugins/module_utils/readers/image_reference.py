@@ -42,7 +42,7 @@ class Reference:
     def at(self, digest: str) -> str:
         """The same repository at another digest. Raises ReferenceProblem for what is no digest."""
         if not _DIGEST.fullmatch(digest):
-            raise ReferenceProblem("the registry gave a digest that is none")
+            raise ReferenceProblem("the registry returned an invalid digest")
         return f"{self.name}@{digest}"
 
 
@@ -51,9 +51,9 @@ def parse(text: str) -> Reference:
     if not text or len(text) > LENGTH_LIMIT:
         raise ReferenceProblem("the image has no name" if not text else "the name is too long")
     if re.search(r"[^\x21-\x7e]", text):
-        raise ReferenceProblem("the name holds a space or a character that no image name has")
+        raise ReferenceProblem("the name has a space or a character that image names cannot have")
     if re.match(r"[a-z][a-z0-9+.-]*://", text):
-        raise ReferenceProblem("write the image without a scheme, as docker pull takes it")
+        raise ReferenceProblem("write the image without a scheme, as for docker pull")
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise ReferenceProblem("a digest is sha256: and 64 hexadecimal digits")
@@ -63,13 +63,13 @@ def parse(text: str) -> Reference:
     else:
         registry, path = "docker.io", rest
     if not _HOST.fullmatch(registry):
-        raise ReferenceProblem(f"{registry!r} is no registry")
+        raise ReferenceProblem(f"{registry!r} is not a registry")
     repository, colon, tag = path.partition(":")
     if colon and not _TAG.fullmatch(tag):
-        raise ReferenceProblem(f"{tag!r} is no tag")
+        raise ReferenceProblem(f"{tag!r} is not a tag")
     if not _NAME.fullmatch(repository):
         lower = " (names are lower case)" if repository != repository.lower() else ""
-        raise ReferenceProblem(f"{repository!r} is no repository name{lower}")
+        raise ReferenceProblem(f"{repository!r} is not a repository name{lower}")
     if registry in ("index.docker.io", "registry-1.docker.io"):
         registry = "docker.io"
     if registry == "docker.io" and "/" not in repository:

@@ -119,7 +119,7 @@ def docker_image(text: str) -> Configuration:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise OciError("docker's answer is no JSON") from None
+        raise OciError("docker's answer is not JSON") from None
     first = data[0] if isinstance(data, list) and data else data
     if not isinstance(first, dict) or not (first.get("Architecture") or first.get("Os")):
         raise OciError("docker's answer describes no image")
@@ -138,9 +138,9 @@ def _object(text: str, what: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise OciError(f"the {what} is no JSON") from None
+        raise OciError(f"the {what} is not JSON") from None
     if not isinstance(data, dict):
-        raise OciError(f"the {what} is no JSON object")
+        raise OciError(f"the {what} is not a JSON object")
     return data
 
 

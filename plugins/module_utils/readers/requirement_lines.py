@@ -62,10 +62,10 @@ def lines(text: str) -> Lines:
             else:
                 links.append(value)
         elif line.startswith(("-e", "--editable")):
-            problems.append(f"line {number}: an editable requirement is built on the desk and is not looked at")
+            problems.append(f"line {number}: an editable requirement is built on the desk and is not examined")
         elif line.startswith("-"):
             if not re.match(r"--(?:pre|no-binary|only-binary|prefer-binary|require-hashes|no-index|trusted-host|use-feature)\b", line):
-                problems.append(f"line {number}: {line[:60]!r} is no option of a requirements file")
+                problems.append(f"line {number}: {line[:60]!r} is not an option of a requirements file")
         else:
             hashes = tuple(re.findall(r"--hash[= ](\S+)", line))
             bare = re.sub(r"\s*--(?:hash|config-settings|global-option)[= ]\S+", "", line).strip()

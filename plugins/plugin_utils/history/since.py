@@ -51,9 +51,9 @@ def moment_of(since: str, now: datetime.datetime, runs: Sequence[tuple[str, str]
     try:
         found = datetime.datetime.fromisoformat(since.strip().replace("Z", "+00:00"))
     except ValueError:
-        known = f"; the last runs are {', '.join(run for run, _started in runs[-3:])}" if runs else "; no run is known yet"
+        known = f"; the last runs are {', '.join(run for run, _started in runs[-3:])}" if runs else "; no runs are known yet"
         raise SinceError(
-            f"{since!r} is no run, day or time: last, never, a run's id, a weekday, 2026-11-23 or 2026-11-23T10:15 are understood{known}"
+            f"{since!r} is not a run, day or time: use last, never, a run's id, a weekday, 2026-11-23 or 2026-11-23T10:15{known}"
         ) from None
     found = found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
     return (found, found + day) if len(since.strip()) == 10 else (found, found)

@@ -16,7 +16,7 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("identity.bios_version", "system firmware"),
     ("dgx_os.version", "DGX OS"),
     ("kernel.running", "kernel"),
-    ("kernel.next_boot", "kernel of the next start"),
+    ("kernel.next_boot", "kernel of the next boot"),
     ("kernel.kho", "kho parameter"),
     ("driver.module_version", "driver"),
     ("driver.user_space_version", "driver library"),

@@ -27,7 +27,7 @@ class ChoiceError(ValueError):
 def found(runs: Sequence[RunRow], wanted: str) -> RunRow:
     """The run of an id, of a part of one that only it has, or ``last``, ``last-1`` and so on. Raises ChoiceError."""
     if not runs:
-        raise ChoiceError("the history holds no run yet")
+        raise ChoiceError("the history has no runs yet")
     if wanted.startswith("last"):
         back = wanted.removeprefix("last").removeprefix("-") or "0"
         if back.isascii() and back.isdecimal() and int(back) < len(runs):
@@ -36,7 +36,7 @@ def found(runs: Sequence[RunRow], wanted: str) -> RunRow:
     if len(hits) == 1:
         return hits[0]
     known = ", ".join(row.id for row in (hits or runs)[-5:])
-    raise ChoiceError(f"{wanted!r} is {'no run' if not hits else f'{len(hits)} runs'}; " + (f"known are {known}" if known else ""))
+    raise ChoiceError(f"{wanted!r} is {'not a run' if not hits else f'{len(hits)} runs'}; " + (f"known runs are {known}" if known else ""))
 
 
 def listed(runs: Iterable[RunRow]) -> list[str]:
@@ -87,7 +87,7 @@ def compared(history: History, first: RunRow, second: RunRow) -> list[str]:
                 desks.append(f"  {line(name)}: {'; '.join(told)}")
     lines += ["", "Desks:", *desks] if desks else []
     if len(lines) == 1:
-        lines += ["", "Nothing differs in what both of them saw."]
+        lines += ["", "Nothing that both of them saw differs."]
     return lines
 
 
@@ -117,7 +117,7 @@ def outdated(runs: Sequence[RunRow], wanted: str, now: datetime.datetime) -> lis
 
 def _count(text: str, wanted: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 7):
-        raise ChoiceError(f"history_prune is {wanted!r}: a number of days (90 or 90d) or keep=20 was expected")
+        raise ChoiceError(f"history_prune is {wanted!r}; a number of days (90 or 90d) or keep=20 was expected")
     return int(text)
 
 

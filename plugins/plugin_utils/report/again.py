@@ -35,7 +35,7 @@ def folder_of(base: Path, wanted: str) -> Path:
     if len(hits) == 1:
         return hits[0]
     known = ", ".join(item.name for item in (hits or folders)[-5:]) or "none"
-    raise ReportError(f"{wanted!r} is {'no run' if not hits else f'{len(hits)} runs'} in {base}; known are {known}")
+    raise ReportError(f"{wanted!r} is {'not a run' if not hits else f'{len(hits)} runs'} in {base}; known runs are {known}")
 
 
 def report_of(folder: Path, versions: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
@@ -49,7 +49,7 @@ def report_of(folder: Path, versions: Mapping[str, str]) -> tuple[dict[str, Any]
     try:
         run, parts = store.run(), store.everything()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{folder} holds neither a report nor a run that began: {error}") from None
+        raise ReportError(f"{folder} holds neither a report nor the start of a run: {error}") from None
     return unfinished(run, parts, versions), False
 
 

@@ -242,7 +242,7 @@ def _pair(stack: PlannedStack, source: Source, desks: Mapping[str, Mapping[str, 
     findings = [item for part in source.everything() for item in part.findings if (item.get("where") or {}).get("pair") == name]
     outside = [member for member in members if not source.desks[member].in_scope]
     if stack.out_of_service:
-        message = f"{stack.kind} {name} was left alone: a desk of it is out of service"
+        message = f"{stack.kind} {name} was skipped: one of its desks is out of service"
         findings.append(finding("PAIR_OUT_OF_SERVICE", where, message).as_dict())
     elif outside and asked:
         message = f"{stack.kind} {name}: {', '.join(outside)} is not in this run, so the {stack.kind} was not measured"

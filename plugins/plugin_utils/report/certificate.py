@@ -55,7 +55,7 @@ def certificate(report: Mapping[str, Any], stack: str, report_sha256: str, seria
     found = next((item for item in stacks_of(report) if item["name"] == stack), None)
     if found is None or report["run"]["check_mode"] or not _proven(found):
         verdict = found["verdict"] if found else "not in the report"
-        raise CertificateError(f"stack {stack} is {verdict}, only a stack that was measured and is PASS or WARN gets a certificate")
+        raise CertificateError(f"stack {stack} is {verdict}; only a stack that was measured and is PASS or WARN gets a certificate")
     return _certificate(report, found, {desk["name"]: desk for desk in report["desks"]}, report_sha256, serials)
 
 

@@ -61,7 +61,7 @@ def nccl_chart(nccl: Mapping[str, Any]) -> str:
     body.append(f'<text class="t" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{height - 2}" text-anchor="middle">message size</text>')
     reached = f"{rows[-1][1]:.1f} GB/s at {size(rows[-1][0])}"
     against = f", mark {marks[-1][1]:g}" if marks else ", no mark for these sizes"
-    return _svg(height, f"NCCL bus bandwidth over message size: {reached}{against}", body)
+    return _svg(height, f"NCCL bus bandwidth by message size: {reached}{against}", body)
 
 
 def rdma_chart(stack: Mapping[str, Any], figures: Sequence[Mapping[str, Any]]) -> str:

@@ -95,8 +95,8 @@ def write_report(
     error = ""
     if written.problems:
         error = (
-            f"the report in {folder} is not whole ({'; '.join(written.problems)}). The table above is all that this run leaves; make room "
-            f"and run playbooks/report.yml -e report_runs={folder.name}"
+            f"the report in {folder} is incomplete ({'; '.join(written.problems)}). The table above is all that this run leaves; free "
+            f"some space and run playbooks/report.yml -e report_runs={folder.name}"
         )
     return Made(lines, result, warnings, error)
 
@@ -108,19 +108,19 @@ def _lost(desk: str, reason: str) -> Part:
 
 def _compare(report: dict[str, Any], history: History, since: str, warnings: list[str]) -> None:
     try:
-        warnings += [f"the history leaves a report out: {problem}" for problem in history.sync()]
+        warnings += [f"the history skips a report: {problem}" for problem in history.sync()]
         with_history(report, history, datetime.datetime.now().astimezone(), since)
     except SinceError as error:
-        warnings.append(f"audit_since: {error}; compared with nothing")
+        warnings.append(f"audit_since: {error}; nothing was compared")
     except HistoryError as error:
-        warnings.append(f"{error}; this report says nothing of earlier runs (playbooks/history.yml -e history_rebuild=true repairs it)")
+        warnings.append(f"{error}; this report says nothing about earlier runs (playbooks/history.yml -e history_rebuild=true repairs it)")
 
 
 def _remember(history: History, report: Mapping[str, Any], sha256: str, folder: Path, warnings: list[str]) -> None:
     try:
         history.add(report, sha256, folder.name)
     except HistoryError as error:
-        warnings.append(f"{error}; the next run takes this one in")
+        warnings.append(f"{error}; the next run adds this one")
 
 
 def _post(webhook: Mapping[str, Any], content: Mapping[str, Any], warnings: list[str]) -> None:
@@ -130,4 +130,4 @@ def _post(webhook: Mapping[str, Any], content: Mapping[str, Any], warnings: list
     try:
         post(str(webhook.get("url") or ""), headers if isinstance(headers, Mapping) else {}, content)
     except WebhookError as error:
-        warnings.append(f"the webhook was not told: {error}")
+        warnings.append(f"the webhook was not notified: {error}")

@@ -203,13 +203,13 @@ def _state(item: Mapping[str, Any]) -> str:
     if item["reached"]:
         return "reached"
     if not item["mark"]["judged"]:
-        return "below (decides nothing)"
+        return "below (not decisive)"
     return "missed"
 
 
 def _weight(limit: Mapping[str, Any]) -> str:
     """What missing a mark means."""
-    return "missing it fails" if limit.get("fails") else "missing it warns" if limit.get("judged") else "decides nothing"
+    return "missing it fails" if limit.get("fails") else "missing it warns" if limit.get("judged") else "not decisive"
 
 
 def _nccl_row(nccl: Mapping[str, Any], row: tuple[int, float, float | None, float | None], sources: Sources) -> dict[str, Any]:
@@ -295,7 +295,7 @@ def _environment(nccl: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _finding(item: Mapping[str, Any]) -> dict[str, Any]:
     evidence = plain(json.dumps(scrubbed(item["evidence"]), indent=1, ensure_ascii=False)) if item.get("evidence") else ""
     if len(evidence) > EVIDENCE_LIMIT:
-        evidence = evidence[:EVIDENCE_LIMIT] + "\n... (all of it is in report.json)"
+        evidence = evidence[:EVIDENCE_LIMIT] + "\n... (report.json has all of it)"
     return {
         "code": line(item["code"]),
         "known": item["code"] in CODES,

@@ -81,10 +81,10 @@ def _figures(family: Any, stacks: Iterable[Mapping[str, Any]]) -> None:
             elif kind == "nccl":
                 pairs_nccl.append(({"pair": name}, item["value"] * GIGABYTES))
     family("rdma_bytes_per_second", "RDMA by path, function (sum: all) and direction.", [(place, value) for place, value, _mark in rdma])
-    family("rdma_mark_bytes_per_second", "The mark that it is held against.", [(place, limit) for place, _value, limit in rdma])
+    family("rdma_mark_bytes_per_second", "The mark that it is compared with.", [(place, limit) for place, _value, limit in rdma])
     family("rdma_latency_seconds", "RDMA latency of a small write.", latency)
     family("nccl_busbw_bytes_per_second", "NCCL bus bandwidth by message size.", [(place, value) for place, value, _mark in nccl])
-    family("nccl_busbw_mark_bytes_per_second", "The mark that it is held against.", [(place, limit) for place, _value, limit in nccl])
+    family("nccl_busbw_mark_bytes_per_second", "The mark that it is compared with.", [(place, limit) for place, _value, limit in nccl])
     family("pair_rdma_bytes_per_second", "RDMA, both functions and directions.", pairs_rdma)
     family("pair_nccl_busbw_bytes_per_second", "Average NCCL bus bandwidth.", pairs_nccl)
 

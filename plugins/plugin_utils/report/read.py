@@ -35,7 +35,7 @@ def report_file(path: Path) -> tuple[dict[str, Any], str]:
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path} is no JSON: {' '.join(str(error).split())[:200]}") from None
+        raise ReportError(f"{path} is not JSON: {' '.join(str(error).split())[:200]}") from None
     return checked(data, str(path)), hashlib.sha256(raw).hexdigest()
 
 
@@ -43,7 +43,7 @@ def checked(data: Any, name: str) -> dict[str, Any]:
     """The data as a report whose shape can be relied upon, harmless in every text. Raises ReportError naming what is wrong."""
     if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, Mapping) else type(data).__name__
-        raise ReportError(f"{name} is no report ({found!r}), {SCHEMA} was expected")
+        raise ReportError(f"{name} is not a report ({found!r}); {SCHEMA} was expected")
     report: dict[str, Any] = scrubbed(data)
     run = report.get("run")
     if not isinstance(run, dict) or not all(isinstance(run.get(key), str) for key in ("id", "started", "finished", "playbook")):
@@ -53,7 +53,7 @@ def checked(data: Any, name: str) -> dict[str, Any]:
     for kind in ("desks", "pairs"):
         listed = report.get(kind)
         if not isinstance(listed, list):
-            raise ReportError(f"{name}: {kind} is no list")
+            raise ReportError(f"{name}: {kind} is not a list")
         for owner in listed:
             _owner(owner, f"{name}: {kind}")
     for pair in report["pairs"]:
@@ -129,7 +129,7 @@ def _owner(owner: Any, name: str) -> None:
 def _pair(pair: dict[str, Any], name: str) -> None:
     members = pair.get("members")
     if not isinstance(members, list) or not all(isinstance(item, Mapping) and isinstance(item.get("desk"), str) for item in members):
-        raise ReportError(f"{name}: members is no list of desks")
+        raise ReportError(f"{name}: members is not a list of desks")
     pair["reasons"] = _findings(pair.get("reasons") or [], name)
     for key in ("rdma", "nccl"):
         pair[key] = pair[key] if isinstance(pair.get(key), Mapping) else None
@@ -139,7 +139,7 @@ def _pair(pair: dict[str, Any], name: str) -> None:
 
 def _findings(listed: Any, name: str) -> list[dict[str, Any]]:
     if not isinstance(listed, list):
-        raise ReportError(f"{name}: findings is no list")
+        raise ReportError(f"{name}: findings is not a list")
     found = []
     for item in listed:
         if not isinstance(item, Mapping) or item.get("severity") not in SEVERITIES or not isinstance(item.get("code"), str):

@@ -48,7 +48,7 @@ def verify(content: bytes, signature: Path, allowed: Path | None = None) -> Sign
     said = _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(signature)], content)
     found = re.search(r"SHA256:[A-Za-z0-9+/]{20,}", said)
     if not found:
-        raise SigningError(f"ssh-keygen names no key: {' '.join(said.split())[:200]}")
+        raise SigningError(f"ssh-keygen reports no key: {' '.join(said.split())[:200]}")
     if allowed is None:
         return Signer(found.group())
     listed = _run(["-Y", "find-principals", "-s", str(signature), "-f", str(allowed)]).split()

@@ -66,7 +66,7 @@ def summary(report: Mapping[str, Any], folder: str, notes: bool = False) -> list
     lines += _changed(report)
     run = report["run"]
     if run.get("interrupted"):
-        lines += ["", "The run was interrupted: what its stages left is all that is told here."]
+        lines += ["", "The run was interrupted: this is all that its stages left."]
     if run.get("check_mode"):
         lines += ["", "Check mode: nothing was changed and nothing was measured."]
     for item in run.get("findings", ()):
@@ -105,7 +105,7 @@ def _levels(report: Mapping[str, Any]) -> list[str]:
         levels = desk.get("levels")
         moved = [(line(key), line(value)) for key, value in levels.items() if " -> " in str(value)] if isinstance(levels, Mapping) else []
         rows += [(line(desk["name"]) if number == 0 else "", *item) for number, item in enumerate(moved)]
-    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows)] if rows else []
+    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows, WIDTH)] if rows else []
 
 
 def _worst_first(owners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -160,8 +160,8 @@ def _since(report: Mapping[str, Any]) -> list[str]:
     rows = [(desk, seen) for desk, seen in (since.get("desks") or {}).items() if seen.get("differences")]
     if not rows:
         compared = since.get("compared") or 0
-        return ["", f"Nothing is different since the run before ({compared} desks compared)."] if compared else []
-    lines = ["", "Different since the run before:"]
+        return ["", f"Nothing has changed since the previous run ({compared} desks compared)."] if compared else []
+    lines = ["", "Changed since the previous run:"]
     for desk, seen in rows:
         told = "; ".join(f"{line(item.get('title'))} {line(item.get('before'))} -> {line(item.get('now'))}" for item in seen["differences"])
         lines += _wrapped(f"  {line(desk)} (since {moment(seen.get('started'))}): {told}", " " * 6)

@@ -54,10 +54,10 @@ def check(
         found.problems.append(f"{path} cannot be read: {error.strerror}")
         return found
     except (ValueError, RecursionError) as error:
-        found.problems.append(str(error) if isinstance(error, CertificateError) else f"{path} is no JSON")
+        found.problems.append(str(error) if isinstance(error, CertificateError) else f"{path} is not JSON")
         return found
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found.problems.append(f"{path} is no certificate, {SCHEMA} was expected")
+        found.problems.append(f"{path} is not a certificate; {SCHEMA} was expected")
         return found
     found.stack, found.verdict, found.issued = (line(data.get(key)) for key in ("stack", "verdict", "issued"))
     _signature(found, path, raw, allowed, fingerprint, unsigned)
@@ -71,20 +71,20 @@ def _signature(found: Verified, path: Path, raw: bytes, allowed: Path | None, fi
     if not signature.is_file():
         if allowed or fingerprint or not unsigned:
             found.problems.append(
-                f"{path.name} has no signature ({signature.name} is missing): anybody could have made it; "
-                "-e accept_unsigned=true asks only whether certificate, page and report belong together"
+                f"{path.name} has no signature ({signature.name} is missing): anyone could have made it; -e accept_unsigned=true only "
+                "checks whether certificate, page and report belong together"
             )
         return
     try:
         found.signer = verify(raw, signature, allowed)
     except SigningError as error:
-        found.problems.append(f"the signature does not hold: {error}")
+        found.problems.append(f"the signature is not valid: {error}")
         return
     if fingerprint and found.signer.fingerprint != fingerprint:
-        found.problems.append(f"it was signed with {found.signer.fingerprint}, {fingerprint} was expected")
+        found.problems.append(f"it was signed with {found.signer.fingerprint}; {fingerprint} was expected")
     if not allowed and not fingerprint:
         found.problems.append(
-            f"it is signed with {found.signer.fingerprint}, and nothing says whose key that is: give -e allowed_signers=FILE "
+            f"it is signed with {found.signer.fingerprint}, but nothing says whose key that is: give -e allowed_signers=FILE "
             "(ssh-keygen(1), ALLOWED SIGNERS) or -e signer_fingerprint=SHA256:..."
         )
 
@@ -106,7 +106,7 @@ def _report(found: Verified, data: dict[str, Any], path: Path) -> None:
     try:
         report, digest = report_file(path)
     except ReportError as error:
-        found.problems.append(f"its report cannot be compared: {error} (-e certificate_report=PATH names another place)")
+        found.problems.append(f"its report cannot be compared: {error} (-e certificate_report=PATH gives another path)")
         return
     if digest != data.get("report_sha256"):
         found.problems.append(
@@ -117,7 +117,7 @@ def _report(found: Verified, data: dict[str, Any], path: Path) -> None:
     try:
         again = certificate(report, str(data.get("stack")), digest, data.get("serials") is True)
     except CertificateError as error:
-        found.problems.append(f"the report does not bear it out: {error}")
+        found.problems.append(f"the report does not support it: {error}")
         return
     wrong = sorted(key for key in {*again, *data} if again.get(key) != data.get(key) and key != "page_sha256")
     if wrong:

@@ -77,7 +77,7 @@ def post(url: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> No
     except ValueError:
         where, known = "", False
     if not where or not known:
-        raise WebhookError("spark_webhook.url is no http or https address")
+        raise WebhookError("spark_webhook.url is not an http or https address")
     try:
         request = urllib.request.Request(
             url,

@@ -59,7 +59,7 @@ def gate(run: Run, store: RunStore, desk: str, stage: Stage, wave: int | None = 
         return Gate(f"stage {stage.name} is not among spark_stages", silent=True)
     if stage.after_change and (run.check_mode or not changed_since_facts(store, desk)):
         # In check mode nothing was changed, so there is nothing new to read.
-        return Gate(f"nothing changed {desk} since its facts were read", silent=True)
+        return Gate(f"nothing has changed on {desk} since its facts were read", silent=True)
     leader = _leader(run, stage)
     mine = next((item for item in store.waves(leader) if desk in item.desks), None) if leader else None
     if wave is not None and (mine.number if mine else 1) != wave:
@@ -91,7 +91,7 @@ def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
     if stack is None and stage.scope == UNIT:
         return Gate(_stop(store, desk, None, stage.despite | playbook(run.playbook).despite | {stage.kept_as}))
     if stack is None:
-        return Gate(f"{desk} is in no pair", silent=True)
+        return Gate(f"{desk} is not in a pair", silent=True)
     if stack.out_of_service:
         return Gate(f"{stack.kind} {stack.name} is out of service")
     outside = run.outside(stack)
@@ -120,7 +120,7 @@ def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: fro
             continue
         if part.held_back and stops is None:
             if part.elsewhere:
-                return f"another run had {desk} in stage {part.stage} ({ELSEWHERE})"
+                return f"another run held {desk} in stage {part.stage} ({ELSEWHERE})"
             return f"{desk} was left out of stage {part.stage} ({HELD_BACK})"
         codes = [code for code in part.failing_codes if stops is None or code in stops]
         if part.state == FAILED or codes:
@@ -136,11 +136,11 @@ def _held_back(run: Run, store: RunStore, desk: str, leader: str, after: tuple[s
         lost = loss({name: store.part(STAGES[leader].kept_as, name) for name in after})
     if not lost:
         return Gate()
-    told = f"the stack of {lost} did not come through it" if proof else f"it lost {lost}"
-    message = f"{desk} was left as it is: stage {leader} was not carried on, because {told} in a wave before"
+    told = f"the stack of {lost} failed in it" if proof else f"it lost {lost}"
+    message = f"{desk} was left as it is: stage {leader} stopped, because {told} in an earlier wave"
     where = Where(pair=run.members[desk].stack, desk=desk)
     found = finding(HELD_BACK, where, message, evidence={"stage": leader, "lost": lost}).as_dict()
-    return Gate(f"a wave before lost {lost}", findings=(found,))
+    return Gate(f"an earlier wave lost {lost}", findings=(found,))
 
 
 def changed_since_facts(store: RunStore, desk: str) -> list[str]:
@@ -210,7 +210,7 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     interpreter = next((text for text in said.values() if INTERPRETER.search(text)), None)
     if interpreter is not None:
         text = f"{desk}: stage {stage} failed: the desk's Python does not start: {interpreter[-300:]}"
-        remedy = "Name the system's Python for this desk: ansible_python_interpreter=/usr/bin/python3. Then run again."
+        remedy = "Set ansible_python_interpreter=/usr/bin/python3 for this desk (the system's Python), then run again."
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"

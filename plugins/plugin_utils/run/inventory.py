@@ -120,7 +120,7 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         heads = [host for host in members if hosts[host].head]
         if len(heads) > 1:
             kind = "pair" if name in view.pairs else "stack"
-            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; one desk of a {kind} is the head")
+            problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a {kind} is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     for host in view.desks:
         key = (host.address, host.port)
@@ -131,7 +131,7 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         seen.setdefault(key, host)
     if not view.desks:
         problems.append(
-            f"the inventory has no desks: put every desk into group {DESKS_GROUP} and each pair into a child group of {PAIRS_GROUP}"
+            f"the inventory has no desks: put every desk in group {DESKS_GROUP} and each pair in a child group of {PAIRS_GROUP}"
         )
     return problems
 
@@ -221,7 +221,7 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
     where = f"{host.name} ({origin})" if origin else str(host.name)
     port = values.get("ansible_port") or 22
     if not str(port).isdecimal() or not 0 < int(port) < 65536:
-        raise WantError(f"{where}: ansible_port is {port!r}, a number from 1 to 65535 was expected")
+        raise WantError(f"{where}: ansible_port is {port!r}; a number from 1 to 65535 was expected")
     return HostEntry(
         name=host.name,
         address=str(values.get("ansible_host") or host.name),
@@ -239,7 +239,7 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
 def _ssh_port(values: Mapping[str, Any], where: str) -> int | None:
     port = SSH_PORT.read(values, where)
     if port is not None and not 0 < port < 65536:
-        raise WantError(f"{where}: spark_ssh_port is {port}, a number from 1 to 65535 was expected")
+        raise WantError(f"{where}: spark_ssh_port is {port}; a number from 1 to 65535 was expected")
     return port
 
 

@@ -129,15 +129,15 @@ class Check:
     title: str = ""
 
 
-ENROL = Check("enrol", "enrol", DESK, title="the desk was entered with a proven host key and key login")
+ENROL = Check("enrol", "enrol", DESK, title="the desk was reached with a proven host key and key login")
 FACTS = Check("facts", "facts", DESK, title="the desk's facts were read")
 DRIVER = Check("driver", "driver", DESK, title="the driver was compared with the lock")
 CABLE = Check("cable", "cable_map", STACK, key="proven", title="the cable was seen to join the pair's two desks")
 LINK = Check("link", "link", DESK, title="the link is configured as wanted")
 RDMA = Check("rdma", "rdma", STACK, key="measured", title="RDMA was measured in both directions")
-WORKLOAD = Check("workload", "workload", DESK, title="what is to run was held against the desk")
-UPDATE_PLAN = Check("update_plan", "update_plan", DESK, title="what an update would do was looked at")
-ROLL_BACK = Check("roll_back", "roll_back", DESK, title="the last update was taken back")
+WORKLOAD = Check("workload", "workload", DESK, title="the workload was checked against the desk")
+UPDATE_PLAN = Check("update_plan", "update_plan", DESK, title="what an update would do was checked")
+ROLL_BACK = Check("roll_back", "roll_back", DESK, title="the last update was undone")
 NCCL = Check("nccl", "nccl", STACK, key="measured", title="NCCL ran across the pair and its transport was proven")
 
 

@@ -68,8 +68,13 @@ class Want:
         return wish
 
 
-PAIR_HEAD = Want("spark_pair_head", "bool", None, "Whether this desk is the head of its pair; without it the first by natural name order.")
-OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped, and said so.")
+PAIR_HEAD = Want(
+    "spark_pair_head",
+    "bool",
+    None,
+    "Whether this desk is the head of its pair. Without it, the head is the first desk in natural name order.",
+)
+OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped; the report says so.")
 TOPOLOGY = Want(
     "spark_topology",
     "str",
@@ -81,7 +86,7 @@ SSH_PORT = Want(
     "spark_ssh_port",
     "int",
     None,
-    "Port of the desk's sshd as the other desk of its pair reaches it. Without it C(ansible_port): set it where that is the port of a "
+    "Port of the desk's sshd as the other desk of its pair reaches it. Defaults to C(ansible_port): set it where that is the port of a "
     "gateway in between.",
 )
 STACK_MEMBERS = Want(
@@ -96,7 +101,8 @@ WAVES = Want(
     "spark_waves",
     "raw",
     None,
-    "How many stacks each wave takes of a stage that can cost a desk its network, as numbers or percentages; the last entry repeats.",
+    "How many stacks take part in each wave of a stage that can cost a desk its network, as numbers or percentages; the last entry "
+    "repeats.",
 )
 ONLY_STAGES = Want(
     "spark_stages",
@@ -109,15 +115,15 @@ REPORT_DIR = Want(
     "spark_report_dir",
     "path",
     "reports",
-    "Folder on the controller below which each run has its folder; relative to the working directory.",
+    "Folder on the controller in which each run gets a folder of its own; relative to the working directory.",
 )
 KNOWN_HOSTS = Want("spark_known_hosts", "path", None, "File of the host keys that enrolment proved, on the controller.")
 PURPOSE = Want(
     "desk_facts_purpose",
     "str",
     "",
-    "What the facts are judged for; decides which unread facts are unknown and which wanted states are only notes. C(stack) is before the "
-    "link is configured, C(stacked) after it. Empty for what the playbook wants, C(audit) without one.",
+    "What the facts are judged for. This decides which unread facts are unknown and which wanted states are only notes. C(stack) is "
+    "before the link is configured, C(stacked) after it. Empty means what the playbook wants, or C(audit) without one.",
     role="desk_facts",
     choices=("", *PURPOSES),
 )
@@ -125,7 +131,7 @@ TAKE_OVER = Want(
     "pair_link_take_over",
     "bool",
     _JUDGE.take_over,
-    "Whether files of others that configure the same interfaces are set aside (unstack_pair.yml gives them back).",
+    "Whether other files that configure the same interfaces are set aside (unstack_pair.yml restores them).",
     judge="take_over",
     role="pair_link",
 )
@@ -138,13 +144,13 @@ LINK_MTU = Want(
     choices=(1500, 9000),
 )
 BASELINE = Want(
-    "audit_baseline", "raw", None, "A desk of the inventory or a file of facts that audit.yml holds every desk against.", role=""
+    "audit_baseline", "raw", None, "A desk in the inventory, or a file of facts, that audit.yml compares every desk with.", role=""
 )
 REBOOT_POLICY = Want(
     "desk_reboot_policy",
     "str",
     "inherit",
-    "C(if_needed) reboots a desk that waits for it. C(inherit) takes C(driver_lock_reboot), and C(never) where that is not set.",
+    "C(if_needed) reboots a desk that needs it. C(inherit) uses C(driver_lock_reboot), or C(never) where that is not set.",
     role="desk_reboot",
     choices=("inherit", "never", "if_needed"),
 )
@@ -163,13 +169,13 @@ SINCE = Want(
     "last",
     "The run that desks are compared with: C(last), C(never), a run's id, a weekday, C(yesterday), a date or a time.",
 )
-SHOW_NOTES = Want("spark_show_notes", "bool", False, "Prints the notes at the end of a run too.")
+SHOW_NOTES = Want("spark_show_notes", "bool", False, "Also prints the notes at the end of a run.")
 FAIL_ON = Want(
     "spark_fail_on",
     "str",
     "",
-    "What fails the play where a role is used by itself, without a run: a finding of severity C(fail), also one that is C(unknown), or "
-    "C(never) anything. Empty fails where the role could not do its work. In a run the verdict decides.",
+    "What fails the play when a role is used on its own, without a run: C(fail) means a finding of severity fail, C(unknown) also one "
+    "of severity unknown, C(never) nothing. Empty fails only when the role could not do its work. In a run, the verdict decides.",
     choices=("", "fail", "unknown", "never"),
 )
 CERTIFICATES = Want("spark_certificates", "bool", True, "Issues a certificate for each stack that was measured and is PASS or WARN.")
@@ -179,18 +185,18 @@ CERTIFICATE_KEY = Want(
     None,
     "The ssh key that signs certificates: a private key, or a public one whose private half is in ssh-agent.",
 )
-CERTIFICATE_SERIALS = Want("spark_certificate_serials", "bool", False, "Names serial numbers of desks and cables in certificates.")
+CERTIFICATE_SERIALS = Want("spark_certificate_serials", "bool", False, "Includes the serial numbers of desks and cables in certificates.")
 METRICS_PATH = Want(
     "spark_metrics_path",
     "path",
     None,
-    "A folder that node_exporter's textfile collector reads (each playbook keeps a file in it), or a file, for the metrics.",
+    "Where to write the metrics: a folder that node_exporter's textfile collector reads (each playbook keeps a file in it), or a file.",
 )
 WEBHOOK = Want(
     "spark_webhook",
     "dict",
     None,
-    "C(url) and C(headers) of a receiver of one POST with the verdict as JSON after the report; a failure of it is a warning.",
+    "C(url) and C(headers) of a receiver that gets one POST with the verdict as JSON after the report; a failure to send it is a warning.",
 )
 
 WANTS: tuple[Want, ...] = (
@@ -230,7 +236,7 @@ WANTS: tuple[Want, ...] = (
         "dgx_os_newest_known",
         "str",
         _JUDGE.newest_known_dgx_os,
-        "Newest DGX OS that the rules of this collection know; a newer one is noted.",
+        "Newest DGX OS that this collection's rules cover; a newer one gets a note.",
         judge="newest_known_dgx_os",
         role="dgx_os",
         is_version=True,
@@ -248,7 +254,7 @@ WANTS: tuple[Want, ...] = (
         "desk_facts_minimum_memlock_mib",
         "int",
         _JUDGE.minimum_memlock_mib,
-        "MiB that the login user must be able to lock. This collection's rule: the default NCCL test registers less than 4 GiB.",
+        "MiB of memory that the login user must be able to lock. This collection's rule: the default NCCL test registers less than 4 GiB.",
         judge="minimum_memlock_mib",
         role="desk_facts",
     ),
@@ -256,7 +262,7 @@ WANTS: tuple[Want, ...] = (
         "desk_facts_minimum_memory_gib",
         "float",
         _JUDGE.minimum_memory_gib,
-        "GiB that the system must see; empty accepts the 64 GB and the 128 GB model.",
+        "GiB of memory that the system must see; empty accepts the 64 GB and the 128 GB model.",
         judge="minimum_memory_gib",
         role="desk_facts",
     ),
@@ -264,7 +270,7 @@ WANTS: tuple[Want, ...] = (
         "desk_facts_mtu",
         "int",
         _JUDGE.wanted_mtu,
-        "MTU in bytes that both functions must have once the link is set up; empty asks only that they are equal.",
+        "MTU in bytes that both functions must have once the link is set up; empty only requires that they are equal.",
         judge="wanted_mtu",
         role="desk_facts",
     ),

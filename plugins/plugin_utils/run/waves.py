@@ -37,7 +37,7 @@ PERCENT = re.compile(r"([0-9]{1,3})\s*%")
 NUMBER = re.compile(r"[0-9]{1,6}")
 
 
-FORM = 'write a YAML or JSON list, such as -e \'{"spark_waves": [1, "25%"]}\''
+FORM = 'use a YAML or JSON list, such as -e \'{"spark_waves": [1, "25%"]}\''
 
 
 class WaveError(ValueError):

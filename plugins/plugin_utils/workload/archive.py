@@ -70,7 +70,7 @@ def contents(stream: IO[bytes] | io.RawIOBase, limit: int, partly: bool = True) 
         RuntimeError,
     ) as error:
         words = re.sub(r"[^\x20-\x7e]", "?", str(error))[:120]
-        raise ArchiveError(f"it is no wheel that can be read, or it is cut off ({words or type(error).__name__})") from None
+        raise ArchiveError(f"it is not a readable wheel, or it is truncated ({words or type(error).__name__})") from None
 
 
 def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
@@ -93,9 +93,9 @@ def _contents(archive: zipfile.ZipFile, limit: int, partly: bool) -> Contents:
     total = sum(info.compress_size for info in readable)
     not_read = None
     if total > limit:
-        not_read = f"its files with machine code ({max(1, total >> 20)} MB packed) are beyond the limit of {limit >> 20} MB for reading"
+        not_read = f"its files with machine code ({max(1, total >> 20)} MB packed) exceed the read limit of {limit >> 20} MB"
         if not limit:
-            not_read = "its libraries were listed, not read"
+            not_read = "its libraries were listed but not read"
     room = limit if total <= limit else limit // 4 if partly else 0
     binaries = []
     for info in sorted(readable, key=lambda item: (item.compress_size, item.filename)):

@@ -139,7 +139,7 @@ class Check:
         try:
             wanted = wanted_of(Path(name).expanduser())
         except FileProblem as error:
-            return [Judged(name, "requirements", UNKNOWN, str(error), None, "name a requirements file on the controller", ("reference",))]
+            return [Judged(name, "requirements", UNKNOWN, str(error), None, "give a requirements file on the controller", ("reference",))]
         key = ["requirements", [line.text for line in wanted.lines], [line.hashes for line in wanted.lines], wanted.constraints, self._kind]
         told = self._shared.once([*key, self._indexes(wanted)], lambda: [as_dict(item) for item in self._requirements(wanted)])
         problems = [
@@ -181,7 +181,7 @@ class Check:
         try:
             told = named(filename.replace("%2B", "+").replace("%2b", "+"))
         except WheelError as error:
-            return Judged(text[:200], "wheel", UNKNOWN, str(error), None, "name a wheel by file name, link or path", ("reference",))
+            return Judged(text[:200], "wheel", UNKNOWN, str(error), None, "give a wheel by file name, link or path", ("reference",))
         wheel = Wheel(filename, normal(told.project), told.version, told.tags, shown(text).rpartition("/")[0] if link else "")
         unfit = misfit(wheel.tags, self._target)
         if unfit:
@@ -201,11 +201,13 @@ class Check:
         try:
             files = indexes.files(wheel.project)
         except FetchError as error:
-            return replace(wheel, not_read=f"its name fits the desk, but the index could not be asked: {error}")
+            return replace(wheel, not_read=f"its name matches the desk, but the index could not be queried: {error}")
         for index, file in files:
             if file.filename == wheel.filename:
                 return self._looker.look(replace(wheel, source=index), file.url, file.sha256)
-        return replace(wheel, not_read="its name fits the desk, but no index given has it, so that it could not be looked into")
+        return replace(
+            wheel, not_read="its name matches the desk, but none of the given indexes has it, so its contents could not be examined"
+        )
 
     def _paths(self) -> list[Judged]:
         told = self._answer.get("paths")
@@ -215,7 +217,7 @@ class Check:
             item = by_path.get(path)
             if item is None:
                 found.append(
-                    Judged(path, "path", UNKNOWN, "the desk told nothing of it", None, "check the path on the desk", ("not-read",))
+                    Judged(path, "path", UNKNOWN, "the desk reported nothing about it", None, "check the path on the desk", ("not-read",))
                 )
                 continue
             files = [entry for entry in item.get("files") or () if isinstance(entry, Mapping)]
@@ -244,7 +246,7 @@ def _resolution(told: Mapping[str, Any]) -> Resolved:
             return Resolved(refusal=from_dict(pip_report.Refusal, told["refusal"]))
         return Resolved(tuple(from_dict(pip_report.Chosen, item) for item in told["chosen"]))
     except (KeyError, TypeError, AttributeError):
-        return Resolved(refusal=pip_report.Refusal("other", words="the desk gave no answer that could be read"))
+        return Resolved(refusal=pip_report.Refusal("other", words="the desk's answer could not be read"))
 
 
 def _plain(value: Any) -> str | None:

@@ -116,7 +116,7 @@ class Budgeted(io.RawIOBase):
     def read(self, count: int = -1) -> bytes:
         """As files do. Raises ValueError when the budget is used up."""
         if self._left <= 0:
-            raise ValueError("too much of the file is tables")
+            raise ValueError("its tables are too large")
         data = self._stream.read(self._left if count < 0 else min(count, self._left))
         self._left -= len(data)
         return data
@@ -133,7 +133,7 @@ def binary_of_file(stream: IO[bytes], path: str, size: int) -> Binary | None:
         stream.seek(0)
         code = fatbin.ptx_text(stream.read(65536).decode("utf-8", "replace"))
         return Binary(
-            path, "cuda", None, "ptx", units=((code,),) if code else (), not_read=None if code else "it is no PTX text", size=size
+            path, "cuda", None, "ptx", units=((code,),) if code else (), not_read=None if code else "it is not PTX text", size=size
         )
     if head[:4] != b"\x7fELF":
         return None
@@ -155,7 +155,7 @@ def binary_of_desk(data: Mapping[str, Any]) -> Binary:
             if name in sections
         }
     except (ValueError, TypeError, AttributeError, zlib.error, binascii.Error):
-        return Binary(path, not_read="what the desk told of it is not well formed", size=size)
+        return Binary(path, not_read="what the desk reported about it is malformed", size=size)
     found = _elf(SparseFile(size, parts), path, size, told, None)
     if trouble and found.not_read is None:
         return Binary(**{**found.__dict__, "not_read": _sentence(trouble)})
@@ -188,7 +188,7 @@ def _elf(
     except Exception as error:  # a hostile file may make the library raise anything at all
         if isinstance(error, NotFetched) or NOT_SENT in str(error):
             return Binary(path, machine, not_read="the desk did not send all of its tables", size=size)
-        return Binary(path, machine, not_read=f"its ELF tables are broken or cut off ({type(error).__name__})", size=size)
+        return Binary(path, machine, not_read=f"its ELF tables are broken or truncated ({type(error).__name__})", size=size)
 
 
 def _described(
@@ -211,7 +211,7 @@ def _described(
     troubles: list[str] = []
     trouble: str | None
     if elf.num_sections() == 0:
-        troubles.append("it has no section table, so that its device code could not be looked for")
+        troubles.append("it has no section table, so its device code could not be found")
     for name in FATBIN_SECTIONS:
         if told is not None:
             units[name], trouble = told.get(name, ((), None))

@@ -101,7 +101,7 @@ class Web:
             return FetchError(f"{host} answered {error.code} for {shown(url)}", kind)
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, TimeoutError) or "timed out" in str(reason):
-            return FetchError(f"{host} did not answer within {self.limit:.0f} s", "timeout")
+            return FetchError(f"{host} did not respond within {self.limit:.0f} s", "timeout")
         words = re.sub(r"[^\x20-\x7e]", "?", str(reason))[:160] or type(error).__name__
         return FetchError(f"{host} could not be reached: {words}", "no_network")
 
@@ -120,7 +120,7 @@ class RangedFile(io.RawIOBase):
         with response:
             span = re.fullmatch(r"bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15})", str(response.headers.get("Content-Range") or "").strip())
             if response.status != 206 or not span:
-                raise FetchError(f"{shown(url)}: the server gives no parts of files", "no_ranges")
+                raise FetchError(f"{shown(url)}: the server does not serve byte ranges", "no_ranges")
             self.size = int(span.group(2))
             self._keep(int(span.group(1)), response, BLOCK)
 
@@ -163,7 +163,7 @@ class RangedFile(io.RawIOBase):
                 raise FetchError(f"more than {self._budget >> 20} MB of {shown(self._url)} would be needed", "too_large")
             with self._web.open(self._url, {"Range": f"bytes={self._position}-{last}"}) as response:
                 if response.status != 206:
-                    raise FetchError(f"{shown(self._url)}: the server gives no parts of files", "no_ranges")
+                    raise FetchError(f"{shown(self._url)}: the server does not serve byte ranges", "no_ranges")
                 self._keep(self._position, response, last - self._position + 1)
         begin = self._position - self._start
         data = self._block[begin : begin + end - self._position]
@@ -184,7 +184,7 @@ def download(web: Web, url: str, folder: Path, limit: int, sha256: str | None) -
         with web.open(url, {}) as response, open(temporary, "xb") as file:
             told = response.headers.get("Content-Length")
             if told and told.isdigit() and int(told) > limit:
-                raise FetchError(f"{shown(url)} has {int(told) >> 20} MB, the limit is {limit >> 20} MB", "too_large")
+                raise FetchError(f"{shown(url)} is {int(told) >> 20} MB; the limit is {limit >> 20} MB", "too_large")
             deadline = time.monotonic() + web.limit * 4 + limit / 200_000
             size = 0
             while chunk := response.read(BLOCK):
@@ -197,7 +197,7 @@ def download(web: Web, url: str, folder: Path, limit: int, sha256: str | None) -
             raise FetchError(f"{shown(url)} is not the file that the index describes (checksum)", "other")
         os.replace(temporary, path)
     except (OSError, http.client.HTTPException) as error:
-        raise FetchError(f"{shown(url)} could not be kept: {type(error).__name__}", "other") from None
+        raise FetchError(f"{shown(url)} could not be saved: {type(error).__name__}", "other") from None
     finally:
         temporary.unlink(missing_ok=True)
     return path

@@ -31,10 +31,10 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
             """-e '{"images": ["nvcr.io/nvidia/pytorch:25.11-py3"]}' or -e requirements=requirements.txt"""
         )
     if sum(len(lists[name]) for name in ITEMS) > ITEM_LIMIT:
-        raise AnsibleActionFail(f"workload_check: more than {ITEM_LIMIT} items at once; check them in parts")
+        raise AnsibleActionFail(f"workload_check: more than {ITEM_LIMIT} items at once; check them in batches")
     for path in lists["paths"]:
         if not path.startswith("/"):
-            raise AnsibleActionFail(f"workload_check: {path} is no absolute path on a desk")
+            raise AnsibleActionFail(f"workload_check: {path} is not an absolute path on a desk")
     return Asked(
         **lists,
         python=given["python"] or None,

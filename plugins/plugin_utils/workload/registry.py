@@ -76,7 +76,7 @@ class Registry:
         at = reference.at(next((entry.digest for entry in arm if entry.variant in ("", "v8")), arm[0].digest))
         own = oci.manifest(self._ask(["inspect", "--raw"], at, configuration))
         if own.kind != "manifest":
-            raise oci.OciError("the entry for arm64 is no manifest of an image")
+            raise oci.OciError("the entry for arm64 is not an image manifest")
         return self._configured(replace(image, digest=at.rpartition("@")[2], size=own.size), at, configuration)
 
     def _configured(self, image: Image, reference: str, configuration: Sequence[str]) -> Image:
@@ -110,7 +110,7 @@ class Registry:
         fatal = _tail(words)
         kind = registry_error.read(fatal)
         if answer.error == TIMEOUT or kind == "timeout":
-            raise _Refused(f"no answer within {limit} s", "timeout")
+            raise _Refused(f"no response within {limit} s", "timeout")
         raise _Refused(fatal, kind)
 
     def _configuration(self, folder: Path) -> list[str]:

@@ -27,13 +27,13 @@ FILE_LIMIT = 1 << 20
 DEPTH_LIMIT = 5
 WORKERS = 4
 SENTENCE = {
-    "no_pip": ("pip is not to be had", "install pip on the controller or on the desks (apt install python3-pip)"),
+    "no_pip": ("pip is not available", "install pip on the controller or on the desks (apt install python3-pip)"),
     "no_network": ("the package index could not be reached", "check the network of the controller and workload_check_indexes"),
     "timeout": ("pip found no set in time", "raise workload_check_resolve_limit, or check fewer requirements at once"),
-    "syntax": ("it is no requirement that pip reads", "correct the line"),
+    "syntax": ("it is not a requirement that pip accepts", "correct the line"),
     "hashes": ("its hashes do not match", "write the hashes of the wheels for aarch64 too (pip hash)"),
-    "conflict": ("it excludes itself: no set of versions fits", "loosen the versions"),
-    "other": ("pip could not resolve it", "try pip install --dry-run by hand; its words are in the evidence"),
+    "conflict": ("it contradicts itself: no set of versions matches", "loosen the versions"),
+    "other": ("pip could not resolve it", "try pip install --dry-run by hand; its output is in the evidence"),
 }
 """Why pip gave no set: what is told, and what to do."""
 
@@ -95,9 +95,9 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > FILE_LIMIT:
-        raise FileProblem(f"{path} has more than {FILE_LIMIT >> 20} MB: it is no requirements file")
+        raise FileProblem(f"{path} is larger than {FILE_LIMIT >> 20} MB, so it is not a requirements file")
     if b"\0" in data:
-        raise FileProblem(f"{path} is no text file")
+        raise FileProblem(f"{path} is not a text file")
     return data.decode("utf-8", "replace")
 
 
@@ -132,17 +132,17 @@ class Requirements:
             return self._told(
                 bare,
                 UNKNOWN,
-                "it is a path, which only the machine that has it can look at",
-                "give a wheel with wheels instead",
+                "it is a path, which only the machine that has it can examine",
+                "use wheels to check a wheel",
                 "reference",
             ), None
         try:
             requirement = Requirement(line.text)
         except InvalidRequirement as error:
             words = " ".join(str(error).partition("\n")[0].split())[:160]
-            return self._told(bare, UNKNOWN, f"line {line.number} is no requirement: {words}", "correct the line", "reference"), None
+            return self._told(bare, UNKNOWN, f"line {line.number} is not a requirement: {words}", "correct the line", "reference"), None
         if requirement.marker is not None and not requirement.marker.evaluate({**self._environment, "extra": ""}):
-            return self._told(bare, RUNS, "its marker leaves it out on this desk", "", "tags"), None
+            return self._told(bare, RUNS, "its marker excludes it on this desk", "", "tags"), None
         if requirement.url:
             return self._direct(bare, requirement.url), None
         return None, requirement
@@ -210,7 +210,7 @@ class Requirements:
             return self._refused(line, pip_report.Refusal("other", words="pip chose nothing for it"))
         item = line.text[:200]
         if line.hashes and by_name[root].sha256 and f"sha256:{by_name[root].sha256}" not in line.hashes:
-            reason = "none of its hashes is that of the wheel for this desk, and pip takes nothing else"
+            reason = "none of its hashes belongs to the wheel for this desk, and pip accepts nothing else"
             return self._told(item, WONT_RUN, reason, SENTENCE["hashes"][1], "tags")
         newer = self._newer(requirement, by_name[root])
         wheels = self._closure(root, requirement.extras, by_name)
@@ -298,7 +298,7 @@ class Requirements:
         name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
         if not name.endswith(".whl") or not re.match(r"https?://", url):
             return self._told(
-                item, NEEDS_REBUILD, "it is a link to source code, which pip builds on the desk", "take a wheel where there is one", "sdist"
+                item, NEEDS_REBUILD, "it is a link to source code, which pip builds on the desk", "use a wheel if there is one", "sdist"
             )
         try:
             told = named(name)

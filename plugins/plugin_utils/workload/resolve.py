@@ -142,7 +142,7 @@ def _told(answer: Answer, report: Path, limit: float) -> Resolved:
     if answer.rc == NO_PIP:
         return Resolved(
             refusal=pip_report.Refusal(
-                "no_pip", words="this controller's pip cannot be told the desk's environment; use workload_check_resolve: desk"
+                "no_pip", words="this controller's pip cannot be given the desk's environment; use workload_check_resolve: desk"
             )
         )
     if not answer.ok:

@@ -41,7 +41,7 @@ def named(filename: str) -> Named:
     try:
         project, version, _build, tags = parse_wheel_filename(filename)
     except (InvalidWheelFilename, ValueError):
-        raise WheelError(f"{filename[:120]!r} is no name of a wheel") from None
+        raise WheelError(f"{filename[:120]!r} is not the name of a wheel") from None
     return Named(str(project), str(version), tuple(sorted(str(tag) for tag in tags)))
 
 
@@ -126,7 +126,7 @@ class Looker:
 
     def _contents(self, url: str, sha256: str | None, limit: int, partly: bool) -> tuple[Contents, int]:
         if urllib.parse.urlsplit(url).scheme == "file":
-            raise FetchError("a link of an index to a file of the controller is not followed")
+            raise FetchError("a link from an index to a file on the controller is not followed")
         try:
             remote = RangedFile(self._web, url, self._read_limit + LISTING_LIMIT)
         except FetchError as error:

@@ -46,7 +46,7 @@ UNDONE = {"failed": True, "changed": False, "armed": False, "msg": "taken back",
 
 
 class LinkScript(Script):
-    """The action of the link; its clock runs by itself, and its connection can be ended."""
+    """The action of the link; its clock runs on its own, and its connection can be ended."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, args: dict[str, Any], answers: list[dict[str, Any]]) -> None:
         super().__init__("cx7_link", args, answers)
@@ -162,7 +162,7 @@ def test_a_desk_that_comes_back_too_late_says_that_it_has_undone(make: Make) -> 
 def test_a_desk_that_never_comes_back_is_unconfirmed(make: Make) -> None:
     script = make(APPLIED, UNREACHABLE)
     result = script.link(desk())
-    assert result["failed"] and codes(result) == ["CX7_CHANGE_UNCONFIRMED"] and "by itself" in result["msg"]
+    assert result["failed"] and codes(result) == ["CX7_CHANGE_UNCONFIRMED"] and "on its own" in result["msg"]
     assert script.now < 60 + cx7_link.AFTERWARDS + 30
 
 

@@ -44,7 +44,7 @@ def test_a_file_that_is_there_is_never_touched(here: Path) -> None:
     result, said = new_lab()
     assert result["kept"] == ["ansible.cfg", ".gitignore"] and result["created"] == FILES[:2]
     assert (here / "ansible.cfg").read_text(encoding="utf-8") == "[defaults]\n" and not (here / "elsewhere").exists()
-    assert "left as it is" in said
+    assert "already exists, unchanged" in said
     again, _said = new_lab()
     assert (again["changed"], again["created"], again["kept"]) == (False, [], FILES)
 

@@ -47,7 +47,7 @@ def test_a_recording_is_written_without_what_no_rule_names(tmp_path: Path) -> No
 @pytest.mark.parametrize("sent", ["", "x", packed([]), packed({"files": {"/a": 1}})])
 def test_what_is_no_recording_is_a_failure_of_that_desk(sent: str, tmp_path: Path) -> None:
     result = record(tmp_path, {"recorded": sent, "login_user": "lab"})
-    assert result["failed"] is True and result["msg"].startswith("desk-02: its answer is no recording, nothing was written")
+    assert result["failed"] is True and result["msg"].startswith("desk-02: its answer is not a recording, so nothing was written")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -66,12 +66,12 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("standin", ["../x", "a/b", ".hidden", "x" * 65, "a b"])
 def test_a_stand_in_is_a_plain_name(standin: str, tmp_path: Path) -> None:
     result = record(tmp_path, {"recorded": packed(DESK)}, standin=standin)
-    assert result["failed"] is True and "is no name for a folder" in result["msg"]
+    assert result["failed"] is True and "is not a valid folder name" in result["msg"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_no_recording_stays(tmp_path: Path) -> None:
     (tmp_path / "recordings/thesis").mkdir(parents=True)
     result = record(tmp_path, {"recorded": packed(DESK)}, standin="thesis", replace=True)
-    assert result["failed"] is True and "is no recording and is not replaced" in result["msg"]
+    assert result["failed"] is True and "is not a recording and is not overwritten" in result["msg"]
     assert (tmp_path / "recordings/thesis").is_dir()

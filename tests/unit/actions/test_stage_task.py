@@ -18,7 +18,7 @@ from scripted_action import Script, part
 FOUND = finding("DRIVER_MISMATCH", Where(desk="desk-01"), "desk-01: two versions").as_dict()
 TROUBLE: list[tuple[Any, str]] = [
     (AnsibleError("no space left on device"), "DESK_STAGE_FAILED"),
-    (AnsibleActionFail("cannot be done"), "DESK_STAGE_FAILED"),
+    (AnsibleActionFail("cannot be carried out"), "DESK_STAGE_FAILED"),
     (AnsibleConnectionFailure("ssh: connect to host x port 22: No route to host"), "DESK_UNREACHABLE"),
     (AnsibleConnectionFailure("labadmin@x: Permission denied (publickey)."), "AUTH_FAILED"),
     (AnsibleError("Incorrect sudo password"), "BECOME_FAILED"),

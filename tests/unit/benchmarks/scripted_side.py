@@ -162,7 +162,7 @@ class ScriptedSide:
         world = self.world
         world.starts += 1
         if world.lose_after is not None and world.starts > world.lose_after:
-            raise SideError("desk-02", "lost", "the connection ended without a word")
+            raise SideError("desk-02", "lost", "the connection ended without any output")
         world.log.append((self.name, "start", tuple(argv)))
         if (self.name, argv[0]) in world.missing:
             return Started(None, None, MISSING)

@@ -163,7 +163,7 @@ def test_the_loser_goes_no_further_and_keeps_the_proof(tmp_path: Path) -> None:
     assert kept.findings[0]["where"]["desk"] == "desk-01" and "\x1b" not in kept.findings[0]["message"]
     Script("rdma_pair", {}, lost).run(run=run, stage="rdma")
     skipped = part(run, "rdma", "desk-01")
-    assert skipped is not None and skipped.state == SKIPPED and "another run had desk-01" in str(skipped.reason)
+    assert skipped is not None and skipped.state == SKIPPED and "another run held desk-01" in str(skipped.reason)
     settings = Script("pair_settings", {"state": "present"}, lost)
     answer = settings.run("desk-02", run, "settings", ansible_facts={"spark": {"setup": {"pair_env": "# pair\n"}}})
     assert answer["settings"] == "kept" and settings.asked == []

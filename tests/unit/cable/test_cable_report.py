@@ -64,7 +64,7 @@ def test_every_cage_of_which_nothing_is_known_is_told_with_its_reason() -> None:
     this.silent, this.deaf = {"desk-04"}, {"desk-05"}
     text = "\n".join(lines(this))
     assert f"desk-01 port 0  unknown desk or device: {SWITCH} (MikroTik)" in text
-    assert "desk-04         no answer: no route to host" in text
+    assert "desk-04         no response: no route to host" in text
     assert "desk-05 port 0  not seen: the functions have no IPv6 link-local address" in text
     assert "desk-02 port 0  no signal" in text
 

@@ -44,7 +44,7 @@ def test_addresses(numbers: Numbers, position: int, cable: int, expected: tuple[
     [
         (Numbers(subnets=("192.168.100.0/24",)), 0, "has 1 network"),
         (Numbers(), 2, "needs numbers 5"),
-        (Numbers(subnets=("192.168.100.1/24", "x")), 0, "no IPv4 network"),
+        (Numbers(subnets=("192.168.100.1/24", "x")), 0, "not an IPv4 network"),
         (Numbers(head_host=255), 0, "does not fit"),
         (Numbers(head_host=0), 0, "does not fit"),
         (Numbers(head_host=11), 0, "both 11"),

@@ -232,7 +232,7 @@ def test_applying_unit_that_dies_is_taken_back(bench: Bench) -> None:
 def test_left_over_of_an_earlier_run_is_settled_first(bench: Bench) -> None:
     bench.apply()
     shown = bench.apply(check=True)
-    assert codes(shown) == [("CX7_CHANGE_UNDONE", "note")] and "would be taken back" in shown.findings[0].message
+    assert codes(shown) == [("CX7_CHANGE_UNDONE", "note")] and "would be undone" in shown.findings[0].message
     outcome = bench.apply()
     assert outcome.armed and codes(outcome) == [("CX7_CHANGE_UNDONE", "note")]
     assert not bench.change.confirm("c1").failed

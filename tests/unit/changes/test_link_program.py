@@ -99,7 +99,7 @@ def test_undo_gives_everything_back_byte_for_byte(desk: LinkRoot, capsys: pytest
     assert prepare_and_apply(desk, capsys, description(desk, remove=[FOREIGN]))["ok"]
     assert not desk.path(FOREIGN).exists()
     undone = ask(desk, capsys, "undo")
-    assert undone["undone"] and "nobody confirmed it within 90 s" in undone["reason"]
+    assert undone["undone"] and "it was not confirmed within 90 s" in undone["reason"]
     assert json.loads(desk.path(JOURNAL).read_text())["unconfirmed"] is True
     assert desk.picture() == before
     assert live(desk) == links
@@ -147,7 +147,7 @@ def test_reboot_while_armed_is_named(desk: LinkRoot, capsys: pytest.CaptureFixtu
     desk.change_state(renderer_active=False)
     calls = len(desk.calls())
     undone = ask(desk, capsys, "undo")
-    assert "started again" in undone["reason"]
+    assert "restarted" in undone["reason"]
     assert desk.picture("/etc") == before
     assert not any(call.startswith(("nmcli connection load", "networkctl")) for call in desk.calls()[calls:])
 
@@ -443,7 +443,7 @@ def test_the_desk_restores_itself_with_the_file_alone(desk: LinkRoot, tmp_path: 
     assert carried(desk, tmp_path, "apply")["ok"]
     assert live(desk)["enp1s0f0np0"][1] == ("192.168.100.10/24",)
     undone = carried(desk, tmp_path, "undo")
-    assert undone["undone"] and "nobody confirmed it" in undone["reason"]
+    assert undone["undone"] and "it was not confirmed" in undone["reason"]
     assert desk.picture() == before and live(desk) == links
 
 

@@ -105,7 +105,7 @@ def test_persistenced(driver: Driver, expected: list[str]) -> None:
 def test_no_facts_are_not_a_running_daemon() -> None:
     assert codes(told("persistenced", Desk())[1]) == ["FACTS_INCOMPLETE"]
     for action in ("persistenced", "dgx_os"):
-        with pytest.raises(AnsibleActionFail, match=r"desk-01 were not read before; run role labops\.dgx_spark\.desk_facts"):
+        with pytest.raises(AnsibleActionFail, match=r"desk-01 have not been read; run role labops\.dgx_spark\.desk_facts"):
             Script(action).run()
 
 

@@ -11,7 +11,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_reco
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, DgxOs, Identity, Setup
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Kernel, KernelImage
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Gpu, Kernel, KernelImage
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.update import Change, Journal, Look
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
@@ -134,12 +134,13 @@ def test_a_desk_whose_packages_need_no_reboot_gets_none(run: Run) -> None:
         (Desks(REBOOT), "timed out", "REBOOT_FAILED"),
         (Desks(REBOOT, after=start(identity=Identity(boot_id=TWO))), "", "REBOOT_FAILED"),
         (Desks(REBOOT, after=start(kernel=NEWER, identity=Identity(boot_id=ONE))), "", "REBOOT_FAILED"),
+        (Desks(REBOOT, after=start(kernel=NEWER, identity=Identity(boot_id=TWO), gpu=Gpu(present=False, count=0))), "", "GPU_NOT_FOUND"),
     ],
 )
 def test_what_goes_wrong_ends_the_desk_and_keeps_the_other_one_as_it_is(run: Run, desks: Desks, back: str, code: str) -> None:
     planned(run)
     _script, result = change("update", desks, run, comes_back=back)
-    assert result["failed"] and codes(result) == [code] and desks.noted == []
+    assert result["failed"] and codes(result) == [code] and desks.noted == (["started"] if code == "GPU_NOT_FOUND" else [])
     other = Desks(REBOOT)
     script, result = change("update", other, run, "desk-02")
     assert result["failed"] and codes(result) == ["UPDATE_REFUSED"] and script.modules == [] and "desk-01" in result["msg"]

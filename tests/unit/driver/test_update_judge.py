@@ -176,13 +176,13 @@ def test_desks_that_would_part() -> None:
 @pytest.mark.parametrize(
     ("phase", "severity", "word"),
     [
-        ("begun", "warn", "no package yet"),
+        ("begun", "warn", "not changed any package yet"),
         ("changing", "fail", "cut off"),
-        ("installed", "fail", "waits for the reboot"),
+        ("installed", "fail", "waiting for the reboot"),
         ("started", "fail", "not proven"),
-        ("rolling_back", "fail", "taken back"),
+        ("rolling_back", "fail", "undone"),
         ("rolled_back", "fail", "not proven"),
-        ("something_newer", "fail", "not known here"),
+        ("something_newer", "fail", "this version does not know"),
     ],
 )
 def test_an_audit_says_where_each_desk_stands(phase: str, severity: str, word: str) -> None:

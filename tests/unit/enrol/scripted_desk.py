@@ -144,7 +144,7 @@ class ScriptedDesk:
             self.closed = self.closed or apply
         if request.get("reopen"):
             self.closed = False
-            changes.append("open again")
+            changes.append("re-enabled")
         return changes
 
     @property

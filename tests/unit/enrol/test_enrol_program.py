@@ -247,7 +247,7 @@ def test_password_login_is_closed_and_opened_again(root: Root) -> None:
     ("start", "answer", "words"),
     [
         ("sshd -T", (255, "", "bad configuration option"), "bad configuration option"),
-        ("sshd -T", (0, "passwordauthentication yes\nkbdinteractiveauthentication no\n", ""), "another file"),
+        ("sshd -T", (0, "passwordauthentication yes\nkbdinteractiveauthentication no\n", ""), "another of its configuration files"),
         ("systemctl reload", (1, "", "ssh.service is not active"), "not active"),
     ],
 )

@@ -275,7 +275,7 @@ def test_choices_reach_the_desk(known_hosts: Path) -> None:
 
 
 def test_red_a_check_of_the_desk_refuses(known_hosts: Path) -> None:
-    run = enrol(ScriptedDesk(refuses="visudo refuses the sudoers file: syntax error"), known_hosts, sudo_commands=("bad",))
+    run = enrol(ScriptedDesk(refuses="visudo rejects the sudoers file: syntax error"), known_hosts, sudo_commands=("bad",))
     assert run.codes == {"ENROL_REFUSED": "fail"} and "visudo" in run.outcome.findings[0].message and run.known == ""
 
 

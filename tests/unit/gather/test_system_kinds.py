@@ -360,11 +360,11 @@ def test_a_healthy_desk_says_nothing_of_all_this() -> None:
 @pytest.mark.parametrize(
     ("shown", "severity", "words"),
     [
-        ("SubState=start\nNRestarts=0\n", "note", "is being started"),
-        ("SubState=start-pre\nNRestarts=0\n", "note", "is being started"),
-        ("SubState=auto-restart\nNRestarts=12\n", "warn", "over and over"),
-        ("SubState=start\nNRestarts=3\n", "warn", "over and over"),
-        (None, "warn", "over and over"),
+        ("SubState=start\nNRestarts=0\n", "note", "is starting"),
+        ("SubState=start-pre\nNRestarts=0\n", "note", "is starting"),
+        ("SubState=auto-restart\nNRestarts=12\n", "warn", "keeps restarting it"),
+        ("SubState=start\nNRestarts=3\n", "warn", "keeps restarting it"),
+        (None, "warn", "keeps restarting it"),
     ],
 )
 def test_a_daemon_that_starts_for_the_first_time_is_no_restart_loop(shown: str | None, severity: str, words: str) -> None:

@@ -281,7 +281,7 @@ def test_an_audit_says_what_is_different(tmp_path: Path) -> None:
     assert all(desk["verdict"] == "PASS" for desk in report["desks"]), "a change is a fact, no fault"
     text = "\n".join(summary(report, "/r"))
     assert "desk-03 (since 2026-11-20 10:15 UTC): kernel 6.17.0-1021-nvidia ->" in text
-    assert "Nothing is different since the run before (4 desks compared)." in "\n".join(
+    assert "Nothing has changed since the previous run (4 desks compared)." in "\n".join(
         summary(run(history, flat(lab_of(24, 2, "audit"), lab)), "/r")
     )
     since = run(history, flat(lab_of(25, 2, "audit"), lab), "friday")["since"]["desks"]["desk-03"]
@@ -420,7 +420,7 @@ def test_runs_are_listed_found_and_compared(tmp_path: Path) -> None:
     text = "\n".join(compared(history, rows[0], rows[1]))
     assert "pair_01: RDMA, both functions, desk-01 to desk-02 196.0 -> 186.2 Gb/s (-5.0 %)" in text
     assert "pair_01: PASS -> WARN" in text and "desk-02: driver 580.142 -> 580.178.04" in text
-    assert "Nothing differs" in "\n".join(compared(history, rows[0], rows[0]))
+    assert "Nothing that both of them saw differs" in "\n".join(compared(history, rows[0], rows[0]))
 
 
 def test_csv_holds_no_formula(tmp_path: Path) -> None:
@@ -449,11 +449,11 @@ def test_an_interrupted_run_gets_its_report_from_what_the_stages_left(tmp_path: 
 
 
 def test_a_run_that_does_not_exist_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="no run"):
+    with pytest.raises(ReportError, match="not a run"):
         folder_of(tmp_path, "last")
     run(History(tmp_path), lab_of(1))
     assert folder_of(tmp_path, "0001") == folder_of(tmp_path, str(tmp_path / "20261101T101500Z-0001" / "report.json"))
-    with pytest.raises(ReportError, match="known are 20261101T101500Z-0001"):
+    with pytest.raises(ReportError, match="known runs are 20261101T101500Z-0001"):
         folder_of(tmp_path, "zz")
 
 

@@ -88,7 +88,7 @@ def test_busy_red_rdma_user_and_unreadable() -> None:
     (unasked,) = busy_findings(change(HEAD, busy__readable=None), Where())
     assert (unasked.code, unasked.severity) == ("BUSY_UNKNOWN", "unknown")
     (late,) = busy_findings(change(HEAD, busy__readable=None, unread={"busy.gpu_processes": "nvidia-smi -q: timeout"}), Where())
-    assert "did not answer in time (nvidia-smi -q: timeout)" in late.message and late.evidence["timed_out"]
+    assert "did not respond in time (nvidia-smi -q: timeout)" in late.message and late.evidence["timed_out"]
     assert [item.severity for item in busy_findings(BUSY, Where(), severity="warn")] == ["warn"]
 
 

@@ -220,7 +220,7 @@ def test_yaml_sheets() -> None:
 def test_yaml_problems_have_lines_too() -> None:
     assert problems("- name: desk-01\n  address: 192.0.2.11\n- name: desk-02\n  adress: x\n", "yaml")[0][:2] == (4, "adress")
     assert problems("- name: desk-01\n  address: [192.0.2.11]\n", "yaml")[0][:3] == (2, "address", "a list or mapping")
-    assert problems("- desk-01\n", "yaml")[0][:3] == (1, "", "no mapping")
+    assert problems("- desk-01\n", "yaml")[0][:3] == (1, "", "not a mapping")
     assert problems("desks: {\n", "yaml")[0][0] == 2
     assert problems("just words", "yaml")[0][2] == "a single value"
 
@@ -407,7 +407,7 @@ def test_a_heading_above_the_titles_is_passed_over_with_a_word(above: str) -> No
     sheet = read(f"{above}name,address,pair\ndesk-01,192.0.2.1,\n", "lab.csv", "csv")
     assert [desk.name for desk in sheet.desks] == ["desk-01"]
     assert sheet.desks[0].line == above.count("\n") + 2
-    assert sheet.warnings and all("stands above the titles" in warning for warning in sheet.warnings)
+    assert sheet.warnings and all("is above the titles" in warning for warning in sheet.warnings)
 
 
 def test_a_name_in_another_language_is_asked_about() -> None:

@@ -172,8 +172,8 @@ def test_groups_that_our_packages_made_go_with_them_and_what_stays_is_named() ->
 def test_a_group_that_somebody_is_in_or_that_is_another_one_now_stays() -> None:
     desk = with_accounts("lab")
     assert [text for text in tools.remove(desk, 60, False).kept if text.startswith("group")] == [
-        "group mpi: it came with the packages and has members now",
-        "group munge: it came with the packages and has members now",
+        "group mpi: it came with the packages but now has members",
+        "group munge: it came with the packages but now has members",
     ]
     other = with_accounts()
     other.files["/etc/group"] = other.files["/etc/group"].replace("munge:x:120", "munge:x:99").replace("mpi:x:121:", "")
@@ -277,7 +277,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     path.write_text("x", encoding="ascii")
     archive = tmp_path / "evil.tar.gz"
     bundle.pack({"../evil": str(path)}, {"schema": bundle.SCHEMA, "key": "k", "files": {"../evil": bundle.digest(str(path))}}, str(archive))
-    with pytest.raises(bundle.BundleError, match="leads out"):
+    with pytest.raises(bundle.BundleError, match="points outside"):
         bundle.install(str(archive), str(tmp_path / "nccl"))
 
 
@@ -285,7 +285,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_bundle_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(content)
-    with pytest.raises(bundle.BundleError, match="is no NCCL bundle"):
+    with pytest.raises(bundle.BundleError, match="is not an NCCL bundle"):
         bundle.manifest_of(str(path))
 
 
@@ -337,7 +337,7 @@ def test_a_manifest_that_is_a_link_or_nested_is_no_manifest(tmp_path: Path) -> N
             entry.type, entry.linkname = tarfile.SYMTYPE, "lib/libnccl.so.2"
         with tarfile.open(archive, "w:gz") as file:
             file.addfile(entry, io.BytesIO(text or b""))
-        with pytest.raises(bundle.BundleError, match="no NCCL bundle"):
+        with pytest.raises(bundle.BundleError, match="not an NCCL bundle"):
             bundle.manifest_of(str(archive))
 
 
@@ -401,7 +401,7 @@ def source(tmp_path: Path, makefile: str) -> Path:
 
 def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
     spec = spec_of(source(tmp_path, "src.build:\n\t@echo the compiler is missing >&2; exit 3\n"), tmp_path, None)
-    with received.room() as room, pytest.raises(bundle.BundleError, match="NCCL could not be made") as caught:
+    with received.room() as room, pytest.raises(bundle.BundleError, match="NCCL could not be built") as caught:
         bundle.build(LiveDesk(), spec, room, "k")
     assert "the compiler is missing" in caught.value.said
 
@@ -448,7 +448,7 @@ def test_what_a_build_leads_to_is_read_with_the_users_rights_alone(public: Path,
     secret.chmod(0o600)
     spec = spec_of(source(public, MAKES.format(library=makes.format(secret=secret))), public, "nobody")
     with received.room() as room:
-        with pytest.raises(bundle.BundleError, match=r"the build gave no .*libnccl"):
+        with pytest.raises(bundle.BundleError, match=r"the build did not produce .*libnccl"):
             bundle.build(LiveDesk(), spec, room, "k")
         assert not any(b"hash" in path.read_bytes() for path in Path(room).iterdir() if path.is_file())
 
@@ -537,7 +537,7 @@ def test_package_files_must_have_their_checksums(tmp_path: Path) -> None:
     assert pair_tools.proven([str(deb)], {}) == pair_tools.proven([str(deb)], {"perftest.deb": f"sha256:{got}"}) == {"perftest.deb": got}
     with pytest.raises(AnsibleActionFail, match="was expected"):
         pair_tools.proven([str(deb)], {"perftest.deb": "0" * 64})
-    with pytest.raises(AnsibleActionFail, match="names no checksum for perftest"):
+    with pytest.raises(AnsibleActionFail, match="has no checksum for perftest"):
         pair_tools.proven([str(deb)], {"another.deb": got})
 
 
@@ -668,7 +668,7 @@ def test_the_desks_own_library_is_installed_in_its_version_where_it_is_missing()
 
 def test_another_version_of_the_desks_own_library_is_left_alone() -> None:
     desk = PinnedDesk({"libnccl2", "libnccl-dev"}, {})
-    with pytest.raises(tools.ToolsError, match=r"libnccl2 1\.0, libnccl-dev 1\.0 is installed, version 2\.0 was expected"):
+    with pytest.raises(tools.ToolsError, match=r"libnccl2 1\.0, libnccl-dev 1\.0 is installed; version 2\.0 was expected"):
         tools.install_version(desk, bundle.SYSTEM_PACKAGES, "2.0", 60)
     assert not any("install" in argv for argv in desk.ran)
 

@@ -379,7 +379,7 @@ def test_what_cannot_be_read_is_not_changed() -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc/dgx_spark/../passwd", "/usr/local/bin/other"])
 def test_no_other_file_is_ever_written(path: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, "x"),))
-    with pytest.raises(pair_files.PairFilesError, match="none of this collection's files"):
+    with pytest.raises(pair_files.PairFilesError, match="not one of this collection's files"):
         pair_files.plan(pair_files.Have({path: None}), want)
 
 
@@ -404,7 +404,7 @@ def test_a_line_without_the_mark_is_refused() -> None:
 )
 def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
     want = pair_files.Wanted(lines=(pair_files.WantedLines(path, (line,), None if path == "/etc/hosts" else "lab"),))
-    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+    with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: ""}), want)
 
 
@@ -422,7 +422,7 @@ def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
 )
 def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, content),))
-    with pytest.raises(pair_files.PairFilesError, match="is no line that this collection writes there"):
+    with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: None}), want)
 
 

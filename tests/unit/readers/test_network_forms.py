@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ip_addr, lldp, netplan, perftest
 
 HEADER = " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
@@ -69,7 +69,7 @@ def test_sections_of_a_netplan_file_that_are_not_interfaces_of_the_machine() -> 
 
 def real(program: str, *words: str) -> dict:
     """An answer of the real program on a virtual machine, by words of its command line."""
-    recorded = yaml.safe_load((Path(__file__).parents[2] / "conformance/real/trixie.yml").read_text(encoding="utf-8"))
+    recorded = json.loads((Path(__file__).parents[2] / "conformance/real/trixie.json").read_text(encoding="utf-8"))
     return next(answer for answer in recorded["answers"][program] if set(words) <= set(answer["argv"]))
 
 

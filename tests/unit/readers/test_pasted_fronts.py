@@ -213,7 +213,7 @@ def test_entries_of_the_menu_by_number_title_and_id(entry: str, release: str | N
 
 def test_a_menu_that_was_not_readable_is_told_as_that() -> None:
     told, reason = grub.next_release(["6.17.0-1032-nvidia"], {"default": "1>2"}, {}, [])
-    assert told is None and "/boot/grub/grub.cfg) was not readable" in str(reason)
+    assert told is None and "/boot/grub/grub.cfg) could not be read" in str(reason)
 
 
 STATUS = """\

@@ -225,9 +225,9 @@ def test_pruning_removes_no_folder_that_is_not_the_runs_own(tmp_path: Path) -> N
     ("args", "words"),
     [
         ({"compare": "last"}, "names 1 runs"),
-        ({"compare": "a,b"}, "no run"),
+        ({"compare": "a,b"}, "not a run"),
         ({"prune": "all"}, "keep=20"),
-        ({"report_dir": "/nowhere"}, "no folder of reports"),
+        ({"report_dir": "/nowhere"}, "not a report folder"),
         ({"export": "/nowhere/x/y.csv"}, "."),
     ],
 )
@@ -261,7 +261,7 @@ def test_several_runs_become_one_report_that_the_history_does_not_count(tmp_path
 
 @pytest.mark.parametrize("wanted", [None, "", [], "zz"])
 def test_a_run_that_is_not_named_is_asked_for(tmp_path: Path, wanted: Any) -> None:
-    with pytest.raises(AnsibleActionFail, match=r"report_runs|no run"):
+    with pytest.raises(AnsibleActionFail, match=r"report_runs|not a run"):
         run("report_again", {"runs": wanted, "report_dir": str(tmp_path)})
 
 

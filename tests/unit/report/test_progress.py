@@ -71,7 +71,7 @@ def test_without_an_earlier_run_nothing_is_promised() -> None:
     made = view(1, {})
     made.begin("desk-01", "facts", 0.0)
     assert made.remaining(5.0) is None and made.share(5.0) is None
-    assert made.told(5.0) == "running for 5 s; no earlier run tells how long it takes"
+    assert made.told(5.0) == "running for 5 s; no earlier run shows how long it takes"
     other = view(1, {"enrol": 9.0})
     other.begin("desk-01", "facts", 0.0)
     assert other.remaining(5.0) is None, "earlier runs know nothing of these stages"

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.words import duration, moment, plain, scrubbed, size, told
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part
 from lab_samples import Lab, every_failure
 
 FOLDER = "/r/20261123T101500Z-aaaa"
@@ -144,3 +146,22 @@ def test_sizes(value: Any, expected: str) -> None:
 
 def test_moments() -> None:
     assert moment("2026-11-23T10:15:00Z") == "2026-11-23 10:15 UTC" and moment("soon") == "soon"
+
+
+def test_an_update_ends_with_what_it_moved() -> None:
+    lab = Lab(1)
+    for stage, levels in (
+        ("update_plan", {"driver": "580.178.04 -> 580.191.01", "NCCL": "2.30.7"}),
+        ("update_end", {"driver": "580.178.04 -> 580.190.02", "NCCL": "2.30.7", "kernel": "7.0.0-1019-nvidia -> 7.0.0-1024-nvidia"}),
+    ):
+        lab.put(Part(stage, "desk-01", DONE, "pair_01", data={"levels": levels}))
+    lines = lines_of(lab)
+    place = lines.index("DESK     LEVEL   BEFORE -> AFTER")
+    assert [line.split(maxsplit=1) for line in lines[place + 1 : place + 3]] == [
+        ["desk-01", "driver  580.178.04 -> 580.190.02"],
+        ["kernel", "7.0.0-1019-nvidia -> 7.0.0-1024-nvidia"],
+    ]
+    assert not any("NCCL  " in line for line in lines), "what did not move is not told"
+    page = html(lab.report())
+    assert "Before and after" in page and "580.190.02" in page and "580.191.01" not in page
+    assert "Before and after" not in html(Lab(1).report())

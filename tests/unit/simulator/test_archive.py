@@ -123,3 +123,28 @@ def test_installed_set_of_each_model(path: Path) -> None:
         assert installed[name].package.version == str(version)
     assert installed["nvidia-dgx-telemetry"].auto
     assert not installed["dgx-spark-ota-update-meta"].auto
+
+
+def content(name: str, package: str, path: str) -> str:
+    found = [one.package for one in SHELF.offers(name) if one.package.name == package and path in one.package.files]
+    assert found, f"{name} has no {package} with {path}"
+    return found[0].files[path].data.decode()
+
+
+def test_updates_are_good_blind_broken_and_slow_as_they_say() -> None:
+    assert content("ota", "nvidia-firmware-580-580.190.02", "usr/lib/firmware/nvidia/580.190.02/gsp_ga10x.bin") == "GSP 580.190.02\n"
+    broken = content("ota_broken_gpu", "nvidia-firmware-580-580.191.01", "usr/lib/firmware/nvidia/580.191.01/gsp_ga10x.bin")
+    assert broken == "GSP 580.190.02\n"
+    module = "lib/modules/{0}/kernel/nvidia-580-open/nvidia.ko"
+    for name, kernel, slow in (("ota", "7.0.0-1024-nvidia", False), ("ota_slow_nccl", "7.0.0-1026-nvidia", True)):
+        text = content(name, f"linux-modules-nvidia-580-open-{kernel}", module.format(kernel))
+        assert ("nccl_factor=0.66" in text) is slow
+    names = {one.package.name for one in SHELF.offers("ota_no_module")}
+    assert "linux-image-7.0.0-1027-nvidia" in names and "linux-modules-nvidia-580-open-7.0.0-1027-nvidia" not in names
+    metas = {one.package.version for one in SHELF.offers("ota") if one.package.name == "dgx-spark-ota-update-meta"}
+    assert metas == {"26.09.2", "26.10.1"}
+
+
+def test_a_kernels_package_writes_the_menu() -> None:
+    image = next(one for one in SHELF.kernel("7.0.0-1019", "580.178.04") if one.name.startswith("linux-image-"))
+    assert set(image.scripts) == {"postinst", "postrm"} and "update-grub" in image.scripts["postinst"]

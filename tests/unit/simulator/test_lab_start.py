@@ -41,12 +41,12 @@ def start(engine: ShortLived, said: list[str]) -> int:
 def test_a_desk_that_ended_once_is_started_again() -> None:
     said: list[str] = []
     assert start(ShortLived(1), said) == 102
-    assert said == ["desk-01 ended while it was starting; its last line: desk: no description of this desk; starting it again"]
+    assert said == ["desk-01 ended while starting; its last line: desk: no description of this desk; starting it again"]
 
 
 def test_a_desk_that_ends_each_time_is_named_with_its_last_line() -> None:
     engine = ShortLived(9)
-    with pytest.raises(LabError, match="desk-01 ended while it was starting; its last line: desk: no description"):
+    with pytest.raises(LabError, match="desk-01 ended while starting; its last line: desk: no description"):
         start(engine, [])
     assert engine.starts == 2
 

@@ -104,7 +104,7 @@ def test_home_is_where_the_description_has_it() -> None:
     [
         (lambda w: laws.pulled(w, "z"), "no cable 'z'; cables: x, y"),
         (lambda w: laws.pulled(w, "x", End("c", 0)), "x is not in c/0"),
-        (lambda w: laws.pulled(laws.pulled(w, "x"), "x"), "in no port already"),
+        (lambda w: laws.pulled(laws.pulled(w, "x"), "x"), "already unplugged"),
         (lambda w: laws.plugged(w, "x", (End("c", 0),)), "no loose end"),
         (lambda w: laws.plugged(w, "y", (End("a", 0),)), "already holds x"),
         (lambda w: laws.plugged(w, "y", (End("c", 1),)), "already holds y"),

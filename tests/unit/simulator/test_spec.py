@@ -103,7 +103,7 @@ def test_a_recording_is_found_by_path_beside_the_lab_file_or_by_name(tmp_path: P
     assert recordings.find("mine", tmp_path) == tmp_path / "mine"
     assert recordings.find(str(tmp_path / "mine")) == tmp_path / "mine"
     assert recordings.find("pcie_half_rate").name == "pcie_half_rate"
-    with pytest.raises(LabError, match="is no recording"):
+    with pytest.raises(LabError, match="is neither a recording"):
         recordings.find("nowhere", tmp_path)
     assert spec.parse({"desks": {"desk-01": {"recording": "mine"}}}).desks["desk-01"].recording == "mine"
     with pytest.raises(LabError, match="must be the folder of a recording"):

@@ -25,7 +25,7 @@ from .test_perftest import free_port
 
 HERE = ROOT / "tests" / "conformance"
 TABLE: list[dict[str, Any]] = yaml.safe_load((HERE / "witnesses.yml").read_text(encoding="utf-8"))
-RECORDED = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((HERE / "real").glob("*.yml"))}
+RECORDED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((HERE / "real").glob("*.json"))}
 NAMES = {"DEV": "rocep1s0f0", "NETDEV": "enp1s0f0np0", "EMPTYDEV": "rocep1s0f1", "EMPTY": "enp1s0f1np1", "PEER": "127.0.0.1"}
 ADDRESSES = {"enp1s0f0np0": ["fe80::1", "192.168.100.10"], "enP2p1s0f0np0": ["fe80::2", "192.168.101.10"]}
 

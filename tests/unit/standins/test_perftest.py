@@ -115,7 +115,7 @@ def test_without_hardware_there_is_no_figure(paper: PaperDesk) -> None:
     """A paper desk has no wire: the tool must not print a row."""
     client, _server, _code = both_ends(paper, "ib_write_bw", "-d", "rocep1s0f0", "-F", "-D", "1")
     assert client.returncode == 1
-    assert "does not answer" in client.stderr
+    assert "does not respond" in client.stderr
     assert not re.search(r"^ 65536", client.stdout, re.M)
 
 

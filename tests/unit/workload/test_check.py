@@ -197,7 +197,7 @@ def test_wheels_by_name_link_and_path(tmp_path: Path, index: Index) -> None:
     found = run(tmp_path, {}, wheels=asked, indexes=(index.url,))
     assert [item.verdict for item in found] == ["RUNS", "RUNS", "RUNS", "UNKNOWN", "UNKNOWN", "WONT_RUN", "UNKNOWN"]
     assert {item.kind for item in found} == {"wheel"}
-    assert "no wheel that can be read" in found[3].reason
+    assert "not a readable wheel" in found[3].reason
 
 
 def test_a_requirements_file_and_pip_on_the_desk(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
     [
         ({}, "nothing to check"),
         ({"images": ["x"], "limit": 0}, "limit must be 1 or more"),
-        ({"paths": ["relative/path"]}, "no absolute path"),
+        ({"paths": ["relative/path"]}, "not an absolute path"),
         ({"wheels": [f"{number}.whl" for number in range(600)]}, "more than 500"),
     ],
 )

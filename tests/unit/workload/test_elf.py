@@ -106,7 +106,7 @@ def test_loose_fatbins_and_ptx(tmp_path: Path) -> None:
     found = {Path(item.path).name: item for item in from_desk(tmp_path)}
     assert found["k.fatbin"].units == (("sm_120",),)
     assert found["k.ptx"].units == (("ptx 90a@8.7",),)
-    assert found["bad.ptx"].not_read == "it is no PTX text"
+    assert found["bad.ptx"].not_read == "it is not PTX text"
     assert whole(b".version 9.0\n.target sm_121f\n", "a.ptx").units == (("ptx 121f@9.0",),)
 
 
@@ -207,7 +207,7 @@ def test_a_part_that_unpacks_without_end_is_refused() -> None:
 
     bomb = base64.b64encode(zlib.compress(b"\0" * (8 << 20))).decode()
     found = reading.binary_of_desk({"path": "/x", "kind": "elf", "parts": [[0, bomb]], "size": 9})
-    assert found.not_read == "what the desk told of it is not well formed"
+    assert found.not_read == "what the desk reported about it is malformed"
 
 
 def test_without_pyelftools_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +240,7 @@ def test_a_walk_has_limits_and_says_so(tmp_path: Path) -> None:
     (told,) = workload.paths([str(tmp_path)], lambda: Walk(Limits(entries=2)))
     assert "more than 2" in told["stopped"]
     (told,) = workload.paths([str(tmp_path)], lambda: Walk(Limits(seconds=-1)))
-    assert "not all was seen" in told["stopped"]
+    assert "not everything was seen" in told["stopped"]
 
 
 def test_a_path_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -71,14 +71,14 @@ def test_references(text: str, complete: str) -> None:
         ("NVIDIA/Cuda", "lower case"),
         ("nvcr.io/nvidia/pytorch:25.11 py3", "space"),
         ("docker://ubuntu", "scheme"),
-        ("ubuntu:", "no tag"),
+        ("ubuntu:", "not a tag"),
         ("ubuntu@sha256:12", "64 hexadecimal"),
-        ("a//b", "no repository"),
+        ("a//b", "not a repository"),
         ("x" * 600, "too long"),
-        ("-rf", "no repository"),
+        ("-rf", "not a repository"),
         ("nvcr.io/nvidia/pytorch:25.11-py3\n", "character"),
         ("ex ample.com/x", "space"),
-        ("--authfile=/etc/shadow", "no repository"),
+        ("--authfile=/etc/shadow", "not a repository"),
     ],
 )
 def test_typos(text: str, words: str, spark: Target) -> None:

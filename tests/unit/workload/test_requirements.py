@@ -120,7 +120,7 @@ def judge(index: Index, spark: Target, tmp_path: Path):
         ('gpu; platform_machine == "x86_64"', RUNS, None, "marker"),
         ("no-such-project", UNKNOWN, None, "none of the given indexes"),
         ("gpu==9.9", UNKNOWN, None, "no version that matches"),
-        ("gpu ==", UNKNOWN, None, "is no requirement"),
+        ("gpu ==", UNKNOWN, None, "is not a requirement"),
         ("thing @ git+https://127.0.0.1:9/x.git", NEEDS_REBUILD, None, "source code"),
         ("./local/folder", UNKNOWN, None, "path"),
     ],
@@ -239,7 +239,9 @@ def test_includes_are_joined_and_indexes_kept(tmp_path: Path) -> None:
     assert len(found.problems) == 3
 
 
-@pytest.mark.parametrize(("data", "words"), [(b"a\0b", "no text file"), (b"x" * (1 << 21), "more than 1 MB"), (None, "cannot be read")])
+@pytest.mark.parametrize(
+    ("data", "words"), [(b"a\0b", "not a text file"), (b"x" * (1 << 21), "larger than 1 MB"), (None, "cannot be read")]
+)
 def test_files_that_are_none(tmp_path: Path, data: bytes | None, words: str) -> None:
     path = tmp_path / "r.txt"
     if data is not None:

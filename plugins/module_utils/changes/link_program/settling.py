@@ -91,7 +91,7 @@ def settle(desk: Desk) -> dict[str, Any]:
         elif found in UNSETTLED:
             result = take_back(desk, journal, "a later run found it unconfirmed")
             if result["problems"]:
-                raise ChangeError(f"the earlier change cannot be taken back: {'; '.join(result['problems'])}")
+                raise ChangeError(f"the earlier change cannot be undone: {'; '.join(result['problems'])}")
             journal = desk.read_json(JOURNAL) or journal
         desk.put(JOURNAL, None)
         desk.put(RESERVE, None)

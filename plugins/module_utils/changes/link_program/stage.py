@@ -93,7 +93,9 @@ def _refuse_others(before: str, after: str, change: Mapping[str, Any]) -> None:
                 continue
         strangers.append(path)
     if strangers:
-        raise ChangeError(f"other_interfaces: the change would also alter what netplan makes for other interfaces: {', '.join(strangers)}")
+        raise ChangeError(
+            f"other_interfaces: the change would also alter what netplan generates for other interfaces: {', '.join(strangers)}"
+        )
 
 
 def _rules(content: bytes) -> collections.Counter[str]:

@@ -48,9 +48,9 @@ def undo(desk: Desk, reason: str | None) -> dict[str, Any]:
             reason = journal.get("reason")
         if reason is None:
             journal["unconfirmed"] = True
-            reason = f"nobody confirmed it within {journal['confirm_timeout']} s"
+            reason = f"it was not confirmed within {journal['confirm_timeout']} s"
             if journal.get("boot_id") and journal["boot_id"] != boot_id(desk):
-                reason = "the desk started again before anybody confirmed it"
+                reason = "the desk restarted before it was confirmed"
         return take_back(desk, journal, reason)
 
 

@@ -131,12 +131,12 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="CX7_NOT_MANAGED",
-        title="NetworkManager was told to leave the ConnectX-7 alone",
+        title="NetworkManager is configured to leave the ConnectX-7 unmanaged",
         severity="warn",
-        meaning="Our netplan file hands the functions to NetworkManager, and NetworkManager calls them unmanaged. Addresses that are there "
-        "stay until something starts anew; then nobody sets them.",
-        remedy="Take the functions out of unmanaged-devices (grep -r unmanaged-devices /etc/NetworkManager /run/NetworkManager; a udev "
-        "rule with NM_UNMANAGED does the same), sudo systemctl reload NetworkManager, then run stack_pair.yml again.",
+        meaning="This collection's netplan file gives the functions to NetworkManager, but NetworkManager lists them as unmanaged. "
+        "Existing addresses stay until something restarts; after that, nothing sets them.",
+        remedy="Remove the functions from unmanaged-devices (grep -r unmanaged-devices /etc/NetworkManager /run/NetworkManager; a udev "
+        "rule with NM_UNMANAGED does the same), run sudo systemctl reload NetworkManager, then run stack_pair.yml again.",
         source="this collection's rule (NetworkManager's manual)",
     ),
     Code(

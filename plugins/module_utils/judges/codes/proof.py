@@ -24,12 +24,13 @@ TRUST: tuple[Code, ...] = (
     ),
     Code(
         code="PAIR_LOGIN_CLOSED",
-        title="The desk's ssh server will not take the other desk's key",
+        title="The desk's ssh server does not accept the other desk's key",
         severity="fail",
         other_severities=("warn", "note"),
-        meaning="As sshd itself says for the login user coming from the other desk (sshd -T): it takes no keys, none of the pair's type, "
-        "more than a key, not this user; it runs another command than it is asked for; or it reads keys from a file that only the desk's "
-        "admin writes. A note where no stack is made, a warning as long as the line that belongs into that file is not known.",
+        meaning="According to sshd itself (sshd -T, for the login user coming from the other desk), it accepts no keys, none of the "
+        "pair's type, wants more than a key, does not let this user in, runs a command other than the requested one, or reads keys from "
+        "a file that only the desk's admin writes. A note where no stack is set up, a warning as long as the line for that file is not "
+        "known.",
         remedy="Change the setting that the message names, or add the line, and run again.",
         source="this collection's rule (OpenSSH's manual)",
     ),
@@ -38,9 +39,9 @@ TRUST: tuple[Code, ...] = (
         title="A name of the pair belongs to another machine",
         severity="warn",
         other_severities=("note",),
-        meaning="A line in /etc/hosts that is not this collection's gives pair-head or pair-peer an address. Measurements go by addresses "
-        "and are right; people and programs that use the name reach that machine.",
-        remedy="Take the name out of that line of /etc/hosts, or use the addresses in /etc/dgx_spark/hostfile.",
+        meaning="A line in /etc/hosts that this collection did not write gives pair-head or pair-peer an address. Measurements use "
+        "addresses and are right; people and programs that use the name reach that other machine.",
+        remedy="Remove the name from that line in /etc/hosts, or use the addresses in /etc/dgx_spark/hostfile.",
         source="this collection's rule",
     ),
     Code(
@@ -392,10 +393,10 @@ NCCL: tuple[Code, ...] = (
     ),
     Code(
         code="NCCL_SIZE_REDUCED",
-        title="nccl-tests made the messages smaller than was asked",
+        title="nccl-tests used smaller messages than requested",
         severity="note",
         other_severities=("unknown",),
-        meaning="nccl-tests found too little GPU memory for the largest size and lowered it by itself (the line is in its output). The "
+        meaning="nccl-tests found too little GPU memory for the largest size and lowered it on its own (its output has the line). The "
         "verdict is for the sizes that were measured. Unknown when none of them is large enough for a mark.",
         remedy="Free memory on both desks (the GPU shares it with every other program) and run again, or ask for the smaller size "
         "(pair_proof_nccl_max_bytes).",

@@ -43,7 +43,7 @@ def number(capability: str) -> int:
     """12.1 as 121. Raises ValueError for text that is no capability."""
     major, dot, minor = capability.partition(".")
     if not dot or not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()) or len(minor) != 1 or len(major) > 2:
-        raise ValueError(f"{capability!r} is no compute capability")
+        raise ValueError(f"{capability!r} is not a compute capability")
     return int(major) * 10 + int(minor)
 
 

@@ -86,7 +86,7 @@ PROJECTS: tuple[Entry, ...] = (
         verdict=RUNS,
         gpu=NONE,
         cuda=(0,),
-        instead="for the GPU get it from https://download.pytorch.org/whl/cu130",
+        instead="for the GPU, get it from https://download.pytorch.org/whl/cu130",
     ),
     Entry(
         "vllm",

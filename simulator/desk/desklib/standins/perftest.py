@@ -405,14 +405,14 @@ def _run(run: Run) -> int:
         channel.put(run.mine)
         run.theirs = channel.get()
     if run.theirs["kind"] != run.kind or run.theirs["verb"] != run.verb:
-        raise Failed(" Conflict between the tests of server and client; both must run the same")
+        raise Failed(" The tests of server and client differ; both must run the same one")
     print(_header(run))
     print(_columns(run), flush=True)
     if not run.mine["gid"] or not run.theirs["gid"]:
         # A GID index that does not exist: the tool prints its header, no row, and ends with 0.
         return 0
     if run.hardware is None:
-        raise Failed(" The hardware of this simulated desk does not answer (is hardwared running?)")
+        raise Failed(" The hardware of this simulated desk does not respond (is hardwared running?)")
     bench = {
         "op": "bench",
         "device": run.function.rdma,
