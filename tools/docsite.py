@@ -30,19 +30,22 @@ extensions.append("myst_parser")
 myst_heading_anchors = 4
 # No other site is asked, so these names of Ansible's own documentation lead nowhere.
 intersphinx_mapping = {}
-nitpick_ignore = [
-    *(("std:ref", name) for name in ("action_plugins", "ansible_configuration_settings", "callback_plugins", "common_return_values")),
-    *(("std:envvar", name) for name in ("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "ANSIBLE_SHOW_CUSTOM_STATS")),
+nitpick_ignore_regex = [
+    ("std:ref", "action_plugins|ansible_configuration_settings|callback_plugins|common_return_values|inventory_plugins"),
+    ("std:envvar", "ANSIBLE_.*"),
 ]
 """
 
 
 def guide(text: str) -> str:
-    """A guide of docs/ for guides/ of the site: links to files outside docs/ go to the repository, the others stay."""
+    """A guide of docs/ for guides/ of the site: links to other guides and pictures stay, those to any other file go to the repository."""
 
     def moved(found: re.Match[str]) -> str:
         link = found[1]
-        return found[0].replace(link, f"{generated.repository()}/{link.removeprefix('../')}") if link.startswith("../") else found[0]
+        if re.match(r"[a-z]+:|#", link) or ("/" not in link and link.partition("#")[0].endswith(".md")) or link.startswith("images/"):
+            return found[0]
+        place = link.removeprefix("../") if link.startswith("../") else f"docs/{link}"
+        return found[0].replace(link, f"{generated.repository()}/{place}")
 
     return LINK.sub(moved, text)
 

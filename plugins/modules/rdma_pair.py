@@ -35,7 +35,7 @@ options:
   paths:
     description:
       - Every path of a stack instead of O(head) and O(peer), each with its two ends C(first) and C(second). The head's path comes first.
-      - They are measured in rounds of disjoint paths, so that no desk is in two at once. In a ring, whose desks have two cables each, all
+      - Paths are measured in rounds of disjoint paths, so that no desk is in two at once. In a ring, whose desks have two cables each, all
         paths are measured at the same time afterwards.
     type: list
     elements: dict

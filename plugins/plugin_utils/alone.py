@@ -105,7 +105,7 @@ def lines(part: Part, role: str, before: Iterable[Part], notes: bool, more: Iter
     words = ["changed"] if part.changed else []
     if part.state == DONE:
         words.append("ok" if word == "PASS" else word)
-    elif not shown:
+    elif not fresh:
         words.append(f"not done: {line(part.reason)}")
     else:
         words.append(f"not done, {word}")

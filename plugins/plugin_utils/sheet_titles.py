@@ -20,7 +20,7 @@ COLUMNS: dict[str, str] = {
     "port": "ssh port; 22 if empty",
     "user": "login user, if it differs from the lab's",
     "pair": "name of the pair; empty for a desk that stands alone",
-    "stack": "name of the ring or of the stack on a switch, instead of a pair",
+    "stack": "name of the ring or of the stack on a switch, instead of pair",
     "topology": "direct, ring or switch: how the desks of the stack are joined",
     "position": "head, peer, 1 or 2 within the pair; empty for natural name order",
     "serial": "serial number on the chassis",

@@ -15,6 +15,9 @@ from .words import told as sentence
 LOUD = ("fail", "unknown", "warn")
 """Severities that ask for something, worst first."""
 
+MISSING = "REQUIRED_CHECK_MISSING"
+"""Its remedy is to look at the other findings of the desk or pair, so it is no reason of its own."""
+
 
 @dataclass
 class Told:
@@ -41,12 +44,15 @@ class Task:
 
 
 def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[Task]:
-    """Everything to do (or, with other severities, to read), grouped by code and remedy."""
+    """Everything to do (or, with other severities, to read), grouped by code and remedy. A check that has no result asks for nothing
+    where something else is told of why."""
     wanted = tuple(severities)
     found: dict[tuple[str, str, str], Task] = {}
+    reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
     for owner in (*report["pairs"], *report["desks"]):
+        explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
-            if item["severity"] not in wanted:
+            if item["severity"] not in wanted or (explained and _is_consequence(item)):
                 continue
             code, severity, remedy = line(item["code"]), str(item["severity"]), line(item.get("remedy") or "")
             task = found.setdefault((code, severity, remedy), Task(code, severity, remedy))
@@ -59,6 +65,15 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
             if subject and subject not in told.subjects:
                 told.subjects.append(subject)
     return sorted(found.values(), key=lambda task: (-SEVERITIES.index(task.severity), task.told[0].subjects[:1], task.code))
+
+
+def _is_reason(item: Mapping[str, Any]) -> bool:
+    return item["severity"] in ("fail", "unknown") and not _is_consequence(item)
+
+
+def _is_consequence(item: Mapping[str, Any]) -> bool:
+    """Whether a finding only says that a stage gave no result. One without a stage (a baseline that cannot be used) has its own reason."""
+    return item["code"] == MISSING and "stage" in (item.get("evidence") or {})
 
 
 def loud(findings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ def test_a_guides_links_stay_or_go_to_the_repository() -> None:
     assert (
         guide("[a](link.md#b) ![p](images/p.png) [c](https://example.org)") == "[a](link.md#b) ![p](images/p.png) [c](https://example.org)"
     )
+    assert guide("[e](examples/e.yml)") == f"[e]({MAIN}/docs/examples/e.yml)"
     assert guide("[r](../README.md) and [c](../CONTRIBUTING.md#x)") == f"[r]({MAIN}/README.md) and [c]({MAIN}/CONTRIBUTING.md#x)"
 
 

@@ -61,6 +61,29 @@ def test_times_leave_out_what_took_none_and_keep_a_number_with_its_unit() -> Non
     assert not [line for line in took if line.startswith("  s,") or line.strip() == "s" or line[-1:].isdigit()]
 
 
+def test_a_check_without_a_result_is_told_where_nothing_else_says_why() -> None:
+    lab = every_failure()
+    lines = lines_of(lab)
+    assert "PAIR_BUSY (+1)" in "\n".join(lines), "the table still counts it"
+    assert not [line for line in lines if "REQUIRED_CHECK_MISSING" in line]
+    for stage in ("rdma", "nccl"):
+        del lab.parts[stage]["desk-01"]
+    told = [line for line in lines_of(lab) if "REQUIRED_CHECK_MISSING" in line and line.startswith("  ")]
+    assert len(told) == 3 and all("pair_01" in line for line in told[1:]), told
+
+
+def test_a_lost_desk_of_a_pair_says_why_its_measurements_are_missing() -> None:
+    lab = Lab(1)
+    late = finding("STAGE_TIMEOUT", Where(desk="desk-02"), "desk-02: stage facts ran out of time", severity="unknown")
+    lab.find("facts", "desk-02", late)
+    for stage in ("rdma", "nccl"):
+        del lab.parts[stage]["desk-01"]
+    lines = lines_of(lab)
+    assert [line for line in lines if "STAGE_TIMEOUT: desk-02" in line] and not [line for line in lines if "MISSING" in line]
+    lab.find("facts", "desk-01", finding("REQUIRED_CHECK_MISSING", Where(desk="desk-01"), "desk-01: the baseline /b is no recording."))
+    assert [line for line in lines_of(lab) if "MISSING: desk-01: the baseline" in line], "it is no consequence"
+
+
 def test_notes_are_counted_and_told_by_choice() -> None:
     assert any(line.startswith("2 notes in the report") for line in lines_of(every_failure()))
     told_lines = lines_of(every_failure(), notes=True)
