@@ -85,7 +85,7 @@ SETTABLE = set(role_variables()) | {want.variable for want in WANTS} | OF_PLAYBO
 OF_THE_SHEET = {"spark_expected_serial", "spark_expected_host_key"}
 OF_ANSIBLE = {"ansible_user", "ansible_host", "ansible_port", "ansible_become_password", "ansible_password", "ansible_python_interpreter"}
 OF_ANSIBLE |= {"ansible_ssh_private_key_file", "become_ask_pass", "enable_plugins", "host_key_checking"}
-GROUPS = {"spark_desks", "spark_pairs", "spark_stacks"}
+GROUPS = {"spark_desks", "spark_pairs", "spark_stacks", "spark_slice_1", "spark_slice_2"}
 OF_A_RUN = {"spark_plan", "spark_stage", "spark_wave", "spark_repetition"}
 """Variables with which playbooks compose roles into a run, see docs/architecture.md."""
 NAMES = SETTABLE | OF_THE_SHEET | OF_ANSIBLE | GROUPS | OF_A_RUN | set(MODULES) | set(ROLE_NAMES) | set(PLAYBOOK_NAMES)
