@@ -200,7 +200,7 @@ rows:
           description: Wrong values; null when they were not checked.
           type: int
 mark_name:
-  description: Name of the marks that the bus bandwidth is held against, where they are not those of two desks or a switch.
+  description: Name of the marks that the bus bandwidth is compared with, where they are not those of two desks or a switch.
   returned: when a ring was measured
   type: str
 collective:

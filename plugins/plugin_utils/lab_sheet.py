@@ -465,7 +465,7 @@ def _stacks(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tupl
         line = found[-1].line
         listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in found)
         if stack in names:
-            problems.append(Problem(line, "stack", repr(stack), "a name that is no desk's and no pair's name"))
+            problems.append(Problem(line, "stack", repr(stack), "a name that neither a desk nor a pair has"))
         told = {entry.topology: entry for entry in found if entry.topology}
         if len(told) > 1:
             said = ", ".join(f"{word} (line {entry.line})" for word, entry in told.items())

@@ -338,9 +338,9 @@ class StackJudge:
         silent = sorted(self.unread, key=natural)
         where = Where(stack.name, stranger.at.desk, stranger.at.port)
         if silent:
-            may_be = f"it may be one of {', '.join(silent[:6])}, which gave no answer"
-            message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}; {may_be}"
-            remedy = "Mend first what the findings of these desks say, then run again; leave the cable as it is."
+            may_be = f"it may be one of {', '.join(silent[:6])}, which did not respond"
+            message = f"{place(stranger.at)}: an unknown device responded: {seen}{told}; {may_be}"
+            remedy = "Fix first what the findings of these desks say, then run again; leave the cable as it is."
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)
         if stack.topology != RING:
             message = f"{place(stranger.at)}: only {seen}{told} answers behind it, none of the stack's other desks"
@@ -350,7 +350,7 @@ class StackJudge:
                 "others. Then run again."
             )
             return finding("CABLE_SWITCH_APART", where, message, evidence=evidence, remedy=remedy)
-        message = f"{place(stranger.at)}: a device that is no desk of the inventory answered: {seen}{told}{self._advice(stack)}"
+        message = f"{place(stranger.at)}: a device that is not a desk of the inventory responded: {seen}{told}{self._advice(stack)}"
         return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence)
 
     def _belongs(self, desk: str) -> str:
