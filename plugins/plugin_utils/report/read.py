@@ -63,7 +63,8 @@ def checked(data: Any, name: str) -> dict[str, Any]:
         desk["pair"] = desk["pair"] if isinstance(desk.get("pair"), str) else None
         stages = desk.get("stages")
         desk["stages"] = {key: item for key, item in stages.items() if isinstance(item, Mapping)} if isinstance(stages, Mapping) else {}
-    report["cables"] = [edge for edge in report.get("cables") or () if _is_edge(edge)]
+    cables = report.get("cables")
+    report["cables"] = [edge for edge in cables if _is_edge(edge)] if isinstance(cables, list) else []
     if not _stacks_fit(report.get("stacks"), report["pairs"]):
         # It follows from the pairs and is made anew of them.
         report.pop("stacks", None)

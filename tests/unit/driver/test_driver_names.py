@@ -134,7 +134,7 @@ def test_a_policy() -> None:
 def test_a_simulation() -> None:
     text = "Inst new (1.0 Lab:noble [arm64])\nInst old [1.0] (1.1 Lab:noble [arm64]) []\nRemv gone [1]\nInst same [1.0] (1.0 x [y])\n"
     found = apt_text.simulated(text)
-    assert found == apt_text.Simulated({"new": "1.0"}, {"old": ("1.0", "1.1")}, ("gone",)) and not found.nothing
+    assert found == apt_text.Simulated({"new": "1.0"}, {"old": ("1.0", "1.1")}, ("gone",), {"gone": "1"}) and not found.nothing
 
 
 def test_an_offer_needs_a_file_in_an_archive() -> None:

@@ -58,7 +58,7 @@ def test_a_desk_that_is_not_known_is_refused() -> None:
         ("schema: labops.dgx_spark/lock/1\nbranch: x", "branch"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580", "packages is empty"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: [a]", "packages"),
-        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {a: 1.0}", "quotes"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {a: 1.0}", "quoted"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {a: 'x y'}", "spaces"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {'-o': '1'}", "a Debian package and its version"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {'aa;reboot': '1'}", "a Debian package and its version"),

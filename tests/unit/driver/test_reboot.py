@@ -44,7 +44,7 @@ def test_a_healthy_desk_may_be_rebooted() -> None:
         ({"apt": Apt(broken_packages=(Package("a", "1", state="unpacked"),))}, "fail", "half installed"),
         ({"apt": Apt(lock_holder="42 apt-get")}, "fail", "42 apt-get"),
         ({"busy": somebody()}, "unknown", "train.py"),
-        ({"busy": Busy(readable=None)}, "unknown", "could not be read"),
+        ({"busy": Busy(readable=None)}, "unknown", "Could not determine"),
     ],
 )
 def test_a_reboot_that_would_do_harm_is_refused(part: dict[str, object], severity: str, word: str) -> None:

@@ -810,4 +810,4 @@ def test_a_desk_that_is_late_twice_says_that_it_is_overloaded():
     }
     desk.commands[" ".join(QUEUE_PAIRS)] = said(error=TIMEOUT)
     told = collect(desk).unread["busy.rdma_users"]
-    assert "timeout" in told and "the desk is overloaded: load 84 on 2 processors" in told
+    assert "timeout" in told and "the desk is overloaded: load 84 on 2 CPUs" in told

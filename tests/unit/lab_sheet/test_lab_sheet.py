@@ -456,7 +456,7 @@ def test_rings_and_switches_of_a_sheet() -> None:
         ("desk-05,192.0.2.15,,ring_a,ring,", "desk-05,192.0.2.15,,ring_a,ring,head", 6, "position", ["two heads in ring_a"]),
         ("desk-05,192.0.2.15,,ring_a,ring,", "desk-05,192.0.2.15,,ring_a,ring,peer", 6, "position", ["peer in a stack of more"]),
         ("sw_a,Switch", "spark_stacks,Switch", 7, "stack", ["'spark_stacks'"]),
-        ("desk-06,192.0.2.16,,sw_a,Switch", "desk-06,192.0.2.16,,pair_a,Switch", 7, "stack", ["'pair_a'", "no pair's name"]),
+        ("desk-06,192.0.2.16,,sw_a,Switch", "desk-06,192.0.2.16,,pair_a,Switch", 7, "stack", ["'pair_a'", "neither a desk nor a pair"]),
     ],
 )
 def test_a_wrong_stack_is_told_with_its_line(old: str, new: str, line: int, column: str, words: list[str]) -> None:

@@ -60,10 +60,15 @@ def test_a_journal_gives_only_names_and_versions(given: dict[str, Any], expected
 
 
 MENU = """menuentry 'Ubuntu' --class ubuntu $menuentry_id_option 'gnulinux-simple-0a' {
+}
 submenu 'Advanced options for Ubuntu' $menuentry_id_option 'gnulinux-advanced-0a' {
 \tmenuentry 'Ubuntu, with Linux 7.0.0-1019-nvidia' --class ubuntu $menuentry_id_option 'gnulinux-7.0.0-1019-nvidia-advanced-0a' {
+\t}
 \tmenuentry 'Ubuntu, with Linux 7.0.0-1019-nvidia (recovery mode)' $menuentry_id_option 'gnulinux-7.0.0-1019-nvidia-recovery-0a' {
+\t}
 \tmenuentry 'Ubuntu, with Linux 6.17.0-1032-nvidia-64k' $menuentry_id_option 'gnulinux-6.17.0-1032-nvidia-64k-advanced-0a' {
+\t}
+}
 """
 
 
