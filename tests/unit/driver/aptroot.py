@@ -55,9 +55,12 @@ class Debs:
 
     def build(self, control: Control) -> Path:
         """The .deb of a package."""
-        path = self.folder / f"{control.name}_{control.version.replace(':', '%3a')}_{ARCHITECTURE}.deb"
+        # Tests give the same name and version other contents.
+        inside = hashlib.sha256(repr(control).encode()).hexdigest()[:16]
+        path = self.folder / inside / f"{control.name}_{control.version.replace(':', '%3a')}_{ARCHITECTURE}.deb"
         if path.exists():
             return path
+        path.parent.mkdir(exist_ok=True)
         tree = self.folder / "tree"
         shutil.rmtree(tree, ignore_errors=True)
         (tree / "DEBIAN").mkdir(parents=True)
@@ -110,6 +113,8 @@ class AptRoot(LiveDesk):
         self.root, self.debs = root, debs
         self.asked: list[tuple[str, ...]] = []
         self.free: int | None = None
+        self.published = 1785500000
+        """Seconds since 1970 of the newest archive."""
         for folder in (
             "etc/apt/preferences.d",
             "etc/apt/sources.list.d",
@@ -231,6 +236,10 @@ class AptRoot(LiveDesk):
             option = f"[signed-by={key}]"
             gpg = ["gpg", "--batch", "--yes", "--homedir", str(self.root / "gpg"), "--clearsign", "-o", str(folder / "InRelease")]
             subprocess.run([*gpg, str(folder / "Release")], check=True, capture_output=True)
+        # apt takes a file whose time is not newer by a whole second for the one that it has.
+        self.published += 10
+        for path in folder.iterdir():
+            os.utime(path, (self.published, self.published))
         (self.root / f"etc/apt/sources.list.d/{name}.list").write_text(f"deb {option} copy:{folder} ./\n")
         return folder
 
