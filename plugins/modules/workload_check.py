@@ -51,7 +51,7 @@ options:
   indexes:
     description:
       - Package indexes; the first replaces PyPI, the others are queried as well. Credentials come from the link or from C(~/.netrc).
-      - On the controller, nothing else counts: neither pip's configuration nor its environment variables.
+      - On the controller nothing else counts, neither pip's configuration nor its environment variables.
     type: list
     elements: str
     default: []
