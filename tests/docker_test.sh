@@ -9,7 +9,10 @@ place=/var/lib/spark-lab-docker
 daemon=
 stop() {
     simulator/lab --lab "$LAB" down || true
-    if [ -n "$daemon" ]; then kill "$daemon" && wait "$daemon" || true; fi
+    if [ -n "$daemon" ]; then
+        kill "$daemon" || true
+        wait "$daemon" || true
+    fi
 }
 trap stop EXIT
 if ! docker info > /dev/null 2>&1; then

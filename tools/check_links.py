@@ -100,7 +100,7 @@ def problems(page: Page, targets: set[str], root: Path = ROOT) -> Iterator[str]:
             continue
         if told is not None and not page.elsewhere and page.path.startswith("docs/"):
             yield f"{page.path}: {link} is in this repository; make it relative"
-        place, _, anchor = (link if told is None else told).partition("#")
+        place, _hash, anchor = (link if told is None else told).partition("#")
         folder = PurePosixPath(page.path).parent if told is None else PurePosixPath()
         target = root / folder / place if place or told is not None else root / page.path
         if not target.exists():

@@ -45,7 +45,8 @@ def packages(runtime: str, development: str) -> Iterator[dict[str, Any]]:
     """Pinned Python packages with the hashes of all their files; those for tests alone are ``excluded``."""
     needed = {(entry.name, str(entry.specifier)) for entry in pinned(runtime, "requirements.lock")}
     for line, entry in zip(lines(development), pinned(development, "requirements-dev.lock"), strict=True):
-        version = next(iter(entry.specifier)).version
+        (pin,) = entry.specifier
+        version = pin.version
         purl = f"pkg:pypi/{key(entry.name)}@{version}"
         made: dict[str, Any] = {"type": "library", "bom-ref": purl, "name": entry.name, "version": version, "purl": purl}
         made["scope"] = "required" if (entry.name, str(entry.specifier)) in needed else "excluded"

@@ -190,7 +190,7 @@ class ActionModule(RebootingAction):
             return result
         falls = slower(stack.name, *_figures(store, stack)) if stack is not None else []
         found = falls if stack is not None and name == stack.head else []
-        journal = facts.setup.update if facts is not None else None
+        journal = facts.setup.update_journal if facts is not None else None
         if journal is None or not journal.open:
             return {**result, "findings": [item.as_dict() for item in found]}
         doubts = [*_doubts(store, stack, name), *(item.code for item in falls)]

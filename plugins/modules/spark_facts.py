@@ -1106,7 +1106,7 @@ ansible_facts:
               driver_lock:
                 description: Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown.
                 type: str
-              update:
+              update_journal:
                 description: >-
                   Journal of the last update (/var/lib/dgx_spark/update/journal.json); null when there was none or it could not be read.
                 type: dict

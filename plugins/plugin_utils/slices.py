@@ -21,7 +21,7 @@ def units_of(desks: Iterable[str], stacks: Iterable[Sequence[str]]) -> list[tupl
 
 def slices(units: Sequence[Sequence[str]], count: int) -> list[tuple[str, ...]]:
     """``count`` slices; each unit goes, the biggest first, to the slice that has the fewest desks so far."""
-    chosen: list[list[str]] = [[] for _ in range(count)]
+    chosen: list[list[str]] = [[] for _number in range(count)]
     for unit in sorted(units, key=len, reverse=True):
         min(chosen, key=len).extend(unit)
     return [tuple(sorted(desks, key=natural)) for desks in chosen]

@@ -52,7 +52,7 @@ def gather(ask: Ask, options: Options) -> Setup:
     authorized, known, key, others = _of_user(ask, home, name, sshd.gather(ask, options))
     _note(ask, "setup.link_file", OURS)
     _note(ask, "setup.driver_lock", DRIVER_LOCK)
-    _note(ask, "setup.update", UPDATE)
+    _note(ask, "setup.update_journal", UPDATE)
     # A file elsewhere is sshd's to read as that user; what it cannot read lets nobody in.
     if authorized.error not in (None, MISSING, NOT_RECORDED) and authorized.path.startswith(f"{home}/"):
         ask.miss("setup.trust_authorized", authorized)
@@ -83,7 +83,7 @@ def gather(ask: Ask, options: Options) -> Setup:
         trust_home=_recorded(ask, "home"),
         host_public_keys=host_public_keys(ask),
         driver_lock=_whole(ask, DRIVER_LOCK),
-        update=_update(ask),
+        update_journal=_update(ask),
         nccl_bundle=_bundle(ask),
     )
 
@@ -198,7 +198,7 @@ def _update(ask: Ask) -> Journal | None:
         return None
     data = update_journal.read(file.text)
     if data is None:
-        ask.miss("setup.update", f"{UPDATE} is not a journal that this version knows")
+        ask.miss("setup.update_journal", f"{UPDATE} is not a journal that this version knows")
         return None
     return from_dict(Journal, data)
 

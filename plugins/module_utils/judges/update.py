@@ -75,7 +75,7 @@ class Outlook:
 def judge_look(desk: Desk, look: Look, where: Where, wishes: Wishes, group: Collection[str], foreign: Collection[str]) -> Outlook:
     """What would change, and why it may not. ``group``: packages of driver, kernel and NCCL on the desk; ``foreign``: those that are held,
     and not by the driver lock."""
-    journal = desk.setup.update
+    journal = desk.setup.update_journal
     going_on = journal is not None and journal.open
     unknown = unknown_major(desk, where)
     if unknown:
@@ -378,7 +378,7 @@ STANDS = {
 
 def half_done(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """UPDATE_HALF_DONE. A note in the run that takes it up."""
-    journal = desk.setup.update
+    journal = desk.setup.update_journal
     if journal is None or not journal.open:
         return []
     stands = STANDS.get(journal.phase, f"stands at {journal.phase!r}, which this version does not know")

@@ -288,7 +288,7 @@ class Setup:
     """The public ssh host keys, type and key."""
     driver_lock: Block | None = None
     """Content of /var/lib/dgx_spark/driver_lock/lock.json; null when unknown."""
-    update: Journal | None = None
+    update_journal: Journal | None = None
     """Journal of the last update (/var/lib/dgx_spark/update/journal.json); null when there was none or it could not be read."""
     nccl_bundle: Sha256 | None = None
     """SHA-256 of the manifest of the installed NCCL bundle; null when a file of it is gone, changed or cannot be run."""

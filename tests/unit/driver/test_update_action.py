@@ -186,7 +186,7 @@ def test_one_stack_at_a_time_is_taken_back(tmp_path: Path) -> None:
 
 def proven(run: Run, phase: str = "started", nccl: float = 22.4, before: float = 22.4) -> None:
     """A stack after its update, with a proof right before and one now."""
-    updated = start(setup=Setup(update=Journal(phase, "r", "pair_a")), kernel=NEWER)
+    updated = start(setup=Setup(update_journal=Journal(phase, "r", "pair_a")), kernel=NEWER)
     for name in ("desk-01", "desk-02"):
         put(run, "update_plan", name, now={"kernel": KERNEL})
         put(run, "facts", name, spark=as_dict(updated))

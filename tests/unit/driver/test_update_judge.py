@@ -135,7 +135,7 @@ def test_a_fault_that_is_there_already_or_cured_is_no_reason() -> None:
 def test_the_way_back_from_an_update_that_goes_on_leads_to_its_beginning() -> None:
     found = look(DRIVER, lost=("nvidia-driver-580-open=580.159.03-1", "dgx-oobe=0.25.1"))
     begun_before = Journal("started", before={"nvidia-driver-580-open": "580.142-1"}, lost=("libnccl2=2.29",))
-    told_now = outlook(found, setup=Setup(update=begun_before)).findings
+    told_now = outlook(found, setup=Setup(update_journal=begun_before)).findings
     assert [item.evidence["lost"] for item in told_now if item.code == "UPDATE_NO_WAY_BACK"] == [["libnccl2=2.29", "dgx-oobe=0.25.1"]]
 
 
@@ -186,7 +186,7 @@ def test_desks_that_would_part() -> None:
     ],
 )
 def test_an_audit_says_where_each_desk_stands(phase: str, severity: str, word: str) -> None:
-    half = desk(setup=Setup(update=Journal(phase, "run-1", "pair_a", kernel_after=NEXT)))
+    half = desk(setup=Setup(update_journal=Journal(phase, "run-1", "pair_a", kernel_after=NEXT)))
     found = half_done(half, HERE, JudgeOptions())
     assert [(item.code, item.severity) for item in found] == [("UPDATE_HALF_DONE", severity)] and word in found[0].message
     assert (NEXT in found[0].message) is (phase == "installed")
@@ -196,7 +196,7 @@ def test_an_audit_says_where_each_desk_stands(phase: str, severity: str, word: s
 
 def test_a_desk_without_an_open_update_says_nothing() -> None:
     for journal in (None, Journal("settled", "run-1")):
-        assert half_done(desk(setup=Setup(update=journal)), HERE, JudgeOptions()) == []
+        assert half_done(desk(setup=Setup(update_journal=journal)), HERE, JudgeOptions()) == []
     assert set(PHASES) >= {"begun", "settled"}
 
 

@@ -355,7 +355,7 @@ def test_nothing_is_blamed_where_all_or_none_are_bad() -> None:
 
 
 def at_once(gbps: float | None) -> list[RdmaStep]:
-    runs = [RdmaRun(0, "desk-01", "desk-02", "rocep1s0f0", "rocep1s0f1", gbps=gbps, error=None if gbps else "retry") for _ in (0, 1)]
+    runs = [RdmaRun(0, "desk-01", "desk-02", "rocep1s0f0", "rocep1s0f1", gbps=gbps, error=None if gbps else "retry") for _way in (0, 1)]
     return [RdmaStep("both_ways", "both", tuple(runs))] * 3
 
 

@@ -160,29 +160,29 @@ def test_a_cable_plugged_after_the_boot_behind_every_front(name: str) -> None:
 MENU = """\
 set default="${saved_entry}"
 function gfxmode {
-	set gfxpayload="${1}"
+\tset gfxpayload="${1}"
 }
 if [ "${recordfail}" = 1 ]; then
   set timeout=30
 fi
 menuentry 'DGX OS GNU/Linux' --class ubuntu --class os $menuentry_id_option 'gnulinux-simple-1f2e' {
-	recordfail
-	linux	/boot/vmlinuz-6.17.0-1032-nvidia root=UUID=1f2e ro quiet
-	initrd	/boot/initrd.img-6.17.0-1032-nvidia
+\trecordfail
+\tlinux\t/boot/vmlinuz-6.17.0-1032-nvidia root=UUID=1f2e ro quiet
+\tinitrd\t/boot/initrd.img-6.17.0-1032-nvidia
 }
 submenu 'Advanced options for DGX OS GNU/Linux' $menuentry_id_option 'gnulinux-advanced-1f2e' {
-	menuentry 'DGX OS GNU/Linux, with Linux 6.17.0-1032-nvidia' --class os $menuentry_id_option 'gnulinux-6.17.0-1032-advanced' {
-		linux	/boot/vmlinuz-6.17.0-1032-nvidia root=UUID=1f2e ro quiet
-	}
-	menuentry 'DGX OS GNU/Linux, with Linux 6.17.0-1032-nvidia (recovery mode)' --class os $menuentry_id_option 'x-recovery' {
-		linux	/boot/vmlinuz-6.17.0-1032-nvidia root=UUID=1f2e ro recovery
-	}
-	menuentry 'DGX OS GNU/Linux, with Linux 6.17.0-1021-nvidia' --class os --id old-one {
-		linux	/vmlinuz-6.17.0-1021-nvidia root=UUID=1f2e ro quiet
-	}
+\tmenuentry 'DGX OS GNU/Linux, with Linux 6.17.0-1032-nvidia' --class os $menuentry_id_option 'gnulinux-6.17.0-1032-advanced' {
+\t\tlinux\t/boot/vmlinuz-6.17.0-1032-nvidia root=UUID=1f2e ro quiet
+\t}
+\tmenuentry 'DGX OS GNU/Linux, with Linux 6.17.0-1032-nvidia (recovery mode)' --class os $menuentry_id_option 'x-recovery' {
+\t\tlinux\t/boot/vmlinuz-6.17.0-1032-nvidia root=UUID=1f2e ro recovery
+\t}
+\tmenuentry 'DGX OS GNU/Linux, with Linux 6.17.0-1021-nvidia' --class os --id old-one {
+\t\tlinux\t/vmlinuz-6.17.0-1021-nvidia root=UUID=1f2e ro quiet
+\t}
 }
 menuentry "UEFI Firmware Settings" $menuentry_id_option "uefi-firmware" {
-	fwsetup
+\tfwsetup
 }
 """
 

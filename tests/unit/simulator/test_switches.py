@@ -19,8 +19,8 @@ LAB: dict[str, Any] = {
 MODEL = {"name": "m"}
 
 
-def port(desk: str, lab: dict[str, Any] = LAB, on: tuple[str, ...] = ("a", "b", "c"), **changed: Any) -> dict[str, Any]:
-    read = spec.parse(lab)
+def port(desk: str, lab: dict[str, Any] | None = None, on: tuple[str, ...] = ("a", "b", "c"), **changed: Any) -> dict[str, Any]:
+    read = spec.parse(lab or LAB)
     settings = {number: {**own, **changed} for number, own in read.switches["sw-1"].settings.items()}
     lit = frozenset(End("sw-1", number) for number, own in settings.items() if not own["dark"])
     wiring = replace(laws.initial(read), running=frozenset(on), lit=lit)
