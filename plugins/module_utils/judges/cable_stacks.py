@@ -189,8 +189,8 @@ class StackJudge:
             found = [*self._joined(stack, cages), *found]
         return StackCabling(stack.name, proven, ports, tuple(found))
 
-    def _saw(self, desk: str, other: str, cages: Mapping[str, Sequence[End]]) -> bool:
-        return any(self.seen.get(end, set()) & set(cages[other]) for end in cages[desk])
+    def _saw(self, near: str, far: str, cages: Mapping[str, Sequence[End]]) -> bool:
+        return any(self.seen.get(end, set()) & set(cages[far]) for end in cages[near])
 
     def _cages(self, desk: str, members: set[str]) -> set[End]:
         """The cages of a desk that saw another member, or that another member saw."""
