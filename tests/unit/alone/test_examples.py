@@ -302,4 +302,4 @@ def test_hosts_in_none_of_our_groups_are_desks_too(tmp_path: Path) -> None:
     (tmp_path / "own.yml").write_text(f"- hosts: gpus\n  gather_facts: false\n  tasks: [{roles}]\n", encoding="utf-8")
     done = this.play("own.yml")
     assert done.returncode == 0 and said(done, HEAD, "dgx_os") == "ok, DGX OS 7.5.0", done.stdout
-    assert said(done, HEAD, "pair_link") == f"nothing to do, {HEAD} is in no pair"
+    assert said(done, HEAD, "pair_link") == f"nothing to do, {HEAD} is not in a pair"
