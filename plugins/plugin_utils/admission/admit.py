@@ -86,6 +86,8 @@ def _admitted(name: str, answer: Any, speaker: Speaker, ours: bool) -> dict[str,
     checks, required = _documented(name) if ours else ({}, frozenset())
     taken: dict[str, Any] = {}
     for key, value in answer.items():
+        if key == "ansible_facts" and answer.get("failed") is True and isinstance(value, Mapping) and not value.keys() - ANSIBLES:
+            continue  # a module that never ran: these are what Ansible itself learned on the way
         if key in OWN:
             taken[key] = OWN[key](value, key)
         elif key == "findings" and key in checks:
@@ -132,6 +134,10 @@ def facts(spark: Any, desk: str) -> dict[str, Any]:
         refused = error if isinstance(error, Refused) else Refused("ansible_facts.spark", "nested too deep", "plain data")
         raise AnswerInvalid(desk, "spark_facts", refused) from None
     return admitted
+
+
+ANSIBLES = {"discovered_interpreter_python"}
+"""Facts that Ansible adds to an answer."""
 
 
 def _interpreter(given: Any) -> dict[str, str]:

@@ -29,6 +29,27 @@ TROUBLE: list[tuple[Any, str]] = [
     ({"unreachable": True, "msg": "ssh: connect to host x port 22: Connection refused"}, "DESK_UNREACHABLE"),
     ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "rc": 137}, "DESK_STAGE_FAILED"),
     ({"failed": True, "msg": "sudo: a password is required", "module_stderr": "sudo: a password is required"}, "BECOME_FAILED"),
+    # The interpreter was looked for in the same execution, so there are facts, and none of the module's.
+    (
+        {
+            "failed": True,
+            "msg": "Module result deserialization failed.",
+            "module_stderr": "sudo: sorry, you must have a tty to run sudo",
+            "rc": 1,
+            "ansible_facts": {"discovered_interpreter_python": "/usr/bin/python3"},
+        },
+        "BECOME_FAILED",
+    ),
+    (
+        {
+            "failed": True,
+            "msg": "Module result deserialization failed.",
+            "module_stderr": "pyenv: version lab is not installed",
+            "rc": 127,
+            "ansible_facts": {"discovered_interpreter_python": "/usr/local/bin/python3"},
+        },
+        "DESK_STAGE_FAILED",
+    ),
     ({"failed": True, "msg": "two versions", "findings": [FOUND]}, "DRIVER_MISMATCH"),
     ({"failed": True}, "DESK_STAGE_FAILED"),
 ]
