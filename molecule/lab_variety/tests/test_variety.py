@@ -124,8 +124,8 @@ NAMED = {
     ),
     "a firewall rule of somebody else": Way(
         (PEER,),
-        "iptables -I INPUT -i enp1s0f0np0 -p tcp --dport 1024: -j DROP",
-        "iptables -D INPUT -i enp1s0f0np0 -p tcp --dport 1024: -j DROP",
+        "iptables -I INPUT -i enp1s0f0np0 -p tcp --syn --dport 1024: -j DROP",
+        "iptables -D INPUT -i enp1s0f0np0 -p tcp --syn --dport 1024: -j DROP",
         verdict="FAIL",
         code="PAIR_FIREWALL_BLOCKS",
     ),

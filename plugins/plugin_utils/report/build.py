@@ -147,9 +147,12 @@ def _because(findings: Iterable[FindingData]) -> str:
 
 
 def _unique(findings: Iterable[FindingData]) -> list[FindingData]:
+    """Each statement once, as the stage made it that takes it most seriously."""
     kept: dict[tuple[Any, ...], FindingData] = {}
     for item in findings:
-        kept.setdefault((item["code"], item.get("subject"), item["message"]), item)
+        key = (item["code"], item.get("subject"), item["message"])
+        if key not in kept or SEVERITIES.index(item["severity"]) > SEVERITIES.index(kept[key]["severity"]):
+            kept[key] = item
     return list(kept.values())
 
 

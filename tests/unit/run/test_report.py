@@ -326,3 +326,20 @@ def test_a_clock_that_was_set_back_in_the_middle_of_a_run_makes_no_negative_time
     assert verdicts(report) == {"pair_a": "PASS", "pair_b": "PASS"} and "-3605" not in json.dumps(report)
     ElementTree.fromstring(junit(report))
     assert summary(report, "/r") and prometheus(report, 1.0)
+
+
+@pytest.mark.parametrize("first", ["facts", "trust"])
+def test_a_statement_made_twice_counts_as_the_stage_said_it_that_it_stopped(first: str) -> None:
+    """The facts warn of a login that is closed; the stage that needs it fails with the same words and says what to add."""
+    parts = healthy()
+    where = Where(desk="d-2")
+    warned = finding("PAIR_LOGIN_CLOSED", where, "keys elsewhere", severity="warn", remedy="look").as_dict()
+    failed = finding("PAIR_LOGIN_CLOSED", where, "keys elsewhere", severity="fail", remedy="add this line").as_dict()
+    parts["facts"]["d-2"] = replace(parts["facts"]["d-2"], findings=(warned,))
+    parts["trust"] = {"d-2": Part("trust", "d-2", FAILED, "pair_a", "closed", findings=(failed,))}
+    report = build(run(), dict(sorted(parts.items(), key=lambda item: item[0] != first)), "f")
+    (desk,) = [item for item in report["desks"] if item["name"] == "d-2"]
+    assert [(item["severity"], item["remedy"]) for item in desk["findings"] if item["code"] == "PAIR_LOGIN_CLOSED"] == [
+        ("fail", "add this line")
+    ]
+    assert verdicts(report)["pair_a"] == "FAIL"
