@@ -161,7 +161,7 @@ NAMED = {
     ),
     "/etc read-only where something is to be written": Way(
         (PEER,),
-        f"rm /etc/dgx_spark/pair.env && {READ_ONLY}",
+        f"rm -f /etc/dgx_spark/pair.env && {READ_ONLY}",
         WRITABLE,
         verdict="FAIL",
         words="Read-only file system",
