@@ -93,10 +93,13 @@ def settings(mine: Sequence[Endpoint], meet: Meeting, which: int, topology: str 
         "OMPI_MCA_oob_tcp_if_include": meet.network,
         "OMPI_MCA_hwloc_base_binding_policy": "none",
         "OMPI_MCA_plm_rsh_agent": PAIR_SSH,
+        # Words for the shell that pair-ssh uses, not for the login user's: a csh's would be lost on it.
+        "OMPI_MCA_plm_rsh_assume_same_shell": "0",
         # The same for Open MPI 5, whose launcher (PRRTE) has names of its own; version 4 does not look at them.
         "PRTE_MCA_prte_if_include": meet.network,
         "PRTE_MCA_hwloc_default_binding_policy": "none",
         "PRTE_MCA_plm_ssh_agent": PAIR_SSH,
+        "PRTE_MCA_plm_ssh_assume_same_shell": "0",
     }
 
 

@@ -31,6 +31,11 @@ PAIR_SSH_SCRIPT = """\
 # Written by labops.dgx_spark (role pair_trust); use: pair-ssh ADDRESS [COMMAND ...]
 host=$1
 shift
+# MPI asks which shell reads its words there: always the one below. "bash" brings the words that a POSIX shell takes, and no ~/.profile.
+if [ "$*" = 'echo $SHELL' ]; then
+    echo bash
+    exit
+fi
 # The command goes as plain characters to /bin/sh there, whatever the login shell is. The mark of a running measurement goes along, so
 # that what it leaves on the other desk can be found and ended.
 if [ $# -gt 0 ]; then

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,9 @@ ADDRESSES = (
     ("ip", "-br", "addr"),
 )
 ROUTES = (("ip", "-j", "route", "show"), ("ip", "-j", "route"), ("ip", "route", "show"), ("ip", "route"), ("ip", "r"))
+ARP = "/proc/net/arp"
+PEERS_LIMIT = 4
+"""Addresses of one network whose way is asked for."""
 NETPLAN = ("/usr/lib/netplan", "/lib/netplan", "/etc/netplan", "/run/netplan")
 
 
@@ -73,6 +78,42 @@ def _routes(ask: Ask) -> tuple[list[dict[str, Any]] | None, Source | None]:
     forms = [argv for argv in ask.recorded("ip") if {"route", "r"} & set(argv) and not {"get", "add", "del", "-6"} & set(argv)]
     answer = ask.first_answer(*ROUTES, *forms)
     return (ip_route.read(answer.stdout), None) if answer.ok else (None, answer)
+
+
+def led_elsewhere(ask: Ask, netdevs: Iterable[str]) -> list[str]:
+    """Addresses in the networks of ``netdevs`` that the kernel reaches over another interface, as it answers when asked.
+
+    Policy rules and tables other than the main one show only so. Asked for the neighbours that the interface knows, else for one
+    address of its network.
+    """
+    found = []
+    known = [words for line in (ask.text(ARP).text or "").splitlines() if len(words := line.split()) >= 6]
+    for netdev in netdevs:
+        for held in addresses_of(interfaces(ask).facts(netdev)):
+            if held.family != "inet" or held.prefix_length is None:
+                continue
+            mine = ipaddress.IPv4Interface(f"{held.address}/{held.prefix_length}")
+            seen = [words[0] for words in known if words[5] == netdev and _within(words[0], mine.network)]
+            for peer in seen[:PEERS_LIMIT] or [str(other) for other in _others(mine)]:
+                answer = ask.run("ip", "-j", "route", "get", peer, "from", str(mine.ip))
+                chosen = ip_route.read(answer.stdout) if answer.ok else []
+                if chosen and chosen[0]["netdev"] != netdev:
+                    found.append(f"{peer}/32 dev {chosen[0]['netdev']}")
+    return found
+
+
+def _within(address: str, network: ipaddress.IPv4Network) -> bool:
+    try:
+        return ipaddress.IPv4Address(address) in network
+    except ValueError:
+        return False
+
+
+def _others(mine: ipaddress.IPv4Interface) -> list[ipaddress.IPv4Address]:
+    """An address of the network that is not one's own."""
+    first = mine.network.network_address + (mine.network.prefixlen < 31)
+    others = (address for address in (first, first + 1) if address != mine.ip and address in mine.network)
+    return [address for address in others][:1]
 
 
 @dataclass(frozen=True)

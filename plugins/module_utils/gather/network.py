@@ -11,7 +11,7 @@ from ..readers import ufw
 from . import sshd
 from .ask import Ask
 from .functions import functions
-from .links import NET, addresses_of, interfaces, netplan_files, routes
+from .links import NET, addresses_of, interfaces, led_elsewhere, netplan_files, routes
 from .options import Options
 from .owners import box_renderer
 
@@ -45,6 +45,7 @@ def gather(ask: Ask, options: Options) -> Network:
         management_addresses=addresses_of(told),
         default_routes=tuple(Route(route["netdev"], route["gateway"], route["metric"]) for route in defaults[:32]),
         routed_networks=tuple(f"{route['destination']} dev {route['netdev']}" for route in linked[:ROUTES_LIMIT]),
+        led_elsewhere=tuple(led_elsewhere(ask, sorted(netdev for netdev in fabric if netdev))),
         renderer=ask.told("network.renderer", box_renderer(ask), plan.source),
         netplan_files=tuple(item.path for item in plan.files),
         session_netdev=session,

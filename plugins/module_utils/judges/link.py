@@ -377,22 +377,26 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """
     held = [network for _port, item in _placed(desk) for network in own_networks(item)]
     own = _netdevs(desk.cx7.functions) | {item.master for item in desk.cx7.functions if item.master}
-    found = []
-    for route in desk.network.routed_networks:
-        text, _separator, netdev = route.partition(" dev ")
+    links = [(port, item, network) for port, up in linked(desk) for item in up for network in own_networks(item) if held.count(network) == 1]
+    found: dict[tuple[str, str], Finding] = {}
+    """By function and the interface that takes its traffic: a route explains what the kernel answers when it is asked for the way."""
+    for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
+        text, _separator, netdev = (word.strip() for word in route.partition(" dev "))
         routed = networks_of([Address(*_split(text), "inet")])
-        if netdev.strip() in own or not routed:
-            continue
-        for port, up in linked(desk):
-            for item in up:
-                for network in own_networks(item):
-                    if routed[0].subnet_of(network) and held.count(network) == 1:
-                        message = f"{network} of {name_of(item)} is also routed over {netdev.strip()} ({routed[0]})."
-                        evidence = {"network": str(network), "routed": str(routed[0]), "interface": netdev.strip()}
-                        place = replace(where, port=port.number, function=item.netdev)
-                        severity = options.unset("warn")
-                        found.append(finding("CX7_ADDRESS_OVERLAP", place, message, severity=severity, evidence=evidence))
-    return found
+        for port, item, network in links if routed and netdev not in own else ():
+            if not routed[0].subnet_of(network) or (name_of(item), netdev) in found:
+                continue
+            message = (
+                f"{network} of {name_of(item)} is also routed over {netdev} ({routed[0]})."
+                if route in desk.network.routed_networks
+                else f"{routed[0].network_address} in {network} of {name_of(item)} is reached over {netdev}: ip rule and ip route show table "
+                "all show what leads there."
+            )
+            evidence = {"network": str(network), "routed": str(routed[0]), "interface": netdev}
+            place = replace(where, port=port.number, function=item.netdev)
+            severity = options.unset("warn")
+            found[name_of(item), netdev] = finding("CX7_ADDRESS_OVERLAP", place, message, severity=severity, evidence=evidence)
+    return list(found.values())
 
 
 def _split(text: str) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from .counters import BAND, COUNTERS, state_of
 from .known_versions import evidence_of, known_bad, told
 from .marks import at_speed, link_speed, mark, nccl_mark
 from .marks_data import MARKS, Mark
-from .nccl_failures import Cause, consequence, launch_cause, run_cause
+from .nccl_failures import ONE_NAME, Cause, consequence, launch_cause, run_cause
 from .rdma import no_memory, problems, wrong_peer
 
 BUFFERS = 3
@@ -132,6 +132,8 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
         return [memory]
     if cause is not None:
         return [_caused(pair, *cause, shown)]
+    if evidence.error == "timeout" and not said.ranks and (shared := _shared_name(ends)):
+        return [_caused(pair, ONE_NAME, {"sign": ONE_NAME.name, "hostname": shared}, shown)]
     if evidence.error == "timeout":
         reached = f"{len(said.rows)} rows of the table" if said.ranks else "before the first rank reported"
         return [finding("NCCL_TIMEOUT", where, f"pair {pair}: stopped at the time limit, reached {reached}", evidence=shown)]
@@ -145,6 +147,12 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
         return [finding("NCCL_LAUNCH_FAILED", where, message, evidence={**shown, "cause": "unknown"})]
     message = f"pair {pair}: {len(said.rows)} rows, {len(said.ranks)} ranks, exit code {evidence.rc}"
     return [finding("NCCL_INCOMPLETE", where, message, evidence={**shown, "cause": "unknown"})]
+
+
+def _shared_name(ends: Sequence[Endpoint]) -> str | None:
+    """The host name that two members have in common."""
+    names = [next(end.hostname for end in ends if end.desk == desk) for desk in members(ends)]
+    return next((name for name in names if name and names.count(name) > 1), None)
 
 
 def _caused(pair: str, cause: Cause, sign: Mapping[str, Any], shown: Mapping[str, Any]) -> Finding:

@@ -132,6 +132,13 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
 )  # fmt: skip
 """Causes that keep ranks from starting, the most telling first."""
 
+ONE_NAME = Cause(
+    "NCCL_LAUNCH_FAILED", "host_name", "mpirun waited for a daemon until the time limit, and two desks have one host name, by which Open "
+    "MPI 5 tells its daemons apart",
+    "Give each desk a host name of its own (hostnamectl set-hostname NAME on the desk), then run again.",
+)  # fmt: skip
+"""Seen with Open MPI 5.0; 4.1, which DGX OS has, starts nevertheless."""
+
 PATH_ERRNO = (110, 113)
 """ETIMEDOUT, EHOSTUNREACH: nothing answers at the other end of that path (users: no path or wrong wiring)."""
 

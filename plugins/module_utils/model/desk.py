@@ -167,6 +167,9 @@ class Network:
     """IPv4 default routes, best first (/proc/net/route, else ``ip route``)."""
     routed_networks: tuple[str, ...] = ()
     """Networks of the main table with interface (/proc/net/route), such as ``10.0.0.0/24 dev enP7s7``."""
+    led_elsewhere: tuple[str, ...] = ()
+    """Addresses in the ConnectX-7's networks that the kernel reaches over another interface (``ip route get``), such as
+    ``192.168.100.11/32 dev enP7s7``: policy rules and other routing tables show there."""
     renderer: str | None = None
     """``NetworkManager`` or ``networkd`` (netplan, else which one runs); null when unknown."""
     netplan_files: tuple[str, ...] = ()

@@ -811,3 +811,21 @@ def test_a_desk_that_is_late_twice_says_that_it_is_overloaded():
     desk.commands[" ".join(QUEUE_PAIRS)] = said(error=TIMEOUT)
     told = collect(desk).unread["busy.rdma_users"]
     assert "timeout" in told and "the desk is overloaded: load 84 on 2 CPUs" in told
+
+
+WAYS = "Iface\tDestination\n", "IP address       HW type     Flags       HW address            Mask     Device\n"
+ARP_ENTRY = "192.168.100.77   0x1         0x2         4c:bb:47:00:00:77     *        enp1s0f0np0\n"
+
+
+@pytest.mark.parametrize(("neighbours", "peer"), [("", "192.168.100.1"), (ARP_ENTRY, "192.168.100.77"), ("junk\nx y z a b enp1s0f0np0\n", None)])
+@pytest.mark.parametrize(("over", "told"), [("enP7s7", True), ("enp1s0f0np0", False), (None, False)])
+def test_the_way_into_the_link_is_the_kernels_own_choice(neighbours, peer, over, told):
+    """Rules and other tables send packets elsewhere while the main table looks right."""
+    desk = healthy()
+    peer = peer or "192.168.100.1"
+    desk.files["/proc/net/arp"] = WAYS[1] + neighbours
+    address = {"family": "inet", "local": "192.168.100.10", "prefixlen": 24, "scope": "global"}
+    desk.commands["ip -j addr show"] = json.dumps([{"ifname": "enp1s0f0np0", "addr_info": [address]}])
+    answer = json.dumps([{"dst": peer, "from": "192.168.100.10", "dev": over, "uid": 0, "flags": []}]) if over else said(rc=2)
+    desk.commands[f"ip -j route get {peer} from 192.168.100.10"] = answer
+    assert collect(desk).network.led_elsewhere == ((f"{peer}/32 dev enP7s7",) if told else ())

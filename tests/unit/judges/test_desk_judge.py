@@ -212,6 +212,7 @@ RED: tuple[Case, ...] = (
     ("CX7_DEFAULT_ROUTE", change(DESK, network__default_routes=(Route(TWIN, None, 100),)), {"purpose": "stacked"}, "fail"),
     ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.100.0/24 dev br-0a1b2c3d4e5f",)), {}, "warn"),
     ("CX7_ADDRESS_OVERLAP", change(DESK, network__routed_networks=("192.168.101.128/25 dev wg0",)), {"purpose": "stacked"}, "fail"),
+    ("CX7_ADDRESS_OVERLAP", change(DESK, network__led_elsewhere=("192.168.100.11/32 dev enP7s7",)), {"purpose": "stacked"}, "fail"),
     ("CX7_PLUGGED_AFTER_BOOT", change(DESK, cx7__plugged_after_boot=True, cx7__plug_events=("Cable plugin",)), {}, "warn"),
     ("CX7_IS_MANAGEMENT", change(DESK, network__session_netdev=TWIN), {}, "warn"),
     ("CX7_IS_MANAGEMENT", change(DESK, network__management_netdev=TWIN), {"purpose": "stack"}, "fail"),

@@ -107,6 +107,14 @@ def test_a_sick_run_has_its_code_and_no_other(code: str, severity: str, evidence
     assert found(evidence) == {code: severity}
 
 
+@pytest.mark.parametrize("names", [("spark", "spark"), ("spark", "spark-2"), (None, None)])
+def test_a_launch_that_waits_for_ever_is_told_with_the_name_that_two_desks_share(names: tuple[str | None, str | None]) -> None:
+    ends = tuple(dataclasses.replace(item, hostname=name) for item, name in zip(ENDS, names, strict=True))
+    [told] = judge("pair_a", ends, nccl_evidence("", **HANGS), iterations=20, warmups=5)
+    assert told.code == ("NCCL_LAUNCH_FAILED" if names == ("spark", "spark") else "NCCL_TIMEOUT")
+    assert told.code == "NCCL_TIMEOUT" or "hostnamectl" in str(told.remedy)
+
+
 def test_a_healthy_run_has_no_finding() -> None:
     assert found(nccl_evidence()) == {}
 

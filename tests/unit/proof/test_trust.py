@@ -237,6 +237,23 @@ def test_what_pair_ssh_sends_means_the_same_to_every_login_shell(tmp_path: Path,
     assert (through.stdout.removeprefix("\033]0;lab\007"), through.returncode) == (plain.stdout, plain.returncode)
 
 
+def test_mpi_is_told_the_shell_that_pair_ssh_uses(tmp_path: Path) -> None:
+    """Without a login: Open MPI asks in these words, and writes a csh's for a user whose own shell is one."""
+    (tmp_path / "ssh").write_text("#!/bin/sh\nexit 7\n", encoding="ascii")
+    (tmp_path / "ssh").chmod(0o755)
+    script = trust.pair_ssh_script({"192.168.100.11": 2222})
+    told = subprocess.run(
+        ["sh", "-c", script, "pair-ssh", "192.168.100.11", "echo $SHELL"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/lab"},
+    )
+    assert (told.stdout, told.returncode) == ("bash\n", 0)
+    values = settings.settings((ENDS[0],), settings.meeting(ENDS), 0)
+    assert {values["OMPI_MCA_plm_rsh_assume_same_shell"], values["PRTE_MCA_plm_ssh_assume_same_shell"]} == {"0"}
+
+
 # The small files: lines, rules, plan.
 
 OWN = "x y dgx_spark_pair"
