@@ -854,6 +854,12 @@ ansible_facts:
                 description: Networks of the main table with interface (/proc/net/route), such as C(10.0.0.0/24 dev enP7s7).
                 type: list
                 elements: str
+              led_elsewhere:
+                description: >-
+                  Addresses in the ConnectX-7's networks that the kernel reaches over another interface (C(ip route get)), such as
+                  C(192.168.100.11/32 dev enP7s7): policy rules and other routing tables show there.
+                type: list
+                elements: str
               renderer:
                 description: C(NetworkManager) or C(networkd) (netplan, else which one runs); null when unknown.
                 type: str

@@ -196,3 +196,8 @@ def test_every_option_of_the_judges_is_set_by_somebody() -> None:
         named |= {text for _line, text in texts(syntax(path))}
         named |= {node.arg for node in ast.walk(syntax(path)) if isinstance(node, ast.keyword) and node.arg}
     assert sorted({item.name for item in dataclasses.fields(JudgeOptions)} - wished - sheet - named) == []
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=CODES)
+def test_what_a_code_follows_from_is_listed(code: Code) -> None:
+    assert set(code.follows_from) <= set(CODES) - {code.code}

@@ -113,7 +113,7 @@ def _others(mine: ipaddress.IPv4Interface) -> list[ipaddress.IPv4Address]:
     """An address of the network that is not one's own."""
     first = mine.network.network_address + (mine.network.prefixlen < 31)
     others = (address for address in (first, first + 1) if address != mine.ip and address in mine.network)
-    return [address for address in others][:1]
+    return list(others)[:1]
 
 
 @dataclass(frozen=True)

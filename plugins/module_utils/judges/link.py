@@ -377,7 +377,9 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """
     held = [network for _port, item in _placed(desk) for network in own_networks(item)]
     own = _netdevs(desk.cx7.functions) | {item.master for item in desk.cx7.functions if item.master}
-    links = [(port, item, network) for port, up in linked(desk) for item in up for network in own_networks(item) if held.count(network) == 1]
+    links = [
+        (port, item, network) for port, up in linked(desk) for item in up for network in own_networks(item) if held.count(network) == 1
+    ]
     found: dict[tuple[str, str], Finding] = {}
     """By function and the interface that takes its traffic: a route explains what the kernel answers when it is asked for the way."""
     for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
@@ -389,8 +391,8 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
             message = (
                 f"{network} of {name_of(item)} is also routed over {netdev} ({routed[0]})."
                 if route in desk.network.routed_networks
-                else f"{routed[0].network_address} in {network} of {name_of(item)} is reached over {netdev}: ip rule and ip route show table "
-                "all show what leads there."
+                else f"{routed[0].network_address} in {network} of {name_of(item)} is reached over {netdev}: ip rule and ip route show "
+                "table all show what leads there."
             )
             evidence = {"network": str(network), "routed": str(routed[0]), "interface": netdev}
             place = replace(where, port=port.number, function=item.netdev)

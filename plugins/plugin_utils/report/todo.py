@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...module_utils.judges.catalogue import CODES
 from ...module_utils.model.finding import SEVERITIES
 from .words import line
 from .words import told as sentence
@@ -45,14 +46,18 @@ class Task:
 
 def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[Task]:
     """Everything to do (or, with other severities, to read), grouped by code and remedy. A check that has no result asks for nothing
-    where something else is told of why."""
+    where something else is told of why, and neither does a finding whose cause is told of the same desk."""
     wanted = tuple(severities)
+    causes = {(_desk(owner, item), item["code"]) for owner in (*report["pairs"], *report["desks"]) for item in loud(owner["findings"])}
     found: dict[tuple[str, str, str], Task] = {}
     reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
     for owner in (*report["pairs"], *report["desks"]):
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
             if item["severity"] not in wanted or (explained and _is_consequence(item)):
+                continue
+            listed = CODES.get(item["code"])
+            if listed is not None and any((_desk(owner, item), cause) in causes for cause in listed.follows_from):
                 continue
             code, severity, remedy = line(item["code"]), str(item["severity"]), line(item.get("remedy") or "")
             task = found.setdefault((code, severity, remedy), Task(code, severity, remedy))
@@ -65,6 +70,11 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
             if subject and subject not in told.subjects:
                 told.subjects.append(subject)
     return sorted(found.values(), key=lambda task: (-SEVERITIES.index(task.severity), task.told[0].subjects[:1], task.code))
+
+
+def _desk(owner: Mapping[str, Any], item: Mapping[str, Any]) -> str | None:
+    """The desk that a finding is about; null where it is about several."""
+    return (item.get("where") or {}).get("desk") or (None if owner.get("members") else owner["name"])
 
 
 def _is_reason(item: Mapping[str, Any]) -> bool:

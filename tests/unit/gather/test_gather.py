@@ -814,10 +814,11 @@ def test_a_desk_that_is_late_twice_says_that_it_is_overloaded():
 
 
 WAYS = "Iface\tDestination\n", "IP address       HW type     Flags       HW address            Mask     Device\n"
+NO_ENTRY = "junk\nx y z a b enp1s0f0np0\n"
 ARP_ENTRY = "192.168.100.77   0x1         0x2         4c:bb:47:00:00:77     *        enp1s0f0np0\n"
 
 
-@pytest.mark.parametrize(("neighbours", "peer"), [("", "192.168.100.1"), (ARP_ENTRY, "192.168.100.77"), ("junk\nx y z a b enp1s0f0np0\n", None)])
+@pytest.mark.parametrize(("neighbours", "peer"), [("", "192.168.100.1"), (ARP_ENTRY, "192.168.100.77"), (NO_ENTRY, None)])
 @pytest.mark.parametrize(("over", "told"), [("enP7s7", True), ("enp1s0f0np0", False), (None, False)])
 def test_the_way_into_the_link_is_the_kernels_own_choice(neighbours, peer, over, told):
     """Rules and other tables send packets elsewhere while the main table looks right."""

@@ -188,3 +188,14 @@ def test_an_update_ends_with_what_it_moved() -> None:
     page = html(lab.report())
     assert "Before and after" in page and "580.190.02" in page and "580.191.01" not in page
     assert "Before and after" not in html(Lab(1).report())
+
+
+@pytest.mark.parametrize(("code", "asked"), [("CABLE_DARK", 1), ("CABLE_NOT_SEEN", 2)])
+def test_a_pulled_cable_is_asked_for_once(code: str, asked: int) -> None:
+    """The link that is down with it, and its counter, are consequences; of another desk they are not."""
+    lab = Lab(2)
+    lab.find("cable", "desk-01", finding(code, Where("pair_01", "desk-01"), "desk-01: no signal at either QSFP cage"))
+    lab.find("facts", "desk-01", finding("CX7_LINK_DOWN", Where(desk="desk-01"), "No port has a link.", severity="warn"))
+    assert sum(line.lstrip().startswith(("FAIL ", "UNKNOWN ", "WARN ")) for line in lines_of(lab)) == asked
+    lab.find("facts", "desk-03", finding("CX7_LINK_DOWN", Where(desk="desk-03"), "No port has a link.", severity="warn"))
+    assert any("CX7_LINK_DOWN" in line for line in lines_of(lab) if line.lstrip().startswith("WARN"))

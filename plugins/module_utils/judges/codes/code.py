@@ -20,6 +20,8 @@ class Code:
     remedy: str
     """What the admin does next, as an instruction."""
     other_severities: tuple[str, ...] = ()
+    follows_from: tuple[str, ...] = ()
+    """Codes that say why on the same desk: what is to be done is then told once, with them."""
     source: str = ""
     """Where the knowledge comes from: NVIDIA (official), community reports (how many), or this collection's own rule."""
 

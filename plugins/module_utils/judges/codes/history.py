@@ -14,6 +14,7 @@ CODES: tuple[Code, ...] = (
         meaning="carrier_down_count of a function grew since the last run in the history, although no desk of the stack was rebooted and "
         "no stage of this collection changed a link: the plug was moved, or the link is not stable.",
         remedy="Seat the cable firmly or replace it, reboot both desks with the cable in, and measure again.",
+        follows_from=("CABLE_DARK", "CX7_LINK_DOWN"),
         source="community (one report)",
     ),
     Code(

@@ -15,6 +15,7 @@ CODES: tuple[Code, ...] = (
         meaning="DGX OS powers the ConnectX-7 off while no cable is plugged in, and the hotplug driver reports that it sees none. This "
         "is by design; it is a failure where a link is to be used. Never rescan the PCI bus in this state.",
         remedy="Plug the cable into both desks and reboot both with the cable in.",
+        follows_from=("CABLE_DARK",),
         source="NVIDIA (daqiri guide, F366076); community (six reports)",
     ),
     Code(
@@ -45,6 +46,7 @@ CODES: tuple[Code, ...] = (
         meaning="No carrier: no cable, or the other desk is off. A note in an audit, a warning when a cable is detected or one function "
         "of a port has carrier and its twin does not, a failure where the link is to be used.",
         remedy="Check that the cable is firmly seated in both desks and that the other desk is on; then reboot both with the cable in.",
+        follows_from=("CABLE_DARK",),
         source="NVIDIA (connect-two-sparks playbook)",
     ),
     Code(
