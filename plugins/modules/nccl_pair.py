@@ -415,7 +415,8 @@ def main() -> None:
     except ElsewhereError as error:
         module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
     except PathError as error:
-        evidence = NcclEvidence(problems=error.problems, neighbours=error.seen)
+        narrow = [Problem("timed_out", item.desk, f"{item.other} answers small packets only") for item in error.pings if not item.full]
+        evidence = NcclEvidence(problems=(*error.problems, *narrow[:1]), neighbours=error.seen)
     except SideError as error:
         evidence = dataclasses.replace(evidence, problems=(*evidence.problems, Problem(error.kind, error.desk, error.text)))
     said = judge(pair, ends, evidence, iterations=options.iterations, warmups=options.warmups, slow_13g=given["slow_13g"], marks=marks)

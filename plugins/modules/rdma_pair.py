@@ -383,11 +383,12 @@ def main() -> None:
     except ElsewhereError as error:
         module.exit_json(changed=False, held_elsewhere={**error.holder, "desk": error.desk})
     except PathError as error:
+        pings = error.pings
         # Who answered on a cable is told with that cable, where other ends of the stack are not known.
         for place, path in enumerate(paths):
             there = {function.address for end in path.ends for function in end.functions}
             seen = tuple(item for item in error.seen if item.address in there)
-            if seen or place == 0:
+            if seen or (place == 0 and not pings):
                 measured.append((path, RdmaEvidence(problems=error.problems if place == 0 else (), neighbours=seen)))
     except SideError as error:
         lost = RdmaEvidence(problems=(Problem(error.kind, error.desk, error.text),))

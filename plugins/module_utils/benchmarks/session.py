@@ -11,8 +11,10 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..model.jumbo import JumboAnswer
 from ..model.link import Endpoint, members, paths_of
 from ..model.proof import Neighbour, Problem
+from . import jumbo_ping
 from .common import all_right, neighbours, wrong_routes
 from .side import SSH_PORT, AgentSide, SideError, ssh_argv, unit_argv
 
@@ -28,11 +30,12 @@ class ElsewhereError(Exception):
 class PathError(Exception):
     """What a cable's ends see of each other is wrong, so that nothing is started across it.
 
-    ``problems``: addresses that are routed elsewhere; ``seen``: who answered on each function of the head.
+    ``problems``: addresses that are routed elsewhere; ``seen``: who answered on each function of the head; ``pings``: those of a member
+    that answers small packets only.
     """
 
-    def __init__(self, problems: Sequence[Problem] = (), seen: Sequence[Neighbour] = ()) -> None:
-        self.problems, self.seen = tuple(problems), tuple(seen)
+    def __init__(self, problems: Sequence[Problem] = (), seen: Sequence[Neighbour] = (), pings: Sequence[JumboAnswer] = ()) -> None:
+        self.problems, self.seen, self.pings = tuple(problems), tuple(seen), tuple(pings)
         super().__init__("the path between the desks is not as the inventory says")
 
 
@@ -71,7 +74,7 @@ def all_sides(
 
     ``port``: where ssh of the other members listens, by desk where they differ. Who is at the other end of the head's cables is asked
     before ssh, so that a plug in the wrong desk is told as that and not as a key of that desk. Raises SideError, and PathError for a route
-    that leads elsewhere and for a wrong or silent neighbour, and ElsewhereError.
+    that leads elsewhere, for a wrong or silent neighbour and for a way that carries small packets only, and ElsewhereError.
     """
     names = members(ends)
     home = home_of(names[0], user)
@@ -88,7 +91,12 @@ def all_sides(
             raise PathError(seen=seen)
         for name, address in zip(names[1:], addresses[1:], strict=True):
             listens = port if isinstance(port, int) else port.get(name, SSH_PORT)
-            side = AgentSide(name, ssh_argv(user, home, address, limit, listens), token, limit)
+            try:
+                side = AgentSide(name, ssh_argv(user, home, address, limit, listens), token, limit)
+            except SideError as error:
+                if error.kind in ("timed_out", "lost"):
+                    _refuse_narrow(sides[0], [ends for ends in beside if ends[1].desk == name])
+                raise
             opened.callback(side.close)
             if side.hello.get("held"):
                 raise ElsewhereError(name, side.hello["held"])
@@ -102,3 +110,10 @@ def all_sides(
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise PathError(problems)
+
+
+def _refuse_narrow(head: AgentSide, beside: Sequence[tuple[Endpoint, ...]]) -> None:
+    """A connection begins with small packets and hangs with the first full one, where something between the desks drops it."""
+    pings = [item for mine, theirs in beside for item in jumbo_ping.ask(head, mine, theirs)]
+    if any(item.full is False and item.small for item in pings):
+        raise PathError(pings=pings)

@@ -19,7 +19,7 @@ class StackWorld(World):
     """What the desks of a ring or a switch do. ``slow``: pairs of desks between which everything goes at a quarter."""
 
     slow: frozenset[frozenset[str]] = frozenset()
-    shared: float = 0.5
+    shared: float = 1.0
     """What is left of a cable's figure while the desks' other cables are in use."""
     most_at_once: int = 0
     """Clients that were ever started before the first of them had ended."""
@@ -27,6 +27,8 @@ class StackWorld(World):
 
 
 def stack_world(ends: Sequence[Endpoint], **changes: Any) -> StackWorld:
+    """Only a desk with two cables shares its adapter between them; on a switch disjoint pairs do not touch each other."""
+    changes.setdefault("shared", 0.5 if len(ends) > len(members(ends)) else 1.0)
     world = StackWorld(ends=tuple(ends), **changes)  # type: ignore[arg-type]
     world.listening = {desk: set() for desk in members(ends)}
     return world

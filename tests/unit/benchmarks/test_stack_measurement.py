@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import session
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import SideError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import one_run
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
@@ -58,10 +59,10 @@ def asked(name: str, ends: Sequence[Endpoint], topology: str, **more: Any) -> di
 
 @pytest.fixture
 def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def run(name: str, world: StackWorld, topology: str, **more: Any) -> dict[str, Any]:
+    def run(name: str, world: StackWorld, topology: str, side: Any = None, **more: Any) -> dict[str, Any]:
         monkeypatch.setattr(one_run.lease, "take", functools.partial(TAKE, name=f"\0dgx_spark_test/{os.getpid()}"))
         monkeypatch.setattr(session, "home_of", lambda desk, user: f"/home/{user}")
-        monkeypatch.setattr(session, "AgentSide", lambda desk, argv, token, limit: StackSide(world, desk))
+        monkeypatch.setattr(session, "AgentSide", side or (lambda desk, argv, token, limit: StackSide(world, desk)))
         return module(name, asked(name, world.ends, topology, **more))
 
     return run
@@ -158,3 +159,30 @@ def test_ports_of_ssh_that_differ_reach_every_member(measure: Any, monkeypatch: 
     monkeypatch.setattr(session, "AgentSide", side)
     module("rdma_pair", asked("rdma_pair", RING, "ring", ssh_ports={"desk-02": 2222, "desk-03": 22}))
     assert "2222" in seen["desk-02"] and "2222" not in seen["desk-03"]
+
+
+@pytest.mark.parametrize("topology", ["switch", "direct"])
+@pytest.mark.parametrize("narrow", [True, False])
+def test_a_way_that_carries_small_packets_only_is_told_by_its_mtu(measure: Any, topology: str, narrow: bool) -> None:
+    """An ssh connection over it begins and hangs with its first full packet."""
+    world = stack_world(SWITCH if topology == "switch" else SWITCH[:2])
+
+    class Head(StackSide):
+        def run(self, argv: Sequence[str], **more: Any) -> Answer:
+            if argv[0] == "ping":
+                return Answer(tuple(argv), int(narrow and int(argv[argv.index("-s") + 1]) > 1472), "")
+            return super().run(argv, **more)
+
+    def side(desk: str, argv: Sequence[str], token: str, limit: float) -> StackSide:
+        if "ssh" in argv:
+            raise SideError(desk, "lost", "Connection reset by 192.168.100.11")
+        return Head(world, desk)
+
+    rdma = measure("rdma_pair", world, topology, side, bootstrap="fabric")
+    nccl = measure("nccl_pair", world, topology, side, bootstrap="fabric")
+    assert not rdma["measured"] and not nccl["measured"]
+    assert codes(nccl) == {"NCCL_PEER_NOT_READY": "unknown"}
+    assert codes(rdma) == ({"CX7_MTU_MISMATCH": "fail"} if narrow else {"RDMA_NOT_MEASURED": "unknown"})
+    if narrow:
+        told = rdma["findings"][0]
+        assert ("9216" in told["remedy"]) == (topology == "switch") and told["where"]["desk"] == "desk-01"
