@@ -73,7 +73,10 @@ def document() -> str:
                 f"*What to do:* {code.remedy}",
             ]
             if code.follows_from:
-                lines += ["", f"*Told once:* the list of what to do leaves it out beside {' or '.join(code.follows_from)} of the same desk."]
+                lines += [
+                    "",
+                    f"*Told once:* the list of what to do leaves it out beside {' or '.join(code.follows_from)} of the same desk.",
+                ]
             if code.source:
                 lines += ["", f"*Known from:* {code.source}"]
     return "\n".join(lines) + "\n"

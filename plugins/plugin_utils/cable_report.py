@@ -50,14 +50,15 @@ def text_map(cables: CableMap, edges: Sequence[Mapping[str, Any]], steps: Sequen
         rows.append(
             (first, second, WORDS.get(edge["verdict"], edge["verdict"]), edge.get("pair") or "", f"{how}{'  ' if plug else ''}{plug}")
         )
-    lines = ["CABLES"]
+    on_switches = _switch_lines(cables)
+    lines = ["CABLES"] if rows or not on_switches else []
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
     for row in rows:
         first, second, verdict, pair = (cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True))
         lines.append(f"  {first} ===== {second}  {verdict}  {pair}  {row[4]}".rstrip())
-    if not rows:
+    if not rows and not on_switches:
         lines.append("  no cable between two desks was seen")
-    lines += _switch_lines(cables)
+    lines += on_switches if lines else on_switches[1:]
     odd: list[tuple[str, str]] = []
     for stranger in cables.strangers:
         told = f", calls itself {', '.join(stranger.told)}" if stranger.told else ""

@@ -69,6 +69,18 @@ def test_every_cage_of_which_nothing_is_known_is_told_with_its_reason() -> None:
     assert "desk-02 port 0  no signal" in text
 
 
+@pytest.mark.parametrize("cable", [[], [[End("desk-05", 0), End("desk-06", 0)]]])
+def test_a_lab_on_a_switch_is_its_switch_and_not_a_lack_of_cables(cable: list[Any]) -> None:
+    text = lines(Lab(DESKS[:6], cable, switches=[[A1, A2, B1, B2]]))
+    assert ("CABLES" in text) == bool(cable) and text[0] == ("CABLES" if cable else "SWITCHES")
+    assert "  desk-01 port 0, desk-02 port 0, desk-03 port 0, desk-04 port 0" in text
+    assert "  no cable between two desks was seen" not in text
+
+
+def test_a_lab_without_any_link_says_so() -> None:
+    assert lines(Lab(DESKS[:2], []))[:2] == ["CABLES", "  no cable between two desks was seen"]
+
+
 # ---- picture -----------------------------------------------------------------------------------------------------------
 
 
