@@ -67,7 +67,8 @@ def test_a_desk_that_freezes_while_its_link_is_changed(tmp_path: Path) -> None:
 
 def test_a_desk_that_freezes_while_nccl_runs(tmp_path: Path) -> None:
     run = Running(tmp_path / "frozen")
-    busy = "pgrep -f all_gather_perf"
+    # The brackets keep the shell that runs the command from matching itself.
+    busy = "pgrep -f 'all_gather_per[f]'"
     wait_for(lambda: as_root(PEER).run(busy).rc == 0, 300, "NCCL on the peer")
     with fault(PEER, "frozen"):
         ended = run.ended()

@@ -144,13 +144,16 @@ def _catches_all(routed: ipaddress.IPv4Network, wanted: ipaddress.IPv4Network) -
 
 
 def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], ours: Collection[str]) -> list[Finding]:
-    """CX7_ADDRESS_OVERLAP against the main routing table. ``ours``: interfaces of our own file, whose routes will go."""
+    """CX7_ADDRESS_OVERLAP against the main routing table and, for a link that is set already, what the kernel answers.
+
+    ``ours``: interfaces of our own file, whose routes will go.
+    """
     reason = unread_reason(desk, "network.routed_networks")
     if reason is not None:
         return [refused(where, f"the desk's routes could not be read ({reason})", severity="unknown")]
     mine = {item.netdev for item in planned} | set(ours)
     found = []
-    for route in desk.network.routed_networks:
+    for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
         network, _separator, netdev = route.partition(" dev ")
         netdev = netdev.strip()
         try:
@@ -161,7 +164,8 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
             continue
         for item in planned:
             wanted = ipaddress.IPv4Interface(item.address).network
-            if wanted.overlaps(routed) and not _catches_all(routed, wanted):
+            seen = any((other.where.function, other.evidence["interface"]) == (item.netdev, netdev) for other in found)
+            if wanted.overlaps(routed) and not _catches_all(routed, wanted) and not (seen and route in desk.network.led_elsewhere):
                 message = f"{wanted} for {item.netdev} overlaps {routed}, which the desk reaches over {netdev}."
                 evidence = {"wanted": str(wanted), "routed": str(routed), "interface": netdev}
                 found.append(finding("CX7_ADDRESS_OVERLAP", replace(where, function=item.netdev), message, evidence=evidence))

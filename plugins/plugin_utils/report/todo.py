@@ -46,15 +46,20 @@ class Task:
 
 def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[Task]:
     """Everything to do (or, with other severities, to read), grouped by code and remedy. A check that has no result asks for nothing
-    where something else is told of why, and neither does a finding whose cause is told of the same desk."""
+    where something else is told of why, and neither does a finding whose cause is told of the same desk, or that a later stage weighed
+    more."""
     wanted = tuple(severities)
-    causes = {(_desk(owner, item), item["code"]) for owner in (*report["pairs"], *report["desks"]) for item in loud(owner["findings"])}
+    everything = [(owner, item) for owner in (*report["pairs"], *report["desks"]) for item in loud(owner["findings"])]
+    causes = {(_desk(owner, item), item["code"]) for owner, item in everything}
+    failed = {_place(owner, item) for owner, item in everything if item["severity"] == "fail"}
     found: dict[tuple[str, str, str], Task] = {}
     reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
     for owner in (*report["pairs"], *report["desks"]):
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
             if item["severity"] not in wanted or (explained and _is_consequence(item)):
+                continue
+            if item["severity"] == "warn" and _place(owner, item) in failed:
                 continue
             listed = CODES.get(item["code"])
             if listed is not None and any((_desk(owner, item), cause) in causes for cause in listed.follows_from):
@@ -75,6 +80,10 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
 def _desk(owner: Mapping[str, Any], item: Mapping[str, Any]) -> str | None:
     """The desk that a finding is about; null where it is about several."""
     return (item.get("where") or {}).get("desk") or (None if owner.get("members") else owner["name"])
+
+
+def _place(owner: Mapping[str, Any], item: Mapping[str, Any]) -> tuple[str | None, str | None, str]:
+    return _desk(owner, item), (item.get("where") or {}).get("function"), item["code"]
 
 
 def _is_reason(item: Mapping[str, Any]) -> bool:

@@ -146,6 +146,15 @@ def test_routes_that_stand_for_everything_are_no_overlap(routes: tuple[str, ...]
     assert [item.code for item in plan(facts, WHERE, wants).findings] == codes
 
 
+@pytest.mark.parametrize("routed", [(), ("192.168.100.0/24 dev wg0",)])
+def test_a_rule_that_leads_the_link_elsewhere_is_an_overlap_and_told_once(routed: tuple[str, ...]) -> None:
+    facts = desk()
+    network = replace(facts.network, routed_networks=routed, led_elsewhere=("192.168.100.11/32 dev wg0",))
+    facts = replace(facts, network=network)
+    wants, _problems = resolve(facts, WHERE, [LinkRequest(0, ADDRESSES)])
+    assert [item.code for item in plan(facts, WHERE, wants).findings] == ["CX7_ADDRESS_OVERLAP"]
+
+
 def test_a_tunnel_for_the_whole_private_block_is_an_overlap() -> None:
     facts = desk()
     facts = replace(facts, network=replace(facts.network, routed_networks=("10.0.0.0/8 dev tun0",)))

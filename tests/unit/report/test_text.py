@@ -199,3 +199,12 @@ def test_a_pulled_cable_is_asked_for_once(code: str, asked: int) -> None:
     assert sum(line.lstrip().startswith(("FAIL ", "UNKNOWN ", "WARN ")) for line in lines_of(lab)) == asked
     lab.find("facts", "desk-03", finding("CX7_LINK_DOWN", Where(desk="desk-03"), "No port has a link.", severity="warn"))
     assert any("CX7_LINK_DOWN" in line for line in lines_of(lab) if line.lstrip().startswith("WARN"))
+
+
+@pytest.mark.parametrize(("function", "asked"), [("enp1s0f0np0", 1), ("enP2p1s0f0np0", 2)])
+def test_what_a_later_stage_weighed_more_is_asked_for_once(function: str, asked: int) -> None:
+    lab = Lab(2)
+    for stage, severity, place in (("facts", "warn", "enp1s0f0np0"), ("link", "fail", function)):
+        where = Where("pair_01", "desk-01", function=place)
+        lab.find(stage, "desk-01", finding("CX7_ADDRESS_OVERLAP", where, f"{stage} of {place}", severity=severity))
+    assert sum(line.lstrip().startswith(("FAIL ", "WARN ")) for line in lines_of(lab)) == asked
