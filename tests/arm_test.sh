@@ -4,18 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place=$PWD/build/arm
-missing=()
-for package in mmdebstrap qemu-user-static; do
-    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || missing+=("$package")
-done
-if [ "${#missing[@]}" -gt 0 ]; then
-    if [ -z "${YES:-}" ]; then
-        echo "missing on this machine: ${missing[*]}; install them, or run YES=1 make arm-test" >&2
-        exit 2
-    fi
-    apt-get update -q
-    apt-get install -qy --no-install-recommends "${missing[@]}"
-fi
+bash tools/packages.sh arm-test mmdebstrap qemu-user-static
 if [ ! -e "$place/ready" ]; then
     rm -rf "$place"
     mkdir -p "$place"

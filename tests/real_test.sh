@@ -5,18 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 place=build/real
-missing=()
-for package in g++ openmpi-bin libopenmpi-dev make; do
-    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || missing+=("$package")
-done
-if [ "${#missing[@]}" -gt 0 ]; then
-    if [ -z "${YES:-}" ]; then
-        echo "missing on this machine: ${missing[*]}; install them, or run YES=1 make real-test" >&2
-        exit 2
-    fi
-    apt-get update -q
-    apt-get install -qy --no-install-recommends "${missing[@]}"
-fi
+bash tools/packages.sh real-test g++ openmpi-bin libopenmpi-dev make
 if [ ! -e "$place/ready" ]; then
     rm -rf "$place"
     mkdir -p "$place"
