@@ -123,6 +123,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: Why it failed, see docs/findings.md.
+  returned: on failure
+  type: list
+  elements: dict
 manifest:
   description: The manifest of the bundle.
   returned: when built or installed

@@ -68,6 +68,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: Why it failed, see docs/findings.md.
+  returned: on failure
+  type: list
+  elements: dict
 added:
   description: Packages that were added.
   returned: always

@@ -207,11 +207,14 @@ def plan(
     )
     # A foreign file that must go needs a change even where everything else is as wanted.
     blocking = [item for item in foreign if item.path not in set_aside]
+    overlaps = overlap_findings(desk, where, planned, {item.netdev for item in known})
     if not steps and not blocking:
-        return _with(result, after=result.before)
+        # Nothing is written, so routes that could not be read keep nobody; those that were read are judged in every run.
+        led = tuple(item for item in overlaps if item.code == "CX7_ADDRESS_OVERLAP")
+        return _with(result, after=result.before, findings=led, is_refused=bool(led))
     findings = [
         *subnet_findings(where, planned),
-        *overlap_findings(desk, where, planned, {item.netdev for item in known}),
+        *overlaps,
         *management_findings(desk, where),
         *unusable_functions(desk, where, [function for _item, function in functions]),
         *(owner_finding(where, item, item.path in set_aside) for item in foreign if not item.automatic),

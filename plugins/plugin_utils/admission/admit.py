@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one gate for what a desk says: nothing on the controller reads an answer that did not come through here.
 
-Of an answer pass: what the module documents (RETURN; for facts the model's dataclasses), and of Ansible's own keys those that say what
+Of an answer pass: what the module documents (RETURN; for facts the model's dataclasses), findings, and of Ansible's own keys those that say what
 became of a module. Everything else is left out, above all facts under other names than ``spark``, which would become variables on the
 controller, and keys that Ansible acts on (``add_host``, ``_ansible_...``).
 """
@@ -90,7 +90,7 @@ def _admitted(name: str, answer: Any, speaker: Speaker, ours: bool) -> dict[str,
             continue  # a module that never ran: these are what Ansible itself learned on the way
         if key in OWN:
             taken[key] = OWN[key](value, key)
-        elif key == "findings" and key in checks:
+        elif key == "findings" and ours:
             taken[key] = findings(value, speaker, members=name in MEASURING)
         elif key in checks:
             taken[key] = checks[key](value, key)
@@ -114,7 +114,7 @@ def _documented(name: str) -> tuple[dict[str, Check], frozenset[str]]:
         return {"ansible_facts": spark, "findings": anything, "processes": integer}, frozenset({"ansible_facts", "findings"})
     returned = returned_of(name)
     checks = {**of_documentation(returned), **FINER.get(name, {})}
-    return checks, SAYS_IT & checks.keys()
+    return checks, frozenset(key for key in SAYS_IT & checks.keys() if returned[key].get("returned") != "on failure")
 
 
 FINER: dict[str, dict[str, Check]] = {

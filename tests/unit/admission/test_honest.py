@@ -11,6 +11,8 @@ from typing import Any, TypeGuard
 
 import honest
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import OWN, Speaker, admit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import returned_of
 
@@ -100,3 +102,12 @@ def test_a_failed_module_keeps_its_words() -> None:
 def test_a_failed_answer_may_hold_what_was_found_so_far() -> None:
     answer = {**ANSWERS["cx7_link"], "failed": True}
     assert admit(f"{PREFIX}cx7_link", answer, ME) == answer
+
+
+@pytest.mark.parametrize("module", sorted(ANSWERS))
+def test_why_a_module_failed_passes_and_is_documented(module: str) -> None:
+    found = finding("DESK_STAGE_FAILED", Where(desk=ME.desk), f"{ME.desk}: the disk is full").as_dict()
+    answer = {"failed": True, "msg": found["message"], "findings": [found]}
+    assert admit(f"{PREFIX}{module}", answer, ME)["findings"][0]["message"] == found["message"]
+    source = (PLUGINS / f"modules/{module}.py").read_text(encoding="utf-8")
+    assert "findings=" not in source or "findings" in returned_of(module)

@@ -13,7 +13,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.addressing import AddressingError, Numbers, addresses
-from link_facts import ADDRESSES, desk, function
+from link_facts import ADDRESSES, desk, function, linked
 
 WHERE = Where(desk="desk-01")
 NETPLAN = "/etc/netplan/60-lab.yaml"
@@ -153,6 +153,17 @@ def test_a_rule_that_leads_the_link_elsewhere_is_an_overlap_and_told_once(routed
     facts = replace(facts, network=network)
     wants, _problems = resolve(facts, WHERE, [LinkRequest(0, ADDRESSES)])
     assert [item.code for item in plan(facts, WHERE, wants).findings] == ["CX7_ADDRESS_OVERLAP"]
+
+
+@pytest.mark.parametrize("routed", [(), ("192.168.100.128/25 dev br-5f1c0a9e7d21",)])
+@pytest.mark.parametrize("led", [(), ("192.168.100.11/32 dev wg0",)])
+def test_a_link_that_is_as_wanted_is_refused_where_its_network_leads_elsewhere(routed: tuple[str, ...], led: tuple[str, ...]) -> None:
+    facts = linked()
+    facts = replace(facts, network=replace(facts.network, routed_networks=routed, led_elsewhere=led))
+    wants, _problems = resolve(facts, WHERE, [LinkRequest(0, ADDRESSES)])
+    made = plan(facts, WHERE, wants)
+    assert not made.steps and made.is_refused == bool(routed or led)
+    assert {item.code for item in made.findings} == ({"CX7_ADDRESS_OVERLAP"} if routed or led else set())
 
 
 def test_a_tunnel_for_the_whole_private_block_is_an_overlap() -> None:
