@@ -3,8 +3,8 @@
 """The one gate for what a desk says: nothing on the controller reads an answer that did not come through here.
 
 Of an answer pass: what the module documents (RETURN; for facts the model's dataclasses), findings, and of Ansible's own keys those that
-say what became of a module. Everything else is left out, above all facts under other names than ``spark``, which would become variables on the
-controller, and keys that Ansible acts on (``add_host``, ``_ansible_...``).
+say what became of a module. Everything else is left out, above all facts under other names than ``spark``, which would become variables on
+the controller, and keys that Ansible acts on (``add_host``, ``_ansible_...``).
 """
 
 from __future__ import annotations
