@@ -221,8 +221,10 @@ def _words(value: Any, path: str) -> str:
 
 
 def _trace(value: Any, path: str) -> str:
-    """A module's traceback, which newer versions of Ansible carry in an object."""
-    return _words(value if isinstance(value, str) else getattr(value, "formatted_traceback", None) or "", path)
+    """A module's traceback, which newer versions of Ansible carry in an object; without one the exception's own words."""
+    told = getattr(value, "event", value)
+    words = getattr(told, "formatted_traceback", None) or getattr(told, "msg", None) or ""
+    return _words(value if isinstance(value, str) else words, path)
 
 
 def _sentences(value: Any, path: str) -> list[str]:

@@ -193,7 +193,10 @@ def data_of(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The finding for an error that brought none of its own."""
-    message = " ".join(str(answer.get("msg") or answer.get("module_stderr") or "no message").split())
+    # A module that ends with an exception says nothing else; of a traceback the last line tells what it was.
+    raised = str(answer.get("exception") or "").strip().rpartition("\n")[2]
+    ended = f"it ended with an exception: {raised}" if raised else "no message"
+    message = " ".join(str(answer.get("msg") or answer.get("module_stderr") or ended).split())
     where = Where(pair=stack, desk=desk)
     evidence = {"stage": stage, "task": task, "error": message[:900], "rc": answer.get("rc")}
     # A module that gave no JSON says why on one of these.

@@ -15,6 +15,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import OWN, Speaker, admit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import returned_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import failure
 
 ME = Speaker("desk-01", "pair_a", frozenset({"desk-01", "desk-02"}))
 PREFIX = "labops.dgx_spark."
@@ -97,6 +98,25 @@ def test_a_failed_module_keeps_its_words() -> None:
     answer = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "module_stdout": "", "rc": 137, "changed": False}
     assert admit(f"{PREFIX}spark_facts", answer, ME) == answer
     assert admit("ansible.builtin.systemd_service", {**answer, "status": {"x": 1}}, ME) == answer
+
+
+class Event:
+    """As newer versions of Ansible give an exception of a module; without a traceback unless one is asked for."""
+
+    msg, formatted_traceback = "'update'", None
+
+
+class Summary:
+    event = Event()
+
+
+@pytest.mark.parametrize(
+    ("exception", "words"), [(Summary(), "'update'"), ("Traceback ...\nKeyError: 'update'", "KeyError: 'update'"), ("", "no message")]
+)
+def test_what_an_exception_of_a_module_says_is_in_the_finding(exception: Any, words: str) -> None:
+    answer = admit(f"{PREFIX}spark_facts", {"failed": True, "exception": exception}, ME)
+    told = failure("facts", ME.desk, ME.stack, "Read the desk", answer)
+    assert words in told["message"]
 
 
 def test_a_failed_answer_may_hold_what_was_found_so_far() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import PURPOSES, JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Route, SshServer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
@@ -419,3 +419,9 @@ def test_every_finding_tells_what_to_do_and_fits_its_code() -> None:
 )
 def test_a_route_that_takes_nothing_from_the_link_is_no_overlap(route: str) -> None:
     assert "CX7_ADDRESS_OVERLAP" not in codes(change(DESK, network__routed_networks=(route,)), JudgeOptions(purpose="stacked"))
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_desk_is_judged_for_every_purpose(purpose: str) -> None:
+    assert "FACTS_INCOMPLETE" not in codes(DESK, JudgeOptions(purpose=purpose))
+    assert "FACTS_INCOMPLETE" in codes(change(DESK, kernel__running=None), JudgeOptions(purpose=purpose))
