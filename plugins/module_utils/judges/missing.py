@@ -10,7 +10,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
 from .common import fact, named, unread_reason
-from .options import AUDIT, ONBOARD, STACK, STACKED, JudgeOptions
+from .options import AUDIT, ONBOARD, STACK, STACKED, UPDATE, JudgeOptions
 
 _AUDIT = (
     "identity.is_gb10",
@@ -28,7 +28,7 @@ _AUDIT = (
 _ONBOARD = (*_AUDIT, "kernel.next_boot", "driver.persistenced_active", "apt.first_boot_upgrade")
 _STACK = (*_ONBOARD, "driver.gsp_version", "memory.cma_total_kb", "limits.memlock_soft", "network.management_netdev")
 
-REQUIRED: dict[str, tuple[str, ...]] = {AUDIT: _AUDIT, ONBOARD: _ONBOARD, STACK: _STACK, STACKED: _STACK}
+REQUIRED: dict[str, tuple[str, ...]] = {AUDIT: _AUDIT, ONBOARD: _ONBOARD, STACK: _STACK, STACKED: _STACK, UPDATE: _ONBOARD}
 """Facts without which a desk cannot be called healthy, by purpose."""
 
 NULL_IS_AN_ANSWER = ("cx7.ports", "gpu.utilisation_percent")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import PURPOSES, JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Route, SshServer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
@@ -242,7 +242,7 @@ def test_every_code_of_a_desk_has_a_red_case() -> None:
     assert listed - {item[0] for item in RED} - set(ELSEWHERE) == set()
 
 
-@pytest.mark.parametrize("purpose", ["audit", "onboard", "stack", "stacked"])
+@pytest.mark.parametrize("purpose", PURPOSES)
 def test_green_a_healthy_desk_has_no_finding_at_all(purpose: str) -> None:
     options = JudgeOptions(
         purpose=purpose,

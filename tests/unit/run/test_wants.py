@@ -21,7 +21,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk imp
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import Asked
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES, required
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import PLAYBOOKS, STAGES, required
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WANTS, WantError, check, judge_wants
 from house import ROOT, role_options
@@ -102,6 +102,20 @@ def test_a_wish_of_the_admin_changes_what_the_facts_stage_finds(
 def test_a_purpose_of_the_admin_comes_before_the_playbooks(_about: Any, tmp_path: Path) -> None:
     asked = [facts_stage(tmp_path / word, "founders_7_5_0", STACK, **wish).asked[0]["judge_options"] for word, wish in PURPOSES.items()]
     assert [options["purpose"] for options in asked] == ["stack", "audit"]
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_purpose_of_every_playbook_is_one_that_the_desk_is_judged_for(tmp_path: Path, playbook: str) -> None:
+    facts = collect(load(RECORDINGS / "founders_7_5_0")[1], Options())
+
+    def answer(_module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        found = judge(facts, Where(desk="desk-01"), options_from_dict(arguments["judge_options"]))
+        return {"findings": [item.as_dict() for item in found], "ansible_facts": {"spark": as_dict(facts)}}
+
+    run = run_of(folder=tmp_path, playbook=playbook)
+    Script("spark_facts", {"gather_subset": ["all"], "judge_options": {}}, answer).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.state == DONE
 
 
 @pytest.mark.parametrize("minimum", ["7.1.0", "7.6.0"])
