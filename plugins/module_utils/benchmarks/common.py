@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from ..judges.counters import PHYSICAL, SYSFS
 from ..model.link import Endpoint, EndpointFunction, OtherFunction, Path
 from ..model.proof import Counters, Locked, Neighbour, Problem
-from ..readers import gids as gids_reader
 from ..readers import ethtool_statistics, ip_route
+from ..readers import gids as gids_reader
 from .side import Side
 
 LISTEN = "0A"
