@@ -364,7 +364,8 @@ ANY_TEXT = {"spark_report_dir", "spark_known_hosts", "spark_certificate_key", "s
 
 
 def test_the_wrong_ones_are_all_there() -> None:
-    assert set(WRONG) | ANY_TEXT == set(BY_NAME)
+    unlike = (set(WRONG) | ANY_TEXT) ^ set(BY_NAME)
+    assert unlike == set(), f"give each want a wrong value in WRONG above: {sorted(unlike)}"
 
 
 @pytest.mark.parametrize("variable", WRONG)
