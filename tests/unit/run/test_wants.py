@@ -132,7 +132,7 @@ def test_role_dgx_os_says_what_the_one_judgement_said(tmp_path: Path, minimum: s
 
 @pytest.mark.parametrize("want", [want for want in WANTS if want.judge], ids=lambda want: want.variable)
 def test_every_wish_that_a_judge_reads_reaches_it(want: Any) -> None:
-    assert want.variable in {row[0] for row in JUDGED}
+    assert want.variable in {row[0] for row in JUDGED}, f"give {want.variable} a row in JUDGED: a recording whose findings it changes"
     value = next(row[1] for row in JUDGED if row[0] == want.variable)
     assert judge_wants({want.variable: value})[want.judge] == want.read({want.variable: value})
     assert want.judge in {item.name for item in dataclasses.fields(JudgeOptions)}, "a wish that the module refuses"
@@ -321,11 +321,13 @@ def test_what_fails_a_play_outside_a_run(_about: Any, fail_on: str, severity: st
 
 
 def test_no_wish_is_left_without_a_test() -> None:
-    assert {want.variable for want in WANTS} == TOLD | {row[0] for row in JUDGED}
+    unlike = {want.variable for want in WANTS} ^ (TOLD | {row[0] for row in JUDGED})
+    assert unlike == set(), f"wants without a row in JUDGED or a test marked @shows, or tests without a want: {sorted(unlike)}"
 
 
 @pytest.mark.parametrize("want", [want for want in WANTS if want.role], ids=lambda want: want.variable)
 def test_a_wish_of_a_role_is_a_variable_of_that_role(want: Any) -> None:
+    assert want.variable in role_options(want.role), f"roles/{want.role}/meta/argument_specs.yml lacks {want.variable}"
     option = role_options(want.role)[want.variable]
     assert (option.get("type"), option.get("default"), tuple(option.get("choices") or ())) == (want.type, want.default, want.choices)
 
