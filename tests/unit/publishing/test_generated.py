@@ -51,7 +51,7 @@ def test_check_names_what_is_stale_and_writes_nothing(
 def test_a_role_without_a_file_is_named(tmp_path: Path) -> None:
     made = role(tmp_path)
     (made / "meta/main.yml").unlink()
-    with pytest.raises(SystemExit, match="lamp: meta/main.yml is missing"):
+    with pytest.raises(SystemExit, match=r"lamp: meta/main\.yml is missing"):
         roles_doc.document(made)
 
 
