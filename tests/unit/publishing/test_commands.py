@@ -18,6 +18,7 @@ from house import MODULES, PLAYBOOK_NAMES, PLUGINS, ROLE_NAMES, ROLES, ROOT, opt
 from settable import FACTS, NAMES, PREFIXES
 from sparklab.cli import parser as lab_parser
 from sparklab.lab import known_faults
+from sparklab.spec import DEFAULT_MODEL
 
 from tools.check_links import code
 
@@ -147,29 +148,40 @@ def unknown(text: str) -> list[str]:
 
 @each_page
 def test_what_a_page_tells_to_type_exists(page: str) -> None:
-    assert unknown(PAGES[page]) == []
+    found = unknown(PAGES[page])
+    assert found == [], f"{page} names what does not exist: {found}"
 
 
 @each_page
 def test_the_codes_that_a_page_names_are_made(page: str) -> None:
     named = set(re.findall(r"(?<![\w/.*-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w*])", PAGES[page]))
     pages = {name.removesuffix(".md") for name in PAGES}
-    assert sorted(name for name in named - set(CODES) - pages - OF_OTHERS if not re.search(rf"\b{name}\b", SOURCE)) == []
+    lost = sorted(name for name in named - set(CODES) - pages - OF_OTHERS if not re.search(rf"\b{name}\b", SOURCE))
+    assert lost == [], f"{page} names what stands nowhere in the tree: {lost}"
 
 
 def test_the_front_page_lists_every_playbook() -> None:
     table = PAGES["README.md"].partition("## Use cases")[2].partition("\n## ")[0]
     same = {"stack", "unstack"}
-    assert [name for name in PLAYBOOK_NAMES if f"`{name}.yml`" not in table and name not in same] == []
+    missing = [name for name in PLAYBOOK_NAMES if f"`{name}.yml`" not in table and name not in same]
+    assert missing == [], f"README.md, Use cases: no row names {missing}"
 
 
 def test_the_guide_to_roles_lists_every_role() -> None:
-    assert [name for name in ROLE_NAMES if f"\n| `{name}` |" not in PAGES["roles.md"]] == []
+    missing = [name for name in ROLE_NAMES if f"\n| `{name}` |" not in PAGES["roles.md"]]
+    assert missing == [], f"docs/roles.md: no row for {missing}"
 
 
 def test_the_guide_to_the_simulator_lists_every_command() -> None:
     table = PAGES["simulator.md"].partition("\n## Commands\n")[2].partition("\n## ")[0]
-    assert [name for name in LAB if not re.search(rf"`{name}\b", table)] == []
+    missing = [name for name in LAB if not re.search(rf"`{name}\b", table)]
+    assert missing == [], f"docs/simulator.md, Commands: no row for {missing}"
+
+
+def test_the_guide_to_the_simulator_names_the_usual_desk() -> None:
+    assert f"(default {DEFAULT_MODEL})" in PAGES["simulator.md"], (
+        "docs/simulator.md, Describing a lab: the model that a desk has by default"
+    )
 
 
 @pytest.mark.parametrize(

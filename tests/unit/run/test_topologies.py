@@ -33,7 +33,7 @@ def test_a_topology_is_known_wherever_it_is_asked_for(topology: str) -> None:
         }.items()
         if topology not in words
     ]
-    assert lacking == []
+    assert lacking == [], f"{topology} is missing in {', '.join(lacking)}"
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
