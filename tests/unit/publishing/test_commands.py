@@ -179,9 +179,7 @@ def test_the_guide_to_the_simulator_lists_every_command() -> None:
 
 
 def test_the_guide_to_the_simulator_names_the_usual_desk() -> None:
-    assert f"(default {DEFAULT_MODEL})" in PAGES["simulator.md"], (
-        "docs/simulator.md, Describing a lab: the model that a desk has by default"
-    )
+    assert f"(default {DEFAULT_MODEL})" in PAGES["simulator.md"], "docs/simulator.md, Describing a lab: the default model"
 
 
 @pytest.mark.parametrize(
