@@ -22,6 +22,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -36,21 +37,14 @@ RECORDINGS = ROOT / "tests" / "recordings"
 PACKAGE = "ansible_collections.labops.dgx_spark"
 FILE_LIMIT = 64 * 1024 * 1024
 
-READERS = (
-    "dgx_release",
-    "os_release",
-    "nvidia_version",
-    "nvidia_smi_csv",
-    "meminfo",
-    "ethtool",
-    "ethtool_module",
-    "rdma_link",
-    "ibdev2netdev",
-    "gids",
-    "netplan",
-    "perftest",
-    "nccl_tests",
+READERS = tuple(
+    sorted(
+        path.stem
+        for path in (ROOT / "plugins/module_utils/readers").glob("*.py")
+        if re.search(r"^def read\(text: str[,)]", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 )
+"""The readers of text; what they are called is their file's name."""
 
 
 class InputError(Exception):

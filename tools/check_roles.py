@@ -16,6 +16,8 @@ def problems_of(role: Path) -> list[str]:
     defaults_file, specs_file = role / "defaults/main.yml", role / "meta/argument_specs.yml"
     if not specs_file.exists():
         return [f"{role.name}: meta/argument_specs.yml is missing"]
+    if not (role / "meta/main.yml").exists():
+        return [f"{role.name}: meta/main.yml is missing; its galaxy_info.description is the first line of the role's README"]
     defaults: dict[str, Any] = (yaml.safe_load(defaults_file.read_text(encoding="utf-8")) or {}) if defaults_file.exists() else {}
     specs = yaml.safe_load(specs_file.read_text(encoding="utf-8"))["argument_specs"]
     options: dict[str, Any] = {}

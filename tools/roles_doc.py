@@ -103,6 +103,9 @@ def example(role: str, entry: str, spec: Mapping[str, Any]) -> str:
 
 def document(role: Path) -> str:
     """The README of a role."""
+    for name in ("meta/argument_specs.yml", "meta/main.yml"):
+        if not (role / name).exists():
+            raise SystemExit(f"{role.name}: {name} is missing, and the role's README is made from it")
     entries = specs(role)
     about = yaml.safe_load((role / "meta/main.yml").read_text(encoding="utf-8"))["galaxy_info"]["description"]
     base = generated.repository()

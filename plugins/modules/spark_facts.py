@@ -62,8 +62,8 @@ options:
         elements: str
   judge_options:
     description:
-      - Options of the judges, such as C(purpose) (C(audit), C(onboard), C(stack) or C(stacked)), C(minimum_dgx_os), C(wanted_branch) or
-        C(minimum_memlock_mib). The documentation of the findings names them.
+      - Options of the judges, such as C(purpose) (C(audit), C(onboard), C(stack), C(stacked) or C(update)), C(minimum_dgx_os),
+        C(wanted_branch) or C(minimum_memlock_mib). The documentation of the findings names them.
     type: dict
     default: {}
 attributes:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from ..judges.counters import PHYSICAL, SYSFS
 from ..model.link import Endpoint, EndpointFunction, OtherFunction, Path
 from ..model.proof import Counters, Locked, Neighbour, Problem
+from ..readers import ethtool_statistics, ip_route
 from ..readers import gids as gids_reader
-from ..readers import ip_route
 from .side import Side
 
 LISTEN = "0A"
@@ -113,20 +113,10 @@ def counters(side: Side, end: Endpoint) -> Counters:
                 mine[counter.name] = int(text)
         answer = side.run(["ethtool", "-S", item.netdev])
         if answer.ok:
-            mine.update(ethtool_statistics(answer.stdout))
+            said = ethtool_statistics.read(answer.stdout)
+            mine.update({counter.name: said[counter.name] for counter in PHYSICAL if said.get(counter.name, -1) >= 0})
         values[item.netdev] = mine
     return values
-
-
-def ethtool_statistics(text: str) -> dict[str, int]:
-    """The physical counters of the table from the output of ``ethtool -S``."""
-    wanted = {counter.name for counter in PHYSICAL}
-    found = {}
-    for line in text.splitlines()[:5000]:
-        name, _colon, value = line.strip().partition(":")
-        if name in wanted and value.strip().isdecimal():
-            found[name] = int(value)
-    return found
 
 
 def gid_index(side: Side, function: EndpointFunction) -> int | None:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import typing
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,29 +81,29 @@ def options_from_dict(data: Mapping[str, Any] | None) -> JudgeOptions:
         raise ValueError(f"unknown judge options: {', '.join(strangers)}; known are {', '.join(known)}")
     if given.get("purpose", AUDIT) not in PURPOSES:
         raise ValueError(f"purpose is {given['purpose']!r}; one of {', '.join(PURPOSES)} was expected")
-    defaults = JudgeOptions()
+    hints = typing.get_type_hints(JudgeOptions)
     for key, value in list(given.items()):
-        given[key] = _converted(key, value, getattr(defaults, key))
+        given[key] = _converted(key, value, {hints[key], *typing.get_args(hints[key])})
     return from_dict(JudgeOptions, given)
 
 
-def _converted(key: str, value: Any, default: Any) -> Any:
+def _converted(key: str, value: Any, types: Collection[Any]) -> Any:
     """Numbers arrive from templates as text; everything else must have the right shape already."""
     try:
-        if isinstance(default, bool):
+        if bool in types:
             if isinstance(value, bool):
                 return value
             return {"true": True, "yes": True, "false": False, "no": False}[str(value).lower()]
-        if isinstance(default, int) or key == "wanted_mtu":
+        if int in types:
             return int(value)
-        if key == "minimum_memory_gib":
+        if float in types:
             return float(value)
     except (KeyError, TypeError, ValueError) as error:
-        kind = "truth value" if isinstance(default, bool) else "number"
+        kind = "truth value" if bool in types else "number"
         raise ValueError(f"judge option {key} is {value!r}; a {kind} was expected") from error
     if key in ("minimum_dgx_os", "newest_known_dgx_os") and version_key(str(value)) is None:
         # Nothing is older than a version that cannot be read: the finding would disappear.
-        raise ValueError(f"judge option {key} is {value!r}; a version such as {default} was expected")
+        raise ValueError(f"judge option {key} is {value!r}; a version such as {getattr(JudgeOptions, key)} was expected")
     if key == "expected_host_key_fingerprints":
         if isinstance(value, str):
             return (value,)

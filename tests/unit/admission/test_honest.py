@@ -41,7 +41,8 @@ def test_every_module_that_an_action_runs_on_a_desk_has_an_honest_answer_here() 
     texts = [path.read_text(encoding="utf-8") for path in (*PLUGINS.glob("action/*.py"), *PLUGINS.glob("plugin_utils/*.py"))]
     named = {name for text in texts for name in re.findall(r'"labops\.dgx_spark\.([a-z0-9_]+)"', text)}
     run = {name for name in named if (PLUGINS / "modules" / f"{name}.py").is_file()}
-    assert {"spark_facts", "pair_files", "nccl_pair"} <= run <= set(ANSWERS)
+    assert {"spark_facts", "pair_files", "nccl_pair"} <= run
+    assert run <= set(ANSWERS), f"give each an answer in ANSWERS of honest.py: {sorted(run - set(ANSWERS))}"
 
 
 def test_what_an_action_reads_of_its_modules_answer_passes_the_gate() -> None:

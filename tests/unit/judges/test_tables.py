@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS, finding
@@ -130,3 +131,16 @@ def test_options_from_plain_data() -> None:
 def test_options_that_make_no_sense_are_refused(data: dict[str, object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         options_from_dict(data)
+
+
+NUMBERS = {name: hint for name, hint in typing.get_type_hints(JudgeOptions).items() if {int, float, bool} & {hint, *typing.get_args(hint)}}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_of_the_options_may_come_as_text(name: str) -> None:
+    """As ``-e`` and templates give it, a field without a default too."""
+    text = "true" if NUMBERS[name] is bool else "7"
+    value = getattr(options_from_dict({name: text}), name)
+    assert type(value) in {NUMBERS[name], *typing.get_args(NUMBERS[name])} - {str} and value in (True, 7)
+    with pytest.raises(ValueError, match=name):
+        options_from_dict({name: "many"})

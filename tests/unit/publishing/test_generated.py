@@ -48,6 +48,13 @@ def test_check_names_what_is_stale_and_writes_nothing(
     assert page.read_text(encoding="utf-8") == "new"
 
 
+def test_a_role_without_a_file_is_named(tmp_path: Path) -> None:
+    made = role(tmp_path)
+    (made / "meta/main.yml").unlink()
+    with pytest.raises(SystemExit, match=r"lamp: meta/main\.yml is missing"):
+        roles_doc.document(made)
+
+
 def role(folder: Path, **main: Any) -> Path:
     """A role with one entry point."""
     made = folder / "lamp"

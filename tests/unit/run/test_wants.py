@@ -21,7 +21,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk imp
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import Asked
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES, required
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import PLAYBOOKS, STAGES, required
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WANTS, WantError, check, judge_wants
 from house import ROOT, role_options
@@ -104,6 +104,20 @@ def test_a_purpose_of_the_admin_comes_before_the_playbooks(_about: Any, tmp_path
     assert [options["purpose"] for options in asked] == ["stack", "audit"]
 
 
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_purpose_of_every_playbook_is_one_that_the_desk_is_judged_for(tmp_path: Path, playbook: str) -> None:
+    facts = collect(load(RECORDINGS / "founders_7_5_0")[1], Options())
+
+    def answer(_module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        found = judge(facts, Where(desk="desk-01"), options_from_dict(arguments["judge_options"]))
+        return {"findings": [item.as_dict() for item in found], "ansible_facts": {"spark": as_dict(facts)}}
+
+    run = run_of(folder=tmp_path, playbook=playbook)
+    Script("spark_facts", {"gather_subset": ["all"], "judge_options": {}}, answer).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.state == DONE
+
+
 @pytest.mark.parametrize("minimum", ["7.1.0", "7.6.0"])
 def test_role_dgx_os_says_what_the_one_judgement_said(tmp_path: Path, minimum: str) -> None:
     recording, code = ("dgx_os_too_old", "DGX_OS_TOO_OLD") if minimum == "7.1.0" else ("founders_7_5_0", "DGX_OS_TOO_OLD")
@@ -118,7 +132,7 @@ def test_role_dgx_os_says_what_the_one_judgement_said(tmp_path: Path, minimum: s
 
 @pytest.mark.parametrize("want", [want for want in WANTS if want.judge], ids=lambda want: want.variable)
 def test_every_wish_that_a_judge_reads_reaches_it(want: Any) -> None:
-    assert want.variable in {row[0] for row in JUDGED}
+    assert want.variable in {row[0] for row in JUDGED}, f"give {want.variable} a row in JUDGED: a recording whose findings it changes"
     value = next(row[1] for row in JUDGED if row[0] == want.variable)
     assert judge_wants({want.variable: value})[want.judge] == want.read({want.variable: value})
     assert want.judge in {item.name for item in dataclasses.fields(JudgeOptions)}, "a wish that the module refuses"
@@ -307,11 +321,13 @@ def test_what_fails_a_play_outside_a_run(_about: Any, fail_on: str, severity: st
 
 
 def test_no_wish_is_left_without_a_test() -> None:
-    assert {want.variable for want in WANTS} == TOLD | {row[0] for row in JUDGED}
+    unlike = {want.variable for want in WANTS} ^ (TOLD | {row[0] for row in JUDGED})
+    assert unlike == set(), f"wants without a row in JUDGED or a test marked @shows, or tests without a want: {sorted(unlike)}"
 
 
 @pytest.mark.parametrize("want", [want for want in WANTS if want.role], ids=lambda want: want.variable)
 def test_a_wish_of_a_role_is_a_variable_of_that_role(want: Any) -> None:
+    assert want.variable in role_options(want.role), f"roles/{want.role}/meta/argument_specs.yml lacks {want.variable}"
     option = role_options(want.role)[want.variable]
     assert (option.get("type"), option.get("default"), tuple(option.get("choices") or ())) == (want.type, want.default, want.choices)
 
@@ -350,7 +366,8 @@ ANY_TEXT = {"spark_report_dir", "spark_known_hosts", "spark_certificate_key", "s
 
 
 def test_the_wrong_ones_are_all_there() -> None:
-    assert set(WRONG) | ANY_TEXT == set(BY_NAME)
+    unlike = (set(WRONG) | ANY_TEXT) ^ set(BY_NAME)
+    assert unlike == set(), f"give each want a wrong value in WRONG above: {sorted(unlike)}"
 
 
 @pytest.mark.parametrize("variable", WRONG)
