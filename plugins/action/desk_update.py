@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ..plugin_utils.lock_file import LockFileError, read
 from ..plugin_utils.reboots import RebootingAction, Turn, desk_of, turn_of
 from ..plugin_utils.report.figures import figures_of
 from ..plugin_utils.run.model import Stack
-from ..plugin_utils.run.store import DONE, Part, RunStore
+from ..plugin_utils.run.store import DONE, FAILED, Part, RunStore
 
 MODULE = "labops.dgx_spark.desk_update"
 PROOF = ("rdma", "nccl")
@@ -149,7 +150,9 @@ class ActionModule(RebootingAction):
             return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
         refusals = reboot_refusals(before, where, force=call.given["force"])
         if refusals:
-            return None, self._failed(result, refusals)
+            # The force of a reboot that this stage makes is this stage's own.
+            own = [replace(item, remedy=(item.remedy or "").replace("desk_reboot_force", "desk_update_force")) for item in refusals]
+            return None, self._failed(result, own)
         text = self.reboot(call.given["patience"], call.task_vars)
         if text:
             lost = finding("REBOOT_FAILED", where, f"{call.desk} did not come back: {text}", evidence={"error": text})
@@ -191,20 +194,28 @@ class ActionModule(RebootingAction):
         falls = slower(stack.name, *_figures(store, stack)) if stack is not None else []
         found = falls if stack is not None and name == stack.head else []
         journal = facts.setup.update_journal if facts is not None else None
-        if journal is None or not journal.open:
+        phase = journal.phase if journal is not None and journal.open else _left_at(store, name)
+        if phase is None:
             return {**result, "findings": [item.as_dict() for item in found]}
         doubts = [*_doubts(store, stack, name), *(item.code for item in falls)]
         if doubts:
             message = f"{name}: the update is not proven ({', '.join(doubts)})"
-            half = finding("UPDATE_HALF_DONE", Where(desk=name), message, evidence={"phase": journal.phase, "because": doubts})
+            half = finding("UPDATE_HALF_DONE", Where(desk=name), message, evidence={"phase": phase, "because": doubts})
             return {**result, "findings": [item.as_dict() for item in (*found, half)]}
         answer = self.execute(MODULE, {"desk": name, "step": "note", "phase": SETTLED}, call)
         if answer.get("failed"):
             return {**result, **answer}
         change = "; ".join(f"{key} {value}" for key, value in told.items() if "->" in value) or "nothing that the facts cover changed"
-        what = "after the update was undone" if journal.phase == ROLLED_BACK else "after the update"
+        what = "after the update was undone" if phase == ROLLED_BACK else "after the update"
         proven = finding("UPDATE_PROVEN", Where(desk=name), f"{name}: proven {what}: {change}", evidence=told)
         return {**result, "changed": bool(answer.get("changed")), "findings": [proven.as_dict()]}
+
+
+def _left_at(store: RunStore, desk: str) -> str | None:
+    """Where this run left a change that broke off: the desk's facts are then those from before it. Null for one that it did not begin."""
+    parts = [store.part(stage, desk) for stage in ("update", "roll_back")]
+    phases = [part.data.get("phase") for part in parts if part is not None and part.state == FAILED]
+    return next((str(phase) for phase in phases if phase not in (None, SETTLED)), None)
 
 
 def _facts(store: RunStore, desk: str) -> Desk | None:

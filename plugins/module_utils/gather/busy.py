@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..desk import MISSING
+from ..desk import DENIED, MISSING
 from ..model.desk import Busy
 from ..model.driver import GpuProcess
 from ..readers import compute_apps, proc_status, rdma_resource
@@ -19,6 +19,10 @@ from .options import Options
 COMPUTE = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader")
 COMPUTE_PLAIN = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits")
 QUEUE_PAIRS = ("rdma", "resource", "show", "qp")
+UVM = "/dev/nvidia-uvm"
+"""Opened by every process that uses CUDA, and by no display server."""
+DAEMONS = ("nvidia-persiste",)
+"""Command names (the kernel keeps 15 characters) of the driver's own programs, which a reboot does not disturb."""
 
 
 def gather(ask: Ask, options: Options) -> Busy:
@@ -55,11 +59,30 @@ def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
     if told.table and told.table["processes_told"]:
         found: list[dict[str, Any]] = told.table["processes"]
         return found
+    if told.error and "version mismatch" in told.error:
+        return _holders(ask)
     if told.missing or (told.error and not told.worked):
         # Without a driver nobody computes; without an answer nobody knows.
         return [] if told.missing else None
     answer = ask.first_answer(COMPUTE, COMPUTE_PLAIN)
     return compute_apps.read(answer.stdout) if answer.ok else None
+
+
+def _holders(ask: Ask) -> list[dict[str, Any]] | None:
+    """Processes that hold the device of every computation, where nvidia-smi cannot say who computes.
+
+    After an upgrade of the driver its library is newer than the module that is loaded, so that nothing new can use the GPU until the
+    reboot; what ran before goes on. Null where the processes, or another user's, may not be looked at.
+    """
+    found = []
+    pids = [name for name in ask.names("/proc") if name.isdecimal()]
+    for pid in pids:
+        held = ask.listing(f"/proc/{pid}/fd")
+        if held.error == DENIED:
+            return None
+        if any(ask.target(f"/proc/{pid}/fd/{name}") == UVM for name in held.names):
+            found.append({"pid": int(pid), "name": ask.word(f"/proc/{pid}/comm") or "unknown", "kind": "C"})
+    return [item for item in found if item["name"] not in DAEMONS] if pids else None
 
 
 def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:

@@ -131,7 +131,10 @@ def _stop(store: RunStore, desk: str, stops: frozenset[str] | None, despite: fro
 def _held_back(run: Run, store: RunStore, desk: str, leader: str, after: tuple[str, ...]) -> Gate:
     proof = playbook(run.playbook).proven_by
     if proof:
-        lost = unproven({name: store.part(proof, name) for name in after})
+        # A change that broke off leaves nothing to prove, so its own part counts as well.
+        changes = {name: store.part(STAGES[leader].kept_as, name) for name in after}
+        broken = {name: part for name, part in changes.items() if part is not None and part.state == FAILED}
+        lost = unproven({**{name: store.part(proof, name) for name in after}, **broken})
     else:
         lost = loss({name: store.part(STAGES[leader].kept_as, name) for name in after})
     if not lost:

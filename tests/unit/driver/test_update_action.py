@@ -236,6 +236,19 @@ def test_a_stack_whose_desk_is_sick_or_that_was_not_measured_is_not(run: Run, mo
     assert codes(result) == ["UPDATE_HALF_DONE"] and "REBOOT_FAILED" in result["findings"][0]["message"]
 
 
+@pytest.mark.parametrize(("phase", "expected"), [("installed", ["UPDATE_HALF_DONE"]), ("settled", []), (None, [])])
+def test_an_update_that_broke_off_is_half_done_before_anybody_reads_the_desk_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, phase: str | None, expected: list[str]
+) -> None:
+    """The desk's facts are those from before it, without a journal."""
+    proven(run, "settled")
+    refused = finding("REBOOT_REFUSED", Where(desk="desk-02"), "desk-02 was not rebooted", severity="unknown")
+    put(run, "update", "desk-02", FAILED, (refused,), phase=phase)
+    desks, result = prove(run, "desk-02", monkeypatch)
+    assert codes(result) == expected and desks.noted == []
+    assert not expected or "REBOOT_REFUSED" in result["findings"][0]["message"]
+
+
 def test_a_stack_without_an_open_update_is_left_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     proven(run, "settled")
     desks, result = prove(run, "desk-01", monkeypatch)
@@ -304,3 +317,17 @@ def test_the_next_wave_waits_for_the_proof_of_the_one_before(tmp_path: Path, sta
     assert answer.proceed is goes
     assert goes or ([item["code"] for item in answer.findings] == ["WAVE_STOPPED"] and word in answer.findings[0]["message"])
     assert gate(run, store, "desk-03", STAGES[stage], 1).silent, "its tasks belong to another wave"
+
+
+@pytest.mark.parametrize(("state", "goes"), [(FAILED, False), (DONE, True), (SKIPPED, True)])
+def test_the_next_wave_waits_for_a_change_that_broke_off(tmp_path: Path, state: str, goes: bool) -> None:
+    """Nothing came of it that could be proven."""
+    run, store = four(tmp_path), RunStore(tmp_path)
+    store.keep_waves("update", [Wave(1, PAIRS["pair_a"]), Wave(2, PAIRS["pair_b"], PAIRS["pair_a"])])
+    for name in run.members:
+        store.write(Part("update_targets", name, DONE, data={"todo": True}))
+    for name in PAIRS["pair_a"]:
+        store.write(Part("update_end", name, DONE, "pair_a"))
+    store.write(Part("update", "desk-02", state, "pair_a", "desk-02 was not rebooted"))
+    answer = gate(run, store, "desk-03", STAGES["update"], 2)
+    assert answer.proceed is goes and (goes or "desk-02" in answer.findings[0]["message"])

@@ -608,6 +608,25 @@ def test_setup_looks_at_the_files_of_the_bundle_and_not_at_its_manifest_alone(su
     assert (collect(desk).setup.nccl_bundle is not None) is whole
 
 
+@pytest.mark.parametrize(
+    ("holders", "told"), [({}, []), ({"3150": "python3"}, ["python3"]), ({"77": "nvidia-persiste"}, []), ({"3150": None}, None)]
+)
+def test_who_computes_is_known_while_a_new_driver_waits_for_its_reboot(holders, told):
+    """nvidia-smi cannot tell: its library is newer than the module that is loaded."""
+    desk = healthy()
+    mismatch = said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.191\n", rc=18)
+    desk.commands |= {name: mismatch for name in list(desk.commands) if name.startswith("nvidia-smi")}
+    desk.files |= {"/proc/1/comm": "systemd\n", "/proc/1/fd/0": ""}
+    for pid, name in holders.items():
+        desk.files |= {f"/proc/{pid}/comm": f"{name}\n", f"/proc/{pid}/fd/0": ""}
+        desk.links[f"/proc/{pid}/fd/7"] = "/dev/nvidia-uvm"
+        if name is None:
+            desk.errors[f"/proc/{pid}/fd"] = DENIED
+    busy = collect(desk).busy
+    assert busy.readable is (told is not None)
+    assert [item.name for item in busy.gpu_processes] == (told or [])
+
+
 def test_setup_tells_a_key_of_which_one_half_is_gone():
     desk = healthy()
     desk.read_as = lambda user, paths, keys=(): [*map(desk.read_text, paths), *(Text(path, error=DAMAGED) for path in keys)]
