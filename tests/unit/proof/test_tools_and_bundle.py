@@ -192,9 +192,13 @@ def test_a_record_of_another_shape_takes_no_group_away(record: str) -> None:
 
 
 def test_what_stays_is_told_on_the_console() -> None:
-    answer = {"changed": True, "added": [], "removed": ["openmpi-bin"], "kept": ["user munge: it came with the packages"], "commands": []}
+    kept = ["user munge: it came with the packages", "x\n  desk-09 ok"]
+    answer = {"changed": True, "added": [], "removed": ["openmpi-bin"], "kept": kept, "commands": []}
     script = Script("pair_tools", {"state": "absent"}, [answer])
-    assert script.run()["changed"] and script.shown == ["desk-01 keeps user munge: it came with the packages"]
+    assert script.run()["changed"] and script.shown == [
+        "desk-01 keeps user munge: it came with the packages",
+        "desk-01 keeps x   desk-09 ok",
+    ]
 
 
 def test_configuration_that_was_there_before_stays_and_is_named() -> None:
