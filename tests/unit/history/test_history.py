@@ -402,6 +402,15 @@ def test_a_report_that_somebody_sent_keeps_no_run_from_its_own(tmp_path: Path, o
     assert len(history.runs()) == 2
 
 
+def test_a_figure_of_64_bits_is_remembered(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    sent = lab_of(1).report()
+    sent["stacks"][0]["figures"][0].update(value=(1 << 63) + 1, mark=None, reached=None)
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "report.json").write_text(json.dumps(sent))
+    assert history.sync() == [] and len(history.runs()) == 1
+
+
 @pytest.mark.parametrize("started", ["0000", "2026-11-20T10:15:00", "2026-99-99T10:15:00Z"])
 def test_a_run_without_a_time_is_no_run_to_compare_with(tmp_path: Path, started: str) -> None:
     history = History(tmp_path)
