@@ -182,7 +182,7 @@ def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeyp
             # Many programs write a new file and rename it, as this one does.
             new = f"{where}.other" if moment == "in a file of its own" else where
             with open(new, "ab") as file:
-                file.write(b"ssh-rsa BBBB two\n" if new == where else b"ssh-rsa AAAA one\nssh-rsa BBBB two\n")
+                file.write(b"ssh-rsa BBBB two\n" if new == where else b"ssh-rsa BBBB two\nssh-rsa AAAA one\n")
             if new != where:
                 replace(new, where)
 
