@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 
 from ..module_utils.changes.received import digest
 from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.admission.text import line
 
 MODULE = "labops.dgx_spark.pair_tools"
 
@@ -26,7 +27,7 @@ class ActionModule(DeskAction):
         if call.given["state"] == "absent":
             answer = self.execute(MODULE, arguments, call)
             for item in answer.get("kept") or ():
-                self._display.display(f"{call.desk} keeps {item}")
+                self._display.display(line(f"{call.desk} keeps {item}"))
             return answer
         if call.known_run is not None and call.stack is None and not call.by_itself:
             return nothing

@@ -107,6 +107,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.display import Display
 
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import ssh_arguments
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
     Problem,
@@ -154,7 +155,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._construct(sheet)
         except (AnsibleError, SheetError, ValueError) as error:
             text = str(error) if isinstance(error, SheetError) else f"  - {_shown(path)}: {error}"
-            display.error(f"The lab sheet cannot be used; no desk was touched:\n{text}", wrap_text=False)
+            display.error(clean(f"The lab sheet cannot be used; no desk was touched:\n{text}"), wrap_text=False)
             # An AnsibleError would hand the file to the next inventory plugin; ini takes a line of CSV for a host.
             raise SystemExit(PARSER_ERROR) from None
 
@@ -213,7 +214,7 @@ def _keys(path: str) -> dict[str, int]:
         return {}
     try:
         root = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return {}
     if not isinstance(root, yaml.MappingNode):
         return {}

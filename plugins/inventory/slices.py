@@ -47,6 +47,7 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.inventory import DESKS_GROUP, GROUPS, PAIRS_GROUP, STACKS_GROUP
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import STACK_MEMBERS
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.slices import slices, units_of
@@ -76,7 +77,7 @@ class InventoryModule(BaseInventoryPlugin):
             self._add(inventory, config)
         except AnsibleError as error:
             # The file is ours, so no other plugin can read it; a limit to a slice that is missing must not become a run on all desks.
-            display.error(f"The slices cannot be made; no desk was touched: {path}: {error}", wrap_text=False)
+            display.error(clean(f"The slices cannot be made; no desk was touched: {path}: {error}"), wrap_text=False)
             raise SystemExit(PARSER_ERROR) from None
 
     def _add(self, inventory: Any, config: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import os
 import socket
 import traceback
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,6 +130,23 @@ def speaker(call: Call, arguments: Mapping[str, Any]) -> Speaker:
     pair = stack.name if stack is not None else arguments.get("pair_name") or arguments.get("pair")
     members = frozenset(str(name) for name in (call.desk, *(stack.members if stack is not None else ()), *ends) if name)
     return Speaker(call.desk, pair if isinstance(pair, str) else None, members)
+
+
+def read_harmless(read: Callable[..., Any], res: Any, *more: Any) -> Any:
+    """Ansible's own reading of a module's output, which shows what stands around the JSON on the terminal: cleaned before.
+
+    Raises Refused.
+    """
+    if isinstance(res, dict):
+        said = {name: res[name] for name in ("stdout", "stderr") if isinstance(res.get(name), str)}
+        long = max((len(text) for text in said.values()), default=0)
+        if long > ANSWER_LIMIT:
+            raise Refused("", f"{long} characters long", f"{ANSWER_LIMIT} at most")
+        res = {**res, **{name: clean(text) for name, text in said.items()}}
+    try:
+        return read(res, *more)
+    except UNREADABLE as error:
+        raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
 
 
 class DeskAction(ActionBase):
@@ -365,17 +382,8 @@ class DeskAction(ActionBase):
         return result
 
     def _parse_returned_data(self, res: Any, *more: Any) -> Any:
-        """Ansible's own reading of a module's output, which shows what stands around the JSON on the terminal: cleaned before."""
-        if isinstance(res, dict):
-            said = {name: res[name] for name in ("stdout", "stderr") if isinstance(res.get(name), str)}
-            long = max((len(text) for text in said.values()), default=0)
-            if long > ANSWER_LIMIT:
-                raise Refused("", f"{long} characters long", f"{ANSWER_LIMIT} at most")
-            res = {**res, **{name: clean(text) for name, text in said.items()}}
-        try:
-            return super()._parse_returned_data(res, *more)
-        except UNREADABLE as error:
-            raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
+        """See `read_harmless`."""
+        return read_harmless(super()._parse_returned_data, res, *more)
 
     def _place(self, call: Call) -> AbstractContextManager[None]:
         """A place for one execution on a desk; a quarter of the task's time limit may go into waiting for it."""

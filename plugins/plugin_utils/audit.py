@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.drift import baseline_of, judge_drift, unknown_paths
 from ..module_utils.judges.driver_lock import lock_file_drift
@@ -19,8 +17,9 @@ from ..module_utils.judges.options import JudgeOptions
 from ..module_utils.judges.pair import judge_pair
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import SEVERITIES, Finding, Where
+from . import plain_yaml
 from .lock_file import SCHEMA as LOCK_SCHEMA
-from .lock_file import LockFile, LockFileError
+from .lock_file import SIZE_LIMIT, LockFile, LockFileError
 from .lock_file import read as read_lock
 from .run.model import Stack
 
@@ -76,8 +75,9 @@ def baseline(value: str | Mapping[str, Any], desks: Mapping[str, Desk], names: I
     if not path.is_file():
         raise BaselineError(f"the baseline {value!r} is neither a desk of the inventory nor a file")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # Somebody may have sent it, as a lock file.
+        data = plain_yaml.load(path.read_text(encoding="utf-8"), SIZE_LIMIT)
+    except (OSError, UnicodeDecodeError, plain_yaml.PlainYamlError) as error:
         raise BaselineError(f"the baseline file {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, Mapping) or not data:
         raise BaselineError(f"the baseline file {path} holds {type(data).__name__}; a mapping of wanted facts was expected")

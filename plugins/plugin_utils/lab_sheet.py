@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from .admission.text import line as one_line
 from .run.model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES
 from .sheet_titles import ALIASES, COLUMNS, NEAR, OWN, header, meant, title
 from .sheet_variables import NoVariable, variable_of
@@ -50,7 +51,8 @@ class Problem:
         """In words."""
         place = f"{source} line {self.line}" if self.line else source
         column = f", column {self.column}" if self.column else ""
-        return f"{place}{column}: found {self.found}, expected {self.expected}"
+        # A sheet is often filled in by others, and its titles may hold what steers a terminal.
+        return one_line(f"{place}{column}: found {self.found}, expected {self.expected}")
 
 
 class SheetError(Exception):
@@ -253,6 +255,9 @@ def _known(name: str, told: str, line: int, problems: list[Problem]) -> str:
 def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        problems.append(Problem(0, "", "lists or mappings that are nested too deeply", "a list of desks"))
+        return [], []
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problems.append(

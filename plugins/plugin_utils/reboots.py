@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
-from .actions import Call, DeskAction
+from .actions import Call, DeskAction, read_harmless
 from .admission.text import line
 from .run.store import write_atomically
 
@@ -51,6 +52,8 @@ class RebootingAction(DeskAction):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
+        # The modules that it runs on the desk come through no other door of ours.
+        action._parse_returned_data = functools.partial(read_harmless, action._parse_returned_data)
         told: dict[str, Any] = action.run(task_vars=task_vars)
         if told.get("failed") or told.get("unreachable"):
             return line(" ".join(str(told.get("msg") or "no message").split()))[:400]

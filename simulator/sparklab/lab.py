@@ -247,9 +247,10 @@ class Lab:
             folder = self.record.desk_dir(name)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            os.chmod(folder, 0o777)
             if desk.recording is not None:
                 recordings.unpack(recordings.find(desk.recording), folder)
+            # Every user of the desk writes there; so may those of this machine, hence not before it is filled.
+            os.chmod(folder, 0o777)
             mounts = [
                 (paths.SIMULATOR / "desk", "/opt/desk", "ro"),
                 (folder, "/opt/desk-state", "rw"),

@@ -147,7 +147,9 @@ def test_a_baseline_that_cannot_be_used_makes_every_desk_unknown(wanted: Any, te
     assert text in found[0].message
 
 
-@pytest.mark.parametrize("content", ["", "- a list\n", "a: [unclosed\n", "schema: labops.dgx_spark/lock/1\n", "\x00"])
+@pytest.mark.parametrize(
+    "content", ["[" * 3000, "a: &a [1]\nb: [*a, *a]\n", "", "- a list\n", "a: [unclosed\n", "schema: labops.dgx_spark/lock/1\n", "\x00"]
+)
 def test_a_broken_baseline_file_is_named(content: str, tmp_path: Path) -> None:
     path = tmp_path / "wanted.yml"
     path.write_text(content)

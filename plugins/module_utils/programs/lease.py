@@ -118,11 +118,12 @@ def _ask(name: str) -> dict[str, str] | None:
         with contextlib.suppress(OSError, struct.error):
             pid, uid, _gid = struct.unpack("3i", asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
             found["process"], found["uid"] = str(pid), str(uid)
-        content = b""
+        content, deadline = b"", time.monotonic() + PATIENCE
         with contextlib.suppress(OSError):
-            while len(content) < 4096 and (chunk := asker.recv(4096)):
+            # Any user of the desk may hold the name, and tell one byte at a time.
+            while len(content) < 4096 and time.monotonic() < deadline and (chunk := asker.recv(4096)):
                 content += chunk
-    with contextlib.suppress(ValueError, AttributeError):
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
         said = json.loads(content.decode("utf-8", "replace"))
         for key in ("run", "by", "what", "since"):
             text = str(said.get(key) or "")[:120]

@@ -20,7 +20,8 @@ from ...module_utils.judges.catalogue import CODES, finding
 from ...module_utils.model.cable import CableProbe
 from ...module_utils.model.desk import Desk
 from ...module_utils.model.finding import EVIDENCE_LIMIT, Finding, Where, bounded
-from ...module_utils.model.kinds import Kind
+from ...module_utils.model.kinds import LINE, Kind
+from ...module_utils.model.update import Look
 from ..documented import returned_of
 from .schema import Check, Refused, anything, boolean, declared, either_null_or, integer, listed, of_dataclass, of_documentation, text
 from .text import cut, line
@@ -114,11 +115,17 @@ def _documented(name: str) -> tuple[dict[str, Check], frozenset[str]]:
         return {"ansible_facts": spark, "findings": anything, "processes": integer}, frozenset({"ansible_facts", "findings"})
     returned = returned_of(name)
     checks = {**of_documentation(returned), **FINER.get(name, {})}
+    if name == "rdma_pair":
+        # "In the form of the values" of the whole answer, as its documentation says.
+        ends = listed(declared({"desk": text(LINE), "port": either_null_or(integer)}))
+        checks["paths"] = listed(declared({**checks, "path": text(LINE), "ends": ends}))
     return checks, frozenset(key for key in SAYS_IT & checks.keys() if returned[key].get("returned") != "on failure")
 
 
 FINER: dict[str, dict[str, Check]] = {
     "cx7_cable": {"cable": of_dataclass(CableProbe)},
+    # A plan is judged with those of all other desks.
+    "desk_update": {"look": of_dataclass(Look)},
     "spark_record": {"recorded": text(Kind("base64", r"[A-Za-z0-9+/]*={0,2}", ANSWER_LIMIT))},
     # Read field by field, with limits of its own, by plugin_utils/workload (check.py, elf.py).
     "workload_check": {"told": text(Kind("base64", r"[A-Za-z0-9+/]*={0,2}", ANSWER_LIMIT))},

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Union
 
 from ...module_utils.model import kinds
+from ...module_utils.model.cable import PORTS, CableProbe
 from ...module_utils.model.kinds import Kind
 from ...module_utils.model.port import Address
 from .text import clean, line, shown
@@ -203,7 +204,15 @@ def _address(value: Any, path: str) -> Any:
     return value
 
 
-TOGETHER: dict[type, Check] = {Address: _address}
+def _cages(value: Any, path: str) -> Any:
+    """A desk has two cages: what is computed from a map of them takes far longer with each one more."""
+    numbers = [port["port"] for port in value.get("ports") or ()]
+    if len(set(numbers)) < len(numbers) or not set(numbers) <= set(PORTS):
+        raise Refused(f"{path}.ports", f"ports {shown(', '.join(map(str, numbers[:20])))}", "port 0 and port 1, each once")
+    return value
+
+
+TOGETHER: dict[type, Check] = {Address: _address, CableProbe: _cages}
 """What the fields of one value must be together."""
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
+from ..report.timing import epoch
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST, NEVER = "last", "never"
 
@@ -29,7 +31,10 @@ def chosen(since: str, runs: Sequence[tuple[str, str]], now: datetime.datetime) 
     if any(run == since for run, _started in runs):
         return since
     begin, end = moment_of(since, now, runs)
-    times = [(run, datetime.datetime.fromisoformat(started.replace("Z", "+00:00"))) for run, started in runs]
+    # Of a report that somebody sent the time may be anything.
+    times = [(run, datetime.datetime.fromtimestamp(at, datetime.UTC)) for run, started in runs if (at := epoch(started)) is not None]
+    if not times:
+        return None
     within = [run for run, started in times if begin <= started < end]
     before = [run for run, started in times if started < begin]
     return within[0] if within else before[-1] if before else times[0][0]

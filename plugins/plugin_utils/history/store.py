@@ -21,6 +21,7 @@ from ...module_utils.model.history import Carrier, Past
 from ..report.build import stacks_of
 from ..report.read import ReportError, report_file
 from ..report.timing import seconds_between
+from ..report.words import number
 from .state import counts_of, states_of
 
 FILE = "history.sqlite"
@@ -322,10 +323,11 @@ def _insert(database: sqlite3.Connection, report: Mapping[str, Any], sha256: str
         )
         measured = any(isinstance(stack.get(kind), Mapping) and stack[kind].get("measured") for kind in ("rdma", "nccl"))
         for item in stack.get("figures") or () if measured else ():
-            against = item["mark"]["value"] if item.get("mark") else None
+            # SQLite holds no whole number of 64 bits.
+            value, against = number(item["value"]), number(item["mark"]["value"]) if item.get("mark") else None
             database.execute(
                 "INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (name, stack["name"], item["id"], item["title"], item["value"], item["unit"], against),
+                (name, stack["name"], item["id"], item["title"], value, item["unit"], against),
             )
     states = states_of(report)
     for desk in report["desks"]:

@@ -138,7 +138,7 @@ def trend_chart(values: Sequence[tuple[str, float]], unit: str, title: str, agai
     body.append(f'<polyline class="line runs" points="{_points((x(place), y(value)) for place, value in enumerate(numbers))}"/>')
     body.append(f'<circle class="dot now" cx="{x(len(known) - 1):.1f}" cy="{y(numbers[-1]):.1f}" r="3.5"/>')
     body.append(f'<text class="t" x="{LEFT}" y="{height - 3}">{_escape(known[0][0])}</text>')
-    body.append(f'<text class="t" x="{WIDTH - RIGHT}" y="{height - 3}" text-anchor="end">this run, {unit}</text>')
+    body.append(f'<text class="t" x="{WIDTH - RIGHT}" y="{height - 3}" text-anchor="end">this run, {_escape(unit)}</text>')
     return _svg(height, f"{title} from run to run: {numbers[0]:.1f} to {numbers[-1]:.1f} {unit}", body)
 
 
@@ -164,7 +164,7 @@ def _grid(top: float, height: int, unit: str) -> list[str]:
         at = TOP + (1 - share) * (height - TOP - BOTTOM)
         body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         body.append(f'<text class="t" x="{LEFT - 4}" y="{at + 3:.1f}" text-anchor="end">{top * share:g}</text>')
-    body.append(f'<text class="t" x="{LEFT + 4}" y="{TOP + 9}">{unit}</text>')
+    body.append(f'<text class="t" x="{LEFT + 4}" y="{TOP + 9}">{_escape(unit)}</text>')
     return body
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...module_utils.judges.marks import mark, nccl_mark
 from ...module_utils.judges.marks_data import MARKS, Mark
-from .words import line, number, size
+from .words import items, line, number, size
 
 DIRECTIONS = ("forward", "back", "both_ways")
 WAYS = {"forward": "{0} to {1}", "back": "{1} to {0}", "both_ways": "both directions at once"}
@@ -37,13 +37,13 @@ def rdma_paths(stack: Mapping[str, Any]) -> list[tuple[tuple[str, str], Mapping[
     rdma = stack.get("rdma")
     if not isinstance(rdma, Mapping):
         return []
-    members = [line(member.get("desk")) for member in stack.get("members") or () if isinstance(member, Mapping)]
+    members = [line(member.get("desk")) for member in items(stack.get("members")) if isinstance(member, Mapping)]
     paths = rdma.get("paths")
-    if isinstance(paths, Sequence) and not isinstance(paths, str):
+    if isinstance(paths, (list, tuple)):
         found = []
         for item in paths:
             if isinstance(item, Mapping):
-                ends = [line(end.get("desk") if isinstance(end, Mapping) else end) for end in item.get("ends") or members]
+                ends = [line(end.get("desk") if isinstance(end, Mapping) else end) for end in items(item.get("ends")) or members]
                 found.append(((*ends, "?", "?")[:2], item))
         return [((ends[0], ends[1]), item) for ends, item in found]
     return [(((*members, "?", "?")[0], (*members, "?", "?")[1]), rdma)]
@@ -65,7 +65,7 @@ def headline(figures: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
 def _marks(data: Mapping[str, Any]) -> tuple[Mark, ...]:
     """The marks that the measurement used, when it says so, else the shipped ones."""
     found = []
-    for item in data.get("marks") or ():
+    for item in items(data.get("marks")):
         if isinstance(item, Mapping) and number(item.get("value")) is not None and item.get("name"):
             length = number(item.get("bytes"))
             found.append(
@@ -113,7 +113,7 @@ def _rdma(place: int, ends: tuple[str, str], data: Mapping[str, Any], marks: Seq
             against = _told(both, 2 * both.value, f"twice the mark for one direction, shown for comparison ({both.source})", judged=False)
         title = f"RDMA, both functions, {WAYS[direction].format(*ends)}"
         found.append(_figure(f"rdma.{place}.sum.{direction}", title, value, "Gb/s", against, path=path, direction=direction))
-    for row in data.get("functions") or ():
+    for row in items(data.get("functions")):
         if not isinstance(row, Mapping):
             continue
         function = int(number(row.get("function")) or 0)
@@ -138,12 +138,13 @@ def _rdma(place: int, ends: tuple[str, str], data: Mapping[str, Any], marks: Seq
 
 def rows_of(nccl: Mapping[str, Any]) -> list[tuple[int, float, float | None, float | None]]:
     """NCCL's table: message size in bytes, mean bus bandwidth, out of place, in place (GB/s); rows without a figure are left out."""
-    rows, listed = [], nccl.get("rows")
-    for row in listed if isinstance(listed, (list, tuple)) else ():
+    rows = []
+    for row in items(nccl.get("rows")):
         if not isinstance(row, Mapping):
             continue
         length = number(row.get("bytes"))
-        halves = [number((row.get(half) or {}).get("busbw")) for half in ("out_of_place", "in_place")]
+        parts = [part if isinstance(part := row.get(half), Mapping) else {} for half in ("out_of_place", "in_place")]
+        halves = [number(part.get("busbw")) for part in parts]
         known = [value for value in halves if value is not None]
         if length and known:
             rows.append((int(length), sum(known) / len(known), halves[0], halves[1]))

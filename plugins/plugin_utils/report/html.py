@@ -19,7 +19,7 @@ from .build import outcome, stacks_of
 from .charts import nccl_chart, rdma_chart, trend_chart
 from .figures import mark_at, rows_of
 from .todo import loud, tasks
-from .words import duration, figure, line, moment, plain, scrubbed, short, size, told
+from .words import duration, figure, items, line, moment, plain, scrubbed, short, size, told
 
 HERE = Path(__file__).parent
 ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS")
@@ -126,7 +126,7 @@ def against(item: Mapping[str, Any] | None, missed: bool = False) -> dict[str, A
     if limit:
         words += f" {'<' if below else '≥'} {short(limit['value'])}"
     # A sum that decides nothing by itself is red where a figure behind it is.
-    return {"text": words, "unit": item["unit"], "missed": below and bool(limit) and (limit["judged"] or missed)}
+    return {"text": words, "unit": line(item["unit"]), "missed": below and bool(limit) and (limit["judged"] or missed)}
 
 
 def _stack(number: int, stack: Mapping[str, Any], report: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
@@ -181,10 +181,10 @@ def _label(stack: Mapping[str, Any]) -> str:
 def _figure_row(item: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     limit = item["mark"]
     return {
-        "title": item["title"].removeprefix("RDMA, "),
+        "title": line(item["title"]).removeprefix("RDMA, "),
         "devices": " / ".join(dict.fromkeys(item.get("devices") or ())),
         "value": figure(item["value"]),
-        "unit": item["unit"],
+        "unit": line(item["unit"]),
         "mark": figure(limit["value"]) if limit else "-",
         "state": _state(item),
         "missed": _missed(item),
@@ -253,19 +253,20 @@ def _trends(stack: Mapping[str, Any], figures: Mapping[str, Mapping[str, Any]], 
         chart = trend_chart([(started[:10], value) for started, value, _verdict in rows], now["unit"], now["title"], limit)
         if chart:
             listed = [{"started": started, "value": figure(value, 2), "verdict": verdict} for started, value, verdict in rows]
-            found.append({"title": now["title"], "unit": now["unit"], "chart": Markup(chart), "rows": listed[::-1][:TREND_ROWS]})
+            words = {"title": line(now["title"]), "unit": line(now["unit"])}
+            found.append({**words, "chart": Markup(chart), "rows": listed[::-1][:TREND_ROWS]})
     return found
 
 
 def _changed(item: Mapping[str, Any]) -> dict[str, Any]:
-    commands = [line(command)[:400] for command in item.get("commands") or ()]
+    commands = [line(command)[:400] for command in items(item.get("commands"))]
     return {"desk": line(item.get("desk")), "stage": line(item.get("stage")), "commands": commands, "more": item.get("more_commands") or 0}
 
 
 def _commands(stack: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = []
     rdma, nccl = stack.get("rdma") or {}, stack.get("nccl") or {}
-    for command in rdma.get("commands") or ():
+    for command in items(rdma.get("commands")):
         found.append(("RDMA", " ".join(map(line, command)) if isinstance(command, list) else line(command)))
     options = rdma.get("options")
     if not found and isinstance(options, Mapping):

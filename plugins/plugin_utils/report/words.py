@@ -8,12 +8,14 @@ through here, whatever was checked before.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 REPLACEMENT = "�"
+
+LARGEST = 1 << 64
+"""What a number must be below, its sign aside: counters of the kernel have 64 bits, and sums of such numbers stay finite."""
 
 _BIDI = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 _INVISIBLE = {0x00AD, 0x180E, 0x200B, 0x2028, 0x2029, 0x2060, *range(0x2061, 0x2066), *range(0x206A, 0x2070), 0xFEFF}
@@ -56,28 +58,30 @@ _TWICE = re.compile(r"\b(pair|stack) ((?i:pair|stack)[\w.-]+)")
 
 
 def scrubbed(value: Any) -> Any:
-    """Plain JSON data with every text (keys too) made harmless and every number finite; what is no JSON becomes text."""
+    """Plain JSON data with every text (keys too) made harmless and numbers beyond `LARGEST` taken out; what is no JSON becomes text."""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, Mapping):
         return {plain(key): scrubbed(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [scrubbed(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, (int, float)):
+        return value if -LARGEST < value < LARGEST else None
     return plain(value)
 
 
+def items(value: Any) -> list[Any]:
+    """The value's entries when it is a list, else none."""
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
 def number(value: Any) -> float | None:
-    """The value when it is a finite number, else null: what a desk calls a figure may be anything."""
+    """The value when it is a number below `LARGEST`, else null: what a desk calls a figure may be anything."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+    return float(value) if -LARGEST < value < LARGEST else None
 
 
 def figure(value: Any, digits: int = 1) -> str:

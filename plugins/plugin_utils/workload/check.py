@@ -8,6 +8,7 @@ One item never costs another its verdict: whatever goes wrong with it is its own
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,7 @@ from ...module_utils.model.finding import Finding, Where
 from ...module_utils.model.workload import UNKNOWN, WONT_RUN, Image, Judged, Target, Wheel
 from ...module_utils.readers import image_reference, oci, pip_report
 from ...module_utils.readers.simple_index import normal
+from ..admission.schema import Refused, of_dataclass
 from .elf import MISSING_LIBRARY, ELFFile, binary_of_desk
 from .fetch import FetchError, Web, shown
 from .registry import Options, Registry, of_docker
@@ -33,6 +35,7 @@ from .shared import Shared
 from .wheels import Indexes, Looker, WheelError, named
 
 ITEM_LIMIT = 500
+_CHOSEN = of_dataclass(pip_report.Chosen)
 
 
 @dataclass(frozen=True)
@@ -141,17 +144,28 @@ class Check:
         except FileProblem as error:
             return [Judged(name, "requirements", UNKNOWN, str(error), None, "give a requirements file on the controller", ("reference",))]
         key = ["requirements", [line.text for line in wanted.lines], [line.hashes for line in wanted.lines], wanted.constraints, self._kind]
-        told = self._shared.once([*key, self._indexes(wanted)], lambda: [as_dict(item) for item in self._requirements(wanted)])
+        told = None
+        if self._asked.resolve != "desk":
+            told = self._shared.once([*key, self._indexes(wanted)], lambda: self._requirements_here(wanted))
+        # What a desk resolved is its own affair: no other one is judged by it.
+        told = [as_dict(item) for item in self._requirements(wanted, on_desk=True)] if told is None else told
         problems = [
             Judged(name, "requirements", UNKNOWN, problem, None, "check that line by hand", ("not-read",)) for problem in wanted.problems
         ]
         return [from_dict(Judged, item) for item in told] + problems
 
-    def _requirements(self, wanted: Wanted) -> list[Judged]:
+    def _requirements_here(self, wanted: Wanted) -> list[dict[str, Any]] | None:
+        """The verdicts as the controller alone comes to them; null where it hands over to the desk."""
+        try:
+            return [as_dict(item) for item in self._requirements(wanted, on_desk=False)]
+        except _HandsOver:
+            return None
+
+    def _requirements(self, wanted: Wanted, on_desk: bool) -> list[Judged]:
         indexes = self._indexes(wanted)
 
         def ask(text: str) -> Resolved:
-            return self._resolved(text, wanted, indexes)
+            return self._on_the_desk(text, wanted, indexes) if on_desk else self._resolved(text, wanted, indexes)
 
         judge = Requirements(self._target, ask, Indexes(self._web, indexes), self._looker, self._web, self._today)
         return judge.judge(wanted.lines)
@@ -160,14 +174,18 @@ class Check:
         return list(dict.fromkeys([*self._asked.indexes, *wanted.indexes]))
 
     def _resolved(self, text: str, wanted: Wanted, indexes: Sequence[str]) -> Resolved:
-        here = None
-        if self._asked.resolve != "desk":
-            here = resolve(text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links)
-            if self._asked.resolve == "controller" or here.refusal is None or here.refusal.kind not in ("no_pip", "no_network"):
-                return here
+        here = resolve(text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links)
+        if self._asked.resolve != "controller" and here.refusal is not None and here.refusal.kind in ("no_pip", "no_network"):
+            raise _HandsOver(text)
+        return here
+
+    def _on_the_desk(self, text: str, wanted: Wanted, indexes: Sequence[str]) -> Resolved:
         there = _resolution(self._on_desk(text, wanted.constraints, indexes))
-        # A desk that can do no better must not hide why the controller could not.
-        return here if here is not None and there.refusal is not None and there.refusal.kind in ("no_pip", "no_network", "other") else there
+        if self._asked.resolve != "desk" and there.refusal is not None and there.refusal.kind in ("no_pip", "no_network", "other"):
+            # A desk that can do no better must not hide why the controller could not.
+            return resolve(text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links)
+        listed = Indexes(self._web, indexes)
+        return replace(there, chosen=tuple(_as_listed(item, listed, wanted) for item in there.chosen))
 
     def _wheel(self, text: str) -> Judged:
         return from_dict(
@@ -239,13 +257,33 @@ def _on_desk(text: str, told: Any) -> Image | None:
         return None
 
 
+class _HandsOver(Exception):
+    """The controller cannot resolve; the desk is to be asked."""
+
+
+def _as_listed(item: pip_report.Chosen, indexes: Indexes, wanted: Wanted) -> pip_report.Chosen:
+    """What a desk chose, with the link and the checksum that an index gives: the controller fetches nothing, and keeps nothing under a
+    checksum, because a desk says so. A link that the requirements themselves hold counts too. Else only the file's name is left."""
+    bare = item.url.partition("#")[0]
+    if re.match(r"https?://", bare) and any(bare in line.text for line in wanted.lines):
+        return replace(item, sha256=None)
+    name = bare.rpartition("/")[2]
+    try:
+        for _index, file in indexes.files(item.name):
+            if file.filename == urllib.parse.unquote(name):
+                return replace(item, url=file.url, sha256=file.sha256)
+    except FetchError:
+        pass
+    return replace(item, url=name, sha256=None)
+
+
 def _resolution(told: Mapping[str, Any]) -> Resolved:
     """What a desk said of a resolution; anything else is no answer."""
     try:
         if told.get("refusal"):
             return Resolved(refusal=from_dict(pip_report.Refusal, told["refusal"]))
-        return Resolved(tuple(from_dict(pip_report.Chosen, item) for item in told["chosen"]))
-    except (KeyError, TypeError, AttributeError):
+        return Resolved(tuple(from_dict(pip_report.Chosen, _CHOSEN(item, "chosen")) for item in told["chosen"]))
+    except (KeyError, TypeError, AttributeError, Refused):
         return Resolved(refusal=pip_report.Refusal("other", words="the desk's answer could not be read"))
 
 

@@ -280,6 +280,8 @@ class Requirements:
     def _looked_into(self, wheels: Mapping[str, Wheel], by_name: Mapping[str, pip_report.Chosen]) -> dict[str, Wheel]:
         def look(name: str) -> Wheel:
             wheel, chosen = wheels[name], by_name[name]
+            if not re.match(r"https?://", chosen.url):
+                return replace(wheel, not_read="none of the given indexes has it, so its contents could not be examined")
             if wheel.filename not in self._looked:
                 self._looked[wheel.filename] = self._looker.look(wheel, chosen.url, chosen.sha256, self._depth(wheel))
             return replace(self._looked[wheel.filename], requires=wheel.requires)

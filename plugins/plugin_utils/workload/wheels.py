@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,6 +100,8 @@ class Looker:
 
         ``depth``: WHOLE; KNOWN for software of which a table tells what is too large to be read; LISTED for the names alone.
         """
+        # It names a file of the cache.
+        sha256 = sha256 if sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", sha256) else None
         limit = 0 if depth == LISTED else self._read_limit
         kept = self._kept(wheel, sha256, limit)
         if kept is not None:

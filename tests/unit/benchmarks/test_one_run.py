@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -69,7 +70,7 @@ def test_the_loser_is_told_who_and_since_when_and_the_mark_ends_with_its_process
     assert lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name) is None
 
 
-@pytest.mark.parametrize("said", [b"", b"\xff\xfe{", b"[1]", b'{"run": {"a": 1}, "by": "\\u001b[31mroot"}', b"x" * 9000])
+@pytest.mark.parametrize("said", [b"", b"\xff\xfe{", b"[1]", b'{"run": {"a": 1}, "by": "\\u001b[31mroot"}', b"x" * 9000, b"[" * 9000])
 def test_a_holder_that_talks_nonsense_is_named_by_the_kernel(name: str, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as squatter:
         squatter.bind(name)
@@ -84,6 +85,26 @@ def test_a_holder_that_talks_nonsense_is_named_by_the_kernel(name: str, said: by
         os.waitpid(child, 0)
     assert told is not None and told["process"] == str(os.getpid())
     assert all(text.isprintable() and len(text) <= 120 for text in told.values())
+
+
+def test_a_holder_that_talks_slowly_keeps_nobody_waiting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "PATIENCE", 0.3)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as squatter:
+        squatter.bind(name)
+        squatter.listen(8)
+        child = os.fork()
+        if child == 0:
+            connection, _address = squatter.accept()
+            for _byte in range(30):
+                with contextlib.suppress(OSError):
+                    connection.send(b"x")
+                time.sleep(0.1)
+            os._exit(0)
+        begun = time.monotonic()
+        told = lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name)
+        took = time.monotonic() - begun
+        os.waitpid(child, 0)
+    assert told is not None and told["process"] == str(os.getpid()) and took < 2
 
 
 CHANGES = {

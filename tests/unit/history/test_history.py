@@ -32,7 +32,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html impor
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.merge import merged
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.read import ReportError, checked
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.write import report_text
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.write import report_text, write
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 from lab_samples import Lab, all_verdicts, decay, every_failure
 
@@ -376,6 +376,50 @@ def test_a_report_that_is_none_is_left_out_and_said(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.json").write_text(text)
     assert len(history.sync()) == 3 and len(history.runs()) == 1
+
+
+ODD_MEASUREMENTS = [
+    {"rdma": {"measured": True, "paths": [{"ends": 5, "functions": 5, "marks": 5}]}},
+    {"nccl": {"measured": True, "rows": [{"bytes": 1 << 70, "out_of_place": [1]}], "avg_busbw": 1e308}},
+    {"rdma": {"measured": True, "commands": True, "sum_both_ways_gbps": 10**400}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_MEASUREMENTS)
+def test_a_report_that_somebody_sent_keeps_no_run_from_its_own(tmp_path: Path, odd: dict[str, Any]) -> None:
+    """It lies beside the runs, and every later run reads it."""
+    history = History(tmp_path)
+    sent = lab_of(1).report()
+    sent["pairs"][0].update(odd)
+    del sent["stacks"]
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "report.json").write_text(json.dumps(sent))
+    history.sync()
+    again, _stands = report_of(tmp_path / "sent", {})
+    written = write(tmp_path / "sent", again, summary(again, "x"))
+    assert written.problems == []
+    run(history, lab_of(2))
+    assert len(history.runs()) == 2
+
+
+def test_a_figure_of_64_bits_is_remembered(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    sent = lab_of(1).report()
+    sent["stacks"][0]["figures"][0].update(value=(1 << 63) + 1, mark=None, reached=None)
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "report.json").write_text(json.dumps(sent))
+    assert history.sync() == [] and len(history.runs()) == 1
+
+
+@pytest.mark.parametrize("started", ["0000", "2026-11-20T10:15:00", "2026-99-99T10:15:00Z"])
+def test_a_run_without_a_time_is_no_run_to_compare_with(tmp_path: Path, started: str) -> None:
+    history = History(tmp_path)
+    sent = lab_of(1).report()
+    sent["run"]["started"] = started
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "report.json").write_text(json.dumps(sent))
+    run(history, lab_of(29), "monday")
+    assert len(history.runs()) == 2
 
 
 def test_pruned_runs_do_not_come_back_until_all_is_read_again(tmp_path: Path) -> None:

@@ -187,6 +187,30 @@ def test_a_slip_in_a_title_is_told_once() -> None:
     assert len(problems("name,adress,pair\ndesk-01,192.0.2.1,\n")) == 1
 
 
+STEERS = "\x1b]52;c;AAAA\x07\x1b[2K"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f"name,addres{STEERS}s\ndesk-01,192.0.2.1\n", "csv"),
+        (f"name,address,serial{STEERS}\ndesk-01,192.0.2.1,1234567\n", "csv"),
+        ('desks: {"\\e[2K": 5}\n', "yaml"),
+        ('desks:\n - {"\\e]52;c;AAAA": [1], name: desk-01}\n', "yaml"),
+    ],
+)
+def test_a_title_that_somebody_wrote_steers_no_terminal(text: str, kind: str) -> None:
+    with pytest.raises(SheetError) as error:
+        read(text, "lab", kind)
+    assert "\x1b" not in str(error.value) and "\x07" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, "desks: " + "{a: " * 2000, "- " * 3000])
+def test_a_sheet_that_is_nested_without_end_is_refused(text: str) -> None:
+    with pytest.raises(SheetError, match="nested too deeply"):
+        read(text, "lab", "yaml")
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "name,address\n", "# only a remark\n"])
 def test_an_empty_sheet_is_refused(text: str) -> None:
     assert problems(text)[0][2] == "no desk"

@@ -11,9 +11,10 @@ import sys
 import tarfile
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -192,9 +193,13 @@ def test_a_record_of_another_shape_takes_no_group_away(record: str) -> None:
 
 
 def test_what_stays_is_told_on_the_console() -> None:
-    answer = {"changed": True, "added": [], "removed": ["openmpi-bin"], "kept": ["user munge: it came with the packages"], "commands": []}
+    kept = ["user munge: it came with the packages", "x\n  desk-09 ok"]
+    answer = {"changed": True, "added": [], "removed": ["openmpi-bin"], "kept": kept, "commands": []}
     script = Script("pair_tools", {"state": "absent"}, [answer])
-    assert script.run()["changed"] and script.shown == ["desk-01 keeps user munge: it came with the packages"]
+    assert script.run()["changed"] and script.shown == [
+        "desk-01 keeps user munge: it came with the packages",
+        "desk-01 keeps x   desk-09 ok",
+    ]
 
 
 def test_configuration_that_was_there_before_stays_and_is_named() -> None:
@@ -404,6 +409,32 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
     with received.room() as room, pytest.raises(bundle.BundleError, match="NCCL could not be built") as caught:
         bundle.build(LiveDesk(), spec, room, "k")
     assert "the compiler is missing" in caught.value.said
+
+
+class OtherCommit(LiveDesk):
+    """A desk to which the repository gives another commit under the tag."""
+
+    def run(self, argv: Sequence[str], **_more: Any) -> Answer:
+        """See `Desk`."""
+        return Answer(tuple(argv), 0, "f" * 40 + "\n" if "rev-parse" in argv else "")
+
+
+def test_a_tag_that_was_moved_is_not_built() -> None:
+    sources = tuple(bundle.Source(name, url=f"https://example.org/{name}", tag="v1", commit="0" * 40) for name in ("nccl", "nccl-tests"))
+    spec = bundle.Spec((sources[0], sources[1]))
+    with received.room() as room, pytest.raises(bundle.BundleError, match=f"nccl v1 has commit {'f' * 40}; {'0' * 40} was expected"):
+        bundle.build(OtherCommit(), spec, room, "k")
+    assert not [argv for argv in spec.commands if argv[0] == "make"]
+
+
+def test_no_user_knows_the_next_room_or_sees_into_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(received, "PLACE", str(tmp_path))
+    seen = []
+    for _time in range(20):
+        with received.room() as room:
+            seen.append(room)
+            assert os.lstat(room).st_mode & 0o7777 == 0o700 and os.lstat(room).st_uid == os.geteuid()
+    assert len(set(seen)) == 20 and not list(tmp_path.iterdir())
 
 
 MAKES = """all: src.build

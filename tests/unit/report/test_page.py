@@ -275,6 +275,8 @@ def test_the_page_without_the_build_is_harmless_too() -> None:
     report["pairs"][0]["name"] = report["stacks"][0]["name"] = HOSTILE
     report["pairs"][0]["members"][0]["desk"] = HOSTILE
     report["run"]["playbook"] = HOSTILE
+    for item in with_trend(report)["stacks"][0]["figures"]:
+        item["unit"] = item["title"] = HOSTILE
     page = html(report, "")
     assert "<script>" not in page and "<img" not in page
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\ufffe]", page)

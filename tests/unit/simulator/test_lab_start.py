@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sparklab import recordings
 from sparklab.errors import LabError
 from sparklab.lab import Lab
 
@@ -49,6 +51,24 @@ def test_a_desk_that_ends_each_time_is_named_with_its_last_line() -> None:
     with pytest.raises(LabError, match="desk-01 ended while starting; its last line: desk: no description"):
         start(engine, [])
     assert engine.starts == 2
+
+
+def test_a_recording_is_unpacked_where_only_root_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any user of this machine could otherwise lay links in its way."""
+    modes: list[int] = []
+    monkeypatch.setattr(recordings, "find", Path)
+    monkeypatch.setattr(recordings, "unpack", lambda _source, folder: modes.append(folder.stat().st_mode & 0o777))
+    lab: Any = SimpleNamespace(name="x", say=print, engine=SimpleNamespace(call=lambda *_words, **_more: "", create=lambda *_words: "c"))
+    lab.record = SimpleNamespace(
+        spec=SimpleNamespace(desks={"desk-01": SimpleNamespace(recording="sent", hostname="h", model="m")}),
+        desk_dir=lambda name: tmp_path / name,
+        data={"images": {"m": "i"}},
+        desk=lambda _name: {},
+        save=lambda: None,
+    )
+    Lab.create(lab, ["desk-01"])
+    assert len(modes) == 1 and not modes[0] & 0o022
+    assert (tmp_path / "desk-01").stat().st_mode & 0o777 == 0o777
 
 
 def test_another_failure_is_not_tried_again() -> None:

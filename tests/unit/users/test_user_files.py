@@ -171,7 +171,7 @@ def test_a_folder_that_leads_to_one_of_root_is_not_written_to(person: Person) ->
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("moment", ["before the look", "after the look"])
+@pytest.mark.parametrize("moment", ["before the look", "after the look", "in a file of its own"])
 def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     path = person.put(AUTHORIZED, b"ssh-rsa AAAA one\n")
     replace, added = os.replace, []
@@ -179,14 +179,18 @@ def test_a_line_that_somebody_adds_meanwhile_is_not_lost(person: Person, monkeyp
     def meanwhile(where: str) -> None:
         if not added:
             added.append(where)
-            with open(where, "ab") as file:
-                file.write(b"ssh-rsa BBBB two\n")
+            # Many programs write a new file and rename it, as this one does.
+            new = f"{where}.other" if moment == "in a file of its own" else where
+            with open(new, "ab") as file:
+                file.write(b"ssh-rsa BBBB two\n" if new == where else b"ssh-rsa BBBB two\nssh-rsa AAAA one\n")
+            if new != where:
+                replace(new, where)
 
     def late(fresh: str, where: str) -> None:
         meanwhile(where)
         replace(fresh, where)
 
-    if moment == "before the look":
+    if moment != "after the look":
         monkeypatch.setattr(user_files, "before_rename", meanwhile)
     else:
         monkeypatch.setattr(user_files.os, "replace", late)

@@ -222,6 +222,41 @@ def test_a_requirements_file_and_pip_on_the_desk(tmp_path: Path, index: Index, m
     assert nonsense[0].verdict == "UNKNOWN"
 
 
+@pytest.mark.parametrize("checksum", ["../../../taken", "0" * 64, None])
+def test_a_desk_chooses_neither_what_is_fetched_nor_where_it_is_kept(tmp_path: Path, index: Index, checksum: str | None) -> None:
+    """A desk's checksum named a file on the controller, and what it linked to was kept as the wheel of that checksum for all desks."""
+    name = f"thing-1.0-{TAG}.whl"
+    index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))
+    elsewhere = index.add("other", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_80"]])}))
+    path = tmp_path / "requirements.txt"
+    path.write_text("thing\n")
+    chosen = {"name": "thing", "version": "1.0", "url": elsewhere, "requested": True, "requires": [], "sha256": checksum}
+    before = set(tmp_path.parent.rglob("*.json"))
+    (found,) = run(
+        tmp_path, {}, lambda *_a: {"chosen": [chosen], "refusal": None}, requirements=(str(path),), indexes=(index.url,), resolve="desk"
+    )
+    assert found.verdict == "RUNS", "the file of the index is what was looked into"
+    assert not [item for item in set(tmp_path.parent.rglob("*.json")) - before if "taken" in item.name or "0" * 64 in item.name]
+    chosen["url"] = elsewhere.replace(name, f"thing-2.0-{TAG}.whl")
+    (found,) = run(
+        tmp_path, {}, lambda *_a: {"chosen": [chosen], "refusal": None}, requirements=(str(path),), indexes=(index.url,), resolve="desk"
+    )
+    assert found.verdict == "UNKNOWN" and "none of the given indexes has it" in found.reason
+
+
+def test_what_one_desk_resolved_judges_no_other(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"thing-1.0-{TAG}.whl"
+    link = index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))
+    path = tmp_path / "requirements.txt"
+    path.write_text("thing\n")
+    monkeypatch.setattr(checking, "resolve", lambda *_a, **_o: Resolved(refusal=checking.pip_report.Refusal("no_pip", words="none")))
+    honest = {"chosen": [{"name": "thing", "version": "1.0", "url": link, "requested": True, "requires": []}], "refusal": None}
+    for resolve in ("desk", "auto"):
+        liar = run(tmp_path, {}, lambda *_a: {"chosen": []}, requirements=(str(path),), indexes=(index.url,), resolve=resolve)
+        other = run(tmp_path, {}, lambda *_a: honest, requirements=(str(path),), indexes=(index.url,), resolve=resolve)
+        assert (liar[0].verdict != "RUNS", other[0].verdict) == (True, "RUNS")
+
+
 def test_a_requirements_file_that_is_none(tmp_path: Path) -> None:
     (found,) = run(tmp_path, {}, requirements=(str(tmp_path / "none.txt"),))
     assert (found.verdict, "cannot be read" in found.reason) == ("UNKNOWN", True)
