@@ -27,9 +27,12 @@ NO_PIP = 97
 """Exit status of the program (programs/pip_resolver.py) where this pip cannot be made to resolve alone."""
 
 
-def index_arguments(indexes: Sequence[str]) -> list[str]:
-    """The first index takes the place of PyPI, the others are asked too."""
-    return [part for number, index in enumerate(indexes) for part in ("--extra-index-url" if number else "--index-url", index)]
+def with_indexes(text: str, indexes: Sequence[str]) -> str:
+    """A requirements file that begins with its indexes: the first takes the place of PyPI, the others are asked too.
+
+    In the file, which one user can read, and not on the command line, which all users of a machine can: an index may hold credentials.
+    """
+    return "".join(f"{'--extra-index-url' if number else '--index-url'} {index}\n" for number, index in enumerate(indexes)) + text
 
 
 def resolve(desk: Desk, command: Sequence[str], program: str, limit: float) -> dict[str, Any]:

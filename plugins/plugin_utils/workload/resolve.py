@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...module_utils.desk import TIMEOUT, Answer
-from ...module_utils.gather.workload_pip import NO_PIP, SHARED, index_arguments
+from ...module_utils.gather.workload_pip import NO_PIP, SHARED, with_indexes
 from ...module_utils.judges.workload.parts import FACTORY, version
 from ...module_utils.model.workload import Target
 from ...module_utils.programs import carrier, pip_resolver
@@ -91,14 +91,13 @@ def resolve(
     short = (target.python or str(FACTORY.python)).replace(".", "")
     with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
         wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
-        wanted.write_text(text, encoding="utf-8")
+        wanted.write_text(with_indexes(text, indexes), encoding="utf-8")
         bounds = Path(folder) / "constraints.txt"
         bounds.write_text(constraints, encoding="utf-8")
         argv = [
             python,
             *carrier.argv(json.dumps(environment_of(target)))[1:],
             *SHARED,
-            *index_arguments(indexes),
             *(part for link in links for part in ("--find-links", link)),
             "--report",
             str(report),

@@ -7,11 +7,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload_pip
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload import (
     NEEDS_REBUILD,
@@ -204,8 +205,8 @@ def test_pip_on_the_desk_resolves_and_builds_nothing(index: Index, tmp_path: Pat
     program = carrier.feed(carrier.text([pip_resolver]))
 
     def on_desk(text: str, limit: float = 60) -> dict:
-        (tmp_path / "r.txt").write_text(text)
-        words = ["{}", *workload_pip.SHARED, *workload_pip.index_arguments([index.url]), "--report", "-"]
+        (tmp_path / "r.txt").write_text(workload_pip.with_indexes(text, [index.url]))
+        words = ["{}", *workload_pip.SHARED, "--report", "-"]
         command = carrier.argv(*words, "-r", str(tmp_path / "r.txt"), "-c", str(tmp_path / "c.txt"))
         return workload_pip.resolve(LiveDesk(), command, program, limit)
 
@@ -215,6 +216,19 @@ def test_pip_on_the_desk_resolves_and_builds_nothing(index: Index, tmp_path: Pat
     assert sorted(item["name"] for item in told["chosen"]) == ["pin_a", "plain", "shared"]
     assert on_desk("source-only\n")["refusal"]["kind"] == "no_wheel"
     assert on_desk("plain\n", 0.05)["refusal"]["kind"] == "timeout"
+
+
+def test_no_index_is_on_a_command_line_that_others_can_read(spark: Target) -> None:
+    seen: list[str] = []
+
+    def runner(argv: Sequence[str], *_more: Any) -> Answer:
+        seen.extend(argv)
+        place = argv[argv.index("-r") + 1]
+        seen.append("in the file" if "user:word@" in Path(place).read_text() else "nowhere")
+        return Answer(tuple(argv), 1, "")
+
+    resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, runner=runner)
+    assert seen[-1] == "in the file" and not any("user:word" in word for word in seen)
 
 
 def test_a_time_limit_ends_the_resolution(spark: Target, index: Index) -> None:
