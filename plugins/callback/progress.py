@@ -160,7 +160,8 @@ class CallbackModule(Default):
         task, host, data = self._task(result), self._host(result), self._data(result)
         message = str(data.get("msg") or data.get("exception") or "failed")
         name = str(task.get_name()).rsplit(" : ", 1)[-1]
-        text = clean(message if "\n" in message or task.action == RUN else message[:400])
+        # Only what the run itself says of the inventory has lines of its own.
+        text = clean(message) if task.action == RUN else line(message[:400])
         self._say(f"{host:16} {name}: {text}", color=C.COLOR_ERROR)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:

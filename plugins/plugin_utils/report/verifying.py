@@ -46,7 +46,8 @@ def check(
     """
     found = Verified()
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(LIMIT + 1)
         if len(raw) > LIMIT:
             raise CertificateError(f"{path} is larger than {LIMIT >> 20} MiB")
         data = json.loads(raw)
@@ -92,7 +93,8 @@ def _signature(found: Verified, path: Path, raw: bytes, allowed: Path | None, fi
 def _page(found: Verified, path: Path, data: dict[str, Any]) -> None:
     page = path.with_suffix(".html")
     try:
-        digest = hashlib.sha256(page.read_bytes()).hexdigest()
+        with page.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return
     except OSError as error:
