@@ -62,7 +62,7 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
             if item["severity"] == "warn" and _place(owner, item) in failed:
                 continue
             listed = CODES.get(item["code"])
-            if listed is not None and any((_desk(owner, item), cause) in causes for cause in listed.follows_from):
+            if listed is not None and any((name, cause) in causes for name in _desks(owner, item) for cause in listed.follows_from):
                 continue
             code, severity, remedy = line(item["code"]), str(item["severity"]), line(item.get("remedy") or "")
             task = found.setdefault((code, severity, remedy), Task(code, severity, remedy))
@@ -80,6 +80,12 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
 def _desk(owner: Mapping[str, Any], item: Mapping[str, Any]) -> str | None:
     """The desk that a finding is about; null where it is about several."""
     return (item.get("where") or {}).get("desk") or (None if owner.get("members") else owner["name"])
+
+
+def _desks(owner: Mapping[str, Any], item: Mapping[str, Any]) -> list[str]:
+    """The desks that a finding is about: those of the whole stack where it names none."""
+    named = _desk(owner, item)
+    return [named] if named else [member["desk"] for member in owner.get("members") or ()]
 
 
 def _place(owner: Mapping[str, Any], item: Mapping[str, Any]) -> tuple[str | None, str | None, str]:

@@ -208,3 +208,11 @@ def test_what_a_later_stage_weighed_more_is_asked_for_once(function: str, asked:
         where = Where("pair_01", "desk-01", function=place)
         lab.find(stage, "desk-01", finding("CX7_ADDRESS_OVERLAP", where, f"{stage} of {place}", severity=severity))
     assert sum(line.lstrip().startswith(("FAIL ", "WARN ")) for line in lines_of(lab)) == asked
+
+
+@pytest.mark.parametrize(("desk", "asked"), [("desk-02", 1), ("desk-03", 2)])
+def test_desks_that_an_update_has_parted_are_not_sent_another_way(desk: str, asked: int) -> None:
+    lab = Lab(2)
+    lab.find("together", "desk-01", finding("PAIR_DRIFT", Where("pair_01"), "The desks differ: driver."))
+    lab.find("facts", desk, finding("UPDATE_HALF_DONE", Where(desk=desk), "installed, but not proven"))
+    assert sum(line.lstrip().startswith("FAIL ") for line in lines_of(lab)) == asked

@@ -21,7 +21,7 @@ class Code:
     """What the admin does next, as an instruction."""
     other_severities: tuple[str, ...] = ()
     follows_from: tuple[str, ...] = ()
-    """Codes that say why on the same desk: what is to be done is then told once, with them."""
+    """Codes that say why, on the same desk or (of a stack) on one of its desks: what is to be done is then told once, with them."""
     source: str = ""
     """Where the knowledge comes from: NVIDIA (official), community reports (how many), or this collection's own rule."""
 

@@ -18,6 +18,7 @@ CODES: tuple[Code, ...] = (
         "-e lock_file=FILE, then playbooks/onboard.yml --limit PAIR -e driver_lock_from=FILE (works on a locked pair). Or update both: "
         "playbooks/onboard.yml --limit PAIR -e driver_lock_state=paused opens the lock on both; update both desks (DGX Dashboard, or apt "
         "dist-upgrade) and reboot them with the cable in; playbooks/stack_pair.yml --limit PAIR then locks and measures.",
+        follows_from=("UPDATE_HALF_DONE",),
         source="community (F378200, F383254; one report of NCCL 2.30.7 against 2.31.2)",
     ),
     Code(
