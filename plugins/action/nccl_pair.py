@@ -46,8 +46,9 @@ class ActionModule(PairMeasurement):
         part = _rdma(call, stack)
         if part is None or part.data.get("measured"):
             return []
-        codes = [str(item["code"]) for item in part.findings]
-        message = f"pair {stack.name}: NCCL was not started because RDMA was not measured ({', '.join(codes) or part.reason or part.state})"
+        codes = list(dict.fromkeys(str(item["code"]) for item in part.findings))
+        why = ", ".join(codes) or part.reason or part.state
+        message = f"{stack.kind} {stack.name}: NCCL was not started because RDMA was not measured ({why})"
         return [finding("NCCL_PEER_NOT_READY", Where(pair=stack.name), message, evidence={"rdma": codes, "state": part.state})]
 
     def more(self, call: Call, stack: Stack) -> dict[str, Any]:

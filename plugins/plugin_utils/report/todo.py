@@ -20,6 +20,10 @@ MISSING = "REQUIRED_CHECK_MISSING"
 """Its remedy is to look at the other findings of the desk or pair, so it is no reason of its own."""
 
 
+NOT_BEGUN = "NCCL_PEER_NOT_READY"
+"""With the codes that kept RDMA from being measured as its evidence."""
+
+
 @dataclass
 class Told:
     """One sentence and everything that it is said of."""
@@ -97,8 +101,10 @@ def _is_reason(item: Mapping[str, Any]) -> bool:
 
 
 def _is_consequence(item: Mapping[str, Any]) -> bool:
-    """Whether a finding only says that a stage gave no result. One without a stage (a baseline that cannot be used) has its own reason."""
-    return item["code"] == MISSING and "stage" in (item.get("evidence") or {})
+    """Whether a finding only says that a stage gave no result, or was not begun for what an earlier one found. One without a stage (a
+    baseline that cannot be used) has its own reason."""
+    evidence = item.get("evidence") or {}
+    return (item["code"] == MISSING and "stage" in evidence) or (item["code"] == NOT_BEGUN and bool(evidence.get("rdma")))
 
 
 def loud(findings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -216,3 +216,11 @@ def test_desks_that_an_update_has_parted_are_not_sent_another_way(desk: str, ask
     lab.find("together", "desk-01", finding("PAIR_DRIFT", Where("pair_01"), "The desks differ: driver."))
     lab.find("facts", desk, finding("UPDATE_HALF_DONE", Where(desk=desk), "installed, but not proven"))
     assert sum(line.lstrip().startswith("FAIL ") for line in lines_of(lab)) == asked
+
+
+@pytest.mark.parametrize(("codes", "asked"), [(["RDMA_NOT_MEASURED"], 1), ([], 2)])
+def test_nccl_that_waits_for_rdma_asks_for_nothing_of_its_own(codes: list[str], asked: int) -> None:
+    lab = Lab(2)
+    lab.find("rdma", "desk-01", finding("RDMA_NOT_MEASURED", Where("pair_01"), "the peer did not respond in time"))
+    lab.find("nccl", "desk-01", finding("NCCL_PEER_NOT_READY", Where("pair_01"), "NCCL was not started", evidence={"rdma": codes}))
+    assert sum(line.lstrip().startswith("UNKNOWN ") for line in lines_of(lab)) == asked
