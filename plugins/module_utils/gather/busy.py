@@ -59,20 +59,20 @@ def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
     if told.table and told.table["processes_told"]:
         found: list[dict[str, Any]] = told.table["processes"]
         return found
-    if told.error and "version mismatch" in told.error:
+    if told.missing:
+        return []  # without a driver nobody computes
+    if told.error and not told.worked:
         return _holders(ask)
-    if told.missing or (told.error and not told.worked):
-        # Without a driver nobody computes; without an answer nobody knows.
-        return [] if told.missing else None
     answer = ask.first_answer(COMPUTE, COMPUTE_PLAIN)
     return compute_apps.read(answer.stdout) if answer.ok else None
 
 
 def _holders(ask: Ask) -> list[dict[str, Any]] | None:
-    """Processes that hold the device of every computation, where nvidia-smi cannot say who computes.
+    """Processes that hold the device of every computation, where nvidia-smi only says an error.
 
     After an upgrade of the driver its library is newer than the module that is loaded, so that nothing new can use the GPU until the
-    reboot; what ran before goes on. Null where the processes, or another user's, may not be looked at.
+    reboot; what ran before goes on. A driver that finds its GPU no more must not keep its desk from a repair either. Null where the
+    processes, or another user's, may not be looked at.
     """
     found = []
     pids = [name for name in ask.names("/proc") if name.isdecimal()]

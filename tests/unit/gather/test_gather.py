@@ -608,13 +608,14 @@ def test_setup_looks_at_the_files_of_the_bundle_and_not_at_its_manifest_alone(su
     assert (collect(desk).setup.nccl_bundle is not None) is whole
 
 
+@pytest.mark.parametrize("words", ["Failed to initialize NVML: Driver/library version mismatch", "No devices were found"])
 @pytest.mark.parametrize(
     ("holders", "told"), [({}, []), ({"3150": "python3"}, ["python3"]), ({"77": "nvidia-persiste"}, []), ({"3150": None}, None)]
 )
-def test_who_computes_is_known_while_a_new_driver_waits_for_its_reboot(holders, told):
-    """nvidia-smi cannot tell: its library is newer than the module that is loaded."""
+def test_who_computes_is_known_while_nvidia_smi_cannot_say(words, holders, told):
+    """Its library is newer than the module that is loaded until the reboot, or the GPU is gone."""
     desk = healthy()
-    mismatch = said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.191\n", rc=18)
+    mismatch = said(f"{words}\n", rc=18)
     desk.commands |= {name: mismatch for name in list(desk.commands) if name.startswith("nvidia-smi")}
     desk.files |= {"/proc/1/comm": "systemd\n", "/proc/1/fd/0": ""}
     for pid, name in holders.items():
