@@ -59,10 +59,10 @@ def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
     if told.table and told.table["processes_told"]:
         found: list[dict[str, Any]] = told.table["processes"]
         return found
-    if told.missing:
-        return []  # without a driver nobody computes
     if told.error and not told.worked:
         return _holders(ask)
+    if told.missing:
+        return []  # without a driver nobody computes
     answer = ask.first_answer(COMPUTE, COMPUTE_PLAIN)
     return compute_apps.read(answer.stdout) if answer.ok else None
 
