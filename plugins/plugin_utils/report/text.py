@@ -18,9 +18,6 @@ from .words import duration, line, moment, short
 WIDTH = 80
 """Columns that a terminal has at least; no line of ours is wider unless one word of it is."""
 
-COLOURS = {"PASS": "green", "WARN": "yellow", "UNKNOWN": "bright yellow", "FAIL": "red"}
-"""Ansible's colour names for the verdicts."""
-
 PAIR_COLUMNS = ("STACK", "VERDICT", "DESKS", "RDMA Gb/s", "NCCL GB/s", "WHY")
 DESK_COLUMNS = ("DESK", "VERDICT", "WHY")
 ENROL_COLUMNS = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
