@@ -33,7 +33,7 @@ _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
-_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _HOST_KEY = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
 _SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")
 
@@ -349,7 +349,7 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         wrong("port", "a number from 1 to 65535, or nothing")
         port = None
     user = row.get("user") or None
-    if user is not None and not _USER.fullmatch(user):
+    if user is not None and not USER.fullmatch(user):
         wrong("user", "a Linux user name")
     pair = row.get("pair") or None
     if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):

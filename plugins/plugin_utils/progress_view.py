@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..module_utils.model.finding import SEVERITIES
 from .report.words import duration, line
-
-ORDER = ("ok", "note", "warn", "unknown", "fail")
 
 
 @dataclass
@@ -81,7 +80,7 @@ class RunView:
         for code, severity in severities.items():
             if severity in ("warn", "unknown", "fail") and code not in home.codes:
                 home.codes.append(code)
-            if severity in ORDER and ORDER.index(severity) > ORDER.index(home.worst):
+            if severity in SEVERITIES and SEVERITIES.index(severity) > SEVERITIES.index(home.worst):
                 home.worst = severity
         self._stages.setdefault(stage, (now, {desk}, set()))[2].add(desk)
         return now - running[1] if running and running[0] == stage else None
@@ -122,7 +121,7 @@ class RunView:
 
     def rows(self, now: float, limit: int) -> list[tuple[str, str, str, str, str]]:
         """Stack, stage, time, worst severity, codes; those in trouble and those at work first, and how many more there are."""
-        listed = sorted(self.stacks.values(), key=lambda item: (-ORDER.index(item.worst), not item.running))
+        listed = sorted(self.stacks.values(), key=lambda item: (-SEVERITIES.index(item.worst), not item.running))
         rows = []
         for item in listed[:limit]:
             stage, seconds = item.stage(now)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import audit
 from ..workload import table as workload
-from .build import outcome, stacks_of
+from .build import ORDER, outcome, stacks_of
 from .todo import loud, tasks, why
 from .words import duration, line, moment, short
 
@@ -23,7 +23,6 @@ DESK_COLUMNS = ("DESK", "VERDICT", "WHY")
 ENROL_COLUMNS = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
 ONBOARD_COLUMNS = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
 
-ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS")
 MOST_NAMES = 3
 """Desks of a stack that stand in its row by name."""
 CHANGES_SHOWN = 12
