@@ -523,23 +523,17 @@ def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:
 
 def host_variables(entry: Entry, sheet: Sheet) -> dict[str, Any]:
     """What the inventory says of one desk. Columns of the admin's own come first, so that they replace nothing."""
-    values: dict[str, Any] = dict(entry.own)
-    if entry.address:
-        values["ansible_host"] = entry.address
-    if entry.port:
-        values["ansible_port"] = entry.port
-    if entry.user:
-        values["ansible_user"] = entry.user
-    if entry.mac:
-        values["spark_management_mac"] = entry.mac
-    if entry.serial:
-        values["spark_expected_serial"] = entry.serial
-    if entry.host_key:
-        values["spark_expected_host_key"] = entry.host_key
-    if entry.asset_tag:
-        values["spark_asset_tag"] = entry.asset_tag
-    if entry.out_of_service:
-        values["spark_out_of_service"] = True
+    told = {
+        "ansible_host": entry.address,
+        "ansible_port": entry.port,
+        "ansible_user": entry.user,
+        "spark_management_mac": entry.mac,
+        "spark_expected_serial": entry.serial,
+        "spark_expected_host_key": entry.host_key,
+        "spark_asset_tag": entry.asset_tag,
+        "spark_out_of_service": entry.out_of_service,
+    }
+    values: dict[str, Any] = {**entry.own, **{name: value for name, value in told.items() if value}}
     positions = {item.name: item.position for item in sheet.desks if entry.group and item.group == entry.group}
     if entry.group:
         values["spark_stack_members"] = list(sheet.pairs[entry.pair] if entry.pair else sheet.stacks[entry.group][1])

@@ -66,9 +66,7 @@ class RunView:
         if home is None or home.running.get(desk, ("", 0.0))[0] == stage:
             return
         home.running[desk] = (stage, now)
-        since, begun, _ended = self._stages.setdefault(stage, (now, set(), set()))
-        begun.add(desk)
-        del since
+        self._stages.setdefault(stage, (now, set(), set()))[1].add(desk)
 
     def end(self, desk: str, stage: str, severities: Mapping[str, str], now: float) -> float | None:
         """A desk ended a stage with findings (code to severity); gives how long it took."""
