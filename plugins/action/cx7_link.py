@@ -22,7 +22,7 @@ from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.addressing import AddressingError, Numbers, addresses, keeps_role, mtu_differs, request, role_kept, stack_requests
-from ..plugin_utils.endpoints import cages_of
+from ..plugin_utils.endpoints import cabled_port, cages_of
 from ..plugin_utils.run.wants import LINK_MTU
 
 MODULE = "labops.dgx_spark.cx7_link"
@@ -135,9 +135,7 @@ class ActionModule(DeskAction):
                 said.append(role_kept(where, addresses(numbers, rank)))
         if not stack.is_pair:
             return stack_requests(numbers, stack, desk, cages_of(store, desk)), said
-        cable = store.part("cable_map", desk)
-        port = cable.data.get("port") if cable else None
-        return [request(numbers, rank, int(port) if isinstance(port, int) else None)], said
+        return [request(numbers, rank, cabled_port(store, desk))], said
 
     @staticmethod
     def _mtu_of(other: str, mine: int, desk: str, call: Call) -> int:

@@ -8,9 +8,11 @@ from typing import Any
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.reboot import reboot_reasons, reboot_refusals, reboot_result
+from ..module_utils.model.data import from_dict
+from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, ElsewhereError
-from ..plugin_utils.reboots import RebootingAction, Turn, desk_of, turn_of
+from ..plugin_utils.reboots import RebootingAction, Turn, turn_of
 from ..plugin_utils.run.gate import changed_since_facts
 
 
@@ -28,7 +30,7 @@ class ActionModule(RebootingAction):
             return result
         run = call.run
         known, asked_for = call.facts, ["it was asked for"] if call.given["policy"] == "always" else []
-        if not asked_for and known is not None and not reboot_reasons(desk_of(known)) and not changed_since_facts(call.store, name):
+        if not asked_for and known is not None and not reboot_reasons(from_dict(Desk, known)) and not changed_since_facts(call.store, name):
             return result
         before, failure = self.read_desk(call)
         if before is None:

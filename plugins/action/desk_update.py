@@ -24,7 +24,7 @@ from ..module_utils.model.finding import Finding, Where
 from ..module_utils.model.update import ROLLED_BACK, SETTLED, STARTED, Look
 from ..plugin_utils.actions import Call
 from ..plugin_utils.lock_file import LockFileError, read
-from ..plugin_utils.reboots import RebootingAction, Turn, desk_of, turn_of
+from ..plugin_utils.reboots import RebootingAction, Turn, turn_of
 from ..plugin_utils.report.figures import figures_of
 from ..plugin_utils.run.model import Stack
 from ..plugin_utils.run.store import DONE, FAILED, Part, RunStore
@@ -132,7 +132,7 @@ class ActionModule(RebootingAction):
             if arguments["step"] == "update":
                 noted = self.execute(MODULE, {"desk": call.desk, "step": "note", "phase": STARTED}, call)
                 if noted.get("failed"):
-                    return {**result, **noted, "changed": True, "findings": [*result["findings"], *(noted.get("findings") or [])]}
+                    return {**_joined(result, noted), "changed": True}
                 result["phase"] = STARTED
                 lost = gpu_lost(after, Where(desk=call.desk))
                 if lost:
@@ -147,7 +147,7 @@ class ActionModule(RebootingAction):
         where = Where(desk=call.desk)
         before, failure = self._when_unlocked(call)
         if before is None:
-            return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
+            return None, _joined(result, failure)
         refusals = reboot_refusals(before, where, force=call.given["force"])
         if refusals:
             # The force of a reboot that this stage makes is this stage's own.
@@ -160,7 +160,7 @@ class ActionModule(RebootingAction):
         result["rebooted"] = True
         after, failure = self.read_desk(call)
         if after is None:
-            return None, {**result, **failure, "findings": [*result["findings"], *failure["findings"]]}
+            return None, _joined(result, failure)
         wrong = came_back(before, after, where, str(kernel) if kernel else before.kernel.next_boot)
         return (None, self._failed(result, wrong)) if wrong else (after, {})
 
@@ -211,6 +211,11 @@ class ActionModule(RebootingAction):
         return {**result, "changed": bool(answer.get("changed")), "findings": [proven.as_dict()]}
 
 
+def _joined(result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The result so far with a further answer, and the findings of both."""
+    return {**result, **answer, "findings": [*result["findings"], *(answer.get("findings") or [])]}
+
+
 def _left_at(store: RunStore, desk: str) -> str | None:
     """Where this run left a change that broke off: the desk's facts are then those from before it. Null for one that it did not begin."""
     parts = [store.part(stage, desk) for stage in ("update", "roll_back")]
@@ -222,7 +227,7 @@ def _facts(store: RunStore, desk: str) -> Desk | None:
     """The desk's newest facts of this run."""
     part = store.part("facts", desk)
     facts = part.data.get("spark") if part is not None else None
-    return desk_of(facts) if isinstance(facts, Mapping) else None
+    return from_dict(Desk, facts) if isinstance(facts, Mapping) else None
 
 
 def _wishes(arguments: Mapping[str, Any]) -> Wishes:

@@ -65,8 +65,7 @@ def _facts_of_run(call: Call) -> Desk | None:
     facts, run = call.facts, call.known_run
     if facts is None or (run is not None and facts.get("run_id") not in (None, run.run_id)):
         return None
-    desk: Desk = from_dict(Desk, facts)
-    return desk
+    return from_dict(Desk, facts)
 
 
 def settled(plan: LockPlan) -> dict[str, Any]:

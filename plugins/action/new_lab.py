@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shlex
 import stat
 import sys
@@ -17,11 +16,11 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 
 from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.lab_sheet import USER
 from ..plugin_utils.new_lab import files, steps
 
 COLLECTION = Path(__file__).parents[2]
 SAMPLE = COLLECTION / "inventories" / "lab"
-USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 
 
 class ActionModule(DeskAction):

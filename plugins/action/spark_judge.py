@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from ansible.errors import AnsibleActionFail
 from ..module_utils.judges.options import options_from_dict
 from ..module_utils.model.data import as_dict, from_dict
 from ..module_utils.model.desk import Desk
-from ..module_utils.model.finding import Finding
 from ..plugin_utils import alone, audit
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.cable_report import discover, inventory_text, text_map
@@ -23,7 +22,6 @@ from ..plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
 from ..plugin_utils.known_hosts import ssh_arguments
 from ..plugin_utils.logins import logins_of
 from ..plugin_utils.run.clock import utc_precise
-from ..plugin_utils.run.model import Run
 from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
 from ..plugin_utils.run.store import DONE, Part, write_atomically
 from ..plugin_utils.updates import judge_updates
@@ -82,7 +80,7 @@ class ActionModule(DeskAction):
         addresses = {name: member.address for name, member in run.members.items() if member.address}
         found = audit.together(desks, addresses, run.stacks, options, BASELINE.read(wishes) or None)
         now = utc_precise()
-        for name, own in by_desk(run, found).items():
+        for name, own in audit.by_desk(run, found).items():
             plain = tuple(item.as_dict() for item in own)
             store.write(Part("together", name, DONE, run.members[name].stack, None, now, now, False, plain, {"compared": len(desks)}))
         return {"changed": False, "findings": [item.as_dict() for item in found], "desks": len(desks)}
@@ -136,19 +134,8 @@ def _logins(call: Call) -> dict[str, Any]:
     accounts = {name: part.data for name, part in store.parts("enrol").items() if part.state == DONE}
     found = [item for stack in run.stacks for item in logins_of(stack, accounts)]
     now = utc_precise()
-    for name, own in by_desk(run, found).items():
+    for name, own in audit.by_desk(run, found).items():
         if own:
             plain = tuple(item.as_dict() for item in own)
             store.write(Part("enrol_pairs", name, DONE, run.members[name].stack, None, now, now, False, plain))
     return {"changed": False, "findings": [item.as_dict() for item in found]}
-
-
-def by_desk(run: Run, found: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """The findings of each desk in scope; one about a stack lies with its head."""
-    heads = {stack.name: stack.head for stack in run.stacks}
-    told: dict[str, list[Finding]] = {name: [] for name in run.scope}
-    for item in found:
-        owner = item.where.desk or heads.get(str(item.where.pair))
-        if owner in told:
-            told[owner].append(item)
-    return told

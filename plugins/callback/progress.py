@@ -37,6 +37,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import SEVERITIES
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean
 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.store import History, HistoryError
@@ -63,7 +64,6 @@ RUN = "labops.dgx_spark.spark_run"
 PROMPTS = ("pause", "ansible.builtin.pause", "labops.dgx_spark.pair_isolate")
 COLOURS = {"ok": C.COLOR_OK, "note": C.COLOR_OK, "warn": C.COLOR_WARN, "unknown": C.COLOR_UNREACHABLE, "fail": C.COLOR_ERROR}
 STYLES = {"ok": "green", "note": "green", "warn": "yellow", "unknown": "magenta", "fail": "red"}
-ORDER = ("ok", "note", "warn", "unknown", "fail")
 TICK = 0.5
 """Seconds between two pictures of the live view."""
 
@@ -204,7 +204,7 @@ class CallbackModule(Default):
         if state == "none":
             return
         findings = [item for item in listed if item.get("severity") in ("warn", "unknown", "fail")]
-        worst = max((item["severity"] for item in findings), key=ORDER.index, default="ok")
+        worst = max((item["severity"] for item in findings), key=SEVERITIES.index, default="ok")
         codes = ", ".join(dict.fromkeys(f"{item['code']} ({item['severity']})" for item in findings))
         words = {"done": codes or "ok", "skipped": f"skipped: {reason}", "failed": f"FAILED {codes or reason}"}
         colour = C.COLOR_SKIP if state == "skipped" else C.COLOR_ERROR if state == "failed" else COLOURS[worst]

@@ -17,6 +17,8 @@ description:
     open module. Never runs autoremove.
   - Each step is first recorded in C(/var/lib/dgx_spark/update/journal.json). The next run resumes one that was cut off anywhere.
   - DGX OS 8 and newer are refused, because their rules are not known.
+extends_documentation_fragment:
+  - labops.dgx_spark.packages
 options:
   step:
     description:
@@ -32,10 +34,6 @@ options:
     description: With V(note), how far the update got.
     type: str
     choices: [started, settled]
-  branch:
-    description: Driver branch. DGX OS 7 has 580.
-    type: int
-    default: 580
   versions:
     description: Package to version that the update should reach; empty for the newest of the branch.
     type: dict
@@ -56,24 +54,10 @@ options:
     description: Install a version even if this collection's table lists a fault of it.
     type: bool
     default: false
-  allow_downgrade:
-    description: Whether O(versions) may bring a package to an older version.
-    type: bool
-    default: false
   force:
     description: Change packages and reboot even while the GPU or RDMA is in use.
     type: bool
     default: false
-  refused_archives:
-    description: Archives (C(Pin) expressions of apt_preferences) from which no driver package is taken, as the driver lock has them.
-    type: list
-    elements: str
-    default: ['release l=NVIDIA CUDA']
-  trusted_archives:
-    description: If given, driver packages of the branch come from these archives only, as the driver lock has them.
-    type: list
-    elements: str
-    default: []
   run_id:
     description: Id of the run, for the journal.
     type: str
@@ -96,9 +80,6 @@ options:
     description: Seconds that one installation may take once it has begun.
     type: int
     default: 3600
-  desk:
-    description: Name of the desk in findings; the host name when not given.
-    type: str
 attributes:
   check_mode:
     description: Shows what would be done; changes nothing.
@@ -106,10 +87,6 @@ attributes:
   diff_mode:
     description: There is no difference to show.
     support: none
-  platform:
-    description: DGX OS 7 (Ubuntu 24.04).
-    support: full
-    platforms: debian
 author:
   - LabOps (@labops)
 """

@@ -12,18 +12,9 @@ description:
   - Reports what the judgement of the facts (M(labops.dgx_spark.spark_facts), role C(desk_facts)) found about machine and DGX OS. A version
     that could not be read is unknown, never accepted.
   - The oldest DGX OS that is accepted is the variable C(dgx_os_minimum), which that judgement reads.
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 options: {}
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
 author:
   - LabOps (@labops)
 """

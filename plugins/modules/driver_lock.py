@@ -18,6 +18,8 @@ description:
   - apt reads the pins that DGX OS ships first; they are not touched.
   - The action first compares the facts of the run with what is wanted, on the controller; when there is nothing to do, nothing is
     executed on the desk.
+extends_documentation_fragment:
+  - labops.dgx_spark.packages
 options:
   state:
     description:
@@ -27,10 +29,6 @@ options:
     type: str
     choices: [present, absent, paused]
     default: present
-  branch:
-    description: Driver branch. DGX OS 7 has 580.
-    type: int
-    default: 580
   level:
     description:
       - V(branch) lets apt see every version of the branch; the holds keep the installed ones.
@@ -44,16 +42,6 @@ options:
         all at once or not at all.
     type: dict
     default: {}
-  refused_archives:
-    description: Archives (C(Pin) expressions of apt_preferences) from which no driver package is taken.
-    type: list
-    elements: str
-    default: ['release l=NVIDIA CUDA']
-  trusted_archives:
-    description: When given, driver packages of the branch come from these archives only (C(Pin) expressions).
-    type: list
-    elements: str
-    default: []
   protect_platform:
     description: Mark platform packages (C(dgx-*), C(nv-*), C(nvidia-*)) as manual, so that autoremove never offers to remove them.
     type: bool
@@ -73,10 +61,6 @@ options:
     default: false
   accept:
     description: Accept versions that were changed by hand since as the locked ones.
-    type: bool
-    default: false
-  allow_downgrade:
-    description: Whether O(versions) may bring a package to an older version.
     type: bool
     default: false
   roll_back:
@@ -104,9 +88,6 @@ options:
       - A fleet lock file on the controller, as C(playbooks/lock_from.yml) writes it. Read by the action; its branch and versions take the
         place of O(branch) and O(versions), and O(level) is V(exact).
     type: str
-  desk:
-    description: Name of the desk in findings; the host name when not given.
-    type: str
 attributes:
   check_mode:
     description: Plans and lets apt simulate; changes nothing.
@@ -114,10 +95,6 @@ attributes:
   diff_mode:
     description: Preferences, holds and versions before and after.
     support: full
-  platform:
-    description: DGX OS 7 (Ubuntu 24.04).
-    support: full
-    platforms: debian
 author:
   - LabOps (@labops)
 """

@@ -11,6 +11,8 @@ version_added: 1.0.0
 description:
   - Writes a desk's driver, kernel, modules, DGX OS release, NCCL, ConnectX-7 firmware and package versions, as in this run's facts,
     to a YAML file on the controller. Refused for a desk that is not PASS.
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 options:
   path:
     description: File on the controller.
@@ -27,10 +29,6 @@ attributes:
   diff_mode:
     description: The file before and after.
     support: full
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
 author:
   - LabOps (@labops)
 """

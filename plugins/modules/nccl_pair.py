@@ -18,15 +18,11 @@ description:
     desks, because a desk that runs out of memory freezes.
   - Both ranks are stopped at the time limit, on both desks, even if the controller or the head dies.
   - Under C(stack_pair.yml) its action plugin fills in O(pair), O(head), O(peer), O(user), O(run_id) and O(slow_13g).
+extends_documentation_fragment:
+  - labops.dgx_spark.measurement
 options:
-  pair:
-    description: Name of the pair in findings. Defaults to that of the run's plan.
-    type: str
   head:
     description: The head's end of the cable; see M(labops.dgx_spark.rdma_pair). Defaults to that of the run's facts.
-    type: dict
-  peer:
-    description: The peer's end of the cable, like O(head).
     type: dict
   ends:
     description:
@@ -42,16 +38,6 @@ options:
     type: str
     choices: [direct, ring, switch]
     default: direct
-  ssh_port:
-    description: ssh port of the other desks, if it is not 22.
-    type: int
-    default: 22
-  ssh_ports:
-    description: Desk to the port of its ssh, where those of a stack differ.
-    type: dict
-  user:
-    description: The login user, the same on both desks. Defaults to that of the run's facts.
-    type: str
   run_id:
     description: Id of the run; it is recorded in the proven settings.
     type: str
@@ -93,28 +79,6 @@ options:
     description: Seconds after which both ranks are stopped.
     type: int
     default: 300
-  marks:
-    description: A lab's own marks (C(name), C(value), C(bytes)) instead of the shipped ones; C(playbooks/calibrate.yml) writes them.
-    type: list
-    elements: dict
-    default: []
-  force:
-    description:
-      - Measure even while the GPU or RDMA of a desk is in use. This is checked on every desk right before and right after the measurement.
-        A use found before prevents the measurement (PAIR_BUSY); one that began meanwhile invalidates it (PAIR_DISTURBED).
-    type: bool
-    default: false
-attributes:
-  check_mode:
-    description: Measures nothing in check mode and reports NOT_MEASURED_CHECK_MODE.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  platform:
-    description: DGX OS on a pair of DGX Sparks.
-    support: full
-    platforms: posix
 author:
   - LabOps (@labops)
 """

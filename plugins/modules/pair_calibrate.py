@@ -12,6 +12,8 @@ description:
   - Takes the measurements of this run and writes marks five percent below the slowest of them to a file of variables.
   - Refuses fewer than three measurements, pairs with a failing finding other than being slow, and marks at or below the known sick states.
   - An action plugin; it needs the run's plan as C(spark_plan) and runs on the controller only.
+extends_documentation_fragment:
+  - labops.dgx_spark.on_controller
 options:
   path:
     description: The file of variables on the controller, which gets C(pair_proof_marks).
@@ -21,13 +23,6 @@ attributes:
   check_mode:
     description: Writes nothing in check mode.
     support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
-  platform:
-    description: Runs on the controller; no desk is contacted.
-    support: full
-    platforms: posix
 author:
   - LabOps (@labops)
 """

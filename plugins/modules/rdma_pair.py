@@ -20,17 +20,13 @@ description:
   - Nothing outlives it. Programs on the head run in a transient unit of the login user, those on the peer under a process that ends
     them when the connection ends or the time is up.
   - Under C(stack_pair.yml) its action plugin fills in O(pair), O(head), O(peer), O(user) and O(run_id) from the run's facts.
+extends_documentation_fragment:
+  - labops.dgx_spark.measurement
 options:
-  pair:
-    description: Name of the pair in findings. Defaults to that of the run's plan.
-    type: str
   head:
     description:
       - The head's end of the cable with its own names (C(desk), C(port), C(functions) with C(netdev), C(rdma_device), C(pci_domain),
         C(mac), C(address), C(mtu)), as C(plugins/module_utils/model/link.py) describes it. Defaults to that of the run's facts.
-    type: dict
-  peer:
-    description: The peer's end of the cable, like O(head).
     type: dict
   paths:
     description:
@@ -44,16 +40,6 @@ options:
     type: str
     choices: [direct, ring, switch]
     default: direct
-  ssh_port:
-    description: ssh port of the other desks, if it is not 22.
-    type: int
-    default: 22
-  ssh_ports:
-    description: Desk to the port of its ssh, where those of a stack differ.
-    type: dict
-  user:
-    description: The login user, the same on both desks. Defaults to that of the run's facts.
-    type: str
   run_id:
     description: Id of the run, for the result.
     type: str
@@ -85,28 +71,6 @@ options:
     description: First of 32 TCP ports of which free ones are chosen; the two ends of perftest meet there.
     type: int
     default: 18515
-  marks:
-    description: A lab's own marks (C(name), C(value), C(bytes)) instead of the shipped ones; C(playbooks/calibrate.yml) writes them.
-    type: list
-    elements: dict
-    default: []
-  force:
-    description:
-      - Measure even while the GPU or RDMA of a desk is in use. This is checked on every desk right before and right after the measurement.
-        A use found before prevents the measurement (PAIR_BUSY); one that began meanwhile invalidates it (PAIR_DISTURBED).
-    type: bool
-    default: false
-attributes:
-  check_mode:
-    description: Measures nothing in check mode and reports NOT_MEASURED_CHECK_MODE.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  platform:
-    description: DGX OS on a pair of DGX Sparks.
-    support: full
-    platforms: posix
 author:
   - LabOps (@labops)
 """

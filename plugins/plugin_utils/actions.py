@@ -265,7 +265,7 @@ class DeskAction(ActionBase):
                 store.write(part)
             except OSError as error:
                 answer = {**(answer or {}), "ansible_facts": {STOPPED: not_kept(run.run_dir, error)}}
-        told = {key: value for key, value in (answer or {}).items() if key not in ("failed", "unreachable", "exception", "timedout")}
+        told = {key: value for key, value in (answer or {}).items() if key not in alone.FAILURE_KEYS}
         return {
             **told,
             # Said outright: Ansible takes a result with another "rc" than 0 for a failed one.

@@ -139,11 +139,6 @@ class AddressMap:
             str(address) for address in self._ipv6 if not address.is_multicast and (str(address) in text or exploded(address) in text)
         ]
 
-    @property
-    def originals(self) -> list[str]:
-        """Every address that is replaced."""
-        return [*self._macs, *map(str, self._ipv4), *map(str, self._ipv6)]
-
     def _choose_networks(self) -> None:
         """A stand-in network for each widest network that an address belongs to; /24 where no width is told."""
         self._networks = []

@@ -27,6 +27,8 @@ from .run.store import DONE, Part, RunStore
 
 ROLES = "labops.dgx_spark."
 FACTS_ROLE = f"{ROLES}desk_facts"
+FAILURE_KEYS = ("failed", "unreachable", "exception", "timedout")
+"""What Ansible takes a result for a failed one by."""
 LOUD = ("warn", "unknown", "fail")
 FAILS_ON: Mapping[str, tuple[str, ...]] = {"": (), "fail": ("fail",), "unknown": ("fail", "unknown"), "never": ()}
 """Value of spark_fail_on to the severities that fail the play."""
@@ -141,7 +143,7 @@ def found_words(stage: Stage, answer: Mapping[str, Any], members: Iterable[str])
 
 def result(part: Part, answer: Mapping[str, Any], failed: bool, hinted: str) -> dict[str, Any]:
     """The task's result: its answer, the verdict in one word, and ``failed`` as the admin wants it."""
-    kept = {key: value for key, value in answer.items() if key not in ("failed", "unreachable", "exception", "timedout")}
+    kept = {key: value for key, value in answer.items() if key not in FAILURE_KEYS}
     told = {**kept, "failed": failed, "changed": part.changed, "findings": [dict(item) for item in part.findings]}
     loud = [item for item in part.findings if item["severity"] in ("fail", "unknown")]
     # What was not done is never a pass.

@@ -21,7 +21,7 @@ from . import plain_yaml
 from .lock_file import SCHEMA as LOCK_SCHEMA
 from .lock_file import SIZE_LIMIT, LockFile, LockFileError
 from .lock_file import read as read_lock
-from .run.model import Stack
+from .run.model import Run, Stack
 
 COLUMNS = ("DESK", "VENDOR", "DGX OS", "KERNEL", "DRIVER", "CX-7", "VERDICT", "WORST FINDING")
 
@@ -200,3 +200,14 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
         values = (row["dgx_os"], row["kernel"], row["driver"])
         lines.append((row["desk"], row["vendor"], *(str(value or "-") for value in values), row["cx7"], row["verdict"], worst))
     return lines
+
+
+def by_desk(run: Run, found: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """The findings of each desk in scope; one about a stack lies with its head."""
+    heads = {stack.name: stack.head for stack in run.stacks}
+    told: dict[str, list[Finding]] = {name: [] for name in run.scope}
+    for item in found:
+        owner = item.where.desk or heads.get(str(item.where.pair))
+        if owner in told:
+            told[owner].append(item)
+    return told

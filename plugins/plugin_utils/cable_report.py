@@ -299,7 +299,7 @@ KEPT = (
 class Discovered:
     """Pairs, rings and stacks on a switch as they are cabled."""
 
-    pairs: Mapping[str, tuple[str, str]]
+    pairs: Mapping[str, tuple[str, ...]]
     unsure: Mapping[str, str]
     """Desk to the reason why it was put into no pair."""
     stacks: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -343,15 +343,7 @@ def discover(cables: CableMap, desks: Iterable[str], named: Mapping[str, Sequenc
         if natural(desk) < natural(other) and desk not in unsure and other not in unsure and {desk, other} <= set(known):
             found.append((desk, other))
     names = {frozenset(members): name for name, members in named.items()}
-    used = {names[frozenset(pair)] for pair in found if frozenset(pair) in names}
-    pairs: dict[str, tuple[str, str]] = {}
-    number = 0
-    for pair in found:
-        name = names.get(frozenset(pair))
-        while name is None:
-            number += 1
-            name = f"pair_{number:02d}" if f"pair_{number:02d}" not in used else None
-        pairs[name] = pair
+    pairs = {name: pair for name, (_topology, pair) in _named([("pair", pair) for pair in found], names).items()}
     for desk in known:
         if desk not in whole and desk not in unsure:
             unsure[desk] = "no cable was seen at it"
@@ -384,7 +376,7 @@ def _stacks_seen(cables: CableMap, known: set[str]) -> list[tuple[str, tuple[str
 
 
 def _named(stacked: Iterable[tuple[str, tuple[str, ...]]], names: Mapping[frozenset[str], str]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Each stack with its name in the inventory, or a new one."""
+    """Each pair or stack with its name in the inventory, or a new one."""
     listed = list(stacked)
     used = {names[frozenset(members)] for _topology, members in listed if frozenset(members) in names}
     found: dict[str, tuple[str, tuple[str, ...]]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-MODULES = Path(__file__).resolve().parents[1] / "modules"
+PLUGINS = Path(__file__).resolve().parents[1]
 DOCUMENTATION, RETURN = "DOCUMENTATION", "RETURN"
 KEPT = ("type", "required", "default", "choices", "elements", "aliases")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -19,8 +19,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def text_of(module: str, block: str = DOCUMENTATION) -> dict[str, Any]:
     """The DOCUMENTATION (or RETURN) of a module of ours. Raises OSError, ValueError."""
-    source = (MODULES / f"{module}.py").read_text(encoding="utf-8")
-    opening = f'\n{block} = r"""\n'
+    return _block(PLUGINS / "modules" / f"{module}.py", block)
+
+
+def _block(path: Path, block: str) -> dict[str, Any]:
+    source = path.read_text(encoding="utf-8")
+    opening = f'{block} = r"""\n'
     begin = source.index(opening) + len(opening)
     documentation: dict[str, Any] = yaml.load(source[begin : source.index('"""', begin)], Loader=_LOADER)
     return documentation or {}
@@ -34,8 +38,11 @@ def returned_of(module: str) -> dict[str, Any]:
 
 @functools.cache
 def spec_of(module: str) -> dict[str, Any]:
-    """The argument spec that a module's documentation states."""
-    return _options(text_of(module).get("options") or {})
+    """The argument spec that a module's documentation and its fragments state."""
+    documentation = text_of(module)
+    fragments = [name.rpartition(".")[2] for name in documentation.get("extends_documentation_fragment") or ()]
+    texts = [*(_block(PLUGINS / "doc_fragments" / f"{name}.py", DOCUMENTATION) for name in fragments), documentation]
+    return _options({name: option for text in texts for name, option in (text.get("options") or {}).items()})
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:

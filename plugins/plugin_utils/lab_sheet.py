@@ -33,7 +33,7 @@ _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
-_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _HOST_KEY = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
 _SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")
 
@@ -349,7 +349,7 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         wrong("port", "a number from 1 to 65535, or nothing")
         port = None
     user = row.get("user") or None
-    if user is not None and not _USER.fullmatch(user):
+    if user is not None and not USER.fullmatch(user):
         wrong("user", "a Linux user name")
     pair = row.get("pair") or None
     if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):
@@ -523,23 +523,17 @@ def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:
 
 def host_variables(entry: Entry, sheet: Sheet) -> dict[str, Any]:
     """What the inventory says of one desk. Columns of the admin's own come first, so that they replace nothing."""
-    values: dict[str, Any] = dict(entry.own)
-    if entry.address:
-        values["ansible_host"] = entry.address
-    if entry.port:
-        values["ansible_port"] = entry.port
-    if entry.user:
-        values["ansible_user"] = entry.user
-    if entry.mac:
-        values["spark_management_mac"] = entry.mac
-    if entry.serial:
-        values["spark_expected_serial"] = entry.serial
-    if entry.host_key:
-        values["spark_expected_host_key"] = entry.host_key
-    if entry.asset_tag:
-        values["spark_asset_tag"] = entry.asset_tag
-    if entry.out_of_service:
-        values["spark_out_of_service"] = True
+    told = {
+        "ansible_host": entry.address,
+        "ansible_port": entry.port,
+        "ansible_user": entry.user,
+        "spark_management_mac": entry.mac,
+        "spark_expected_serial": entry.serial,
+        "spark_expected_host_key": entry.host_key,
+        "spark_asset_tag": entry.asset_tag,
+        "spark_out_of_service": entry.out_of_service,
+    }
+    values: dict[str, Any] = {**entry.own, **{name: value for name, value in told.items() if value}}
     positions = {item.name: item.position for item in sheet.desks if entry.group and item.group == entry.group}
     if entry.group:
         values["spark_stack_members"] = list(sheet.pairs[entry.pair] if entry.pair else sheet.stacks[entry.group][1])

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..module_utils.model.finding import SEVERITIES
 from .report.words import duration, line
-
-ORDER = ("ok", "note", "warn", "unknown", "fail")
 
 
 @dataclass
@@ -67,9 +66,7 @@ class RunView:
         if home is None or home.running.get(desk, ("", 0.0))[0] == stage:
             return
         home.running[desk] = (stage, now)
-        since, begun, _ended = self._stages.setdefault(stage, (now, set(), set()))
-        begun.add(desk)
-        del since
+        self._stages.setdefault(stage, (now, set(), set()))[1].add(desk)
 
     def end(self, desk: str, stage: str, severities: Mapping[str, str], now: float) -> float | None:
         """A desk ended a stage with findings (code to severity); gives how long it took."""
@@ -81,7 +78,7 @@ class RunView:
         for code, severity in severities.items():
             if severity in ("warn", "unknown", "fail") and code not in home.codes:
                 home.codes.append(code)
-            if severity in ORDER and ORDER.index(severity) > ORDER.index(home.worst):
+            if severity in SEVERITIES and SEVERITIES.index(severity) > SEVERITIES.index(home.worst):
                 home.worst = severity
         self._stages.setdefault(stage, (now, {desk}, set()))[2].add(desk)
         return now - running[1] if running and running[0] == stage else None
@@ -122,7 +119,7 @@ class RunView:
 
     def rows(self, now: float, limit: int) -> list[tuple[str, str, str, str, str]]:
         """Stack, stage, time, worst severity, codes; those in trouble and those at work first, and how many more there are."""
-        listed = sorted(self.stacks.values(), key=lambda item: (-ORDER.index(item.worst), not item.running))
+        listed = sorted(self.stacks.values(), key=lambda item: (-SEVERITIES.index(item.worst), not item.running))
         rows = []
         for item in listed[:limit]:
             stage, seconds = item.stage(now)

@@ -32,7 +32,7 @@ class RebootingAction(DeskAction):
         facts = (answer.get("ansible_facts") or {}).get("spark")
         if answer.get("failed") or not isinstance(facts, Mapping):
             return None, {"failed": True, "msg": answer.get("msg", "no facts"), "findings": list(answer.get("findings") or [])}
-        return desk_of(facts), {}
+        return from_dict(Desk, facts), {}
 
     def reboot(self, patience: int, task_vars: dict[str, Any]) -> str:
         """Reboot by the builtin action, which knows how to wait for a machine that goes and comes. Why it did not come back, empty when
@@ -58,12 +58,6 @@ class RebootingAction(DeskAction):
         if told.get("failed") or told.get("unreachable"):
             return line(" ".join(str(told.get("msg") or "no message").split()))[:400]
         return ""
-
-
-def desk_of(facts: Mapping[str, Any]) -> Desk:
-    """The facts as a value."""
-    desk: Desk = from_dict(Desk, facts)
-    return desk
 
 
 class Turn:

@@ -11,7 +11,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,6 @@ class Recording:
     expect: tuple[str, ...] | None
     login_user: str | None
     folder: Path
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
@@ -74,7 +73,6 @@ def load(folder: str | os.PathLike[str]) -> tuple[Recording, RecordedDesk]:
         expect=None if expect is None else tuple(str(code) for code in expect),
         login_user=None if about.get("login_user") is None else str(about["login_user"]),
         folder=root,
-        extra=about,
     )
     if (root / "files").is_symlink():
         raise RecordingError(f"{root / 'files'} is a symbolic link; a folder was expected")

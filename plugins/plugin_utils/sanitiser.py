@@ -396,16 +396,6 @@ class Sanitiser:
         found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
         return found + self._addresses.leaks(text) + secret_shapes.found(text)
 
-    @property
-    def originals(self) -> list[str]:
-        """Everything that is replaced, for tests."""
-        return [
-            *(value for values in self._kinds.values() for value in values),
-            *(value for kind in ("uuid", "key", "fingerprint", "mail") for value in self._opaque[kind]),
-            *self._addresses.originals,
-            *self._secrets,
-        ]
-
 
 def _many_digits(number: int, length: int) -> str:
     """Digits of an id or digest that mean nothing."""

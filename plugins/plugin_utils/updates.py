@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.judges.update import judge_together
-from ..module_utils.model.finding import Finding
+from .audit import by_desk
 from .report.text import WIDTH, table
 from .report.words import line
 from .run.clock import utc_precise
@@ -25,16 +25,10 @@ def judge_updates(run: Run, store: RunStore) -> tuple[list[str], list[dict[str, 
     units = {stack.name: stack.members for stack in run.stacks if run.in_scope(stack)}
     versions = {name: dict(plan.data.get("versions") or {}) for name, plan in plans.items() if not plan.data.get("refused")}
     found = judge_together(units, versions)
-    owners: dict[str, list[Finding]] = {}
-    for item in found:
-        stack = run.stack(item.where.pair)
-        owner = item.where.desk or (stack.head if stack is not None else None)
-        if owner is not None:
-            owners.setdefault(owner, []).append(item)
     now = utc_precise()
-    for name in run.scope:
+    for name, listed in by_desk(run, found).items():
         stack = run.stack_of(name)
-        own = tuple(item.as_dict() for item in owners.get(name, ()))
+        own = tuple(item.as_dict() for item in listed)
         data = {"todo": to_do(plans, stack.members if stack is not None else (name,))}
         store.write(Part(STAGE, name, DONE, run.members[name].stack, None, now, now, False, own, data))
     return plan_lines(run, plans), [item.as_dict() for item in found]

@@ -374,15 +374,6 @@ def _stages(value: Any) -> list[dict[str, Any]]:
     return found
 
 
-def previous_counts(history: History, desk: str, before: str | None = None) -> Carrier | None:
-    """How often each function of a desk had lost its link when it was last looked at; null when no run can say.
-
-    The report compares by itself (``history.judge.with_history``): only there is it known whether a partner was started again or a stage
-    changed a link since, which are no faults.
-    """
-    return last_counts(history.desk_rows(desk, before))
-
-
 def last_counts(rows: Iterable[DeskRow]) -> Carrier | None:
     """The newest counts that hold: read after the last change of a link, with the start-up that they belong to."""
     whole = [row for row in rows if row.settled and row.carrier.counts and row.carrier.boot_id]

@@ -19,6 +19,8 @@ from .words import scrubbed
 
 SCHEMA = "labops.dgx_spark/report/1"
 BAD = ("FAIL", "UNKNOWN")
+ORDER = (*BAD, "WARN", "PASS")
+"""Verdicts, worst first."""
 
 FindingData = Mapping[str, Any]
 

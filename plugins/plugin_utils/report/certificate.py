@@ -29,15 +29,8 @@ class CertificateError(ValueError):
     """No certificate can be made or read; the text says why in one line."""
 
 
-def certified(report: Mapping[str, Any]) -> list[str]:
-    """Stacks of a report that a certificate can be issued for: proven in that run, with no failure and nothing unknown."""
-    if report["run"]["check_mode"]:
-        return []
-    return [stack["name"] for stack in stacks_of(report) if _proven(stack)]
-
-
 def certificates(report: Mapping[str, Any], report_sha256: str, serials: bool = False) -> Iterator[dict[str, Any]]:
-    """The certificates of every stack that gets one."""
+    """The certificate of every stack that gets one: proven in that run, with no failure and nothing unknown."""
     if report["run"]["check_mode"]:
         return
     desks = {desk["name"]: desk for desk in report["desks"]}

@@ -15,14 +15,13 @@ from markupsafe import Markup
 
 from ...module_utils.judges.catalogue import CODES
 from ..cable_report import WORDS as CABLE_WORDS
-from .build import outcome, stacks_of
+from .build import ORDER, outcome, stacks_of
 from .charts import nccl_chart, rdma_chart, trend_chart
 from .figures import mark_at, rows_of
 from .todo import loud, tasks
 from .words import duration, figure, items, line, moment, plain, scrubbed, short, size, told
 
 HERE = Path(__file__).parent
-ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS")
 EVIDENCE_LIMIT = 1200
 """Characters of a finding's evidence that the page repeats; report.json has all of it."""
 TOLD_LIMIT = 12

@@ -11,22 +11,18 @@ from typing import Any
 
 from .. import audit
 from ..workload import table as workload
-from .build import outcome, stacks_of
+from .build import ORDER, outcome, stacks_of
 from .todo import loud, tasks, why
 from .words import duration, line, moment, short
 
 WIDTH = 80
 """Columns that a terminal has at least; no line of ours is wider unless one word of it is."""
 
-COLOURS = {"PASS": "green", "WARN": "yellow", "UNKNOWN": "bright yellow", "FAIL": "red"}
-"""Ansible's colour names for the verdicts."""
-
 PAIR_COLUMNS = ("STACK", "VERDICT", "DESKS", "RDMA Gb/s", "NCCL GB/s", "WHY")
 DESK_COLUMNS = ("DESK", "VERDICT", "WHY")
 ENROL_COLUMNS = ("DESK", "VERDICT", "PAIR", "ENROLLED", "IDENTITY BY", "WHY")
 ONBOARD_COLUMNS = ("DESK", "VERDICT", "HOST NAME", "LOGIN", "DOCKER GROUP", "DGX OS", "DRIVER", "GPU CONTAINER", "WHY")
 
-ORDER = ("FAIL", "UNKNOWN", "WARN", "PASS")
 MOST_NAMES = 3
 """Desks of a stack that stand in its row by name."""
 CHANGES_SHOWN = 12

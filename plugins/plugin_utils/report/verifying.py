@@ -29,11 +29,6 @@ class Verified:
     signer: Signer | None = None
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def valid(self) -> bool:
-        """Whether nothing speaks against it."""
-        return not self.problems
-
 
 def check(
     path: Path, *, report: Path | None = None, allowed: Path | None = None, fingerprint: str = "", unsigned: bool = False

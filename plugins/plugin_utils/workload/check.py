@@ -26,7 +26,7 @@ from ...module_utils.model.workload import UNKNOWN, WONT_RUN, Image, Judged, Tar
 from ...module_utils.readers import image_reference, oci, pip_report
 from ...module_utils.readers.simple_index import normal
 from ..admission.schema import Refused, of_dataclass
-from .elf import MISSING_LIBRARY, ELFFile, binary_of_desk
+from .elf import MISSING_LIBRARY, ELFFile, binary_of_desk, sentence
 from .fetch import FetchError, Web, shown
 from .registry import Options, Registry, of_docker
 from .requirements import FileProblem, Requirements, Wanted, applicable, wanted_of
@@ -239,11 +239,11 @@ class Check:
                 )
                 continue
             files = [entry for entry in item.get("files") or () if isinstance(entry, Mapping)]
-            trouble = _plain(item.get("trouble"))
+            trouble = sentence(item.get("trouble"))
             if files and ELFFile is None:
                 trouble = MISSING_LIBRARY
             binaries = [binary for entry in files if (binary := binary_of_desk(entry)).kind != "object"]
-            found.append(judge_path(path, binaries, _plain(item.get("stopped")), trouble, self._target))
+            found.append(judge_path(path, binaries, sentence(item.get("stopped")), trouble, self._target))
         return found
 
 
@@ -285,7 +285,3 @@ def _resolution(told: Mapping[str, Any]) -> Resolved:
         return Resolved(tuple(from_dict(pip_report.Chosen, _CHOSEN(item, "chosen")) for item in told["chosen"]))
     except (KeyError, TypeError, AttributeError, Refused):
         return Resolved(refusal=pip_report.Refusal("other", words="the desk's answer could not be read"))
-
-
-def _plain(value: Any) -> str | None:
-    return re.sub(r"[^\x20-\x7e]", "?", str(value))[:300] if value else None

@@ -146,11 +146,11 @@ def binary_of_desk(data: Mapping[str, Any]) -> Binary:
     kind, trouble = data.get("kind"), data.get("trouble")
     try:
         if kind in ("fatbin", "ptx"):
-            return Binary(path, "cuda", None, str(kind), units=_units_of(data.get("units")), not_read=_sentence(trouble), size=size)
+            return Binary(path, "cuda", None, str(kind), units=_units_of(data.get("units")), not_read=sentence(trouble), size=size)
         parts = [(int(offset), _unpacked(text)) for offset, text in data.get("parts") or ()]
         sections = data.get("sections") or {}
         told = {
-            name: (_units_of(sections[name].get("units")), _sentence(sections[name].get("trouble")))
+            name: (_units_of(sections[name].get("units")), sentence(sections[name].get("trouble")))
             for name in FATBIN_SECTIONS
             if name in sections
         }
@@ -158,9 +158,9 @@ def binary_of_desk(data: Mapping[str, Any]) -> Binary:
         return Binary(path, not_read="what the desk reported about it is malformed", size=size)
     found = _elf(SparseFile(size, parts), path, size, told, None)
     if trouble and found.not_read is None:
-        return Binary(**{**found.__dict__, "not_read": _sentence(trouble)})
+        return Binary(**{**found.__dict__, "not_read": sentence(trouble)})
     if trouble:
-        return Binary(path, found.machine or _machine_of_head(parts), found.bits, found.kind, not_read=_sentence(trouble), size=size)
+        return Binary(path, found.machine or _machine_of_head(parts), found.bits, found.kind, not_read=sentence(trouble), size=size)
     return found
 
 
@@ -344,7 +344,8 @@ def _clean(text: Any) -> str | None:
     return text if isinstance(text, str) and _NAME.fullmatch(text) else None
 
 
-def _sentence(value: Any) -> str | None:
+def sentence(value: Any) -> str | None:
+    """A desk's words as plain characters."""
     return re.sub(r"[^\x20-\x7e]", "?", str(value))[:300] if value else None
 
 

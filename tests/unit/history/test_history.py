@@ -17,7 +17,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.history import Carrier, Difference, Past, Series
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.judge import with_history
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.since import SinceError, chosen
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.store import FILE, History, HistoryError, previous_counts
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.store import FILE, History, HistoryError, last_counts
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.tables import (
     ChoiceError,
     compared,
@@ -210,7 +210,7 @@ def flapped(lab: Lab, desk: str, count: int) -> Lab:
 def test_a_link_lost_between_two_runs_is_told(tmp_path: Path, playbook: str) -> None:
     history = History(tmp_path)
     run(history, lab_of(1))
-    assert previous_counts(history, "desk-01") == Carrier(
+    assert last_counts(history.desk_rows("desk-01")) == Carrier(
         "20261101T101500Z-0001",
         "2026-11-01T10:15:00Z",
         "boot-0001",

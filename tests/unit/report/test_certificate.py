@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.certificate import (
     CertificateError,
     certificate,
-    certified,
+    certificates,
     file_name,
     page,
     text,
@@ -51,7 +51,7 @@ def fingerprint(public: Path) -> str:
 def test_a_certificate_verifies_by_the_list_or_by_the_fingerprint(issued: Path, keys: Path) -> None:
     found = check(issued, allowed=keys / "signers")
     assert found.problems == [] and found.signer is not None and found.signer.principal == "admin@lab"
-    assert check(issued, fingerprint=fingerprint(keys / "lab.pub")).valid
+    assert not check(issued, fingerprint=fingerprint(keys / "lab.pub")).problems
     assert (found.stack, found.verdict, found.issued) == ("pair_01", "PASS", "2026-11-23T10:21:40Z")
 
 
@@ -62,23 +62,23 @@ def test_a_signature_of_nobody_known_proves_nothing(issued: Path, keys: Path) ->
 
 def test_a_strangers_signature_does_not_verify(tmp_path: Path, keys: Path) -> None:
     path = issue(tmp_path, keys / "stranger")
-    assert not check(path, allowed=keys / "signers").valid
+    assert check(path, allowed=keys / "signers").problems
 
 
 def test_a_signature_for_another_purpose_does_not_verify(issued: Path, keys: Path) -> None:
     signature = issued.with_name(issued.name + ".sig")
     signature.unlink()
     subprocess.run(["ssh-keygen", "-Y", "sign", "-q", "-n", "git", "-f", str(keys / "lab"), str(issued)], check=True, capture_output=True)
-    assert signature.exists() and not check(issued, allowed=keys / "signers").valid
+    assert signature.exists() and check(issued, allowed=keys / "signers").problems
 
 
 def test_an_unsigned_certificate_is_only_consistent(tmp_path: Path) -> None:
     path = issue(tmp_path, None)
     assert "has no signature" in check(path).problems[0]
-    assert check(path, unsigned=True).valid
+    assert not check(path, unsigned=True).problems
     report = tmp_path / "report.json"
     report.write_text(report.read_text().replace("21.6", "22.6", 1))
-    assert not check(path, unsigned=True).valid
+    assert check(path, unsigned=True).problems
 
 
 @pytest.mark.parametrize("what", ["report", "figure", "verdict", "page", "signature", "resigned", "digest"])
@@ -109,7 +109,7 @@ def test_a_tampered_certificate_does_not_verify(issued: Path, keys: Path, what: 
         lines = path.read_text().splitlines()
         path.write_text("\n".join([*lines[:-2], lines[-2][::-1], lines[-1]]) + "\n")
     found = check(issued, allowed=keys / "signers")
-    assert not found.valid, what
+    assert found.problems, what
 
 
 def test_even_the_labs_own_key_cannot_certify_what_the_report_does_not_say(issued: Path, keys: Path) -> None:
@@ -131,14 +131,14 @@ def test_what_is_no_certificate_is_said(tmp_path: Path, content: bytes) -> None:
 
 def test_only_proven_stacks_get_one() -> None:
     report = every_failure().report()
-    assert certified(report) == ["pair_01", "pair_05", "pair_10", "pair_11", "pair_12"]
+    assert [item["stack"] for item in certificates(report, "0" * 64)] == ["pair_01", "pair_05", "pair_10", "pair_11", "pair_12"]
     with pytest.raises(CertificateError, match="pair_02 is FAIL"):
         certificate(report, "pair_02", "0" * 64)
     with pytest.raises(CertificateError, match="not in the report"):
         certificate(report, "pair_99", "0" * 64)
     report["run"]["check_mode"] = True
-    assert certified(report) == []
-    assert certified(Lab(1, playbook="audit").report()) == []
+    assert [item["stack"] for item in certificates(report, "0" * 64)] == []
+    assert not list(certificates(Lab(1, playbook="audit").report(), "0" * 64))
 
 
 def test_serial_numbers_are_named_only_by_choice(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_serial_numbers_are_named_only_by_choice(tmp_path: Path) -> None:
         path = folder / "certificates" / "pair_01.json"
         for written in (path, path.with_suffix(".html")):
             assert ("1581924000017" in written.read_text()) is serials and ("CABLE0001" in written.read_text()) is serials
-        assert check(path, unsigned=True).valid
+        assert not check(path, unsigned=True).problems
 
 
 @pytest.mark.parametrize(

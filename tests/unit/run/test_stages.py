@@ -24,12 +24,14 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import
 )
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore, Wave
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.waves import LOSSES
-from house import OFFLINE, OTHER_NAMES, OURS, PLAYBOOK_NAMES, ROLE_NAMES, ROLES, RoleUse, load, role_uses, tasks_in
+from house import OFFLINE, OTHER_NAMES, OURS, PLAYBOOK_NAMES, ROLE_NAMES, ROLES, RoleUse, load, role_uses, tasks_of
 from house import PLAYBOOKS as FOLDER
 from sample_run import run_of
 from scripted_action import Script, part
 
-FILES = sorted([*FOLDER.glob("*.yml"), *FOLDER.glob("tasks/*.yml")])
+IMPORTED = {"update_after", "verdict"}
+"""Tasks that several files import; they are looked at in those."""
+FILES = sorted([*FOLDER.glob("*.yml"), *(path for path in FOLDER.glob("tasks/*.yml") if path.stem not in IMPORTED)])
 USES = [use for path in FILES for use in role_uses(path)]
 WITHOUT_A_RUN = {"record", *OFFLINE, *OTHER_NAMES}
 """Playbooks that begin no run of their own: they write recordings on the controller, read what earlier runs left there, or are another
@@ -40,7 +42,7 @@ JUDGED = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "
 
 def ours(path: Path, module: str) -> list[dict[str, Any]]:
     """The arguments of every task of a playbook that uses one of our modules."""
-    return [task[OURS + module] or {} for task in tasks_in(load(path)) if OURS + module in task]
+    return [task[OURS + module] or {} for task in tasks_of(path) if OURS + module in task]
 
 
 # ---- the tables against the playbooks ----------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ def test_a_stage_that_goes_in_waves_has_them_chosen_before(use: RoleUse) -> None
     owners = [path for path in FOLDER.glob("*.yml") if path.name == use.file or f"tasks/{use.file}" in path.read_text(encoding="utf-8")]
     assert owners
     for path in owners:
-        tasks = list(tasks_in(load(path)))
+        tasks = tasks_of(path)
         chosen = [
             (number, task["register"])
             for number, task in enumerate(tasks)

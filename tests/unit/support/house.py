@@ -50,6 +50,15 @@ def tasks_in(node: Any) -> Iterator[dict[str, Any]]:
             yield node
 
 
+def tasks_of(path: Path) -> list[dict[str, Any]]:
+    """Every task of a playbook or of a file of tasks, with those of a file that it imports in place of the import."""
+    found = []
+    for task in tasks_in(load(path)):
+        imported = task.get("ansible.builtin.import_tasks")
+        found += tasks_of(path.parent / imported) if imported else [task]
+    return found
+
+
 @dataclass(frozen=True)
 class RoleUse:
     """A role that a playbook imports."""
@@ -66,7 +75,7 @@ class RoleUse:
 def role_uses(path: Path) -> list[RoleUse]:
     """The roles that a file of playbooks/ imports."""
     found = []
-    for number, task in enumerate(tasks_in(load(path))):
+    for number, task in enumerate(tasks_of(path)):
         given = task.get("ansible.builtin.import_role") or task.get("ansible.builtin.include_role")
         if given:
             variables = task.get("vars") or {}
