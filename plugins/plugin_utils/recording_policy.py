@@ -59,6 +59,10 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
         r"/proc/(?:version|meminfo|loadavg|modules|stat|uptime|locks|driver/nvidia/.+|sys/.+|(?:\d+/|self/)?net/(?:route|if_inet6))",
         reduce.kept,
     ),
+    (
+        r"/proc/net/arp",
+        reduce.lines_like(r"IP address +HW type .*", r"[0-9.]{7,15} +0x\w+ +0x\w+ +(?:[0-9a-f]{2}:){5}[0-9a-f]{2} +\S{1,15} +[\w.-]{1,15}"),
+    ),
     (r"/sys/(?:class|devices|bus|module|fs/cgroup|kernel|firmware)/(?:.*/)?(?!ifalias$)[^/]+", reduce.kept),
 )
 
@@ -68,6 +72,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"nvidia-smi\b.*", reduce.programs),
     (r"(?:journalctl|dmesg)\b.*", reduce.kernel_log),
     (r"ip(?: -j| -br| -brief| -4| -6| -d| -details)* a(?:ddr(?:ess)?)?(?: show)?(?: dev [\w.-]+)?", reduce.ip_address),
+    (r"ip -j route get [0-9.]+ from [0-9.]+", reduce.kept),
     (r"nmcli -t .*\bdevice(?: status)?", reduce.kept),
     (r"timedatectl(?: show| status)?", reduce.time_settings),
     (r"(?:uname -[amrn]|hostname|modinfo .*|stat -c \S+ \S+ .*|systemctl is-(?:active|enabled) [\w@.-]+)", reduce.kept),

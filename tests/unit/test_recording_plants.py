@@ -44,6 +44,7 @@ PROGRAMS = (
         "nvidia-smi",
         "nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader",
         "nvidia-smi -q",
+        "ip -j route get 10.77.3.9 from 10.77.3.4",
         "ip -j addr show",
         "dmesg",
     ),

@@ -152,7 +152,7 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
     if reason is not None:
         return [refused(where, f"the desk's routes could not be read ({reason})", severity="unknown")]
     mine = {item.netdev for item in planned} | set(ours)
-    found = []
+    found: list[Finding] = []
     for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
         network, _separator, netdev = route.partition(" dev ")
         netdev = netdev.strip()
