@@ -91,6 +91,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "incorrect password attempt",
             "incorrect authentication attempt",
             "interactive authentication is required",
+            "interactive authentication required",
             "sudo-rs: authentication failed",
             "sudo-rs: i'm sorry",
             "sudo: i'm sorry",
@@ -278,8 +279,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 )
 
 
-_SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?: (?!\S{1,100}: command not found)\S")
-"""A line in which sudo speaks, in whatever language."""
+_SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}: command not found)\S")
+"""A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
 
 def classify(*texts: str, enrolled: bool = False) -> Reason:

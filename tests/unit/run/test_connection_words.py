@@ -21,6 +21,9 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors
         "sudo: PAM account management error: Authentication service cannot retrieve authentication info",
         "sudo: Ein Passwort ist notwendig",
         "Welcome\nsudo: unable to resolve host desk: Name or service not known\nsudo: Konto ist abgelaufen",
+        "sudo : d\u00e9sol\u00e9, vous devez avoir un terminal tty pour ex\u00e9cuter sudo",
+        "sudo\u00a0: il est n\u00e9cessaire de saisir un mot de passe",
+        "Failed to start transient service unit: Interactive authentication required.",
         "su: Authentication failure",
     ],
 )
