@@ -34,7 +34,8 @@ _DEVICE = re.compile(r"on dev ([A-Za-z0-9_.+-]{1,64})")
 _INDEX = re.compile(r"(?:local )?gid index (\d{1,4})")
 _GIDS = re.compile(r"remote gids?:? ([0-9a-f:.]{2,64})")
 _STATUS = re.compile(
-    r"ibv_wc_([a-z_]{3,32}_err|[a-z_]{3,32})|\bstatus=(\d{1,3})\b|completion (?:from peer \S{1,80} )?(?:with|status)(?: error)?[ =](\d{1,3})\b"
+    r"ibv_wc_([a-z_]{3,32}_err|[a-z_]{3,32})|\bstatus=(\d{1,3})\b"
+    r"|completion (?:from peer \S{1,80} )?(?:with|status)(?: error)?[ =](\d{1,3})\b"
 )
 _PEER = re.compile(r"(?:from|to|peer) ((?:\d{1,3}\.){3}\d{1,3}|\[?[0-9a-f:]{3,45}\]?)<\d{1,5}>")
 _SIGNAL = re.compile(
