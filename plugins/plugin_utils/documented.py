@@ -35,17 +35,18 @@ def returned_of(module: str) -> dict[str, Any]:
 @functools.cache
 def spec_of(module: str) -> dict[str, Any]:
     """The argument spec that a module's documentation states."""
-    return _options(text_of(module).get("options") or {})
+    return options(text_of(module).get("options") or {})
 
 
-def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+def options(documented: Mapping[str, Any]) -> dict[str, Any]:
+    """The argument spec of options as they are documented."""
     spec = {}
-    for name, option in options.items():
+    for name, option in documented.items():
         spec[name] = {key: option[key] for key in KEPT if key in option}
         if spec[name].get("type") == "path":
             spec[name]["type"] = "str"  # a path on the desk is not expanded with the controller's home
         if option.get("suboptions"):
-            spec[name]["options"] = _options(option["suboptions"])
+            spec[name]["options"] = options(option["suboptions"])
     return spec
 
 
