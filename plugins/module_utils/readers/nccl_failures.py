@@ -68,7 +68,7 @@ _WC_NAME = {number: name for name, number in WC_STATUS.items()}
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gpu_shared", ("duplicate gpu detected", "using the same gpu/partition", "multiple ranks are using the same gpu")),
     ("truncated", ("message truncated", "collective mismatch error")),
-    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer")),
+    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer", "oom_reaper: reaped")),
     (
         "gpu_memory",
         (

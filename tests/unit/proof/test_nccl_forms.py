@@ -159,6 +159,7 @@ def warned(text: str) -> str:
         ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
         ("prterun noticed that process rank 1 with PID 9 on node b exited on\nsignal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
         ("[12.3] Out of memory: Killed process 4101 (all_gather_perf)", "NCCL_INCOMPLETE", "oom_killer", "pair_proof_nccl_max_bytes"),
+        ("[12.3] oom_reaper: reaped process 4101 (all_gather_perf)", "NCCL_INCOMPLETE", "oom_killer", "pair_proof_nccl_max_bytes"),
         ("something nobody ever saw", "NCCL_INCOMPLETE", "unknown", "last lines"),
     ],
 )  # fmt: skip
