@@ -129,6 +129,10 @@ SICK: dict[str, tuple[str, Callable[[Foreign], Foreign]]] = {
         "MLNX_FW_UPDATER_PRESENT",
         lambda it: packages(it, ["dpkg-query", "-W", "mlnx-fw-updater", "foo"], "{name}\t{version}\n", rc=1, stderr="no packages found\n"),
     ),
+    "apt list in another language": (
+        "MLNX_FW_UPDATER_PRESENT",
+        lambda it: it.say("apt list --installed", "Auflistung…\nmlnx-fw-updater/now 25.10-1 arm64 [Installiert,lokal]\n"),
+    ),
     "dpkg --get-selections": (
         "DRIVER_NOT_HELD",
         lambda it: packages(it, ["dpkg-query", "-W"], "{name}\t{version}\n", flashing=False).say(
