@@ -23,7 +23,9 @@ WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300}
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
 WRONG_SUM = r"were invalid: BADSIG|Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
 WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 "
-HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+HALF_DONE = (
+    r"dpkg was interrupted|dpkg: error processing|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+)
 KEY_NAMED = r"NO_PUBKEY|Missing key|public key"
 """What apt says when a key is the cause."""
 DENIED = (
@@ -42,7 +44,7 @@ NO_ARCHIVE = (
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
     r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems|"
-    r"Unable to satisfy dependencies|Reached two conflicting"
+    r"Unable to satisfy dependencies|Reached two conflicting|Essential packages were removed"
 )
 ERRORS: tuple[tuple[str, str], ...] = (
     ("DPKG_LOCKED", REFUSED_LOCK),
@@ -89,7 +91,13 @@ _OWN = re.compile(
     r"(?:ports|archive|security)\.ubuntu\.com)"
 )
 """Archives that DGX OS itself takes its driver, its kernel and its packages from."""
-_BLOCK = ("The following packages have unmet dependencies", "The following packages will be REMOVED", "The following held packages")
+_BLOCK = (
+    "The following packages have unmet dependencies",
+    "The following packages will be REMOVED",
+    "The following packages will be DOWNGRADED",
+    "The following held packages",
+    "WARNING: The following essential packages",
+)
 
 
 def codes(text: str) -> tuple[str, ...]:
@@ -118,7 +126,8 @@ def _reason(rows: Sequence[str], pattern: str, limit: int = 16) -> list[str]:
     found: list[str] = []
     inside = False
     for row in rows:
-        head = row.startswith(_BLOCK)
+        # The newer solver's reason stands below its error.
+        head = row.startswith(_BLOCK) or (row.rstrip().endswith(":") and LINE.match(row) is not None)
         inside = head or (inside and row.startswith(" "))
         if inside or LINE.match(row) or re.search(pattern, row, re.IGNORECASE):
             found.append(" ".join(row.split())[:300])
