@@ -35,18 +35,17 @@ def returned_of(module: str) -> dict[str, Any]:
 @functools.cache
 def spec_of(module: str) -> dict[str, Any]:
     """The argument spec that a module's documentation states."""
-    return options(text_of(module).get("options") or {})
+    return _options(text_of(module).get("options") or {})
 
 
-def options(documented: Mapping[str, Any]) -> dict[str, Any]:
-    """The argument spec of options as they are documented."""
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     spec = {}
-    for name, option in documented.items():
+    for name, option in options.items():
         spec[name] = {key: option[key] for key in KEPT if key in option}
         if spec[name].get("type") == "path":
             spec[name]["type"] = "str"  # a path on the desk is not expanded with the controller's home
         if option.get("suboptions"):
-            spec[name]["options"] = options(option["suboptions"])
+            spec[name]["options"] = _options(option["suboptions"])
     return spec
 
 
@@ -61,3 +60,8 @@ def without_empty(given: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str
             value = without_empty(value, spec[name]["options"])
         kept[name] = value
     return kept
+
+
+def options(documented: Mapping[str, Any]) -> dict[str, Any]:
+    """The argument spec of options as they are documented anywhere, such as in a role's argument_specs."""
+    return _options(documented)
