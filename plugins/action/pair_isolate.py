@@ -44,6 +44,8 @@ class ActionModule(DeskAction):
             return self._ask(call.given)
         given, run = call.given, call.run
         pair, good = run.stack(given.get("pair")), str(given.get("good") or "")
+        if given["at_most"] < 1:
+            raise AnsibleActionFail(f"isolate_trials is {given['at_most']}; 1 or more was expected")
         if pair is None:
             known = ", ".join(stack.name for stack in run.stacks)
             raise AnsibleActionFail(f"isolate_pair is {given.get('pair')!r}; a pair in the inventory was expected: {known}")
@@ -77,6 +79,7 @@ class ActionModule(DeskAction):
             "blame": move.blame,
             "conclusion": move.conclusion,
             "trials": [trial.__dict__ for trial in trials],
+            "at_most": given["at_most"],
             "plan": {} if move.done else plain(trial_run(run, move.kind, move.desks, move.ports)),
         }
 

@@ -24,6 +24,7 @@ from ..plugin_utils.actions import STOPPED, Call, DeskAction
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
 from ..plugin_utils.report.write import Wishes
+from ..plugin_utils.run import role_options
 from ..plugin_utils.run.clock import utc
 from ..plugin_utils.run.gate import changed_since_facts, takes_part
 from ..plugin_utils.run.inventory import InventoryError, members_of, stacks_of, view_of_inventory
@@ -100,12 +101,13 @@ class ActionModule(DeskAction):
             raise _refusal("the inventory cannot be used", error.problems) from None
         # What is wished for the whole run may also be a variable of the play, which hostvars do not hold.
         own = wishes[call.desk] = {**wishes.get(call.desk, {}), **self.values(call.task_vars, [want.variable for want in WANTS])}
-        problems = _wrong_wishes(wishes, [host.name for host in view.desks])
+        options = {host: role_options.given(hostvars.get(host) or {}) for host in scope}
+        problems = _wrong_wishes(wishes, options, [host.name for host in view.desks])
         try:
             wave_wish = wished(WAVES.read(own))
         except (WantError, WaveError) as error:
             problems.append(str(error))
-        only = ONLY_STAGES.read(own)
+        only = [item.strip() for item in wish] if (wish := ONLY_STAGES.read(own)) is not None else None
         unknown = [item for item in only or () if item not in CHOOSABLE]
         if unknown:
             problems.append(f"spark_stages names {', '.join(unknown)}; stages are {', '.join(CHOOSABLE)}")
@@ -213,11 +215,11 @@ def _set_of(hostvars: Any, host: str, names: Iterable[str]) -> dict[str, Any]:
     return {name: values[name] for name in names if values.get(name) is not None}
 
 
-def _wrong_wishes(wishes: dict[str, dict[str, Any]], desks: list[str]) -> list[str]:
+def _wrong_wishes(wishes: dict[str, dict[str, Any]], options: Mapping[str, Mapping[str, Any]], desks: list[str]) -> list[str]:
     """What is wrong with the variables of the desks, each once: a wish for the whole lab is not told for every desk."""
     told: dict[str, list[str]] = {}
     for host, values in wishes.items():
-        for problem in check(values):
+        for problem in (*check(values), *role_options.check(options.get(host, {}))):
             told.setdefault(problem, []).append(host)
         try:
             audit.check_baseline(BASELINE.read(values), desks)

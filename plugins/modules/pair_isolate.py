@@ -52,6 +52,10 @@ options:
     description: Whether C(ask) asks at all. Only for a lab that moves plugs automatically.
     type: bool
     default: true
+  at_most:
+    description: How many trials this run may make.
+    type: int
+    default: 4
   desks:
     description: The two desks of the trial to record.
     type: list
@@ -83,6 +87,10 @@ instruction:
   description: What to move, in words.
   returned: success
   type: str
+at_most:
+  description: How many trials this run may make.
+  returned: success
+  type: int
 blame:
   description: C(none), C(cable), C(desk NAME), C(port N of NAME) or C(inconclusive).
   returned: success

@@ -13,7 +13,7 @@ class Reason:
     """Why a desk could not be entered."""
 
     kind: str
-    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, auth, become, closed, other"""
+    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, auth, become, full, no_files, closed, other"""
     code: str
     sentence: str
     remedy: str | None = None
@@ -91,6 +91,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "incorrect password attempt",
             "incorrect authentication attempt",
             "interactive authentication is required",
+            "interactive authentication required",
             "sudo-rs: authentication failed",
             "sudo-rs: i'm sorry",
             "sudo: i'm sorry",
@@ -112,6 +113,25 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "BECOME_FAILED",
             "the login works, but sudo refuses",
             "Its message says why. Log in by hand (ssh USER@ADDRESS) and try sudo -v; sudo visudo -c checks the sudoers files.",
+        ),
+    ),
+    (
+        ("no space left on device", "disk quota exceeded"),
+        Reason(
+            "full",
+            "DESK_UNREACHABLE",
+            "the login works, but the desk has no room left for the files that Ansible needs there",
+            "Free space or inodes in the login user's home and in /tmp (df -h ~ /tmp; df -i ~ /tmp), then run again.",
+        ),
+    ),
+    (
+        ("failed to create temporary directory", "read-only file system"),
+        Reason(
+            "no_files",
+            "DESK_UNREACHABLE",
+            "the login works, but Ansible may not write its files on the desk",
+            "Log in by hand (ssh USER@ADDRESS) and try mkdir -p ~/.ansible/tmp: the home is read-only, not the user's own, or not there "
+            "(findmnt -T ~; ls -ld ~). A file system that became read-only by itself is told in journalctl -k.",
         ),
     ),
     (
@@ -278,8 +298,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 )
 
 
-_SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?: (?!\S{1,100}: command not found)\S")
-"""A line in which sudo speaks, in whatever language."""
+_SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}: command not found)\S")
+"""A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
 
 def classify(*texts: str, enrolled: bool = False) -> Reason:

@@ -67,3 +67,8 @@ def without_empty(given: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str
             value = without_empty(value, spec[name]["options"])
         kept[name] = value
     return kept
+
+
+def options(documented: Mapping[str, Any]) -> dict[str, Any]:
+    """The argument spec of options as they are documented anywhere, such as in a role's argument_specs."""
+    return _options(documented)

@@ -97,6 +97,7 @@ FOREIGN: dict[str, str] = {
         Пользователь, Логин, 用户, 用户名, 使用者, ユーザー, ユーザー名, 사용자""",
     "pair": """
         Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
+        Pärchen, Zwilling, Jumeau, Gemelo, Gemello, Duo, Twin, Peer, Buddy, Pairing, Пары, ペア名, 组名,
         Eş, Pereche, Parell, Cặp, Ζεύγος, Ζευγάρι, Пара, Двойка, זוג, زوج, 对, 配对, 组, 組, 配對, ペア, 쌍, 짝, Pair name,
         Pair no, Pair number, Pair ID""",
     "stack": """
@@ -154,8 +155,21 @@ def _tell(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
+_SERIAL_STEM = re.compile(
+    r"(?:^|_)(?:seri(?!es(?:_|$))|sarja|sorozat|matric|σειρα|серии|серіи|зав(?:одско)?|s_?n$)|seriennu|serienn|序列|序號|序号|シリアル|製造番|시리얼|일련"
+)
+"""How words for a serial number begin in many languages, as ``plain`` writes them; the rest of the title is written in many ways."""
+_SERIAL_CELL = re.compile(r"(?=(?:[^0-9]*[0-9]){4})[A-Za-z0-9][A-Za-z0-9./_-]{5,63}")
+
+
+def _serials(short: str, cells: Sequence[str]) -> bool:
+    """Whether a column is one of serial numbers by a part of its title and by its cells, which a model's series is not."""
+    found = _SERIAL_STEM.search(short) is not None
+    return found and bool(cells) and len(set(cells)) == len(cells) and all(_SERIAL_CELL.fullmatch(cell) for cell in cells)
+
+
 _CONTENT: dict[str, re.Pattern[str]] = {
-    "mac": _tell(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"),
+    "mac": _tell(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:[.:-][0-9a-f]{4}){2}"),
     "host_key": _tell(r"SHA256:[A-Za-z0-9+/]{43}=?"),
     "address": _tell(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"),
     "mdns": _tell(r"[a-z0-9-]{1,63}\.local\.?"),
@@ -174,6 +188,8 @@ def meant(text: str, cells: Sequence[str], titles: Sequence[str]) -> str | None:
     if column is not None:
         return column if column not in titles else None
     told = [cell for cell in cells if cell]
+    if _serials(short, told):
+        return "serial" if "serial" not in titles else None
     found = (column for column, pattern in _CONTENT.items() if told and all(pattern.fullmatch(cell) for cell in told))
     return next((column for column in found if column not in titles), None)
 

@@ -45,7 +45,7 @@ HEARTBEAT = 5.0
 
 
 class SideError(Exception):
-    """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, algorithm, no_route,
+    """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, algorithm, expired, no_route,
     refused, timed_out, closed, lost, login (the login works, its shell does not let the agent answer), failed.
     """
 
@@ -210,14 +210,14 @@ class AgentSide:
         if stream is not None and not stream.closed and self._process.poll() is not None:
             self._errors = (self._errors + stream.read())[-4096:]
         text = _plain(self._errors)
+        kind = classify_ssh(text)
         ended = self._process.poll()
         if self._over_ssh and not self._greeted and ended not in (None, SSH_FAILED):
             # ssh itself ends with 255; anything else is what the login shell ended with, so host and key were right.
             text = (
                 f"the login shell ended with {ended} before the measurement's program answered{': ' if text else ''}{text}{self._before()}"
             )
-            raise SideError(self.name, "login", text)
-        kind = classify_ssh(text)
+            raise SideError(self.name, "expired" if kind == "expired" else "login", text)
         # What a running program said must not be taken for ssh's own words.
         kind = kind if not self._greeted or kind in ("no_route", "timed_out") else "lost"
         raise SideError(self.name, kind, (text or "the connection ended without any output") + self._before())
@@ -366,6 +366,8 @@ SSH_SIGNS = (
     ("host_key", ("host key verification failed", "host identification has changed")),
     # Nothing in common to talk with says nothing about who answers.
     ("algorithm", ("no matching host key type", "no matching key exchange", "no matching cipher", "no matching mac found")),
+    # The login is closed until somebody acts, though key and host are right; without a terminal sshd ends it with a code of its own.
+    ("expired", ("password has expired", "password change required", "required to change your password", "account has expired")),
     ("trust", ("permission denied", "too many authentication failures", "no such identity", "load key")),
     ("no_route", ("no route to host", "network is unreachable")),
     ("refused", ("connection refused",)),

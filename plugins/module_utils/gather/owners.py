@@ -12,7 +12,7 @@ from typing import Any
 
 from ..desk import MISSING
 from ..model.owner import Owner as File
-from ..model.ownership import netplan_owner, profile_owner
+from ..model.ownership import DRIVER, netplan_owner, profile_owner
 from ..model.port import Function
 from ..readers import key_file, nmcli
 from .ask import Ask
@@ -104,7 +104,7 @@ def foreign_files(ask: Ask, functions: Sequence[Function], others: tuple[str, ..
 def owner(ask: Ask, function: Function, others: tuple[str, ...]) -> Owner:
     """Who configures an interface; ``others`` are interfaces that are no ConnectX-7 function (a pattern that also fits one of
     them was not written for this one)."""
-    netdev, mac, driver = str(function.netdev), function.mac, function.driver
+    netdev, mac, driver = str(function.netdev), function.mac, function.driver or DRIVER
     plan = netplan_files(ask)
     found = _in_netplan(plan, netdev, mac, driver, others)
     if found is not None:

@@ -104,7 +104,7 @@ def _recorded(ask: Ask) -> list[dict[str, Any]]:
         # An answer about single packages may end with 1 because one of them is not there, and still names the others.
         entries += dpkg_query.read(ask.run(*argv).stdout, form.strip("'\"") if form else None)
     for argv in ask.recorded("apt", "list") if not entries else ():
-        entries += apt_list.read(ask.run(*argv).stdout)
+        entries += apt_list.read(ask.run(*argv).stdout, only_installed="--installed" in argv)
     return entries
 
 

@@ -14,23 +14,27 @@ from .catalogue import finding
 REFUSED_LOCK = r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
 BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
-OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG"
+OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG|key (?:on )?[0-9A-F]{16,40} (?:is|has) expired"
 NO_KEY = (
     r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|"
-    r"cannot be authenticated|were invalid: BADSIG"
+    r"cannot be authenticated"
 )
 WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
-WRONG_SUM = r"Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
+WRONG_SUM = r"were invalid: BADSIG|Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
 WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 "
-HALF_DONE = r"dpkg was interrupted|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
-KEY_NAMED = r"NO_PUBKEY|Missing key|public key|BADSIG"
+HALF_DONE = (
+    r"dpkg was interrupted|dpkg: error processing|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+)
+KEY_NAMED = r"NO_PUBKEY|Missing key|public key"
 """What apt says when a key is the cause."""
 DENIED = (
     r"(?-i:(?:^|\s)(?:401|403|407|429|50[0-9]|511)\s{1,4}[A-Z][a-z]{2,20}\b)|Clearsigned file isn't valid|"
     r"does the network require authentication"
 )
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
+NOT_THE_KEY = rf"{DENIED}|BADSIG"
+"""What apt also follows up with "not signed": a refusal, or an index that arrived changed on its way."""
 NO_ARCHIVE = (
     rf"{DENIED}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
@@ -40,7 +44,7 @@ NO_ARCHIVE = (
 NO_SOLUTION = (
     r"unmet dependencies|Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|"
     r"Packages need to be removed|Held packages were changed|held broken packages|Packages were downgraded|Unable to correct problems|"
-    r"Unable to satisfy dependencies|Reached two conflicting"
+    r"Unable to satisfy dependencies|Reached two conflicting|Essential packages were removed"
 )
 ERRORS: tuple[tuple[str, str], ...] = (
     ("DPKG_LOCKED", REFUSED_LOCK),
@@ -80,20 +84,27 @@ _REACHED = re.compile(
     r"(?:\[IP: )?([A-Za-z0-9][A-Za-z0-9.-]{0,252})"
 )
 """The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
-_KEY = re.compile(r"(?:EXPKEYSIG|KEYEXPIRED|REVKEYSIG|NO_PUBKEY|Missing key) ([0-9A-F]{8,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
+_KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
+"""A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
     r"(?:ports|archive|security)\.ubuntu\.com)"
 )
 """Archives that DGX OS itself takes its driver, its kernel and its packages from."""
-_BLOCK = ("The following packages have unmet dependencies", "The following packages will be REMOVED", "The following held packages")
+_BLOCK = (
+    "The following packages have unmet dependencies",
+    "The following packages will be REMOVED",
+    "The following packages will be DOWNGRADED",
+    "The following held packages",
+    "WARNING: The following essential packages",
+)
 
 
 def codes(text: str) -> tuple[str, ...]:
     """Codes of the errors that a text of apt or dpkg names, most telling first. What apt only notes (N:) is no error."""
     told = "\n".join(line for line in text.splitlines() if not line.startswith("N: "))
     found = [code for code, pattern in ERRORS if re.search(pattern, told, re.IGNORECASE)]
-    if "APT_KEY_MISSING" in found and re.search(DENIED, told) and not re.search(KEY_NAMED, told):
+    if "APT_KEY_MISSING" in found and re.search(NOT_THE_KEY, told) and not re.search(KEY_NAMED, told):
         found.remove("APT_KEY_MISSING")
     return tuple(found)
 
@@ -115,7 +126,8 @@ def _reason(rows: Sequence[str], pattern: str, limit: int = 16) -> list[str]:
     found: list[str] = []
     inside = False
     for row in rows:
-        head = row.startswith(_BLOCK)
+        # The newer solver's reason stands below its error.
+        head = row.startswith(_BLOCK) or (row.rstrip().endswith(":") and LINE.match(row) is not None)
         inside = head or (inside and row.startswith(" "))
         if inside or LINE.match(row) or re.search(pattern, row, re.IGNORECASE):
             found.append(" ".join(row.split())[:300])
@@ -179,7 +191,7 @@ def problems(text: str) -> list[Problem]:
         nameless.pop("APT_ARCHIVE_UNREACHABLE", None)
     for reasons in told.values():
         lines = "\n".join(line for kept in reasons.values() for line in kept)
-        if "APT_KEY_MISSING" in reasons and re.search(DENIED, lines) and not re.search(KEY_NAMED, lines):
+        if "APT_KEY_MISSING" in reasons and re.search(NOT_THE_KEY, lines) and not re.search(KEY_NAMED, lines):
             del reasons["APT_KEY_MISSING"]
     if {"APT_KEY_MISSING", "APT_KEY_EXPIRED"} & set(nameless):
         # A refused signature is also a failed fetch: the key is the cause, not the line.

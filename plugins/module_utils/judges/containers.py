@@ -137,6 +137,11 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
     message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
     if kind == docker_error.ARCHITECTURE:
         message, remedy = f"{where.desk}: {image} is made for an architecture other than the desk's arm64: {_words(run)}", ARM64
+    elif kind == docker_error.DRIVER:
+        remedy = (
+            "The desk's own driver is the cause, and nvidia-smi on the desk says the same: do what its driver findings say (after a change "
+            "of the driver, reboot), then run again."
+        )
     elif kind == docker_error.LIBRARY:
         library = docker_error.library(text) or "a library of the driver"
         package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that ships {library}")

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .busy import busy_findings
@@ -36,4 +39,21 @@ def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     found += judge_login(desk, where, options)
     if options.purpose == AUDIT:
         found += busy_findings(desk, where, severity="note", require=False)
-    return found + judge_missing(desk, where, options, found)
+    return _first_the_next_boot(found + judge_missing(desk, where, options, found))
+
+
+NO_DRIVER_NEXT = "NEXT_BOOT_KERNEL_WITHOUT_DRIVER"
+_RESTARTS = re.compile(r"\breboots?\b|\brestart|power supply|power the desk off|unplug it", re.IGNORECASE)
+
+
+def _first_the_next_boot(found: list[Finding]) -> list[Finding]:
+    """Other findings' advice to restart, where the next boot would lose the driver: first things first."""
+    if not any(item.code == NO_DRIVER_NEXT and item.severity == "fail" for item in found):
+        return found
+    first = f"Before any reboot, do what {NO_DRIVER_NEXT} says. "
+    return [
+        dataclasses.replace(item, remedy=first + item.remedy)
+        if item.code != NO_DRIVER_NEXT and item.severity in ("fail", "warn", "unknown") and _RESTARTS.search(item.remedy)
+        else item
+        for item in found
+    ]

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import re
 
-NO_DOCKER, REFUSED, DAEMON, ABSENT, ARCHITECTURE, LIBRARY, REQUIREMENT, TIMEOUT, OTHER = (
+NO_DOCKER, REFUSED, DAEMON, ABSENT, ARCHITECTURE, DRIVER, LIBRARY, REQUIREMENT, TIMEOUT, OTHER = (
     "no_docker",
     "refused",
     "daemon",
     "absent",
     "architecture",
+    "driver",
     "library",
     "requirement",
     "timeout",
@@ -38,10 +39,17 @@ _ARCHITECTURE = (
     "image operating system",
     "does not provide the specified platform",
 )
+_DRIVER = (
+    r"driver/library version mismatch",
+    r"nvml error: driver not loaded",
+    r"failed to initialize nvml: driver not loaded",
+    r"couldn't communicate with the nvidia driver",
+)
 _TEXTS = (
     (REFUSED, "|".join(_REFUSED)),
     (DAEMON, "|".join(_DAEMON)),
     (ARCHITECTURE, "|".join(_ARCHITECTURE)),
+    (DRIVER, "|".join(_DRIVER)),
     (LIBRARY, r"failed to fulfil mount request|failed to mount[^\n]{0,200}lib[a-z0-9_-]+\.so"),
     (REQUIREMENT, r"requirement error: |unsatisfied condition"),
     (ABSENT, "no such image|no such object|unable to find image"),

@@ -37,6 +37,8 @@ WAITING = {
     "this desk for a while (fail2ban, PerSourcePenalties, hosts.deny)",
     "lost": "the connection to the desk was lost during the measurement",
     "algorithm": "ssh on the two desks has no key type or cipher in common",
+    "expired": "the login user's password or account on this desk has expired; set a new one (log in with a terminal) or lift the expiry "
+    "(sudo chage -E -1 -M -1 USER)",
     "failed": "the measurement could not be driven",
     "no_answer": "a command on the desk did not respond in time",
     "login": "the login works, but something in the user's shell start-up keeps the measurement's program from responding",

@@ -48,11 +48,11 @@ def netplan_owner(path: str, data: Mapping[str, Any], wanted: Sequence[Function]
     for section in ("wifis", "vlans", "bonds", "bridges"):
         for name, device in data[section].items():
             parts = [*device["interfaces"], *([device["link"]] if device["link"] else [])]
+            netdevs += [str(item.netdev) for item in wanted if item.netdev in parts]
             if not parts or any(item not in ids and item not in own for item in parts):
                 beside.append(name)
                 continue
             ids.append(name)
-            netdevs += [str(item.netdev) for item in wanted if item.netdev in parts]
     beside += [f"{name} ({section})" for section, names in data["other_sections"].items() for name in names]
     netdevs += [str(item.netdev) for item in wanted for members in data["other_members"].values() if item.netdev in members]
     if not netdevs:

@@ -37,7 +37,9 @@ _REFUSED = re.compile(
 _OTHER_MODULE = re.compile(r"insert (?:module )?['\"](?!nvidia)[\w-]{1,64}['\"]")
 """A refused module that the line names and that is not the driver's."""
 _SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
-_LOCKUP = re.compile(r"soft lockup - CPU#|watchdog: Watchdog detected hard LOCKUP|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall")
+_LOCKUP = re.compile(
+    r"soft lockup - CPU#|Watchdog detected hard LOCKUP|BUG: workqueue lockup|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall"
+)
 _AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
 _MLX5_ERROR = re.compile(
     rf"mlx5_core {_ADDRESS}:? .{{0,80}}?"

@@ -36,6 +36,8 @@ _UNIX = re.compile(r"([0-9]{10}\.[0-9]{3,9}) ")
 _ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]{1,9})?")
 _SYSLOG = re.compile(r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 _WEEKDAY = re.compile(r"^\[(?:[^\W\d_]{1,5}\.?,? )?(?=[A-Z][a-z]{2} )")
+_LOCAL = re.compile(r"\[(?:[^\s\]]{1,12} )?[^\s\]]{1,12} {1,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) [0-9]{4}\]")
+"""dmesg -T in another language: day of the week and month as that language has them."""
 _MINUTE = re.compile(r"\[(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {0,2}([0-9]{1,2}) ([0-9]{2}):([0-9]{2})\]")
 _DELTA = re.compile(r"\[ {0,12}\+([0-9]{1,9}\.[0-9]{1,9})\]")
 """``dmesg -H`` and ``-e`` write the minute where it changes, [Nov26 10:00], and else how long after the last line one came."""
@@ -152,8 +154,12 @@ def _time(line: str, last: float | None) -> float | None:
     if syslog:
         month, day = _MONTHS[syslog.group(1)], int(syslog.group(2))
         hours, minutes, seconds = (int(syslog.group(place)) for place in (3, 4, 5))
-        time = float(((month * 31 + day) * 24 + hours) * 3600 + minutes * 60 + seconds)
-        return time + 12 * 31 * 86400 if last is not None and time + 86400 < last else time
+        return _later(float(((month * 31 + day) * 24 + hours) * 3600 + minutes * 60 + seconds), last)
+    local = _LOCAL.match(head)
+    if local:
+        # The month is not known by its word; a day that is smaller than the last one is in the next.
+        day, hours, minutes, seconds = (int(local.group(place)) for place in (1, 2, 3, 4))
+        return _later(float((day * 24 + hours) * 3600 + minutes * 60 + seconds), last)
     clock = _CLOCK.match(head)
     if clock:
         hours, minutes, seconds = (int(clock.group(place)) for place in (1, 2, 3))
@@ -162,3 +168,8 @@ def _time(line: str, last: float | None) -> float | None:
             time += 86400
         return time
     return None
+
+
+def _later(time: float, last: float | None) -> float:
+    """A time without a year, which is that of the last one or the next."""
+    return time + 12 * 31 * 86400 if last is not None and time + 86400 < last else time

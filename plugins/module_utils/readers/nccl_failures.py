@@ -33,9 +33,14 @@ _MODIFY = re.compile(r"ibv_modify_qp(?:_\w{1,20})? failed with(?: error)? (?:(\d
 _DEVICE = re.compile(r"on dev ([A-Za-z0-9_.+-]{1,64})")
 _INDEX = re.compile(r"(?:local )?gid index (\d{1,4})")
 _GIDS = re.compile(r"remote gids?:? ([0-9a-f:.]{2,64})")
-_STATUS = re.compile(r"ibv_wc_([a-z_]{3,32}_err|[a-z_]{3,32})|\bstatus=(\d{1,3})\b|completion (?:with|status)(?: error)?[ =](\d{1,3})\b")
+_STATUS = re.compile(
+    r"ibv_wc_([a-z_]{3,32}_err|[a-z_]{3,32})|\bstatus=(\d{1,3})\b"
+    r"|completion (?:from peer \S{1,80} )?(?:with|status)(?: error)?[ =](\d{1,3})\b"
+)
 _PEER = re.compile(r"(?:from|to|peer) ((?:\d{1,3}\.){3}\d{1,3}|\[?[0-9a-f:]{3,45}\]?)<\d{1,5}>")
-_SIGNAL = re.compile(r"(?:exited on|terminated with|died with) signal (\d{1,3})|^\s{0,8}signal (\d{1,3}) \(")
+_SIGNAL = re.compile(
+    r"(?:exited on|terminated with|died with) signal (\d{1,3})|^\s{0,8}signal (\d{1,3}) \(|\bsignal: [a-z ]{3,40} \((\d{1,3})\)"
+)
 """Open MPI 5 breaks its line before "signal 9 (Killed)."."""
 _NOT_FOUND = re.compile(r"^(?:/\S{0,32}/)?(?:da)?sh: (?:line )?\d{1,4}: \S{1,200}: not found")
 """A program that a plain /bin/sh did not find."""
@@ -62,8 +67,8 @@ _WC_NAME = {number: name for name, number in WC_STATUS.items()}
 # file: No such file or directory" in them for every plugin that is not there.
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gpu_shared", ("duplicate gpu detected", "using the same gpu/partition", "multiple ranks are using the same gpu")),
-    ("truncated", ("message truncated",)),
-    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer")),
+    ("truncated", ("message truncated", "collective mismatch error")),
+    ("oom_killer", ("out of memory: kill", "oom-kill", "killed process", "oom killer", "out-of-memory killer", "oom_reaper: reaped")),
     (
         "gpu_memory",
         (
@@ -97,6 +102,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "could not find any net",
             "net/ib : no device found",
             "failed to initialize any net plugin",
+            "failed to initialize net plugin",
         ),
     ),
     (
@@ -105,6 +111,9 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "none of the networks specified",
             "none of the tcp networks specified",
             "no socket interface found",
+            "no socket interface matching",
+            "no usable listening interface found",
+            "no interface found in the same subnet",
             "invalid value was given for btl_tcp_if",
             "could not find an interface for",
             "no interfaces were found",
@@ -118,7 +127,22 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("accepted a tcp connection", "cannot find a corresponding process entry", "inbound mpi tcp connection request"),
     ),
     ("host_key", ("host key verification failed", "remote host identification has changed")),
-    ("ssh", ("permission denied (", "ssh: connect to host", "connection closed by remote host", "kex_exchange_identification")),
+    (
+        "ssh",
+        (
+            "permission denied (",
+            "ssh: connect to host",
+            "ssh: could not resolve hostname",
+            "connection closed by remote host",
+            "kex_exchange_identification",
+            "timed out during banner exchange",
+            "unable to negotiate with",
+            "password has expired",
+            "password change required",
+            "account has expired",
+            "account is currently not available",
+        ),
+    ),
     (
         "library",
         ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by"),
@@ -142,7 +166,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("open_files", ("too many open files",)),
-    ("slots", ("not enough slots",)),
+    ("slots", ("not enough slots", "all nodes which are allocated for this job are already filled")),
     (
         "firewall",
         (
@@ -162,6 +186,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "prte daemon",
             "daemons/servers",
             "unable to start one or more daemons",
+            "died unexpectedly",
         ),
     ),
     (
@@ -223,7 +248,7 @@ def of_line(line: str) -> list[dict[str, Any]]:
         return [{"sign": "completion", **more, **completion}]
     signal = _SIGNAL.search(low)
     if signal:
-        number = int(signal.group(1) or signal.group(2))
+        number = int(next(item for item in signal.groups() if item))
         node = _NODE.search(line)
         return [
             {

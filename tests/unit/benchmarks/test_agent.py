@@ -260,6 +260,19 @@ def test_a_login_that_ends_by_itself_is_no_key_problem(tmp_path: Path, token: st
     assert caught.value.kind == "login" and told in caught.value.text and "\033" not in caught.value.text
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "echo 'WARNING: Your password has expired.' >&2; echo 'Password change required but no TTY available.' >&2; exit 1; ",
+        "echo 'Your account has expired; please contact your system administrator.' >&2; exit 255; ",
+    ],
+)
+def test_a_login_that_has_expired_is_told_as_that(tmp_path: Path, token: str, before: str) -> None:
+    with pytest.raises(side.SideError) as caught:
+        side.AgentSide("desk-02", ssh_of(tmp_path, before), token, 60.0)
+    assert caught.value.kind == "expired"
+
+
 def test_what_a_program_says_in_the_end_is_not_taken_for_ssh(tmp_path: Path, token: str) -> None:
     opened = side.AgentSide("desk-02", ssh_of(tmp_path, "(sleep 1; echo 'x: Permission denied (publickey)' >&2) & "), token, 60.0)
     ender = threading.Timer(2.0, os.kill, (opened.hello["pid"], signal.SIGKILL))

@@ -101,6 +101,7 @@ def test_a_user_of_a_directory_is_one_word_on_every_way(user: str, tmp_path: Pat
     ("kind", "text", "words"),
     [
         ("login", "the login shell ended with 1 before the measurement's program answered", "something in the user's shell start-up"),
+        ("expired", "Password change required but no TTY available.", "password or account on this desk has expired"),
         ("refused", "ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused the connection"),
     ],
 )

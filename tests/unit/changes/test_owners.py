@@ -33,6 +33,8 @@ def netplan(*devices: str, section: str = "ethernets") -> str:
         (netplan('all: {match: {name: "en*"}, dhcp4: true}'), ("enp1s0f0np0",), ("all (matches by pattern)",)),
         # with something else in the file
         (netplan("enp1s0f0np0: {}", "enP7s7: {dhcp4: true}"), ("enp1s0f0np0",), ("enP7s7",)),
+        # a bridge with something else in it, whose members another file declares
+        (netplan("br0: {interfaces: [enP7s7, enp1s0f0np0]}", section="bridges"), ("enp1s0f0np0",), ("br0",)),
         # nobody
         (netplan("enP7s7: {dhcp4: true}"), None, ()),
         ("network: {version: 2, renderer: NetworkManager}\n", None, ()),

@@ -129,6 +129,10 @@ SICK: dict[str, tuple[str, Callable[[Foreign], Foreign]]] = {
         "MLNX_FW_UPDATER_PRESENT",
         lambda it: packages(it, ["dpkg-query", "-W", "mlnx-fw-updater", "foo"], "{name}\t{version}\n", rc=1, stderr="no packages found\n"),
     ),
+    "apt list in another language": (
+        "MLNX_FW_UPDATER_PRESENT",
+        lambda it: it.say("apt list --installed", "Auflistung…\nmlnx-fw-updater/now 25.10-1 arm64 [Installiert,lokal]\n"),
+    ),
     "dpkg --get-selections": (
         "DRIVER_NOT_HELD",
         lambda it: packages(it, ["dpkg-query", "-W"], "{name}\t{version}\n", flashing=False).say(
@@ -200,6 +204,10 @@ SICK: dict[str, tuple[str, Callable[[Foreign], Foreign]]] = {
         lambda it: it.unsay("ip -j route").say("ip -4 route", f"default via 192.168.100.1 dev {TWINS[0]}\n"),
     ),
     "dmesg -T": ("CX7_PLUGGED_AFTER_BOOT", lambda it: it.say("dmesg -T", HOTPLUG_LOG)),
+    "a netplan file that matches by the driver, which was not recorded": (
+        "CX7_FOREIGN_OWNER",
+        lambda it: it.set("etc/netplan/60-cx7.yaml", "network:\n  ethernets:\n    cx7: {match: {driver: mlx5_core}, mtu: 9000}\n"),
+    ),
     "one kernel without a module": ("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", two_kernels),
 }
 

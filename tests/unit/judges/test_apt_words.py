@@ -80,3 +80,57 @@ def test_the_newer_solver_of_apt() -> None:
 def test_a_size_is_no_refusal(size: str) -> None:
     text = f"Get:1 {ARCHIVE} noble InRelease [{size}]\nFetched {size} in 2s (407 kB/s)\nNeed to get {size} of archives.\n"
     assert codes(text) == () and archive_findings(text, WHERE) == []
+
+
+def test_an_index_that_was_changed_on_its_way_is_no_missing_key() -> None:
+    text = f"W: GPG error: {ARCHIVE} noble InRelease: The following signatures were invalid: BADSIG 0123456789ABCDEF An Archive <a@b.c>\n"
+    (found,) = archive_findings(text + UNSIGNED, WHERE)
+    assert found.code == "APT_CHECKSUM_WRONG" and "cache" in found.remedy
+    assert explain(["apt-get", "update"], text + UNSIGNED, WHERE).code == "APT_CHECKSUM_WRONG"
+
+
+def test_the_second_in_which_a_key_expired_is_not_its_name() -> None:
+    expired = f"W: GPG error: {ARCHIVE} noble InRelease: The following signatures were invalid: "
+    (found,) = archive_findings(expired + "KEYEXPIRED 1700000000\n", WHERE)
+    assert found.code == "APT_KEY_EXPIRED" and "1700000000" not in found.remedy
+    newer = f"{expired}Sub-process /usr/bin/sqv returned an error code (1): Signing key on {'0A' * 20} is expired.\n"
+    (found,) = archive_findings(newer, WHERE)
+    assert found.code == "APT_KEY_EXPIRED" and "0A" * 20 in found.remedy
+
+
+SOLVER = """\
+Error: Unable to satisfy dependencies. Reached two conflicting assignments:
+   1. a:arm64=2 is selected for install
+   2. b:arm64 Conflicts a
+"""
+DOWN = """\
+The following packages will be DOWNGRADED:
+  libnccl2
+E: Packages were downgraded and -y was used without --allow-downgrades.
+"""
+ESSENTIAL = """\
+WARNING: The following essential packages will be removed.
+  libc6
+E: Essential packages were removed and -y was used without --allow-remove-essential.
+"""
+SCRIPT = """\
+dpkg: error processing package nvidia-dkms-580-open (--configure):
+ subprocess returned error exit status 10
+Errors were encountered while processing:
+ nvidia-dkms-580-open
+E: Sub-process /usr/bin/dpkg returned an error code (1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "name"),
+    [
+        (SOLVER, "DRIVER_LOCK_UNSATISFIABLE", "b:arm64 Conflicts a"),
+        (DOWN, "DRIVER_LOCK_UNSATISFIABLE", "libnccl2"),
+        (ESSENTIAL, "DRIVER_LOCK_UNSATISFIABLE", "libc6"),
+        (SCRIPT, "DPKG_BROKEN", "nvidia-dkms-580-open"),
+    ],
+)
+def test_the_message_names_the_packages(text: str, code: str, name: str) -> None:
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == code and name in found.message

@@ -426,3 +426,17 @@ def test_a_route_that_takes_nothing_from_the_link_is_no_overlap(route: str) -> N
 def test_a_desk_is_judged_for_every_purpose(purpose: str) -> None:
     assert "FACTS_INCOMPLETE" not in codes(DESK, JudgeOptions(purpose=purpose))
     assert "FACTS_INCOMPLETE" in codes(change(DESK, kernel__running=None), JudgeOptions(purpose=purpose))
+
+
+def test_no_advice_sends_a_desk_into_a_boot_without_driver() -> None:
+    events = KernelEvents(lockups=("watchdog: BUG: soft lockup - CPU#3",))
+    sick = change(DESK, gpu__dead_readings=("GPU is lost",), kernel__events=events)
+    alone = {item.code: item.remedy for item in judge(sick, WHERE, JudgeOptions())}
+    blocked = change(sick, kernel__next_boot=NEWER, kernel__installed=(KernelImage(NEWER, False), KernelImage(RUNNING, True)))
+    told = {item.code: item.remedy for item in judge(blocked, WHERE, JudgeOptions())}
+    first = "Before any reboot, do what NEXT_BOOT_KERNEL_WITHOUT_DRIVER says. "
+    assert {code: told[code] for code in alone} == {
+        "GPU_FAILED": first + alone["GPU_FAILED"],
+        "KERNEL_LOCKUP": first + alone["KERNEL_LOCKUP"],
+    }
+    assert not told["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"].startswith(first)

@@ -380,6 +380,27 @@ def test_the_sample_is_a_good_sheet(tmp_path: Path) -> None:
         ("Benutzer", "lab", "user"),
         ("Außer Betrieb", "yes", "out_of_service"),
         ("Netzwerkkarte", "4cbb.4701.0203", "mac"),
+        ("Switchport", "4cbb-4701-0203", "mac"),
+        *(
+            (title, "1581225000001", "serial")
+            for title in (
+                "N° série",
+                "Nº Série",
+                "Número serie",
+                "SERIE",
+                "Matrícula",
+                "Nr serii",
+                "Sériové č.",
+                "Sarja nro",
+                "Номер серийный",
+                "Зав. №",
+                "シリアルナンバー",
+                "Geräte-Seriennummer",
+                "Gehäuse SN",
+                "Device S/N",
+            )
+        ),
+        *((title, "pair_a", "pair") for title in ("Pärchen", "Twin", "Duo", "Peer", "Pairing", "Пары", "ペア名")),
         ("Whatever", "4c:bb:47:01:02:03", "mac"),
         ("", "4c:bb:47:01:02:03", "mac"),
         ("Schlüssel", "SHA256:" + "a" * 43, "host_key"),
@@ -392,6 +413,14 @@ def test_a_column_whose_meaning_is_known_is_asked_about(title: str, cell: str, c
     (problem,) = caught.value.problems
     assert (problem.line, problem.column) == (1, title or "without a title")
     assert problem.expected.startswith(f"{column} (") and "x_" in problem.expected
+
+
+@pytest.mark.parametrize(
+    ("title", "cells"), [("Serie", "GX10 GX10"), ("Series", "1581225000001 1581225000002"), ("Serie", "A-2025 A-2025")]
+)
+def test_a_models_series_is_no_serial_number(title: str, cells: str) -> None:
+    rows = "".join(f"desk-0{place},192.0.2.{place},{cell}\n" for place, cell in enumerate(cells.split(), 1))
+    assert dict(read(f"name,address,{title}\n{rows}", "lab.csv", "csv").desks[0].own) == {title.lower(): cells.split()[0]}
 
 
 def test_a_question_can_be_answered_with_no() -> None:

@@ -242,3 +242,11 @@ def test_a_reset_that_is_recommended(required: str, drain: str, kind: str | None
     for form in (lambda _n, line: line, FORMS["a mail's quote"], FORMS["colours"], FORMS["ISO times"], FORMS["a list of Ansible's"]):
         [gpu] = nvidia_smi_q.read(formed(text, form))["gpus"]
         assert gpu["reset_kind"] == kind and gpu["recovery_action"] == "None"
+
+
+@pytest.mark.parametrize("day", ["jeu. nov. 26", "jeu. déc. 3", "Do Dez  3", "Mi Mai  6", "to joulu  3", "四 11月 26", "чт дек  3"])
+def test_the_month_of_a_readable_time_is_in_the_desks_language(day: str) -> None:
+    start = f"[{day} 10:00:03 2026] cx7-pcie-hotplug MTKP0001:00: Hotplug enabled\n"
+    plug = "cx7-pcie-hotplug MTKP0001:00: Cable plugin\n"
+    assert kernel_log.read(f"{start}[{day} 10:00:30 2026] {plug}")["plugged_after_boot"] is False
+    assert kernel_log.read(f"{start}[{day} 12:00:30 2026] {plug}")["plugged_after_boot"] is True

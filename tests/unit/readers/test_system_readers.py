@@ -117,6 +117,19 @@ LOG = """\
 """
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "watchdog: CPU4: Watchdog detected hard LOCKUP on cpu 5",
+        "NMI watchdog: Watchdog detected hard LOCKUP on cpu 3",
+        "BUG: workqueue lockup - pool cpus=4 node=0 flags=0x0 nice=0 stuck for 34s!",
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+    ],
+)
+def test_every_form_of_a_lockup(line: str) -> None:
+    assert kernel_errors.read(f"[  100.000000] desk kernel: {line}\n")["lockups"]
+
+
 def test_errors_of_the_kernel_log() -> None:
     read = kernel_errors.read(LOG)
     assert read["xids"] == {"119": 1, "154": 1} and read["recovery_action"] == "Node Reboot Required"

@@ -21,6 +21,9 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors
         "sudo: PAM account management error: Authentication service cannot retrieve authentication info",
         "sudo: Ein Passwort ist notwendig",
         "Welcome\nsudo: unable to resolve host desk: Name or service not known\nsudo: Konto ist abgelaufen",
+        "sudo : d\u00e9sol\u00e9, vous devez avoir un terminal tty pour ex\u00e9cuter sudo",
+        "sudo\u00a0: il est n\u00e9cessaire de saisir un mot de passe",
+        "Failed to start transient service unit: Interactive authentication required.",
         "su: Authentication failure",
     ],
 )
@@ -43,6 +46,10 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("Control socket connect(/x): Connection refused\nssh: connect to host x port 22: No route to host", "no_route", "no route"),
         ("sudo: unable to resolve host desk: Temporary failure in name resolution\nConnection reset by peer", "closed", "closed"),
         ("ssh: Could not resolve hostname desk: Name or service not known", "name", "does not resolve"),
+        ("mkdir: cannot create directory '/home/u/.ansible/tmp/x': No space left on device\n", "full", "no room left"),
+        ("mkdir: cannot create directory '/home/u/.ansible/tmp/x': Disk quota exceeded", "full", "no room left"),
+        ("Failed to create temporary directory. In some cases, you may have been able to authenticate", "no_files", "may not write"),
+        ("mkdir: cannot create directory '/home/u/.ansible/tmp': Read-only file system", "no_files", "may not write"),
     ],
 )
 def test_other_words(text: str, kind: str, words: str) -> None:

@@ -78,6 +78,15 @@ def test_a_container_is_proven_only_by_its_answer(inspect: Answer, run: Answer |
             "driver's CUDA",
             "cdi generate",
         ),
+        *(
+            (THERE, Answer((), 125, "", words), None, "CONTAINER_GPU_FAILED", words, "driver findings", "cdi generate")
+            for words in (
+                "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown",
+                "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown",
+                "Failed to initialize NVML: Driver/library version mismatch",
+                "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver",
+            )
+        ),
         (
             THERE,
             Answer((), 125, "", "could not select device driver"),

@@ -236,6 +236,10 @@ def test_the_mtu_of_the_pair(here: Path, _about: Any) -> None:
         assert not script.asked if code else script.asked[0]["links"][0]["mtu"] == 1500
 
 
+def test_stages_may_be_listed_with_blanks(here: Path) -> None:
+    assert run_from(begin("stack_pair", hostvars_of(here, spark_stages="rdma, nccl"))).stages == ("rdma", "nccl")
+
+
 @shows("audit_baseline")
 def test_the_baseline(here: Path, _about: Any) -> None:
     run = run_of(folder=here, playbook="audit")
@@ -377,6 +381,36 @@ def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, va
     text, wrong = str(refused.value), "speed" if variable == "spark_stages" else str(WRONG[variable])
     assert variable in text and wrong in text and "no desk was touched" in text
     assert not (here / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("pair_proof_nccl_time_limit", "ten minutes"),
+        ("pair_proof_nccl_max_bytes", "4Gi"),
+        ("pair_proof_nccl_collective", "broadcast"),
+        ("pair_proof_force", "perhaps"),
+        ("pair_trust_open_firewall", "maybe"),
+        ("pair_proof_marks", "mine"),
+    ],
+)
+def test_a_wrong_option_of_a_role_is_refused_before_any_desk_is_changed(here: Path, variable: str, value: str) -> None:
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("stack_pair", hostvars_of(here, **{variable: value}))
+    assert variable in str(refused.value) and value in str(refused.value) and "no desk was touched" in str(refused.value)
+
+
+def test_options_of_roles_that_are_text_empty_or_not_yet_known_are_taken(here: Path) -> None:
+    class Later(dict):  # type: ignore[type-arg]
+        def get(self, name: str, default: Any = None) -> Any:
+            if name == "pair_proof_marks":
+                raise ValueError("its template speaks of a fact")
+            return super().get(name, default)
+
+    told = hostvars_of(here, pair_proof_nccl_time_limit="600", pair_proof_force="", pair_proof_marks="x")
+    for host in told:
+        told[host] = Later(told[host])
+    assert begin("stack_pair", told)["run_id"]
 
 
 def test_all_that_is_wrong_is_told_at_once_and_for_all_desks_once(here: Path) -> None:

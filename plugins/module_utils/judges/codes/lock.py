@@ -161,11 +161,11 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="APT_CHECKSUM_WRONG",
-        title="A downloaded package does not match its checksum",
+        title="A downloaded file does not match its checksum or signature",
         severity="warn",
         other_severities=("note", "fail"),
-        meaning="The file's size or checksum differs from the archive's signed index: a broken mirror, a caching proxy or tampering. apt "
-        "refused the file, so none of it was installed. A failure when it was needed.",
+        meaning="The file's size or checksum differs from the archive's signed index, or the index from its signature (BADSIG): a broken "
+        "mirror, a caching proxy or tampering. apt refused the file, so none of it was installed. A failure when it was needed.",
         remedy="Do not install it by hand. Bypass or clear the proxy's cache, run sudo apt-get clean and sudo apt-get update, then run "
         "again; if the error persists, tell the archive's owner.",
         source="apt's own message",

@@ -1,0 +1,57 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of our roles that an admin gave, held against the roles' argument specs before any desk is asked.
+
+A stage holds its own options against its module's documentation; where it comes last, everything before it has changed the desks by then.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..documented import options as spec_of_options
+from ..documented import without_empty
+from .wants import WANTS
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+@functools.cache
+def specs() -> dict[str, dict[str, Any]]:
+    """Variable to its spec, of every role; without the wishes, which are held against their own list."""
+    found: dict[str, dict[str, Any]] = {}
+    listed = {want.variable for want in WANTS}
+    for path in sorted(ROLES.glob("*/meta/argument_specs.yml")):
+        told = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        for entry in (told.get("argument_specs") or {}).values():
+            found |= {name: spec for name, spec in spec_of_options(entry.get("options") or {}).items() if name not in listed}
+    return found
+
+
+def given(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of roles among a desk's variables. One that is a template of something not yet known is left to its role."""
+    found = {}
+    for name in specs():
+        try:
+            value = variables.get(name)
+        except Exception:  # whatever a template raises
+            continue
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def check(values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with these options, one sentence each."""
+    problems = []
+    for name, value in without_empty(values, specs()).items():
+        told = ArgumentSpecValidator({name: specs()[name]}).validate({name: value})
+        if told.error_messages:
+            problems.append(f"{name} is {value!r}: {'; '.join(told.error_messages)}")
+    return problems
