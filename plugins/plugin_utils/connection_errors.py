@@ -131,7 +131,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "DESK_UNREACHABLE",
             "the login works, but Ansible may not write its files on the desk",
             "Log in by hand (ssh USER@ADDRESS) and try mkdir -p ~/.ansible/tmp: the home is read-only, not the user's own, or not there "
-            "(findmnt -T ~; ls -ld ~). A file system that became read-only by itself is told in journalctl -k.",
+            "(findmnt -T ~; ls -ld ~). A file system that became read-only on its own is named in journalctl -k.",
         ),
     ),
     (

@@ -70,7 +70,9 @@ def recorded_resolver(recording: dict[str, Any]):
         told = recording["resolutions"].get(text.strip())
         if told is None:
             return resolve.Resolved(refusal=pip_report.Refusal("no_network", words=f"not recorded: {text.strip()}"))
-        return from_dict(resolve.Resolved, told)
+        # The recording holds file names; pip gives links.
+        answer: resolve.Resolved = from_dict(resolve.Resolved, told)
+        return replace(answer, chosen=tuple(replace(item, url=f"https://x.example/{item.url}") for item in answer.chosen))
 
     return ask
 
