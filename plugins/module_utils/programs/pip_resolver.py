@@ -51,5 +51,5 @@ def main(arguments: list[str]) -> int:
         raise InstallationError(f"{url} would have to be cloned and built, which a check does not do")
 
     InstallRequirement.prepare_metadata = refuse  # type: ignore[method-assign]
-    VersionControl.unpack = refuse_repository  # type: ignore[method-assign]
+    VersionControl.unpack = refuse_repository  # type: ignore[assignment, method-assign]
     return int(run(arguments[1:]))
