@@ -205,7 +205,6 @@ def test_what_a_desk_tells_is_not_trusted(told: dict) -> None:
 
 
 def test_a_part_that_unpacks_without_end_is_refused() -> None:
-
     bomb = base64.b64encode(zlib.compress(b"\0" * (8 << 20))).decode()
     found = reading.binary_of_desk({"path": "/x", "kind": "elf", "parts": [[0, bomb]], "size": 9})
     assert found.not_read == "what the desk reported about it is malformed"
