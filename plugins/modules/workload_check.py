@@ -258,7 +258,7 @@ def main() -> None:
     if asked["resolve_text"]:
         files = {"-r": os.path.join(module.tmpdir, "requirements.txt"), "-c": os.path.join(module.tmpdir, "constraints.txt")}
         live.write_text(files["-r"], workload_pip.with_indexes(asked["resolve_text"], asked["indexes"]), 0o600)
-        live.write_text(files["-c"], asked["constraints_text"], 0o600)
+        live.write_text(files["-c"], workload_pip.literal(asked["constraints_text"]), 0o600)
         words = ["{}", *workload_pip.SHARED, "--report", "-"]
         command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
         resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([pip_resolver])), asked["resolve_limit"])

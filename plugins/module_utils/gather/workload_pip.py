@@ -32,7 +32,15 @@ def with_indexes(text: str, indexes: Sequence[str]) -> str:
 
     In the file, which one user can read, and not on the command line, which all users of a machine can: an index may hold credentials.
     """
-    return "".join(f"{'--extra-index-url' if number else '--index-url'} {index}\n" for number, index in enumerate(indexes)) + text
+    return literal("".join(f"{'--extra-index-url' if number else '--index-url'} {index}\n" for number, index in enumerate(indexes)) + text)
+
+
+def literal(text: str) -> str:
+    """A file's text in which pip finds no variable: it would put what ``${NAME}`` is here into a link, and ask a stranger's server for it.
+
+    In a link %24 means the same; elsewhere in a requirement no dollar is allowed.
+    """
+    return text.replace("$", "%24")
 
 
 def resolve(desk: Desk, command: Sequence[str], program: str, limit: float) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 
 Two things that pip itself does not offer. With a foreign --platform pip still evaluates the markers of dependencies for the machine that
 it runs on; here they are evaluated for ENVIRONMENT (marker names and values as JSON, empty for this machine). And a link to a source
-archive or a repository in somebody's metadata would be built even by a dry run, which runs its code; here it is refused. If this pip keeps
-these things elsewhere, the program says so and resolves nothing.
+archive or a repository in somebody's metadata would be cloned and built even by a dry run, which runs its code; here it is refused. If this
+pip keeps these things elsewhere, the program says so and resolves nothing.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ def main(arguments: list[str]) -> int:
         from pip._internal.cli.main import main as run
         from pip._internal.exceptions import InstallationError
         from pip._internal.req.req_install import InstallRequirement
+        from pip._internal.vcs.versioncontrol import VersionControl
         from pip._vendor.packaging import markers
 
         own = dict(markers.default_environment())
         markers.default_environment = lambda: {**own, **wanted}  # type: ignore[typeddict-item]
         asked = [f"{name} == '{value}'" for name, value in wanted.items() if name in ("platform_machine", "python_version")]
-        if not all(markers.Marker(text).evaluate() for text in asked) or not callable(InstallRequirement.prepare_metadata):
+        if not all(markers.Marker(text).evaluate() for text in asked) or not all(
+            map(callable, (InstallRequirement.prepare_metadata, VersionControl.unpack))
+        ):
             raise AttributeError("markers")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         sys.stderr.write(f"this pip cannot be used for resolving only: {type(error).__name__}\n")
@@ -44,5 +47,9 @@ def main(arguments: list[str]) -> int:
     def refuse(self: Any, *_arguments: Any, **_options: Any) -> None:
         raise InstallationError(f"{self.name or self.link} would have to be built from source, which a check does not do")
 
+    def refuse_repository(self: Any, _location: str, url: Any, *_arguments: Any, **_options: Any) -> None:
+        raise InstallationError(f"{url} would have to be cloned and built, which a check does not do")
+
     InstallRequirement.prepare_metadata = refuse  # type: ignore[method-assign]
+    VersionControl.unpack = refuse_repository  # type: ignore[assignment, method-assign]
     return int(run(arguments[1:]))

@@ -36,6 +36,7 @@ from .wheels import Indexes, Looker, WheelError, named
 
 ITEM_LIMIT = 500
 _CHOSEN = of_dataclass(pip_report.Chosen)
+_REFUSAL = of_dataclass(pip_report.Refusal)
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ def _as_listed(item: pip_report.Chosen, indexes: Indexes, wanted: Wanted) -> pip
     """What a desk chose, with the link and the checksum that an index gives: the controller fetches nothing, and keeps nothing under a
     checksum, because a desk says so. A link that the requirements themselves hold counts too. Else only the file's name is left."""
     bare = item.url.partition("#")[0]
-    if re.match(r"https?://", bare) and any(bare in line.text for line in wanted.lines):
+    if re.match(r"https?://", bare) and any(bare in line.text.split() for line in wanted.lines):
         return replace(item, sha256=None)
     name = bare.rpartition("/")[2]
     try:
@@ -281,7 +282,7 @@ def _resolution(told: Mapping[str, Any]) -> Resolved:
     """What a desk said of a resolution; anything else is no answer."""
     try:
         if told.get("refusal"):
-            return Resolved(refusal=from_dict(pip_report.Refusal, told["refusal"]))
+            return Resolved(refusal=from_dict(pip_report.Refusal, _REFUSAL(told["refusal"], "refusal")))
         return Resolved(tuple(from_dict(pip_report.Chosen, _CHOSEN(item, "chosen")) for item in told["chosen"]))
     except (KeyError, TypeError, AttributeError, Refused):
         return Resolved(refusal=pip_report.Refusal("other", words="the desk's answer could not be read"))

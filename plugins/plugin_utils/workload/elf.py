@@ -28,6 +28,8 @@ except ImportError:
 MISSING_LIBRARY = "pyelftools is not installed on the controller: pip install pyelftools (requirements.txt names it)"
 BUDGET = 64 << 20
 """Bytes that may be read of one file for its headers and tables."""
+PARTS_LIMIT = 8 << 20
+"""Bytes of all parts of one file that a desk sent, unpacked; what `readers.elf_parts` chooses has less than 4 MiB."""
 NEEDED_LIMIT = 300
 SECTION_LIMIT = 16_000
 UNITS_LIMIT = fatbin.UNIT_LIMIT
@@ -82,8 +84,8 @@ class SparseFile(io.RawIOBase):
         best = b""
         for offset, data in self._parts:
             if offset <= self._position < offset + len(data):
-                piece = data[self._position - offset :]
-                best = max(best, piece if count < 0 else piece[:count], key=len)
+                start = self._position - offset
+                best = max(best, data[start : len(data) if count < 0 else start + count], key=len)
         if not best:
             raise NotFetched(f"byte {self._position} {NOT_SENT}")
         self._position += len(best)
@@ -147,7 +149,7 @@ def binary_of_desk(data: Mapping[str, Any]) -> Binary:
     try:
         if kind in ("fatbin", "ptx"):
             return Binary(path, "cuda", None, str(kind), units=_units_of(data.get("units")), not_read=sentence(trouble), size=size)
-        parts = [(int(offset), _unpacked(text)) for offset, text in data.get("parts") or ()]
+        parts = _parts(data.get("parts") or ())
         sections = data.get("sections") or {}
         told = {
             name: (_units_of(sections[name].get("units")), sentence(sections[name].get("trouble")))
@@ -304,6 +306,17 @@ def _units_of(value: Any) -> tuple[tuple[str, ...], ...]:
             raise ValueError("too many fat binaries")
         found += [unit] * count
     return tuple(found)
+
+
+def _parts(told: Iterable[Any]) -> list[tuple[int, bytes]]:
+    """The parts of one file; together at most PARTS_LIMIT, however little was sent. Raises ValueError, TypeError or zlib.error."""
+    found, size = [], 0
+    for offset, text in told:
+        found.append((int(offset), _unpacked(text)))
+        size += len(found[-1][1])
+        if size > PARTS_LIMIT:
+            raise ValueError("its parts are too large")
+    return found
 
 
 def _unpacked(text: str) -> bytes:

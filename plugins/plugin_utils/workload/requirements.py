@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -81,11 +82,21 @@ def wanted_of(path: Path) -> Wanted:
         for inner, name in read.includes:
             if "://" in name:
                 problems.append(f"{file.name}: {shown(name)} is not fetched; put the file beside it")
+            elif not _may_be_included((file.parent / name).resolve(), path.resolve().parent):
+                problems.append(f"{file.name}: {name[:100]!r} is not read, its name is not one of a requirements file; call it NAME.txt")
             else:
                 take(file.parent / name, "-c" if "-c" in (kind, inner) else "-r", depth + 1)
 
     take(path, "-r", 0)
     return Wanted(tuple(lines), "\n".join(constraints) + "\n" if constraints else "", tuple(indexes), tuple(links), tuple(problems))
+
+
+def _may_be_included(file: Path, folder: Path) -> bool:
+    """Whether a requirements file of somebody else may name this one: its lines are told to the indexes which that file names too."""
+    way = Path(os.path.relpath(file, folder)).parts
+    hidden = [part for part in way if part.startswith(".") and part != ".."]
+    asked = file.suffix in (".txt", ".in", ".pip") or re.search(r"requirement|constraint", file.name) is not None
+    return asked and not file.name.startswith(".") and not (hidden and way[0] == "..")
 
 
 def _text(path: Path) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...module_utils.desk import TIMEOUT, Answer
-from ...module_utils.gather.workload_pip import NO_PIP, SHARED, with_indexes
+from ...module_utils.gather.workload_pip import NO_PIP, SHARED, literal, with_indexes
 from ...module_utils.judges.workload.parts import FACTORY, version
 from ...module_utils.model.workload import Target
 from ...module_utils.programs import carrier, pip_resolver
@@ -93,7 +93,7 @@ def resolve(
         wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
         wanted.write_text(with_indexes(text, indexes), encoding="utf-8")
         bounds = Path(folder) / "constraints.txt"
-        bounds.write_text(constraints, encoding="utf-8")
+        bounds.write_text(literal(constraints), encoding="utf-8")
         argv = [
             python,
             *carrier.argv(json.dumps(environment_of(target)))[1:],

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import urllib.parse
@@ -22,6 +23,7 @@ from .packaged import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_fi
 PYPI = "https://pypi.org/simple"
 CACHE_VERSION = 4
 WHOLE, KNOWN, LISTED = "whole", "known", "listed"
+_PROJECT = re.compile(r"[a-z0-9-]{1,128}")
 
 
 class WheelError(Exception):
@@ -66,6 +68,8 @@ class Indexes:
     def files(self, project: str) -> list[tuple[str, simple_index.IndexFile]]:
         """(index, file) of a project over all indexes. Raises FetchError when none of them answered."""
         name = simple_index.normal(project)
+        if not _PROJECT.fullmatch(name):
+            return []  # it becomes a part of a link, and a desk may have named it
         if name in self._errors:
             raise self._errors[name]
         if name not in self._pages:
@@ -89,7 +93,10 @@ class Indexes:
 
 
 class Looker:
-    """Looks into wheels. Results are kept in a cache folder by checksum: a wheel never changes."""
+    """Looks into wheels. Results are kept in a cache folder by link and checksum: a wheel never changes.
+
+    By checksum alone, an index that gives another index's checksum would speak for its wheels: who reads parts proves no checksum.
+    """
 
     def __init__(self, web: Web, cache: Path, read_limit: int, download_limit: int) -> None:
         self._web, self._cache = web, cache
@@ -100,10 +107,10 @@ class Looker:
 
         ``depth``: WHOLE; KNOWN for software of which a table tells what is too large to be read; LISTED for the names alone.
         """
-        # It names a file of the cache.
+        # It names a file of the download folder.
         sha256 = sha256 if sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", sha256) else None
         limit = 0 if depth == LISTED else self._read_limit
-        kept = self._kept(wheel, sha256, limit)
+        kept = self._kept(wheel, url, sha256, limit)
         if kept is not None:
             return kept
         try:
@@ -113,7 +120,7 @@ class Looker:
         looked = _filled(wheel, found, size)
         if sha256:
             write_atomically(
-                self._file(sha256), json.dumps({"version": CACHE_VERSION, "limit": limit, "contents": as_dict(found), "size": size})
+                self._file(url, sha256), json.dumps({"version": CACHE_VERSION, "limit": limit, "contents": as_dict(found), "size": size})
             )
         return looked
 
@@ -143,14 +150,14 @@ class Looker:
                 path.unlink(missing_ok=True)
         return contents(remote, limit, partly), remote.size
 
-    def _file(self, sha256: str) -> Path:
-        return self._cache / "contents" / f"{sha256}.json"
+    def _file(self, url: str, sha256: str) -> Path:
+        return self._cache / "contents" / f"{hashlib.sha256(f'{sha256} {url}'.encode()).hexdigest()}.json"
 
-    def _kept(self, wheel: Wheel, sha256: str | None, limit: int) -> Wheel | None:
+    def _kept(self, wheel: Wheel, url: str, sha256: str | None, limit: int) -> Wheel | None:
         if sha256 is None:
             return None
         try:
-            data = json.loads(self._file(sha256).read_text(encoding="utf-8"))
+            data = json.loads(self._file(url, sha256).read_text(encoding="utf-8"))
             if data["version"] != CACHE_VERSION or data["limit"] != limit:
                 return None
             return _filled(wheel, from_dict(Contents, data["contents"]), int(data["size"]))

@@ -244,6 +244,53 @@ def test_a_desk_chooses_neither_what_is_fetched_nor_where_it_is_kept(tmp_path: P
     assert found.verdict == "UNKNOWN" and "none of the given indexes has it" in found.reason
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"chosen": [{"name": "a/../%2e%2e/evil?x=1", "version": "1.0", "url": "BASE/x.whl", "requested": True, "requires": []}]},
+        {"chosen": [{"name": "thing", "version": "1.0", "url": "BASE/files/ev", "requested": True, "requires": []}]},
+        {"refusal": {"kind": "no_wheel", "project": "thing/%2e%2e/admin/delete?id=1", "words": ""}},
+        {"refusal": {"kind": ["no_wheel"], "project": {}, "words": 3}},
+    ],
+)
+def test_a_desk_leads_the_controller_to_no_other_page(tmp_path: Path, index: Index, answer: dict[str, Any]) -> None:
+    """A project's name led past the index's folder, where anybody's page may name links and checksums; so did the beginning of a link."""
+    name = f"thing-1.0-{TAG}.whl"
+    index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))
+    evil = index.add("evil", name, b"no wheel")
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"thing\nother @ {evil}\n")
+    told = json.loads(json.dumps(answer).replace("BASE", index.base))
+    found = run(tmp_path, {}, lambda *_a: told, requirements=(str(path),), indexes=(index.url,), resolve="desk")
+    assert found[0].verdict == "UNKNOWN"
+    assert {asked for asked, *_more in index.requests} <= {"/simple/thing/", "/simple/other/", evil.removeprefix(index.base)}
+
+
+def test_a_requirements_file_of_somebody_else_learns_nothing(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index was asked for links with the controller's environment variables and lines of private files in them."""
+    monkeypatch.setenv("API_TOKEN", "s3cr3t")
+    home, sent = tmp_path / "home", tmp_path / "home" / "sent"
+    (home / ".config").mkdir(parents=True)
+    sent.mkdir()
+    for private in (home / ".vault_pass", home / "token", home / ".config" / "token.txt", sent / ".netrc.txt"):
+        private.write_text("s3cr3t\n")
+    (sent / "base.txt").symlink_to(home / ".vault_pass")
+    (sent / "requirements.txt").write_text(
+        f"--index-url {index.base}/${{API_TOKEN}}/simple\n--find-links {index.base}/links/${{API_TOKEN}}/\n-c limits.txt\nplain\nthing\n"
+        "-r ../.vault_pass\n-r ../token\n-r ../.config/token.txt\n-r .netrc.txt\n-r base.txt\n-r ../more.txt\n"
+    )
+    (sent / "limits.txt").write_text(
+        f"plain @ {index.base}/${{API_TOKEN}}/plain-1.0-py3-none-any.whl\n"
+        f"thing @ {index.base}/$\\ --hash=x\n{{API_TOKEN}}/thing-1.0-py3-none-any.whl\n"
+    )
+    (home / "more.txt").write_text("plain\n")
+    found = run(tmp_path, {}, requirements=(str(sent / "requirements.txt"),), resolve="controller")
+    assert index.requests and not [path for path, *_more in index.requests if "s3cr3t" in path]
+    assert [item.item for item in found if item.kind == "requirement"] == ["plain", "thing", "plain"]
+    assert sum("not one of a requirements file" in item.reason for item in found) == 5
+    assert "s3cr3t" not in repr(found)
+
+
 def test_what_one_desk_resolved_judges_no_other(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"thing-1.0-{TAG}.whl"
     link = index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import random
 import struct
 import sys
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -202,12 +205,20 @@ def test_what_a_desk_tells_is_not_trusted(told: dict) -> None:
 
 
 def test_a_part_that_unpacks_without_end_is_refused() -> None:
-    import base64
-    import zlib
-
     bomb = base64.b64encode(zlib.compress(b"\0" * (8 << 20))).decode()
     found = reading.binary_of_desk({"path": "/x", "kind": "elf", "parts": [[0, bomb]], "size": 9})
     assert found.not_read == "what the desk reported about it is malformed"
+
+
+def test_many_parts_that_unpack_to_much_are_refused_together() -> None:
+    """Sixteen MiB of them would have taken nine GiB of the controller."""
+    part = base64.b64encode(zlib.compress(b"\0" * (1 << 20), 9)).decode()
+    tracemalloc.start()
+    found = reading.binary_of_desk({"path": "/x", "kind": "elf", "parts": [[at << 20, part] for at in range(64)], "size": 64 << 20})
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "malformed" in (found.not_read or "")
+    assert most < 24 << 20
 
 
 def test_without_pyelftools_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,6 +200,15 @@ def test_a_build_is_never_started(index: Index, judge, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+def test_a_repository_in_metadata_is_not_cloned(index: Index, judge, tmp_path: Path) -> None:
+    """What git does with a repository of somebody else, submodules and all, is nothing that a check should start."""
+    name = f"trap-1.0-{ANY}.whl"
+    index.add("trap", name, wheel("trap", "1.0", ANY, {"t.py": b""}, (f"evil @ git+file://{tmp_path}/repository",)))
+    (found,) = judge("trap")
+    assert found.verdict == UNKNOWN
+    assert "would have to be cloned" in found.reason
+
+
 def test_pip_on_the_desk_resolves_and_builds_nothing(index: Index, tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("shared==1.0\n")
     program = carrier.feed(carrier.text([pip_resolver]))
@@ -229,6 +238,17 @@ def test_no_index_is_on_a_command_line_that_others_can_read(spark: Target) -> No
 
     resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, runner=runner)
     assert seen[-1] == "in the file" and not any("user:word" in word for word in seen)
+
+
+def test_pip_finds_no_variable_of_the_desk_in_what_it_resolves(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "s3cr3t")
+    before = len(index.requests)
+    (tmp_path / "r.txt").write_text(workload_pip.with_indexes("plain\n", [f"{index.base}/${{API_TOKEN}}/simple"]))
+    command = carrier.argv("{}", *workload_pip.SHARED, "--report", "-", "-r", str(tmp_path / "r.txt"))
+    told = workload_pip.resolve(LiveDesk(), command, carrier.feed(carrier.text([pip_resolver])), 60)
+    if told["refusal"]["kind"] == "no_pip":
+        pytest.skip("the python3 of this machine has no pip")
+    assert {path for path, *_more in index.requests[before:]} == {"/%24%7BAPI_TOKEN%7D/simple/plain/"}
 
 
 def test_a_time_limit_ends_the_resolution(spark: Target, index: Index) -> None:

@@ -141,6 +141,18 @@ def test_a_checksum_that_does_not_match_is_refused(index: Index, tmp_path: Path)
     assert "checksum" in (looker.look(Wheel("x"), url, "0" * 64).not_read or "")
 
 
+def test_an_index_does_not_speak_for_the_wheels_of_another_one(index: Index, tmp_path: Path) -> None:
+    """Where parts of a wheel are read nothing proves its checksum, so what was read counts for that link alone."""
+    evil = index.add("evil", f"thing-1.0-{TAG}.whl", wheel("thing", "1.0", TAG, {"thing/evil.so": GOOD}))
+    good = index.add("thing", f"thing-1.0-{TAG}.whl", wheel("thing", "1.0", TAG, {"thing/_C.so": GOOD}))
+    looker = Looker(fetch.Web(5), tmp_path / "cache", 1 << 20, 1 << 20)
+    assert looker.look(Wheel("x"), evil, "0" * 64).native == ("thing/evil.so",)
+    assert looker.look(Wheel("x"), good, "0" * 64).native == ("thing/_C.so",)
+    asked = len(index.requests)
+    assert looker.look(Wheel("x"), good, "0" * 64).native == ("thing/_C.so",)
+    assert len(index.requests) == asked, "it is read once"
+
+
 def test_what_is_too_much_to_read_is_said_and_the_small_files_are_read(index: Index, tmp_path: Path, spark: Target) -> None:
     big = GOOD + os.urandom(2_000_000)
     data = wheel("thing", "1.0", TAG, {"thing/big.so": big, "thing/small.so": elf(units=[["sm_90"]])})
