@@ -59,11 +59,13 @@ def test_a_gpu_that_answers_with_words_is_dead(word: str) -> None:
     assert "Reboot" in found["GPU_FAILED"].remedy and "FACTS_INCOMPLETE" not in found
 
 
-def test_one_sensor_that_fails_is_a_warning() -> None:
+@pytest.mark.parametrize("word", ["ERR!", "[Unknown Error]"])
+def test_one_word_among_live_numbers_is_a_failure_too(word: str) -> None:
     desk = healthy()
-    desk.commands[SMI_QUERY] = QUERY_GPU.replace("5.20 W", "[Unknown Error]")
-    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("5.20 W", "Unknown Error")
-    assert judged(desk)["GPU_FAILED"].severity == "warn"
+    desk.commands[SMI_QUERY] = QUERY_GPU.replace("5.20 W", word)
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("5.20 W", word.strip("[]"))
+    found = judged(desk)["GPU_FAILED"]
+    assert found.severity == "fail" and "instead of some readings" in found.message
 
 
 @pytest.mark.parametrize("action", ["Reset", "Reboot", "Drain P2P", "Drain and Reset"])
