@@ -96,6 +96,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "sudo-rs: i'm sorry",
             "sudo: i'm sorry",
             "su: authentication failure",
+            "su: permission denied",
             "duplicate become password prompt",
             "waiting for privilege escalation",
         ),
@@ -198,6 +199,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "invalid/incorrect password",
             "no supported authentication methods",
             "no more authentication methods",
+            "please login as the user",
         ),
         Reason(
             "auth",
@@ -216,12 +218,20 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("bad owner or permissions", "bad configuration option", "load key ", "unprotected private key file"),
+        (
+            "bad owner or permissions",
+            "bad configuration option",
+            "load key ",
+            "unprotected private key file",
+            "too long for unix domain socket",
+            "controlpath too long",
+        ),
         Reason(
             "other",
             "DESK_UNREACHABLE",
             "ssh on the controller rejects its own configuration or key, which says nothing about the desk",
-            "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again.",
+            "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again. "
+            "A path that is too long: export ANSIBLE_SSH_CONTROL_PATH_DIR=/tmp/cp.",
         ),
     ),
     (
