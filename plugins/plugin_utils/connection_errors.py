@@ -98,13 +98,22 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "su: authentication failure",
             "su: permission denied",
             "duplicate become password prompt",
-            "waiting for privilege escalation",
         ),
         Reason(
             "become",
             "BECOME_FAILED",
             "the login works, but becoming root with sudo does not",
             "Give the sudo password (--ask-become-pass or a vaulted ansible_become_password) and check that the login user may use sudo.",
+        ),
+    ),
+    (
+        ("waiting for privilege escalation", "sudo: timed out", "sudo: timeout"),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but sudo did not respond in time",
+            "Log in by hand (ssh USER@ADDRESS) and try sudo -v: name resolution, a directory service or a frozen desk makes it slow. "
+            "A sudoers file with a passprompt of its own keeps Ansible waiting too: remove that. Then run again.",
         ),
     ),
     (

@@ -57,3 +57,12 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
 )
 def test_other_words(text: str, kind: str, words: str) -> None:
     assert classify(text).kind == kind and words in classify(text).sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["Timeout (12s) waiting for privilege escalation prompt: ", "sudo: timed out reading password", "sudo: timeout waiting for PAM"]
+)
+def test_sudo_that_is_late_is_told_as_late(text: str) -> None:
+    found = classify(text)
+    assert found.code == "BECOME_FAILED" and "in time" in found.sentence and "sudo -v" in found.remedy
+    assert "in time" not in classify(f"{text}\nSorry, try again.").sentence
