@@ -96,14 +96,24 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "sudo-rs: i'm sorry",
             "sudo: i'm sorry",
             "su: authentication failure",
+            "su: permission denied",
             "duplicate become password prompt",
-            "waiting for privilege escalation",
         ),
         Reason(
             "become",
             "BECOME_FAILED",
             "the login works, but becoming root with sudo does not",
             "Give the sudo password (--ask-become-pass or a vaulted ansible_become_password) and check that the login user may use sudo.",
+        ),
+    ),
+    (
+        ("waiting for privilege escalation", "sudo: timed out", "sudo: timeout"),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but sudo did not respond in time",
+            "Log in by hand (ssh USER@ADDRESS) and try sudo -v: name resolution, a directory service or a frozen desk makes it slow. "
+            "A sudoers file with a passprompt of its own keeps Ansible waiting too: remove that. Then run again.",
         ),
     ),
     (
@@ -198,6 +208,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "invalid/incorrect password",
             "no supported authentication methods",
             "no more authentication methods",
+            "please login as the user",
         ),
         Reason(
             "auth",
@@ -216,12 +227,20 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("bad owner or permissions", "bad configuration option", "load key ", "unprotected private key file"),
+        (
+            "bad owner or permissions",
+            "bad configuration option",
+            "load key ",
+            "unprotected private key file",
+            "too long for unix domain socket",
+            "controlpath too long",
+        ),
         Reason(
             "other",
             "DESK_UNREACHABLE",
             "ssh on the controller rejects its own configuration or key, which says nothing about the desk",
-            "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again.",
+            "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again. "
+            "A path that is too long: export ANSIBLE_SSH_CONTROL_PATH_DIR=/tmp/cp.",
         ),
     ),
     (

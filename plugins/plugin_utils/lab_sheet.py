@@ -219,10 +219,11 @@ def _others(
     """Make variables of the columns that are not read (place to title and line). One that may be a known column is asked about."""
     named: dict[str, str] = {}
     for place, (told, line) in titles.items():
-        cells = [row.others[place] for row in rows if place in row.others]
+        holding = [row for row in rows if place in row.others]
+        cells = [row.others[place] for row in holding]
         if not told and not any(cells):
             continue
-        column = meant(told, cells, known)
+        column = meant(told, cells, known, [row.cells.get("name", "") for row in holding])
         if column is not None:
             expected = f"{column} ({COLUMNS[column]}) as its title, or {OWN} in front of it if it is the lab's own column"
             problems.append(Problem(line, told or "without a title", "a column that is not read", expected))

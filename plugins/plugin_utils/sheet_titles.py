@@ -97,7 +97,7 @@ FOREIGN: dict[str, str] = {
         Пользователь, Логин, 用户, 用户名, 使用者, ユーザー, ユーザー名, 사용자""",
     "pair": """
         Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
-        Pärchen, Zwilling, Jumeau, Gemelo, Gemello, Duo, Twin, Peer, Buddy, Pairing, Пары, ペア名, 组名,
+        Pärchen, Zwilling, Jumeau, Gemelo, Gemello, Duo, Tandem, Twin, Peer, Buddy, Pairing, Пары, ペア名, 组名,
         Eş, Pereche, Parell, Cặp, Ζεύγος, Ζευγάρι, Пара, Двойка, זוג, زوج, 对, 配对, 组, 組, 配對, ペア, 쌍, 짝, Pair name,
         Pair no, Pair number, Pair ID""",
     "stack": """
@@ -114,7 +114,8 @@ FOREIGN: dict[str, str] = {
         Seri numarası, Seri no, Sorozatszám, Gyári szám, Număr de serie, Nr. de serie, Número de sèrie, Serijski broj,
         Serijska številka, Số sê-ri, Số seri, Σειριακός αριθμός, Αριθμός σειράς, Серійний номер, Сериен номер,
         מספר סידורי, الرقم التسلسلي, رقم تسلسلي, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, 序列號, 产品序列号,
-        シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial""",
+        シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial, N/S,
+        Service Tag, Servicetag""",
     "asset_tag": """
         Inventarnummer, Inventar-Nr., Inventarnr, Anlagennummer, Numéro d'inventaire, Número de inventario,
         Numero di inventario, Número de patrimônio, Inventarisnummer, Numer inwentarzowy, Inventární číslo,
@@ -168,6 +169,13 @@ def _serials(short: str, cells: Sequence[str]) -> bool:
     return found and bool(cells) and len(set(cells)) == len(cells) and all(_SERIAL_CELL.fullmatch(cell) for cell in cells)
 
 
+def _others_named(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether every cell that is not empty names another desk of the sheet than its own row does."""
+    desks = {name.casefold() for name in names}
+    rows = zip((cell.casefold() for cell in cells), (name.casefold() for name in names), strict=False)
+    return all(not cell or (cell in desks and cell != own) for cell, own in rows) and bool(names)
+
+
 _CONTENT: dict[str, re.Pattern[str]] = {
     "mac": _tell(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:[.:-][0-9a-f]{4}){2}"),
     "host_key": _tell(r"SHA256:[A-Za-z0-9+/]{43}=?"),
@@ -178,9 +186,9 @@ _CONTENT: dict[str, re.Pattern[str]] = {
 """What cells of a column look like that is hardly anything else, whatever its title is."""
 
 
-def meant(text: str, cells: Sequence[str], titles: Sequence[str]) -> str | None:
-    """The known column that an unknown one may be: by its title in another language, else by its cells. Null when it is the admin's own,
-    or when the sheet has such a column already (``titles``)."""
+def meant(text: str, cells: Sequence[str], titles: Sequence[str], names: Sequence[str] = ()) -> str | None:
+    """The known column that an unknown one may be: by its title in another language, else by its cells, each of which may name another
+    desk than that of its row (``names``). Null when it is the admin's own, or when the sheet has such a column already (``titles``)."""
     short = plain(text)
     if short.startswith(OWN):
         return None
@@ -190,14 +198,19 @@ def meant(text: str, cells: Sequence[str], titles: Sequence[str]) -> str | None:
     told = [cell for cell in cells if cell]
     if _serials(short, told):
         return "serial" if "serial" not in titles else None
+    if told and not {"pair", "stack"} & set(titles) and _others_named(cells, names):
+        return "pair"
     found = (column for column, pattern in _CONTENT.items() if told and all(pattern.fullmatch(cell) for cell in told))
     return next((column for column in found if column not in titles), None)
 
 
 def header(rows: Mapping[int, Sequence[str]]) -> int | None:
-    """The row that holds the titles, by its number: the first one that has a name and one more known column."""
+    """The row that holds the titles, by its number: the first one that has a name and one more known column, else the first one that has
+    most of the titles that are known in any language, if there are two of them."""
     for number, cells in rows.items():
         known = {title(cell) for cell in cells} & set(COLUMNS)
         if "name" in known and len(known) > 1:
             return number
-    return None
+    counts = {number: sum(title(cell) in COLUMNS or _by_title(plain(cell)) is not None for cell in cells) for number, cells in rows.items()}
+    most = max(counts, key=lambda number: counts[number], default=None)
+    return most if most is not None and counts[most] > 1 else None

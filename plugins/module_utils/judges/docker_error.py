@@ -41,7 +41,8 @@ _ARCHITECTURE = (
 )
 _DRIVER = (
     r"driver/library version mismatch",
-    r"nvml error: driver not loaded",
+    r"nvidia-container-cli: [^\n]{0,60}nvml error: (?:driver not loaded|gpu is lost|gpu requires reset|unknown error)",
+    r"load library failed: libnvidia-ml",
     r"failed to initialize nvml: driver not loaded",
     r"couldn't communicate with the nvidia driver",
 )
@@ -50,7 +51,7 @@ _TEXTS = (
     (DAEMON, "|".join(_DAEMON)),
     (ARCHITECTURE, "|".join(_ARCHITECTURE)),
     (DRIVER, "|".join(_DRIVER)),
-    (LIBRARY, r"failed to fulfil mount request|failed to mount[^\n]{0,200}lib[a-z0-9_-]+\.so"),
+    (LIBRARY, r"failed to (?:fulfill? mount request|mount)[^\n]{0,200}lib[a-z0-9_-]+\.so"),
     (REQUIREMENT, r"requirement error: |unsatisfied condition"),
     (ABSENT, "no such image|no such object|unable to find image"),
 )

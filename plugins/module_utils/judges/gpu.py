@@ -30,9 +30,6 @@ IDLE_CLOCK_SHARE = 0.1
 APPLICATION_XIDS = frozenset({"13", "31", "32", "43", "45", "68", "69", "94"})
 """Xids that a program's own error causes (NVIDIA's list of Xids); the GPU goes on working."""
 
-LOST = ("GPU requires reset", "GPU is lost")
-"""What nvidia-smi says of a GPU that answers no more; ERR! and Unknown Error may stand for one sensor alone."""
-
 WELL = (None, "None", "N/A")
 
 PROPRIETARY_ONLY = "0x62:0x1a:2631"
@@ -78,11 +75,7 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
     # What nvidia-smi says now counts; the log may tell of a recovery that was done since.
     action = gpu.recovery_action if gpu.recovery_action is not None else desk.kernel.events.recovery_action
     said = _said(desk)
-    severity = "fail"
     if said is not None:
-        readings = (gpu.clock_sm_mhz, gpu.power_draw_w, gpu.temperature_c, gpu.utilisation_percent)
-        if gpu.dead_readings and not set(gpu.dead_readings) & set(LOST) and any(value is not None for value in readings):
-            severity = "warn"
         message = f"The GPU does not respond: nvidia-smi says {said}"
     elif gpu.smi == "timeout" and _trouble(desk):
         message = "The GPU does not respond: nvidia-smi did not end within its time limit"
@@ -92,7 +85,6 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
         return []
     if action not in WELL:
         message += f"; the driver asks for this recovery: {action}"
-        severity = "fail"
     lines = _lines(desk)
     message += f". The kernel says: {lines[0]}" if lines else "."
     remedy = None
@@ -101,13 +93,15 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
     elif said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
         remedy = f"Memory ran out: stop what is using it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
     evidence = {"nvidia_smi": said or gpu.smi, "recovery_action": action, "xids": dict(desk.kernel.events.xids), "kernel": lines}
-    return [finding("GPU_FAILED", where, message, evidence=evidence, severity=severity, remedy=remedy)]
+    return [finding("GPU_FAILED", where, message, evidence=evidence, remedy=remedy)]
 
 
 def _said(desk: Desk) -> str | None:
     """What nvidia-smi says of a dead GPU, null when it says nothing of the kind."""
-    if desk.gpu.dead_readings:
-        return f"{named(desk.gpu.dead_readings)} instead of readings"
+    gpu = desk.gpu
+    if gpu.dead_readings:
+        live = any(value is not None for value in (gpu.clock_sm_mhz, gpu.power_draw_w, gpu.temperature_c, gpu.utilisation_percent))
+        return f"{named(gpu.dead_readings)} instead of {'some ' if live else ''}readings"
     error = desk.driver.nvml_error or ""
     dead = ("Unable to determine the device handle", "GPU is lost", "GPU requires reset", "fallen off the bus", "Unknown Error")
     return error if any(word in error for word in dead) else None

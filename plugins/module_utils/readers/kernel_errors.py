@@ -22,6 +22,7 @@ _XID = re.compile(r"NVRM: Xid \([^)]{0,80}\): ([0-9]{1,4})\b")
 _RECOVERY = re.compile(r"GPU recovery action changed from .{0,60}? to 0x([0-9a-f]{1,4})(?: \(([A-Za-z ]{1,40})\))?")
 _GPU = re.compile(
     r"NVRM: .{0,200}?(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
+    r"NV_ERR_GPU_IS_LOST|GPU lost from the bus|GSP-Crash ?Cat|heartbeat timed out|"
     r"secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed)"
     r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
     re.IGNORECASE,
@@ -44,7 +45,8 @@ _AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
 _MLX5_ERROR = re.compile(
     rf"mlx5_core {_ADDRESS}:? .{{0,80}}?"
     r"(?:mlx5_pci_err_detected|mlx5_pci_slot_reset|wait vital|health (?:recovery|compromised)|device's health compromised|"
-    r"handling bad device|Failed to (?:recover|unload|load)|recovery (?:flow )?failed|mlx5_error_sw_reset|fatal error)",
+    r"handling bad device|Failed to (?:recover|unload|load)|recovery (?:flow )?failed|mlx5_error_sw_reset|fatal error|"
+    r"Health issue observed, .{0,80}severity\([0-3]\))",
     re.IGNORECASE,
 )
 _FATAL = re.compile(r"\(Fatal\)|severity=Fatal|DPC: (?:containment event|unmasked uncorrectable)")

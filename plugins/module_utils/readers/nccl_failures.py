@@ -147,7 +147,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "library",
         ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by"),
     ),
-    ("no_space", ("no space left on device", "disk quota exceeded")),
+    ("no_space", ("no space left on device", "disk quota exceeded", "failed to extend /dev/shm")),
     ("read_only", ("read-only file system",)),
     (
         "not_permitted",

@@ -59,11 +59,13 @@ def test_a_gpu_that_answers_with_words_is_dead(word: str) -> None:
     assert "Reboot" in found["GPU_FAILED"].remedy and "FACTS_INCOMPLETE" not in found
 
 
-def test_one_sensor_that_fails_is_a_warning() -> None:
+@pytest.mark.parametrize("word", ["ERR!", "[Unknown Error]"])
+def test_one_word_among_live_numbers_is_a_failure_too(word: str) -> None:
     desk = healthy()
-    desk.commands[SMI_QUERY] = QUERY_GPU.replace("5.20 W", "[Unknown Error]")
-    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("5.20 W", "Unknown Error")
-    assert judged(desk)["GPU_FAILED"].severity == "warn"
+    desk.commands[SMI_QUERY] = QUERY_GPU.replace("5.20 W", word)
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("5.20 W", word.strip("[]"))
+    found = judged(desk)["GPU_FAILED"]
+    assert found.severity == "fail" and "instead of some readings" in found.message
 
 
 @pytest.mark.parametrize("action", ["Reset", "Reboot", "Drain P2P", "Drain and Reset"])
@@ -81,6 +83,9 @@ def test_a_recovery_that_the_driver_wants(action: str) -> None:
     [
         (f"{XID} 120, GSP task exception", True),
         ("spark-a1b2 kernel: NVRM: GPU 000f:01:00.0: RmInitAdapter failed! (0x62:0x65:2028)", True),
+        ("spark-a1b2 kernel: NVRM: nvCheckOkFailedNoLog: Check failed: GPU lost from the bus [NV_ERR_GPU_IS_LOST] (0x0000000F)", True),
+        ("spark-a1b2 kernel: NVRM: _kgspIsHeartbeatTimedOut: Heartbeat timed out, diff 5200 timeout 5200", True),
+        ("spark-a1b2 kernel: NVRM: kgspHealthCheck_TU102: ********* GSP-CrashCat Report *********", True),
         ("spark-a1b2 kernel: Out of memory: Killed process 812 (python3) total-vm:1kB", True),
         ("spark-a1b2 kernel: usb 1-1: new device", False),
     ],
@@ -426,3 +431,17 @@ def test_a_driver_that_counts_no_gpu_finds_none() -> None:
     desk.commands["nvidia-smi -q"] = HEAD.replace(": 1", ": 0")
     desk.commands[SMI_QUERY] = COLUMNS
     assert ": 0" in desk.commands["nvidia-smi -q"] and judged(desk)["GPU_NOT_FOUND"].severity == "fail"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("print_health_info:430:(pid 0): Health issue observed, firmware internal error, severity(3) ERROR:", True),
+        ("print_health_info:430:(pid 0): Health issue observed, ICM fetch PCI data poisoned error, severity(2) CRITICAL:", True),
+        ("print_health_info:430:(pid 0): Health issue observed, High temperature, severity(4) WARNING:", False),
+        ("firmware version: 28.45.4028", False),
+    ],
+)
+def test_what_the_adapters_firmware_says_of_itself(line: str, told: bool) -> None:
+    found = judged(logging(healthy(), f"spark-a1b2 kernel: mlx5_core 0000:01:00.0: {line}"))
+    assert ("CX7_PCIE_ERRORS" in found) is told

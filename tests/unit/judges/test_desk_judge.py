@@ -129,7 +129,7 @@ RED: tuple[Case, ...] = (
     ("GPU_POWER_CAPPED", change(DESK, gpu__utilisation_percent=81.0, gpu__power_draw_w=14.0, gpu__clock_sm_mhz=811.0), {}, "warn"),
     ("GPU_POWER_CAPPED", change(DESK, gpu__power_draw_w=14.0), {}, "note"),
     ("GPU_FAILED", change(DESK, gpu__dead_readings=("GPU requires reset",), gpu__power_draw_w=None), {}, "fail"),
-    ("GPU_FAILED", change(DESK, gpu__dead_readings=("Unknown Error",), gpu__power_draw_w=None), {}, "warn"),
+    ("GPU_FAILED", change(DESK, gpu__dead_readings=("Unknown Error",), gpu__power_draw_w=None), {}, "fail"),
     ("GPU_FAILED", change(NO_READINGS, gpu__dead_readings=("ERR!",)), {}, "fail"),
     ("GPU_FAILED", change(DESK, gpu__recovery_action="Reboot"), {}, "fail"),
     ("GPU_FAILED", change(DESK, kernel__events=KernelEvents(recovery_action="Node Reboot Required")), {}, "fail"),

@@ -398,9 +398,11 @@ def test_the_sample_is_a_good_sheet(tmp_path: Path) -> None:
                 "Geräte-Seriennummer",
                 "Gehäuse SN",
                 "Device S/N",
+                "N/S",
+                "Service Tag",
             )
         ),
-        *((title, "pair_a", "pair") for title in ("Pärchen", "Twin", "Duo", "Peer", "Pairing", "Пары", "ペア名")),
+        *((title, "pair_a", "pair") for title in ("Pärchen", "Twin", "Duo", "Peer", "Pairing", "Tandem", "Пары", "ペア名")),
         ("Whatever", "4c:bb:47:01:02:03", "mac"),
         ("", "4c:bb:47:01:02:03", "mac"),
         ("Schlüssel", "SHA256:" + "a" * 43, "host_key"),
@@ -413,6 +415,28 @@ def test_a_column_whose_meaning_is_known_is_asked_about(title: str, cell: str, c
     (problem,) = caught.value.problems
     assert (problem.line, problem.column) == (1, title or "without a title")
     assert problem.expected.startswith(f"{column} (") and "x_" in problem.expected
+
+
+@pytest.mark.parametrize("title", ["Paired with", "Cabled to", "Gegenstelle"])
+def test_a_column_that_names_other_desks_is_asked_about(title: str) -> None:
+    rows = "desk-01,192.0.2.1,DESK-02\ndesk-02,192.0.2.2,desk-01\ndesk-03,192.0.2.3,\n"
+    with pytest.raises(SheetError) as caught:
+        read(f"name,address,{title}\n{rows}", "lab.csv", "csv")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (1, title) and problem.expected.startswith("pair (")
+
+
+def test_a_column_that_repeats_the_desks_own_name_is_not_asked_about() -> None:
+    rows = "desk-01,192.0.2.1,desk-01\ndesk-02,192.0.2.2,desk-02\n"
+    assert read(f"name,address,Label\n{rows}", "lab.csv", "csv").desks[0].own == {"label": "desk-01"}
+
+
+@pytest.mark.parametrize("titles", ["Gerätename;IP-Adresse;Seriennummer", "Asset Name;IP;Serial"])
+def test_titles_below_a_heading_are_named_where_none_is_the_name(titles: str) -> None:
+    with pytest.raises(SheetError) as caught:
+        read(f"Laborliste;;\nStand 27.11.2026;;\n{titles}\nd1;192.0.2.1;1581225000001\n", "lab.csv", "csv")
+    (problem,) = caught.value.problems
+    assert problem.line == 3 and titles.split(";")[0] in problem.found and "Laborliste" not in problem.found
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,7 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("/bin/sh: 1: orted: not found\nORTE was unable to reliably start one or more daemons.\n", "program"),
         ("None of the networks specified to be included for out-of-band communications\ncould be found:\n", "interface"),
         ("WARNING: An invalid value was given for btl_tcp_if_include.\n", "interface"),
+        ("a:1:1 [0] misc/shmutils.cc:87 NCCL WARN Error: failed to extend /dev/shm/nccl-abc to 33030532 bytes\n", "no_space"),
         ("A call to mkdir was unable to create the desired directory:\n  Error:     No space left on device\n", "no_space"),
         ("A call to mkdir was unable to create the desired directory:\n  Error:     Read-only file system\n", "read_only"),
         ("A call to mkdir was unable to create the desired directory:\n  Error:     Permission denied\n", "not_permitted"),

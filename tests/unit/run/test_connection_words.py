@@ -25,6 +25,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors
         "sudo\u00a0: il est n\u00e9cessaire de saisir un mot de passe",
         "Failed to start transient service unit: Interactive authentication required.",
         "su: Authentication failure",
+        "su: Permission denied",
     ],
 )
 def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
@@ -38,6 +39,8 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("System is booting up. Unprivileged users are not permitted to log in yet.", "closed", "starting or shutting down"),
         ("Bad owner or permissions on /home/u/.ssh/config", "other", "its own configuration"),
         ('Load key "/home/u/.ssh/id_ed25519": error in libcrypto', "other", "its own configuration or key"),
+        ('unix_listener: path "/home/u/.ansible/cp/x" too long for Unix domain socket', "other", "its own configuration"),
+        ('Please login as the user "nvidia" rather than the user "root".', "auth", "refuses the login"),
         ("mux_client_request_session: session request failed: Session open refused by peer", "closed", "opens no session"),
         ("channel 0: open failed: administratively prohibited: open failed", "closed", "opens no session"),
         ("shell request failed on channel 0", "closed", "opens no session"),
@@ -54,3 +57,12 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
 )
 def test_other_words(text: str, kind: str, words: str) -> None:
     assert classify(text).kind == kind and words in classify(text).sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["Timeout (12s) waiting for privilege escalation prompt: ", "sudo: timed out reading password", "sudo: timeout waiting for PAM"]
+)
+def test_sudo_that_is_late_is_told_as_late(text: str) -> None:
+    found = classify(text)
+    assert found.code == "BECOME_FAILED" and "in time" in found.sentence and "sudo -v" in found.remedy
+    assert "in time" not in classify(f"{text}\nSorry, try again.").sentence

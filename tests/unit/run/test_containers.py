@@ -25,6 +25,9 @@ MOUNT = (
     "could not apply required modification to OCI specification: failed to fulfil mount request: open "
     "/usr/lib/aarch64-linux-gnu/libnvidia-gtk3.so.580.159.03: no such file or directory"
 )
+FAILED = "CONTAINER_GPU_FAILED"
+CLI = "nvidia-container-cli:"
+NO_NVML = "initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory"
 BANNER = (
     "==========\n== CUDA ==\n==========\n\nCUDA Version 13.0.1\n\nContainer image Copyright (c) 2016-2023, NVIDIA CORPORATION.\n\n"
     "NVIDIA GB10\n"
@@ -57,6 +60,18 @@ def test_a_container_is_proven_only_by_its_answer(inspect: Answer, run: Answer |
         (Answer((), 1, "", REFUSED), None, None, "CONTAINER_NOT_PROVEN", "socket refuses", "usermod -aG docker", "Pull"),
         (Answer((), error="denied"), None, None, "CONTAINER_NOT_PROVEN", "socket refuses", "usermod -aG docker", "Pull"),
         (Answer((), 1, "", DOWN), None, None, "CONTAINER_NOT_PROVEN", "daemon is not running", "systemctl enable --now docker", "Pull"),
+        (THERE, Answer((), 125, "", f"{CLI} detection error: nvml error: gpu is lost"), None, FAILED, "lost", "driver findings", "cdi"),
+        (
+            THERE,
+            Answer((), 125, "", f"{CLI} initialization error: nvml error: unknown error"),
+            None,
+            FAILED,
+            "nvml",
+            "driver findings",
+            "cdi",
+        ),
+        (THERE, Answer((), 125, "", f"{CLI} {NO_NVML}"), None, FAILED, "libnvidia-ml", "driver findings", "cdi"),
+        (THERE, Answer((), 125, "", MOUNT.replace("-gtk3.so.580.159.03", "-persistenced/socket")), None, FAILED, "socket", "cdi", "Bring"),
         (THERE, Answer((), 125, "", f"docker: {DOWN}"), None, "CONTAINER_NOT_PROVEN", "not running", "systemctl", "Pull"),
         (THERE, Answer((), 126, "", f"docker: {REFUSED}"), None, "CONTAINER_NOT_PROVEN", "socket", "usermod", "Pull"),
         (Answer((), error="missing"), None, None, "CONTAINER_NOT_PROVEN", "not installed", "Install docker", "Pull"),

@@ -118,10 +118,9 @@ CODES: tuple[Code, ...] = (
         code="GPU_FAILED",
         title="The GPU does not work",
         severity="fail",
-        other_severities=("warn",),
-        meaning="nvidia-smi prints GPU requires reset, GPU is lost, ERR! or Unknown Error instead of readings (with exit code 0), "
+        meaning="nvidia-smi prints GPU requires reset, GPU is lost, ERR! or Unknown Error instead of a reading (with exit code 0), "
         "cannot open the device, or hangs while the kernel log shows GPU errors; or the driver asks for a "
-        "recovery (GPU Recovery Action). A warning when only some readings are ERR! or Unknown Error.",
+        "recovery (GPU Recovery Action).",
         remedy="Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for "
         "a minute, start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA.",
         source="community (many reports); NVIDIA (Xid 154: recovery action)",
