@@ -116,7 +116,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(desks, "inside", lambda pid, argv, **_more: acted.append((argv[0], pid)) or "journal")
     monkeypatch.setattr(files, "process_mark", lambda pid: "1" if pid in machine.containers.values() else None)
     monkeypatch.setattr(files, "wait_until", lambda test, *_words: test())
-    act, undo = (lambda pid, *_words: acted.append(("do", pid))), (lambda pid, *_words: acted.append(("undo", pid)))
+
+    def act(pid: int, *_words: object) -> None:
+        acted.append(("do", pid))
+
+    def undo(pid: int, *_words: object) -> None:
+        acted.append(("undo", pid))
+
     monkeypatch.setattr(actions, "ACTIONS", {"hostkey_changed": ("a sentence", act, undo)})
     return SimpleNamespace(network=network, engine=machine, told=told, acted=acted, leases=leases)
 
