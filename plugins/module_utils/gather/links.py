@@ -90,9 +90,10 @@ def led_elsewhere(ask: Ask, netdevs: Iterable[str]) -> list[str]:
     known = [words for line in (ask.text(ARP).text or "").splitlines() if len(words := line.split()) >= 6]
     for netdev in netdevs:
         for held in addresses_of(interfaces(ask).facts(netdev)):
-            if held.family != "inet" or held.prefix_length is None:
-                continue
-            mine = ipaddress.IPv4Interface(f"{held.address}/{held.prefix_length}")
+            try:
+                mine = ipaddress.IPv4Interface(f"{held.address}/{held.prefix_length}")
+            except ValueError:
+                continue  # IPv6, or no length
             seen = [words[0] for words in known if words[5] == netdev and _within(words[0], mine.network)]
             for peer in seen[:PEERS_LIMIT] or [str(other) for other in _others(mine)]:
                 answer = ask.run("ip", "-j", "route", "get", peer, "from", str(mine.ip))

@@ -152,7 +152,8 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
     if reason is not None:
         return [refused(where, f"the desk's routes could not be read ({reason})", severity="unknown")]
     mine = {item.netdev for item in planned} | set(ours)
-    found: list[Finding] = []
+    found: dict[tuple[str, str], Finding] = {}
+    """By function and the interface that takes its traffic: a route explains what the kernel answers when it is asked for the way."""
     for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
         network, _separator, netdev = route.partition(" dev ")
         netdev = netdev.strip()
@@ -164,12 +165,12 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
             continue
         for item in planned:
             wanted = ipaddress.IPv4Interface(item.address).network
-            seen = any((other.where.function, other.evidence["interface"]) == (item.netdev, netdev) for other in found)
-            if wanted.overlaps(routed) and not _catches_all(routed, wanted) and not (seen and route in desk.network.led_elsewhere):
+            if wanted.overlaps(routed) and not _catches_all(routed, wanted) and (item.netdev, netdev) not in found:
                 message = f"{wanted} for {item.netdev} overlaps {routed}, which the desk reaches over {netdev}."
                 evidence = {"wanted": str(wanted), "routed": str(routed), "interface": netdev}
-                found.append(finding("CX7_ADDRESS_OVERLAP", replace(where, function=item.netdev), message, evidence=evidence))
-    return found
+                place = replace(where, function=item.netdev)
+                found[item.netdev, netdev] = finding("CX7_ADDRESS_OVERLAP", place, message, evidence=evidence)
+    return list(found.values())
 
 
 def management_findings(desk: Desk, where: Where) -> list[Finding]:

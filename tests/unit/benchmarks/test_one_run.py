@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,40 +70,43 @@ def test_the_loser_is_told_who_and_since_when_and_the_mark_ends_with_its_process
     assert lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name) is None
 
 
-@pytest.mark.parametrize("said", [b"", b"\xff\xfe{", b"[1]", b'{"run": {"a": 1}, "by": "\\u001b[31mroot"}', b"x" * 9000, b"[" * 9000])
-def test_a_holder_that_talks_nonsense_is_named_by_the_kernel(name: str, said: bytes) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as squatter:
-        squatter.bind(name)
-        squatter.listen(8)
+@contextlib.contextmanager
+def squatter(name: str, say: Callable[[socket.socket], None]) -> Iterator[None]:
+    """A process that holds the mark and tells whoever asks what it likes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
+        held.bind(name)
+        held.listen(8)
         child = os.fork()
         if child == 0:
-            connection, _address = squatter.accept()
-            connection.sendall(said)
+            connection, _address = held.accept()
+            say(connection)
             connection.close()
             os._exit(0)
-        told = lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name)
+        yield
         os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("said", [b"", b"\xff\xfe{", b"[1]", b'{"run": {"a": 1}, "by": "\\u001b[31mroot"}', b"x" * 9000, b"[" * 9000])
+def test_a_holder_that_talks_nonsense_is_named_by_the_kernel(name: str, said: bytes) -> None:
+    with squatter(name, lambda connection: connection.sendall(said)):
+        told = lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name)
     assert told is not None and told["process"] == str(os.getpid())
     assert all(text.isprintable() and len(text) <= 120 for text in told.values())
 
 
 def test_a_holder_that_talks_slowly_keeps_nobody_waiting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "PATIENCE", 0.3)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as squatter:
-        squatter.bind(name)
-        squatter.listen(8)
-        child = os.fork()
-        if child == 0:
-            connection, _address = squatter.accept()
-            for _byte in range(30):
-                with contextlib.suppress(OSError):
-                    connection.send(b"x")
-                time.sleep(0.1)
-            os._exit(0)
+
+    def byte_by_byte(connection: socket.socket) -> None:
+        for _byte in range(30):
+            with contextlib.suppress(OSError):
+                connection.send(b"x")
+            time.sleep(0.1)
+
+    with squatter(name, byte_by_byte):
         begun = time.monotonic()
         told = lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name)
         took = time.monotonic() - begun
-        os.waitpid(child, 0)
     assert told is not None and told["process"] == str(os.getpid()) and took < 2
 
 
