@@ -86,11 +86,13 @@ class Refusal:
 def refusal(text: str) -> Refusal:
     """Why pip refused, by its error output."""
     lines = [" ".join(line.split()) for line in text[-20000:].splitlines() if line.strip()]
-    words = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1] if lines else "pip said nothing")[:300]
     joined = "\n".join(lines)
+    crashed = "Traceback (most recent call last)" in joined
+    told = [line for line in lines if line.startswith("ERROR:")]
+    words = (told[-1] if told and not crashed else lines[-1] if lines else "pip said nothing")[:300]
     if re.search(r"No module named pip\b|no such option: --(?:report|dry-run)|use-feature: invalid choice", joined):
         return Refusal("no_pip", words=words)
-    if re.search(
+    if not crashed and re.search(
         r"Invalid requirement|InvalidRequirement|error: (?:unrecognized|no such option|argument)|pip: error:|Could not open requirements",
         joined,
     ):

@@ -200,10 +200,10 @@ def test_a_build_is_never_started(index: Index, judge, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_a_repository_in_metadata_is_not_cloned(index: Index, judge, tmp_path: Path) -> None:
+def test_a_repository_in_metadata_is_not_cloned(index: Index, judge) -> None:
     """What git does with a repository of somebody else, submodules and all, is nothing that a check should start."""
     name = f"trap-1.0-{ANY}.whl"
-    index.add("trap", name, wheel("trap", "1.0", ANY, {"t.py": b""}, (f"evil @ git+file://{tmp_path}/repository",)))
+    index.add("trap", name, wheel("trap", "1.0", ANY, {"t.py": b""}, ("evil @ git+https://git.example/repository",)))
     (found,) = judge("trap")
     assert found.verdict == UNKNOWN
     assert "would have to be cloned" in found.reason
@@ -304,6 +304,7 @@ def test_any_report_is_read_or_refused(text: str) -> None:
         ),
         ("/usr/bin/python3: No module named pip", "no_pip", None),
         ("ERROR: Invalid requirement: 'six ='", "syntax", None),
+        ("ERROR: Exception:\nTraceback (most recent call last):\nInvalidRequirement: Invalid URL: git+file:/x", "other", None),
         (
             "WARNING: Retrying after connection broken by 'NewConnectionError': /simple/x/\nERROR: No matching distribution found for x",
             "no_network",
