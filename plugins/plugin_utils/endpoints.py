@@ -199,7 +199,6 @@ def _end(name: str, desk: Desk, port: Port, functions: list[EndpointFunction]) -
         kho=desk.kernel.kho,
         cma_total_kb=desk.memory.cma_total_kb,
         cma_free_kb=desk.memory.cma_free_kb,
-        memory_available_kb=desk.memory.available_kb,
         ufw_active=desk.network.ufw_active,
         perftest=desk.toolkit.perftest,
         open_mpi=desk.toolkit.open_mpi,

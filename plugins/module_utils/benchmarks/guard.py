@@ -14,9 +14,6 @@ from ..model.proof import DeskUse
 from ..readers import compute_apps, passwd, proc_status, rdma_resource
 from .side import Side
 
-COMPUTE = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader")
-QUEUE_PAIRS = ("rdma", "resource", "show", "qp")
-
 TIME_LIMIT = 15.0
 """Seconds for one answer; a desk whose driver hangs must not hang the measurement."""
 
@@ -29,7 +26,7 @@ def uses(sides: Sequence[Side]) -> tuple[DeskUse, ...]:
 def _use(side: Side) -> DeskUse:
     # Before the question: what is still ending when it is asked is then known as ours.
     own = set(side.ask("marked").get("pids", ()))
-    on_gpu, on_rdma = _answer(side, COMPUTE), _answer(side, QUEUE_PAIRS)
+    on_gpu, on_rdma = _answer(side, compute_apps.COMMAND), _answer(side, rdma_resource.COMMAND)
     # Without a driver nobody computes; without an answer nobody knows.
     reasons = [_reason(answer) for answer in (on_gpu, on_rdma) if not answer.ok and not (answer is on_gpu and answer.error == MISSING)]
     gpu = compute_apps.read(on_gpu.stdout) if on_gpu.ok else []

@@ -16,6 +16,7 @@ from ..judges.busy import busy_findings
 from ..judges.catalogue import finding
 from ..judges.common import named
 from ..judges.dgx_os import unknown_major
+from ..model.data import sha256
 from ..model.desk import Desk
 from ..model.driver import Package
 from ..model.finding import Finding, Where
@@ -46,7 +47,6 @@ from .lock_model import (
     LockView,
     Step,
     WantedLock,
-    sha256,
 )
 from .lock_record import Before, Debs, Record, RecordError
 

@@ -103,11 +103,6 @@ class LinkPlan:
             "after": formatted(self.after),
         }
 
-    @property
-    def interfaces(self) -> tuple[Interface, ...]:
-        """The interfaces as our file names them."""
-        return tuple(Interface(item.netdev, item.address, item.mtu) for item in self.functions)
-
 
 def formatted(state: dict[str, Any]) -> str:
     """The one formatter of a state of the link."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -117,8 +116,3 @@ class LockPlan:
     def kinds(self) -> tuple[str, ...]:
         """Kinds of the steps in order."""
         return tuple(item.kind for item in self.steps)
-
-
-def sha256(text: str) -> str:
-    """Fingerprint of a text, as the facts carry it."""
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -9,12 +9,12 @@ differs between functions and desks and NCCL finds it.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.data import sha256
 from ..model.desk import Setup
 from ..model.link import Endpoint, members, paths_of
 from .pair_files import MARK
@@ -157,7 +157,7 @@ def proven(stack: str, ends: Sequence[Endpoint], meet: Meeting, run_id: str, top
         values = settings(mine, meet, rank, topology)
         texts[desk] = kept_or_new(mine[0].pair_env, pair_env(stack, ends, rank, values, run_id, topology))
     return {
-        "desks": {desk: {"pair_env": text, "sha256": checksum(text)} for desk, text in texts.items()},
+        "desks": {desk: {"pair_env": text, "sha256": sha256(text)} for desk, text in texts.items()},
         "hostfile": hostfile(meet),
         "addresses": dict(zip(names(len(texts), topology), meet.addresses, strict=True)),
     }
@@ -235,15 +235,10 @@ def is_there(setup: Setup, arguments: Mapping[str, Any]) -> bool:
         elif path == STALE and content is not None:
             same = STALE in setup.pair_files  # stale is stale, whichever run said so first
         else:
-            same = setup.pair_files.get(path) == (None if content is None else checksum(content))
+            same = setup.pair_files.get(path) == (None if content is None else sha256(content))
         if not same or (content is not None and {path, FOLDER} & set(setup.wrong_modes)):
             return False
     for item in arguments["lines"]:
-        if setup.pair_files.get(item["path"]) != (checksum("\n".join(item["lines"])) if item["lines"] else None):
+        if setup.pair_files.get(item["path"]) != (sha256("\n".join(item["lines"])) if item["lines"] else None):
             return False
     return True
-
-
-def checksum(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,13 +7,13 @@ The two desks of a pair log in to each other. In a ring or on a switch the head 
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.data import sha256
 from ..model.desk import Desk
 from ..model.link import Endpoint
 from .pair_files import MARK
@@ -275,9 +275,9 @@ def record(
         "home": login[1],
         **elsewhere,
         "firewall": list(rules),
-        "pair_ssh_sha256": checksum(script),
-        "authorized_sha256": [checksum(line) for line in authorized],
-        "known_hosts_sha256": [checksum(line) for line in known],
+        "pair_ssh_sha256": sha256(script),
+        "authorized_sha256": [sha256(line) for line in authorized],
+        "known_hosts_sha256": [sha256(line) for line in known],
     }
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
@@ -301,7 +301,7 @@ def unwanted(facts: Desk) -> dict[str, Any]:
 def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
     """Whether the facts already show all of what ``wanted`` asks for: each thing itself, and not only the record of it."""
     setup, kept = facts.setup, facts.setup.pair_files
-    wanted = {item["path"]: checksum(item["content"]) for item in arguments["files"]}
+    wanted = {item["path"]: sha256(item["content"]) for item in arguments["files"]}
     rules = tuple(sorted(f"{item['netdev']} {item['source']}" for item in arguments["rules"] if ":" not in item["source"]))
     return (
         all(kept.get(path) == digest for path, digest in wanted.items())
@@ -327,8 +327,3 @@ def is_gone(facts: Desk) -> bool:
     setup = facts.setup
     left = (setup.trust_public_key, setup.trust_key_damaged, setup.trust_authorized, setup.trust_known_hosts, setup.firewall_rules)
     return not any((*left, setup.trust_left_in)) and not {RECORD, PAIR_SSH} & set(setup.pair_files)
-
-
-def checksum(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()

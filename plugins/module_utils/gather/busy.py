@@ -16,9 +16,7 @@ from .gpu import smi
 from .limits import user_name
 from .options import Options
 
-COMPUTE = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader")
 COMPUTE_PLAIN = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits")
-QUEUE_PAIRS = ("rdma", "resource", "show", "qp")
 UVM = "/dev/nvidia-uvm"
 """Opened by every process that uses CUDA, and by no display server."""
 DAEMONS = ("nvidia-persiste",)
@@ -32,7 +30,7 @@ def gather(ask: Ask, options: Options) -> Busy:
     if on_gpu is None:
         ask.miss("busy.gpu_processes", smi(ask).error, *smi(ask).sources[:1])
     if on_rdma is None:
-        ask.miss("busy.rdma_users", ask.asked(*QUEUE_PAIRS))
+        ask.miss("busy.rdma_users", ask.asked(*rdma_resource.COMMAND))
     return Busy(
         gpu_processes=tuple(_process(ask, item) for item in on_gpu or []),
         rdma_users=tuple(_process(ask, item) for item in on_rdma or []),
@@ -63,7 +61,7 @@ def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
         return _holders(ask)
     if told.missing:
         return []  # without a driver nobody computes
-    answer = ask.first_answer(COMPUTE, COMPUTE_PLAIN)
+    answer = ask.first_answer(compute_apps.COMMAND, COMPUTE_PLAIN)
     return compute_apps.read(answer.stdout) if answer.ok else None
 
 
@@ -86,7 +84,7 @@ def _holders(ask: Ask) -> list[dict[str, Any]] | None:
 
 
 def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:
-    answer = ask.run(*QUEUE_PAIRS)
+    answer = ask.run(*rdma_resource.COMMAND)
     if answer.ok:
         return rdma_resource.read(answer.stdout)
     adapter = functions(ask)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..desk import Desk as Door
 from ..model.desk import Desk
-from ..readers import proc_status
+from ..readers import proc_status, rdma_resource
 from . import apt, busy, clock, cx7, dgx_os, driver, gpu, identity, kernel, kernel_log, limits, memory, network, setup, toolkit
 from .ask import Ask
 from .links import ADDRESSES
@@ -42,7 +42,7 @@ SLOW: dict[tuple[str, ...], tuple[str, ...]] = {
     kernel_log.QUESTIONS[0]: ("cx7", "kernel"),
     driver.LICENSE: ("driver",),
     apt.INODES: ("apt",),
-    busy.QUEUE_PAIRS: ("busy",),
+    rdma_resource.COMMAND: ("busy",),
 }
 """Commands that are certainly asked for a subset: they run at the same time."""
 

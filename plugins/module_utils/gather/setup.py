@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..desk import DAMAGED, MISSING, NOT_RECORDED, Answer, Text
-from ..model.data import from_dict
+from ..model.data import from_dict, sha256
 from ..model.desk import Setup, SshServer
 from ..model.update import Journal
 from ..readers import ufw, update_journal
@@ -62,7 +61,7 @@ def gather(ask: Ask, options: Options) -> Setup:
     hosts = ask.text("/etc/hosts")
     names = _marked(hosts)
     if names:
-        files["/etc/hosts"] = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        files["/etc/hosts"] = sha256("\n".join(names))
     modes = {SETTINGS: FOLDER_MODE, **{f"{SETTINGS}/{item}": FILE_MODE for item in inside}} if inside else {}
     modes |= {path: PROGRAM_MODE for path in PROGRAMS if files.get(path)}
     trusted = any((authorized.text, known.text, key.text, key.error == DAMAGED, inside, files.get(PROGRAMS[1])))
@@ -176,7 +175,7 @@ def _whole(ask: Ask, path: str) -> str | None:
 
 def _digest(ask: Ask, path: str) -> str | None:
     text = ask.text(path).text
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() if text is not None else None
+    return sha256(text) if text is not None else None
 
 
 def _marked(read: Text) -> tuple[str, ...]:

@@ -39,10 +39,6 @@ class Cable:
         """The known cages."""
         return (self.a,) if self.b is None else (self.a, self.b)
 
-    def touches(self, planned: PlannedCable) -> bool:
-        """Whether a plug is in a desk of the pair."""
-        return any(end.desk in (planned.a, planned.b) for end in self.ends)
-
 
 def joins(cable_ends: Sequence[End], planned: PlannedCable) -> bool:
     """Whether a cable with these two ends joins the pair's desks, on whatever cages."""

@@ -6,12 +6,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar, Union
 
 T = TypeVar("T")
+
+
+def sha256(text: str) -> str:
+    """Fingerprint of a text, as the facts carry it."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def as_dict(value: Any) -> Any:

@@ -73,7 +73,6 @@ class Endpoint:
     kho: str | None = None
     cma_total_kb: int | None = None
     cma_free_kb: int | None = None
-    memory_available_kb: int | None = None
     ufw_active: bool | None = None
     perftest: str | None = None
     open_mpi: str | None = None

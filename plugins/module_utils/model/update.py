@@ -10,7 +10,6 @@ from .kinds import PackageName, Version
 
 BEGUN, CHANGING, INSTALLED, STARTED, SETTLED = "begun", "changing", "installed", "started", "settled"
 ROLLING_BACK, ROLLED_BACK = "rolling_back", "rolled_back"
-PHASES = (BEGUN, CHANGING, INSTALLED, STARTED, SETTLED, ROLLING_BACK, ROLLED_BACK)
 """Nothing changed yet; packages are being changed; they are changed and the reboot is to come; the desk started with them and the proof
 is to come; proven. A way back that was begun; one that waits for its proof."""
 

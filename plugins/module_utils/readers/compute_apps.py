@@ -9,6 +9,8 @@ from typing import Any
 from . import nvidia_smi_csv
 from . import text as _text
 
+COMMAND = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader")
+
 
 def read(text: str) -> list[dict[str, Any]]:
     """A list of: pid, kind (always C), name, memory_mib (null when not told). A comma in a name is kept."""

@@ -46,8 +46,6 @@ class Manifest:
     kind: str
     """index, manifest, schema1"""
     entries: tuple[Entry, ...] = ()
-    attestations: int = 0
-    """Entries of an index that describe others and are no images."""
     architecture: str | None = None
     """Schema 1 only."""
     size: int | None = None
@@ -84,19 +82,17 @@ def manifest(text: str) -> Manifest:
 
 def _index(entries: list[Any]) -> Manifest:
     found: list[Entry] = []
-    attestations = 0
     for item in entries[:ENTRY_LIMIT]:
         if not isinstance(item, dict):
             continue
         platform, annotations = _mapping(item.get("platform")), _mapping(item.get("annotations"))
         os, architecture = _word(platform.get("os")), _word(platform.get("architecture"))
         if "vnd.docker.reference.type" in annotations or (os, architecture) == ("unknown", "unknown"):
-            attestations += 1
             continue
         digest = item.get("digest")
         if os and architecture and isinstance(digest, str) and _DIGEST.fullmatch(digest):
             found.append(Entry(digest, os, architecture, _word(platform.get("variant")) or ""))
-    return Manifest("index", tuple(found), attestations)
+    return Manifest("index", tuple(found))
 
 
 def configuration(text: str) -> Configuration:

@@ -88,8 +88,8 @@ def refusal(text: str) -> Refusal:
     lines = [" ".join(line.split()) for line in text[-20000:].splitlines() if line.strip()]
     joined = "\n".join(lines)
     crashed = "Traceback (most recent call last)" in joined
-    told = [line for line in lines if line.startswith("ERROR:")]
-    words = (told[-1] if told and not crashed else lines[-1] if lines else "pip said nothing")[:300]
+    errors = [] if crashed else [line for line in lines if line.startswith("ERROR:")]
+    words = (errors or lines or ["pip said nothing"])[-1][:300]
     if re.search(r"No module named pip\b|no such option: --(?:report|dry-run)|use-feature: invalid choice", joined):
         return Refusal("no_pip", words=words)
     if not crashed and re.search(

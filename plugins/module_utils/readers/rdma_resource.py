@@ -8,6 +8,8 @@ from typing import Any
 
 from . import text as _text
 
+COMMAND = ("rdma", "resource", "show", "qp")
+
 
 def read(text: str) -> list[dict[str, Any]]:
     """A list of user-space owners, each once: pid, name. Queue pairs of the kernel have no pid and are left out."""

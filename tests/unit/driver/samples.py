@@ -7,7 +7,8 @@ from typing import Any
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import apt_preferences
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import plan
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock, sha256
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Desk, Identity, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver, GpuProcess, Kernel, KernelImage, Package
 

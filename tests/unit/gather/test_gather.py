@@ -8,9 +8,9 @@ import json
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAGED, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Text
-from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.busy import QUEUE_PAIRS
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import rdma_resource
 
 from .fake_desk import (
     DRIVER,
@@ -809,7 +809,7 @@ def test_what_was_late_on_an_overloaded_desk_is_asked_again_with_more_time(load,
     usual = desk.run
 
     def run(argv, *, timeout=10.0, **more):
-        if tuple(argv) == QUEUE_PAIRS:
+        if tuple(argv) == rdma_resource.COMMAND:
             limits.append(timeout)
             if timeout == 10.0:
                 return said(error=TIMEOUT)
@@ -828,7 +828,7 @@ def test_a_desk_that_is_late_twice_says_that_it_is_overloaded():
         "/sys/devices/system/cpu/cpu0/online": "1",
         "/sys/devices/system/cpu/cpu1/online": "1",
     }
-    desk.commands[" ".join(QUEUE_PAIRS)] = said(error=TIMEOUT)
+    desk.commands[" ".join(rdma_resource.COMMAND)] = said(error=TIMEOUT)
     told = collect(desk).unread["busy.rdma_users"]
     assert "timeout" in told and "the desk is overloaded: load 84 on 2 CPUs" in told
 
