@@ -20,6 +20,7 @@ from ..module_utils.judges.isolate import (
     OTHER_PORT,
     PASS,
     UNKNOWN,
+    WITHOUT_SWITCH,
     Move,
     Suspects,
     Trial,
@@ -27,11 +28,11 @@ from ..module_utils.judges.isolate import (
 )
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts
-from ..plugin_utils.run.model import RING, Run, Stack, plain
+from ..plugin_utils.run.model import DIRECT, SWITCH, Run, Stack, plain
 from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
 from ..plugin_utils.terminal import ask
 
-HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26}
+HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26, WITHOUT_SWITCH: 28}
 """Host number of a trial's head; its peer has the next. Every trial has its own, so that no desk brings a role along."""
 
 
@@ -57,7 +58,8 @@ class ActionModule(DeskAction):
         trials = [] if given["restart"] else read_trials(notes)
         suspects = (*two, good)
         ports = _ports(given.get("ports") or {}, suspects)
-        what = Suspects(*suspects, *(ports[name] for name in suspects))
+        head_port, peer_port, good_port = (ports[name] for name in suspects)
+        what = Suspects(*suspects, head_port, peer_port, good_port, pair.topology == SWITCH)
         if given["phase"] == "note":
             trials.append(self._note(given, run))
             write_atomically(notes, json.dumps([trial.__dict__ for trial in trials], indent=1))
@@ -65,22 +67,24 @@ class ActionModule(DeskAction):
             write_atomically(notes, "[]")
         move = advance(what, trials)
         if not pair.is_pair and not move.done:
-            # Both cages of a ring's desk hold a plug.
+            # Both cages of a ring's desk hold a plug, and a desk on a switch keeps its own.
             move = replace(move, instruction=f"{move.instruction} Take out what is in the way and remember where it was.")
         self._say(trials, move, given["phase"])
+        over_switch = what.on_switch and move.kind == AS_IT_IS
         return {
             "changed": False,
             "done": move.done,
             "kind": move.kind,
             "desks": list(move.desks),
             "ports": dict(move.ports),
-            "head_host": HOSTS.get(move.kind, 0),
+            # The other desks of a switch keep their addresses beside a trial's.
+            "head_host": HOSTS.get(move.kind, 0) + (len(pair.members) if over_switch else 0),
             "instruction": move.instruction,
             "blame": move.blame,
             "conclusion": move.conclusion,
             "trials": [trial.__dict__ for trial in trials],
             "at_most": given["at_most"],
-            "plan": {} if move.done else plain(trial_run(run, move.kind, move.desks, move.ports)),
+            "plan": {} if move.done else plain(trial_run(run, move.kind, move.desks, move.ports, SWITCH if over_switch else DIRECT)),
         }
 
     def _ask(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,17 +135,18 @@ def _suspected(stack: Stack, cable: Sequence[Any]) -> tuple[str, str]:
     """The two desks whose cable is suspect. Raises AnsibleActionFail."""
     if stack.is_pair:
         return stack.members[0], stack.members[1]
-    if stack.topology != RING:
-        raise AnsibleActionFail(
-            f"isolate_pair is {stack.name}, a {stack.topology}: there is no cable between two of its desks to swap. stack.yml measures "
-            "every two of them and names the cage or desk that all bad paths share (STACK_SHARED_CAUSE)"
-        )
     two = tuple(str(desk) for desk in cable)
     if len(set(two)) != 2 or not set(two) <= set(stack.members):
-        raise AnsibleActionFail(
-            f"isolate_cable is {list(two)}; two desks of ring {stack.name} were expected, those whose cable is suspect: "
-            f"{', '.join(stack.members)}"
+        meaning = (
+            "the one whose cable is suspect (STACK_SHARED_CAUSE names it), then another"
+            if stack.topology == SWITCH
+            else "those whose cable is suspect"
         )
+        raise AnsibleActionFail(
+            f"isolate_cable is {list(two)}; two desks of {stack.topology} {stack.name} were expected, {meaning}: {', '.join(stack.members)}"
+        )
+    if stack.topology == SWITCH:
+        return two[0], two[1]
     first, second = sorted(two, key=stack.members.index)
     return first, second
 
@@ -173,12 +178,15 @@ def trial_folder(run: Run, kind: str) -> Path:
     return run.folder / f"trial-{kind}"
 
 
-def trial_run(run: Run, kind: str, desks: tuple[str, str], ports: Mapping[str, int]) -> Run:
+def trial_run(run: Run, kind: str, desks: tuple[str, str], ports: Mapping[str, int], topology: str = DIRECT) -> Run:
     """The run of a trial: its two desks as the only stack; the ports are noted where stages look for them."""
-    trial = run.only(Stack(f"isolate_{kind}", desks), str(trial_folder(run, kind)))
+    stack = Stack(f"isolate_{kind}", desks, topology)
+    trial = run.only(stack, str(trial_folder(run, kind)))
     store = RunStore(trial.run_dir)
     for desk in desks:
-        store.write(Part("cable_map", desk, DONE, trial.stacks[0].name, data={"port": ports[desk]}))
+        (other,) = stack.others(desk)
+        data = {"port": ports[desk]} if stack.is_pair else {"port": None, "ports": {other: ports[desk]}}
+        store.write(Part("cable_map", desk, DONE, stack.name, data=data))
     return trial
 
 

@@ -21,15 +21,17 @@ options:
     choices: [next, ask, note]
     default: next
   pair:
-    description: The suspect pair, or the ring with the suspect cable.
+    description: The suspect pair, or the ring or switch stack with the suspect cable.
     type: str
     required: true
   cable:
-    description: The two desks of a ring whose cable is suspect. Not needed for a pair.
+    description:
+      - The two desks of a ring whose cable is suspect; of a switch, the desk whose cable is suspect, then another.
+      - Not needed for a pair.
     type: list
     elements: str
   good:
-    description: A desk outside the pair (or the third of a ring) that is known to be good.
+    description: A desk outside the pair (or another one of the ring or switch) that is known to be good.
     type: str
     required: true
   ports:

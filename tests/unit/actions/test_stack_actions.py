@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Busy, Desk, Identity, Limits, Network, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, ConnectX7, Function, Port
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import cages_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, Part, RunStore
 from sample_run import run_of
 from scripted_action import Script
@@ -233,9 +235,24 @@ def test_one_cable_of_a_ring_is_isolated_with_the_third_desk(tmp_path: Path) -> 
     assert result["plan"]["stacks"][0]["topology"] == "direct"
 
 
+def test_a_desk_on_a_switch_is_measured_over_it_then_without_it(tmp_path: Path) -> None:
+    run = started(tmp_path, "switch")
+    given = {"pair": "lab_a", "cable": ["desk-02", "desk-01"], "good": "desk-03"}
+    first = Script("pair_isolate", given).run("desk-01", run)
+    (stack,) = first["plan"]["stacks"]
+    assert (stack["members"], stack["topology"], first["head_host"]) == (["desk-02", "desk-01"], "switch", 23)
+    trial = from_plain(first["plan"])
+    assert cages_of(RunStore(trial.run_dir), "desk-02") == {"desk-01": 0}
+    notes = run.folder.parent / "isolate-lab_a-desk-02-desk-01.json"
+    notes.write_text(json.dumps([{"kind": "as_it_is", "verdict": "FAIL", "rebooted": True}]))
+    second = Script("pair_isolate", given).run("desk-01", run)
+    assert (second["kind"], second["desks"], second["head_host"]) == ("without_switch", ["desk-02", "desk-03"], 28)
+    assert second["plan"]["stacks"][0]["topology"] == "direct"
+
+
 @pytest.mark.parametrize(
     ("topology", "cable", "word"),
-    [("ring", [], "isolate_cable is []"), ("ring", ["desk-01", "desk-09"], "desk-09"), ("switch", [], "STACK_SHARED_CAUSE")],
+    [("ring", [], "isolate_cable is []"), ("ring", ["desk-01", "desk-09"], "desk-09"), ("switch", ["desk-01"], "STACK_SHARED_CAUSE")],
 )
 def test_what_cannot_be_isolated_is_said(tmp_path: Path, topology: str, cable: list[str], word: str) -> None:
     run = started(tmp_path, topology)
