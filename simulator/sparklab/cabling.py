@@ -72,6 +72,12 @@ class Cabling(Base):
         self.light()
         self.tell(self.write_desks())
 
+    def cable_moved(self, cable: str, source: End, target: End) -> None:
+        """Move a plug. In between the far end is dark, so that its kernel forgets who was there."""
+        after = laws.moved(self.record.wiring, cable, source, target)
+        self.cables_changed(laws.pulled(self.record.wiring, cable, source))
+        self.cables_changed(after)
+
     def switch_changed(self, name: str, port: int, settings: dict[str, Any]) -> None:
         """Set a switch's port; the desk behind it sees at once what follows."""
         if port not in self.record.switch_ports(name):

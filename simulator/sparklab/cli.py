@@ -435,17 +435,16 @@ def do_cable(arguments: argparse.Namespace) -> int:
             return spec.parse_end(text, "cable", names, one.record.spec.switches)
 
         if arguments.action == "pull":
-            after = laws.pulled(wiring, arguments.cable, end(arguments.port) if arguments.port else None)
+            one.cables_changed(laws.pulled(wiring, arguments.cable, end(arguments.port) if arguments.port else None))
         elif arguments.action == "plug":
             laws.known(wiring, arguments.cable)
             ends = tuple(end(text) for text in arguments.port) or laws.home(one.record.spec.cables[arguments.cable], wiring)
             if not ends:
                 raise LabError(f"{arguments.cable} is already where the lab's description has it.")
-            after = laws.plugged(wiring, arguments.cable, ends)
+            one.cables_changed(laws.plugged(wiring, arguments.cable, ends))
         else:
-            after = laws.moved(wiring, arguments.cable, end(arguments.source), end(arguments.target))
-        one.cables_changed(after)
-        places = " - ".join(str(place) if place else "loose" for place in after.ends[arguments.cable])
+            one.cable_moved(arguments.cable, end(arguments.source), end(arguments.target))
+        places = " - ".join(str(place) if place else "loose" for place in one.record.wiring.ends[arguments.cable])
         say(f"{arguments.cable}: {places}")
         for name in names:
             leave = one.record.desk(name).get("leave_at")

@@ -167,6 +167,23 @@ def test_a_pulled_cable_takes_the_light_and_later_the_adapter(world: SimpleNames
     assert len([leg for leg in world.network.legs if "f" in leg]) == 8 and len(world.network.lit()) == 4
 
 
+def test_a_plug_that_moves_leaves_the_far_end_dark_in_between(world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = made({**PAIR, "desks": {**PAIR["desks"], "desk-03": {}}})
+    lit: list[set[str]] = []
+    batch = net.batch
+
+    def watched(*words: Any) -> None:
+        batch(*words)
+        lit.append(world.network.lit())
+
+    monkeypatch.setattr(net, "batch", watched)
+    lab.cable_moved("cable-1", End("desk-02", 0), End("desk-03", 0))
+    assert not lit[0] and len(lit[-1]) == 4
+    with pytest.raises(LabError, match="already holds"):
+        lab.cable_moved("cable-1", End("desk-03", 0), End("desk-01", 0))
+    assert len(world.network.lit()) == 4, "a plug that cannot go there stays"
+
+
 def test_power(world: SimpleNamespace) -> None:
     lab = made(PAIR)
     with pytest.raises(LabError, match="already on"):
