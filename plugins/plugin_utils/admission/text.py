@@ -15,15 +15,17 @@ STEERS = re.compile(
     "\u2028\u2029"  # line ends that are none to a terminal
     "\ufeff\ufffe\uffff\ud800-\udfff]"  # none of XML's: non-characters and lone surrogates; and the byte order mark
 )
+END_OF_LINE = re.compile("\r+\n")
+"""What a terminal makes of a line feed; without pipelining Ansible asks for one."""
 CUT = " [cut]"
 
 
 def clean(text: str) -> str:
-    """The text with what steers replaced. Tabs and line feeds stay."""
+    """The text with what steers replaced. Tabs stay, and line feeds, those of a terminal as plain ones."""
     text = str(text)
     if text.isascii() and text.isprintable():
         return text
-    return STEERS.sub(MARK, text) if STEERS.search(text) else text
+    return STEERS.sub(MARK, END_OF_LINE.sub("\n", text)) if STEERS.search(text) else text
 
 
 def line(text: str) -> str:

@@ -131,7 +131,7 @@ def test_what_runs_on_the_head_is_what_the_controller_computes() -> None:
     meet = settings.meeting(ENDS)
     used = settings.proven("pair_a", ENDS, meet, "r")
     assert set(used["desks"]) == {"desk-01", "desk-02"} and used["hostfile"] == settings.hostfile(meet)
-    assert used["desks"]["desk-02"]["sha256"] == settings.checksum(used["desks"]["desk-02"]["pair_env"])
+    assert used["desks"]["desk-02"]["sha256"] == settings.sha256(used["desks"]["desk-02"]["pair_env"])
 
 
 @pytest.mark.parametrize("boot_id", ["x\nLD_PRELOAD=/tmp/evil.so", "x\rX=$(reboot)", "x\u2028y", "x\x0by"])
@@ -362,6 +362,15 @@ def test_what_stands_around_the_answer_is_cleaned_before_ansible_shows_it(monkey
     script.action._used_interpreter = None
     script.action._parse_returned_data({"stdout": f'{{"changed": false}}\n{ESCAPES}', "stderr": "", "rc": 0}, "legacy")
     assert shown and all("\x1b" not in text and "\u202e" not in text for text in shown)
+
+
+def test_an_answer_over_a_terminal_is_read() -> None:
+    """Without pipelining, Ansible's default, ssh gives each line the end of a terminal's."""
+    script = Script("spark_facts")
+    script.action._used_interpreter = None
+    said = {"stdout": '\r\n{"changed": false, "msg": "all well"}\r\n', "stderr": "Shared connection to desk-01 closed.\r\n", "rc": 0}
+    read = script.action._parse_returned_data(said, "legacy")
+    assert (read if isinstance(read, dict) else read.as_result_dict(for_round_trip=True))["msg"] == "all well"
 
 
 # ---- 15 ------------------------------------------------------------------------------------------------------------------
