@@ -11,7 +11,7 @@ import honest
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side as side_module
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings, trust
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict, sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import write_report
@@ -131,7 +131,7 @@ def test_what_runs_on_the_head_is_what_the_controller_computes() -> None:
     meet = settings.meeting(ENDS)
     used = settings.proven("pair_a", ENDS, meet, "r")
     assert set(used["desks"]) == {"desk-01", "desk-02"} and used["hostfile"] == settings.hostfile(meet)
-    assert used["desks"]["desk-02"]["sha256"] == settings.sha256(used["desks"]["desk-02"]["pair_env"])
+    assert used["desks"]["desk-02"]["sha256"] == sha256(used["desks"]["desk-02"]["pair_env"])
 
 
 @pytest.mark.parametrize("boot_id", ["x\nLD_PRELOAD=/tmp/evil.so", "x\rX=$(reboot)", "x\u2028y", "x\x0by"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import launcher
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Setup
 from proof_samples import ENDS, end, function
 
@@ -95,12 +96,12 @@ def test_what_a_run_says_of_a_pair(rdma: list[str], nccl: list[str], measured: b
 
 def desk_after(arguments: dict[str, object], check: str) -> Setup:
     """Facts of a desk on which the arguments were applied."""
-    files = {item["path"]: settings.checksum(item["content"]) for item in arguments["files"] if item["content"] is not None}  # type: ignore[attr-defined]
+    files = {item["path"]: sha256(item["content"]) for item in arguments["files"] if item["content"] is not None}  # type: ignore[attr-defined]
     env = next((item["content"] for item in arguments["files"] if item["path"] == settings.PAIR_ENV), None)  # type: ignore[attr-defined]
     files.pop(settings.PAIR_ENV, None)
     lines = arguments["lines"][0]["lines"] if arguments["lines"] else []  # type: ignore[index]
     if lines:
-        files["/etc/hosts"] = settings.checksum("\n".join(lines))
+        files["/etc/hosts"] = sha256("\n".join(lines))
     return Setup(pair_env=env, pair_files=files)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup, SshServer
 from login_shells import LOGIN_SHELLS
 from proof_samples import ENDS
@@ -33,7 +34,7 @@ ME, OTHER = ("desk-01", facts(1), ENDS[0]), ("desk-02", facts(2), ENDS[1])
 
 def applied(arguments: dict) -> Setup:
     """Facts after the arguments were applied."""
-    files = {item["path"]: trust.checksum(item["content"]) for item in arguments["files"]}
+    files = {item["path"]: sha256(item["content"]) for item in arguments["files"]}
     return dataclasses.replace(
         facts(1).setup,
         pair_files=files,
