@@ -24,7 +24,7 @@ CURES = {
     "'remount|I/O error' says whether its disk is the cause. Reboot the desk (which checks the file system), then run again.",
     BAD_STATUS: "The list of installed packages is damaged: compare /var/lib/dpkg/status with /var/lib/dpkg/status-old and "
     "/var/backups/dpkg.status*, copy the last good one over it, then run sudo apt-get check.",
-    BAD_LISTS: "The downloaded package lists are damaged; fetch them anew: sudo rm -r /var/lib/apt/lists && sudo apt-get update. Then run "
+    BAD_LISTS: "The downloaded package lists are damaged; fetch them again: sudo rm -r /var/lib/apt/lists && sudo apt-get update. Then run "
     "again.",
 }
 """What stands on the desk's own disk and cannot be used: apt's words, and the cure."""
