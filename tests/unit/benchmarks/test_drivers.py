@@ -83,6 +83,21 @@ def test_sick_pairs(world: World, code: str) -> None:
     assert set(rdma_codes(world)) == {code}
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Couldn't connect to 192.168.100.11:18515\n Unable to open file descriptor", "Couldn't connect to 192.168.100.11:18515"),
+        (" Port number 1 state is Down\n Couldn't set the link layer\n", "Couldn't set the link layer"),
+        ("ib_write_bw: error while loading shared libraries: libibverbs.so.1: cannot open shared object file", "libibverbs.so.1"),
+        ("/bin/sh: 1: exec: ib_write_bw: Exec format error\n", "Exec format error"),
+    ],
+)
+def test_what_perftest_said_is_in_the_message(said: str, told: str) -> None:
+    world = World(perftest_fails=("all", said))
+    (found,) = rdma_judge.judge("pair_a", world.ends, measure_rdma(world))
+    assert (found.code, found.severity) == ("RDMA_NOT_MEASURED", "unknown") and told in found.message
+
+
 @pytest.mark.parametrize("world", [World(blocked="desk-01"), World(stranger="enp1s0f0np0"), World(no_gid="rocep1s0f0")])
 def test_nothing_is_launched_towards_a_peer_that_is_not_proven_or_not_reached(world: World) -> None:
     measure_rdma(world)
