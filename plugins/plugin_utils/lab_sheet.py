@@ -551,10 +551,10 @@ def clashes(sheet: Sheet, other: Sheet) -> list[Problem]:
                 told = f"{getattr(entry, column)!r} again ({other.source} line {first.line} gives it to {first.name})"
                 found.append(Problem(entry.line, column, told, expected))
                 break
-    groups = {entry.group: entry for entry in other.desks if entry.group}
+    groups = {entry.group: entry.line for entry in other.desks if entry.group}
     for entry in {entry.group: entry for entry in reversed(sheet.desks) if entry.group in groups}.values():
         if entry.name not in twice:
-            told = f"{entry.group!r} again ({other.source} line {groups[entry.group].line} has it)"
+            told = f"{entry.group!r} again ({other.source} line {groups.get(entry.group or '')} has it)"
             found.append(Problem(entry.line, "pair" if entry.pair else "stack", told, expected))
     return found
 
