@@ -33,7 +33,8 @@ _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
-USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
+"""A login user: of the desk, or of a directory service (Mara.Lind, CORP\\lab, lab@corp.example)."""
 _HOST_KEY = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
 _NUMBER = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+|[0-9]{5,}[.,]0+")
 

@@ -735,3 +735,15 @@ def test_two_sheets_of_one_folder_are_one_lab(tmp_path: Path) -> None:
     (tmp_path / "one" / "b.desks.csv").rename(tmp_path / "two" / "b.desks.csv")
     done = inventory(tmp_path, "-i", str(tmp_path / "one"), "-i", str(tmp_path / "two"), "--graph")
     assert done.returncode == 0 and "one file of host keys" in done.stderr
+
+
+@pytest.mark.parametrize("user", ["lab", "Mara.Lind", "CORP\\lab", "lab@corp.example"])
+def test_a_user_of_a_directory_is_a_login_user(user: str) -> None:
+    sheet = read(f"name,address,user\ndesk-01,192.0.2.1,{user}\n", "lab.csv", "csv")
+    assert host_variables(sheet.desks[0], sheet)["ansible_user"] == user
+
+
+@pytest.mark.parametrize("user", ["-oProxyCommand=x", "a b", "lab;id", "$(id)", "1lab"])
+def test_what_is_no_login_user_is_refused(user: str) -> None:
+    ((_line, column, _found, _expected),) = problems(f"name,address,user\ndesk-01,192.0.2.1,{user}\n")
+    assert column == "user"
