@@ -153,6 +153,14 @@ def test_mpirun_runs_once_on_the_head_with_lists_only() -> None:
     assert [(item.desk, item.rank) for item in evidence.ranks] == [("desk-01", 0), ("desk-02", 1)]
 
 
+def test_a_largest_size_below_the_smallest_one_is_measured_alone() -> None:
+    """As the remedies advise: choose a smaller maximum size."""
+    world = World(nccl=good_run())
+    measure_nccl(world, max_bytes=1 << 28)
+    [(_desk, argv)] = started(world)
+    assert argv[argv.index("-b") + 1] == argv[argv.index("-e") + 1] == str(1 << 28)
+
+
 def test_both_desks_get_their_own_settings_file_before_the_start() -> None:
     world = World(nccl=good_run())
     measure_nccl(world)
