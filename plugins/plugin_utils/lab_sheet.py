@@ -35,7 +35,8 @@ _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
 """A login user: of the desk, or of a directory service (Mara.Lind, CORP\\lab, lab@corp.example)."""
-_HOST_KEY = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
+_HOST_KEY = re.compile(r"(?:256 )?(?:SHA256:)?([A-Za-z0-9+/]{43})=?(?: [^\n]{0,200}\(ED25519\))?")
+"""A fingerprint, or the whole line that ssh-keygen prints of it."""
 _NUMBER = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+|[0-9]{5,}[.,]0+")
 
 

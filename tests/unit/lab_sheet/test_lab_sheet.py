@@ -747,3 +747,15 @@ def test_a_user_of_a_directory_is_a_login_user(user: str) -> None:
 def test_what_is_no_login_user_is_refused(user: str) -> None:
     ((_line, column, _found, _expected),) = problems(f"name,address,user\ndesk-01,192.0.2.1,{user}\n")
     assert column == "user"
+
+
+@pytest.mark.parametrize(
+    "cell", [KEY, KEY + "=", KEY.removeprefix("SHA256:"), f"256 {KEY} root@spark-0001 (ED25519)", f"256 {KEY} no comment (ED25519)"]
+)
+def test_the_line_that_ssh_keygen_prints_is_a_fingerprint(cell: str) -> None:
+    assert read(f"name,address,host_key\ndesk-01,192.0.2.1,{cell}\n", "lab.csv", "csv").desks[0].host_key == KEY
+
+
+def test_a_fingerprint_of_another_kind_of_key_is_refused() -> None:
+    ((_line, column, _found, _expected),) = problems(f"name,address,host_key\ndesk-01,192.0.2.1,3072 {KEY} root@spark (RSA)\n")
+    assert column == "host_key"
