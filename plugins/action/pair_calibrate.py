@@ -10,22 +10,30 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail
 
-from ..module_utils.judges.marks import MarksError, calibrated
+from ..module_utils.judges.marks import LEAST_MEASUREMENTS, MarksError, calibrated
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.stages import stage_of_part
 from ..plugin_utils.run.store import write_atomically
 
 
 class ActionModule(DeskAction):
-    """Arguments: path (of the file of marks on the controller)."""
+    """Arguments: path (of the file of marks on the controller), runs (only asks whether that many are enough)."""
 
     def work(self, call: Call) -> dict[str, Any]:
         """Marks from every repetition of every pair in scope."""
         run, store = call.run, call.store
+        measuring = [stack for stack in run.stacks if run.in_scope(stack) and not stack.out_of_service]
+        if (runs := call.given["runs"]) is not None:
+            stacks, count = f"{len(measuring)} {'stack' if len(measuring) == 1 else 'stacks'}", runs * len(measuring)
+            if count < LEAST_MEASUREMENTS:
+                raise AnsibleActionFail(
+                    f"calibrate_runs {runs} for {stacks} would give {count} measurements; a mark needs {LEAST_MEASUREMENTS}. Raise "
+                    "calibrate_runs or use more pairs. No desk was touched."
+                )
+            return {"changed": False}
         path = Path(str(call.given["path"])).expanduser()
         if self._task.check_mode:
             return {"changed": False, "msg": "check mode measures nothing, so there are no marks to write"}
-        measuring = [stack for stack in run.stacks if run.in_scope(stack) and not stack.out_of_service]
         heads = {stack.head for stack in measuring}
         measured: dict[str, list[dict[str, Any]]] = {"rdma": [], "nccl": []}
         bad = []

@@ -21,6 +21,8 @@ description:
     cannot be a variable is reported in a warning.
   - The group C(spark_desks) gets C(spark_known_hosts), the file C(known_hosts.txt) beside the sheet that C(enrol.yml) writes, and
     C(ansible_ssh_extra_args) that make ssh look there first. Both can be overridden in group_vars.
+  - Several sheets of one inventory (a folder with one for each room) become one lab; a desk, a pair, an address or a serial number that
+    two of them have is refused. Keep them in one folder, since all desks use the same C(known_hosts.txt).
   - Every line is checked. All problems are reported at once, each with its line, its column, what was found and what was expected, and the
     command ends with exit code 4 before any desk is touched. Unlike other inventory plugins, it stops there, because the next one (ini)
     would take each line of a CSV file for a host name.
@@ -96,6 +98,7 @@ sheet: ../sheets/lab.csv
 
 import difflib
 import os
+import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import 
     Sheet,
     SheetError,
     addresses_of_macs,
+    clashes,
     host_variables,
     read,
     remembered,
@@ -125,6 +129,9 @@ display = Display()
 SUFFIXES = (".desks.csv", ".desks.tsv", ".desks.yml", ".desks.yaml")
 KNOWN_HOSTS = "known_hosts.txt"
 """Beside the sheet. Not plain known_hosts: Ansible takes that for an inventory when it is given the folder; it leaves .txt alone."""
+
+_READ: weakref.WeakKeyDictionary[Any, list[tuple[Sheet, str]]] = weakref.WeakKeyDictionary()
+"""The sheets of each inventory so far, with their file of host keys: Ansible makes a plugin of its own for every file."""
 
 PARSER_ERROR = 4
 """Ansible's exit code for input that cannot be parsed."""
@@ -148,8 +155,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             sheet = self._sheet(path)
             for warning in sheet.warnings:
                 display.warning(warning)
-            _fill(inventory, sheet, self._addresses(sheet, path, cache))
             known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
+            _beside_others(inventory, sheet, known_hosts)
+            _fill(inventory, sheet, self._addresses(sheet, path, cache))
             inventory.set_variable(DESKS_GROUP, "spark_known_hosts", known_hosts)
             inventory.set_variable(DESKS_GROUP, "ansible_ssh_extra_args", ssh_arguments(known_hosts))
             self._construct(sheet)
@@ -268,6 +276,21 @@ def _read(path: Path) -> Sheet:
     if "\0" in text or raw[:2] == b"PK":
         raise SheetError(name, [Problem(0, "", "a binary file", "a CSV or YAML file (export the spreadsheet as CSV)")])
     return read(text, name, "yaml" if path.suffix in (".yml", ".yaml") else "csv")
+
+
+def _beside_others(inventory: Any, sheet: Sheet, known_hosts: str) -> None:
+    """Hold a sheet against the inventory's other ones; one that two files name is one. Raises SheetError."""
+    others = [item for item in _READ.setdefault(inventory, []) if item[0].source != sheet.source]
+    problems = [problem for other, _known in others for problem in clashes(sheet, other)]
+    if problems:
+        raise SheetError(sheet.source, problems)
+    for other, known in others:
+        if known != known_hosts:
+            display.warning(
+                f"{sheet.source} and {other.source} are in two folders, but an inventory has one file of host keys: {_shown(known_hosts)} "
+                f"is used for all desks, {_shown(known)} is not. Put both sheets into one folder."
+            )
+    _READ[inventory].append((sheet, known_hosts))
 
 
 def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:

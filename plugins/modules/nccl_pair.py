@@ -56,7 +56,7 @@ options:
     choices: [all_gather, all_reduce]
     default: all_gather
   min_bytes:
-    description: Smallest message size.
+    description: Smallest message size. O(max_bytes) where that is smaller.
     type: int
     default: 1073741824
   max_bytes:

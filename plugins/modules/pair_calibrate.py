@@ -19,6 +19,9 @@ options:
     description: The file of variables on the controller, which gets C(pair_proof_marks).
     type: path
     default: spark_marks.yml
+  runs:
+    description: Only hold this number of measurements for each pair against the three that a mark needs, before any desk is measured.
+    type: int
 attributes:
   check_mode:
     description: Writes nothing in check mode.
@@ -28,6 +31,10 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Refuse too few measurements
+  labops.dgx_spark.pair_calibrate:
+    runs: 3
+
 - name: Write the marks
   labops.dgx_spark.pair_calibrate:
     path: group_vars/all/spark_marks.yml
@@ -36,11 +43,11 @@ EXAMPLES = r"""
 RETURN = r"""
 marks:
   description: The marks that were written.
-  returned: success
+  returned: written
   type: list
   elements: dict
 path:
   description: The file.
-  returned: success
+  returned: written
   type: str
 """

@@ -101,6 +101,12 @@ def stack_requests(numbers: Numbers, stack: Stack, desk: str, ports: Mapping[str
     if numbers.port is not None and (stack.topology == RING or numbers.port not in ports.values()):
         raise AddressingError(f"pair_link_port is {numbers.port}; of a ring or switch the cable map says which cage leads where")
     if stack.topology != RING:
+        counted = range(numbers.peer_host, numbers.peer_host + len(stack.members) - 1)
+        if numbers.head_host in counted:
+            raise AddressingError(
+                f"pair_link_head_host is {numbers.head_host}, which another desk of {stack.name} would get too: the others count on from "
+                f"pair_link_peer_host, {counted[0]} to {counted[-1]}"
+            )
         return [LinkRequest(next(iter(ports.values())), addresses(numbers, rank), numbers.mtu)]
     return [
         LinkRequest(ports[other], ring_addresses(numbers, rank, stack.members.index(other)), numbers.mtu) for other in stack.others(desk)

@@ -42,6 +42,16 @@ HOST_KEY = Reason(
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (
+        ("{controller}",),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "the controller cannot open a connection to this address, which says nothing about the desk",
+            "Look at the address in the inventory (an IPv6 link-local one needs its interface, as in fe80::1%eth0) and at what limits the "
+            "controller's own connections (its packet filter, a sandbox or container), then run again.",
+        ),
+    ),
+    (
         ("you must have a tty to run sudo", "sudo: no tty present", "sudo: a terminal is required", "sudo-rs: a terminal is required"),
         Reason(
             "become",
@@ -317,6 +327,11 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 )
 
 
+_CONTROLLER = re.compile(
+    r"connect to host \S{1,255} port \d{1,5}: "
+    r"(?:permission denied|operation not permitted|invalid argument|cannot assign requested address)"
+)
+"""What the controller's own kernel says of a connection, before anything leaves it."""
 _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}: command not found)\S")
 """A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
@@ -328,6 +343,7 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
+    text = _CONTROLLER.sub("{controller}", text)
     if _SUDO.search(text):
         text += " {sudo}"
     for signs, reason in REASONS:

@@ -33,9 +33,11 @@ _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
-USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
-_HOST_KEY = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
-_SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+")
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
+"""A login user: of the desk, or of a directory service (Mara.Lind, CORP\\lab, lab@corp.example)."""
+_HOST_KEY = re.compile(r"(?:256 )?(?:SHA256:)?([A-Za-z0-9+/]{43})=?(?: [^\n]{0,200}\(ED25519\))?")
+"""A fingerprint, or the whole line that ssh-keygen prints of it."""
+_NUMBER = re.compile(r"[0-9][.,]?[0-9]*[eE]\+[0-9]+|[0-9]{5,}[.,]0+")
 
 
 @dataclass(frozen=True, order=True)
@@ -329,8 +331,8 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         problems.append(Problem(line, column, repr(row.get(column, ""))[:90] if row.get(column) else "nothing", expected))
 
     for column, cell in row.items():
-        if _SCIENTIFIC.fullmatch(cell):
-            wrong(column, "the exact digits (the spreadsheet rounded the number: format the column as text and type it again)")
+        if _NUMBER.fullmatch(cell):
+            wrong(column, "the exact digits (the spreadsheet made a number of them: format the column as text and type it again)")
             return None
     name = row.get("name", "")
     if not _NAME.fullmatch(name):
@@ -413,12 +415,19 @@ def _address(row: Mapping[str, str], wrong: Any) -> str | None:
         text = row.get(column)
         if not text:
             continue
-        if re.fullmatch(r"[0-9.]+", text) or ":" in text:
+        if re.fullmatch(r"[0-9.]+(?:/[0-9]+)?", text) or ":" in text:
+            # An address book such as NetBox tells an address with its network's prefix.
+            host, _slash, prefix = text.partition("/")
             try:
-                return str(ipaddress.ip_address(text))
+                address = ipaddress.ip_address(host)
+                network = ipaddress.ip_network(f"{host.partition('%')[0]}/{prefix or address.max_prefixlen}", strict=False)
             except ValueError:
                 wrong(column, "an IP address such as 192.0.2.11, or a host name")
                 return None
+            if network.prefixlen < address.max_prefixlen - 1 and network.network_address == address:
+                wrong(column, "the address of one machine; this is a whole network")
+                return None
+            return str(address)
         if not _HOST.fullmatch(text):
             wrong(column, "an IP address such as 192.0.2.11, or a host name")
             return None
@@ -503,20 +512,53 @@ def _rank(entry: Entry) -> int:
     return {POSITIONS["head"]: 0, POSITIONS["peer"]: 2}.get(entry.position or 0, 1)
 
 
+UNIQUE = ("name", "address", "mac", "serial", "asset_tag", "host_key")
+"""Columns in which no two desks have the same."""
+
+
+def _own(entry: Entry, column: str) -> Any:
+    """What no other desk may have in a column, in one spelling; null for an empty cell."""
+    value = getattr(entry, column)
+    if value is None:
+        return None
+    return (value, entry.port) if column == "address" else str(value).casefold()
+
+
 def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:
-    for column in ("name", "address", "mac", "serial", "asset_tag", "host_key"):
+    for column in UNIQUE:
         seen: dict[Any, Entry] = {}
         for entry in entries:
-            value: Any = getattr(entry, column)
-            if value is None:
+            key = _own(entry, column)
+            if key is None:
                 continue
-            key = (value, entry.port) if column == "address" else str(value).casefold()
             if key in seen:
-                first = seen[key]
+                first, value = seen[key], getattr(entry, column)
                 problems.append(
                     Problem(entry.line, column, f"{value!r} again (line {first.line} gives it to {first.name})", "a value of its own")
                 )
             seen.setdefault(key, entry)
+
+
+def clashes(sheet: Sheet, other: Sheet) -> list[Problem]:
+    """What a sheet has in common with another sheet of the same inventory, where both become one."""
+    expected = f"a value of its own: {other.source} belongs to the same inventory"
+    found: list[Problem] = []
+    twice: set[str] = set()
+    for entry in sheet.desks:
+        for column in UNIQUE:
+            key = _own(entry, column)
+            first = next((item for item in other.desks if key is not None and _own(item, column) == key), None)
+            if first is not None:
+                twice.add(entry.name)
+                told = f"{getattr(entry, column)!r} again ({other.source} line {first.line} gives it to {first.name})"
+                found.append(Problem(entry.line, column, told, expected))
+                break
+    groups = {entry.group: entry.line for entry in other.desks if entry.group}
+    for entry in {entry.group: entry for entry in reversed(sheet.desks) if entry.group in groups}.values():
+        if entry.name not in twice:
+            told = f"{entry.group!r} again ({other.source} line {groups.get(entry.group or '')} has it)"
+            found.append(Problem(entry.line, "pair" if entry.pair else "stack", told, expected))
+    return found
 
 
 # ---- from entries to an inventory --------------------------------------------------------------------------------------

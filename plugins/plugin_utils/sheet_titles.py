@@ -179,7 +179,7 @@ def _others_named(cells: Sequence[str], names: Sequence[str]) -> bool:
 _CONTENT: dict[str, re.Pattern[str]] = {
     "mac": _tell(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:[.:-][0-9a-f]{4}){2}"),
     "host_key": _tell(r"SHA256:[A-Za-z0-9+/]{43}=?"),
-    "address": _tell(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"),
+    "address": _tell(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/[0-9]{1,2})?"),
     "mdns": _tell(r"[a-z0-9-]{1,63}\.local\.?"),
     "position": _tell(r"head|peer"),
 }

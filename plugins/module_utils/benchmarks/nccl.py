@@ -163,7 +163,7 @@ def command(folder: str, options: NcclOptions, ranks: int = 2) -> list[str]:
     argv += [carrier.PYTHON, "-I", f"{folder}/launch.py", f"{folder}/pair.env", f"{folder}/rank.json", options.program]
     return [
         *argv,
-        "-b", str(options.min_bytes), "-e", str(options.max_bytes), "-f", "2", "-g", "1",
+        "-b", str(min(options.min_bytes, options.max_bytes)), "-e", str(options.max_bytes), "-f", "2", "-g", "1",
         "-n", str(options.iterations), "-w", str(options.warmups), "-c", "1",
     ]  # fmt: skip
 

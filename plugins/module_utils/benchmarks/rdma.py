@@ -297,7 +297,10 @@ def _run(
     if client is None:
         answer = server
         kind_of_error = failure(said, answer) if error in (None, "server") else error
-        return dataclasses.replace(run, error=kind_of_error or error or "missing", text=tail(said), rc=answer.rc if answer else None)
+        known = (None, "server", "missing", "denied", "timeout")
+        says = _telling(answer) or ("" if error in known else str(error))  # such as Exec format error
+        kind_of_error = kind_of_error or error or "missing"
+        return dataclasses.replace(run, error=kind_of_error, text=tail(said), says=says, rc=answer.rc if answer else None)
     read = perftest_reader.read(client.stdout)
     gbps = read["bw_average_gbps"]
     # The table of both directions together counts the iterations of both.
@@ -320,8 +323,20 @@ def _run(
         rc=client.rc,
         error=error,
         text=tail(said) if error else "",
+        says=_telling(client, server) if error else "",
         seconds=round(client.seconds, 2),
     )
+
+
+def _telling(*answers: Answer | None) -> str:
+    """What the first of two programs that complained said of its failure, in one line."""
+    for answer in answers:
+        said = "" if answer is None else answer.stderr + "\n" + answer.stdout
+        lines = perftest_reader.read(said)["errors"] or ([] if answer is None else answer.stderr.split("\n"))
+        told = next((line.strip() for line in lines if line.strip()), None)
+        if told:
+            return told[:200]
+    return ""
 
 
 def _average(rows: Sequence[Mapping[str, Any]]) -> float | None:

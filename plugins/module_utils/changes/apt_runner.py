@@ -97,7 +97,7 @@ class AptRunner:
                 )
             )
             return
-        if not answer.ok and codes(text)[:1] in (("DPKG_LOCKED",), ("DISK_FULL",)):
+        if not answer.ok and codes(text)[:1] in (("DPKG_LOCKED",), ("DISK_FULL",), ("APT_FAILED",)):
             self.outcome.fail(explain(answer.argv, text, self.where, severity="fail"))
             return
         self.outcome.findings.extend(archive_findings(text, self.where))

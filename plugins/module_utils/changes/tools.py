@@ -49,12 +49,22 @@ def installed(desk: Desk) -> dict[str, str]:
     return _in_state(desk, INSTALLED)
 
 
+def _present(desk: Desk) -> set[str]:
+    """Packages of which more than configuration is there, half installed ones too: what broke off is there, and is removed as well."""
+    return {name for name, (_version, state) in _states(desk).items() if state not in (CONFIGURATION, "not-installed")}
+
+
 def _in_state(desk: Desk, state: str) -> dict[str, str]:
+    return {name: version for name, (version, found) in _states(desk).items() if found == state}
+
+
+def _states(desk: Desk) -> dict[str, tuple[str, str]]:
+    """Version and state of each package that dpkg knows."""
     answer = desk.run(["dpkg-query", "-W", "-f", "${Package}\\t${Version}\\t${db:Status-Status}\\n"], timeout=30.0)
     if not answer.ok:
         raise ToolsError("the package database cannot be read", _said(answer))
     rows = (line.split("\t") for line in answer.stdout.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == state}
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
 def apt(words: Sequence[str], lock_timeout: int) -> list[str]:
@@ -65,7 +75,7 @@ def apt(words: Sequence[str], lock_timeout: int) -> list[str]:
 def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lock_timeout: int, check_mode: bool) -> Outcome:
     """Install what is missing of ``packages``, from ``debs`` (paths on the desk) where given. Raises ToolsError."""
     outcome = Outcome()
-    before, left_over = installed(desk), _in_state(desk, CONFIGURATION)
+    before, left_over, there = installed(desk), _in_state(desk, CONFIGURATION), _present(desk)
     accounts = _accounts(desk)
     missing = [name for name in packages if name not in before]
     if not missing:
@@ -86,7 +96,7 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
         _run(desk, update, lock_timeout)
         answer = _run(desk, command, lock_timeout)
     after = installed(desk)
-    outcome.added = sorted(set(after) - set(before))
+    outcome.added = sorted(_present(desk) - there)
     if outcome.added:
         new = {
             kind: {**_numbers(desk, kind), **{name: number for name, number in now.items() if name not in accounts[kind]}}
@@ -119,10 +129,10 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     noted = recorded(desk)
     if not noted:
         return outcome
-    there, left_over, foreign = installed(desk), _in_state(desk, CONFIGURATION), set(_names(desk, "had_configuration"))
+    there, left_over, foreign = _present(desk), _in_state(desk, CONFIGURATION), set(_names(desk, "had_configuration"))
     present = [name for name in noted if name in there]
     # Configuration that was there before us is not ours to purge; what somebody removed since then left ours.
-    purged = [name for name in noted if name in (there | left_over) and name not in foreign]
+    purged = [name for name in noted if name in {*there, *left_over} and name not in foreign]
     removed = [name for name in present if name in foreign]
     outcome.kept += [f"{name}: its configuration files were on the desk before" for name in noted if name in foreign]
     outcome.changed = True

@@ -13,11 +13,26 @@ from .catalogue import finding
 
 REFUSED_LOCK = r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
+READ_ONLY = r"Read-only file system"
+BAD_LISTS = (
+    r"Unable to parse package file|Problem with MergeList|Encountered a section with no Package: header|"
+    r"Empty files can't be valid archives|List directory .{1,200} is missing"
+)
+BAD_STATUS = r"parsing file '/var/lib/dpkg/status'|(?:flAbsPath on|package file) /var/lib/dpkg/status"
+CURES = {
+    READ_ONLY: "A file system of the desk is read-only: findmnt -O ro -t ext4,xfs,btrfs names it, and sudo journalctl -k | grep -iE "
+    "'remount|I/O error' says whether its disk is the cause. Reboot the desk (which checks the file system), then run again.",
+    BAD_STATUS: "The list of installed packages is damaged: compare /var/lib/dpkg/status with /var/lib/dpkg/status-old and "
+    "/var/backups/dpkg.status*, copy the last good one over it, then run sudo apt-get check.",
+    BAD_LISTS: "The downloaded package lists are damaged; fetch them again: sudo rm -r /var/lib/apt/lists && sudo apt-get update. Then run "
+    "again.",
+}
+"""What stands on the desk's own disk and cannot be used: apt's words, and the cure."""
 BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
 OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG|key (?:on )?[0-9A-F]{16,40} (?:is|has) expired"
 NO_KEY = (
     r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|"
-    r"cannot be authenticated"
+    r"cannot be authenticated|not readable by user '_apt'"
 )
 WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
@@ -33,6 +48,8 @@ DENIED = (
     r"does the network require authentication"
 )
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
+GONE = r"\s404\s"
+"""What tells an archive that is not there from one that only refused: apt says of both that they have no Release file."""
 NOT_THE_KEY = rf"{DENIED}|BADSIG"
 """What apt also follows up with "not signed": a refusal, or an index that arrived changed on its way."""
 NO_ARCHIVE = (
@@ -47,6 +64,7 @@ NO_SOLUTION = (
     r"Unable to satisfy dependencies|Reached two conflicting|Essential packages were removed"
 )
 ERRORS: tuple[tuple[str, str], ...] = (
+    ("APT_FAILED", "|".join(CURES)),
     ("DPKG_LOCKED", REFUSED_LOCK),
     ("DISK_FULL", NO_ROOM),
     ("APT_SOURCES_BROKEN", BAD_SOURCES),
@@ -86,6 +104,7 @@ _REACHED = re.compile(
 """The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
 _KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 """A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
+_UNREAD = re.compile(r"in the keyring (/[^\s'\"]{1,200}) are ignored as the file is not readable by user '_apt'")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
     r"(?:ports|archive|security)\.ubuntu\.com)"
@@ -106,6 +125,10 @@ def codes(text: str) -> tuple[str, ...]:
     found = [code for code, pattern in ERRORS if re.search(pattern, told, re.IGNORECASE)]
     if "APT_KEY_MISSING" in found and re.search(NOT_THE_KEY, told) and not re.search(KEY_NAMED, told):
         found.remove("APT_KEY_MISSING")
+    if "APT_SOURCE_WRONG" in found and re.search(DENIED, told) and not re.search(GONE, told):
+        found.remove("APT_SOURCE_WRONG")
+    if found[:1] == ["APT_FAILED"] and "DPKG_LOCKED" in found:
+        found.remove("DPKG_LOCKED")  # a lock on a read-only file system is not somebody else's
     return tuple(found)
 
 
@@ -144,6 +167,8 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
         code = found[0] if found else "APT_FAILED"
         lines = telling_lines(text, code)
         remedy = next((problem.remedy for problem in problems(text) if problem.code == code), None)
+        if code == "APT_FAILED":
+            remedy = next((cure for words, cure in CURES.items() if re.search(words, text, re.IGNORECASE)), None)
     told = " ".join(lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2])[:MESSAGE_LIMIT]
     message = f"{where.subject}: {told or 'no message'}"
     evidence = {"command": list(argv)[:24], "says": lines}
@@ -193,6 +218,8 @@ def problems(text: str) -> list[Problem]:
         lines = "\n".join(line for kept in reasons.values() for line in kept)
         if "APT_KEY_MISSING" in reasons and re.search(NOT_THE_KEY, lines) and not re.search(KEY_NAMED, lines):
             del reasons["APT_KEY_MISSING"]
+        if re.search(DENIED, lines) and not re.search(GONE, lines):
+            reasons.pop("APT_SOURCE_WRONG", None)
     if {"APT_KEY_MISSING", "APT_KEY_EXPIRED"} & set(nameless):
         # A refused signature is also a failed fetch: the key is the cause, not the line.
         for reasons in told.values():
@@ -216,6 +243,10 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
     key = next((match for line in says if (match := _KEY.search(line))), None)
     name = f" {key.group(1)}{key.group(2)}" if key else ""
     file = f"grep -rl {archive} /etc/apt/sources.list /etc/apt/sources.list.d names its file"
+    if code == "APT_SOURCES_BROKEN" and not any("Conflicting" in line for line in says):
+        return "Correct the file and line that the message names (or remove the file if nothing needs it), then run sudo apt-get update."
+    if code == "APT_KEY_MISSING" and (hidden := next((match for line in says if (match := _UNREAD.search(line))), None)):
+        return f"The key is there, but apt's own user may not read it: sudo chmod 644 {hidden.group(1)}. Then run sudo apt-get update."
     if code == "APT_KEY_EXPIRED":
         return (
             f"The key{name} of {archive or 'the archive'} has expired: install the archive's new key (its own package or its vendor's "

@@ -49,6 +49,10 @@ NO_START = {
         "docker's daemon is not running",
         "Start it on the desk: sudo systemctl enable --now docker; journalctl -u docker says why it was down.",
     ),
+    docker_error.ROOM: (
+        "docker has no room left on the desk",
+        "Remove what nobody needs (docker system df; docker image rm; docker container prune), then run again.",
+    ),
     docker_error.TIMEOUT: ("docker did not respond in time", "Check the daemon on the desk (systemctl status docker), then run again."),
 }
 """Why no container was started, and what to do: nothing of it is about the image."""
@@ -110,11 +114,14 @@ def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -
         )
     if pull is not None and not pull.ok:
         words = _words(pull)
-        if docker_error.read(f"{pull.stderr}\n{pull.stdout}", pull.error) == docker_error.ARCHITECTURE:
+        refused = docker_error.read(f"{pull.stderr}\n{pull.stdout}", pull.error)
+        if refused == docker_error.ARCHITECTURE:
             message = f"{where.desk}: {image} has no variant for linux/arm64: {words}"
             return finding("CONTAINER_GPU_FAILED", where, message, evidence={"image": image, "error": words}, remedy=ARM64)
         message = f"{where.desk}: {image} could not be pulled: {words}"
         remedy = "See docker's output; pull the image by hand on the desk (docker pull), then run again."
+        if refused == docker_error.ROOM:
+            remedy = NO_START[refused][1]
         return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": words}, remedy=remedy)
     if kind == docker_error.ABSENT:
         message = f"{where.desk}: image {image} is not on the desk, so no GPU container was started"
@@ -128,7 +135,7 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
     text = f"{run.stderr}\n{run.stdout}"
     kind = docker_error.read(text, run.error)
     evidence = {"image": image, "rc": run.rc, "error": _words(run)}
-    if kind in (docker_error.NO_DOCKER, docker_error.REFUSED, docker_error.DAEMON):
+    if kind in (docker_error.NO_DOCKER, docker_error.REFUSED, docker_error.DAEMON, docker_error.ROOM):
         sentence, remedy = NO_START[kind]
         return finding(
             "CONTAINER_NOT_PROVEN", where, f"{where.desk}: {sentence}, so no GPU container was started", evidence=evidence, remedy=remedy
@@ -137,6 +144,12 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
     message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
     if kind == docker_error.ARCHITECTURE:
         message, remedy = f"{where.desk}: {image} is made for an architecture other than the desk's arm64: {_words(run)}", ARM64
+    elif kind == docker_error.RUNTIME:
+        remedy = (
+            "docker does not know how to give a container the GPU: sudo apt-get install nvidia-container-toolkit, sudo nvidia-ctk runtime "
+            "configure --runtime=docker, sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml where there is no description yet, and "
+            "sudo systemctl restart docker. Then run again."
+        )
     elif kind == docker_error.DRIVER:
         remedy = (
             "The desk's own driver is the cause, and nvidia-smi on the desk says the same: do what its driver findings say (after a change "

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 
-NO_DOCKER, REFUSED, DAEMON, ABSENT, ARCHITECTURE, DRIVER, LIBRARY, REQUIREMENT, TIMEOUT, OTHER = (
+NO_DOCKER, REFUSED, DAEMON, ROOM, ABSENT, ARCHITECTURE, RUNTIME, DRIVER, LIBRARY, REQUIREMENT, TIMEOUT, OTHER = (
     "no_docker",
     "refused",
     "daemon",
+    "room",
     "absent",
     "architecture",
+    "runtime",
     "driver",
     "library",
     "requirement",
@@ -49,7 +51,9 @@ _DRIVER = (
 _TEXTS = (
     (REFUSED, "|".join(_REFUSED)),
     (DAEMON, "|".join(_DAEMON)),
+    (ROOM, "no space left on device|disk quota exceeded"),
     (ARCHITECTURE, "|".join(_ARCHITECTURE)),
+    (RUNTIME, "could not select device driver|unknown or invalid runtime name|unknown runtime specified"),
     (DRIVER, "|".join(_DRIVER)),
     (LIBRARY, r"failed to (?:fulfill? mount request|mount)[^\n]{0,200}lib[a-z0-9_-]+\.so"),
     (REQUIREMENT, r"requirement error: |unsatisfied condition"),

@@ -22,6 +22,9 @@ LOCKED_PACKAGE = re.compile(
 """Packages that must not move one without the others: kernel metas, module metas, the driver's own."""
 
 
+GONE = ("config-files", "not-installed")
+"""States of a package of which nothing but its configuration is left: it cannot be held, and nothing of it runs."""
+
 NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
 """What nvidia-smi says where no module is loaded."""
 
@@ -144,10 +147,11 @@ DRIVER_PACKAGE = re.compile(r"(?:nvidia-driver|libnvidia-compute|nvidia-utils|nv
 
 
 def from_runfile(desk: Desk) -> bool:
-    """Whether the user space belongs to no installed package although packages of the driver are installed."""
-    versions = [item.version.partition("-")[0] for item in desk.driver.packages if DRIVER_PACKAGE.fullmatch(item.name)]
+    """Whether the user space belongs to no installed package although packages of the driver are known."""
+    known = [item for item in desk.driver.packages if DRIVER_PACKAGE.fullmatch(item.name)]
+    versions = [item.version.partition("-")[0] for item in known if item.state not in GONE]
     found = desk.driver.user_space_version
-    return bool(versions and found and not any(same_version(found, version) for version in versions))
+    return bool(known and found and not any(same_version(found, version) for version in versions))
 
 
 def branch(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
@@ -175,7 +179,7 @@ def settings_tools(desk: Desk, where: Where) -> list[Finding]:
     key = version_key(desk.driver.user_space_version or desk.driver.module_version)
     if not key:
         return []
-    here = [item for item in desk.driver.packages if item.name in SETTINGS_TOOLS and item.state not in ("config-files", "not-installed")]
+    here = [item for item in desk.driver.packages if item.name in SETTINGS_TOOLS and item.state not in GONE]
     other = {item.name: item.version for item in here if (found := version_key(item.version.partition("-")[0])) and found[0] != key[0]}
     if not other:
         return []
@@ -229,7 +233,7 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
 
 def holds(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     """DRIVER_NOT_HELD."""
-    group = [item for item in desk.driver.packages if LOCKED_PACKAGE.fullmatch(item.name)]
+    group = [item for item in desk.driver.packages if LOCKED_PACKAGE.fullmatch(item.name) and item.state not in GONE]
     held = set(desk.driver.holds)
     free = [item.name for item in group if not item.held and item.name not in held]
     if not free or unread_reason(desk, "driver.holds") is not None:

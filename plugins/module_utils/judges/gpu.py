@@ -135,7 +135,7 @@ def logged(desk: Desk, where: Where) -> list[Finding]:
     serious = {number: count for number, count in events.xids.items() if number not in APPLICATION_XIDS}
     told = [f"Xid {number} {_times(count)}" for number, count in sorted(events.xids.items(), key=lambda item: int(item[0]))]
     if events.gpu_failures:
-        told.append(f"{len(events.gpu_failures)} failures of the GPU driver")
+        told.append(f"the GPU driver failed {_times(len(events.gpu_failures))}")
     if events.gpu_memory_errors:
         told.append(f"the GPU driver got no memory {_times(events.gpu_memory_errors)}")
     if events.oom_kills or events.oom_lines:

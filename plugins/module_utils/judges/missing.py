@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from ..model.desk import Desk
@@ -49,6 +50,14 @@ EXPLAINED_BY: dict[str, tuple[str, ...]] = {
 """Findings that say why a fact has no value."""
 
 
+_SMI_BROKEN = re.compile(
+    r"nvidia-smi[^:;]{0,80}: missing|segmentation fault|bus error|illegal instruction|exit code (?:-(?:4|7|11)|13[259])\b|"
+    r"error while loading shared libraries|couldn't find libnvidia-ml|exec format error",
+    re.IGNORECASE,
+)
+"""Why nvidia-smi gave no answer, where it could not run at all: neither a missing right nor a word about the GPU."""
+
+
 def judge_missing(desk: Desk, where: Where, options: JudgeOptions, found: Iterable[Finding]) -> list[Finding]:
     """FACTS_INCOMPLETE: one finding with everything that could not be read and why."""
     explained = tuple(prefix for item in found for prefix in EXPLAINED_BY.get(item.code, ()))
@@ -83,6 +92,12 @@ def _remedy(desk: Desk, unread: Mapping[str, str]) -> str | None:
         return (
             "A command did not respond within its time limit (the reasons name it). Run it on the desk by hand: if it hangs there too, it "
             "is waiting for the driver or a disk; sudo journalctl -k says for what, and a reboot ends it. Then run again."
+        )
+    if any(path.startswith("gpu.") and _SMI_BROKEN.search(reason) for path, reason in unread.items()):
+        return (
+            "nvidia-smi itself does not run on the desk (the reasons say why); permissions are not the cause. Install again what "
+            "dpkg -S /usr/bin/nvidia-smi libnvidia-ml.so.1 names (sudo apt-get install --reinstall PACKAGE, which keeps the version), then "
+            "sudo ldconfig; if it still crashes, reboot the desk. Then run again."
         )
     if desk.privileged:
         return "The facts were read as root, so permissions are not the cause: see the reasons in the evidence, then run again."

@@ -44,6 +44,8 @@ def largest_size(available_kb: int) -> int:
 
 def size_text(size: int) -> str:
     """A message size in words."""
+    if size < 1 << 20:
+        return f"{size} bytes"
     return f"{size >> 30} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"
 
 
@@ -236,12 +238,14 @@ def _notes(pair: str, said: NcclOutput) -> list[Finding]:
 
 
 def _reduced(pair: str, ends: Sequence[Endpoint], said: NcclOutput, marks: Sequence[Mark]) -> list[Finding]:
-    """Whether nccl-tests itself lowered the largest size: the verdict is for what was measured."""
-    if said.reduced_to is None:
-        return []
+    """Whether the speed was judged at all, and whether nccl-tests itself lowered the largest size: the verdict is for what was measured."""
     sizes = [row["bytes"] or 0 for row in said.rows]
     measured = size_text(max(sizes, default=0))
     marked = any(nccl_mark(size, at_speed(marks, link_speed(ends)), _mark_name(ends)) for size in sizes)
+    if said.reduced_to is None:
+        message = f"pair {pair}: the largest message was {measured}; there is no mark for such small sizes, so the speed was not judged"
+        shown = {"measured_bytes": max(sizes, default=0)}
+        return [] if marked else [finding("NCCL_SIZE_UNMARKED", Where(pair=pair), message, evidence=shown)]
     message = f"pair {pair}: nccl-tests lowered the largest size on its own for lack of memory; the verdict is for up to {measured}"
     if not marked:
         message += ", and there is no mark for such small sizes"

@@ -42,9 +42,17 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("foreign_program",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "foreign_program", "a program or library is made for another processor than the desk's (aarch64)",
+            "Find which file it is (file PATH; uname -m). Of the bundle: build it on a desk (nccl_bundle_archive too) and run "
+            "stack_pair.yml again; of a package: sudo apt-get install --reinstall PACKAGE.",
+        ),
+    ),
+    (
         ("library",),
         Cause(
-            "NCCL_LAUNCH_FAILED", "library", "a shared library of the test is missing",
+            "NCCL_LAUNCH_FAILED", "library", "a shared library of the test is missing or does not fit",
             "Run stack_pair.yml again (its roles pair_tools and nccl_bundle); the library's name is in the evidence.",
         ),
     ),
@@ -102,7 +110,7 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
     (
         ("program",),
         Cause(
-            "NCCL_LAUNCH_FAILED", "program", "a program was not found on a desk",
+            "NCCL_LAUNCH_FAILED", "program", "a program was not found on a desk, or may not be executed",
             "Run stack_pair.yml again (its roles pair_tools and nccl_bundle); the program's name is in the evidence.",
         ),
     ),
@@ -217,7 +225,12 @@ CONSEQUENCES: dict[str, Cause] = {
         "NCCL_INCOMPLETE", "killed", "a rank was killed from outside",
         "Find out who ended it from the journal of the desk that the evidence names (journalctl -b), then run again.",
     ),
-    "connect_failed": Cause("NCCL_CONNECTION_LOST", "connect_failed", "a rank could not connect to the other"),
+    "connect_failed": Cause(
+        "NCCL_CONNECTION_LOST", "connect_failed", "a rank could not connect to the other",
+        "See whether the address in the evidence answers (ping) and whether a packet filter of either desk blocks it (nft list ruleset; "
+        "NCCL's ranks also meet over the management network). If neither, the rank on the other desk had ended: the journal there says why "
+        "(journalctl -b). Then run again.",
+    ),
     "daemon_lost": _later("daemon_lost", "NCCL_CONNECTION_LOST"),
     "connection_lost": Cause("NCCL_CONNECTION_LOST", "connection_lost", "the connection between the ranks broke"),
     "port_error": Cause("NCCL_CONNECTION_LOST", "port_error", "a function's port went down during the run"),

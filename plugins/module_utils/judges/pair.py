@@ -10,7 +10,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.port import Function
 from .catalogue import finding
-from .common import fact, older, version_key
+from .common import fact, older, same_version, version_key
 from .link import linked
 from .options import AUDIT, JudgeOptions
 
@@ -42,15 +42,19 @@ def _differences(head: Desk, peer: Desk, paths: dict[str, str]) -> dict[str, tup
     found = {}
     for label, path in paths.items():
         one, two = fact(head, path), fact(peer, path)
-        if one is not None and two is not None and one != two:
+        # NVML leaves out the last part of the driver's version.
+        if one is not None and two is not None and one != two and not (path.startswith("driver.") and same_version(one, two)):
             found[label] = (one, two)
     return found
 
 
-def _told(names: tuple[str, str], differences: dict[str, tuple[Any, Any]]) -> str:
+def _told(names: tuple[str, str], differences: dict[str, tuple[Any, Any]], comparable: bool = True) -> str:
+    """``comparable``: whether the versions are of one series, so that one of them can be behind."""
     parts = []
     for label, (one, two) in differences.items():
-        behind = names[0] if older(one, two) else names[1] if older(two, one) else None
+        # The kernel with large pages is no later one.
+        left, right = (str(value).removesuffix("-64k") for value in (one, two))
+        behind = None if not comparable else names[0] if older(left, right) else names[1] if older(right, left) else None
         hint = f" ({behind} is behind)" if behind else ""
         parts.append(f"{label} {one} on {names[0]}, {two} on {names[1]}{hint}")
     return "; ".join(parts)
@@ -74,12 +78,12 @@ def drift(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[
     ending = f" (vendors {vendors[0]} and {vendors[1]}: releases differ by design)" if across else ""
     differences = _differences(head, peer, {"system firmware": "identity.bios_version"})
     if differences:
-        message = f"System firmware differs: {_told(names, differences)}{ending}."
+        message = f"System firmware differs: {_told(names, differences, not across)}{ending}."
         found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences)))
     firmware = (cx7_firmware(head), cx7_firmware(peer))
     if None not in firmware and version_key(firmware[0]) != version_key(firmware[1]):
         both = {"ConnectX-7 firmware": (firmware[0], firmware[1])}
-        message = f"ConnectX-7 firmware differs: {_told(names, both)}{ending}."
+        message = f"ConnectX-7 firmware differs: {_told(names, both, not across)}{ending}."
         found.append(finding("CX7_FIRMWARE_DRIFT", where, message, severity=severity, evidence=_evidence(names, both)))
     return found
 

@@ -287,6 +287,8 @@ def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list
         message = f"pair {pair}: transfers between {names} fail, but the twin function works"
         return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]
     words, remedy = ENDED.get(first.error or "", (f"failed (rc {first.rc})", None))
+    if remedy is None and first.says:
+        words += f": {first.says}"
     message = f"pair {pair}: perftest from {first.source} to {first.target} on {first.source_device} {words}"
     return [finding("RDMA_NOT_MEASURED", where, message, evidence=shown, remedy=remedy)]
 

@@ -53,7 +53,7 @@ def packages(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         found.append(finding("DPKG_LOCKED", where, message, evidence={"holder": apt.lock_holder}))
     if apt.broken_packages:
         states = [f"{item.name} ({item.state})" for item in apt.broken_packages]
-        message = f"{len(states)} packages are half installed: {named(states)}."
+        message = f"{len(states)} {'package is' if len(states) == 1 else 'packages are'} half installed: {named(states)}."
         found.append(finding("DPKG_BROKEN", where, message, evidence={"packages": states}))
     if apt.mlnx_fw_updater is not None:
         message = f"mlnx-fw-updater {apt.mlnx_fw_updater} is installed; it flashes ConnectX-7 firmware other than that of DGX OS."
@@ -152,6 +152,11 @@ def cma_exhausted(desk: Desk) -> bool:
     return desk.memory.cma_total_kb == 0 and (desk.memory.cma_free_kb or 0) > 0
 
 
+def _managing(path: str) -> bool:
+    """Whether a description is of management.nvidia.com/gpu, for programs that manage GPUs; other programs are not given it."""
+    return path.rpartition("/")[2].startswith("management.nvidia.com")
+
+
 def container_devices(desk: Desk, where: Where) -> list[Finding]:
     """CDI_STALE, naming every description that is of another driver."""
     installed = desk.driver.user_space_version
@@ -161,16 +166,21 @@ def container_devices(desk: Desk, where: Where) -> list[Finding]:
         return []
     told = named(f"{path} names libraries of driver {version}" for path, version in stale.items())
     message = f"{told}; {installed} is installed."
-    if len(specs) > 1:
+    if len({"/run/" in path for path in specs}) > 1:
         message += f" The description read last ({list(specs)[-1]}) wins where two describe the same device."
     steps = []
-    if any("/run/" in path for path in stale):
-        steps.append("sudo systemctl restart nvidia-cdi-refresh (it writes /var/run/cdi)")
-    own = [path for path in stale if "/run/" not in path]
-    fresh = any("/run/" in path for path in specs if path not in stale)
-    for path in own:
-        steps.append(
-            f"sudo rm {path} (the service keeps /var/run/cdi up to date)" if fresh else f"sudo nvidia-ctk cdi generate --output={path}"
-        )
+    fresh = next((path for path in specs if path not in stale and not _managing(path)), None)
+    for path in stale:
+        if _managing(path):
+            # What nvidia-ctk generates by itself is no such description: in its place it would clash with nvidia.yaml.
+            steps.append(f"sudo rm {path} (the toolkit of NVIDIA's GPU operator left it, and writes it again where it runs)")
+        elif "/run/" in path:
+            gone = "" if path.endswith("/nvidia.yaml") else f"sudo rm {path}; "
+            steps.append(f"{gone}sudo systemctl restart nvidia-cdi-refresh (it writes /var/run/cdi/nvidia.yaml)")
+        elif fresh is not None:
+            steps.append(f"sudo rm {path} ({fresh} describes the same devices)")
+        else:
+            steps.append(f"sudo nvidia-ctk cdi generate --output={path}")
+            fresh = path
     evidence = {"described": stale, "installed": installed, "order": list(specs)}
     return [finding("CDI_STALE", where, message, evidence=evidence, remedy="; ".join(steps) + ".")]

@@ -90,6 +90,8 @@ class RdmaRun:
     remote_access, flushed, local_protection ... (readers/perftest), completion without a known number"""
     text: str = ""
     """Last lines of what client and server said, when something went wrong."""
+    says: str = ""
+    """The one line of it that tells most."""
     seconds: float = 0.0
 
 

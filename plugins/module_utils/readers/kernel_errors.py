@@ -23,7 +23,7 @@ _RECOVERY = re.compile(r"GPU recovery action changed from .{0,60}? to 0x([0-9a-f
 _GPU = re.compile(
     r"NVRM: .{0,200}?(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
     r"NV_ERR_GPU_IS_LOST|GPU lost from the bus|GSP-Crash ?Cat|heartbeat timed out|"
-    r"secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed)"
+    r"GPU is probably locked|secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed)"
     r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
     re.IGNORECASE,
 )

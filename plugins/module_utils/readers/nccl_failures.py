@@ -91,6 +91,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "cuda driver version is insufficient",
             "unhandled cuda error",
             "cuda_error_",
+            "nvmlinit",
         ),
     ),
     (
@@ -141,8 +142,11 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "password change required",
             "account has expired",
             "account is currently not available",
+            "not permitted to log in",
+            "session open refused",
         ),
     ),
+    ("foreign_program", ("exec format error", "wrong elf class", "cannot execute binary file")),
     (
         "library",
         ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by"),
@@ -161,8 +165,8 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "no such file or directory",
             "command not found",
             "unable to launch the specified application",
-            "exec format error",
             "unknown command: ",
+            "plm_rsh_agent: ",
         ),
     ),
     ("open_files", ("too many open files",)),
@@ -201,10 +205,12 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("gid_changed", ("gid table change",)),
-    ("port_error", ("async event: port error", "got async event : port error", "port error(")),
-    ("fatal_event", ("fatal async event", "device fatal", "local catastrophic error", "got async event : device")),
+    ("port_error", ("async event: port error", "async error event: port error", "got async event : port error", "port error(")),
+    ("fatal_event", ("fatal async event", "async fatal event", "device fatal", "local catastrophic error", "got async event : device")),
 )
 _NOT_FATAL = ("non-fatal async event",)
+_SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
+"""All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
     r"|: connect returned |failed to tcp connect|unable to reach each other|timeout waiting for connection"
@@ -224,9 +230,9 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda, no_device, interface, docker0, host_key, ssh, library, no_space,
-    read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed, modify_qp, completion,
-    connect_failed, connection_lost, gid_changed, port_error, fatal_event.
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda, no_device, interface, docker0, host_key, ssh, foreign_program,
+    library, no_space, read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed,
+    modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
     more: dict[str, Any] = {"line": _text.word(line, 400)}
@@ -266,6 +272,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         found.append({"sign": "program", **more})
     if "segmentation fault" in low and not found:
         found.append({"sign": "crashed", **more, "signal": 11})
+    if not found and _SSH_CLOSED.match(low):
+        found.append({"sign": "ssh", **more})
     if not found and _CONNECT.search(low):
         found.append({"sign": "connect_failed", **more})
     return found

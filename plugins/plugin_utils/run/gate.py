@@ -19,7 +19,10 @@ from .store import DONE, ELSEWHERE, FAILED, HELD_BACK, SKIPPED, Part, RunStore
 from .waves import loss, unproven
 
 INTERPRETER = re.compile(
-    r"pyenv:|python[\w.]*: (?:command )?not found|bad interpreter|No such file or directory.*python|cannot execute", re.IGNORECASE
+    r"pyenv:|python[\w.]*'?: (?:(?:command )?not found|no such file or directory|exec format error|permission denied|error while loading "
+    r"shared libraries)|bad interpreter|No such file or directory.*python|cannot execute|No module named 'encodings'|"
+    r"libpython[\w.]{1,20}: cannot open shared object file",
+    re.IGNORECASE,
 )
 """What a shell says when the Python that Ansible found is none."""
 RESULT_NOISE = (
@@ -217,6 +220,11 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     if interpreter is not None:
         text = f"{desk}: stage {stage} failed: the desk's Python does not start: {interpreter[-300:]}"
         remedy = "Set ansible_python_interpreter=/usr/bin/python3 for this desk (the system's Python), then run again."
+        if re.search(r"/usr/bin/python3\b", interpreter):
+            remedy = (
+                "The system's own Python is damaged. Try /usr/bin/python3 --version on the desk, then sudo apt-get install --reinstall "
+                "python3-minimal python3.12-minimal libpython3.12-minimal libpython3.12-stdlib, and run again."
+            )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"

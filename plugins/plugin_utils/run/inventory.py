@@ -8,6 +8,7 @@ This file alone looks into Ansible's inventory object: ``groups`` is flat in tem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -187,9 +188,26 @@ def view_of_inventory(inventory: Any, addresses: Mapping[str, Mapping[str, Any]]
             desks.append(_entry(members[name], addresses.get(name, {})))
         except WantError as error:
             problems.append(str(error))
+    problems += _in_no_child(groups)
     if problems:
         raise InventoryError(problems)
     return _whole(InventoryView(tuple(desks), _children(groups, PAIRS_GROUP), _children(groups, STACKS_GROUP)))
+
+
+def _in_no_child(groups: Mapping[str, Any]) -> list[str]:
+    """Desks that stand in spark_pairs or spark_stacks itself: which of them belong together would be anybody's guess."""
+    found = []
+    for parent in (group for group in (PAIRS_GROUP, STACKS_GROUP) if group in groups):
+        inside = {host.name for child in groups[parent].child_groups for host in child.get_hosts()}
+        alone = sorted({host.name for host in groups[parent].hosts} - inside, key=natural)
+        if alone:
+            kind = "pair" if parent == PAIRS_GROUP else "stack"
+            verb = "is" if len(alone) == 1 else "are"
+            found.append(
+                f"{', '.join(alone[:8])} {verb} in group {parent} itself and in no child group of it; make each {kind} a child group (see "
+                f"inventories/lab), and put desks that are in none into {DESKS_GROUP}"
+            )
+    return found
 
 
 def _children(groups: Mapping[str, Any], parent: str) -> dict[str, tuple[str, ...]]:
@@ -222,9 +240,14 @@ def _entry(host: Any, resolved: Mapping[str, Any]) -> HostEntry:
     port = values.get("ansible_port") or 22
     if not str(port).isdecimal() or not 0 < int(port) < 65536:
         raise WantError(f"{where}: ansible_port is {port!r}; a number from 1 to 65535 was expected")
+    address = str(values.get("ansible_host") or host.name)
+    if re.search(r"[\s/@]", address) and "{{" not in address:
+        raise WantError(
+            f"{where}: ansible_host is {address!r}; an address such as 192.0.2.11 or a host name was expected, nothing around it"
+        )
     return HostEntry(
         name=host.name,
-        address=str(values.get("ansible_host") or host.name),
+        address=address,
         port=int(port),
         ssh_port=_ssh_port(values, where) or int(port),
         head=PAIR_HEAD.read(values, where),

@@ -8,6 +8,7 @@ A stage holds its own options against its module's documentation; where it comes
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from ..documented import without_empty
 from .wants import WANTS
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+_NEVER_ZERO = re.compile(r"_(?:iterations|bytes|message_size|queue_pairs|seconds|time_limit|first_port)$")
+"""Numbers of which none at all measures nothing; a timeout of 0 is none, as Ansible has it, and a host may have the number 0."""
 
 
 @functools.cache
@@ -54,4 +59,6 @@ def check(values: Mapping[str, Any]) -> list[str]:
         told = ArgumentSpecValidator({name: specs()[name]}).validate({name: value})
         if told.error_messages:
             problems.append(f"{name} is {value!r}: {'; '.join(told.error_messages)}")
+        elif specs()[name].get("type") == "int" and told.validated_parameters[name] < (least := int(bool(_NEVER_ZERO.search(name)))):
+            problems.append(f"{name} is {value!r}: a number of {least} or more was expected")
     return problems

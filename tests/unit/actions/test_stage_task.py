@@ -80,6 +80,26 @@ def test_the_same_trouble_outside_a_run_fails_the_task(tmp_path: Path, answer: A
     assert result["failed"] and "stage" not in result and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "system"),
+    [
+        ("/bin/sh: 1: /usr/bin/python3: Exec format error", True),
+        ("/bin/sh: line 1: /usr/bin/python3: No such file or directory", True),
+        ("/usr/bin/python3: error while loading shared libraries: libexpat.so.1: cannot open shared object file", True),
+        ("env: 'python3': No such file or directory", False),
+        ("/opt/conda/bin/python3: Permission denied", False),
+        ("Fatal Python error: init_fs_encoding\nModuleNotFoundError: No module named 'encodings'", False),
+    ],
+)
+def test_a_python_that_does_not_start_is_told_as_that(tmp_path: Path, said: str, system: bool) -> None:
+    run = run_of(folder=tmp_path)
+    answer = {"failed": True, "msg": "Module result deserialization failed.", "module_stderr": said, "rc": 127}
+    Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and "Python does not start" in str(kept.findings[0]["message"])
+    assert ("ansible_python_interpreter" in str(kept.findings[0]["remedy"])) is not system
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):

@@ -21,6 +21,7 @@ from scripted_lab import ScriptedLab
         ("isolate", {"isolate_pair": "pair_a", "isolate_good": "desk-03", "isolate_trials": "0"}, "isolate_trials is 0"),
         ("isolate", {"isolate_pair": "pair_a", "isolate_good": "desk-03", "isolate_moved": "elsewhere"}, "elsewhere"),
         ("calibrate", {"calibrate_runs": "many"}, "calibrate_runs is many"),
+        ("calibrate", {"calibrate_runs": "2"}, "calibrate_runs 2 for 1 stack would give 2 measurements"),
         ("stack_pair", {"pair_proof_nccl_time_limit": "ten minutes"}, "pair_proof_nccl_time_limit is"),
     ],
 )

@@ -36,7 +36,7 @@ class World:
     missing: frozenset[tuple[str, str]] = frozenset()
     """(desk, program) that is not installed."""
     perftest_fails: tuple[str, str] | None = None
-    """(device, what the client prints)."""
+    """(device or all, what the client prints)."""
     lose_after: int | None = None
     """Starts after which the peer is lost."""
     nccl: Answer | None = None
@@ -193,7 +193,7 @@ class ScriptedSide:
         if argv[0] == "ib_write_lat":
             table = " #bytes #iterations t_min[usec] t_max[usec] t_typical[usec] t_avg[usec] t_stdev[usec] 99% percentile[usec]"
             return Answer(tuple(argv), 0, f"{table}   99.9% percentile[usec] \n 2  1000  1.42  1.93  1.47  1.47  0.00  1.57  1.93\n")
-        if world.perftest_fails is not None and world.perftest_fails[0] == device:
+        if world.perftest_fails is not None and world.perftest_fails[0] in (device, "all"):
             return Answer(tuple(argv), 1, HEADER, world.perftest_fails[1])
         both = "-b" in argv
         if "--report-both" in argv and not world.tells_each_way:

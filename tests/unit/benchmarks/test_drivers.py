@@ -83,6 +83,21 @@ def test_sick_pairs(world: World, code: str) -> None:
     assert set(rdma_codes(world)) == {code}
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Couldn't connect to 192.168.100.11:18515\n Unable to open file descriptor", "Couldn't connect to 192.168.100.11:18515"),
+        (" Port number 1 state is Down\n Couldn't set the link layer\n", "Couldn't set the link layer"),
+        ("ib_write_bw: error while loading shared libraries: libibverbs.so.1: cannot open shared object file", "libibverbs.so.1"),
+        ("/bin/sh: 1: exec: ib_write_bw: Exec format error\n", "Exec format error"),
+    ],
+)
+def test_what_perftest_said_is_in_the_message(said: str, told: str) -> None:
+    world = World(perftest_fails=("all", said))
+    (found,) = rdma_judge.judge("pair_a", world.ends, measure_rdma(world))
+    assert (found.code, found.severity) == ("RDMA_NOT_MEASURED", "unknown") and told in found.message
+
+
 @pytest.mark.parametrize("world", [World(blocked="desk-01"), World(stranger="enp1s0f0np0"), World(no_gid="rocep1s0f0")])
 def test_nothing_is_launched_towards_a_peer_that_is_not_proven_or_not_reached(world: World) -> None:
     measure_rdma(world)
@@ -136,6 +151,14 @@ def test_mpirun_runs_once_on_the_head_with_lists_only() -> None:
     assert argv[:3] == ("mpirun", "-np", "2")
     assert "--bind-to" in argv and argv[argv.index("--bind-to") + 1] == "none"
     assert [(item.desk, item.rank) for item in evidence.ranks] == [("desk-01", 0), ("desk-02", 1)]
+
+
+def test_a_largest_size_below_the_smallest_one_is_measured_alone() -> None:
+    """As the remedies advise: choose a smaller maximum size."""
+    world = World(nccl=good_run())
+    measure_nccl(world, max_bytes=1 << 28)
+    [(_desk, argv)] = started(world)
+    assert argv[argv.index("-b") + 1] == argv[argv.index("-e") + 1] == str(1 << 28)
 
 
 def test_both_desks_get_their_own_settings_file_before_the_start() -> None:

@@ -103,6 +103,18 @@ def test_desks_on_a_switch_share_two_networks_and_count_on() -> None:
     ]
 
 
+@pytest.mark.parametrize(("head", "peer", "fits"), [(12, 11, False), (14, 11, False), (15, 11, True), (10, 11, True), (11, 11, False)])
+def test_no_desk_on_a_switch_gets_the_heads_number(head: int, peer: int, fits: bool) -> None:
+    stack = Stack("sw_a", tuple(f"d-{number}" for number in range(1, 6)), "switch")
+    for name in stack.members:
+        ports = dict.fromkeys(stack.others(name), 1)
+        if fits:
+            assert stack_requests(Numbers(head_host=head, peer_host=peer), stack, name, ports)
+        else:
+            with pytest.raises(AddressingError, match="pair_link_head_host"):
+                stack_requests(Numbers(head_host=head, peer_host=peer), stack, name, ports)
+
+
 @pytest.mark.parametrize(
     ("numbers", "cages", "word"),
     [

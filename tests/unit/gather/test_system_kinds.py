@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -445,3 +446,50 @@ def test_a_driver_that_counts_no_gpu_finds_none() -> None:
 def test_what_the_adapters_firmware_says_of_itself(line: str, told: bool) -> None:
     found = judged(logging(healthy(), f"spark-a1b2 kernel: mlx5_core 0000:01:00.0: {line}"))
     assert ("CX7_PCIE_ERRORS" in found) is told
+
+
+@pytest.mark.parametrize(
+    ("files", "remedy", "never"),
+    [
+        ({"/etc/cdi/management.nvidia.com-gpu.yaml": "580.95.05"}, "rm /etc/cdi/management.nvidia.com-gpu.yaml", "generate"),
+        (
+            {"/var/run/cdi/management.nvidia.com-gpu.yaml": "580.95.05", "/var/run/cdi/nvidia.yaml": DRIVER},
+            "rm /var/run/cdi/management.nvidia.com-gpu.yaml", "nvidia-cdi-refresh",
+        ),
+        ({"/run/cdi/gpu.json": "580.95.05"}, "rm /run/cdi/gpu.json; sudo systemctl restart nvidia-cdi-refresh", "generate"),
+        ({"/etc/cdi/old.json": "580.95.05", "/etc/cdi/nvidia.yaml": DRIVER}, "rm /etc/cdi/old.json", "generate"),
+        ({"/etc/cdi/gpu.yaml": "580.95.05", "/etc/cdi/nvidia.yaml": "580.95.05"}, "rm /etc/cdi/nvidia.yaml", "nvidia-cdi-refresh"),
+        ({"/etc/cdi/nvidia.yaml": "580.95.05"}, "generate --output=/etc/cdi/nvidia.yaml", "sudo rm"),
+    ],
+)  # fmt: skip
+def test_a_stale_description_is_cured_by_whoever_writes_it(files: dict[str, str], remedy: str, never: str) -> None:
+    desk = healthy()
+    desk.files |= {path: spec(driver) for path, driver in files.items()}
+    found = judged(desk)["CDI_STALE"]
+    assert remedy in found.remedy and never not in found.remedy
+    folders = {"/run/" in path for path in files}
+    assert ("wins where" in found.message) is (len(folders) > 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(stderr="Segmentation fault (core dumped)\n", rc=139),
+        said(rc=-11),
+        said(stderr="nvidia-smi: error while loading shared libraries: libnvidia-ml.so.1: cannot open shared object file\n", rc=127),
+        said("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.\n", rc=12),
+        said(stderr="bash: /usr/bin/nvidia-smi: cannot execute binary file: Exec format error\n", rc=126),
+        said(error="missing"),
+    ],
+)
+@pytest.mark.parametrize("root", [True, False])
+def test_an_nvidia_smi_that_does_not_run_is_no_missing_right(answer: object, root: bool) -> None:
+    found = judge(dataclasses.replace(collect(with_smi(healthy(), answer)), privileged=root), WHERE, JudgeOptions())
+    (gap,) = [item for item in found if item.code == "FACTS_INCOMPLETE"]
+    assert gap.severity == "unknown" and "--reinstall" in gap.remedy and "--become" not in gap.remedy
+
+
+def test_the_drivers_watchdog_is_a_failure_of_the_driver() -> None:
+    line = "spark-a1b2 kernel: NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked!  Notify Timeout Seconds: 7"
+    found = judged(logging(healthy(), line))["GPU_ERRORS_LOGGED"]
+    assert found.severity == "warn" and "the GPU driver failed once" in found.message

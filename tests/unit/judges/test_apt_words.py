@@ -134,3 +134,54 @@ E: Sub-process /usr/bin/dpkg returned an error code (1)
 def test_the_message_names_the_packages(text: str, code: str, name: str) -> None:
     found = explain(["apt-get", "install"], text, WHERE)
     assert found.code == code and name in found.message
+
+
+LISTS = "/var/lib/apt/lists"
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        (f"E: Unable to parse package file {LISTS}/ports.ubuntu.com_Packages (1)\nW: You may want to run apt-get update", "apt/lists"),
+        (f"E: Problem with MergeList {LISTS}/x_Packages\nE: The package lists or status file could not be parsed or opened.", "apt/lists"),
+        (f"E: Failed to fetch store:{LISTS}/partial/x  Empty files can't be valid archives", "apt/lists"),
+        (f"E: List directory {LISTS}/partial is missing. - Acquire (2: No such file or directory)", "apt/lists"),
+        (f"E: List directory {LISTS}/partial is missing. - Acquire (30: Read-only file system)", "findmnt"),
+        (f"E: Could not open lock file {LISTS}/lock - open (30: Read-only file system)\nE: Unable to lock directory {LISTS}/", "findmnt"),
+        ("dpkg: error processing archive /x.deb (--unpack):\n cannot create /var/lib/x.list-new: Read-only file system", "findmnt"),
+        ("dpkg: error: parsing file '/var/lib/dpkg/status' near line 5 package 'dpkg':\n missing 'Version' field", "status-old"),
+        ("E: flAbsPath on /var/lib/dpkg/status failed - realpath (2: No such file or directory)\nE: Problem opening", "status-old"),
+    ],
+)
+def test_what_cannot_be_used_on_the_desks_own_disk_has_its_cure(text: str, cure: str) -> None:
+    found = explain(["apt-get", "-q", "install", "perftest"], text, WHERE)
+    assert (found.code, found.severity) == ("APT_FAILED", "fail") and cure in found.remedy
+    assert "DPKG_LOCKED" not in codes(text)
+
+
+def test_an_archive_whose_server_fails_is_no_wrong_path() -> None:
+    head = f"Ign:1 {ARCHIVE}  InRelease\nErr:2 {ARCHIVE}  Release\n"
+    tail = f"E: The repository '{ARCHIVE}  Release' does not have a Release file."
+    (found,) = archive_findings(f"{head}  502  Bad Gateway [IP: 192.0.2.1 80]\n{tail}", WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and "502" in found.message
+    assert explain(["apt-get", "update"], f"{head}  502  Bad Gateway [IP: 192.0.2.1 80]\n{tail}", WHERE).code == "APT_ARCHIVE_UNREACHABLE"
+    (gone,) = archive_findings(f"{head}  404  Not Found [IP: 192.0.2.1 80]\n{tail}", WHERE)
+    assert gone.code == "APT_SOURCE_WRONG"
+
+
+def test_a_keyring_that_apt_may_not_read_is_made_readable() -> None:
+    ring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+    text = (
+        f"W: {ARCHIVE}/dists/noble/InRelease: The key(s) in the keyring {ring} are ignored as the file is not readable by user '_apt' "
+        f"executing apt-key.\nW: GPG error: {ARCHIVE} noble InRelease: The following signatures couldn't be verified because the public "
+        f"key is not available: NO_PUBKEY 871920D1991BC93C\n{UNSIGNED}"
+    )
+    (found,) = archive_findings(text, WHERE)
+    assert found.code == "APT_KEY_MISSING" and f"chmod 644 {ring}" in found.remedy
+
+
+@pytest.mark.parametrize("word", ["stanza 1 in source list", "entry 1 in sources file", "line 3 in source list"])
+def test_a_slip_in_a_source_is_corrected_where_it_stands(word: str) -> None:
+    text = f"E: Malformed {word} /etc/apt/sources.list.d/dgx.sources (Suite)\nE: The list of sources could not be read."
+    (found,) = archive_findings(text, WHERE)
+    assert found.code == "APT_SOURCES_BROKEN" and "dgx.sources" in found.message and found.remedy.startswith("Correct the file")

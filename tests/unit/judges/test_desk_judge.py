@@ -440,3 +440,18 @@ def test_no_advice_sends_a_desk_into_a_boot_without_driver() -> None:
         "KERNEL_LOCKUP": first + alone["KERNEL_LOCKUP"],
     }
     assert not told["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"].startswith(first)
+
+
+@pytest.mark.parametrize("state", ["config-files", "not-installed"])
+def test_a_removed_package_need_not_be_held(state: str) -> None:
+    left = Package("nvidia-driver-590-open", "590.48.01-0ubuntu0.24.04.1", state=state)
+    desk = change(DESK, driver__packages=(*DESK.driver.packages, left))
+    assert "DRIVER_NOT_HELD" not in codes(desk, JudgeOptions(purpose="stacked"))
+
+
+def test_a_removed_package_owns_no_library() -> None:
+    left = Package("libnvidia-compute-590", "590.48.01-0ubuntu0.24.04.1", state="config-files")
+    driver = {"user_space_version": "590.48.01", "module_version": "590.48.01", "branch": 590, "packages": (left,)}
+    found = judge(change(DESK, **{f"driver__{key}": value for key, value in driver.items()}), WHERE, JudgeOptions())
+    (wrong,) = [item for item in found if item.code == "DRIVER_BRANCH_WRONG"]
+    assert "nvidia-uninstall" in wrong.remedy

@@ -103,3 +103,24 @@ def test_busy_green() -> None:
     assert busy_findings(desktop, Where()) == []
     assert busy_findings(HEAD, Where()) == []
     assert busy_findings(change(HEAD, busy__readable=None), Where(), require=False) == []
+
+
+def test_green_a_version_that_one_desk_tells_without_its_last_part() -> None:
+    driver = {"user_space_version": "580.178.04", "module_version": "580.178.04"}
+    whole, short = (change(desk, **{f"driver__{key}": value for key, value in driver.items()}) for desk in (HEAD, PEER))
+    assert found(change(short, driver__user_space_version="580.178"), head=whole) == []
+
+
+@pytest.mark.parametrize(
+    ("peer", "behind"),
+    [
+        (change(PEER, kernel__running="6.17.0-1029-nvidia"), True),
+        (change(PEER, kernel__running=f"{HEAD.kernel.running}-64k"), False),
+        (change(PEER, identity__bios_version="5.36_0ACUM018"), True),
+        (change(ASUS, identity__bios_version="GX10DGX.0105.2026.0505.1153"), False),
+        (change(ASUS, cx7__firmware="28.40.1000"), False),
+    ],
+)
+def test_nobody_is_behind_in_another_series(peer: Desk, behind: bool) -> None:
+    (item,) = judge_pair("pair_a", HEAD, peer, JudgeOptions(), ("desk-01", "desk-02"))
+    assert ("is behind" in item.message) is behind

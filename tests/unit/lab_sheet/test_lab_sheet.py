@@ -670,3 +670,92 @@ def test_an_address_behind_a_mac_is_remembered(tmp_path: Path) -> None:
     kept.write_text(json.dumps({"__payload__": json.dumps({"4c:bb:47:01:02:03": "192.0.2.77"})}), encoding="utf-8")
     again = inventory(tmp_path, "-i", str(path), "--host", "desk-01")
     assert json.loads(again.stdout)["ansible_host"] == "192.0.2.77", again.stderr
+
+
+@pytest.mark.parametrize(
+    ("cell", "address"),
+    [
+        ("10.0.0.5/24", "10.0.0.5"),
+        ("10.0.0.4/31", "10.0.0.4"),
+        ("10.0.0.5/32", "10.0.0.5"),
+        ("2001:db8::5/64", "2001:db8::5"),
+        ("fe80::1%enP7s7", "fe80::1%enP7s7"),
+    ],
+)
+def test_the_prefix_of_an_address_book_is_left_out(cell: str, address: str) -> None:
+    assert read(f"name,address\ndesk-01,{cell}\n", "lab.csv", "csv").desks[0].address == address
+    (again,) = problems(f"name,address\ndesk-01,{cell}\ndesk-02,{address}\n")
+    assert again[:2] == (3, "address") and "line 2" in again[2]
+
+
+@pytest.mark.parametrize("cell", ["10.0.0.0/24", "2001:db8::/64", "10.0.0.5/33", "10.0.0.5/", "10.0.0/24"])
+def test_a_network_is_no_address_of_a_desk(cell: str) -> None:
+    ((line, column, _found, _expected),) = problems(f"name,address\ndesk-01,{cell}\n")
+    assert (line, column) == (2, "address")
+
+
+def test_a_column_of_addresses_with_their_prefix_is_asked_about() -> None:
+    told = problems("name,primary_ip4\ndesk-01,10.0.0.5/24\n")
+    assert told[0][:2] == (1, "primary_ip4") and told[0][3].startswith("address (")
+
+
+@pytest.mark.parametrize("cell", ["1581924000017.0", "1581924000017,0", "1581924000017.00"])
+def test_a_serial_number_that_became_a_number_is_told(cell: str) -> None:
+    ((line, column, _found, expected),) = problems(f"name;address;serial\ndesk-01;192.0.2.1;{cell}\n")
+    assert (line, column) == (2, "serial") and "format the column as text" in expected
+
+
+ROOM = "name,address,pair,serial\ndesk-11,192.0.2.21,pair_c,2581924000017\ndesk-12,192.0.2.22,pair_c,2581924000018\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("desk-11", "desk-01", ["line 2, column name", "a.desks.csv line 2"]),
+        ("192.0.2.22", "192.0.2.12", ["line 3, column address", "desk-02"]),
+        ("2581924000017", "1581924000017", ["line 2, column serial", "desk-01"]),
+        ("pair_c", "pair_a", ["line 2, column pair", "a.desks.csv line 3"]),
+    ],
+)
+def test_two_sheets_of_one_inventory_may_not_name_the_same_twice(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    (tmp_path / "a.desks.csv").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "b.desks.csv").write_text(ROOM.replace(old, new), encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(tmp_path), "--list")
+    assert done.returncode == 4 and not done.stdout.strip(), done
+    assert [word for word in ("no desk was touched", "b.desks.csv", *words) if word not in done.stderr] == [], done.stderr
+
+
+def test_two_sheets_of_one_folder_are_one_lab(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.desks.csv").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "one" / "b.desks.csv").write_text(ROOM, encoding="utf-8")
+    done = inventory(tmp_path, "-i", str(tmp_path / "one"), "--graph")
+    assert done.returncode == 0 and "@pair_c" in done.stdout and "@pair_a" in done.stdout and "WARNING" not in done.stderr, done.stderr
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one" / "b.desks.csv").rename(tmp_path / "two" / "b.desks.csv")
+    done = inventory(tmp_path, "-i", str(tmp_path / "one"), "-i", str(tmp_path / "two"), "--graph")
+    assert done.returncode == 0 and "one file of host keys" in done.stderr
+
+
+@pytest.mark.parametrize("user", ["lab", "Mara.Lind", "CORP\\lab", "lab@corp.example"])
+def test_a_user_of_a_directory_is_a_login_user(user: str) -> None:
+    sheet = read(f"name,address,user\ndesk-01,192.0.2.1,{user}\n", "lab.csv", "csv")
+    assert host_variables(sheet.desks[0], sheet)["ansible_user"] == user
+
+
+@pytest.mark.parametrize("user", ["-oProxyCommand=x", "a b", "lab;id", "$(id)", "1lab"])
+def test_what_is_no_login_user_is_refused(user: str) -> None:
+    ((_line, column, _found, _expected),) = problems(f"name,address,user\ndesk-01,192.0.2.1,{user}\n")
+    assert column == "user"
+
+
+@pytest.mark.parametrize(
+    "cell", [KEY, KEY + "=", KEY.removeprefix("SHA256:"), f"256 {KEY} root@spark-0001 (ED25519)", f"256 {KEY} no comment (ED25519)"]
+)
+def test_the_line_that_ssh_keygen_prints_is_a_fingerprint(cell: str) -> None:
+    assert read(f"name,address,host_key\ndesk-01,192.0.2.1,{cell}\n", "lab.csv", "csv").desks[0].host_key == KEY
+
+
+def test_a_fingerprint_of_another_kind_of_key_is_refused() -> None:
+    ((_line, column, _found, _expected),) = problems(f"name,address,host_key\ndesk-01,192.0.2.1,3072 {KEY} root@spark (RSA)\n")
+    assert column == "host_key"

@@ -36,6 +36,8 @@ class AptDesk:
         self.present, self.archive, self.fresh, self.takes_along = set(present), archive, fresh_lists, takes_along
         self.left_over: set[str] = set()
         """Packages in state rc."""
+        self.broken: dict[str, str] = {}
+        """Package to the state in which it got stuck."""
         self.files: dict[str, str] = {}
         self.ran: list[list[str]] = []
         self.folders: list[str] = []
@@ -46,7 +48,7 @@ class AptDesk:
         command = list(argv)
         self.ran.append(command)
         if command[0] == "dpkg-query":
-            rows = [f"{name}\t1.0\tinstalled\n" for name in sorted(self.present)]
+            rows = [f"{name}\t1.0\t{self.broken.get(name, 'installed')}\n" for name in sorted(self.present)]
             return Answer(tuple(command), 0, "".join([*rows, *(f"{name}\t1.0\tconfig-files\n" for name in sorted(self.left_over))]))
         if command[0] == "groupdel":
             lines = self.files["/etc/group"].splitlines(keepends=True)
@@ -211,6 +213,16 @@ def test_configuration_that_was_there_before_stays_and_is_named() -> None:
     assert desk.left_over == {"openmpi-bin"} and desk.present == {"perftest"} and desk.folders == []
     assert "openmpi-bin: its configuration files were on the desk before" in outcome.kept
     assert any("driver_lock" in text for text in outcome.kept)
+
+
+@pytest.mark.parametrize("state", ["half-configured", "unpacked", "half-installed"])
+def test_a_package_of_ours_that_got_stuck_is_removed_too(state: str) -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    desk.broken["libopenmpi3t64"] = state
+    tools.install(desk, WANT, [], 60, False)
+    assert json.loads(desk.files[tools.RECORD])["added"] == ["libopenmpi3t64", "openmpi-bin"]
+    outcome = tools.remove(desk, 60, False)
+    assert desk.present == {"perftest"} and outcome.removed == ["libopenmpi3t64", "openmpi-bin"]
 
 
 def test_nothing_is_removed_when_something_else_would_go_along() -> None:

@@ -92,7 +92,7 @@ def test_mpirun_with_time_stamps_alone() -> None:
         ("/bin/sh: 1: orted: not found", "program"),
         ("sh: line 1: prted: not found", "program"),
         ("fish: Unknown command: orted", "program"),
-        ("./all_gather_perf: cannot execute binary file: Exec format error", "program"),
+        ("./all_gather_perf: cannot execute binary file: Exec format error", "foreign_program"),
         ("./all_gather_perf: symbol lookup error: ./all_gather_perf: undefined symbol: ncclMemAlloc", "library"),
         ("./all_gather_perf: /lib/libc.so.6: version `GLIBC_2.41' not found (required by ./all_gather_perf)", "library"),
         ("@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @", "host_key"),

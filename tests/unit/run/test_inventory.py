@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import natural
@@ -184,3 +185,25 @@ def test_a_ring_of_two_is_refused_with_the_line_of_its_word(tmp_path: Path) -> N
         stacks_of(view_of_inventory(inventory, resolved))
     for word in ("group ring_a of spark_stacks has 2 host(s)", "hosts.yml:8", "exactly three"):
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5/24", "lab@10.0.0.5", "ssh://10.0.0.5", "10.0.0.5 # rack 4"])
+def test_what_is_around_an_address_is_refused_before_any_desk_is_asked(tmp_path: Path, address: str) -> None:
+    own = {"desk-01": {"ansible_host": address}, "desk-02": {"ansible_host": "10.0.0.6"}}
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("audit", hostvars_of(tmp_path, None, own))
+    for word in ("desk-01", repr(address), "192.0.2.11"):
+        assert word in str(refused.value)
+
+
+def test_desks_of_spark_pairs_itself_are_in_no_pair(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.ini"
+    path.write_text(
+        "[spark_pairs]\ndesk-01\ndesk-02\ndesk-03\n[pair_a]\ndesk-01\ndesk-02\n[spark_pairs:children]\npair_a\n", encoding="utf-8"
+    )
+    inventory = InventoryManager(loader=DataLoader(), sources=[str(path)])
+    with pytest.raises(InventoryError) as refused:
+        view_of_inventory(inventory, {})
+    assert str(refused.value).startswith("desk-03 is in group spark_pairs itself") and "child group" in str(refused.value)
+    path.write_text(path.read_text(encoding="utf-8").replace("desk-03\n", "", 1), encoding="utf-8")
+    assert view_of_inventory(InventoryManager(loader=DataLoader(), sources=[str(path)]), {}).pairs == {"pair_a": ("desk-01", "desk-02")}

@@ -392,6 +392,11 @@ def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, va
         ("pair_proof_force", "perhaps"),
         ("pair_trust_open_firewall", "maybe"),
         ("pair_proof_marks", "mine"),
+        ("pair_proof_nccl_iterations", "0"),
+        ("pair_proof_nccl_max_bytes", "-1"),
+        ("pair_proof_rdma_seconds", "0"),
+        ("pair_proof_nccl_time_limit", "0"),
+        ("driver_lock_lock_timeout", "-5"),
     ],
 )
 def test_a_wrong_option_of_a_role_is_refused_before_any_desk_is_changed(here: Path, variable: str, value: str) -> None:
@@ -407,7 +412,8 @@ def test_options_of_roles_that_are_text_empty_or_not_yet_known_are_taken(here: P
                 raise ValueError("its template speaks of a fact")
             return super().get(name, default)
 
-    told = hostvars_of(here, pair_proof_nccl_time_limit="600", pair_proof_force="", pair_proof_marks="x")
+    zero = {"pair_link_head_host": 0, "pair_proof_rdma_timeout": 0, "pair_proof_nccl_warmups": 0, "nccl_bundle_jobs": 0}
+    told = hostvars_of(here, pair_proof_nccl_time_limit="600", pair_proof_force="", pair_proof_marks="x", **zero)
     for host in told:
         told[host] = Later(told[host])
     assert begin("stack_pair", told)["run_id"]

@@ -403,6 +403,16 @@ NCCL: tuple[Code, ...] = (
         source="nccl-tests source; seen on an H100 with nccl-tests 2.19.6",
     ),
     Code(
+        code="NCCL_SIZE_UNMARKED",
+        title="The messages were too small to judge their speed",
+        severity="note",
+        meaning="No message size of the run is large enough for a mark (what is fast enough for it), so nothing is known about its speed: "
+        "the pass is for the results, the transport and the counters alone.",
+        remedy="Measure larger messages (pair_proof_nccl_max_bytes, in bytes; the default is 4294967296), or set marks of your own "
+        "(pair_proof_marks).",
+        source="this collection's rule",
+    ),
+    Code(
         code="NCCL_LAUNCH_FAILED",
         title="The ranks could not be started",
         severity="fail",
