@@ -144,7 +144,7 @@ def test_all_reduce_below_the_official_mark_of_all_gather_only_warns() -> None:
 
 def test_sizes_that_nobody_reported_have_no_mark() -> None:
     figures = {1 << 20: 3.0}
-    assert found(nccl_evidence(nccl_text(figures), growth=nccl_growth(nccl_moved(figures)))) == {"NCCL_SIZE_UNMARKED": "note"}
+    assert found(nccl_evidence(nccl_text(figures), growth=nccl_growth(nccl_moved(figures)))) == {"NCCL_SIZE_UNMARKED": "warn"}
 
 
 REDUCED = "# Reducing maxBytes to {size} due to memory limitation\n"
@@ -158,7 +158,7 @@ def test_a_size_that_nccl_tests_lowered_is_told_and_a_speed_without_a_mark_is_un
     growth = nccl_growth(nccl_moved(figures))
     whole = nccl_evidence(head + REDUCED.format(size=size) + title + rest, growth=growth)
     assert found(whole) == {"NCCL_SIZE_REDUCED": severity}
-    assert found(nccl_evidence(nccl_text(figures), growth=growth)) == ({} if severity == "note" else {"NCCL_SIZE_UNMARKED": "note"})
+    assert found(nccl_evidence(nccl_text(figures), growth=growth)) == ({} if severity == "note" else {"NCCL_SIZE_UNMARKED": "warn"})
 
 
 @pytest.mark.parametrize(

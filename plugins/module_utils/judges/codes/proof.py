@@ -405,9 +405,9 @@ NCCL: tuple[Code, ...] = (
     Code(
         code="NCCL_SIZE_UNMARKED",
         title="The messages were too small to judge their speed",
-        severity="note",
+        severity="warn",
         meaning="No message size of the run is large enough for a mark (what is fast enough for it), so nothing is known about its speed: "
-        "the pass is for the results, the transport and the counters alone.",
+        "the proof is of the results, the transport and the counters alone.",
         remedy="Measure larger messages (pair_proof_nccl_max_bytes, in bytes; the default is 4294967296), or set marks of your own "
         "(pair_proof_marks).",
         source="this collection's rule",
