@@ -31,6 +31,8 @@ INDIFFERENT = (
 
 UNSETTLED = ("prepared", "armed", "applying", "applied", "undoing", "undo_failed")
 NETWORK_MANAGER, NETWORKD = "NetworkManager", "networkd"
+DHCP = "dhcp"
+"""Wanted in the place of an address: one that a DHCP server gives."""
 ETH_P_ARP = 0x0806
 
 SERVICE_TEXT = f"""[Unit]
