@@ -322,7 +322,8 @@ class LinkChange:
         outcome.commands = [list(item["argv"]) for item in journal.get("commands") or []]
         outcome.findings += self._kept(journal.get("kept") or [], "the change")
         if journal.get("state") != "applied":
-            return outcome.fail(*self._unleased(facts, journal), self._undone(journal))
+            unleased = self._unleased(facts, journal.get("unleased") or (), description["patience"])
+            return outcome.fail(*unleased, self._undone(journal))
         outcome.changed, outcome.armed, outcome.change_id = True, True, str(description["id"])
         outcome.confirm_within = max(0, int(confirm_timeout - (time.monotonic() - begun)))
         outcome.message = f"Applied; the desk undoes it unless it is confirmed within {outcome.confirm_within} s."
@@ -336,9 +337,11 @@ class LinkChange:
         journal = self._journal()
         if journal is None or journal.get("id") != change_id or journal.get("state") != "applied":
             return outcome.fail(self._undone(journal or {}))
-        facts = self.collect()
+        asked = {str(item["netdev"]) for item in journal["wanted"] if item["address"] == DHCP}
+        facts = self._settled(lambda seen: asked <= leases_of(seen).keys(), ACTIVATION_PATIENCE)
         problems = self._problems(facts, journal)
-        wrong = [] if problems else self._wrong_leases(facts, journal["wanted"])
+        unleased = self._unleased(facts, sorted(asked - leases_of(facts).keys()), ACTIVATION_PATIENCE)
+        wrong = unleased or ([] if problems else self._wrong_leases(facts, asked))
         if problems or wrong:
             told = "; ".join([*problems, *(item.message for item in wrong)]).removesuffix(".")
             self._ask("undo", f"not as wanted after the change: {told}", timeout=90)
@@ -349,7 +352,7 @@ class LinkChange:
         outcome.changed = True
         outcome.commands = [list(item["argv"]) for item in answer.get("commands") or []]
         netdevs = [item["netdev"] for item in journal["wanted"]]
-        facts = self._wait_for_gids(facts, netdevs)
+        facts = self._settled(lambda seen: _have_gids(seen, netdevs), GID_PATIENCE, facts)
         outcome.findings += self._kept(answer.get("kept") or [], "unstacking")
         outcome.findings += self._after(facts, journal["wanted"])
         outcome.functions = functions_of(facts, netdevs)
@@ -369,10 +372,7 @@ class LinkChange:
         for item in journal["wanted"]:
             function = functions.get(item["netdev"], Function())
             held = inet(function)
-            if item["address"] == DHCP:
-                if item["netdev"] not in leases_of(facts):
-                    problems.append(f"{item['netdev']} has no address from a DHCP server any more")
-            elif item["address"] not in held:
+            if item["address"] not in (DHCP, *held):
                 problems.append(f"{item['netdev']} has {', '.join(held) or 'no address'}, not {item['address']}")
             if function.mtu != item["mtu"]:
                 problems.append(f"{item['netdev']} has MTU {function.mtu}, not {item['mtu']}")
@@ -381,9 +381,8 @@ class LinkChange:
                 problems.append(f"{OUR_FILE} is not as it was written")
         return problems
 
-    def _wrong_leases(self, facts: Facts, wanted: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    def _wrong_leases(self, facts: Facts, asked: Iterable[str]) -> list[Finding]:
         """What would have kept these addresses from being set, had it been known before the DHCP server gave them."""
-        asked = {item["netdev"] for item in wanted if item["address"] == DHCP}
         given = [
             PlannedFunction(port.number or 0, str(item.netdev), item.mac, DHCP, item.mtu or 0)
             for port in facts.cx7.ports
@@ -392,20 +391,20 @@ class LinkChange:
         ]
         return [item for item in network_findings(facts, self.where, given) if item.severity == "fail"] if given else []
 
-    def _unleased(self, facts: Facts, journal: Mapping[str, Any]) -> list[Finding]:
-        """CX7_NO_LEASE of the functions that kept the change from being applied."""
-        lacking = {str(item.netdev): item.mac for item in facts.cx7.functions if item.netdev in (journal.get("unleased") or ())}
+    def _unleased(self, facts: Facts, netdevs: Sequence[str], patience: float) -> list[Finding]:
+        """CX7_NO_LEASE of functions that got no lease."""
+        lacking = {str(item.netdev): item.mac for item in facts.cx7.functions if item.netdev in netdevs}
         if not lacking:
             return []
         told = named(f"{netdev} ({mac})" for netdev, mac in lacking.items())
-        message = f"{told} got no address from a DHCP server within {journal.get('patience')} s."
+        message = f"{told} got no address from a DHCP server within {patience:.0f} s."
         return [finding("CX7_NO_LEASE", self.where, message, evidence={"macs": lacking})]
 
-    def _wait_for_gids(self, facts: Facts, netdevs: Sequence[str]) -> Facts:
-        deadline = time.monotonic() + GID_PATIENCE
-        while any(item.netdev in netdevs and item.roce_v2_ipv4_gid_index is None for item in facts.cx7.functions):
-            if time.monotonic() > deadline:
-                break
+    def _settled(self, done: Callable[[Facts], bool], patience: float, facts: Facts | None = None) -> Facts:
+        """The desk's facts as soon as they are as they should be, or when that has been waited for."""
+        facts = facts or self.collect()
+        deadline = time.monotonic() + patience
+        while not done(facts) and time.monotonic() <= deadline:
             time.sleep(1)
             facts = self.collect()
         return facts
@@ -487,6 +486,10 @@ class LinkChange:
         """One command of the program, its text fed on standard input: nothing has to lie on the desk for it."""
         answer = self.desk.run(carrier.argv(*words), timeout=timeout, stdin=carrier.feed(program()))
         return program_answer(answer)
+
+
+def _have_gids(facts: Facts, netdevs: Sequence[str]) -> bool:
+    return all(item.roce_v2_ipv4_gid_index is not None for item in facts.cx7.functions if item.netdev in netdevs)
 
 
 def program_answer(answer: Answer) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ..model.link import WantedFunction, WantedLink
 from ..model.owner import Owner
 from ..model.ownership import in_use
 from ..model.port import Function, Port
-from .link_program.names import DHCP
+from .link_program.names import DHCP, NMCLI_WAIT, NMCLI_WAIT_DHCP
 from .netplan import OUR_FILE, RENDERERS, Interface, interfaces_of, text
 
 PRESENT, ABSENT = "present", "absent"
@@ -412,8 +412,11 @@ def _commands(renderer: str | None, planned: Sequence[PlannedFunction]) -> tuple
     return (
         ("nmcli", "connection", "load", *sorted(f"{folder}/netplan-{item.netdev}.nmconnection" for item in planned)),
         *(
-            ("nmcli", "--wait", "0" if item.address == DHCP else "30", "connection", "up", "id", f"netplan-{name}", "ifname", name)
+            ("nmcli", "--wait", _patience(item), "connection", "up", "id", f"netplan-{item.netdev}", "ifname", item.netdev)
             for item in planned
-            for name in (item.netdev,)
         ),
     )
+
+
+def _patience(item: PlannedFunction) -> str:
+    return NMCLI_WAIT_DHCP if item.address == DHCP else NMCLI_WAIT

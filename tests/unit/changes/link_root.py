@@ -124,6 +124,9 @@ elif NAME == "nmcli" and "up" in ARGS:
         print("Error: unknown connection")
         sys.exit(10)
     activate(netdev, found[0])
+    if state.get("late") and found[0].get("dhcp"):
+        save()
+        sys.exit(3)
 elif NAME == "nmcli" and "--active" in ARGS:
     for netdev, link in state["links"].items():
         if link["profile"]:

@@ -358,6 +358,23 @@ def test_without_a_lease_the_change_is_taken_back_and_the_switch_is_named(bench:
     assert bench.root.picture() == before and not bench.root.links()["enp1s0f0np0"].get("leased")
 
 
+def test_a_lease_that_is_lost_before_the_confirmation_is_named(bench: Bench) -> None:
+    before = bench.root.picture()
+    bench.root.change_state(server=LEASES)
+    assert bench.apply(BY_DHCP).armed
+    links = bench.root.links()
+    links["enp1s0f0np0"]["leased"] = []
+    bench.root.change_state(links=links)
+    outcome = bench.change.confirm("c1")
+    assert codes(outcome) == [("CX7_NO_LEASE", "fail"), ("CX7_CHANGE_UNDONE", "fail")] and bench.root.picture() == before
+
+
+def test_a_profile_that_waits_for_its_lease_is_no_failure(bench: Bench) -> None:
+    """nmcli ends with 3 when it has waited long enough, and NetworkManager goes on."""
+    bench.root.change_state(server=LEASES, late=True)
+    assert bench.apply(BY_DHCP).armed and not bench.change.confirm("c1").failed
+
+
 @pytest.mark.parametrize(
     ("leases", "code"),
     [

@@ -12,9 +12,14 @@ from typing import Any
 
 from . import steps
 from .files import Desk
-from .names import DHCP, GENERATED_FOLDERS, NETWORK_MANAGER
+from .names import DHCP, GENERATED_FOLDERS, NETWORK_MANAGER, NMCLI_WAIT, NMCLI_WAIT_DHCP
 from .stage import is_ours
 from .steps import ChangeError
+
+NMCLI_WAITED = 3
+"""How nmcli ends when it has waited long enough."""
+SETTLE = 1.0
+"""Seconds before the first look at leases."""
 
 
 def live(desk: Desk, netdevs: Sequence[str], renderer: str) -> dict[str, dict[str, Any]]:
@@ -74,6 +79,7 @@ def activate(desk: Desk, change: dict[str, Any], touched: Sequence[str]) -> None
     """Tell the renderer about our interfaces alone; interfaces that got no lease stand in the change's ``unleased`` then. Raises
     ChangeError."""
     wanted = {item["netdev"]: item["address"] for item in change["wanted"]}
+    begun = time.monotonic()
     if change["renderer"] == NETWORK_MANAGER:
         # Not only what was touched: NetworkManager may have forgotten a profile whose file is as it was.
         profiles = sorted({*profile_files(touched), *(path for path in standing_profiles(desk, list(wanted)))})
@@ -81,9 +87,11 @@ def activate(desk: Desk, change: dict[str, Any], touched: Sequence[str]) -> None
             desk.must("nmcli", "connection", "load", *profiles)
             steps.after_step("load")
         for netdev, address in wanted.items():
-            # Leases are waited for below, all at once.
-            wait = "0" if address == DHCP else "30"
-            desk.must("nmcli", "--wait", wait, "connection", "up", "id", f"netplan-{netdev}", "ifname", netdev, timeout=40)
+            up = ("connection", "up", "id", f"netplan-{netdev}", "ifname", netdev)
+            if address == DHCP:
+                desk.must("nmcli", "--wait", NMCLI_WAIT_DHCP, *up, timeout=40, also=(NMCLI_WAITED,))
+            else:
+                desk.must("nmcli", "--wait", NMCLI_WAIT, *up, timeout=40)
             steps.after_step(f"up {netdev}")
         if not wanted:
             previous_profiles(desk, change.get("baseline_live") or {})
@@ -98,7 +106,12 @@ def activate(desk: Desk, change: dict[str, Any], touched: Sequence[str]) -> None
             desk.must("sysctl", "-q", "-w", f"net/ipv4/conf/{netdev}/{key}={value}")
     if not wanted:
         settle_live(desk, change["renderer"], change.get("baseline_live") or {}, change.get("ours", []))
-    deadline = time.monotonic() + change.get("patience", 20)
+    if DHCP in wanted.values():
+        # What the interface was leased before may still be there for a moment.
+        time.sleep(SETTLE)
+    else:
+        begun = time.monotonic()
+    deadline = begun + change.get("patience", 20)
     unleased = change.setdefault("unleased", [])
     while lacks := missing(desk, change["wanted"], change["renderer"], change.get("ours", []), unleased):
         if time.monotonic() > deadline:
