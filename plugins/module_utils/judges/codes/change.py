@@ -74,7 +74,7 @@ CODES: tuple[Code, ...] = (
         title="No address from the DHCP server of the switch",
         severity="fail",
         meaning="pair_link_addresses is dhcp and a function of the link got no IPv4 address from a DHCP server in time (a minute, or half "
-        "of pair_link_confirm_timeout where that is less). The desk took the change back.",
+        "of pair_link_confirm_timeout where that is less). The desk undid the change.",
         remedy="On the switch, look whether a DHCP server serves the VLAN of the desk's port, has a free address for each MAC address that "
         "the message names, and is not kept out by DHCP snooping; its table of leases shows who asked. Then run again, or set "
         "pair_link_addresses to static.",
