@@ -51,10 +51,8 @@ def text(interfaces: Iterable[Interface], renderer: str) -> str:
             f"      mtu: {item.mtu}\n",
         ]
         if item.address == DHCP:
-            lines += [
-                "      dhcp-identifier: mac\n",
-                "      dhcp4-overrides: {use-routes: false, use-dns: false, use-ntp: false, use-mtu: false, use-hostname: false}\n",
-            ]
+            lines += ["      dhcp4-overrides: {use-routes: false, use-dns: false, use-ntp: false, use-mtu: false, use-hostname: false}\n"]
+            lines += ["      dhcp-identifier: mac\n"] if renderer == NETWORKD else []
         else:
             lines += [f"      addresses: [{item.address}]\n"]
         if renderer == NETWORK_MANAGER:

@@ -65,7 +65,7 @@ def test_without_a_cable_map_the_one_cabled_and_addressed_port_is_taken() -> Non
         (desk(1, port(0, 1), port(1, 1)), PEER, None, "2 ports are cabled and addressed"),
         (HEAD, desk(2, port(0, 2, addressed=False)), 0, "no IPv4 address"),
         (HEAD, desk(2, dataclasses.replace(port(0, 2), functions=port(0, 2).functions[:1])), 0, "different numbers of functions"),
-        (HEAD, desk(1, port(0, 1)), 0, "no addresses in one network"),
+        (HEAD, desk(1, port(0, 1)), 0, r"of desk-02 \([0-9.]+/24\) have no addresses in one network"),
     ],
 )
 def test_what_is_not_known_is_named(head: Desk, peer: Desk, number: int | None, text: str) -> None:

@@ -15,6 +15,7 @@ CODES: tuple[Code, ...] = (
         meaning="A link change failed, or was not confirmed in time, or the desk restarted before that; the desk then "
         "restored the files, addresses and MTU it had. A note when it was left over from an earlier run and this run settled it.",
         remedy="Fix the cause that the message names and run again; the desk is as it was before the change.",
+        follows_from=("CX7_NO_LEASE",),
         source="this collection's rule",
     ),
     Code(
