@@ -103,7 +103,7 @@ def test_addresses_from_the_switch() -> None:
     assert Run("unstack.yml").rc == 0
     served("192.168.100.0/24,192.168.101.0/24")
     checked = Run("stack.yml", "--check", BY_DHCP, seconds=900)
-    assert checked.rc == 0 and "by DHCP" in checked.output, checked.output
+    assert checked.rc == 0, checked.output
     assert not any(as_root(desk).file(OUR_FILE).exists for desk in DESKS)
 
     first = Run("stack.yml", BY_DHCP, seconds=1800)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -381,7 +381,7 @@ class LinkChange:
                 problems.append(f"{OUR_FILE} is not as it was written")
         return problems
 
-    def _wrong_leases(self, facts: Facts, asked: Iterable[str]) -> list[Finding]:
+    def _wrong_leases(self, facts: Facts, asked: Collection[str]) -> list[Finding]:
         """What would have kept these addresses from being set, had it been known before the DHCP server gave them."""
         given = [
             PlannedFunction(port.number or 0, str(item.netdev), item.mac, DHCP, item.mtu or 0)
