@@ -126,6 +126,7 @@ def test_addresses_from_the_switch() -> None:
         time.sleep(5)
     stale = as_login_user("desk-01").run("/usr/local/bin/pair-check --local")
     assert stale.rc == 1 and before["enp1s0f0np0"][0] in stale.stdout
+    assert "10.61.0." in Run("audit.yml").finding("PAIR_SETTINGS_OUTDATED")["message"]
     moved = Run("stack.yml", BY_DHCP, reports=first.reports, seconds=1800)
     assert moved.rc == 0, moved.output
     assert as_login_user("desk-01").run("/usr/local/bin/pair-check").rc == 0

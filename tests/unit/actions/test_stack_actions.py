@@ -219,6 +219,31 @@ def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path
             assert on(run, "pair_settings", desk, "settings", {"state": "present"})[0].asked == [], "all of it is there now"
 
 
+@pytest.mark.parametrize(
+    ("playbook", "stages", "asked"), [("audit", None, True), ("stack_pair", ("rdma", "nccl"), True), ("stack_pair", None, False)]
+)
+@pytest.mark.parametrize("bootstrap", ["fabric", "management"])
+def test_settings_that_name_former_addresses_are_told(
+    tmp_path: Path, playbook: str, stages: tuple[str, ...] | None, asked: bool, bootstrap: str
+) -> None:
+    """A run that writes them anew has nothing to say about them before."""
+    run = replace(run_of({"lab_a": DESKS}, folder=tmp_path, topology="switch", playbook=playbook), stages=stages)
+    store = RunStore(tmp_path)
+    proven = dict(zip(DESKS, (77, 78, 79), strict=True))
+    address = "192.168.100.{}" if bootstrap == "fabric" else "10.0.0.{}"
+    numbers = proven.values() if bootstrap == "fabric" else (1, 2, 3)
+    written = sha256("".join(f"{address.format(number)} slots=1\n" for number in numbers))
+    for hosts, told in ((proven, False), ({**proven, "desk-03": 91}, asked and bootstrap == "fabric")):
+        for desk in DESKS:
+            made = leased(desk, hosts)
+            setup = replace(made.setup, pair_env="x\n", pair_files={"/etc/dgx_spark/hostfile": written})
+            store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(replace(made, setup=setup))}))
+        found = Script("spark_judge", {"subject": "desks"}).run("desk-01", run)["findings"]
+        rows = [item for item in found if item["code"] == "PAIR_SETTINGS_OUTDATED"]
+        assert [item["where"]["desk"] for item in rows] == (list(DESKS) if told else [])
+        assert all(item["severity"] == "warn" and "192.168.100.91" in item["message"] for item in rows)
+
+
 @pytest.mark.parametrize("topology", ["ring", "switch"])
 def test_a_stack_whose_cabling_is_not_proven_is_not_linked_or_measured(tmp_path: Path, topology: str) -> None:
     run = started(tmp_path, topology, without="desk-03")
