@@ -104,9 +104,10 @@ def stack_requests(numbers: Numbers, stack: Stack, desk: str, ports: Mapping[str
         raise AddressingError(f"the cable map of this run names no cage that leads to {', '.join(missing)}")
     if numbers.port is not None and (stack.topology == RING or numbers.port not in ports.values()):
         raise AddressingError(f"pair_link_port is {numbers.port}; of a ring or switch the cable map says which cage leads where")
+    if numbers.source == DHCP:
+        return [LinkRequest(next(iter(ports.values())), (DHCP,) * FUNCTIONS_PER_PORT, numbers.mtu)]
     if stack.topology != RING:
-        given = (DHCP,) * FUNCTIONS_PER_PORT if numbers.source == DHCP else addresses(numbers, rank)
-        return [LinkRequest(next(iter(ports.values())), given, numbers.mtu)]
+        return [LinkRequest(next(iter(ports.values())), addresses(numbers, rank), numbers.mtu)]
     return [
         LinkRequest(ports[other], ring_addresses(numbers, rank, stack.members.index(other)), numbers.mtu) for other in stack.others(desk)
     ]
