@@ -21,7 +21,17 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
 from ..plugin_utils.actions import Call, DeskAction
-from ..plugin_utils.addressing import AddressingError, Numbers, addresses, keeps_role, mtu_differs, request, role_kept, stack_requests
+from ..plugin_utils.addressing import (
+    AddressingError,
+    Numbers,
+    addresses,
+    keeps_role,
+    mtu_differs,
+    request,
+    role_kept,
+    stack_requests,
+    wrong_sources,
+)
 from ..plugin_utils.endpoints import cabled_port, cages_of
 from ..plugin_utils.run.wants import LINK_MTU
 
@@ -121,7 +131,11 @@ class ActionModule(DeskAction):
             given.get("port"),
             tuple(given["ring_subnets"]),
             tuple(given["ring_hosts"]),
+            given["addresses"],
         )
+        refused = wrong_sources([stack], {call.desk: numbers.source})
+        if refused:
+            raise AddressingError(refused[0])
         desk, rank = call.desk, call.run.members[call.desk].rank
         store = call.store
         said: list[Finding] = []

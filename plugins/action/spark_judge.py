@@ -79,6 +79,8 @@ class ActionModule(DeskAction):
         desks = {name: from_dict(Desk, data) for name, data in facts.items() if isinstance(data, Mapping)}
         addresses = {name: member.address for name, member in run.members.items() if member.address}
         found = audit.together(desks, addresses, run.stacks, options, BASELINE.read(wishes) or None)
+        if run.playbook == "audit" or not is_wanted(STAGES["settings"], run.stages):
+            found += audit.settings_findings(store, run.stacks, desks)
         now = utc_precise()
         for name, own in audit.by_desk(run, found).items():
             plain = tuple(item.as_dict() for item in own)

@@ -21,6 +21,7 @@ from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
 from ..plugin_utils import audit, own_load
 from ..plugin_utils.actions import STOPPED, Call, DeskAction
+from ..plugin_utils.addressing import wrong_sources
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
 from ..plugin_utils.report.write import Wishes
@@ -36,6 +37,7 @@ from ..plugin_utils.run.wants import (
     CERTIFICATE_KEY,
     CERTIFICATE_SERIALS,
     CERTIFICATES,
+    LINK_ADDRESSES,
     LOCK_REBOOT,
     METRICS_PATH,
     ONLY_STAGES,
@@ -103,6 +105,8 @@ class ActionModule(DeskAction):
         own = wishes[call.desk] = {**wishes.get(call.desk, {}), **self.values(call.task_vars, [want.variable for want in WANTS])}
         options = {host: role_options.given(hostvars.get(host) or {}) for host in scope}
         problems = _wrong_wishes(wishes, options, [host.name for host in view.desks])
+        sources = {host: str(values.get(LINK_ADDRESSES.variable) or LINK_ADDRESSES.default) for host, values in wishes.items()}
+        problems += wrong_sources(stacks, {host: word for host, word in sources.items() if word in LINK_ADDRESSES.choices})
         try:
             wave_wish = wished(WAVES.read(own))
         except (WantError, WaveError) as error:

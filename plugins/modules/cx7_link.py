@@ -35,7 +35,9 @@ options:
         description: Number of the port, 0 beside the RJ45, 1 the farther one. Defaults to the one that has a link.
         type: int
       addresses:
-        description: IPv4 addresses with prefix length, for the port's functions in the order of their PCI domains.
+        description:
+          - IPv4 addresses with prefix length, for the port's functions in the order of their PCI domains. The word C(dhcp) stands for one
+            that a DHCP server gives, without its routes, DNS servers or MTU.
         type: list
         elements: str
         required: true
@@ -51,6 +53,13 @@ options:
       port:
         description: Number of the port; defaults to the one in this run's cable map, or else the one that has a link.
         type: int
+      addresses:
+        description:
+          - Where the addresses come from. C(static) computes them from the numbers below; C(dhcp), for a stack on a switch alone, takes
+            those of the switch's DHCP server.
+        type: str
+        choices: [static, dhcp]
+        default: static
       subnets:
         description: Networks, two for each cabled port, the first of the two for the function in the lower PCI domain.
         type: list
@@ -271,6 +280,7 @@ def arguments() -> dict:
             "type": "dict",
             "options": {
                 "port": {"type": "int"},
+                "addresses": {"type": "str", "choices": ["static", "dhcp"], "default": "static"},
                 "subnets": {
                     "type": "list",
                     "elements": "str",

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..module_utils.changes.link_plan import LinkRequest
+from ..module_utils.changes.link_program.names import DHCP
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Finding, Where
-from .run.model import RING, Stack
+from .run.model import RING, SWITCH, Stack
 
+STATIC = "static"
 FUNCTIONS_PER_PORT = 2
 POINT_TO_POINT = 31
 """Prefix length of a network of two hosts, 0 and 1 (RFC 3021)."""
@@ -51,6 +53,8 @@ class Numbers:
     """CIDR networks of a ring, two for each cable: ranks 0 and 1, then 0 and 2, then 1 and 2."""
     ring_hosts: tuple[int, ...] = (1, 2)
     """Host numbers of a ring's cable, that of the lower rank first."""
+    source: str = STATIC
+    """Where addresses come from: `STATIC`, or `DHCP` on a switch, where the numbers say nothing then."""
 
 
 def addresses(numbers: Numbers, position: int, cable: int = 0) -> tuple[str, ...]:
@@ -100,6 +104,8 @@ def stack_requests(numbers: Numbers, stack: Stack, desk: str, ports: Mapping[str
         raise AddressingError(f"the cable map of this run names no cage that leads to {', '.join(missing)}")
     if numbers.port is not None and (stack.topology == RING or numbers.port not in ports.values()):
         raise AddressingError(f"pair_link_port is {numbers.port}; of a ring or switch the cable map says which cage leads where")
+    if numbers.source == DHCP:
+        return [LinkRequest(next(iter(ports.values())), (DHCP,) * FUNCTIONS_PER_PORT, numbers.mtu)]
     if stack.topology != RING:
         counted = range(numbers.peer_host, numbers.peer_host + len(stack.members) - 1)
         if numbers.head_host in counted:
@@ -111,6 +117,23 @@ def stack_requests(numbers: Numbers, stack: Stack, desk: str, ports: Mapping[str
     return [
         LinkRequest(ports[other], ring_addresses(numbers, rank, stack.members.index(other)), numbers.mtu) for other in stack.others(desk)
     ]
+
+
+def wrong_sources(stacks: Iterable[Stack], chosen: Mapping[str, str]) -> list[str]:
+    """What is wrong with where the desks' addresses come from (``chosen``: desk to its pair_link_addresses), one sentence each."""
+    problems = []
+    for stack in stacks:
+        told = {desk: chosen[desk] for desk in stack.members if desk in chosen}
+        if DHCP in told.values() and stack.topology != SWITCH:
+            kind = "pair" if stack.is_pair else stack.topology
+            problems.append(
+                f"pair_link_addresses is dhcp for {stack.name}, which is a {kind}: there is no DHCP server on a direct cable; set it for "
+                "stacks on a switch alone"
+            )
+        elif len(set(told.values())) > 1:
+            said = ", ".join(f"{word} for {desk}" for desk, word in told.items())
+            problems.append(f"pair_link_addresses is {said}; set it once, for the whole group {stack.name}")
+    return problems
 
 
 def _address(subnet: str, host: int) -> str:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..module_utils.changes import settings
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.drift import baseline_of, judge_drift, unknown_paths
 from ..module_utils.judges.driver_lock import lock_file_drift
@@ -18,10 +20,12 @@ from ..module_utils.judges.pair import judge_pair
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import SEVERITIES, Finding, Where
 from . import plain_yaml
+from .endpoints import EndpointError, stack_ends, stack_paths
 from .lock_file import SCHEMA as LOCK_SCHEMA
 from .lock_file import SIZE_LIMIT, LockFile, LockFileError
 from .lock_file import read as read_lock
 from .run.model import Run, Stack
+from .run.store import RunStore
 
 COLUMNS = ("DESK", "VENDOR", "DGX OS", "KERNEL", "DRIVER", "CX-7", "VERDICT", "WORST FINDING")
 
@@ -136,6 +140,31 @@ def together(
             found += drift(baseline(wanted, desks, addresses), desks)
         except BaselineError as error:
             found += [finding("REQUIRED_CHECK_MISSING", Where(desk=name), f"{name}: {error}.") for name in sorted(desks)]
+    return found
+
+
+def settings_findings(store: RunStore, stacks: Sequence[Stack], desks: Mapping[str, Desk]) -> list[Finding]:
+    """PAIR_SETTINGS_OUTDATED, one for each desk. Where the ends of a stack are not known, other findings say so."""
+    found = []
+    for stack in stacks:
+        proven = [name for name in stack.members if name in desks and desks[name].setup.pair_env is not None]
+        if stack.out_of_service or not proven:
+            continue
+        try:
+            ends = stack_ends(stack, stack_paths(store, stack))
+        except EndpointError:
+            continue
+        texts = []
+        for bootstrap in (settings.FABRIC, settings.MANAGEMENT):
+            with contextlib.suppress(ValueError):
+                texts.append(settings.hostfile(settings.meeting(ends, bootstrap)))
+        for name in proven:
+            files = desks[name].setup.pair_files
+            if settings.STALE in files or not texts or files.get(settings.HOSTFILE) in [settings.sha256(text) for text in texts]:
+                continue
+            now = ", ".join(line.split()[0] for line in texts[0].splitlines())
+            message = f"{name}: {settings.HOSTFILE} does not list the addresses that the desks have now ({now})."
+            found.append(finding("PAIR_SETTINGS_OUTDATED", Where(pair=stack.name, desk=name), message, evidence={"addresses": now}))
     return found
 
 

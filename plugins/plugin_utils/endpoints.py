@@ -149,7 +149,8 @@ def _common_network(head: str, mine: Function, peer: str, theirs: Function) -> t
     for name, function in ((head, mine), (peer, theirs)):
         if not _inet(function):
             raise EndpointError(name, f"{function.netdev} has no IPv4 address")
-    raise EndpointError(peer, f"{mine.netdev} of {head} and {theirs.netdev} of {peer} have no addresses in one network")
+    one, other = (", ".join(f"{item.address}/{item.prefix_length}" for item in _inet(function)) for function in (mine, theirs))
+    raise EndpointError(peer, f"{mine.netdev} of {head} ({one}) and {theirs.netdev} of {peer} ({other}) have no addresses in one network")
 
 
 def _function(desk: str, function: Function, address: Address) -> EndpointFunction:

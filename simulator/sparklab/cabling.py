@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sparklab import describe, laws, net, switches
+from sparklab import describe, laws, net, services, switches
 from sparklab.base import Base
 from sparklab.errors import LabError
 from sparklab.spec import End
@@ -47,6 +47,10 @@ class Cabling(Base):
                 if (there[leg]["master"], bool(there[leg]["up"]), there[leg]["mtu"]) != (bridge or "", up, str(mtu)):
                     lines += net.attach_lines(leg, bridge, up, mtu)
         net.batch(self.netns, lines)
+        for switch, _ports in of_switches.values():
+            bridge = switches.bridge_name(switch, switches.DEFAULTS)
+            if bridge in there or bridge in made:
+                services.serve(self.record, switch, bridge, self.functions(), fresh=bridge in made)
 
     def cables_changed(self, wiring: laws.Wiring) -> None:
         """Carry out a new wiring: carrier at once, the adapter's coming at once, its leaving after the delay."""
@@ -87,6 +91,12 @@ class Cabling(Base):
         self.record.save()
         self.light()
         self.tell(self.write_desks())
+
+    def dhcp_changed(self, name: str, subnets: tuple[str, ...]) -> None:
+        """Have a switch's DHCP server give other addresses, or none."""
+        self.record.data.setdefault("switch_dhcp", {})[name] = list(subnets)
+        self.record.save()
+        self.light()
 
     def leave(self, now: float) -> None:
         """Take the adapters away whose delay is over."""

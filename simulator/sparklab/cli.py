@@ -161,8 +161,9 @@ def parser() -> argparse.ArgumentParser:
     for one, action in ((pull, "pull"), (plug, "plug"), (move, "move")):
         one.set_defaults(run=do_cable, action=action)
 
-    switch = command("switch", do_switch, "set a port of a switch: speed=100|200, mtu=N, vlan=N, bridge=N, dark=true|false")
-    switch.add_argument("port", metavar="SWITCH/PORT")
+    told = "set a port of a switch: speed=100|200, mtu=N, vlan=N, bridge=N, dark=true|false; or a switch: dhcp=SUBNET[,SUBNET]|off"
+    switch = command("switch", do_switch, told)
+    switch.add_argument("port", metavar="SWITCH[/PORT]")
     switch.add_argument("setting", nargs="+", metavar="NAME=VALUE")
     power = command("power", do_power, "reboot desks, switch them off or on, or cut their mains power")
     power.add_argument(
@@ -459,6 +460,11 @@ def do_switch(arguments: argparse.Namespace) -> int:
         one.record.switch_ports(name)
         pairs = [item.partition("=") for item in arguments.setting]
         wrong = next((item for item, (_key, equals, _value) in zip(arguments.setting, pairs, strict=True) if not equals), None)
+        if wrong is None and not number and [key for key, _equals, _value in pairs] == ["dhcp"]:
+            served = switches.subnets(pairs[0][2], name)
+            one.dhcp_changed(name, served)
+            say(f"{name}: dhcp {', '.join(served) or 'off'}")
+            return 0
         if wrong is not None or not number.isdecimal():
             raise LabError(f"{wrong or arguments.port!r}: write SWITCH/PORT NAME=VALUE, like switch-1/3 speed=200.")
         settings = switches.checked({key: value for key, _equals, value in pairs}, arguments.port)

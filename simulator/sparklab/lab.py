@@ -80,6 +80,7 @@ class Lab(Faults):
         if names is None:
             wiring = laws.Wiring(laws.initial(self.record.spec).ends, wiring.running, frozenset())
             self.record.data.pop("switch_ports", None)
+            self.record.data.pop("switch_dhcp", None)
             archives.publish(self.record, self.record.spec.archive_set)
         self.record.wiring = wiring
         self.record.save()

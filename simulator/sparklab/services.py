@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import Any
 
-from sparklab import archives, describe, files, net, paths, shell, subnets
+from sparklab import archives, describe, files, net, paths, shell, subnets, switches
 from sparklab.errors import LabError
 from sparklab.state import Record
 
@@ -61,6 +62,30 @@ def _dnsmasq_argv(record: Record, number: int) -> list[str]:
     argv += [f"--dhcp-option=option:router,{server}", f"--dhcp-option=option:dns-server,{server}"]
     argv += [f"--address=/{host}/{server}" for host in archives.hosts()]
     return argv
+
+
+def serve(record: Record, switch: switches.SwitchSpec, bridge: str, functions: Mapping[str, list[dict[str, Any]]], fresh: bool) -> None:
+    """Have a switch's DHCP server (dnsmasq on the bridge of its VLAN 1) give addresses of the subnets that are set now, where any are.
+
+    ``fresh``: the bridge was made just now.
+    """
+    name, subnets_now = f"dhcp-{switch.name}", record.switch_dhcp(switch.name)
+    hosts, leases = record.dir / f"{name}.conf", record.dir / f"{name}.leases"
+    text = "".join(f"# {subnet}\n" for subnet in subnets_now) + "".join(switches.server_hosts(found) for found in functions.values())
+    if not subnets_now and not hosts.exists():
+        return
+    if fresh or not hosts.exists() or hosts.read_text(encoding="utf-8") != text:
+        files.end_process(record.data["processes"].pop(name, None))
+        leases.unlink(missing_ok=True)
+        files.write_atomic(hosts, text)
+        lines = [f"address add {address} dev {bridge}" for address in switches.server_addresses(subnets_now)]
+        net.batch(net.netns_name(record.name), [f"address flush dev {bridge}", f"link set {bridge} address {switch.mac}", *lines])
+        record.save()
+    if subnets_now and not files.process_alive(record.data["processes"].get(name)):
+        argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--port=0", "--no-ping"]
+        argv += [f"--interface={bridge}", "--bind-interfaces", "--except-interface=lo", "--dhcp-authoritative"]
+        argv += [f"--dhcp-hostsfile={hosts}", f"--dhcp-leasefile={leases}", *switches.server_arguments(subnets_now)]
+        _spawn(record, name, argv, lab_network=True)
 
 
 def _spawn(record: Record, name: str, argv: list[str], lab_network: bool = False) -> None:

@@ -80,6 +80,10 @@ class Record:
         changed = self.data.get("switch_ports", {}).get(name, {})
         return {number: {**settings, **changed.get(str(number), {})} for number, settings in self.spec.switches[name].settings.items()}
 
+    def switch_dhcp(self, name: str) -> tuple[str, ...]:
+        """The subnets of a switch's DHCP server as they are set now."""
+        return tuple(self.data.get("switch_dhcp", {}).get(name, self.spec.switches[name].dhcp))
+
     @property
     def wiring(self) -> laws.Wiring:
         """Where the cables are, which desks run, which ports are stale."""

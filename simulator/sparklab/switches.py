@@ -3,11 +3,15 @@
 A port's `speed` is 100 (Gb/s) until it is set: switches negotiate 100G with these desks where 200G-baseCR4 is not forced. `bridge` 1 is
 the one that forwards in hardware; another bridge falls to the processor (4.85 Gb/s in place of 196 in a report about a MikroTik). `mtu` is
 the largest packet that the port takes, `vlan` and `bridge` say with whom it is in one network, `dark` is a port that is switched off.
+
+A switch with `dhcp` has a DHCP server in VLAN 1: the function in the lower PCI domain gets an address of the first subnet, its twin one of
+the second, or of the same where only one is named. It offers a router and an MTU as well, as such servers do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +21,8 @@ DEFAULTS: dict[str, Any] = {"speed": 100, "mtu": 9216, "vlan": 1, "bridge": 1, "
 SPEEDS = (100, 200)
 SECOND_BRIDGE_GBPS = 4.85
 MOST_PORTS = 64
+LEASE_SECONDS = 120
+"""The shortest that dnsmasq knows."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class SwitchSpec:
     """What it calls itself, None for one that sends no LLDP."""
     settings: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Port to all its settings."""
+    dhcp: tuple[str, ...] = ()
+    """Subnets of its DHCP server, one for each twin or one for both; empty without a server."""
 
     @property
     def mac(self) -> str:
@@ -61,6 +69,47 @@ def checked(settings: dict[str, Any], where: str) -> dict[str, Any]:
     return found
 
 
+def subnets(words: Any, where: str) -> tuple[str, ...]:
+    """The subnets of a DHCP server; `off` or nothing for none.
+
+    :raises LabError: naming what is no subnet.
+    """
+    listed = words if isinstance(words, list) else [] if words in (None, "off") else str(words).split(",")
+    try:
+        found = [ipaddress.IPv4Network(str(word)) for word in listed]
+    except ValueError as error:
+        raise LabError(f"{where}: dhcp: {error}.") from error
+    if len(found) > 2 or any(network.prefixlen > 29 for network in found) or (len(found) == 2 and found[0].overlaps(found[1])):
+        raise LabError(f"{where}: dhcp names one subnet, or two that do not overlap, each of /29 or larger, not {listed}.")
+    return tuple(map(str, found))
+
+
+def server_addresses(of: tuple[str, ...]) -> list[str]:
+    """The addresses of a switch's DHCP server, with prefix length: the first of each subnet."""
+    networks = map(ipaddress.IPv4Network, of)
+    return [f"{network.network_address + 1}/{network.prefixlen}" for network in networks]
+
+
+def server_arguments(of: tuple[str, ...]) -> list[str]:
+    """What tells dnsmasq of the subnets. The upper half of each is given away."""
+    argv = ["--dhcp-option=option:mtu,1400"]
+    for number, network in enumerate(map(ipaddress.IPv4Network, of)):
+        tag = f"tag:twin{number}," if len(of) > 1 else ""
+        first, last = network.network_address + network.num_addresses // 2, network.broadcast_address - 1
+        argv += [f"--dhcp-range={tag}{first},{last},{network.netmask},{LEASE_SECONDS}"]
+        argv += [f"--dhcp-option={tag}option:router,{network.network_address + 1}"]
+    return argv
+
+
+def server_hosts(functions: list[dict[str, Any]]) -> str:
+    """Which twin each MAC of a desk is, as dnsmasq reads it."""
+    lines = []
+    for port in sorted({int(function["port"]) for function in functions}):
+        twins = sorted((function for function in functions if function["port"] == port), key=lambda function: str(function["pci"]))
+        lines += [f"{function['mac']},set:twin{number}\n" for number, function in enumerate(twins)]
+    return "".join(lines)
+
+
 def parse(raw: Any, where: str) -> dict[str, SwitchSpec]:
     """The `switches` of a lab file: name -> ports (a number), lldp (a name), settings of all ports, and `set`, port -> settings."""
     switches: dict[str, SwitchSpec] = {}
@@ -68,7 +117,7 @@ def parse(raw: Any, where: str) -> dict[str, SwitchSpec]:
         spot = f"{where}: switches.{name}"
         if not isinstance(entry, dict):
             raise LabError(f"{spot} must be a mapping (ports: 8, lldp: ...), not {entry!r}.")
-        known = {"ports", "lldp", "set", *DEFAULTS}
+        known = {"ports", "lldp", "set", "dhcp", *DEFAULTS}
         unknown = next((key for key in entry if key not in known), None)
         if unknown is not None:
             raise LabError(f"{spot}: unknown key {unknown!r}; known keys: {', '.join(sorted(known))}.")
@@ -81,7 +130,7 @@ def parse(raw: Any, where: str) -> dict[str, SwitchSpec]:
             if number not in settings:
                 raise LabError(f"{spot}: it has the ports 1 to {ports}, not {number}.")
             settings[number].update(checked(dict(own or {}), f"{spot}: port {number}"))
-        switches[str(name)] = SwitchSpec(str(name), index, ports, entry.get("lldp"), settings)
+        switches[str(name)] = SwitchSpec(str(name), index, ports, entry.get("lldp"), settings, subnets(entry.get("dhcp"), spot))
     return switches
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..desk import DENIED, MISSING, Answer, Desk, WritableDesk
 from ..judges import link as link_judges
 from ..judges.catalogue import finding
+from ..judges.common import named
 from ..judges.link_change import management_findings, refused
 from ..judges.options import STACKED, JudgeOptions
 from ..model.desk import Desk as Facts
@@ -26,14 +27,32 @@ from ..model.port import Function
 from ..programs import carrier
 from ..programs.carrier import PYTHON
 from .link_carried import program
-from .link_plan import ABSENT, PRESENT, SYSCTL_FILE, LinkOptions, LinkPlan, LinkRequest, plan, resolve, state_of
-from .link_program.names import HOME, JOURNAL, PROGRAM
+from .link_plan import (
+    ABSENT,
+    PRESENT,
+    SYSCTL_FILE,
+    LinkOptions,
+    LinkPlan,
+    LinkRequest,
+    PlannedFunction,
+    inet,
+    leases_of,
+    network_findings,
+    plan,
+    resolve,
+    state_of,
+)
+from .link_program.names import DHCP, HOME, JOURNAL, PROGRAM
 from .link_result import functions_of
 from .netplan import OUR_FILE, OUR_MODE
 from .owners import NETPLAN_FOLDER, PROFILE_FOLDER, owners_of
 
 ACTIVATION_PATIENCE = 20
 """Seconds that the renderer gets to show the wanted addresses and MTU."""
+
+LEASE_PATIENCE = 60
+"""Seconds that a DHCP server gets, and no more than half of the time in which the change has to be confirmed: a port of a switch with
+spanning tree forwards nothing for 30 s."""
 
 GID_PATIENCE = 8.0
 """Seconds that the kernel gets to list the RoCE GIDs of new addresses."""
@@ -134,7 +153,7 @@ class LinkChange:
                 return outcome.fail(self._program_finding(answer))
             outcome.changed, outcome.message = True, "Would change: " + "; ".join(made.steps)
             return outcome
-        return self._carry_out(description, confirm_timeout, outcome)
+        return self._carry_out(description, confirm_timeout, outcome, facts)
 
     def _plan(
         self, facts: Facts, requests: Sequence[LinkRequest], options: LinkOptions, outcome: Outcome
@@ -210,7 +229,8 @@ class LinkChange:
         for item in made.functions:
             function = functions[item.netdev]
             address = item.address.partition("/")[0]
-            if not function.admin_up or not function.carrier or any(held.address == address for held in function.addresses):
+            asked = function.admin_up and function.carrier and item.address != DHCP
+            if not asked or any(held.address == address for held in function.addresses):
                 continue
             found += self.taken(item.netdev, address, own)
         return found
@@ -253,7 +273,9 @@ class LinkChange:
             "remove": list(made.set_aside) if present else [OUR_FILE],
             "sysctl": sysctl,
             "confirm_timeout": confirm_timeout,
-            "patience": ACTIVATION_PATIENCE,
+            "patience": min(LEASE_PATIENCE, confirm_timeout // 2)
+            if present and any(item.address == DHCP for item in made.functions)
+            else ACTIVATION_PATIENCE,
             "apply_unit": f"dgx-spark-link-apply-{change_id}",
             "management": facts.network.management_netdev,
         }
@@ -277,7 +299,7 @@ class LinkChange:
         text = (self.desk.read_text(path).text or "").strip()
         return int(text) if text.lstrip("-").isdecimal() else None
 
-    def _carry_out(self, description: Mapping[str, Any], confirm_timeout: int, outcome: Outcome) -> Outcome:
+    def _carry_out(self, description: Mapping[str, Any], confirm_timeout: int, outcome: Outcome, facts: Facts) -> Outcome:
         try:
             self.desk.make_folder(HOME, 0o700)
             self.desk.write_text(PROGRAM, program(), 0o700)
@@ -300,7 +322,8 @@ class LinkChange:
         outcome.commands = [list(item["argv"]) for item in journal.get("commands") or []]
         outcome.findings += self._kept(journal.get("kept") or [], "the change")
         if journal.get("state") != "applied":
-            return outcome.fail(self._undone(journal))
+            unleased = self._unleased(facts, journal.get("unleased") or (), description["patience"])
+            return outcome.fail(*unleased, self._undone(journal))
         outcome.changed, outcome.armed, outcome.change_id = True, True, str(description["id"])
         outcome.confirm_within = max(0, int(confirm_timeout - (time.monotonic() - begun)))
         outcome.message = f"Applied; the desk undoes it unless it is confirmed within {outcome.confirm_within} s."
@@ -314,18 +337,22 @@ class LinkChange:
         journal = self._journal()
         if journal is None or journal.get("id") != change_id or journal.get("state") != "applied":
             return outcome.fail(self._undone(journal or {}))
-        facts = self.collect()
+        asked = {str(item["netdev"]) for item in journal["wanted"] if item["address"] == DHCP}
+        facts = self._settled(lambda seen: asked <= leases_of(seen).keys(), ACTIVATION_PATIENCE)
         problems = self._problems(facts, journal)
-        if problems:
-            self._ask("undo", f"not as wanted after the change: {'; '.join(problems)}", timeout=90)
-            return outcome.fail(self._undone((self._ask("status").get("journal")) or {}))
+        unleased = self._unleased(facts, sorted(asked - leases_of(facts).keys()), ACTIVATION_PATIENCE)
+        wrong = unleased or ([] if problems else self._wrong_leases(facts, asked))
+        if problems or wrong:
+            told = "; ".join([*problems, *(item.message for item in wrong)]).removesuffix(".")
+            self._ask("undo", f"not as wanted after the change: {told}", timeout=90)
+            return outcome.fail(*wrong, self._undone((self._ask("status").get("journal")) or {}))
         answer = self._ask("confirm", change_id, timeout=90)
         if not answer.get("ok"):
             return outcome.fail(self._undone((self._ask("status").get("journal")) or answer))
         outcome.changed = True
         outcome.commands = [list(item["argv"]) for item in answer.get("commands") or []]
         netdevs = [item["netdev"] for item in journal["wanted"]]
-        facts = self._wait_for_gids(facts, netdevs)
+        facts = self._settled(lambda seen: _have_gids(seen, netdevs), GID_PATIENCE, facts)
         outcome.findings += self._kept(answer.get("kept") or [], "unstacking")
         outcome.findings += self._after(facts, journal["wanted"])
         outcome.functions = functions_of(facts, netdevs)
@@ -344,8 +371,8 @@ class LinkChange:
         functions = {item.netdev: item for item in facts.cx7.functions}
         for item in journal["wanted"]:
             function = functions.get(item["netdev"], Function())
-            held = [f"{address.address}/{address.prefix_length}" for address in function.addresses if address.family == "inet"]
-            if item["address"] not in held:
+            held = inet(function)
+            if item["address"] not in (DHCP, *held):
                 problems.append(f"{item['netdev']} has {', '.join(held) or 'no address'}, not {item['address']}")
             if function.mtu != item["mtu"]:
                 problems.append(f"{item['netdev']} has MTU {function.mtu}, not {item['mtu']}")
@@ -354,11 +381,30 @@ class LinkChange:
                 problems.append(f"{OUR_FILE} is not as it was written")
         return problems
 
-    def _wait_for_gids(self, facts: Facts, netdevs: Sequence[str]) -> Facts:
-        deadline = time.monotonic() + GID_PATIENCE
-        while any(item.netdev in netdevs and item.roce_v2_ipv4_gid_index is None for item in facts.cx7.functions):
-            if time.monotonic() > deadline:
-                break
+    def _wrong_leases(self, facts: Facts, asked: Collection[str]) -> list[Finding]:
+        """What would have kept these addresses from being set, had it been known before the DHCP server gave them."""
+        given = [
+            PlannedFunction(port.number or 0, str(item.netdev), item.mac, DHCP, item.mtu or 0)
+            for port in facts.cx7.ports
+            for item in port.functions
+            if item.netdev in asked
+        ]
+        return [item for item in network_findings(facts, self.where, given) if item.severity == "fail"] if given else []
+
+    def _unleased(self, facts: Facts, netdevs: Sequence[str], patience: float) -> list[Finding]:
+        """CX7_NO_LEASE of functions that got no lease."""
+        lacking = {str(item.netdev): item.mac for item in facts.cx7.functions if item.netdev in netdevs}
+        if not lacking:
+            return []
+        told = named(f"{netdev} ({mac})" for netdev, mac in lacking.items())
+        message = f"{told} got no address from a DHCP server within {patience:.0f} s."
+        return [finding("CX7_NO_LEASE", self.where, message, evidence={"macs": lacking})]
+
+    def _settled(self, done: Callable[[Facts], bool], patience: float, facts: Facts | None = None) -> Facts:
+        """The desk's facts as soon as they are as they should be, or when that has been waited for."""
+        facts = facts or self.collect()
+        deadline = time.monotonic() + patience
+        while not done(facts) and time.monotonic() <= deadline:
             time.sleep(1)
             facts = self.collect()
         return facts
@@ -374,7 +420,8 @@ class LinkChange:
         found = [*link_judges.gids(mine, self.where, options), *link_judges.mtu(mine, self.where, options)]
         own = {(item.mac or "").lower() for item in facts.cx7.functions}
         for item in wanted:
-            found += self.taken(item["netdev"], item["address"].partition("/")[0], own)
+            if item["address"] != DHCP:
+                found += self.taken(item["netdev"], item["address"].partition("/")[0], own)
         return found
 
     # ---- asking what became of it -----------------------------------------------------------------------------------
@@ -439,6 +486,10 @@ class LinkChange:
         """One command of the program, its text fed on standard input: nothing has to lie on the desk for it."""
         answer = self.desk.run(carrier.argv(*words), timeout=timeout, stdin=carrier.feed(program()))
         return program_answer(answer)
+
+
+def _have_gids(facts: Facts, netdevs: Sequence[str]) -> bool:
+    return all(item.roce_v2_ipv4_gid_index is not None for item in facts.cx7.functions if item.netdev in netdevs)
 
 
 def program_answer(answer: Answer) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..judges.busy import busy_findings
 from ..judges.link_change import (
+    BY_SERVER,
     management_findings,
     overlap_findings,
     owner_finding,
@@ -30,6 +31,7 @@ from ..model.link import WantedFunction, WantedLink
 from ..model.owner import Owner
 from ..model.ownership import in_use
 from ..model.port import Function, Port
+from .link_program.names import DHCP, NMCLI_WAIT, NMCLI_WAIT_DHCP
 from .netplan import OUR_FILE, RENDERERS, Interface, interfaces_of, text
 
 PRESENT, ABSENT = "present", "absent"
@@ -46,7 +48,7 @@ class LinkRequest:
     port: int | None
     """Null: the port that has a link."""
     addresses: tuple[str, ...]
-    """IPv4 with prefix length, for the port's functions in PCI domain order."""
+    """IPv4 with prefix length (or `DHCP`), for the port's functions in PCI domain order."""
     mtu: int = 9000
 
 
@@ -67,6 +69,7 @@ class PlannedFunction:
     netdev: str
     mac: str | None
     address: str
+    """IPv4 with prefix length, or `DHCP`."""
     mtu: int
 
 
@@ -141,10 +144,12 @@ def _invalid(request: LinkRequest) -> str | None:
     if not request.addresses:
         return "addresses is empty; one for each function was expected"
     for address in request.addresses:
+        if address == DHCP:
+            continue
         try:
             found = ipaddress.IPv4Interface(address)
         except ValueError as error:
-            return f"address {address!r} is not an IPv4 address with a prefix length: {error}"
+            return f"address {address!r} is not an IPv4 address with a prefix length, nor the word dhcp: {error}"
         if "/" not in address or found.network.prefixlen > 31:
             return f"address {address!r} needs a prefix length of 31 or less"
         # A network of two addresses (RFC 3021) has neither a network address nor a broadcast one.
@@ -177,13 +182,14 @@ def plan(
     # NetworkManager's profile for every Ethernet interface yields to one that names the interface; networkd takes the first file.
     foreign = tuple(item for item in foreign if not (item.by_pattern and renderer == "NetworkManager"))
     set_aside = tuple(item.path for item in foreign if (item.automatic or options.take_over) and not item.others and item.error is None)
+    known = interfaces_of(desk.setup.link_file)
+    leases = leases_of(desk)
     steps = [
         *_settle_steps(desk),
         *(f"set {path} aside" for path in set_aside),
         *([f"write {OUR_FILE}"] if desk.setup.link_file != content else []),
-        *(step for item, function in functions for step in _live_steps(item, function)),
+        *(step for item, function in functions for step in _live_steps(item, function, leases)),
     ]
-    known = interfaces_of(desk.setup.link_file)
     result = LinkPlan(
         state=PRESENT,
         renderer=renderer,
@@ -197,19 +203,18 @@ def plan(
                 | {name for item in foreign for name in (*item.ids, *(item.netdevs if item.path in set_aside else ()))}
             )
         ),
-        ours=tuple(item.address for item in known if item.address),
+        ours=static(known),
         before=state_of(desk, _concerned(desk, planned, known), [item.path for item in foreign]),
     )
     # A foreign file that must go needs a change even where everything else is as wanted.
     blocking = [item for item in foreign if item.path not in set_aside]
-    overlaps = overlap_findings(desk, where, planned, {item.netdev for item in known})
+    networks = network_findings(desk, where, planned)
     if not steps and not blocking:
-        # Nothing is written, so routes that could not be read keep nobody; those that were read are judged in every run.
-        led = tuple(item for item in overlaps if item.code == "CX7_ADDRESS_OVERLAP")
+        # Nothing is written, so routes that could not be read keep nobody; what was read is judged in every run.
+        led = tuple(item for item in networks if item.code != "CX7_CHANGE_REFUSED")
         return _with(result, after=result.before, findings=led, is_refused=bool(led))
     findings = [
-        *subnet_findings(where, planned),
-        *overlaps,
+        *networks,
         *management_findings(desk, where),
         *unusable_functions(desk, where, [function for _item, function in functions]),
         *(owner_finding(where, item, item.path in set_aside) for item in foreign if not item.automatic),
@@ -259,7 +264,7 @@ def _plan_absent(desk: Desk, where: Where, options: LinkOptions) -> LinkPlan:
         renderer=renderer,
         functions=planned,
         ids=tuple(item.netdev for item in known),
-        ours=tuple(item.address for item in known if item.address),
+        ours=(*static(known), *leases_of(desk).values()),
         before=before,
         after=before,
     )
@@ -322,10 +327,51 @@ def _settle_steps(desk: Desk) -> list[str]:
     return [f"settle the change that an earlier run left ({state})"] if state in UNSETTLED else []
 
 
-def _live_steps(item: PlannedFunction, function: Function) -> list[str]:
-    held = [f"{address.address}/{address.prefix_length}" for address in function.addresses if address.family == "inet"]
+def inet(function: Function) -> list[str]:
+    """The IPv4 addresses of a function, with prefix length."""
+    return [f"{address.address}/{address.prefix_length}" for address in function.addresses if address.family == "inet"]
+
+
+def static(known: Iterable[Interface]) -> tuple[str, ...]:
+    """The addresses that a file of ours sets."""
+    return tuple(item.address for item in known if item.address and item.address != DHCP)
+
+
+def leases_of(desk: Desk) -> dict[str, str]:
+    """Interface to the address (with prefix length) that a DHCP server gave it, where our file asks for one.
+
+    An endless lease is not marked as one, so that any address counts that is not link-local.
+    """
+    asked = {item.netdev for item in interfaces_of(desk.setup.link_file) if item.address == DHCP}
+    found = {}
+    for function in desk.cx7.functions:
+        held = [item for item in function.addresses if item.family == "inet" and item.scope != "link"]
+        if function.netdev in asked and held:
+            given = next((item for item in held if item.dynamic), held[0])
+            found[str(function.netdev)] = f"{given.address}/{given.prefix_length}"
+    return found
+
+
+def network_findings(desk: Desk, where: Where, planned: Sequence[PlannedFunction]) -> list[Finding]:
+    """Networks that twins share or that the desk reaches otherwise: of the addresses that are to be set, and of those that were leased."""
+    leases = leases_of(desk)
+    told = [replace(item, address=leases.get(item.netdev, DHCP)) if item.address == DHCP else item for item in planned]
+    told = [item for item in told if item.address != DHCP]
+    found = [
+        *subnet_findings(where, told),
+        *overlap_findings(desk, where, told, {item.netdev for item in interfaces_of(desk.setup.link_file)}),
+    ]
+    by_server = any(item.address == DHCP for item in planned)
+    return [replace(item, remedy=BY_SERVER) if by_server and item.code != "CX7_CHANGE_REFUSED" else item for item in found]
+
+
+def _live_steps(item: PlannedFunction, function: Function, leases: Mapping[str, str]) -> list[str]:
+    held = inet(function)
     steps = []
-    if item.address not in held:
+    if item.address == DHCP:
+        if item.netdev not in leases:
+            steps.append(f"wait for the address that {item.netdev} gets by DHCP")
+    elif item.address not in held:
         steps.append(f"give {item.netdev} the address {item.address}")
     if function.mtu != item.mtu:
         steps.append(f"set the MTU of {item.netdev} to {item.mtu}")
@@ -348,7 +394,7 @@ def state_of(desk: Desk, functions: Iterable[Function], foreign: Iterable[str]) 
             str(item.netdev): {
                 "port": ports.get(item.netdev),
                 "mtu": item.mtu,
-                "addresses": [f"{address.address}/{address.prefix_length}" for address in item.addresses if address.family == "inet"],
+                "addresses": inet(item),
             }
             for item in functions
         },
@@ -365,5 +411,12 @@ def _commands(renderer: str | None, planned: Sequence[PlannedFunction]) -> tuple
     folder = "/run/NetworkManager/system-connections"
     return (
         ("nmcli", "connection", "load", *sorted(f"{folder}/netplan-{item.netdev}.nmconnection" for item in planned)),
-        *(("nmcli", "--wait", "30", "connection", "up", "id", f"netplan-{item.netdev}", "ifname", item.netdev) for item in planned),
+        *(
+            ("nmcli", "--wait", _patience(item), "connection", "up", "id", f"netplan-{item.netdev}", "ifname", item.netdev)
+            for item in planned
+        ),
     )
+
+
+def _patience(item: PlannedFunction) -> str:
+    return NMCLI_WAIT_DHCP if item.address == DHCP else NMCLI_WAIT

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..readers import netplan as reader
+from .link_program.names import DHCP, NETWORK_MANAGER, NETWORKD
 
 OUR_FILE = "/etc/netplan/90-dgx-spark-link.yaml"
 OUR_MODE = 0o600
 """netplan warns about files that others may read."""
 
-NETWORK_MANAGER, NETWORKD = "NetworkManager", "networkd"
 RENDERERS = (NETWORK_MANAGER, NETWORKD)
 
 HEADER = "# Managed by labops.dgx_spark (cx7_link). playbooks/unstack_pair.yml removes it and restores what was here before.\n"
@@ -25,17 +25,18 @@ class Interface:
 
     netdev: str
     address: str
-    """IPv4 with prefix length."""
+    """IPv4 with prefix length, or `DHCP` for what the DHCP server gives."""
     mtu: int
     """Bytes."""
 
 
 def text(interfaces: Iterable[Interface], renderer: str) -> str:
-    """The file. No gateway, no DNS, no DHCP, no router advertisements; IPv6 link-local stays, as the usual GID table has it.
+    """The file. No gateway, no DNS, no router advertisements; IPv6 link-local stays, as the usual GID table has it.
 
     The renderer is named per interface: a desk whose NetworkManager works without netplan would otherwise get networkd.
     NetworkManager's ``ignore`` would leave router advertisements to the kernel, and netplan has no other word for link-local
-    alone, hence the passthrough keys.
+    alone, hence the passthrough keys. Of what a DHCP server offers, the address alone is taken; of these words netplan tells
+    NetworkManager only about routes. By the MAC (as NetworkManager does) the server knows a desk whose disk was copied from another.
     """
     lines = [HEADER, "network:\n", "  version: 2\n", "  ethernets:\n"]
     for item in sorted(interfaces, key=lambda item: item.netdev):
@@ -43,13 +44,17 @@ def text(interfaces: Iterable[Interface], renderer: str) -> str:
             f"    {item.netdev}:\n",
             f"      renderer: {renderer}\n",
             "      optional: true\n",
-            "      dhcp4: false\n",
+            f"      dhcp4: {'true' if item.address == DHCP else 'false'}\n",
             "      dhcp6: false\n",
             "      accept-ra: false\n",
             "      link-local: [ipv6]\n",
             f"      mtu: {item.mtu}\n",
-            f"      addresses: [{item.address}]\n",
         ]
+        if item.address == DHCP:
+            lines += ["      dhcp4-overrides: {use-routes: false, use-dns: false, use-ntp: false, use-mtu: false, use-hostname: false}\n"]
+            lines += ["      dhcp-identifier: mac\n"] if renderer == NETWORKD else []
+        else:
+            lines += [f"      addresses: [{item.address}]\n"]
         if renderer == NETWORK_MANAGER:
             lines += [
                 "      networkmanager:\n",
@@ -58,6 +63,7 @@ def text(interfaces: Iterable[Interface], renderer: str) -> str:
                 "          ipv6.method: link-local\n",
                 "          ipv6.addr-gen-mode: eui64\n",
             ]
+            lines += ['          ipv4.ignore-auto-dns: "true"\n'] if item.address == DHCP else []
     return "".join(lines)
 
 
@@ -67,6 +73,6 @@ def interfaces_of(content: str | None) -> tuple[Interface, ...]:
         return ()
     found = reader.read(content)
     return tuple(
-        Interface(name, device["addresses"][0] if device["addresses"] else "", device["mtu"] or 0)
+        Interface(name, device["addresses"][0] if device["addresses"] else DHCP if device["dhcp4"] else "", device["mtu"] or 0)
         for name, device in sorted(found["ethernets"].items())
     )

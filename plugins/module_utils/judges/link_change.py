@@ -118,13 +118,21 @@ def unusable_functions(desk: Desk, where: Where, functions: Sequence[Function]) 
     return found
 
 
+BY_SERVER = (
+    "On the DHCP server of the switch, reserve an address for each MAC address of the desk's ConnectX-7: one subnet for the lower "
+    "function of a port, another for its twin, neither of them routed elsewhere on the desk. Or set pair_link_addresses to static. Then "
+    "run again, after unstack.yml where the link is set up already: leases last until they end."
+)
+"""What to do about networks that a DHCP server chose."""
+
+
 def subnet_findings(where: Where, planned: Sequence[PlannedLike]) -> list[Finding]:
-    """CX7_TWINS_SAME_SUBNET for wanted addresses that share a network."""
+    """CX7_TWINS_SAME_SUBNET for wanted or leased addresses that share a network."""
     found = []
     for index, item in enumerate(planned):
         for other in planned[index + 1 :]:
             if ipaddress.IPv4Interface(item.address).network.overlaps(ipaddress.IPv4Interface(other.address).network):
-                message = f"{item.netdev} ({item.address}) and {other.netdev} ({other.address}) would share a network."
+                message = f"{item.netdev} ({item.address}) and {other.netdev} ({other.address}) are in one network; each needs its own."
                 place = replace(where, port=item.port)
                 found.append(finding("CX7_TWINS_SAME_SUBNET", place, message, severity="fail"))
     return found

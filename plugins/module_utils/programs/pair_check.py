@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say whether the settings in /etc/dgx_spark/pair.env still hold: same boots, same link, same peer as when they were proven.
+"""Say whether the settings in /etc/dgx_spark/pair.env still hold: same boots, links, addresses and peer as when they were proven.
 
 Written by labops.dgx_spark (role pair_settings). Usage: pair-check [--local]
 Exit code: 0 they hold, 1 something changed since the proof, 2 not known (no settings, marked stale, or the peer was not asked).
@@ -11,7 +11,9 @@ Exit code: 0 they hold, 1 something changed since the proof, 2 not known (no set
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,20 +66,38 @@ def here(paths: Iterable[str]) -> list[str | None]:
 
 
 def host_of(desk: str, proven: Mapping[str, Any]) -> str:
-    """The name of another desk in /etc/hosts: pair.env lists the desks of a stack by rank."""
+    """The name of a desk in /etc/hosts: pair.env lists the desks of a stack by rank."""
     if proven["stack"]:
         return f"stack-{list(proven['boot_id']).index(desk) + 1}"
-    return "pair-peer" if proven["head"] else "pair-head"
+    return "pair-head" if proven["head"] == (desk == proven["desk"]) else "pair-peer"
+
+
+def address_of(host: str) -> str:
+    """The address of a name of ours: known_hosts holds addresses, and somebody else's line may use the name too. Raises OSError or
+    StopIteration."""
+    hosts = Path("/etc/hosts").read_text(encoding="utf-8").splitlines()
+    return next(line.split()[0] for line in hosts if host in line.split()[1:] and line.rstrip().endswith(MARK))
+
+
+def moved(host: str) -> str | None:
+    """The address that this desk's own name stands for, where the desk has another one now (a lease may change)."""
+    try:
+        address = address_of(host)
+    except (OSError, ValueError, StopIteration):
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        try:
+            door.bind((address, 0))
+        except OSError as error:
+            return address if error.errno == errno.EADDRNOTAVAIL else None
+    return None
 
 
 def there(paths: Sequence[str], host: str) -> Sequence[str | None] | None:
     """The texts of files on another desk, null when it cannot be asked."""
     try:
-        hosts = Path("/etc/hosts").read_text(encoding="utf-8").splitlines()
-        # The address: known_hosts holds addresses. Somebody else's line may use the name too.
-        address = next(line.split()[0] for line in hosts if host in line.split()[1:] and line.rstrip().endswith(MARK))
         answer = subprocess.run(
-            [PAIR_SSH, address, "echo", f"{ANSWER};", "cat", *paths],
+            [PAIR_SSH, address_of(host), "echo", f"{ANSWER};", "cat", *paths],
             capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/",
         )  # fmt: skip
     except (OSError, ValueError, IndexError, StopIteration, subprocess.TimeoutExpired):
@@ -125,7 +145,11 @@ def main(arguments: Sequence[str]) -> int:
         if not own and proven["stack"] and not proven["head"]:
             known = False  # only the head of a stack logs in to the others
             continue
-        seen = here(paths) if own else there(paths, host_of(desk, proven))
+        host = host_of(desk, proven)
+        seen = here(paths) if own else there(paths, host)
+        if own and (address := moved(host)):
+            print(f"{desk}: {address} ({host} in /etc/hosts) is not its address any more")
+            holds = False
         if seen is None:
             print(f"{desk}: could not be asked (pair-ssh); only the login user of the proof can do that")
             known = False

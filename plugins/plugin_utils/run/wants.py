@@ -143,6 +143,16 @@ LINK_MTU = Want(
     role="pair_link",
     choices=(1500, 9000),
 )
+LINK_ADDRESSES = Want(
+    "pair_link_addresses",
+    "str",
+    "static",
+    "Where the addresses of a stack on a switch come from. C(static) computes them from the numbers below, C(dhcp) takes those of the "
+    "switch's DHCP server, which must give the two functions of a port addresses in different subnets. Set it for the whole stack; on a "
+    "direct cable (pairs, rings) there is no DHCP server.",
+    role="pair_link",
+    choices=("static", "dhcp"),
+)
 BASELINE = Want(
     "audit_baseline", "raw", None, "A desk in the inventory, or a file of facts, that audit.yml compares every desk with.", role=""
 )
@@ -220,6 +230,7 @@ WANTS: tuple[Want, ...] = (
     PURPOSE,
     TAKE_OVER,
     LINK_MTU,
+    LINK_ADDRESSES,
     BASELINE,
     REBOOT_POLICY,
     LOCK_REBOOT,

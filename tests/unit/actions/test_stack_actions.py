@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import Interface, text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, Neighbour, ProbedFunction, ProbedPort
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
@@ -150,6 +152,98 @@ def test_each_desk_on_a_switch_is_asked_for_one_link_by_rank(tmp_path: Path) -> 
         script, _result = on(run, "cx7_link", desk, "link", {"pair": {}}, [WAITS])
         host = 10 + rank
         assert script.asked[0]["links"] == [{"port": 0, "addresses": [f"192.168.100.{host}/24", f"192.168.101.{host}/24"], "mtu": 9000}]
+
+
+BY_DHCP = {"pair": {"addresses": "dhcp"}}
+
+
+def leased(desk: str, hosts: dict[str, int]) -> Desk:
+    """A desk on the switch whose link is set up by DHCP, with a lease for each function."""
+    made = facts(desk, "switch")
+    functions = tuple(
+        replace(item, addresses=(Address(f"192.168.{100 + twin}.{hosts[desk]}", 24, "inet", dynamic=True),), owner_kind="ours")
+        for twin, item in enumerate(made.cx7.ports[0].functions)
+    )
+    content = text((Interface(str(item.netdev), "dhcp", 9000) for item in functions), "NetworkManager")
+    ports = (replace(made.cx7.ports[0], functions=functions), made.cx7.ports[1])
+    return replace(made, cx7=replace(made.cx7, ports=ports), setup=replace(made.setup, link_file=content))
+
+
+def test_desks_on_a_switch_are_asked_for_addresses_of_its_dhcp_server(tmp_path: Path) -> None:
+    run = started(tmp_path, "switch", addressed=False)
+    script, _result = on(run, "cx7_link", "desk-02", "link", BY_DHCP, [WAITS])
+    assert script.asked[0]["links"] == [{"port": 0, "addresses": ["dhcp", "dhcp"], "mtu": 9000}]
+
+
+def test_a_desk_with_leases_is_not_contacted(tmp_path: Path) -> None:
+    run = started(tmp_path, "switch")
+    RunStore(tmp_path).write(Part("facts", "desk-02", DONE, "lab_a", data={"spark": as_dict(leased("desk-02", {"desk-02": 77}))}))
+    script, result = on(run, "cx7_link", "desk-02", "link", BY_DHCP)
+    assert (script.asked, result["changed"], result["findings"]) == ([], False, [])
+    assert [item["addresses"] for item in result["functions"]] == [["192.168.100.77/24"], ["192.168.101.77/24"]]
+
+
+def test_a_ring_has_no_dhcp_server(tmp_path: Path) -> None:
+    run = started(tmp_path, "ring", addressed=False)
+    script, result = on(run, "cx7_link", "desk-02", "link", BY_DHCP)
+    assert script.asked == [] and "no DHCP server on a direct cable" in result["msg"]
+
+
+def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path: Path) -> None:
+    kept: dict[str, Setup] = {}
+    for number, hosts in enumerate((dict(zip(DESKS, (77, 78, 79), strict=True)), dict(zip(DESKS, (77, 78, 91), strict=True)))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        run = started(folder, "switch")
+        store = RunStore(folder)
+        for desk in DESKS:
+            made = leased(desk, hosts)
+            setup = replace(made.setup, **{name: getattr(kept[desk], name) for name in ("pair_env", "pair_files")} if kept else {})
+            store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(replace(made, setup=setup))}))
+        third = f"192.168.100.{hosts['desk-03']}"
+        script, _result = on(run, "pair_trust", "desk-01", "trust", {"state": "present", "bootstrap": "fabric"}, [{"changed": True}])
+        known = next(item["lines"] for item in script.asked[0]["lines"] if item["path"].endswith("known_hosts"))
+        assert any(third in line for line in known)
+        measured = {"changed": False, "measured": True, "findings": [], "verdict": "PASS"}
+        script, _result = on(run, "rdma_pair", "desk-01", "rdma", {"bootstrap": "fabric"}, [measured])
+        assert [item["second"]["functions"][0]["address"] for item in script.asked[0]["paths"]][1:] == [third] * 2
+        on(run, "nccl_pair", "desk-01", "nccl", {"bootstrap": "fabric"}, [measured])
+        for desk in DESKS:
+            script, _result = on(run, "pair_settings", desk, "settings", {"state": "present"}, [{"changed": True}])
+            (asked,) = script.asked
+            written = {item["path"]: item["content"] for item in asked["files"]}
+            assert third in written["/etc/dgx_spark/hostfile"] and f"{third} stack-3 # dgx_spark_pair" in asked["lines"][0]["lines"]
+            digests = {path: sha256(content) for path, content in written.items() if content and not path.endswith("pair.env")}
+            digests["/etc/hosts"] = sha256("\n".join(asked["lines"][0]["lines"]))
+            kept[desk] = Setup(pair_env=written["/etc/dgx_spark/pair.env"], pair_files=digests)
+            again = replace(leased(desk, hosts), setup=kept[desk])
+            store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(again)}))
+            assert on(run, "pair_settings", desk, "settings", {"state": "present"})[0].asked == [], "all of it is there now"
+
+
+@pytest.mark.parametrize(
+    ("playbook", "stages", "asked"), [("audit", None, True), ("stack_pair", ("rdma", "nccl"), True), ("stack_pair", None, False)]
+)
+@pytest.mark.parametrize("bootstrap", ["fabric", "management"])
+def test_settings_that_name_former_addresses_are_told(
+    tmp_path: Path, playbook: str, stages: tuple[str, ...] | None, asked: bool, bootstrap: str
+) -> None:
+    """A run that writes them anew has nothing to say about them before."""
+    run = replace(run_of({"lab_a": DESKS}, folder=tmp_path, topology="switch", playbook=playbook), stages=stages)
+    store = RunStore(tmp_path)
+    proven = dict(zip(DESKS, (77, 78, 79), strict=True))
+    address = "192.168.100.{}" if bootstrap == "fabric" else "10.0.0.{}"
+    numbers = proven.values() if bootstrap == "fabric" else (1, 2, 3)
+    written = sha256("".join(f"{address.format(number)} slots=1\n" for number in numbers))
+    for hosts, told in ((proven, False), ({**proven, "desk-03": 91}, asked and bootstrap == "fabric")):
+        for desk in DESKS:
+            made = leased(desk, hosts)
+            setup = replace(made.setup, pair_env="x\n", pair_files={"/etc/dgx_spark/hostfile": written})
+            store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(replace(made, setup=setup))}))
+        found = Script("spark_judge", {"subject": "desks"}).run("desk-01", run)["findings"]
+        rows = [item for item in found if item["code"] == "PAIR_SETTINGS_OUTDATED"]
+        assert [item["where"]["desk"] for item in rows] == (list(DESKS) if told else [])
+        assert all(item["severity"] == "warn" and "192.168.100.91" in item["message"] for item in rows)
 
 
 @pytest.mark.parametrize("topology", ["ring", "switch"])

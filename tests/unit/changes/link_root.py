@@ -40,12 +40,22 @@ def keyfile(path):
     return {{
         "id": values.get("id"), "uuid": "uuid-of-" + str(values.get("id")), "interface": values.get("interface-name"),
         "mtu": int(values.get("mtu", 1500)), "addresses": [values["address1"]] if "address1" in values else [],
+        "dhcp": values.get("method") == "auto",
     }}
+
+
+def served(netdev, asked):
+    # As ip shows it: an endless lease is not marked as one.
+    given = state["server"].get(netdev) if asked else None
+    link = state["links"][netdev]
+    link["leased"] = [] if state["endless"] or not given else [given]
+    link["addresses"] += [given] if state["endless"] and given else []
 
 
 def activate(netdev, profile):
     link = state["links"][netdev]
     link.update(profile=profile["uuid"], mtu=profile["mtu"], addresses=list(profile["addresses"]), up=True)
+    served(netdev, profile.get("dhcp"))
 
 
 def auto(netdev):
@@ -79,10 +89,12 @@ if NAME == "netplan":
             path = root / "run/NetworkManager/system-connections" / ("netplan-" + name + ".nmconnection")
             text = "id=netplan-" + name + "\\ninterface-name=" + name + "\\n"
             text += ("mtu=%s\\n" % device["mtu"] if device.get("mtu") else "") + ("address1=%s\\n" % address if address else "")
+            text += "method=auto\\n" if device.get("dhcp4") else ""
         else:
             path = root / "run/systemd/network" / ("10-netplan-" + name + ".network")
             text = "Name=" + name + "\\n" + ("MTUBytes=%s\\n" % device["mtu"] if device.get("mtu") else "")
             text += "Address=%s\\n" % address if address else ""
+            text += "DHCP=ipv4\\n" if device.get("dhcp4") else ""
         # As netplan 1.1 does for both renderers, in the order in which its files name the interfaces.
         seen = (device.get("match") or {{}}).get("name", name)
         rules += "# netplan: network.ethernets." + name + "\\n"
@@ -112,32 +124,41 @@ elif NAME == "nmcli" and "up" in ARGS:
         print("Error: unknown connection")
         sys.exit(10)
     activate(netdev, found[0])
+    if state.get("late") and found[0].get("dhcp"):
+        save()
+        sys.exit(3)
 elif NAME == "nmcli" and "--active" in ARGS:
     for netdev, link in state["links"].items():
         if link["profile"]:
             print(link["profile"] + ":" + netdev)
 elif NAME == "nmcli" and "disconnect" in ARGS:
-    state["links"][ARGS[-1]].update(profile=None, addresses=[])
+    state["links"][ARGS[-1]].update(profile=None, addresses=[], leased=[])
 elif NAME == "networkctl":
     for netdev, link in state["links"].items():
         path = ROOT / ("run/systemd/network/10-netplan-" + netdev + ".network")
         if path.exists():
             values = dict(line.partition("=")[::2] for line in path.read_text().splitlines())
-            link.update(managed=True, up=True, addresses=[values["Address"]] if "Address" in values else link["addresses"])
+            set_here = [] if "DHCP" in values else link["addresses"]
+            link.update(managed=True, up=True, addresses=[values["Address"]] if "Address" in values else set_here)
             link["mtu"] = int(values.get("MTUBytes", link["mtu"]))
+            served(netdev, "DHCP" in values)
         elif link.get("managed"):
+            # A lease may be given up a moment later.
             link.update(managed=False, addresses=[])
 elif NAME == "ip" and ARGS[:2] == ["-j", "addr"]:
     print(json.dumps([
         {{"ifname": netdev, "flags": ["UP"] if link["up"] else [], "mtu": link["mtu"],
           "addr_info": [
-              {{"family": "inet", "local": item.split("/")[0], "prefixlen": int(item.split("/")[1])}} for item in link["addresses"]
+              {{"family": "inet", "local": item.split("/")[0], "prefixlen": int(item.split("/")[1]),
+                **({{"dynamic": True}} if kind == "leased" else {{}})}}
+              for kind in ("addresses", "leased") for item in link.get(kind, [])
           ]}}
         for netdev, link in state["links"].items()
     ]))
 elif NAME == "ip" and ARGS[0] == "address":
     link = state["links"][ARGS[4]]
     link["addresses"] = [item for item in link["addresses"] if item != ARGS[2]] + ([ARGS[2]] if ARGS[1] == "add" else [])
+    link["leased"] = [item for item in link.get("leased", []) if item != ARGS[2]]
 elif NAME == "ip" and ARGS[0] == "link":
     link = state["links"][ARGS[3]]
     if ARGS[4] == "mtu":
@@ -198,7 +219,7 @@ class LinkRoot:
             for name in FUNCTIONS
         }
         links[MANAGEMENT] = {"up": True, "mtu": 1500, "addresses": ["10.9.0.5/24"], "profile": "uuid-of-management", "managed": False}
-        self.set_state({"links": links, "profiles": {}, "units": {}, "renderer_active": True, "fail": []})
+        self.set_state({"links": links, "profiles": {}, "units": {}, "renderer_active": True, "fail": [], "server": {}, "endless": False})
 
     def path(self, path: str) -> Path:
         """Where a path of the desk lies."""

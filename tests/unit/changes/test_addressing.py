@@ -129,3 +129,10 @@ def test_no_desk_on_a_switch_gets_the_heads_number(head: int, peer: int, fits: b
 def test_a_ring_that_gets_no_address(numbers: Numbers, cages: dict[str, int], word: str) -> None:
     with pytest.raises(AddressingError, match=word):
         stack_requests(numbers, RING, "d-1", cages)
+
+
+def test_desks_on_a_switch_may_ask_its_dhcp_server() -> None:
+    stack = Stack("sw_a", ("d-1", "d-2"), "switch")
+    # Numbers that give no address are not looked at.
+    (asked,) = stack_requests(Numbers(source="dhcp", subnets=(), mtu=1500), stack, "d-2", {"d-1": 1})
+    assert (asked.port, asked.addresses, asked.mtu) == (1, ("dhcp", "dhcp"), 1500)

@@ -99,7 +99,11 @@ class Bench:
         functions = []
         for item in facts.cx7.ports[0].functions:
             link = links[str(item.netdev)]
-            held = tuple(Address(name.split("/")[0], int(name.split("/")[1]), "inet") for name in link["addresses"])
+            held = tuple(
+                Address(name.split("/")[0], int(name.split("/")[1]), "inet", dynamic=kind == "leased")
+                for kind in ("addresses", "leased")
+                for name in link.get(kind, [])
+            )
             gid = (Gid(3, "::ffff:1", "RoCE v2", held[0].address),) if held and self.gids else ()
             functions.append(
                 replace(item, mtu=link["mtu"], addresses=held, gids=gid, roce_v2_ipv4_gid_index=3 if gid else None, admin_up=link["up"])
@@ -115,9 +119,14 @@ class Bench:
         )
 
 
+BY_DHCP = [LinkRequest(0, ("dhcp", "dhcp"))]
+LEASES = {"enp1s0f0np0": "192.168.100.77/24", "enP2p1s0f0np0": "192.168.101.78/24"}
+
+
 @pytest.fixture(params=["NetworkManager", "networkd"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(link_apply, "ACTIVATION_PATIENCE", 1)
+    monkeypatch.setattr(link_apply, "LEASE_PATIENCE", 1)
     monkeypatch.setattr(link_apply, "GID_PATIENCE", 0.1)
     return Bench(tmp_path, request.param)
 
@@ -304,3 +313,98 @@ def test_missing_arp_settings_are_set_for_the_link_alone(bench: Bench) -> None:
     assert bench.root.path("/proc/sys/net/ipv4/conf/enp1s0f0np0/arp_ignore").read_text() == "1\n"
     assert bench.root.path("/proc/sys/net/ipv4/conf/all/arp_ignore").read_text() == "0\n"
     assert "enp1s0f0np0/arp_ignore = 1" in bench.root.path("/etc/sysctl.d/90-dgx-spark-link.conf").read_text()
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_leases_are_waited_for_and_may_change(bench: Bench, endless: bool) -> None:
+    before = bench.root.links()
+    bench.root.change_state(server=LEASES, endless=endless)
+    bench.door.taken = {item.partition("/")[0]: ["02:00:5e:00:77:77"] for item in LEASES.values()}
+    assert bench.apply(BY_DHCP).armed
+    second = bench.change.confirm("c1")
+    assert not second.failed and codes(second) == [], "a server sees to it that no address is given twice"
+    assert [item["addresses"] for item in second.functions] == [[item] for item in LEASES.values()]
+    again = bench.apply(BY_DHCP)
+    assert (again.changed, again.failed, again.steps) == (False, False, [])
+    links = bench.root.links()
+    links["enp1s0f0np0"]["addresses" if endless else "leased"] = ["192.168.100.99/24"]
+    bench.root.change_state(links=links)
+    renewed = bench.apply(BY_DHCP)
+    assert (renewed.changed, renewed.failed, renewed.steps) == (False, False, []), "the lease is compared with nothing"
+    smaller = bench.apply([replace(BY_DHCP[0], mtu=1500)])
+    assert smaller.armed and not bench.change.confirm("c1").failed, "an endless lease is one still when it is given again"
+    assert bench.apply([], state="absent").armed and not bench.change.confirm("c1").failed
+    for name, link in bench.root.links().items():
+        assert (link["addresses"], link.get("leased", []), link["mtu"]) == (before[name]["addresses"], [], before[name]["mtu"])
+    assert not bench.root.path("/var/lib/dgx_spark").exists()
+
+
+def test_a_static_link_becomes_one_by_dhcp_and_back(bench: Bench) -> None:
+    bench.root.change_state(server=LEASES)
+    for requests in (REQUEST, BY_DHCP, REQUEST):
+        assert bench.apply(requests).armed and not bench.change.confirm("c1").failed
+        assert not bench.apply(requests).steps
+    held = {name: [*link["addresses"], *link.get("leased", [])] for name, link in bench.root.links().items()}
+    assert [held[name] for name in LEASES] == [[item] for item in ADDRESSES]
+
+
+def test_without_a_lease_the_change_is_taken_back_and_the_switch_is_named(bench: Bench) -> None:
+    before = bench.root.picture()
+    bench.root.change_state(server={"enp1s0f0np0": LEASES["enp1s0f0np0"]})
+    outcome = bench.apply(BY_DHCP)
+    assert outcome.failed and not outcome.armed and codes(outcome) == [("CX7_NO_LEASE", "fail"), ("CX7_CHANGE_UNDONE", "fail")]
+    told = outcome.findings[0]
+    assert "enP2p1s0f0np0 (02:00:5e:00:02:00)" in told.message and "enp1s0f0np0" not in told.message and "On the switch" in told.remedy
+    assert bench.root.picture() == before and not bench.root.links()["enp1s0f0np0"].get("leased")
+
+
+def test_a_lease_that_is_lost_before_the_confirmation_is_named(bench: Bench) -> None:
+    before = bench.root.picture()
+    bench.root.change_state(server=LEASES)
+    assert bench.apply(BY_DHCP).armed
+    links = bench.root.links()
+    links["enp1s0f0np0"]["leased"] = []
+    bench.root.change_state(links=links)
+    outcome = bench.change.confirm("c1")
+    assert codes(outcome) == [("CX7_NO_LEASE", "fail"), ("CX7_CHANGE_UNDONE", "fail")] and bench.root.picture() == before
+
+
+def test_a_profile_that_waits_for_its_lease_is_no_failure(bench: Bench) -> None:
+    """nmcli ends with 3 when it has waited long enough, and NetworkManager goes on."""
+    bench.root.change_state(server=LEASES, late=True)
+    assert bench.apply(BY_DHCP).armed and not bench.change.confirm("c1").failed
+
+
+@pytest.mark.parametrize(
+    ("leases", "code"),
+    [
+        (("192.168.100.77/24", "192.168.100.78/24"), "CX7_TWINS_SAME_SUBNET"),
+        (("10.9.0.77/24", "192.168.101.78/24"), "CX7_ADDRESS_OVERLAP"),
+    ],
+)
+def test_leases_that_no_link_can_have_are_taken_back(bench: Bench, leases: tuple[str, str], code: str) -> None:
+    before = bench.root.picture()
+    bench.root.change_state(server=dict(zip(LEASES, leases, strict=True)))
+    assert bench.apply(BY_DHCP).armed
+    outcome = bench.change.confirm("c1")
+    assert outcome.failed and codes(outcome) == [(code, "fail"), ("CX7_CHANGE_UNDONE", "fail")]
+    assert "DHCP server" in outcome.findings[0].remedy and "pair_link_addresses" in outcome.findings[0].remedy
+    assert bench.root.picture() == before
+
+
+def test_leases_in_one_subnet_are_told_in_every_run(bench: Bench) -> None:
+    """The server may begin to give them long after the link was set up."""
+    bench.root.change_state(server=LEASES)
+    assert bench.apply(BY_DHCP).armed and not bench.change.confirm("c1").failed
+    links = bench.root.links()
+    links["enp1s0f0np0"]["leased"] = ["192.168.101.99/24"]
+    bench.root.change_state(links=links)
+    outcome = bench.apply(BY_DHCP)
+    assert outcome.failed and codes(outcome) == [("CX7_TWINS_SAME_SUBNET", "fail")] and bench.root.path(OUR_FILE).exists()
+
+
+def test_check_mode_asks_no_server(bench: Bench) -> None:
+    before = bench.root.picture("/etc", "/run", "/var")
+    outcome = bench.apply(BY_DHCP, check=True)
+    assert outcome.changed and not outcome.failed and "by DHCP" in outcome.message
+    assert bench.root.picture("/etc", "/run", "/var") == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import OUR_FILE, Interface, interfaces_of, text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.owners import owners_of
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Function
@@ -60,6 +61,18 @@ def test_our_own_file_is_no_owner() -> None:
     assert owners_of(FUNCTIONS, {OUR_FILE: ours}) == ()
     assert interfaces_of(ours) == (Interface("enp1s0f0np0", "192.168.100.10/24", 9000),)
     assert interfaces_of(None) == () and interfaces_of("{") == ()
+
+
+@pytest.mark.parametrize("renderer", ["NetworkManager", "networkd"])
+def test_of_a_dhcp_server_the_address_alone_is_taken(renderer: str) -> None:
+    ours = text([Interface("enp1s0f0np0", "dhcp", 1500)], renderer)
+    (device,) = yaml.safe_load(ours)["network"]["ethernets"].values()
+    assert (device["dhcp4"], device["dhcp6"], device["mtu"], device["link-local"]) == (True, False, 1500, ["ipv6"])
+    assert set(device["dhcp4-overrides"]) >= {"use-routes", "use-dns", "use-mtu"} and not any(device["dhcp4-overrides"].values())
+    assert "addresses" not in device and interfaces_of(ours) == (Interface("enp1s0f0np0", "dhcp", 1500),)
+    if renderer == "NetworkManager":
+        passed = device["networkmanager"]["passthrough"]
+        assert passed["ipv4.never-default"] == passed["ipv4.ignore-auto-dns"] == "true"
 
 
 def test_automatic_profile_in_netplan_is_told_apart() -> None:

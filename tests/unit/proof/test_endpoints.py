@@ -65,7 +65,7 @@ def test_without_a_cable_map_the_one_cabled_and_addressed_port_is_taken() -> Non
         (desk(1, port(0, 1), port(1, 1)), PEER, None, "2 ports are cabled and addressed"),
         (HEAD, desk(2, port(0, 2, addressed=False)), 0, "no IPv4 address"),
         (HEAD, desk(2, dataclasses.replace(port(0, 2), functions=port(0, 2).functions[:1])), 0, "different numbers of functions"),
-        (HEAD, desk(1, port(0, 1)), 0, "no addresses in one network"),
+        (HEAD, desk(1, port(0, 1)), 0, r"of desk-02 \([0-9.]+/24\) have no addresses in one network"),
     ],
 )
 def test_what_is_not_known_is_named(head: Desk, peer: Desk, number: int | None, text: str) -> None:
@@ -122,6 +122,21 @@ def test_a_peer_that_cannot_be_asked_is_not_known(check: ModuleType, monkeypatch
     monkeypatch.setattr(check, "there", lambda paths, host: None)
     assert check.main([]) == 2
     assert check.main(["--local"]) == 0
+
+
+def test_settings_that_name_an_address_that_the_desk_had_before_do_not_hold(
+    check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lease may change without a link going down. Every address of 127/8 is the machine's own."""
+    hosts, pair_env = "127.8.7.6 pair-head # dgx_spark_pair\n", (tmp_path / "pair.env").read_text(encoding="utf-8")
+    monkeypatch.setattr(check, "address_of", lambda host: next(line.split()[0] for line in hosts.splitlines() if host in line))
+    assert check.main([]) == 0
+    hosts = "192.0.2.9 pair-head # dgx_spark_pair\n"
+    assert check.main([]) == 1 and "192.0.2.9 (pair-head in /etc/hosts)" in capsys.readouterr().out
+    (tmp_path / "pair.env").write_text(pair_env.replace("desk-01 (head)", "desk-02 (peer)"), encoding="utf-8")
+    monkeypatch.setattr(check, "here", lambda paths: ["boot-2", "1", "1"])
+    hosts = "192.0.2.9 pair-peer # dgx_spark_pair\n"
+    assert check.main(["--local"]) == 1 and "192.0.2.9 (pair-peer in /etc/hosts)" in capsys.readouterr().out
 
 
 def test_stale_and_missing_settings_are_said(check: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -236,6 +236,36 @@ def test_the_mtu_of_the_pair(here: Path, _about: Any) -> None:
         assert not script.asked if code else script.asked[0]["links"][0]["mtu"] == 1500
 
 
+THREE = ("desk-01", "desk-02", "desk-03")
+
+
+@shows("pair_link_addresses")
+@pytest.mark.parametrize(
+    ("topology", "words", "told"),
+    [
+        ("switch", ("dhcp", "dhcp", "dhcp"), None),
+        ("switch", ("static", None, "static"), None),
+        ("switch", ("dhcp", None, "dhcp"), "dhcp for desk-01, static for desk-02"),
+        ("ring", ("dhcp", "dhcp", "dhcp"), "which is a ring: there is no DHCP server on a direct cable"),
+    ],
+)
+def test_where_addresses_come_from(here: Path, topology: str, words: tuple[str | None, ...], told: str | None, _about: Any) -> None:
+    given = [{"pair_link_addresses": word} if word else {} for word in words]
+    own = {desk: {"spark_topology": topology, **values} for desk, values in zip(THREE, given, strict=True)}
+    hostvars = hostvars_of(here, {}, own=own, stacks={"stack_a": THREE})
+    if told is None:
+        assert begin("stack_pair", hostvars)["run_id"]
+        return
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("stack_pair", hostvars)
+    assert told in str(refused.value) and "stack_a" in str(refused.value) and "no desk was touched" in str(refused.value)
+
+
+def test_a_pair_has_no_dhcp_server(here: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match="pair_link_addresses is dhcp for pair_a, which is a pair"):
+        begin("stack_pair", hostvars_of(here, pair_link_addresses="dhcp"))
+
+
 def test_stages_may_be_listed_with_blanks(here: Path) -> None:
     assert run_from(begin("stack_pair", hostvars_of(here, spark_stages="rdma, nccl"))).stages == ("rdma", "nccl")
 
@@ -348,6 +378,7 @@ WRONG = {
     "desk_facts_purpose": "guess",
     "pair_link_take_over": "maybe",
     "pair_link_mtu": 1400,
+    "pair_link_addresses": "slaac",
     "audit_baseline": "/nowhere/wanted.yml",
     "audit_since": "someday",
     "spark_show_notes": "perhaps",

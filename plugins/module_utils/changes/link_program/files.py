@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...desk import PATH, TIMEOUT, LiveDesk, make_folder, sync_folder
@@ -130,10 +130,10 @@ class Desk:
             self.commands.append({"argv": list(argv), "rc": code, **({"output": text[-400:]} if code else {})})
         return code, text
 
-    def must(self, *argv: str, timeout: float = 30.0) -> str:
-        """Run a command that has to succeed. Raises ChangeError."""
+    def must(self, *argv: str, timeout: float = 30.0, also: Sequence[int] = ()) -> str:
+        """Run a command that has to succeed, or to end with one of ``also``. Raises ChangeError."""
         code, text = self.run(*argv, timeout=timeout)
-        if code:
+        if code and code not in also:
             raise ChangeError(f"{' '.join(argv)} ended with {code}: {' '.join(text.split())[-300:] or 'no output'}")
         return text
 

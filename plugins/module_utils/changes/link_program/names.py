@@ -31,6 +31,10 @@ INDIFFERENT = (
 
 UNSETTLED = ("prepared", "armed", "applying", "applied", "undoing", "undo_failed")
 NETWORK_MANAGER, NETWORKD = "NetworkManager", "networkd"
+DHCP = "dhcp"
+"""Wanted in the place of an address: one that a DHCP server gives."""
+NMCLI_WAIT, NMCLI_WAIT_DHCP = "30", "10"
+"""Seconds that nmcli waits for a profile to be up; leases are waited for afterwards, all at once."""
 ETH_P_ARP = 0x0806
 
 SERVICE_TEXT = f"""[Unit]

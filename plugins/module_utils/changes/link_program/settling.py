@@ -110,5 +110,5 @@ def tidy(desk: Desk) -> dict[str, Any]:
 def status(desk: Desk) -> dict[str, Any]:
     """What the journal says."""
     journal = desk.read_json(JOURNAL)
-    keys = ("id", "state", "state_wanted", "reason", "kept", "problems", "commands", "undo_commands", "deadline")
+    keys = ("id", "state", "state_wanted", "reason", "kept", "problems", "commands", "undo_commands", "deadline", "unleased")
     return {"ok": True, "journal": None if journal is None else {key: journal.get(key) for key in keys}}

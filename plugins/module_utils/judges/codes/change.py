@@ -15,6 +15,7 @@ CODES: tuple[Code, ...] = (
         meaning="A link change failed, or was not confirmed in time, or the desk restarted before that; the desk then "
         "restored the files, addresses and MTU it had. A note when it was left over from an earlier run and this run settled it.",
         remedy="Fix the cause that the message names and run again; the desk is as it was before the change.",
+        follows_from=("CX7_NO_LEASE",),
         source="this collection's rule",
     ),
     Code(
@@ -55,7 +56,8 @@ CODES: tuple[Code, ...] = (
         "VPN), or a policy rule sends its traffic another way. Replies leave through the wrong interface, and the management connection "
         "could be lost. Checked in every run's facts and, with the kernel's own choice of route, right before every measurement; a "
         "warning for a link that is not set up yet.",
-        remedy="Set pair_link_subnets to networks that the named interface does not use (on both desks), or remove the old configuration.",
+        remedy="Set pair_link_subnets to networks that the named interface does not use (on both desks), or remove the old configuration. "
+        "Where pair_link_addresses is dhcp, the DHCP server has to give other networks.",
         source="this collection's rule",
     ),
     Code(
@@ -67,6 +69,17 @@ CODES: tuple[Code, ...] = (
         remedy="Find out whose MAC address it is (see the message): set another host number for one of the two, or unstack the desk that "
         "kept an old address.",
         source="RFC 5227; this collection's rule",
+    ),
+    Code(
+        code="CX7_NO_LEASE",
+        title="No address from the DHCP server of the switch",
+        severity="fail",
+        meaning="pair_link_addresses is dhcp and a function of the link got no IPv4 address from a DHCP server in time (a minute, or half "
+        "of pair_link_confirm_timeout where that is less). The desk undid the change.",
+        remedy="On the switch, look whether a DHCP server serves the VLAN of the desk's port, has a free address for each MAC address that "
+        "the message names, and is not kept out by DHCP snooping; its table of leases shows who asked. Then run again, or set "
+        "pair_link_addresses to static.",
+        source="this collection's rule",
     ),
     Code(
         code="CX7_NETPLAN_INVALID",

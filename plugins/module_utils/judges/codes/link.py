@@ -106,7 +106,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("fail",),
         meaning="Two functions of the desk have addresses in the same network. NVIDIA requires different subnets: with one, replies "
         "leave through the wrong function and half of the bandwidth is lost. A failure once the link has been set up.",
-        remedy="Run stack_pair.yml with -e pair_link_take_over=true for a foreign configuration, or give the twin a subnet of its own.",
+        remedy="Run stack_pair.yml with -e pair_link_take_over=true for a foreign configuration, or give the twin a subnet of its own: on "
+        "the DHCP server where pair_link_addresses is dhcp.",
         source="NVIDIA (connect-two-sparks and multi-sparks-through-switch playbooks since 2026-07-21)",
     ),
     Code(

@@ -449,6 +449,15 @@ SETTINGS: tuple[Code, ...] = (
         remedy="Run stack_pair.yml again once the cause is gone.",
         source="this collection's rule",
     ),
+    Code(
+        code="PAIR_SETTINGS_OUTDATED",
+        title="Proven settings name other addresses",
+        severity="warn",
+        meaning="The hostfile beside /etc/dgx_spark/pair.env does not list the addresses that the desks of the pair have now: a lease "
+        "changed, an address was set by hand, or the file was edited. Asked in an audit, and in a run that leaves no settings.",
+        remedy="Run stack_pair.yml, which proves the pair again and writes the addresses of now.",
+        source="this collection's rule",
+    ),
 )
 
 BUNDLE: tuple[Code, ...] = (
