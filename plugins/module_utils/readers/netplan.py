@@ -86,7 +86,7 @@ def load(text: str) -> tuple[Any, str | None]:
     class Loader(yaml.SafeLoader):
         def flatten_mapping(self, node: Any) -> None:
             if any(getattr(key, "tag", "") == "tag:yaml.org,2002:merge" for key, _value in node.value):
-                raise yaml.YAMLError("merge keys are not read")
+                raise yaml.MarkedYAMLError(problem="merge keys are not read")
 
     try:
         return yaml.load(text.lstrip("\ufeff"), Loader=Loader), None
