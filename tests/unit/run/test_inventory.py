@@ -96,6 +96,14 @@ def test_the_key_of_a_desk_is_no_others(name: str, address: str, words: str, tmp
     assert words in str(refused.value) and "no desk was touched" in str(refused.value)
 
 
+def test_a_wrong_option_is_refused_without_the_secret_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"nccl_bundle_nccl": "https://bob:s3cret@git.lab/x", "spark_webhook": "https://hooks.lab/T0/s3cret"}
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("audit", hostvars_of(tmp_path, None, None, None, **given))
+    assert all(name in str(refused.value) for name in given) and "s3cret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["desk_01", "desk-01.lab.example", "büro-1", "2001:db8::5"])
 def test_usual_names_are_taken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
