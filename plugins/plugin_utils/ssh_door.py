@@ -185,7 +185,8 @@ class SshDoor:
                         if channel.closed or not self._transport.is_active():
                             break
                         time.sleep(0.02)
-                _drain(channel, out, err)
+                while _drain(channel, out, err) and time.monotonic() < deadline:
+                    pass
                 status = channel.recv_exit_status() if channel.exit_status_ready() else -1
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Lost(str(error) or type(error).__name__) from None
@@ -201,11 +202,12 @@ class SshDoor:
 
 
 def _drain(channel: Any, out: bytearray, err: bytearray) -> bool:
+    """Take what there is, in one portion: a desk that goes on for ever must neither fill the memory nor outlast the time limit."""
     took = False
-    while channel.recv_ready():
+    if channel.recv_ready():
         out += channel.recv(65536)
         took = True
-    while channel.recv_stderr_ready():
+    if channel.recv_stderr_ready():
         err += channel.recv_stderr(65536)
         took = True
     del out[OUTPUT_LIMIT:], err[OUTPUT_LIMIT:]
