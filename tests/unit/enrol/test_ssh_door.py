@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -263,3 +264,16 @@ except Unreachable:
     environment = {**os.environ, "PYTHONPATH": str(root / ".collections")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert (done.stdout, done.stderr) == ("unreachable\n", "")
+
+
+def test_the_proof_of_a_login_keeps_a_part_of_what_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ssh").write_text("#!/bin/sh\nyes >&2 & yes\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(ssh_door, "CONNECT_SECONDS", 0.2)
+    tracemalloc.start()
+    try:
+        told = ssh_door.prove("192.0.2.1", 22, USER, tmp_path / "known_hosts", NO_KEY)
+        assert told == "ssh gave no answer within 1 s" and tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
