@@ -15,7 +15,9 @@ from ansible.plugins.action import display
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.admission.text import shown
 from ..plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
+from ..plugin_utils.known_hosts import NO_NAME
 from ..plugin_utils.terminal import ask
 from ..plugin_utils.ssh_door import AdminKey, SshDoor, prove
 
@@ -56,10 +58,13 @@ class ActionModule(DeskAction):
         user = self.login_user(task_vars)
         if not user:
             raise AnsibleActionFail(f"{desk} has no login user; set ansible_user, or the column user of the lab sheet")
+        address = str(self.value(task_vars, "ansible_host") or desk)
+        if NO_NAME.search(desk) or NO_NAME.search(address):
+            raise AnsibleActionFail(f"{shown(desk)} at {shown(address)}: known_hosts would take that for more than one machine; rename it")
         commands = arguments["sudo_commands"]
         return Wanted(
             desk=desk,
-            address=str(self.value(task_vars, "ansible_host") or desk),
+            address=address,
             port=int(self.value(task_vars, "ansible_port") or 22),
             user=user,
             key=key,

@@ -237,7 +237,7 @@ class Wishes:
         if name == "nccl" and self.library != bundle.BUILD:
             return {"version": self.version, **{key: source[key] for key in ("archive",) if self.library == bundle.WHEEL}}
         if not source.get("archive") and not source.get("commit"):
-            commit = self._commits().get(f"{source.get('url')} {source.get('tag')}")
+            commit = self._commits().get(_tagged(source))
             source |= {"commit": commit} if commit else {}
         return source
 
@@ -246,11 +246,11 @@ class Wishes:
         known = self._commits()
         told = manifest.get("sources")
         fresh = {
-            f"{item.get('url')} {item.get('tag')}": str(item.get("commit"))
+            _tagged(item): str(item.get("commit"))
             for item in (told if isinstance(told, list) else [])
             if isinstance(item, dict) and item.get("url") and re.fullmatch(r"[0-9a-f]{40}", str(item.get("commit")))
         }
-        asked = {f"{source.get('url')} {source.get('tag')}" for source in (dict(self.given.get(name) or {}) for name in SOURCES)}
+        asked = {_tagged(dict(self.given.get(name) or {})) for name in SOURCES}
         both = {**{key: value for key, value in fresh.items() if key in asked}, **known}
         if both != known:
             path = self.cache / COMMITS
@@ -291,6 +291,11 @@ class Wishes:
         if got != wanted:
             raise bundle.BundleError(f"{path} has SHA-256 {got}, {wanted} was expected")
         return path
+
+
+def _tagged(source: Mapping[str, Any]) -> str:
+    """A tag of a repository, as the noted commits name it."""
+    return f"{bundle.without_login(str(source.get('url')))} {source.get('tag')}"
 
 
 def packed(folder: Path, cache: Path) -> Path:

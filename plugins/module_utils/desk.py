@@ -34,6 +34,9 @@ DEFAULT_TIMEOUT = 10.0
 COPY_SECONDS = 600.0
 """Seconds that copying a file which a user gave may take."""
 
+COPY_LIMIT = 8 << 30
+"""Bytes copied of it; what a user puts in its place at the last moment may have no end."""
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 MISSING = "missing"
@@ -247,7 +250,7 @@ class LiveDesk:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             done = subprocess.run(  # pylint: disable=ansible-bad-function
-                ["cat", "--", source],
+                ["head", "-c", str(COPY_LIMIT), "--", source],
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=subprocess.PIPE,
@@ -264,7 +267,7 @@ class LiveDesk:
             os.close(descriptor)
         if done.returncode:
             said = " ".join(done.stderr.decode("utf-8", "replace").split())[-200:]
-            raise OSError(errno.EACCES, said or f"cat ended with {done.returncode}", source)
+            raise OSError(errno.EACCES, said or f"head ended with {done.returncode}", source)
 
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
         """See `WritableDesk`. A kill leaves at most one hidden file, which the next write takes."""

@@ -34,6 +34,8 @@ GRACE = 0.3
 PAYLOAD_LIMIT = 1400
 MOST_HEARD = 40
 """MACs that one frame can name below the limit; behind a switch they go round."""
+KEPT = 1024
+"""Speakers that are kept of all that a neighbour may invent; a lab has 400 functions on one switch."""
 PACKET_OUTGOING = 4
 """linux/if_packet.h: the kernel shows our own frames too, marked with this type."""
 
@@ -123,7 +125,7 @@ def _converse(
             except OSError:
                 continue
             told = decode(frame, run) if sender[2] != PACKET_OUTGOING else None
-            if told is None or own.get(told[0]) == speaker.port:
+            if told is None or own.get(told[0]) == speaker.port or len(heard) >= KEPT:
                 continue
             heard[speaker.netdev, told[0]] = Heard(speaker.netdev, told[0], told[1], told[2])
             if any(mac in told[3] for mac, port in own.items() if port == speaker.port):

@@ -63,10 +63,12 @@ commands:
   elements: list
 """
 
+import secrets
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import TIMEOUT, LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, unfit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
@@ -95,9 +97,13 @@ def main() -> None:
     described = workload.described(image, inspect)
     run = None
     if inspect.ok and not module.check_mode and unfit(described) is None:
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        commands.append(["docker", "run", "--rm", "--network", "none", "--gpus", "all", image, *query])
+        query, name = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], f"dgx-spark-gpu-{secrets.token_hex(4)}"
+        commands.append(["docker", "run", "--rm", "--name", name, "--network", "none", "--gpus", "all", image, *query])
         run = live.run(commands[-1], timeout=limit)
+        if run.error == TIMEOUT:
+            # Only docker's client has ended; the image's own start may go on for ever.
+            commands.append(["docker", "rm", "--force", name])
+            live.run(commands[-1], timeout=limit)
     findings = judge_container(Where(desk=module.params["desk"]), image, inspect, run, described, pull)
     module.exit_json(changed=pull is not None and pull.ok, commands=commands, findings=[item.as_dict() for item in findings])
 

@@ -18,6 +18,8 @@ from .run.store import write_atomically
 
 MARK = "dgx_spark:"
 KEY = re.compile(PUBLIC_KEY)
+NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f]")
+"""In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option."""
 
 
 def ssh_arguments(path: str) -> str:

@@ -89,6 +89,9 @@ def parse_stanza(text: str) -> dict[str, str]:
 
 def build(package: Package) -> bytes:
     """The .deb of a package; the same package gives the same bytes."""
+    if "/" in package.filename or "\n" in package.filename:
+        # It names a file of this machine, and a lab file may have named it.
+        raise LabError(f"{package.filename!r} is not the file of a package: a name or version holds a slash or a line end.")
     control: dict[str, File] = {"control": File(stanza(package.control()).encode())}
     sums = "".join(
         f"{hashlib.md5(one.data, usedforsecurity=False).hexdigest()}  {path.lstrip('/')}\n"

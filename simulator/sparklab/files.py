@@ -20,7 +20,8 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.chmod(name, mode)
+            # By its descriptor: a desk's folder is everybody's, and by its name a link that was laid meanwhile would be followed.
+            os.fchmod(stream.fileno(), mode)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):

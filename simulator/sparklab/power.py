@@ -34,9 +34,11 @@ class Power(Keys, Cabling):
             folder = self.record.desk_dir(name)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
+            # No other user of this machine gets to the folders of the desks; a desk sees its own by a mount.
+            os.chmod(folder.parent, 0o700)
             if desk.recording is not None:
                 recordings.unpack(recordings.find(desk.recording), folder)
-            # Every user of the desk writes there; so may those of this machine, hence not before it is filled.
+            # Every user of the desk writes there, hence not before it is filled.
             os.chmod(folder, 0o777)
             mounts = [
                 (paths.SIMULATOR / "desk", "/opt/desk", "ro"),

@@ -21,6 +21,7 @@ MAX_DESKS = 200
 _DESK = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
 _GROUP = re.compile(r"[a-z][a-z0-9_]{0,30}\Z")
 _HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_MODEL = re.compile(r"[A-Za-z0-9_]{1,60}\Z")
 _SERIAL = re.compile(r"[A-Za-z0-9-]{1,40}\Z")
 _END = re.compile(r"(?P<desk>[a-z][a-z0-9-]*)[/:](?P<port>\d+)\Z")
 
@@ -216,6 +217,9 @@ def _desk(name: str, index: int, raw: Any, where: str, taken: set[str]) -> DeskS
         where,
         ("model", "hostname", "renderer", "management", "hotplug", "power", "state", "serial", "faults", "sheet", "recording"),
     )
+    model = str(entry.get("model", DEFAULT_MODEL))
+    if not _MODEL.match(model):
+        raise LabError(f"{where}: model {model!r} is not the name of a file in simulator/models/.")
     mark = digest("desk", name)
     # Four hexadecimal digits, as from the factory; the first of the name's digest that no other desk has.
     free = (f"spark-{mark[place : place + 4]}" for place in range(len(mark) - 3))
@@ -237,7 +241,7 @@ def _desk(name: str, index: int, raw: Any, where: str, taken: set[str]) -> DeskS
     return DeskSpec(
         name=name,
         index=index,
-        model=str(entry.get("model", DEFAULT_MODEL)),
+        model=model,
         hostname=hostname,
         renderer=_choice(entry, "renderer", "NetworkManager", RENDERERS, where),
         management=_choice(entry, "management", "enP7s7", MANAGEMENT, where),

@@ -24,10 +24,13 @@ PAUSE = 1.0
 
 def wish(lab: Lab, name: str) -> str:
     """What a desk left word of when it stopped: `reboot`, `poweroff`, `halt`, or nothing."""
+    path = lab.record.desk_dir(name) / "power-request"
     try:
-        return (lab.record.desk_dir(name) / "power-request").read_text(encoding="ascii").strip()
-    except OSError:
+        # The desk's own folder: what lies there may lead anywhere.
+        said = path.read_text(encoding="ascii").strip() if path.is_file() and not path.is_symlink() else ""
+    except (OSError, ValueError):
         return ""
+    return said if said in ("reboot", "poweroff", "halt") else ""
 
 
 def _gone(lab: Lab, container: str) -> bool:

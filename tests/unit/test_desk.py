@@ -195,3 +195,10 @@ def test_recording_reads_links_from_its_own_root(tmp_path):
 def test_recording_that_is_none(tmp_path, about, commands):
     with pytest.raises(RecordingError, match=r".*yml"):
         load(recording(tmp_path, about=about, commands=commands))
+
+
+def test_a_file_without_end_is_copied_as_far_as_one_may_be_long(tmp_path, monkeypatch):
+    """A user may put it in the place of what was sent, and root would fill the disk with it."""
+    monkeypatch.setattr(door, "COPY_LIMIT", 1000)
+    LIVE.copy_as(None, "/dev/zero", str(tmp_path / "copy"))
+    assert (tmp_path / "copy").stat().st_size == 1000

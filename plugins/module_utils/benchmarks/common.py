@@ -109,7 +109,7 @@ def counters(side: Side, end: Endpoint) -> Counters:
         mine: dict[str, int] = {}
         for counter in SYSFS:
             text = next(texts).text
-            if text is not None and text.strip().isdecimal():
+            if text is not None and re.fullmatch("[0-9]{1,20}", text.strip()):
                 mine[counter.name] = int(text)
         answer = side.run(["ethtool", "-S", item.netdev])
         if answer.ok:
@@ -137,8 +137,9 @@ def listening_ports(side: Side) -> set[int]:
     for text in side.read_texts(["/proc/net/tcp", "/proc/net/tcp6"]):
         for line in (text.text or "").splitlines()[1:]:
             fields = line.split()
-            if len(fields) > 3 and fields[3] == LISTEN:
-                ports.add(int(fields[1].rpartition(":")[2], 16))
+            port = fields[1].rpartition(":")[2] if len(fields) > 3 and fields[3] == LISTEN else ""
+            if re.fullmatch("[0-9A-Fa-f]{1,4}", port):
+                ports.add(int(port, 16))
     return ports
 
 
@@ -197,7 +198,7 @@ def probe(sides: Sequence[Side], ends: Sequence[Endpoint], ports: Sequence[int],
     return problems
 
 
-_LOCKED = re.compile(r"^Max locked memory\s+(\S+)\s+(\S+)", re.MULTILINE)
+_LOCKED = re.compile(r"^Max locked memory\s+([0-9]{1,20}|unlimited)\s+([0-9]{1,20}|unlimited)\b", re.MULTILINE)
 
 
 def locked(desk: str, limits: str | None) -> Locked:
@@ -211,7 +212,7 @@ def locked(desk: str, limits: str | None) -> Locked:
 
 def available_kb(side: Side) -> int | None:
     """MemAvailable of the desk now, in kB."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", side.read_text("/proc/meminfo").text or "", re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+([0-9]{1,18}) kB", side.read_text("/proc/meminfo").text or "", re.MULTILINE)
     return int(found.group(1)) if found else None
 
 

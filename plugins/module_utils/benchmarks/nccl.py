@@ -18,7 +18,7 @@ from ..programs import carrier
 from ..readers import nccl_tests as nccl_reader
 from . import launcher
 from .common import all_right, available_kb, both_neighbours, counters, probe
-from .side import Side, SideError
+from .side import FORMS, Side, SideError
 
 BUNDLE = "/opt/dgx_spark/nccl"
 
@@ -176,5 +176,5 @@ def _rank(side: Side, desk: str, folder: str) -> Rank:
         data = None
     if not isinstance(data, dict):
         data = {}
-    names = {field.name for field in dataclasses.fields(Rank)} - {"desk"}
-    return Rank(desk, **{key: value for key, value in data.items() if key in names})
+    told = [item for item in dataclasses.fields(Rank) if item.name != "desk" and isinstance(data.get(item.name), FORMS[str(item.type)])]
+    return Rank(desk, **{item.name: data.get(item.name) for item in told})

@@ -10,6 +10,7 @@ the agent's frames.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -42,6 +43,25 @@ NOISE_LIMIT = 65536
 
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
+
+
+FORMS: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int | None": (int, type(None)),
+    "float": (int, float),
+    "tuple[str, ...]": (tuple,),
+}
+"""What a member of an answer may be, by how its dataclass declares it."""
+
+ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    "hello": lambda told: isinstance(told.get("held") or {}, dict),
+    "marked": lambda told: _numbers(told["pids"]),
+    "end_marked": lambda told: _numbers(told["ended"]),
+    "listen": lambda told: isinstance(told["error"], str) if "error" in told else isinstance(told["port"], int),
+    "connect": lambda told: isinstance(told.get("error", ""), str),
+}
+"""Whether the answer to an operation that has no method of its own is as the agent gives it."""
 
 
 class SideError(Exception):
@@ -288,13 +308,19 @@ class AgentSide:
         reply = self._replies.pop(number)
         if "value" not in reply:
             raise SideError(self.name, "failed", f"{operation}: {str(reply.get('failure') or 'an answer without a value')[:600]}")
-        return reply["value"]
+        value, formed = reply["value"], ANSWERS.get(operation)
+        if formed is not None and not self._shaped(operation, formed, value):
+            raise SideError(self.name, "failed", f"{operation}: its answer does not have the expected form")
+        return value
 
     def _shaped(self, operation: str, make: Callable[[Any], T], value: Any) -> T:
         """What ``make`` reads in an answer. Raises SideError for an answer of another shape: the fault is this side's, not the head's."""
         try:
-            return make(value)
-        except (TypeError, KeyError, ValueError, AttributeError):
+            made = make(value)
+            for item in made if isinstance(made, list) else [made]:
+                _hold(item)
+            return made
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             raise SideError(self.name, "failed", f"{operation}: its answer does not have the expected form") from None
 
     def read_text(self, path: str) -> Text:
@@ -304,7 +330,7 @@ class AgentSide:
     def read_texts(self, paths: Sequence[str]) -> list[Text]:
         """See `Side`."""
         value = self.ask("read_texts", paths=list(paths))
-        return self._shaped("read_texts", lambda items: [Text(**item) for item in items], value)
+        return self._shaped("read_texts", lambda items: [Text(**item) for _path, item in zip(paths, items, strict=True)], value)
 
     def list_dir(self, path: str) -> Listing:
         """See `Desk`."""
@@ -356,6 +382,19 @@ def _plain(said: bytes) -> str:
     """A machine's words for a message: one line without control characters and sequences."""
     text = re.sub(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]|\x1b.", " ", said.decode("utf-8", "replace"))
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())[-600:]
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, int) for item in value)
+
+
+def _hold(made: Any) -> None:
+    """Hold what was made of an answer against what its dataclass declares. Raises TypeError."""
+    for item in dataclasses.fields(made) if dataclasses.is_dataclass(made) else ():
+        value = getattr(made, item.name)
+        parts = value if isinstance(value, tuple) else ()
+        if not isinstance(value, FORMS[str(item.type)]) or not all(isinstance(part, str) for part in parts):
+            raise TypeError(item.name)
 
 
 def _answer(value: Mapping[str, Any]) -> Answer:

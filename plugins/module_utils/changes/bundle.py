@@ -8,15 +8,18 @@ By choice NCCL itself is not compiled but taken from the desk's packages or from
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gzip
 import io
 import json
 import os
 import posixpath
+import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +32,8 @@ PROGRAMS = ("all_gather_perf", "all_reduce_perf")
 ARCHIVE = "bundle.tar.gz"
 MANIFEST_LIMIT = 1 << 20
 """Bytes; an honest one has under a thousand."""
+READ_LIMIT, UNPACKED_LIMIT = 16 << 20, 8 << 30
+"""Bytes that are unpacked of an archive at once, and altogether. tarfile reads a header as large as the archive says."""
 OWN_FOLDER = "/opt/dgx_spark"
 BUILD, SYSTEM, WHEEL = "build", "system", "wheel"
 LIBRARIES = (BUILD, SYSTEM, WHEEL)
@@ -160,7 +165,7 @@ def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, s
     commit = _run(desk, spec, ["git", "-C", folder, "rev-parse", "HEAD"], 30.0, source.name).stdout.strip()
     if source.commit and commit != source.commit:
         raise BundleError(f"{source.name} {source.tag} has commit {commit}; {source.commit} was expected")
-    return {"name": source.name, "url": source.url, "tag": source.tag, "commit": commit, "folder": folder}
+    return {"name": source.name, "url": without_login(source.url), "tag": source.tag, "commit": commit, "folder": folder}
 
 
 def collect(desk: LiveDesk, spec: Spec, nccl: str, tests: str, room: str) -> dict[str, str]:
@@ -198,10 +203,33 @@ def _entry(name: str, size: int, mode: int) -> tarfile.TarInfo:
     return entry
 
 
+class _Unzipped(gzip.GzipFile):
+    """An archive that another desk packed, of which no more is unpacked than a bundle has."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As files do. Raises OSError."""
+        if size is None or not 0 <= size <= READ_LIMIT or self.tell() > UNPACKED_LIMIT:
+            raise OSError(errno.EFBIG, "it unpacks to more than a bundle has")
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As files do. Raises OSError."""
+        if offset > UNPACKED_LIMIT:
+            raise OSError(errno.EFBIG, "it unpacks to more than a bundle has")
+        return super().seek(offset, whence)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[tarfile.TarFile]:
+    """An archive for reading. Raises OSError and what tarfile and zlib raise."""
+    with _Unzipped(path, "rb") as zipped, tarfile.open(fileobj=zipped, mode="r:") as archive:
+        yield archive
+
+
 def manifest_of(archive: str) -> str:
     """The text of the manifest in an archive. Raises BundleError."""
     try:
-        with tarfile.open(archive) as file:
+        with _opened(archive) as file:
             member = file.getmember(MANIFEST)
             if not member.isreg() or member.size > MANIFEST_LIMIT:
                 raise ValueError(f"its manifest is not a file of at most {MANIFEST_LIMIT} bytes")
@@ -222,7 +250,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         make_folder(fresh)
-        with tarfile.open(archive) as file:
+        with _opened(archive) as file:
             for name in (*manifest["files"], MANIFEST):
                 _unpack(file, name, fresh)
         for name, wanted in manifest["files"].items():
@@ -238,7 +266,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
             os.rename(folder, old)
         os.rename(fresh, folder)
         shutil.rmtree(old, ignore_errors=True)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
         raise BundleError(f"{folder} cannot be written: {error}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -250,11 +278,12 @@ def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
     if posixpath.normpath(name) != name or name.startswith(("/", "..")):
         raise BundleError(f"the bundle's manifest names {name!r}, which points outside its folder")
     try:
-        member = archive.extractfile(name)
+        about = archive.getmember(name)
     except KeyError:
-        member = None
-    if member is None:
         return  # the check of its checksum names it
+    member = archive.extractfile(about) if about.isreg() and about.sparse is None else None
+    if member is None:
+        return
     path = posixpath.join(folder, name)
     make_folder(posixpath.dirname(path))
     with open(path, "wb") as file:
@@ -278,8 +307,13 @@ def repack(folder: str, key: str, target: str) -> bool:
     return True
 
 
+def without_login(url: str) -> str:
+    """A link without user and password: the manifest is for everybody on every desk, and commands stand in the report."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
 def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
-    spec.commands.append(list(argv))
+    spec.commands.append([without_login(word) for word in argv])
     path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     answer = desk.run(argv, timeout=timeout, env={"PATH": path}, user=spec.user)
     if not answer.ok:

@@ -19,6 +19,8 @@ from .options import Options
 COMPUTE_PLAIN = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits")
 UVM = "/dev/nvidia-uvm"
 """Opened by every process that uses CUDA, and by no display server."""
+OPEN_LIMIT = 200_000
+"""Open files of all processes together that are looked at; one user can have a million."""
 DAEMONS = ("nvidia-persiste",)
 """Command names (the kernel keeps 15 characters) of the driver's own programs, which a reboot does not disturb."""
 
@@ -70,13 +72,14 @@ def _holders(ask: Ask) -> list[dict[str, Any]] | None:
 
     After an upgrade of the driver its library is newer than the module that is loaded, so that nothing new can use the GPU until the
     reboot; what ran before goes on. A driver that finds its GPU no more must not keep its desk from a repair either. Null where the
-    processes, or another user's, may not be looked at.
+    processes, or another user's, may not be looked at, or hold open more than a look has time for.
     """
-    found = []
+    found, looked = [], 0
     pids = [name for name in ask.names("/proc") if name.isdecimal()]
     for pid in pids:
         held = ask.listing(f"/proc/{pid}/fd")
-        if held.error == DENIED:
+        looked += len(held.names)
+        if held.error == DENIED or looked > OPEN_LIMIT:
             return None
         if any(ask.target(f"/proc/{pid}/fd/{name}") == UVM for name in held.names):
             found.append({"pid": int(pid), "name": ask.word(f"/proc/{pid}/comm") or "unknown", "kind": "C"})

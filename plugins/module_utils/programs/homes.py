@@ -33,7 +33,7 @@ class LiveHomes(LiveDesk):
         answer = self.run(carrier.argv(), timeout=USER_SECONDS, stdin=carrier.feed(program, json.dumps(request)), user=user)
         try:
             data = json.loads(answer.stdout)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if isinstance(data, dict):
             return data

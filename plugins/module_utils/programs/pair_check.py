@@ -16,6 +16,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ ANSWER = "dgx_spark_answer"
 """Stands before the answer: a login may print something first."""
 MARK = "dgx_spark_pair"
 """Ends our lines in /etc/hosts."""
+SECONDS, LIMIT = 20.0, 65536
+"""How long another desk may take, and the bytes of its answer that are read."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -96,16 +99,26 @@ def moved(host: str) -> str | None:
 def there(paths: Sequence[str], host: str) -> Sequence[str | None] | None:
     """The texts of files on another desk, null when it cannot be asked."""
     try:
-        answer = subprocess.run(
+        with subprocess.Popen(
             [PAIR_SSH, address_of(host), "echo", f"{ANSWER};", "cat", *paths],
-            capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL, cwd="/",
-        )  # fmt: skip
-    except (OSError, ValueError, IndexError, StopIteration, subprocess.TimeoutExpired):
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd="/",
+        ) as process:  # fmt: skip
+            late = threading.Timer(SECONDS, process.kill)
+            late.start()
+            try:
+                # The peer may go on for ever.
+                answer = process.stdout.read(LIMIT) if process.stdout else b""
+                if len(answer) == LIMIT:
+                    process.kill()
+                code = process.wait()
+            finally:
+                late.cancel()
+    except (OSError, ValueError, IndexError, StopIteration):
         return None
     # What is no number and no boot id would be the peer's own words on this desk's terminal.
-    told = answer.stdout.rpartition(ANSWER.encode())[2].split()
+    told = answer.rpartition(ANSWER.encode())[2].split()
     lines = [word.decode("ascii") for word in told if re.fullmatch(rb"[0-9a-f-]{1,64}", word)]
-    return lines if answer.returncode == 0 and len(lines) == len(paths) else None
+    return lines if code == 0 and len(lines) == len(paths) else None
 
 
 def compare(desk: str, proven: Mapping[str, Any], seen: Sequence[str | None], say: Callable[[str], None]) -> bool:

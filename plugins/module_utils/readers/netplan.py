@@ -8,6 +8,7 @@ instead of data.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from . import text as _text
@@ -85,7 +86,7 @@ def load(text: str) -> tuple[Any, str | None]:
     class Loader(yaml.SafeLoader):
         def flatten_mapping(self, node: Any) -> None:
             if any(getattr(key, "tag", "") == "tag:yaml.org,2002:merge" for key, _value in node.value):
-                raise yaml.YAMLError("merge keys are not read")
+                raise yaml.MarkedYAMLError(problem="merge keys are not read")
 
     try:
         return yaml.load(text.lstrip("\ufeff"), Loader=Loader), None
@@ -93,7 +94,15 @@ def load(text: str) -> tuple[Any, str | None]:
         return None, "nested too deeply"
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
         # PyYAML's constructors let several built-in errors through on hostile scalars (dates, tags, unhashable keys).
-        return None, "not valid YAML: " + (_text.word(" ".join(str(error)[:400].split()), 200) or type(error).__name__)
+        return None, f"not valid YAML: {_wrong(error)}"
+
+
+def _wrong(error: Exception) -> str:
+    """Where and what is wrong, without a word of the file: PyYAML shows the line, and it may be the one with a password."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    said = re.sub(r"'[^']*'?|\"[^\"]*\"?", "...", problem)[:120] if isinstance(problem, str) else ""
+    return ": ".join(part for part in (place, said) if part) or type(error).__name__
 
 
 def _device(device: dict[Any, Any]) -> dict[str, Any]:

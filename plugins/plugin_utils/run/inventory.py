@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils.judges.cable_map import natural
+from ..admission.text import shown
+from ..known_hosts import NO_NAME
 from .model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES, Member, Stack
 from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, TOPOLOGY, WantError
 
@@ -124,6 +126,16 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
             problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a {kind} is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     for host in view.desks:
+        # Its proven key goes under its name and address: a name that stands for other desks would let its key stand for them too.
+        wrong = next((text for text in (host.name, host.address) if NO_NAME.search(text)), None)
+        if wrong is not None:
+            problems.append(
+                f"{shown(wrong)} is the name or address of a desk; one without blanks, commas, brackets and *?!, that begins with none of "
+                "-#@|, was expected: known_hosts would take it for more than this desk"
+            )
+        other = next((item for item in view.desks if item.name != host.name and item.address == host.name), None)
+        if other is not None and host.address != host.name:
+            problems.append(f"desk {shown(host.name)} has the address of {_named(other)} as its name; give it another one")
         key = (host.address, host.port)
         if key in seen:
             problems.append(

@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..documented import options as spec_of_options
 from ..documented import without_empty
-from .wants import WANTS
+from .wants import WANTS, without_secrets
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -58,7 +58,8 @@ def check(values: Mapping[str, Any]) -> list[str]:
     for name, value in without_empty(values, specs()).items():
         told = ArgumentSpecValidator({name: specs()[name]}).validate({name: value})
         if told.error_messages:
-            problems.append(f"{name} is {value!r}: {'; '.join(told.error_messages)}")
+            # Ansible's own words repeat the value as well.
+            problems.append(without_secrets(f"{name} is {value!r}: {'; '.join(told.error_messages)}"))
         elif specs()[name].get("type") == "int" and told.validated_parameters[name] < (least := int(bool(_NEVER_ZERO.search(name)))):
             problems.append(f"{name} is {value!r}: a number of {least} or more was expected")
     return problems

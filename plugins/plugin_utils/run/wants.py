@@ -16,6 +16,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ...module_utils.judges.options import PURPOSES, JudgeOptions
+from ..secret_shapes import cut
 
 _JUDGE = JudgeOptions()
 VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}")
@@ -23,6 +24,11 @@ VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}")
 
 class WantError(ValueError):
     """A variable has a value that it cannot have; the text is for the admin."""
+
+
+def without_secrets(text: str) -> str:
+    """What is said of a wrong value, without tokens and passwords; a link ends behind its host, since the rest may be as good as one."""
+    return cut(re.sub(r"(://[^/\s'\"]+)/[^\s'\"]+", r"\1/...", text))
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Want:
         told = ArgumentSpecValidator({self.variable: spec}).validate({self.variable: value})
         if told.error_messages:
             at = f"{where}: " if where else ""
-            raise WantError(f"{at}{self.variable} is {value!r}: {'; '.join(told.error_messages)}")
+            raise WantError(without_secrets(f"{at}{self.variable} is {value!r}: {'; '.join(told.error_messages)}"))
         wish = told.validated_parameters[self.variable]
         if self.is_version and not VERSION.fullmatch(wish):
             at = f"{where}: " if where else ""

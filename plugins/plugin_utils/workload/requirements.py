@@ -18,6 +18,7 @@ from ...module_utils.judges.workload.wheel import NVIDIA_LIBRARY, cuda_build, mi
 from ...module_utils.model.workload import NEEDS_REBUILD, RUNS, UNKNOWN, WONT_RUN, Judged, Target, Wheel
 from ...module_utils.readers import pip_report, requirement_lines
 from ...module_utils.readers.simple_index import normal
+from ..secret_shapes import telling_key
 from .fetch import FetchError, Web, shown
 from .offers import offer, releases
 from .packaged import InvalidMarker, InvalidRequirement, InvalidVersion, Requirement, UndefinedComparison, UndefinedEnvironmentName, Version
@@ -83,7 +84,9 @@ def wanted_of(path: Path) -> Wanted:
             if "://" in name:
                 problems.append(f"{file.name}: {shown(name)} is not fetched; put the file beside it")
             elif not _may_be_included((file.parent / name).resolve(), path.resolve().parent):
-                problems.append(f"{file.name}: {name[:100]!r} is not read, its name is not one of a requirements file; call it NAME.txt")
+                problems.append(
+                    f"{file.name}: {name[:100]!r} is not read, its name is not one of a requirements file; call it requirements-NAME.txt"
+                )
             else:
                 take(file.parent / name, "-c" if "-c" in (kind, inner) else "-r", depth + 1)
 
@@ -94,9 +97,13 @@ def wanted_of(path: Path) -> Wanted:
 def _may_be_included(file: Path, folder: Path) -> bool:
     """Whether a requirements file of somebody else may name this one: its lines are told to the indexes which that file names too."""
     way = Path(os.path.relpath(file, folder)).parts
-    hidden = [part for part in way if part.startswith(".") and part != ".."]
-    asked = file.suffix in (".txt", ".in", ".pip") or re.search(r"requirement|constraint", file.name) is not None
-    return asked and not file.name.startswith(".") and not (hidden and way[0] == "..")
+    hidden = any(part.startswith(".") and part != ".." for part in way)
+    if file.name.startswith(".") or (hidden and way[0] == ".."):
+        return False
+    if re.search(r"requirement|constraint", file.name, re.IGNORECASE):
+        return True
+    # A file of one word, such as a password, reads like a requirement.
+    return way[0] != ".." and file.suffix in (".txt", ".in", ".pip") and not telling_key(file.stem)
 
 
 def _text(path: Path) -> str:

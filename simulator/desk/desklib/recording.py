@@ -1,5 +1,8 @@
 """A desk that answers from a recording: its files over this desk's own, its commands before the stand-ins.
 
+Somebody may have sent the recording, and root of a desk is not far from root of the machine that runs it: only what facts are read from
+is taken over, and nothing of it that a program of the desk would run.
+
 The lab leaves the recording in ``recording/`` of the state folder: ``files/`` as it was recorded and ``recording.json`` with
 ``commands`` (argv and responses), ``denied`` and ``missing``. What keeps the desk alive and reachable stays this desk's own: accounts,
 keys, host name, machine id, processes, routes, the management interface, cgroups. Everything else is told as it was recorded and
@@ -33,6 +36,26 @@ OWN = re.compile(
     r"|run/(?!reboot-required)|sys/(?:fs|class/net|bus/platform)/|sys/devices/(?:pci000[79]|virtual/net)|home/|root/|dev/)"
 )
 """Paths that stay this desk's own, without the first slash."""
+TAKEN = re.compile(
+    r"etc/(?:\w+-release|default/grub(?:\.d/[^/]+)?|ufw/ufw\.conf|systemd/system/[^/]+\.wants/nvidia[^/]*"
+    r"|(?:apt/preferences\.d|cdi|dgx_spark|netplan|nvidia|security/limits\.d)/[^/]+|security/limits\.conf)"
+    r"|boot/.+|(?:usr/)?lib/(?:modules/.+|netplan/[^/]+|\w+-release|systemd/system/nvidia-[^/]+\.service|[^/]+/libnvidia-ml\.so[^/]*)"
+    r"|usr/local/cuda[^/]*(?:/version\.json)?|run/(?:cdi/[^/]+|netplan/[^/]+|reboot-required[^/]*)|opt/dgx_spark/nccl/manifest\.json"
+    r"|var/lib/(?:dpkg/(?:status|updates/[^/]+)|apt/extended_states|dgx_spark/.+|nvidia-spark-run-apt-upgrade-once/[^/]+)"
+)
+"""Paths that are taken over, without the first slash: what recordings hold below the folders that are not covered as a whole."""
+_SETTING = re.compile(r"(?:#.*|\w+=(?:\"[^\"`$\\]*\"|'[^']*'|[\w.,:/=^+@~%-]*))")
+SHAPES = (
+    # Shells read these.
+    (re.compile(r"(?:etc|(?:usr/)?lib)/\w+-release|etc/default/grub.*|etc/dgx_spark/pair\.env"), _SETTING),
+    (
+        re.compile(r"(?:usr/)?lib/systemd/.*"),
+        re.compile(r"\[\w+\]|(?:Description|Type|WantedBy|RemainAfterExit|Condition\w+)=[^\\]*"),
+    ),
+    # Only its name tells something.
+    (re.compile(r".*/libnvidia-ml\.so.*"), re.compile(r"(?!)")),
+)
+"""Of such a file the lines that are taken over; a link there leads to its neighbour or is left out."""
 REMOVABLE = re.compile(
     r"^/(?:boot/|lib/modules/|etc/(?:dgx-release|fastos-release|cdi|nvidia)|etc/apt/preferences\.d/|var/lib/nvidia-spark"
     r"|usr/local/cuda|run/reboot-required|usr/lib/systemd/system/nvidia-)"
@@ -89,7 +112,7 @@ class Recording:
             links = [name for name in folders if os.path.islink(os.path.join(here, name))]
             for name in sorted([*names, *links]):
                 path = name if base == "." else f"{base}/{name}"
-                if not OWN.match(path):
+                if not OWN.match(path) and TAKEN.fullmatch(path):
                     yield path
 
 
@@ -150,24 +173,45 @@ def write_files(recording: Recording, management: str, root: Path = Path("/")) -
             _remove(root / path.lstrip("/"))
     for path in recording.own_files():
         source, target = recording.files / path, root / path
-        if path.startswith("etc/netplan/") and not _harmless(source, management):
+        if not _harmless(path, source, management):
             continue
         with contextlib.suppress(OSError):
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_symlink() or (source.is_symlink() and target.is_file()):
+            # A folder of the desk may be a link to another one.
+            place = os.path.relpath(os.path.realpath(target.parent), os.path.realpath(root))
+            if not TAKEN.fullmatch(f"{place}/{target.name}"):
+                continue
+            shape = next((lines for places, lines in SHAPES if places.fullmatch(path)), None)
+            leads = os.readlink(source) if source.is_symlink() else None
+            if leads is not None and shape is not None and "/" in leads:
+                continue
+            if target.is_symlink() or (leads is not None and target.is_file()):
                 target.unlink()
-            if source.is_symlink():
+            if leads is not None:
                 if not target.exists():
-                    target.symlink_to(os.readlink(source))
+                    target.symlink_to(leads)
             elif not target.is_dir():
-                shutil.copy(source, target)
+                target.write_bytes(_part(source.read_bytes(), shape))
+                shutil.copymode(source, target)
 
 
-def _harmless(file: Path, management: str) -> bool:
-    """Whether a netplan file leaves the way to the desk alone: it names neither the management interface nor a pattern."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
+def _part(data: bytes, shape: re.Pattern[str] | None) -> bytes:
+    """The lines of a file that are taken over; all of it where no shape is given."""
+    if shape is None:
+        return data
+    return "".join(f"{line}\n" for line in data.decode("utf-8", "replace").split("\n") if shape.fullmatch(line.strip())).encode()
+
+
+def _harmless(path: str, file: Path, management: str) -> bool:
+    """Whether a netplan file leaves the way to the desk alone (it names neither the management interface nor a pattern), and a link's
+    journal holds nothing to write."""
+    if not path.startswith(("etc/netplan/", "var/lib/dgx_spark/link/")):
+        return True
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         text = file.read_text(encoding="utf-8")
-        return management not in text and "match:" not in text
+        if path.startswith("etc/netplan/"):
+            return management not in text and "match:" not in text
+        return set(json.loads(text)) <= {"state", "schema"}
     return False
 
 

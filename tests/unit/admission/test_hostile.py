@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import honest
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import common, guard
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import nccl as nccl_measure
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side as side_module
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings, trust
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict, sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
@@ -401,6 +405,81 @@ def test_a_peer_that_answers_nonsense_is_named(text: str) -> None:
     with pytest.raises(side_module.SideError) as error:
         agent.read_text("/proc/meminfo")
     assert error.value.desk == "desk-02" and error.value.kind in ("failed", "lost")
+
+
+class Bent:
+    """What a function of a path is asked by."""
+
+    rdma_device, address = "rocep1s0f1", "192.168.100.11"
+
+
+SAID = {"argv": ["x"], "rc": 0, "stdout": "", "stderr": "", "error": None, "seconds": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("use", "answers"),
+    [
+        (common.available_kb, {"read_text": {"path": "/proc/meminfo", "text": 5}}),
+        (common.available_kb, {"read_text": {"path": "/proc/meminfo", "text": None, "error": ["missing"]}}),
+        (common.listening_ports, {"read_texts": [{"path": "/proc/net/tcp", "text": [1]}, {"path": "/proc/net/tcp6"}]}),
+        (lambda side: common.gid_index(side, Bent), {"read_texts": []}),
+        (lambda side: guard.uses([side]), {"marked": {"pids": []}, "run": {**SAID, "stdout": [1]}}),
+        (lambda side: guard.uses([side]), {"marked": {"pids": []}, "run": {**SAID, "argv": [5]}}),
+        (lambda side: guard.uses([side]), {"marked": "x"}),
+        (lambda side: guard.uses([side]), {"marked": {"pids": [[]]}}),
+        (lambda side: side.ask("listen"), {"listen": {}}),
+        (lambda side: side.ask("hello"), {"hello": {"held": "x"}}),
+        (lambda side: side.start(["x"], timeout=1), {"start": {"pid": "1"}}),
+        (lambda side: side.wait(1, 1), {"wait": {**SAID, "ended": True, "seconds": 10**400}}),
+    ],
+)
+def test_a_peer_whose_answer_has_other_types_is_named(use: Any, answers: dict[str, Any]) -> None:
+    """Or the head's module, which judges both, would end with an error of the head."""
+    agent = side_module.AgentSide.__new__(side_module.AgentSide)
+    agent.name, agent._number, agent._replies = "desk-02", 0, {}
+
+    def send(data: bytes) -> None:
+        asked = json.loads(data)
+        agent._replies = {asked["id"]: {"id": asked["id"], "value": answers[asked["op"]]}}
+
+    agent._send = send  # type: ignore[method-assign]
+    with pytest.raises(side_module.SideError) as error:
+        use(agent)
+    assert error.value.desk == "desk-02" and "expected form" in error.value.text
+
+
+def test_a_peer_with_endless_numbers_stops_no_head() -> None:
+    class Endless:
+        """A side whose every file is one long number."""
+
+        texts = ("9" * 5000, f"MemAvailable: {'9' * 5000} kB", f"head\n0: 0:{'Z' * 9} 0 0A", f"Max locked memory {'9' * 5000} 1 bytes")
+
+        def read_texts(self, paths: Sequence[str]) -> list[Text]:
+            return [Text(path, text) for path, text in zip(paths, itertools.cycle(self.texts))]
+
+        def read_text(self, path: str) -> Text:
+            return Text(path, self.texts[1])
+
+        def run(self, argv: Sequence[str], **_more: Any) -> Answer:
+            return Answer(tuple(argv), 1)
+
+    end = ENDS[1]
+    assert common.available_kb(Endless()) is None and common.listening_ports(Endless()) == set()
+    assert set(common.counters(Endless(), end)) == {item.netdev for item in (*end.functions, *end.others)}
+    assert common.locked("desk-02", Endless.texts[3]).soft is None
+    told = nccl_measure._rank(Ranked(json.dumps({"pid": "x", "rank": 1, "env_sha256": [], "more": 1})), "desk-02", "/tmp/x")
+    assert (told.pid, told.rank, told.env_sha256) == (None, 1, None)
+
+
+class Ranked:
+    """A side with one file."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def read_text(self, path: str) -> Text:
+        """Any file."""
+        return Text(path, self.text)
 
 
 def test_a_peer_that_talks_on_fills_no_memory() -> None:

@@ -70,6 +70,36 @@ def test_the_loser_is_told_who_and_since_when_and_the_mark_ends_with_its_process
     assert lease.take({"run": "run-2", "by": "x"}, "nccl_pair", name) is None
 
 
+@pytest.mark.parametrize(
+    ("holder_uid", "own", "sudo", "ours"),
+    [
+        ("0", 1000, None, True),
+        ("1000", 0, "1000", True),
+        ("1000", 1000, None, True),
+        ("1001", 0, None, True),
+        ("1001", 0, "1000", False),
+        ("1001", 1000, None, False),
+        ("", 0, "1000", False),
+    ],
+)
+def test_another_user_answers_for_no_run_of_ours(
+    name: str, holder_uid: str, own: int, sudo: str | None, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody may ask a holder for the run's id, and then hold the name with it."""
+    first = holder(name, "run-1")
+    said = {"run": "run-1", "by": "", "what": "", "since": "", "process": "7", "uid": holder_uid}
+    monkeypatch.setattr(lease, "_ask", lambda _name: said)
+    monkeypatch.setattr(lease.os, "getuid", lambda: own)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    if sudo is not None:
+        monkeypatch.setenv("SUDO_UID", sudo)
+    try:
+        assert lease.take({"run": "run-1", "by": "x"}, "rdma_pair", name) == (None if ours else said)
+    finally:
+        first.kill()
+        first.wait()
+
+
 @contextlib.contextmanager
 def squatter(name: str, say: Callable[[socket.socket], None]) -> Iterator[None]:
     """A process that holds the mark and tells whoever asks what it likes."""

@@ -290,24 +290,36 @@ def test_foreign_bytes_are_no_frame(frame: bytes) -> None:
     assert frames_door.decode(frame, "run") is None
 
 
+class Wire:
+    """A socket pair in place of a cable."""
+
+    def __init__(self, wire: socket.socket) -> None:
+        self.wire = wire
+        wire.setblocking(False)
+
+    def fileno(self) -> int:
+        return self.wire.fileno()
+
+    def send(self, frame: bytes) -> int:
+        return self.wire.send(frame)
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int, int]]:
+        return self.wire.recv(size), ("x", frames_door.ETHERTYPE, 1)
+
+
+def test_a_neighbour_cannot_invent_speakers_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames_door, "KEPT", 3)
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for number in range(9):
+        right.send(frames_door.encode(Speaker("x", f"02:99:00:00:00:{number:02d}", 0), "x", "run", []))
+    heard, _error = frames_door._converse({Wire(left): SPEAKER}, "desk-01", "run", 0.3)  # type: ignore[dict-item]
+    assert len(heard) == 3
+
+
 def test_two_desks_hear_each_other_and_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over a socket pair in place of a cable: the conversation itself, without root."""
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     heard: dict[str, tuple[Heard, ...]] = {}
-
-    class Wire:
-        def __init__(self, wire: socket.socket) -> None:
-            self.wire = wire
-            wire.setblocking(False)
-
-        def fileno(self) -> int:
-            return self.wire.fileno()
-
-        def send(self, frame: bytes) -> int:
-            return self.wire.send(frame)
-
-        def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int, int]]:
-            return self.wire.recv(size), ("x", frames_door.ETHERTYPE, 1)
 
     def speak(name: str, wire: socket.socket, speaker: Speaker) -> None:
         heard[name], _error = frames_door._converse({Wire(wire): speaker}, name, "run", 20.0)  # type: ignore[dict-item]

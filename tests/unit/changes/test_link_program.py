@@ -14,6 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import li
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import change as link_change
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import files as link_files
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import main as link_main
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import stage as link_stage
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program import steps
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_program.names import HOME, JOURNAL, RESERVE
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import OUR_FILE, Interface, text
@@ -231,6 +232,30 @@ def test_invalid_netplan_is_refused_before_anything_is_written(desk: LinkRoot, c
     desk.write("/etc/netplan/50-broken.yaml", "INVALID")
     answer = ask(desk, capsys, "check", json.dumps(description(desk)))
     assert "that are on the desk now" in answer["error"]
+
+
+NETPLAN_SAYS = """\
+/etc/netplan/a.yaml:7:28: Invalid YAML: inconsistent indentation:
+          password: hunter2: x
+                           ^
+/etc/netplan/a.yaml:7:34: Error in network definition: unknown key management type 'hunter2'
+          auth: {key-management: hunter2}
+                                 ^
+/etc/netplan/a.yaml:7:11: Error in network definition: unknown key 'passwort'
+          passwort: hunter2
+          ^
+ERROR: Lab: ASCII passphrase must be between 8 and 63 characters (inclusive)
+"""
+"""Outputs of netplan 1.1.2."""
+
+
+def test_what_netplan_says_is_told_without_the_line_that_may_be_a_password() -> None:
+    assert link_stage.told(NETPLAN_SAYS) == (
+        "/etc/netplan/a.yaml:7:28: Invalid YAML: inconsistent indentation: "
+        "/etc/netplan/a.yaml:7:34: Error in network definition: unknown key management type '...' "
+        "/etc/netplan/a.yaml:7:11: Error in network definition: unknown key 'passwort' "
+        "ERROR: Lab: ASCII passphrase must be between 8 and 63 characters (inclusive)"
+    )
 
 
 def test_change_of_other_interfaces_is_refused(desk: LinkRoot, capsys: pytest.CaptureFixture[str]) -> None:

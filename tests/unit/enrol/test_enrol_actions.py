@@ -63,6 +63,15 @@ def test_without_a_key_the_desk_is_told_so(home: Path) -> None:
     assert result["failed"] and [item["code"] for item in result["findings"]] == ["ADMIN_KEY_MISSING"]
 
 
+@pytest.mark.parametrize(("desk", "address"), [("*", "192.0.2.66"), ("desk-01", "192.0.2.66,*")])
+def test_a_name_that_stands_for_other_desks_is_not_enrolled(home: Path, desk: str, address: str) -> None:
+    """Also where no run looked at the inventory before."""
+    (home / ".ssh/id_ed25519.pub").write_text(PUBLIC)
+    with pytest.raises(AnsibleError, match="for more than one machine"):
+        Script("enrol_desk", {"known_hosts": str(home / "known_hosts.txt")}).run(desk, ansible_host=address, ansible_user="labadmin")
+    assert not (home / "known_hosts.txt").exists()
+
+
 # ---- passwords ---------------------------------------------------------------------------------------------------------
 
 

@@ -7,11 +7,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import paramiko
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import ssh_door
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import AdminKey, Lost, Rejected, SshDoor, Unreachable
 
 USER, PASSWORD = "labadmin", "hunter2-Zebra"
@@ -169,6 +173,48 @@ def test_a_connection_that_ends_in_the_middle_is_lost(desk: Desk, door: SshDoor)
         SshDoor("127.0.0.1", desk.port).run(["true"])
 
 
+class Endless:
+    """A channel of a machine that never stops talking."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+        self.settimeout = self.exec_command = self.sendall = lambda _given: None
+        self.shutdown_write = self.exit_status_ready = lambda: False
+        self.recv_ready = self.recv_stderr_ready = lambda: True
+
+    def __enter__(self) -> Endless:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def recv(self, count: int) -> bytes:
+        assert time.monotonic() - self.begun < 3.0, "it is read past its time limit"
+        return b"x" * count
+
+    recv_stderr = recv
+
+
+def test_a_machine_that_never_stops_talking_is_left_at_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it was kept until there was a pause: whoever answers at a desk's address could fill the controller's memory."""
+    door = SshDoor("192.0.2.1", 22)
+    kept: list[int] = []
+    drain = ssh_door._drain
+
+    def seen(channel: object, out: bytearray, err: bytearray) -> bool:
+        took = drain(channel, out, err)
+        kept.append(len(out) + len(err))
+        return took
+
+    monkeypatch.setattr(ssh_door, "_drain", seen)
+    door._transport = SimpleNamespace(open_session=lambda timeout: Endless(), is_active=lambda: True)
+    with pytest.raises(Lost, match="no response within"):
+        door.run(["true"], seconds=0.3)
+    assert max(kept) <= 2 * ssh_door.OUTPUT_LIMIT
+
+
 def test_nobody_listens(desk: Desk) -> None:
     desk.listener.close()
     with pytest.raises(Unreachable, match="Connection refused"):
@@ -218,3 +264,16 @@ except Unreachable:
     environment = {**os.environ, "PYTHONPATH": str(root / ".collections")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert (done.stdout, done.stderr) == ("unreachable\n", "")
+
+
+def test_the_proof_of_a_login_keeps_a_part_of_what_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ssh").write_text("#!/bin/sh\nyes >&2 & yes\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(ssh_door, "CONNECT_SECONDS", 0.2)
+    tracemalloc.start()
+    try:
+        told = ssh_door.prove("192.0.2.1", 22, USER, tmp_path / "known_hosts", NO_KEY)
+        assert told == "ssh gave no answer within 1 s" and tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAGED, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import busy as busy_facts
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import rdma_resource
@@ -626,6 +627,15 @@ def test_who_computes_is_known_while_nvidia_smi_cannot_say(words, holders, told)
     busy = collect(desk).busy
     assert busy.readable is (told is not None)
     assert [item.name for item in busy.gpu_processes] == (told or [])
+
+
+def test_who_computes_is_unknown_where_a_user_holds_more_open_than_there_is_time_for(monkeypatch):
+    monkeypatch.setattr(busy_facts, "OPEN_LIMIT", 3)
+    desk = healthy()
+    mismatch = said("No devices were found\n", rc=18)
+    desk.commands |= {name: mismatch for name in list(desk.commands) if name.startswith("nvidia-smi")}
+    desk.files |= {f"/proc/3150/fd/{number}": "" for number in range(4)}
+    assert collect(desk).busy.readable is False
 
 
 def test_setup_tells_a_key_of_which_one_half_is_gone():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.machinery
 import importlib.util
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -169,6 +170,19 @@ def test_what_the_peer_says_to_pair_check_is_numbers_and_a_boot_id(
     monkeypatch.setattr(module, "PAIR_SSH", str(agent))
     monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding: texts[str(path)]))
     assert module.there(["/a", "/b", "/c"], "pair-peer") == told
+
+
+def test_a_peer_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.reload(pair_check)
+    texts = {"/etc/hosts": "192.168.100.11 pair-peer # dgx_spark_pair\n"}
+    monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding: texts[str(path)]))
+    monkeypatch.setattr(module, "PAIR_SSH", str(tmp_path / "pair-ssh"))
+    monkeypatch.setattr(module, "SECONDS", 0.3)
+    for says in ("exec yes", "exec sleep 60"):
+        (tmp_path / "pair-ssh").write_text(f"#!/bin/sh\n{says}\n", encoding="ascii")
+        (tmp_path / "pair-ssh").chmod(0o755)
+        begun = time.monotonic()
+        assert module.there(["/a"], "pair-peer") is None and time.monotonic() - begun < 5
 
 
 def ring_text(which: int) -> str:

@@ -345,6 +345,41 @@ def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_a_token_in_the_link_of_a_repository_goes_into_no_manifest(tmp_path: Path) -> None:
+    """The manifest lies on every desk for everybody, the commands in the report."""
+    commands: list[list[str]] = []
+    desk: Any = SimpleNamespace(run=lambda argv, **_more: Answer(tuple(argv), 0, f"{'a' * 40}\n"))
+    spec = bundle.Spec((bundle.Source("nccl"), bundle.Source("nccl-tests")), commands=commands)
+    got = bundle._fetch(desk, spec, bundle.Source("nccl", "https://bob:s3cret@git.lab/nccl", "v1"), str(tmp_path))
+    assert got["url"] == "https://git.lab/nccl" and "s3cret" not in repr(commands) and "git.lab" in repr(commands)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_without_end_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    """tarfile reads a header as large as the archive says."""
+    archive = tmp_path / "bomb.tar.gz"
+    entry = tarfile.TarInfo("header")
+    entry.type, entry.size = kind, 96 << 20
+    with tarfile.open(archive, "w:gz", format=tarfile.USTAR_FORMAT) as file:
+        file.addfile(entry, io.BytesIO(b"0" * entry.size))
+    tracemalloc.start()
+    try:
+        with pytest.raises(bundle.BundleError, match="more than a bundle has"):
+            bundle.manifest_of(str(archive))
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bundle_unpacks_to_no_more_than_a_bundle_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root of every desk unpacks it; a few kilobytes filled their disks."""
+    archive = made(tmp_path)
+    monkeypatch.setattr(bundle, "UNPACKED_LIMIT", 1000)
+    with pytest.raises(bundle.BundleError, match="more than a bundle has"):
+        bundle.install(str(archive), str(tmp_path / "opt/nccl"))
+    assert not (tmp_path / "opt/nccl").exists()
+
+
 def test_a_manifest_that_is_a_link_or_nested_is_no_manifest(tmp_path: Path) -> None:
     for name, text in (("link", None), ("nested", b"[" * 200_000)):
         archive = tmp_path / f"{name}.tar.gz"
@@ -541,6 +576,9 @@ def test_a_tag_keeps_the_commit_that_was_built_first(tmp_path: Path) -> None:
     wishes.pin({"sources": [{"url": "u", "tag": "v1", "commit": "a" * 40}, {"url": "other", "tag": "v1", "commit": "b" * 40}, 7]})
     assert wishes.pinned("nccl")["commit"] == "a" * 40 and wishes.pinned("nccl_tests")["commit"] == "c"
     wishes.pin({"sources": [{"url": "u", "tag": "v1", "commit": "f" * 40}]})
+    secret = nccl_bundle.Wishes({**wishes.given, "nccl": {"url": "https://bob:s3cret@git.lab/x", "tag": "v2"}})
+    secret.pin({"sources": [{"url": "https://git.lab/x", "tag": "v2", "commit": "c" * 40}]})
+    assert secret.pinned("nccl")["commit"] == "c" * 40 and "s3cret" not in (secret.cache / nccl_bundle.COMMITS).read_text()
     assert wishes.pinned("nccl")["commit"] == "a" * 40
     assert "other" not in (tmp_path / nccl_bundle.COMMITS).read_text(encoding="utf-8")
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,14 @@ def test_netplan_devices_and_bond_members():
 )
 def test_netplan_what_cannot_be_read_is_an_error(text):
     assert netplan.read(text)["error"]
+
+
+@pytest.mark.parametrize("value", ["hunter2: x", "*hunter2", "!hunter2 x", '"hunter2', "@hunter2", "[hunter2", "hunter2\\n\tx: y"])
+def test_netplan_an_error_shows_no_password(value):
+    """PyYAML shows the line in which it stopped; it stood in the facts, and so in the report."""
+    text = f'network:\n  wifis:\n    wlP9s9:\n      access-points:\n        "Lab":\n          password: {value}\n'.replace("\\n", "\n")
+    error = netplan.read(text)["error"]
+    assert re.match(r"not valid YAML: line \d+, column \d+: .", error) and "hunter2" not in error
 
 
 def test_netplan_empty_file_is_no_error():

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, judge_docker_group, unfit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.modules import gpu_container
 
 HERE = Where(desk="d-1")
 THERE = Answer(("docker",), 0, '[{"Architecture": "arm64", "Os": "linux"}]')
@@ -198,3 +200,21 @@ def test_docker_group() -> None:
     assert [item.code for item in judge_docker_group(HERE, "lab", ("lab", "sudo"))] == ["DOCKER_GROUP_MISSING"]
     assert judge_docker_group(HERE, "lab", ("lab", "docker")) == []
     assert judge_docker_group(HERE, None, ()) == []
+
+
+def test_a_container_that_does_not_start_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The time limit ends docker's client, and an image of somebody else may go on for ever."""
+    ran: list[list[str]] = []
+
+    class Desk:
+        def run(self, argv: list[str], **_more: object) -> Answer:
+            ran.append(argv)
+            return THERE if argv[1] == "image" else Answer(tuple(argv), error="timeout" if argv[1] == "run" else None, rc=0)
+
+    monkeypatch.setattr(gpu_container, "LiveDesk", Desk)
+    monkeypatch.setattr(gpu_container, "claim", lambda *_words: None)
+    with patch_module_args({"image": "x"}), pytest.raises(SystemExit):
+        gpu_container.main()
+    name = ran[1][ran[1].index("--name") + 1]
+    assert ran[2:] == [["docker", "rm", "--force", name]]
+    assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == FAILED

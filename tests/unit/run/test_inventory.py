@@ -74,6 +74,42 @@ def test_a_broken_inventory_is_refused_by_name(
         assert word in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "words"),
+    [
+        ("*", "10.0.0.66", "'*' is the name or address of a desk"),
+        ("d-1,d-2", "10.0.0.66", "'d-1,d-2' is the name"),
+        ("d-1 ssh-ed25519 QUFB x", "10.0.0.66", "is the name or address"),
+        ("-oProxyCommand=x", "10.0.0.66", "is the name or address"),
+        ("d-9", "-oProxyCommand=x", "'-oProxyCommand=x' is the name or address"),
+        ("d-9", "[d-1]:22", "is the name or address"),
+        ("d-9", "10.0.0.66,10.0.0.1", "is the name or address"),
+        ("10.0.0.1", "10.0.0.66", "desk '10.0.0.1' has the address of d-1 ("),
+    ],
+)
+def test_the_key_of_a_desk_is_no_others(name: str, address: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may add a machine to the source of an inventory had the key of that machine trusted for every desk."""
+    monkeypatch.chdir(tmp_path)
+    desks = {"d-1": {"ansible_host": "10.0.0.1"}, name: {"ansible_host": address}}
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("enrol", hostvars_of(tmp_path, {}, desks))
+    assert words in str(refused.value) and "no desk was touched" in str(refused.value)
+
+
+def test_a_wrong_option_is_refused_without_the_secret_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"nccl_bundle_nccl": "https://bob:s3cret@git.lab/x", "spark_webhook": "https://hooks.lab/T0/s3cret"}
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin("audit", hostvars_of(tmp_path, None, None, None, **given))
+    assert all(name in str(refused.value) for name in given) and "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["desk_01", "desk-01.lab.example", "büro-1", "2001:db8::5"])
+def test_usual_names_are_taken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert name in begin("enrol", hostvars_of(tmp_path, {}, {name: {"ansible_host": "fe80::1%eth0"}, "d-2": {}}))["members"]
+
+
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(InventoryError) as refused:
         stacks_of(view({"pair_a": ("d-1",), "pair_b": ("d-2", "d-3", "d-4")}))

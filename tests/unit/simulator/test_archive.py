@@ -63,6 +63,12 @@ def test_unknown_script_is_refused() -> None:
         debs.build(Package("thing", "1", "amd64", {}, {}, {"postints": ""}))
 
 
+@pytest.mark.parametrize(("name", "version"), [("/etc/cron.d/x", "1"), ("../x", "1"), ("x", "1/2"), ("x\nDepends: y", "1")])
+def test_a_package_of_a_lab_file_is_written_nowhere_else(name: str, version: str) -> None:
+    with pytest.raises(LabError, match="is not the file of a package"):
+        debs.build(Package(name, version, "amd64"))
+
+
 def test_release_lists_its_indexes() -> None:
     when = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
     text = debs.release({"Origin": "NVIDIA", "Label": "NVIDIA CUDA"}, {"Packages": b"abc"}, when, ["amd64", "all"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sparklab import recordings
+from sparklab import files, recordings
 from sparklab.errors import LabError
 from sparklab.lab import Lab
 
@@ -61,14 +62,36 @@ def test_a_recording_is_unpacked_where_only_root_may_write(tmp_path: Path, monke
     lab: Any = SimpleNamespace(name="x", say=print, engine=SimpleNamespace(call=lambda *_words, **_more: "", create=lambda *_words: "c"))
     lab.record = SimpleNamespace(
         spec=SimpleNamespace(desks={"desk-01": SimpleNamespace(recording="sent", hostname="h", model="m")}),
-        desk_dir=lambda name: tmp_path / name,
+        desk_dir=lambda name: tmp_path / "desks" / name,
         data={"images": {"m": "i"}},
         desk=lambda _name: {},
         save=lambda: None,
     )
     Lab.create(lab, ["desk-01"])
     assert len(modes) == 1 and not modes[0] & 0o022
-    assert (tmp_path / "desk-01").stat().st_mode & 0o777 == 0o777
+    assert (tmp_path / "desks/desk-01").stat().st_mode & 0o777 == 0o777
+    assert (tmp_path / "desks").stat().st_mode & 0o777 == 0o700, "no other user of this machine gets there"
+
+
+def test_what_root_writes_into_a_desk_s_folder_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mode was set by name after the file was closed: who laid a link there could then read any file of this machine."""
+    private = tmp_path / "shadow"
+    private.write_text("secret")
+    private.chmod(0o600)
+    folder = tmp_path / "desk-01"
+    folder.mkdir(mode=0o777)
+    set_mode = os.chmod
+
+    def late(path: Any, mode: int, **more: Any) -> None:
+        (new,) = folder.iterdir()
+        new.unlink()
+        new.symlink_to(private)
+        set_mode(path, mode, **more)
+
+    monkeypatch.setattr(os, "chmod", late)
+    files.write_json(folder / "desk.json", {"name": "desk-01"})
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert (folder / "desk.json").stat().st_mode & 0o777 == 0o644
 
 
 def test_another_failure_is_not_tried_again() -> None:

@@ -64,6 +64,7 @@ TWO = {"desk-01": {}, "desk-02": {}}
         ({"desks": {"desk-01": {"render": "x"}}}, "unknown key 'render'"),
         ({"desks": {"desk-01": {"renderer": "wicd"}}}, "one of: NetworkManager, networkd"),
         ({"desks": {"desk-01": {"management": "eth0"}}}, "one of: enP7s7, wlP9s9"),
+        ({"desks": {"desk-01": {"model": "../../sent/model"}}}, "not the name of a file in simulator/models/"),
         ({"desks": {"desk-01": {"power": "maybe"}}}, "power must be on or off"),
         ({"desks": {"desk-01": {"hotplug": "yes please"}}}, "true or false"),
         ({"desks": {"desk-01": {"hostname": "a"}, "desk-02": {"hostname": "a"}}}, "the same hostname"),

@@ -86,6 +86,53 @@ def test_what_the_desk_lives_by_stays_its_own(folder: Path, tmp_path: Path) -> N
     )
 
 
+def test_a_recording_that_somebody_sent_runs_nothing(folder: Path, tmp_path: Path) -> None:
+    """A library that every program loads was laid onto the desk, whose root is not far from this machine's."""
+    root, there = tmp_path / "root", folder / "files"
+    (root / "run").mkdir(parents=True)
+    (root / "var").mkdir()
+    (root / "var/run").symlink_to("../run")
+    undo = {"state": "applied", "files": [{"path": "/etc/cron.d/x", "before": {"content": ""}}]}
+    files = {
+        **dict.fromkeys(("etc/ld.so.preload", "etc/cron.d/x", "etc/apt/apt.conf.d/x", "var/lib/dpkg/info/libc6.prerm"), "/boot/evil\n"),
+        "etc/os-release": 'NAME="Ubuntu 24.04 (x)"\nID=$(touch /x)\nVERSION_ID=24.04; touch /x\n\n',
+        "etc/default/grub": 'GRUB_DEFAULT=0\nGRUB_DISTRIBUTOR=`touch /x`\nGRUB_CMDLINE_LINUX="quiet $(touch /x)"\n',
+        "usr/lib/systemd/system/nvidia-persistenced.service": "[Service]\nExecStart=/bin/sh -c x\nType=forking\n",
+        "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.580.1": "code",
+        "var/run/cdi/x": "x",
+        "var/lib/dgx_spark/link/journal.json": json.dumps(undo),
+    }
+    for path, text in files.items():
+        (there / path).parent.mkdir(parents=True, exist_ok=True)
+        (there / path).write_text(text)
+    (there / "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1").symlink_to("libnvidia-ml.so.580.1")
+    (there / "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.2").symlink_to("/boot/evil")
+    (there / "usr/lib/os-release").symlink_to("/boot/evil")
+    (there / "run").mkdir()
+    (there / "run/cdi").symlink_to("/etc/cron.d")
+    recorded = recording.load(folder)
+    assert recorded is not None
+    recording.write_files(recorded, "enP7s7", root)
+    new = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() or path.is_symlink()} & {
+        *files,
+        "run/cdi",
+        "run/cdi/x",
+        "usr/lib/os-release",
+        "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.2",
+    }
+    assert new == {
+        *("etc/os-release", "etc/default/grub", "usr/lib/systemd/system/nvidia-persistenced.service"),
+        "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.580.1",
+    }
+    assert (root / "etc/os-release").read_text() == 'NAME="Ubuntu 24.04 (x)"\n'
+    assert (root / "etc/default/grub").read_text() == "GRUB_DEFAULT=0\n"
+    assert (root / "usr/lib/systemd/system/nvidia-persistenced.service").read_text() == "[Service]\nType=forking\n"
+    assert (root / "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1").read_bytes() == b""
+    (there / "var/lib/dgx_spark/link/journal.json").write_text(json.dumps({"state": "applied"}))
+    recording.write_files(recorded, "enP7s7", root)
+    assert "applied" in (root / "var/lib/dgx_spark/link/journal.json").read_text()
+
+
 def test_programs_kernel_and_units(folder: Path, tmp_path: Path) -> None:
     recorded = recording.load(folder)
     assert recorded is not None

@@ -272,22 +272,25 @@ def test_a_requirements_file_of_somebody_else_learns_nothing(tmp_path: Path, ind
     home, sent = tmp_path / "home", tmp_path / "home" / "sent"
     (home / ".config").mkdir(parents=True)
     sent.mkdir()
-    for private in (home / ".vault_pass", home / "token", home / ".config" / "token.txt", sent / ".netrc.txt"):
+    names = (".vault_pass", "token", ".config/token.txt", "vault.txt", "sent/.netrc.txt", "sent/vault_pass.txt", "sent/api-token.txt")
+    for private in (home / name for name in names):
         private.write_text("s3cr3t\n")
     (sent / "base.txt").symlink_to(home / ".vault_pass")
     (sent / "requirements.txt").write_text(
         f"--index-url {index.base}/${{API_TOKEN}}/simple\n--find-links {index.base}/links/${{API_TOKEN}}/\n-c limits.txt\nplain\nthing\n"
-        "-r ../.vault_pass\n-r ../token\n-r ../.config/token.txt\n-r .netrc.txt\n-r base.txt\n-r ../more.txt\n"
+        "-r ../.vault_pass\n-r ../token\n-r ../.config/token.txt\n-r .netrc.txt\n-r base.txt\n-r ../more-requirements.txt\n"
+        f"-r ../vault.txt\n-r {home}/vault.txt\n-r vault_pass.txt\n-r api-token.txt\n-r extra.txt\n"
     )
     (sent / "limits.txt").write_text(
         f"plain @ {index.base}/${{API_TOKEN}}/plain-1.0-py3-none-any.whl\n"
         f"thing @ {index.base}/$\\ --hash=x\n{{API_TOKEN}}/thing-1.0-py3-none-any.whl\n"
     )
-    (home / "more.txt").write_text("plain\n")
+    (home / "more-requirements.txt").write_text("plain\n")
+    (sent / "extra.txt").write_text("thing\n")
     found = run(tmp_path, {}, requirements=(str(sent / "requirements.txt"),), resolve="controller")
     assert index.requests and not [path for path, *_more in index.requests if "s3cr3t" in path]
-    assert [item.item for item in found if item.kind == "requirement"] == ["plain", "thing", "plain"]
-    assert sum("not one of a requirements file" in item.reason for item in found) == 5
+    assert [item.item for item in found if item.kind == "requirement"] == ["plain", "thing", "plain", "thing"]
+    assert sum("not one of a requirements file" in item.reason for item in found) == 9
     assert "s3cr3t" not in repr(found)
 
 

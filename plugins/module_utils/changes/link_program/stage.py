@@ -9,6 +9,7 @@ import collections
 import contextlib
 import glob
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -37,12 +38,23 @@ def stage(desk: Desk, change: Mapping[str, Any], files: Mapping[str, Mapping[str
         for root, what in ((before, "the netplan files that are on the desk now"), (after, "the netplan files with the link added")):
             code, text = desk.run("netplan", "generate", "--root-dir", root, note=False)
             if code:
-                message = " ".join(text.replace(root, "").split())[-400:]
+                message = told(text.replace(root, ""))
                 raise ChangeError(f"netplan_invalid: netplan does not accept {what} (exit {code}): {message}")
         _refuse_others(before, after, change)
         return _generated(desk, after, change)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def told(text: str) -> str:
+    """What netplan says of an error, without the line of the file that it shows below and without values, which it quotes: both may be
+    somebody's password."""
+    said, shows = [], False
+    for line in text.splitlines():
+        if not shows:
+            said.append(line if "unknown key '" in line else re.sub(r"'[^']*'", "'...'", line))
+        shows = re.search(r"\.yaml:\d+:\d+: ", line) is not None or (shows and line.strip() != "^")
+    return " ".join(" ".join(said).split())[-400:]
 
 
 def _copy_netplan(desk: Desk, root: str) -> None:
