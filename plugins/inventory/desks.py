@@ -98,7 +98,6 @@ sheet: ../sheets/lab.csv
 
 import difflib
 import os
-import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +112,7 @@ from ansible.utils.display import Display
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import ssh_arguments
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
+    READ,
     Problem,
     Sheet,
     SheetError,
@@ -129,9 +129,6 @@ display = Display()
 SUFFIXES = (".desks.csv", ".desks.tsv", ".desks.yml", ".desks.yaml")
 KNOWN_HOSTS = "known_hosts.txt"
 """Beside the sheet. Not plain known_hosts: Ansible takes that for an inventory when it is given the folder; it leaves .txt alone."""
-
-_READ: weakref.WeakKeyDictionary[Any, list[tuple[Sheet, str]]] = weakref.WeakKeyDictionary()
-"""The sheets of each inventory so far, with their file of host keys: Ansible makes a plugin of its own for every file."""
 
 PARSER_ERROR = 4
 """Ansible's exit code for input that cannot be parsed."""
@@ -280,7 +277,9 @@ def _read(path: Path) -> Sheet:
 
 def _beside_others(inventory: Any, sheet: Sheet, known_hosts: str) -> None:
     """Hold a sheet against the inventory's other ones; one that two files name is one. Raises SheetError."""
-    others = [item for item in _READ.setdefault(inventory, []) if item[0].source != sheet.source]
+    # ansible-core hands every parse a wrapper of its own.
+    sheets = READ.setdefault(getattr(inventory, "__wrapped__", inventory), [])
+    others = [item for item in sheets if item[0].source != sheet.source]
     problems = [problem for other, _known in others for problem in clashes(sheet, other)]
     if problems:
         raise SheetError(sheet.source, problems)
@@ -290,7 +289,7 @@ def _beside_others(inventory: Any, sheet: Sheet, known_hosts: str) -> None:
                 f"{sheet.source} and {other.source} are in two folders, but an inventory has one file of host keys: {_shown(known_hosts)} "
                 f"is used for all desks, {_shown(known)} is not. Put both sheets into one folder."
             )
-    _READ[inventory].append((sheet, known_hosts))
+    sheets.append((sheet, known_hosts))
 
 
 def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:

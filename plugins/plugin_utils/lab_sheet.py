@@ -12,6 +12,7 @@ import difflib
 import io
 import ipaddress
 import re
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -537,6 +538,10 @@ def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:
                     Problem(entry.line, column, f"{value!r} again (line {first.line} gives it to {first.name})", "a value of its own")
                 )
             seen.setdefault(key, entry)
+
+
+READ: weakref.WeakKeyDictionary[Any, list[tuple[Sheet, str]]] = weakref.WeakKeyDictionary()
+"""The sheets of each inventory so far, with their file of host keys: Ansible makes a plugin of its own for every file."""
 
 
 def clashes(sheet: Sheet, other: Sheet) -> list[Problem]:
