@@ -435,8 +435,18 @@ def _beyond_all_numbers(answer: dict[str, Any]) -> None:
     answer["functions"][0].update(forward_gbps=1.8e19, both_ways_gbps=1.8e19)
 
 
+def _nearly_beyond(answer: dict[str, Any]) -> None:
+    answer["avg_busbw"] = 2**64 - 1
+
+
 @pytest.mark.parametrize(
-    ("module", "change"), [("nccl_pair", _smaller_than_nothing), ("nccl_pair", _next_to_nothing), ("rdma_pair", _beyond_all_numbers)]
+    ("module", "change"),
+    [
+        ("nccl_pair", _smaller_than_nothing),
+        ("nccl_pair", _next_to_nothing),
+        ("nccl_pair", _nearly_beyond),
+        ("rdma_pair", _beyond_all_numbers),
+    ],
 )
 def test_a_figure_that_cannot_be_drawn_leaves_everybody_the_report(
     tmp_path: Path, module: str, change: Callable[[dict[str, Any]], None]
