@@ -183,9 +183,17 @@ def wanted_in_stack(
     known: list[str] = []
     rules: list[dict[str, str]] = []
     ports: dict[str, int] = {}
+    owners: dict[str, str] = {}
     for other in others:
         sources = addresses_of(other.theirs, bootstrap)
         if name == head:
+            for source in sources:
+                if owners.setdefault(source, other.name) != other.name:
+                    raise TrustError(
+                        other.name,
+                        f"its address {source} is {owners[source]}'s as well, so either would be taken for the other; give each desk of "
+                        "the stack its own (ip -br addr on both shows them) and run again",
+                    )
             if not other.facts.setup.host_public_keys:
                 raise TrustError(other.name, "its ssh host keys could not be read")
             known += known_host_lines(other.facts.setup.host_public_keys, sources, other.port)

@@ -220,6 +220,18 @@ def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path
             assert on(run, "pair_settings", desk, "settings", {"state": "present"})[0].asked == [], "all of it is there now"
 
 
+def test_an_address_that_two_members_have_is_known_for_neither(tmp_path: Path) -> None:
+    """Its switch would let either answer under it, with a host key that the head takes for the other's."""
+    run = started(tmp_path, "switch")
+    store = RunStore(tmp_path)
+    hosts = {"desk-01": 77, "desk-02": 78, "desk-03": 78}
+    for desk in DESKS:
+        store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(leased(desk, hosts))}))
+    script, result = on(run, "pair_trust", "desk-01", "trust", {"state": "present", "bootstrap": "fabric"})
+    assert script.asked == [] and store.part("trust", "desk-01").state == "failed"  # type: ignore[union-attr]
+    assert "desk-02" in result["stage"]["reason"] and "desk-03: its address 192.168.100.78" in result["stage"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("playbook", "stages", "asked"), [("audit", None, True), ("stack_pair", ("rdma", "nccl"), True), ("stack_pair", None, False)]
 )
