@@ -9,7 +9,7 @@ module: pair_files
 short_description: Maintain the small files of a DGX Spark pair on a desk
 version_added: 1.0.0
 description:
-  - Maintains this collection's own files, its lines in C(authorized_keys), C(known_hosts) and C(/etc/hosts), the pair's ssh key and the
+  - Maintains this collection's own files, its lines in C(authorized_keys) and C(/etc/hosts), the pair's ssh key and the
     firewall rules for the pair's fabric interfaces, all in one execution.
   - Other lines and rules are never touched. A line of this collection ends with C(dgx_spark_pair); a rule has that as its comment.
   - The private key is made on the desk and never leaves it.

@@ -134,10 +134,12 @@ def _inet(function: Function) -> list[Address]:
 
 def _shared(mine: Function, theirs: Function) -> tuple[Address, Address] | None:
     """An address of each function in one network."""
+    there: dict[object, list[Address]] = {}
+    for second in _inet(theirs):
+        there.setdefault(ipaddress.ip_interface(f"{second.address}/{second.prefix_length}").network, []).append(second)
     for first in _inet(mine):
-        network = ipaddress.ip_interface(f"{first.address}/{first.prefix_length}").network
-        for second in _inet(theirs):
-            if first.address != second.address and ipaddress.ip_interface(f"{second.address}/{second.prefix_length}").network == network:
+        for second in there.get(ipaddress.ip_interface(f"{first.address}/{first.prefix_length}").network, ()):
+            if first.address != second.address:
                 return first, second
     return None
 

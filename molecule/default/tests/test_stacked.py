@@ -51,7 +51,7 @@ def test_the_login_user_keeps_the_proven_settings_and_no_test_is_left_running(de
 
 def test_desks_of_a_pair_trust_each_other_and_nobody_else() -> None:
     first = as_login_user(DESKS[0])
-    options = "-o BatchMode=yes -o ConnectTimeout=3 -i ~/.ssh/id_ed25519_dgx_spark_pair"
+    options = "-o BatchMode=yes -o ConnectTimeout=3 -o UserKnownHostsFile=/etc/dgx_spark/known_hosts -i ~/.ssh/id_ed25519_dgx_spark_pair"
     assert first.run(f"ssh {options} 192.168.100.11 true").rc == 0
     keys = as_root(DESKS[1]).file("/home/labadmin/.ssh/authorized_keys").content_string
     assert 'from="192.168.100.10,192.168.101.10"' in keys.replace(" ", "").replace(

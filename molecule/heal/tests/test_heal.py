@@ -18,7 +18,7 @@ ARTEFACTS = {
     "the private key": (DESK, f"rm {KEY}", f"test -s {KEY} && test $(stat -c %a {KEY}) = 600"),
     "a private key that others may read": (PEER, f"chmod 644 {KEY}", f"test $(stat -c %a {KEY}) = 600"),
     "authorized_keys": (PEER, f"sed -i /dgx_spark_pair$/d {SSH}/authorized_keys", f"grep -q dgx_spark_pair$ {SSH}/authorized_keys"),
-    "known_hosts": (DESK, f"rm {SSH}/known_hosts", f"grep -q dgx_spark_pair$ {SSH}/known_hosts"),
+    "known_hosts": (DESK, "rm /etc/dgx_spark/known_hosts", "grep -q dgx_spark_pair$ /etc/dgx_spark/known_hosts"),
     "the firewall's rules": (
         DESK,
         'ufw show added | grep dgx_spark_pair | sed "s/^ufw //; s/ comment.*//" | xargs -L1 ufw --force delete',
@@ -89,12 +89,12 @@ def test_a_link_in_place_of_authorized_keys_stays_and_one_to_roots_file_is_named
     code, _report, _changes, output = stacked(tmp_path)
     assert code == 0, output[-3000:]
     assert host.file(f"{SSH}/authorized_keys").is_symlink and host.run("grep -q dgx_spark_pair$ /home/labadmin/dotfiles/keys").rc == 0
-    assert user.run(f"mv {SSH}/known_hosts ~/kept && ln -s /etc/shadow {SSH}/known_hosts").rc == 0
+    assert user.run(f"mv {KEY} ~/kept && ln -s /etc/shadow {KEY}").rc == 0
     before = host.check_output("sha256sum /etc/shadow")
     code, report, _changes, output = stacked(tmp_path)
-    assert code != 0 and "known_hosts leads to" in json.dumps(report), output[-3000:]
+    assert code != 0 and f"{KEY} cannot be read" in json.dumps(report), output[-3000:]
     assert host.check_output("sha256sum /etc/shadow") == before and "$y$" not in json.dumps(report)
-    assert user.run(f"rm {SSH}/known_hosts && mv ~/kept {SSH}/known_hosts").rc == 0
+    assert user.run(f"rm {KEY} && mv ~/kept {KEY}").rc == 0
 
 
 def test_what_a_failed_run_withdrew_comes_back_and_then_nothing_is_left_to_do(tmp_path: Path) -> None:

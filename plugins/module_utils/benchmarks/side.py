@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from .. import desk as desk_module
+from ..changes.settings import KNOWN_HOSTS
 from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
 from ..programs import carrier, lease
 from . import agent as agent_module
@@ -152,7 +153,7 @@ def ssh_options(home: str) -> list[str]:
         "-o", "IdentitiesOnly=yes",
         "-o", "BatchMode=yes",
         "-o", "StrictHostKeyChecking=yes",
-        "-o", f"UserKnownHostsFile={home}/.ssh/known_hosts",
+        "-o", f"UserKnownHostsFile={KNOWN_HOSTS}",
         "-o", "ConnectTimeout=10",
         "-o", "ServerAliveInterval=5",
         "-o", "ServerAliveCountMax=3",

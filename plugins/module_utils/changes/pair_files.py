@@ -216,15 +216,14 @@ _PLACE = rf"(?:{_PLAIN}|\[{_PLAIN}\]:[0-9]+)"
 _KEY = r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}"
 _SHAPES = {
     "authorized_keys": re.compile(rf'restrict,from="{_PLAIN}(,{_PLAIN})*" {_KEY} {MARK}'),
-    "known_hosts": re.compile(rf"{_PLACE}(,{_PLACE})* {_KEY} {MARK}"),
     "hosts": re.compile(rf"{_PLAIN} [A-Za-z0-9][A-Za-z0-9._-]* # {MARK}"),
 }
 """What a line of ours looks like in each file: addresses without patterns or scopes, one key, the mark. Nothing else lets anybody in."""
 
 
 def refuse_line(path: str, line: str, user: str | None = None) -> None:
-    """Raises PairFilesError for a line that is not of the one kind that we write into such a file. A user's file is known_hosts by its
-    name, and else one of keys, which an ssh server may read under any name."""
+    """Raises PairFilesError for a line that is not of the one kind that we write into such a file. Into a user's known_hosts nothing
+    is written; every other file of a user is one of keys, which an ssh server may read under any name."""
     if not line.endswith(MARK):
         raise PairFilesError(f"{path}: a line of ours must end with {MARK}")
     name = posixpath.basename(path)
@@ -236,8 +235,9 @@ def refuse_line(path: str, line: str, user: str | None = None) -> None:
 _CONTENTS = {
     "/etc/dgx_spark/pair.env": re.compile(r"# [^\x00-\x1f\x7f-\x9f]*|(?:NCCL|UCX|OMPI|PRTE)_[A-Za-z0-9_]+=[A-Za-z0-9_.,:/=^+@~-]*"),
     "/etc/dgx_spark/hostfile": re.compile(rf"{_PLAIN} slots=[0-9]+"),
+    "/etc/dgx_spark/known_hosts": re.compile(rf"{_PLACE}(,{_PLACE})* {_KEY} {MARK}"),
 }
-"""What each line looks like in a file that a shell or mpirun reads: nothing that a shell would expand or run."""
+"""What each line looks like in a file that a shell, mpirun or ssh reads: nothing that a shell would expand or run, no patterns."""
 
 
 def refuse_content(path: str, content: str | None) -> None:

@@ -17,7 +17,7 @@ from ..model.data import sha256
 from ..model.desk import Desk
 from ..model.link import Endpoint
 from .pair_files import MARK
-from .settings import FABRIC, FOLDER, PAIR_SSH
+from .settings import FABRIC, FOLDER, KNOWN_HOSTS, PAIR_SSH
 
 KEY_NAME = "id_ed25519_dgx_spark_pair"
 RECORD = f"{FOLDER}/trust.json"
@@ -47,7 +47,7 @@ if [ $# -gt 0 ]; then
     set -- "/bin/sh -c 'eval \\"\\$(echo $coded | base64 -d)\\"'"
 fi
 exec ssh -F none -T -i "$HOME/.ssh/id_ed25519_dgx_spark_pair" -o IdentitiesOnly=yes -o BatchMode=yes \\
-    -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$HOME/.ssh/known_hosts" -o ConnectTimeout=10 \\
+    -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/dgx_spark/known_hosts -o ConnectTimeout=10 \\
     -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -o ClearAllForwardings=yes -o LogLevel=ERROR "$host" "$@"
 """
 
@@ -183,9 +183,17 @@ def wanted_in_stack(
     known: list[str] = []
     rules: list[dict[str, str]] = []
     ports: dict[str, int] = {}
+    owners: dict[str, str] = {}
     for other in others:
         sources = addresses_of(other.theirs, bootstrap)
         if name == head:
+            for source in sources:
+                if owners.setdefault(source, other.name) != other.name:
+                    raise TrustError(
+                        other.name,
+                        f"its address {source} is {owners[source]}'s as well, so either would be taken for the other; give each desk of "
+                        "the stack its own (ip -br addr on both shows them) and run again",
+                    )
             if not other.facts.setup.host_public_keys:
                 raise TrustError(other.name, "its ssh host keys could not be read")
             known += known_host_lines(other.facts.setup.host_public_keys, sources, other.port)
@@ -219,11 +227,13 @@ def _arguments(
     return {
         "files": [
             {"path": PAIR_SSH, "content": script, "mode": "0755"},
+            {"path": KNOWN_HOSTS, "content": "".join(f"{line}\n" for line in known) or None, "mode": "0644"},
             {"path": RECORD, "content": record(rules, authorized, known, login, script, key_file), "mode": "0644"},
         ],
         "lines": [
             *([{"path": key_file, "lines": list(authorized), "user": user, "mode": "0600"}] if below else []),
-            {"path": f"{home}/.ssh/known_hosts", "lines": list(known), "user": user, "mode": "0600"},
+            # Nothing of ours belongs there: that file decides for every ssh of the login user.
+            *(_no_lines((user, home), ("known_hosts",)) if facts.setup.trust_known_hosts else ()),
             *_none_left(facts, user, home),
             *_no_lines(former_login(facts)),
         ],
@@ -239,12 +249,12 @@ def former_login(facts: Desk) -> tuple[str, str] | None:
     return setup.trust_user, setup.trust_home
 
 
-def _no_lines(login: tuple[str, str] | None) -> list[dict[str, Any]]:
+def _no_lines(login: tuple[str, str] | None, names: Sequence[str] = ("authorized_keys", "known_hosts")) -> list[dict[str, Any]]:
     """That none of our lines are left with a login user."""
     if login is None:
         return []
     user, home = login
-    return [{"path": f"{home}/.ssh/{name}", "lines": [], "user": user, "mode": "0600"} for name in ("authorized_keys", "known_hosts")]
+    return [{"path": f"{home}/.ssh/{name}", "lines": [], "user": user, "mode": "0600"} for name in names]
 
 
 def _no_lines_in(facts: Desk, user: str, home: str) -> list[dict[str, Any]]:
@@ -291,7 +301,7 @@ def unwanted(facts: Desk) -> dict[str, Any]:
     # The key goes with the account that it was made in; whoever logs in today has none unless the facts show it.
     owner, place = (user, home) if former is None or facts.setup.trust_public_key else former
     return {
-        "files": [{"path": PAIR_SSH}, {"path": RECORD}],
+        "files": [{"path": PAIR_SSH}, {"path": KNOWN_HOSTS}, {"path": RECORD}],
         "lines": [*_no_lines((user, home)), *_no_lines(former), *_no_lines_in(facts, user, home)],
         "key": {"path": key_path(place), "user": owner, "state": "absent"},
         "rules": [],
@@ -301,7 +311,7 @@ def unwanted(facts: Desk) -> dict[str, Any]:
 def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
     """Whether the facts already show all of what ``wanted`` asks for: each thing itself, and not only the record of it."""
     setup, kept = facts.setup, facts.setup.pair_files
-    wanted = {item["path"]: sha256(item["content"]) for item in arguments["files"]}
+    wanted = {item["path"]: None if item["content"] is None else sha256(item["content"]) for item in arguments["files"]}
     rules = tuple(sorted(f"{item['netdev']} {item['source']}" for item in arguments["rules"] if ":" not in item["source"]))
     return (
         all(kept.get(path) == digest for path, digest in wanted.items())
@@ -326,4 +336,4 @@ def is_gone(facts: Desk) -> bool:
     """Whether nothing of ours is there any more."""
     setup = facts.setup
     left = (setup.trust_public_key, setup.trust_key_damaged, setup.trust_authorized, setup.trust_known_hosts, setup.firewall_rules)
-    return not any((*left, setup.trust_left_in)) and not {RECORD, PAIR_SSH} & set(setup.pair_files)
+    return not any((*left, setup.trust_left_in)) and not {RECORD, PAIR_SSH, KNOWN_HOSTS} & set(setup.pair_files)

@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..model.cable import CableMap, CableProbe, Edge, Eeprom, End, Neighbour, Plug, ProbedPort, Shared, Stranger, Unseen
+from ..model.cable import PORTS, CableMap, CableProbe, Edge, Eeprom, End, Neighbour, Plug, ProbedPort, Shared, Stranger, Unseen
 from ..model.desk import Desk
 from .cable_parts import mac_vendor
 
@@ -34,6 +34,9 @@ REASONS: dict[str, str] = {
     "no_tools": "neither ping nor lldpctl could be used",
 }
 """Why it is not known where a cable goes. The key goes into evidence, the sentence into messages."""
+
+STRANGERS = 32
+"""Addresses, and names, of unknown devices behind one cage that are told."""
 
 
 def who(macs: Sequence[str], vendors: Sequence[str]) -> str:
@@ -71,7 +74,7 @@ def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict
         for port in desk.cx7.ports:
             for function in port.functions:
                 mac = mac_of(function.mac)
-                if mac and port.number is not None:
+                if mac and port.number in PORTS:
                     claims[mac].add(End(name, port.number))
     for name, probe in probes.items():
         for probed in probe.ports:
@@ -201,7 +204,7 @@ def _sightings(ports: Mapping[End, ProbedPort], claims: Mapping[str, set[End]], 
     for end, port in ports.items():
         others: set[End] = set()
         foreign: dict[str, str] = {}
-        told: list[str] = []
+        named: dict[str, None] = {}
         for neighbour in (item for function in port.functions for item in function.neighbours):
             other = _end_of(neighbour, claims, names)
             if other == end:
@@ -222,13 +225,14 @@ def _sightings(ports: Mapping[End, ProbedPort], claims: Mapping[str, set[End]], 
             mac = mac_of(neighbour.mac) or mac_of(neighbour.chassis_mac)
             if mac:
                 foreign[mac] = mac_vendor(mac)
-            if neighbour.told_desk and neighbour.told_desk not in told:
-                told.append(neighbour.told_desk)
-        macs = sorted(mac for mac in foreign if not others or mac not in own_macs)
+            if neighbour.told_desk:
+                named[neighbour.told_desk] = None
+        macs = sorted(mac for mac in foreign if not others or mac not in own_macs)[:STRANGERS]
+        told = list(named)
         if others:
             # A known desk may be told by a name or a management address as well; what is left is somebody else.
             told = [name for name in told if name.partition(".")[0] not in own_names and name not in own_names]
-        stranger = Stranger(end, tuple(macs), tuple(foreign[mac] for mac in macs), tuple(told))
+        stranger = Stranger(end, tuple(macs), tuple(foreign[mac] for mac in macs), tuple(told[:STRANGERS]))
         if others:
             found.seen[end] = others
             if macs or told:
@@ -248,20 +252,23 @@ def _named(stranger: Stranger, remembered: Mapping[str, Sequence[object]]) -> St
     return dataclasses.replace(stranger, told=(*stranger.told, *earlier)) if earlier else stranger
 
 
-def _netdev_ports(facts: Mapping[str, Desk]) -> dict[tuple[str, str], End]:
-    """(MAC of any ConnectX-7 function or of the management interface, interface name) to the cage of that interface."""
-    found: dict[tuple[str, str], End] = {}
+def _netdev_ports(facts: Mapping[str, Desk]) -> dict[str, list[dict[str, End]]]:
+    """MAC of any ConnectX-7 function or of the management interface to the desks that have it: interface name to its cage."""
+    found: dict[str, list[dict[str, End]]] = defaultdict(list)
     for name, desk in facts.items():
-        macs = [mac_of(function.mac) for function in desk.cx7.functions] + [mac_of(desk.network.management_mac)]
-        for port in desk.cx7.ports:
-            for function in port.functions:
-                for mac in macs:
-                    if mac and function.netdev and port.number is not None:
-                        found[mac, function.netdev] = End(name, port.number)
+        cages = {
+            function.netdev: End(name, port.number)
+            for port in desk.cx7.ports
+            for function in port.functions
+            if function.netdev and port.number in PORTS
+        }
+        for mac in {mac_of(function.mac) for function in desk.cx7.functions} | {mac_of(desk.network.management_mac)}:
+            if mac and cages:
+                found[mac].append(cages)
     return found
 
 
-def _end_of(neighbour: Neighbour, claims: Mapping[str, set[End]], names: Mapping[tuple[str, str], End]) -> End | None:
+def _end_of(neighbour: Neighbour, claims: Mapping[str, set[End]], names: Mapping[str, list[dict[str, End]]]) -> End | None:
     mac = mac_of(neighbour.mac)
     ends = claims.get(mac or "", set())
     if len(ends) == 1:
@@ -272,7 +279,7 @@ def _end_of(neighbour: Neighbour, claims: Mapping[str, set[End]], names: Mapping
     # lldpd may send its interface name as port id; its chassis id still is a MAC of the same desk.
     chassis = mac_of(neighbour.chassis_mac)
     if neighbour.method == "lldp" and chassis and neighbour.told_port:
-        return names.get((chassis, neighbour.told_port))
+        return next((cages[neighbour.told_port] for cages in reversed(names.get(chassis, [])) if neighbour.told_port in cages), None)
     return None
 
 

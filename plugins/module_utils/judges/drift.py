@@ -11,7 +11,7 @@ from ..model.data import as_dict
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
-from .common import unread_reason
+from .common import named, unread_reason
 
 BASELINE_PATHS = (
     "dgx_os.version",
@@ -91,10 +91,9 @@ def judge_drift(desk: Desk, wanted: Mapping[str, Any], where: Where, name: str |
 def _told(path: str, item: Mapping[str, Any]) -> str:
     wanted, found = item["wanted"], item["found"]
     if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
-        missing = sorted(str(value) for value in wanted if value not in found)
-        extra = sorted(str(value) for value in found if value not in wanted)
-        parts = [f"lacks {', '.join(missing)}"] if missing else []
-        parts += [f"also has {', '.join(extra)}"] if extra else []
+        missing, extra = (sorted(set(map(str, one)) - set(map(str, other))) for one, other in ((wanted, found), (found, wanted)))
+        parts = [f"lacks {named(missing, 20)}"] if missing else []
+        parts += [f"also has {named(extra, 20)}"] if extra else []
         return f"{path} {' and '.join(parts)}"
     if found is None:
         return f"{path} should be {wanted}, not read ({item['reason']})"

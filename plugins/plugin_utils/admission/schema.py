@@ -21,13 +21,15 @@ from typing import Any, Union
 from ...module_utils.model import kinds
 from ...module_utils.model.cable import PORTS, CableProbe
 from ...module_utils.model.kinds import Kind
-from ...module_utils.model.port import Address
+from ...module_utils.model.port import Address, ConnectX7
 from .text import clean, line, shown
 
 Check = Callable[[Any, str], Any]
 
 MOST_ENTRIES = 4096
 """Entries of one list or mapping. This collection's own number: a GID table has 256 slots, a desk some hundred held packages."""
+MOST_PORTS = 16
+"""Ports of a desk's network adapter; it has two."""
 MOST_NODES = 50_000
 """Values in one part that is declared as a plain mapping."""
 DEEPEST = 12
@@ -212,7 +214,15 @@ def _cages(value: Any, path: str) -> Any:
     return value
 
 
-TOGETHER: dict[type, Check] = {Address: _address, CableProbe: _cages}
+def _adapter(value: Any, path: str) -> Any:
+    """A card has a handful of ports: what is made of every two ports of two desks takes far longer with each one more."""
+    found = len(value.get("ports") or ())
+    if found > MOST_PORTS:
+        raise Refused(f"{path}.ports", f"a list of {found}", f"at most {MOST_PORTS} entries")
+    return value
+
+
+TOGETHER: dict[type, Check] = {Address: _address, CableProbe: _cages, ConnectX7: _adapter}
 """What the fields of one value must be together."""
 
 

@@ -121,7 +121,7 @@ def trend_chart(values: Sequence[tuple[str, float]], unit: str, title: str, agai
     # Not from zero: what matters here is a few percent. The axis is labelled, and the table beside it has the numbers.
     low, high = min(numbers), max(numbers)
     room = max((high - low) * 0.25, high * 0.02, 0.1)
-    low, high = max(0.0, low - room), high + room
+    low, high = max(0.0, low - room), max(high + room, 0.1)
 
     def x(place: int) -> float:
         return LEFT + 8 + place / (len(known) - 1) * (WIDTH - LEFT - RIGHT - 16)
@@ -152,7 +152,7 @@ def _way(item: Mapping[str, Any], stack: Mapping[str, Any]) -> str:
 
 def _ceiling(value: float) -> float:
     """A round number above the value."""
-    if value <= 0:
+    if value < 0.001:
         return 1.0
     step = 10 ** math.floor(math.log10(value))
     return next(step * factor for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if step * factor >= value * 1.04)

@@ -83,9 +83,13 @@ def _marks(data: Mapping[str, Any]) -> tuple[Mark, ...]:
     return (*found, *(item for item in MARKS if item.name not in names))
 
 
-def _told(item: Mark, value: float | None = None, source: str | None = None, judged: bool = True) -> dict[str, Any]:
+def _told(item: Mark, value: float | None = None, source: str | None = None, judged: bool = True) -> dict[str, Any] | None:
+    """A mark as a figure carries it; null where a product of what a desk said is no figure any more."""
+    known = number(item.value if value is None else value)
+    if known is None:
+        return None
     return {
-        "value": round(item.value if value is None else value, 3),
+        "value": round(known, 3),
         "source": source or item.source,
         "reports": item.reports,
         "official": item.official,
@@ -123,7 +127,7 @@ def _rdma(place: int, ends: tuple[str, str], data: Mapping[str, Any], marks: Seq
             value = number(row.get(f"{direction}_gbps"))
             if value is None:
                 continue
-            told: dict[str, Any] | None = _told(alone)
+            told = _told(alone)
             if direction == "both_ways":
                 source = f"{twice.value:g} times one direction ({twice.source})"
                 told = _told(twice, twice.value * max(one_way), source) if one_way else None
@@ -146,7 +150,7 @@ def rows_of(nccl: Mapping[str, Any]) -> list[tuple[int, float, float | None, flo
         parts = [part if isinstance(part := row.get(half), Mapping) else {} for half in ("out_of_place", "in_place")]
         halves = [number(part.get("busbw")) for part in parts]
         known = [value for value in halves if value is not None]
-        if length and known:
+        if length is not None and length >= 1 and known:
             rows.append((int(length), sum(known) / len(known), halves[0], halves[1]))
     return sorted(rows)
 

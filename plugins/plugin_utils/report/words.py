@@ -81,7 +81,10 @@ def number(value: Any) -> float | None:
     """The value when it is a number below `LARGEST`, else null: what a desk calls a figure may be anything."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if -LARGEST < value < LARGEST else None
+    if not -LARGEST < value < LARGEST:
+        return None
+    known = float(value)  # 2**64 - 1 is no float, and its neighbour is too large
+    return known if -LARGEST < known < LARGEST else None
 
 
 def figure(value: Any, digits: int = 1) -> str:

@@ -97,6 +97,9 @@ def _put(found: Written, path: Path, make: Callable[[], str], mode: int = 0o640)
         write_atomically(path, make(), mode=mode)
     except OSError as error:
         found.problems.append(f"{path.name}: {error.strerror}")
+    except Exception as error:  # a fault of ours in one page takes no desk's verdict, and no other file
+        reason = line(f"{type(error).__name__}: {error}")[:200]
+        found.warnings.append(f"{path.name} could not be made ({reason}); report.json has everything, please report this as a bug")
 
 
 def _facts(report: Mapping[str, Any]) -> str:

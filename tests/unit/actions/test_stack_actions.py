@@ -202,8 +202,7 @@ def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path
             store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(replace(made, setup=setup))}))
         third = f"192.168.100.{hosts['desk-03']}"
         script, _result = on(run, "pair_trust", "desk-01", "trust", {"state": "present", "bootstrap": "fabric"}, [{"changed": True}])
-        known = next(item["lines"] for item in script.asked[0]["lines"] if item["path"].endswith("known_hosts"))
-        assert any(third in line for line in known)
+        assert third in next(item["content"] for item in script.asked[0]["files"] if item["path"].endswith("known_hosts"))
         measured = {"changed": False, "measured": True, "findings": [], "verdict": "PASS"}
         script, _result = on(run, "rdma_pair", "desk-01", "rdma", {"bootstrap": "fabric"}, [measured])
         assert [item["second"]["functions"][0]["address"] for item in script.asked[0]["paths"]][1:] == [third] * 2
@@ -219,6 +218,18 @@ def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path
             again = replace(leased(desk, hosts), setup=kept[desk])
             store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(again)}))
             assert on(run, "pair_settings", desk, "settings", {"state": "present"})[0].asked == [], "all of it is there now"
+
+
+def test_an_address_that_two_members_have_is_known_for_neither(tmp_path: Path) -> None:
+    """Its switch would let either answer under it, with a host key that the head takes for the other's."""
+    run = started(tmp_path, "switch")
+    store = RunStore(tmp_path)
+    hosts = {"desk-01": 77, "desk-02": 78, "desk-03": 78}
+    for desk in DESKS:
+        store.write(Part("facts", desk, DONE, "lab_a", data={"spark": as_dict(leased(desk, hosts))}))
+    script, result = on(run, "pair_trust", "desk-01", "trust", {"state": "present", "bootstrap": "fabric"})
+    assert script.asked == [] and store.part("trust", "desk-01").state == "failed"  # type: ignore[union-attr]
+    assert "desk-02" in result["stage"]["reason"] and "desk-03: its address 192.168.100.78" in result["stage"]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -263,11 +274,11 @@ def test_members_let_the_head_in_and_the_head_knows_them(tmp_path: Path) -> None
     for desk in DESKS:
         script, _result = on(run, "pair_trust", desk, "trust", {"state": "present", "bootstrap": "fabric"}, [{"changed": True}])
         lines = {item["path"].rsplit("/", 1)[1]: item["lines"] for item in script.asked[0]["lines"]}
+        known = next(item["content"] for item in script.asked[0]["files"] if item["path"].endswith("known_hosts"))
         if desk == "desk-01":
-            assert lines["authorized_keys"] == [] and len(lines["known_hosts"]) == 2
-            assert "10.0.0.2" in lines["known_hosts"][0] + lines["known_hosts"][1]
+            assert lines["authorized_keys"] == [] and len(known.splitlines()) == 2 and "10.0.0.2" in known
         else:
-            assert len(lines["authorized_keys"]) == 1 and "10.0.0.1" in lines["authorized_keys"][0] and lines["known_hosts"] == []
+            assert len(lines["authorized_keys"]) == 1 and "10.0.0.1" in lines["authorized_keys"][0] and known is None
 
 
 def test_only_the_head_of_a_stack_gets_a_key(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ class Lab:
     def report(self) -> dict[str, Any]:
         """The report, each file of it read the way its readers do."""
         made = write_report(self.run, self.store)
+        assert not [warning for warning in made.warnings if "could not be made" in warning]
         folder = self.run.folder
         ElementTree.parse(folder / "junit.xml")
         texts = [(folder / name).read_text(encoding="utf-8") for name in ("index.html", "summary.txt", "metrics.prom")] + made.lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,20 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side as side_module
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import read_map
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, PlannedCable
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict, sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import write as write_module
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.charts import trend_chart
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import write_report
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run import store as store_module
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 from hostile_lab import HOSTILE, PAIRS, Lab, codes, facts_of, honest_answer, verdicts
 from proof_samples import ENDS, end
+from sample_run import run_of
 from scripted_action import Script
 
 FACTS, LINK = "labops.dgx_spark.spark_facts", "labops.dgx_spark.cx7_link"
@@ -345,6 +353,124 @@ def test_a_desk_has_two_cages(numbers: Sequence[int]) -> None:
     ports = [{**cable["ports"][0], "port": number} for number in numbers]
     told = refused({"changed": False, "cable": {**cable, "ports": ports}}, "labops.dgx_spark.cx7_cable")
     assert "port 0 and port 1" in told
+
+
+def test_ports_that_no_desk_has_leave_the_cables_of_all_others_judged(tmp_path: Path) -> None:
+    """A desk whose two cages saw its own ports -1 and 5 ended the judgement of every cable: neither loop had an end at the cage wanted."""
+    macs = {number: f"4c:bb:47:00:0f:{number & 0xFF:02x}" for number in (-1, 5)}
+    facts, cable = facts_of(HOSTILE), honest.cable_answer(HOSTILE)
+    facts["ansible_facts"]["spark"]["cx7"]["ports"] = [
+        {"number": number, "functions": [{"netdev": f"x{mac[-2:]}", "mac": mac}]} for number, mac in macs.items()
+    ]
+    cable["cable"]["ports"] = [
+        {"port": port, "carrier": True, "functions": [{"netdev": f"enp{port}", "mac": f"4c:bb:47:00:0e:0{port}",
+         "neighbours": [{"mac": mac, "method": "ipv6"}]}]}
+        for port, mac in enumerate(macs[number] for number in (5, -1))
+    ]  # fmt: skip
+
+    def answers(desk: str, module: str, arguments: dict[str, Any]) -> str:
+        mine = {"spark_facts": facts, "cx7_cable": cable}
+        if desk == HOSTILE and module in mine:
+            return json.dumps(mine[module])
+        if module == "cx7_cable":
+            dark = [{"port": port, "carrier": False, "functions": []} for port in (0, 1)]
+            return json.dumps({"changed": False, "findings": [], "cable": {"desk": desk, "nic_present": True, "ports": dark}})
+        return honest_answer(desk, module, arguments)
+
+    lab = Lab(tmp_path / "run", answers)
+    lab.stages((("facts", "spark_facts", {}), ("cable", "cx7_cable", {})), lab.run.scope)
+    lab.task("spark_judge", {"subject": "cables"}, "desk-01")
+    assert {desk for desk in lab.run.scope if lab.store.part("cable_map", desk)} == set(lab.run.scope)
+
+
+def test_many_names_and_addresses_behind_a_cage_are_told_in_part() -> None:
+    """Some hundred thousand, which fit into an answer, kept the judgement of all cables busy for half an hour."""
+    many = [
+        {"mac": f"4c:bb:47:00:{number >> 8:02x}:{number & 255:02x}", "method": "lldp", "told_desk": f"x{number}"} for number in range(4000)
+    ]
+    ports = [{"port": 0, "carrier": True, "functions": [{"netdev": "a", "neighbours": many}]}]
+    cable = admit("labops.dgx_spark.cx7_cable", {"changed": False, "findings": [], "cable": {"desk": "desk-02", "ports": ports}}, ME)[
+        "cable"
+    ]
+    seen = read_map({"desk-02": from_dict(CableProbe, cable)}, {})
+    [stranger] = seen.strangers
+    assert len(stranger.told) == len(stranger.macs) == len(stranger.vendors) == 32
+    [pair] = judge(seen, [PlannedCable("pair_a", "desk-01", "desk-02")], {}).pairs
+    assert max(len(item.message) for item in pair.findings) < 4096
+
+
+def test_the_map_of_cables_takes_no_more_memory_than_the_facts() -> None:
+    """Each function's address beside each function's name: thousands, which fit into an answer, took all memory of the controller."""
+
+    def change(spark: dict[str, Any]) -> None:
+        functions = [{"netdev": f"e{number:x}", "mac": f"4c:bb:47:00:{number >> 8:02x}:{number & 255:02x}"} for number in range(1000)]
+        spark["cx7"]["ports"][0]["functions"] = functions
+
+    facts = from_dict(Desk, admit(FACTS, with_facts(change), ME)["ansible_facts"]["spark"])
+    tracemalloc.start()
+    read_map({}, {"desk-02": facts})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20_000_000
+
+
+def test_an_adapter_has_a_handful_of_ports() -> None:
+    """Every two ports of two desks are looked at for a network that joins them."""
+
+    def change(spark: dict[str, Any]) -> None:
+        spark["cx7"]["ports"] = [{"number": 0}] * 17
+
+    assert "cx7.ports" in refused(with_facts(change))
+
+
+def _smaller_than_nothing(answer: dict[str, Any]) -> None:
+    answer["rows"][0]["bytes"] = -8
+
+
+def _next_to_nothing(answer: dict[str, Any]) -> None:
+    answer["rows"] = [{**answer["rows"][0], "bytes": 1, "out_of_place": {"busbw": 5e-324}, "in_place": {"busbw": 5e-324}}]
+
+
+def _beyond_all_numbers(answer: dict[str, Any]) -> None:
+    answer["functions"][0].update(forward_gbps=1.8e19, both_ways_gbps=1.8e19)
+
+
+def _nearly_beyond(answer: dict[str, Any]) -> None:
+    answer["avg_busbw"] = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("module", "change"),
+    [
+        ("nccl_pair", _smaller_than_nothing),
+        ("nccl_pair", _next_to_nothing),
+        ("nccl_pair", _nearly_beyond),
+        ("rdma_pair", _beyond_all_numbers),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_leaves_everybody_the_report(
+    tmp_path: Path, module: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    answer = json.loads(honest_answer("desk-01", module, {}))
+    change(answer)
+    report = lab_of(tmp_path / "run", module, answer, "desk-01").whole()
+    assert verdicts(report, "pairs")["pair_b"] == "PASS"
+
+
+def test_a_page_that_cannot_be_made_costs_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_given: Any) -> str:
+        raise ZeroDivisionError("no room")
+
+    monkeypatch.setattr(write_module, "html", broken)
+    run = run_of({"pair_a": ("desk-01", "desk-02")}, folder=tmp_path)
+    made = write_report(run, RunStore(tmp_path))
+    assert made.result["unwritten"] == [] and not made.error and (tmp_path / "report.json").is_file()
+    [told] = [warning for warning in made.warnings if "could not be made" in warning]
+    assert "index.html" in told and "ZeroDivisionError: no room" in told
+
+
+def test_a_trend_of_figures_below_nothing_is_drawn() -> None:
+    assert "<svg" in trend_chart([("one", -0.1), ("two", -0.1)], "Gb/s", "x", None)
 
 
 def test_a_probe_speaks_for_its_own_desk() -> None:

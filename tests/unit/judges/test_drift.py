@@ -42,3 +42,10 @@ def test_a_spelling_mistake_in_a_baseline_is_refused() -> None:
 def test_a_desk_as_baseline_leaves_out_what_is_its_own() -> None:
     wanted = baseline_of(change(DESK, toolkit__nccl=None))
     assert not any(path.startswith(("identity", "network.management", "toolkit.nccl")) for path in wanted)
+
+
+def test_a_desk_with_thousands_of_holds_as_baseline_fills_no_report() -> None:
+    """It is told of every other desk."""
+    many = change(DESK, driver__holds=tuple(f"package-{number}" for number in range(4000)))
+    (item,) = judge_drift(change(DESK, driver__holds=()), {"driver.holds": baseline_of(many)["driver.holds"]}, WHERE)
+    assert "and 3980 more" in item.message and len(item.message) < 1000

@@ -288,20 +288,24 @@ def lines_of(arguments: dict[str, Any], name: str) -> list[str]:
     return next(item["lines"] for item in arguments["lines"] if item["path"].endswith(name))
 
 
+def written(arguments: dict[str, Any], path: str) -> str | None:
+    found: str | None = next(item["content"] for item in arguments["files"] if item["path"] == path)
+    return found
+
+
 def test_only_the_head_logs_in() -> None:
     head = trust.wanted_in_stack(("desk-01", member(1)), others(1), "desk-01", bootstrap="management")
     assert lines_of(head, "authorized_keys") == []
-    known = " ".join(lines_of(head, "known_hosts"))
+    known = str(written(head, settings.KNOWN_HOSTS))
     assert "10.0.0.12" in known and "10.0.0.13" in known and "HOST2" in known and "HOST3" in known
     for number in (2, 3):
         arguments = trust.wanted_in_stack((f"desk-0{number}", member(number)), others(number), "desk-01", bootstrap="management")
         (line,) = lines_of(arguments, "authorized_keys")
         assert "AAAA1" in line and line.startswith("restrict,from=") and "10.0.0.11" in line
-        assert lines_of(arguments, "known_hosts") == []
+        assert written(arguments, settings.KNOWN_HOSTS) is None
         sources = {rule["source"] for rule in arguments["rules"]}
         assert {f"10.0.0.1{other}" for other in (1, 2, 3) if other != number} <= sources and len(arguments["rules"]) == 6
-    script = next(item["content"] for item in head["files"] if item["path"] == trust.PAIR_SSH)
-    assert "the pair" not in script
+    assert "the pair" not in str(written(head, trust.PAIR_SSH))
 
 
 def test_a_head_without_a_key_and_a_member_without_host_keys_are_named() -> None:

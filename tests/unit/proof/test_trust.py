@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files, settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import sha256
@@ -29,17 +30,21 @@ def facts(number: int, **changes: object) -> Desk:
     return dataclasses.replace(desk, **changes)  # type: ignore[arg-type]
 
 
+def known_in(arguments: dict) -> str | None:
+    """The host keys that a desk gets."""
+    return next(item["content"] for item in arguments["files"] if item["path"] == settings.KNOWN_HOSTS)
+
+
 ME, OTHER = ("desk-01", facts(1), ENDS[0]), ("desk-02", facts(2), ENDS[1])
 
 
 def applied(arguments: dict) -> Setup:
     """Facts after the arguments were applied."""
-    files = {item["path"]: sha256(item["content"]) for item in arguments["files"]}
+    files = {item["path"]: sha256(item["content"]) for item in arguments["files"] if item["content"]}
     return dataclasses.replace(
         facts(1).setup,
         pair_files=files,
         trust_authorized=tuple(arguments["lines"][0]["lines"]),
-        trust_known_hosts=tuple(arguments["lines"][1]["lines"]),
     )
 
 
@@ -58,11 +63,28 @@ def test_ssh_itself_accepts_the_line(tmp_path: Path) -> None:
 
 
 def test_known_hosts_has_every_key_for_both_addresses() -> None:
-    lines = trust.wanted(ME, OTHER)["lines"][1]["lines"]
-    assert lines == [
-        "192.168.100.11,192.168.101.11 ecdsa-sha2-nistp256 BBBB2 dgx_spark_pair",
-        "192.168.100.11,192.168.101.11 ssh-ed25519 AAAAhost2 dgx_spark_pair",
-    ]
+    assert known_in(trust.wanted(ME, OTHER)) == (
+        "192.168.100.11,192.168.101.11 ecdsa-sha2-nistp256 BBBB2 dgx_spark_pair\n"
+        "192.168.100.11,192.168.101.11 ssh-ed25519 AAAAhost2 dgx_spark_pair\n"
+    )
+
+
+def test_an_address_that_a_desk_only_says_is_its_own_decides_for_no_other_ssh() -> None:
+    """Its host key would stand for that address, a file server's perhaps, in every ssh of its partner's user."""
+    told = trust.wanted(ME, (*OTHER[:2], dataclasses.replace(ENDS[1], management_address="10.0.0.250")), bootstrap="management")
+    assert "10.0.0.250" in str(known_in(told))
+    assert [item["path"] for item in told["lines"]] == ["/home/lab/.ssh/authorized_keys"]
+    pair_files.refuse_content(settings.KNOWN_HOSTS, known_in(told))
+    used = {word for word in trust.PAIR_SSH_SCRIPT.split() if "KnownHosts" in word} | set(side.ssh_options("/home/lab"))
+    assert [word for word in used if "UserKnownHostsFile" in word] == [f"UserKnownHostsFile={settings.KNOWN_HOSTS}"]
+
+
+def test_lines_of_ours_in_the_users_own_known_hosts_go() -> None:
+    wanted = trust.wanted(ME, OTHER)
+    marked = facts(1, setup=dataclasses.replace(applied(wanted), trust_known_hosts=("10.0.0.250 ssh-ed25519 AAAA dgx_spark_pair",)))
+    again = trust.wanted(("desk-01", marked, ENDS[0]), OTHER)
+    assert {"path": "/home/lab/.ssh/known_hosts", "lines": [], "user": "lab", "mode": "0600"} in again["lines"]
+    assert not trust.is_there(marked, again) and trust.is_there(facts(1, setup=applied(again)), wanted)
 
 
 def test_the_firewall_is_opened_for_the_peer_on_the_fabric_only() -> None:
@@ -90,10 +112,9 @@ def test_a_second_run_has_nothing_to_do() -> None:
     assert trust.is_there(facts(1, setup=applied(wanted)), wanted)
 
 
-@pytest.mark.parametrize("name", ["trust_authorized", "trust_known_hosts"])
-def test_lines_that_somebody_removed_are_noticed(name: str) -> None:
+def test_lines_that_somebody_removed_are_noticed() -> None:
     wanted = trust.wanted(ME, OTHER)
-    assert not trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), **{name: ()})), wanted)
+    assert not trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), trust_authorized=())), wanted)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +168,7 @@ def test_a_line_that_sshd_no_longer_reads_is_moved_and_nothing_is_left_behind() 
     desk = served("/home/lab/.ssh/keys", trust_left_in=(usual,))
     arguments = trust.wanted(("desk-01", desk, ENDS[0]), OTHER)
     assert {item["path"]: bool(item["lines"]) for item in arguments["lines"]} == {
-        "/home/lab/.ssh/keys": True, "/home/lab/.ssh/known_hosts": True, usual: False,
+        "/home/lab/.ssh/keys": True, usual: False,
     }  # fmt: skip
     done = dataclasses.replace(desk, setup=dataclasses.replace(applied(arguments), firewall_rules=None, trust_left_in=()))
     assert trust.is_there(done, trust.wanted(("desk-01", done, ENDS[0]), OTHER))
@@ -164,7 +185,7 @@ def test_keys_that_only_the_admin_writes_are_named_with_the_line_that_belongs_th
     if files:
         added = served(*files, trust_authorized=(line,))
         arguments = trust.wanted(("desk-01", added, ENDS[0]), OTHER)
-        assert [item["path"] for item in arguments["lines"]] == ["/home/lab/.ssh/known_hosts"]
+        assert arguments["lines"] == [] and known_in(arguments)
 
 
 def test_a_desk_that_another_one_replaced_gets_its_keys_anew_on_its_partner() -> None:
@@ -174,9 +195,7 @@ def test_a_desk_that_another_one_replaced_gets_its_keys_anew_on_its_partner() ->
     again = trust.wanted(("desk-01", done, ENDS[0]), ("desk-02", new, ENDS[1]))
     changed = dataclasses.replace(done, setup=dataclasses.replace(done.setup, firewall_rules=None))
     assert trust.is_there(changed, arguments) and not trust.is_there(changed, again)
-    old = "".join(f"{line}\n" for line in arguments["lines"][1]["lines"])
-    kept = pair_files.with_lines(f"github.com ssh-ed25519 AAAA\n{old}", again["lines"][1]["lines"])
-    assert kept is not None and "AAAAhost2" not in kept and "AAAAhost7" in kept and kept.startswith("github.com ")
+    assert "AAAAhost2" not in str(known_in(again)) and "AAAAhost7" in str(known_in(again))
 
 
 def test_the_record_holds_no_key() -> None:
@@ -346,10 +365,10 @@ class FakeDesk:
 
 
 HOSTFILE = "192.168.100.10 slots=1\n"
-KNOWN = "192.168.100.11 ssh-ed25519 AAAAhost dgx_spark_pair"
+AUTHORIZED = 'restrict,from="192.168.100.11" ssh-ed25519 AAAApeer dgx_spark_pair'
 WANT = pair_files.Wanted(
     files=(pair_files.WantedFile("/etc/dgx_spark/hostfile", HOSTFILE),),
-    lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), "lab"),),
+    lines=(pair_files.WantedLines("/home/lab/.ssh/authorized_keys", (AUTHORIZED,), "lab"),),
     rules=(pair_files.Rule("enp1s0f0np0", "192.168.100.11"),),
 )
 
@@ -371,7 +390,7 @@ def test_plan_apply_and_nothing_the_second_time() -> None:
     assert ["ufw", "allow", "in", "on", "enp1s0f0np0", "from", "192.168.100.11", "comment", "dgx_spark_pair"] in [
         argv for argv, _stdin in desk.ran
     ]
-    assert desk.files["/home/lab/.ssh/known_hosts"] == f"{KNOWN}\n"
+    assert desk.files["/home/lab/.ssh/authorized_keys"] == f"{AUTHORIZED}\n"
     desk.answers["ufw"] = Answer(("ufw",), 0, "ufw allow in on enp1s0f0np0 from 192.168.100.11 comment 'dgx_spark_pair'\n")
     assert pair_files.plan(pair_files.read(desk, WANT), WANT) == []
 
@@ -389,8 +408,8 @@ def test_a_desk_without_ufw_needs_no_rules() -> None:
 
 
 def test_what_cannot_be_read_is_not_changed() -> None:
-    desk = FakeDesk({}, errors={"/home/lab/.ssh/known_hosts": "denied"})
-    with pytest.raises(pair_files.PairFilesError, match="known_hosts cannot be read"):
+    desk = FakeDesk({}, errors={"/home/lab/.ssh/authorized_keys": "denied"})
+    with pytest.raises(pair_files.PairFilesError, match="authorized_keys cannot be read"):
         pair_files.plan(pair_files.read(desk, WANT), WANT)
 
 
@@ -414,8 +433,7 @@ def test_a_line_without_the_mark_is_refused() -> None:
         ("/home/lab/.ssh/authorized_keys", 'restrict,from="10.0.0.1",command="id" ssh-ed25519 AAAA dgx_spark_pair'),
         ("/home/lab/.ssh/authorized_keys", "ssh-ed25519 AAAA dgx_spark_pair"),
         ("/home/lab/.ssh/authorized_keys", 'restrict,from="10.0.0.1" ssh-ed25519 AAAA\nssh-ed25519 BBBB dgx_spark_pair'),
-        ("/home/lab/.ssh/known_hosts", '10.0.0.1,fe80::1%",*," ssh-ed25519 AAAA dgx_spark_pair'),
-        ("/home/lab/.ssh/known_hosts", "@cert-authority * ssh-ed25519 AAAA dgx_spark_pair"),
+        ("/home/lab/.ssh/known_hosts", "10.0.0.1 ssh-ed25519 AAAA dgx_spark_pair"),
         ("/home/lab/.bashrc", "10.0.0.1 ssh-ed25519 AAAA dgx_spark_pair"),
         ("/etc/hosts", "10.0.0.1 name archive.example # dgx_spark_pair"),
     ],
@@ -436,9 +454,11 @@ def test_a_line_of_another_kind_is_refused(path: str, line: str) -> None:
         ("/etc/dgx_spark/pair.env", "X=$(command)\n"),
         ("/etc/dgx_spark/pair.env", "# note \x1b]52;c;x\x07\n"),
         ("/etc/dgx_spark/hostfile", "-x LD_PRELOAD=/tmp/x.so\n"),
+        ("/etc/dgx_spark/known_hosts", '10.0.0.1,fe80::1%",*," ssh-ed25519 AAAA dgx_spark_pair'),
+        ("/etc/dgx_spark/known_hosts", "@cert-authority * ssh-ed25519 AAAA dgx_spark_pair"),
     ],
 )
-def test_a_file_that_a_shell_reads_holds_nothing_to_run(path: str, content: str) -> None:
+def test_a_file_that_a_program_reads_holds_nothing_to_run(path: str, content: str) -> None:
     want = pair_files.Wanted(files=(pair_files.WantedFile(path, content),))
     with pytest.raises(pair_files.PairFilesError, match="is not a line that this collection writes there"):
         pair_files.plan(pair_files.Have({path: None}), want)
@@ -464,7 +484,7 @@ def test_an_address_that_is_a_pattern_lets_nobody_in(text: str) -> None:
     assert caught.value.desk == ENDS[1].desk
 
 
-@pytest.mark.parametrize("taken", [trust.PAIR_SSH, trust.RECORD])
+@pytest.mark.parametrize("taken", [trust.PAIR_SSH, trust.RECORD, settings.KNOWN_HOSTS])
 def test_a_file_that_somebody_removed_is_noticed(taken: str) -> None:
     wanted = trust.wanted(ME, OTHER)
     setup = applied(wanted)
@@ -497,7 +517,7 @@ def test_what_is_left_of_ours_is_not_gone(change: dict) -> None:
 
 
 def test_root_itself_writes_into_no_file_of_a_user() -> None:
-    want = pair_files.Wanted(lines=(pair_files.WantedLines("/home/lab/.ssh/known_hosts", (KNOWN,), None),))
+    want = pair_files.Wanted(lines=(pair_files.WantedLines("/home/lab/.ssh/authorized_keys", (AUTHORIZED,), None),))
     with pytest.raises(pair_files.PairFilesError, match="name its user"):
         pair_files.plan(pair_files.Have({}), want)
 
@@ -505,7 +525,7 @@ def test_root_itself_writes_into_no_file_of_a_user() -> None:
 def test_a_step_that_fails_is_named() -> None:
     desk = FakeDesk({}, answers={"ufw": Answer(("ufw",), 0, "")})
     steps = pair_files.plan(pair_files.read(desk, WANT), WANT)
-    desk.errors["/home/lab/.ssh/known_hosts"] = "there is no user lab"
+    desk.errors["/home/lab/.ssh/authorized_keys"] = "there is no user lab"
     with pytest.raises(pair_files.PairFilesError, match="no user lab"):
         pair_files.apply(desk, steps)
 
