@@ -268,7 +268,9 @@ class StackJudge:
                     f"cable out, or correct the switch's ports.{only}"
                 )
                 found.append(finding("CABLE_MIXED", Where(stack.name, desk, here.port), message, evidence=_shown(edge)))
-            found += [self._stranger(stack, item) for item in self.cables.strangers if item.at.desk == desk]
+            # Where another member saw the cage, the switch itself is the stranger, and the desk was late or deaf.
+            unmet = [item for item in self.cables.strangers if item.at.desk == desk and item.at not in cages[desk]]
+            found += [self._stranger(stack, item) for item in unmet]
         return found
 
     def _apart(self, stack: PlannedStack, groups: Sequence[Sequence[str]]) -> list[Finding]:

@@ -32,6 +32,8 @@ class Lab:
     silent: set[str] = field(default_factory=set)
     deaf: set[str] = field(default_factory=set)
     """Desks without IPv6 link-local addresses, LLDP and root."""
+    late: set[str] = field(default_factory=set)
+    """Desks that others saw, and whose own questions nobody answered in time."""
     eeprom: bool = False
     root: bool = False
     switches: list[list[End]] = field(default_factory=list)
@@ -70,7 +72,7 @@ class Lab:
                 if carrier and not deaf:
                     seen.append(Neighbour(mac(self.number(desk), port, 1 - twin), "ipv6"))
                     for far in self.behind(end):
-                        if far.desk not in self.deaf | self.silent:
+                        if far.desk not in self.deaf | self.silent and desk not in self.late:
                             seen += [Neighbour(mac(self.number(far.desk), far.port, peer), "ipv6") for peer in (0, 1)]
                     if self.on_switch(end):
                         seen += [Neighbour(None, "lldp", self.lldp, "qsfp56-1-1", "dc:2c:6e:00:00:01")] if self.lldp else []

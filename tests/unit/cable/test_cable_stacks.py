@@ -212,6 +212,12 @@ def test_a_desk_that_the_others_do_not_see_is_half_a_proof() -> None:
     assert not found.allowed and set(codes(found).values()) & {"unknown", "fail"}
 
 
+@pytest.mark.parametrize("lldp", [None, "lab-switch"])
+def test_a_desk_that_was_late_is_no_desk_on_a_wrong_port(lldp: str | None) -> None:
+    found = of(on_switch(0, 0, 0, 0, lldp=lldp, late={"desk-04"}), SWITCH)
+    assert not found.allowed and codes(found) == {"CABLE_ONE_SIDED": "unknown"}
+
+
 def test_other_desks_on_the_switch_are_noted() -> None:
     lab = Lab([*FOUR, "desk-09"], switches=[[End(name, 0) for name in (*FOUR, "desk-09")]])
     found = of(lab, SWITCH)
