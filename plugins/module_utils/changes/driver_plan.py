@@ -199,7 +199,10 @@ def _repair(desk: Desk, want: WantedLock, where: Where) -> tuple[Step | None, li
         reasons.append(f"install {driver_package(want.branch)}")
     here = {item.name for item in present(desk.driver.packages)}
     without = [item.release for item in desk.kernel.installed if item.has_driver is False]
-    for release in dict.fromkeys(item for item in (desk.kernel.next_boot, desk.kernel.running) if item in without):
+    # An update that was cut off still has its reboot to come: apt took the running kernel's module away together with its driver.
+    journal = desk.setup.update_journal
+    kernels = (desk.kernel.next_boot,) if journal is not None and journal.open else (desk.kernel.next_boot, desk.kernel.running)
+    for release in dict.fromkeys(item for item in kernels if item in without):
         if release and module_package(release, want.branch) not in here:
             packages.append(module_package(release, want.branch))
             reasons.append(f"install the module for kernel {release}")

@@ -10,6 +10,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_pl
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Desk, DgxOs, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver, Kernel, KernelImage, Package
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.update import Journal
 from samples import GROUP, INSTALLED, KERNEL, after, desk, locked, somebody
 
 
@@ -146,6 +147,16 @@ def test_a_kernel_without_module_gets_its_package() -> None:
     assert next(step for step in made.steps if step.kind == "repair").packages == (f"linux-modules-nvidia-580-open-{new}",)
     unknown = Kernel(running=KERNEL, next_boot=new, installed=(KernelImage(new, None),))
     assert "repair" not in make(desk(kernel=unknown)).kinds()
+
+
+@pytest.mark.parametrize(("phase", "mended"), [(None, True), ("settled", True), ("changing", False), ("rolling_back", False)])
+def test_the_running_kernel_needs_no_module_while_an_update_waits_for_its_reboot(phase: str | None, mended: bool) -> None:
+    new = "6.17.0-1029-nvidia"
+    kernel = Kernel(running=KERNEL, next_boot=new, installed=(KernelImage(new, True), KernelImage(KERNEL, False)))
+    gone = f"linux-modules-nvidia-580-open-{KERNEL}"
+    versions = {name: version for name, version in INSTALLED.items() if name != gone}
+    made = make(desk(versions, kernel=kernel, setup=Setup(update_journal=Journal(phase) if phase else None)), state="paused")
+    assert [step.packages for step in made.steps if step.kind == "repair"] == ([(gone,)] if mended else [])
 
 
 def test_a_missing_user_space_is_installed() -> None:
