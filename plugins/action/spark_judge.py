@@ -19,7 +19,7 @@ from ..plugin_utils import alone, audit
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.cable_report import discover, inventory_text, text_map
 from ..plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
-from ..plugin_utils.known_hosts import ssh_arguments
+from ..plugin_utils.known_hosts import ALIAS, ssh_arguments
 from ..plugin_utils.logins import logins_of
 from ..plugin_utils.run.clock import utc_precise
 from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
@@ -29,6 +29,7 @@ from ..plugin_utils.run.wants import BASELINE, KNOWN_HOSTS, WANTS, judge_wants
 
 PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject to the part that it leaves."""
+SSH_ARGUMENTS = "ansible_ssh_extra_args"
 HOST_VARIABLES = (
     "ansible_host",
     "ansible_port",
@@ -121,9 +122,12 @@ class ActionModule(DeskAction):
         for name in run.members:
             values = call.task_vars["hostvars"].get(name) or {}
             variables[name] = {key: values[key] for key in HOST_VARIABLES if values.get(key) is not None}
+            # The address that its MAC had is written down; whose key opens it is still asked by its name.
+            if ALIAS in str(values.get(SSH_ARGUMENTS)):
+                variables[name][SSH_ARGUMENTS] = values[SSH_ARGUMENTS]
         # The host keys that enrolment proved go along, else every desk of the new inventory would be a stranger.
         known_hosts = self.value(call.task_vars, KNOWN_HOSTS.variable)
-        shared = {KNOWN_HOSTS.variable: str(known_hosts), "ansible_ssh_extra_args": ssh_arguments(str(known_hosts))} if known_hosts else {}
+        shared = {KNOWN_HOSTS.variable: str(known_hosts), SSH_ARGUMENTS: ssh_arguments(str(known_hosts))} if known_hosts else {}
         write_atomically(path, inventory_text(found, variables, moment, shared))
         self._display.display(f"\nInventory that matches the cabling: {path}")
         for desk, reason in found.unsure.items():

@@ -21,6 +21,8 @@ description:
     cannot be a variable is reported in a warning.
   - The group C(spark_desks) gets C(spark_known_hosts), the file C(known_hosts.txt) beside the sheet that C(enrol.yml) writes, and
     C(ansible_ssh_extra_args) that make ssh look there first. Both can be overridden in group_vars.
+  - A desk that is known by C(mac) gets C(ansible_ssh_extra_args) of its own once it is enrolled, because its host key is then looked for
+    under its name, whatever address it has.
   - Several sheets of one inventory (a folder with one for each room) become one lab; a desk, a pair, an address or a serial number that
     two of them have is refused. Keep them in one folder, since all desks use the same C(known_hosts.txt).
   - Every line is checked. All problems are reported at once, each with its line, its column, what was found and what was expected, and the
@@ -110,7 +112,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.display import Display
 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.text import clean
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import ssh_arguments
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import alias_of, ssh_arguments, text_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
     READ,
     Problem,
@@ -154,7 +156,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 display.warning(warning)
             known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
             _beside_others(inventory, sheet, known_hosts)
-            _fill(inventory, sheet, self._addresses(sheet, path, cache))
+            _fill(inventory, sheet, self._addresses(sheet, path, cache), known_hosts)
             inventory.set_variable(DESKS_GROUP, "spark_known_hosts", known_hosts)
             inventory.set_variable(DESKS_GROUP, "ansible_ssh_extra_args", ssh_arguments(known_hosts))
             self._construct(sheet)
@@ -292,8 +294,9 @@ def _beside_others(inventory: Any, sheet: Sheet, known_hosts: str) -> None:
     sheets.append((sheet, known_hosts))
 
 
-def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:
+def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str], known_hosts: str) -> None:
     """Groups, desks and their variables. ``addresses``: MAC to the address of a desk whose address the sheet does not say."""
+    known = text_of(Path(known_hosts)) if addresses else ""
     inventory.add_group(DESKS_GROUP)
     inventory.add_group(PAIRS_GROUP)
     for pair in sheet.pairs:
@@ -313,6 +316,9 @@ def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str]) -> None:
         if entry.mac and not entry.address:
             if entry.mac in addresses:
                 values["ansible_host"] = addresses[entry.mac]
+                # Any neighbour can claim a MAC, an enrolled desk too, whose address has a key.
+                if alias := alias_of(known, entry.name, addresses[entry.mac]):
+                    values["ansible_ssh_extra_args"] = ssh_arguments(known_hosts, alias)
             else:
                 unknown = f"{entry.mac} is not in this machine's neighbour table"
                 todo = "ping the lab's network from here, or put the address in the sheet"

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import pwd
+import select
 import selectors
 import shutil
 import signal
@@ -20,7 +21,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 FILE_LIMIT = 4 * 1024 * 1024
 """Bytes read from one file at most; more is an error ``too_large``, not a cut text."""
@@ -244,30 +245,39 @@ class LiveDesk:
     def copy_as(self, user: str | None, source: str, target: str) -> None:
         """Copy what a user gave into a new file of ours (0600): opened by a program of that user, so only what the user may read.
 
-        ``user`` null: of this process. Raises OSError.
+        That program gets a pipe and never the file: where a user may look into processes of its own, it would take the open file from it
+        and write there after we have looked. ``user`` null: of this process. Raises OSError.
         """
         who = identity(user)
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
+        deadline, said = time.monotonic() + COPY_SECONDS, b""
+        with os.fdopen(descriptor, "wb") as file:
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 ["head", "-c", str(COPY_LIMIT), "--", source],
                 stdin=subprocess.DEVNULL,
-                stdout=descriptor,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=command_environment() if who is None else who.environment,
                 cwd="/",
-                timeout=COPY_SECONDS,
-                check=False,
                 start_new_session=True,
                 **({} if who is None else who.credentials),
             )
-        except subprocess.TimeoutExpired:
-            raise OSError(errno.ETIMEDOUT, f"could not be read within {COPY_SECONDS:.0f} s", source) from None
-        finally:
-            os.close(descriptor)
-        if done.returncode:
-            said = " ".join(done.stderr.decode("utf-8", "replace").split())[-200:]
-            raise OSError(errno.EACCES, said or f"head ended with {done.returncode}", source)
+            try:
+                _drain(process, file, deadline, source)
+                process.wait(max(0.05, deadline - time.monotonic()))
+                if process.returncode and process.stderr and select.select([process.stderr], [], [], 0.0)[0]:
+                    said = os.read(process.stderr.fileno(), 4096)
+            except subprocess.TimeoutExpired:
+                raise _late(source) from None
+            finally:
+                if process.poll() is None:
+                    _end_group(process)
+                for stream in (process.stdout, process.stderr):
+                    if stream is not None:
+                        stream.close()
+        if process.returncode:
+            words = " ".join(said.decode("utf-8", "replace").split())[-200:]
+            raise OSError(errno.EACCES, words or f"head ended with {process.returncode}", source)
 
     def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
         """See `WritableDesk`. A kill leaves at most one hidden file, which the next write takes."""
@@ -436,6 +446,32 @@ def _converse(process: subprocess.Popen[bytes], stdin: str | None, deadline: flo
         if stream is not None and not stream.closed:
             stream.close()
     return b"".join(kept["out"]).decode("utf-8", "replace"), b"".join(kept["err"]).decode("utf-8", "replace"), error
+
+
+def _late(source: str) -> OSError:
+    return OSError(errno.ETIMEDOUT, f"could not be read within {COPY_SECONDS:.0f} s", source)
+
+
+def _drain(process: subprocess.Popen[bytes], file: IO[bytes], deadline: float, source: str) -> None:
+    """Write what a process prints into a file, until its end. Somebody else may hold the pipe too, so time and size are ours to bound."""
+    stream, size = process.stdout, 0
+    while stream is not None:
+        ended = process.poll() is not None
+        if not select.select([stream], [], [], 0.0 if ended else 0.2)[0]:
+            if ended:
+                return
+            if time.monotonic() > deadline:
+                raise _late(source)
+            continue
+        chunk = os.read(stream.fileno(), 1 << 20)
+        size += len(chunk)
+        if not chunk:
+            return
+        if time.monotonic() > deadline:
+            raise _late(source)
+        if size > COPY_LIMIT:
+            raise OSError(errno.EFBIG, f"is larger than {COPY_LIMIT >> 30} GiB", source)
+        file.write(chunk)
 
 
 def _end_group(process: subprocess.Popen[bytes], grace: float = 2.0) -> None:

@@ -286,6 +286,7 @@ KEPT = (
     "ansible_port",
     "ansible_user",
     "ansible_ssh_private_key_file",
+    "ansible_ssh_extra_args",
     "spark_expected_serial",
     "spark_expected_host_key",
     "spark_out_of_service",

@@ -17,17 +17,30 @@ from ..module_utils.model.kinds import PUBLIC_KEY
 from .run.store import write_atomically
 
 MARK = "dgx_spark:"
+ALIAS = "HostKeyAlias"
+"""ssh's option for the name under which it looks for a host key."""
 KEY = re.compile(PUBLIC_KEY)
 NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f]")
 """In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option."""
 
 
-def ssh_arguments(path: str) -> str:
+def ssh_arguments(path: str, alias: str | None = None) -> str:
     """Arguments with which ssh looks into the project's file first, as ``ansible_ssh_extra_args`` wants them.
 
-    Quoted twice: for ssh's own configuration, and for the words of a command line. Raises ValueError.
+    ``alias``: the name that it looks for there in place of the address. Quoted twice: for ssh's own configuration, and for the words of a
+    command line. Raises ValueError.
     """
-    return f"-o {shlex.quote(f'UserKnownHostsFile={for_ssh(path)} ~/.ssh/known_hosts')}"
+    more = f" -o {shlex.quote(f'{ALIAS}={alias}')}" if alias else ""
+    return f"-o {shlex.quote(f'UserKnownHostsFile={for_ssh(path)} ~/.ssh/known_hosts')}{more}"
+
+
+def alias_of(text: str, desk: str, address: str) -> str | None:
+    """What ssh must look for where the network alone told the desk's address: the desk that really has it may be another one that the
+    text knows, and its key must not do for this one. Null where the text knows neither."""
+    lines = [(_marked(words), words[0].split(",")) for words in _lines(text) if _marked(words)]
+    own = next((names[0] for owner, names in lines if owner == desk), None)
+    taken = any(name == address or name.startswith(f"[{address}]:") for _owner, names in lines for name in names)
+    return own or (desk if taken else None)
 
 
 def fingerprint(key: str) -> str | None:

@@ -519,8 +519,19 @@ _OWN_PATH = re.compile(rf"(?<![\w.])(/{_OWN}[^\s,|]+)(?: [^\s,|]+)+")
 _ARGUMENTS = re.compile(r"(?<=, )([\w.+-]{1,64}) -[^,|\n]*(?=,)")
 
 
+_TABLE_ROW = re.compile(r"(?m)^(\|(?: {1,20}(?:\d{1,10}|N/A)){2,5} {1,20}[CGM+]{1,4} {1,20})(\S.*?)(?= +\S+ *\|$)")
+"""A process of plain ``nvidia-smi``: what stands before its name, and the name."""
+_TABLE_NAME = re.compile(rf"/{_OWN}\S+|(?:[^\s/]{{0,255}}/){{0,64}}([\w.+:-]{{1,64}})")
+
+
+def _table_row(match: re.Match[str]) -> str:
+    found = _TABLE_NAME.match(match.group(2))
+    return match.group(1) + (found.group(1) or found.group() if found else "-").ljust(len(match.group(2)))
+
+
 def programs(text: str, _logins: Collection[str]) -> str:
     """An answer of nvidia-smi or another program that names processes: names without folders of people and without arguments."""
+    text = _TABLE_ROW.sub(_table_row, text)
     for pattern in (_FOREIGN_PATH, _OWN_PATH, _ARGUMENTS):
         text = pattern.sub(r"\1", text)
     return text

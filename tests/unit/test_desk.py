@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -202,3 +205,36 @@ def test_a_file_without_end_is_copied_as_far_as_one_may_be_long(tmp_path, monkey
     monkeypatch.setattr(door, "COPY_LIMIT", 1000)
     LIVE.copy_as(None, "/dev/zero", str(tmp_path / "copy"))
     assert (tmp_path / "copy").stat().st_size == 1000
+
+
+def test_the_program_that_reads_for_a_user_never_holds_our_copy(tmp_path):
+    """Its user may take an open file from it, and write into the copy after it was proven."""
+    source, target, held = tmp_path / "sent", tmp_path / "copy", []
+    os.mkfifo(source)
+
+    def feed():
+        with source.open("wb") as file:
+            for place in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    if str(source).encode() in place.read_bytes().split(b"\0"):
+                        held.extend(os.readlink(item) for item in (place.parent / "fd").iterdir())
+            file.write(b"x" * 200_000)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    LIVE.copy_as(None, str(source), str(target))
+    feeder.join()
+    assert target.read_bytes() == b"x" * 200_000
+    assert str(source) in held and str(target) not in held
+
+
+def test_a_copy_is_bounded_by_us_and_not_by_the_program_of_the_user(tmp_path, monkeypatch):
+    """Whoever took the pipe may write on, or keep it open."""
+    process = subprocess.Popen(["sh", "-c", "yes & sleep 60"], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        monkeypatch.setattr(door, "COPY_LIMIT", 100_000)
+        with (tmp_path / "copy").open("wb") as file, pytest.raises(OSError, match="larger"):
+            door._drain(process, file, time.monotonic() + 20, "sent")
+        assert (tmp_path / "copy").stat().st_size <= 100_000
+    finally:
+        door._end_group(process)

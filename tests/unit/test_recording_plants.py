@@ -189,6 +189,25 @@ def test_no_plant_survives(parts: dict[str, Any], marked: str, tmp_path: Path) -
     assert survivors(data, marked, tmp_path) == set()
 
 
+@pytest.mark.parametrize("front", ["|    0   N/A  N/A            1234      C   ", "|    0      1234    C+G   "])
+@pytest.mark.parametrize(
+    ("name", "stays"),
+    [
+        ("python3 train.py --rate 3 «Gletscher77»", "python3"),
+        ("/usr/bin/python3 serve.py a,«Gletscher77»", "/usr/bin/python3"),
+        ("...«zebra-gmbh»/venv/bin/python -m x,«Gletscher77»", "python"),
+        ("/home/«anakowalska»/bin/run --at «Gletscher77» | x", "run"),
+        ("VLLM::EngineCore", "VLLM::EngineCore"),
+        ("/usr/lib/xorg/Xorg", "/usr/lib/xorg/Xorg"),
+    ],
+)
+def test_of_a_process_in_the_table_of_nvidia_smi_its_program_stays(front: str, name: str, stays: str, tmp_path: Path) -> None:
+    told = name.replace("«", "").replace("»", "")
+    table = f"| Processes: |\n{front}{told}   100MiB |\n"
+    assert survivors(planted(SMALL, commands={("nvidia-smi",): table}), name, tmp_path) == set()
+    assert f"{front}{stays} " in (tmp_path / "recorded-01" / "commands.yml").read_text(encoding="utf-8")
+
+
 def test_all_plants_on_one_desk(healthy: dict[str, Any], tmp_path: Path) -> None:
     """What one place teaches neither harms nor saves another."""
     data = dict(healthy)

@@ -218,10 +218,11 @@ def test_the_inventory_is_yaml_with_the_hosts_variables_and_no_password() -> Non
         desk: {"ansible_host": f"10.0.0.{index}", "ansible_become_password": "secret", "spark_out_of_service": False}
         for index, desk in enumerate(DESKS)
     }
+    variables["desk-01"]["ansible_ssh_extra_args"] = "-o HostKeyAlias=desk-01"
     text = inventory_text(found, variables, "2026-01-01")
     data = yaml.safe_load(text)
     assert data["spark_pairs"]["children"]["pair_01"]["hosts"] == {
-        "desk-01": {"ansible_host": "10.0.0.0", "spark_out_of_service": False},
+        "desk-01": {"ansible_host": "10.0.0.0", "ansible_ssh_extra_args": "-o HostKeyAlias=desk-01", "spark_out_of_service": False},
         "desk-03": {"ansible_host": "10.0.0.2", "spark_out_of_service": False},
     }
     assert set(data["spark_desks"]["hosts"]) == {"desk-02", "desk-04"} and data["spark_desks"]["children"] == {"spark_pairs": {}}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import names_of, remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
     COLUMNS,
     Sheet,
@@ -670,6 +672,41 @@ def test_an_address_behind_a_mac_is_remembered(tmp_path: Path) -> None:
     kept.write_text(json.dumps({"__payload__": json.dumps({"4c:bb:47:01:02:03": "192.0.2.77"})}), encoding="utf-8")
     again = inventory(tmp_path, "-i", str(path), "--host", "desk-01")
     assert json.loads(again.stdout)["ansible_host"] == "192.0.2.77", again.stderr
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "port", "alias"),
+    [
+        (("desk-01", "desk-02"), "", "desk-01"),
+        (("desk-01", "desk-02"), "2222", "[desk-01]:2222"),
+        # Not enrolled: whoever has the address is told as unknown, and not as the desk that has a key there.
+        (("desk-02",), "", "desk-01"),
+        ((), "", None),
+    ],
+)
+def test_a_mac_that_another_desk_claims_makes_it_no_other_desk(
+    tmp_path: Path, enrolled: tuple[str, ...], port: str, alias: str | None
+) -> None:
+    """The neighbour table says that the MAC of desk-01 is at the address under which known_hosts has the key of desk-02."""
+    mac, address, known = "4c:bb:47:01:02:03", "192.0.2.12", tmp_path / "known_hosts.txt"
+    keys = {"desk-01": "ssh-ed25519 AAAA", "desk-02": "ssh-ed25519 BBBB"}
+    for desk, told in (("desk-01", "192.0.2.11"), ("desk-02", address)):
+        if desk in enrolled:
+            remember(known, desk, names_of(desk, told, int(port or 22)), [keys[desk]])
+    (tmp_path / "cache").mkdir()
+    lines = ["cache: true", "cache_plugin: ansible.builtin.jsonfile", f"cache_connection: {tmp_path / 'cache'}"]
+    path = constructed(tmp_path, *lines, sheet=f"name,mac,port\ndesk-01,{mac},{port}\n")
+    inventory(tmp_path, "-i", str(path), "--list")
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_text(json.dumps({"__payload__": json.dumps({mac: address})}), encoding="utf-8")
+    told = json.loads(inventory(tmp_path, "-i", str(path), "--host", "desk-01").stdout)
+    assert told["ansible_host"] == address
+    words = shlex.split(told["ansible_ssh_extra_args"])
+    asked = subprocess.run(["ssh", "-F", "none", "-G", *words, address], capture_output=True, text=True, check=True).stdout
+    chosen = re.findall(r"(?m)^hostkeyalias (.+)$", asked)
+    assert chosen == ([alias] if alias else [])
+    found = subprocess.run(["ssh-keygen", "-f", str(known), "-F", alias or address], capture_output=True, text=True, check=False).stdout
+    assert keys["desk-02"] not in found and (keys["desk-01"] in found) == ("desk-01" in enrolled)
 
 
 @pytest.mark.parametrize(
