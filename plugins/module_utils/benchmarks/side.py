@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from .. import desk as desk_module
-from ..changes.settings import KNOWN_HOSTS
 from ..desk import DEFAULT_TIMEOUT, Answer, Desk, Link, Listing, Text, command_environment
+from ..model.link import KNOWN_HOSTS
 from ..programs import carrier, lease
 from . import agent as agent_module
 

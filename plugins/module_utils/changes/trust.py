@@ -15,9 +15,9 @@ from typing import Any
 
 from ..model.data import sha256
 from ..model.desk import Desk
-from ..model.link import Endpoint
+from ..model.link import KNOWN_HOSTS, Endpoint
 from .pair_files import MARK
-from .settings import FABRIC, FOLDER, KNOWN_HOSTS, PAIR_SSH
+from .settings import FABRIC, FOLDER, PAIR_SSH
 
 KEY_NAME = "id_ed25519_dgx_spark_pair"
 RECORD = f"{FOLDER}/trust.json"

@@ -9,6 +9,9 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+KNOWN_HOSTS = "/etc/dgx_spark/known_hosts"
+"""Host keys of the stack's other desks, for the ssh between them alone: an address that a desk only says is its own misleads no other."""
+
 
 @dataclass(frozen=True)
 class WantedFunction:

@@ -296,13 +296,13 @@ def written(arguments: dict[str, Any], path: str) -> str | None:
 def test_only_the_head_logs_in() -> None:
     head = trust.wanted_in_stack(("desk-01", member(1)), others(1), "desk-01", bootstrap="management")
     assert lines_of(head, "authorized_keys") == []
-    known = str(written(head, settings.KNOWN_HOSTS))
+    known = str(written(head, trust.KNOWN_HOSTS))
     assert "10.0.0.12" in known and "10.0.0.13" in known and "HOST2" in known and "HOST3" in known
     for number in (2, 3):
         arguments = trust.wanted_in_stack((f"desk-0{number}", member(number)), others(number), "desk-01", bootstrap="management")
         (line,) = lines_of(arguments, "authorized_keys")
         assert "AAAA1" in line and line.startswith("restrict,from=") and "10.0.0.11" in line
-        assert written(arguments, settings.KNOWN_HOSTS) is None
+        assert written(arguments, trust.KNOWN_HOSTS) is None
         sources = {rule["source"] for rule in arguments["rules"]}
         assert {f"10.0.0.1{other}" for other in (1, 2, 3) if other != number} <= sources and len(arguments["rules"]) == 6
     assert "the pair" not in str(written(head, trust.PAIR_SSH))

@@ -32,7 +32,7 @@ def facts(number: int, **changes: object) -> Desk:
 
 def known_in(arguments: dict) -> str | None:
     """The host keys that a desk gets."""
-    return next(item["content"] for item in arguments["files"] if item["path"] == settings.KNOWN_HOSTS)
+    return next(item["content"] for item in arguments["files"] if item["path"] == trust.KNOWN_HOSTS)
 
 
 ME, OTHER = ("desk-01", facts(1), ENDS[0]), ("desk-02", facts(2), ENDS[1])
@@ -74,9 +74,9 @@ def test_an_address_that_a_desk_only_says_is_its_own_decides_for_no_other_ssh() 
     told = trust.wanted(ME, (*OTHER[:2], dataclasses.replace(ENDS[1], management_address="10.0.0.250")), bootstrap="management")
     assert "10.0.0.250" in str(known_in(told))
     assert [item["path"] for item in told["lines"]] == ["/home/lab/.ssh/authorized_keys"]
-    pair_files.refuse_content(settings.KNOWN_HOSTS, known_in(told))
+    pair_files.refuse_content(trust.KNOWN_HOSTS, known_in(told))
     used = {word for word in trust.PAIR_SSH_SCRIPT.split() if "KnownHosts" in word} | set(side.ssh_options("/home/lab"))
-    assert [word for word in used if "UserKnownHostsFile" in word] == [f"UserKnownHostsFile={settings.KNOWN_HOSTS}"]
+    assert [word for word in used if "UserKnownHostsFile" in word] == [f"UserKnownHostsFile={trust.KNOWN_HOSTS}"]
 
 
 def test_lines_of_ours_in_the_users_own_known_hosts_go() -> None:
@@ -484,7 +484,7 @@ def test_an_address_that_is_a_pattern_lets_nobody_in(text: str) -> None:
     assert caught.value.desk == ENDS[1].desk
 
 
-@pytest.mark.parametrize("taken", [trust.PAIR_SSH, trust.RECORD, settings.KNOWN_HOSTS])
+@pytest.mark.parametrize("taken", [trust.PAIR_SSH, trust.RECORD, trust.KNOWN_HOSTS])
 def test_a_file_that_somebody_removed_is_noticed(taken: str) -> None:
     wanted = trust.wanted(ME, OTHER)
     setup = applied(wanted)
