@@ -203,6 +203,9 @@ def module_kind(desk: Desk, where: Where) -> list[Finding]:
     return [finding("DRIVER_PROPRIETARY", where, message, evidence={"open": driver.open_module, "license": licence})]
 
 
+_NAMES_A_KERNEL = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}")
+
+
 def next_boot(desk: Desk, where: Where) -> list[Finding]:
     """NEXT_BOOT_KERNEL_WITHOUT_DRIVER."""
     image = _image(desk, desk.kernel.next_boot)
@@ -215,8 +218,13 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
     )
     if image.modules:
         message += f" It has only {named(image.modules)}."
-    if desk.kernel.boot_entry and image.release not in desk.kernel.boot_entry:
-        message += f" GRUB is set to start {desk.kernel.boot_entry[:120]!r}, which is not installed, so it falls back to its first entry."
+    entry = desk.kernel.boot_entry or ""
+    # An entry that names a kernel, and another starts: its kernel is gone. A number or a plain title names none.
+    gone = image.release not in entry and _NAMES_A_KERNEL.search(entry) is not None
+    if entry:
+        message += f" GRUB is set to start {entry[:120]!r}" + (
+            ", which is not installed, so it falls back to its first entry." if gone else "."
+        )
     evidence = {
         "next_boot": image.release,
         "running": desk.kernel.running,
@@ -228,6 +236,11 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
     remedy = None
     if any(item.name == package and item.state == "installed" for item in desk.driver.packages):
         remedy = f"Its package is installed, but its module is missing: sudo apt-get install --reinstall {package}, before any reboot."
+    elif entry and desk.kernel.installed[0].has_driver:
+        remedy = (
+            f"Before any reboot, install {package}, or take the choice out of GRUB (GRUB_DEFAULT in /etc/default/grub and "
+            "/etc/default/grub.d, then sudo update-grub; for one that was saved: sudo grub-editenv - unset saved_entry next_entry)."
+        )
     return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence, remedy=remedy)]
 
 

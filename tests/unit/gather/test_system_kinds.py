@@ -21,6 +21,7 @@ from .fake_desk import DRIVER, KERNEL, NVIDIA_SMI_Q, PACKAGES, PCI, QUERY_GPU, F
 SMI_QUERY = next(words for words in healthy().commands if words.startswith("nvidia-smi --query-gpu"))
 LOG = "journalctl -k -b -o short-monotonic --no-pager"
 NEXT = "7.0.0-1021-nvidia"
+OLDER = "6.14.0-1015-nvidia"
 WHERE = Where(desk="desk-01")
 XID = "spark-a1b2 kernel: NVRM: Xid (PCI:000f:01:00):"
 
@@ -227,6 +228,28 @@ def test_a_pin_of_a_kernel_that_is_gone_is_told() -> None:
     )
     found = judged(desk)["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"]
     assert NEXT in found.message and "6.11.0-1016-nvidia', which is not installed" in found.message
+
+
+@pytest.mark.parametrize(
+    ("entry", "chosen"),
+    [
+        ("1>2", True),
+        (f"Advanced options for DGX OS GNU/Linux>DGX OS GNU/Linux, with Linux {OLDER}", True),
+        (f"gnulinux-advanced-x>gnulinux-{OLDER}-advanced-x", True),
+        ("DGX OS GNU/Linux", False),
+    ],
+)
+def test_a_pin_that_grub_follows_is_told_as_one(entry: str, chosen: bool) -> None:
+    desk = healthy()
+    bad = OLDER if chosen else NEXT
+    desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/drivers/net/dummy.ko.zst": ""}
+    desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_DEFAULT="{entry}"\n'
+    inner = "".join(f"menuentry 'k' {{\n linux /boot/vmlinuz-{name} ro\n}}\n" for name in (KERNEL, KERNEL, OLDER))
+    desk.files["/boot/grub/grub.cfg"] = f"menuentry 'a' {{\n linux /boot/vmlinuz-{KERNEL} ro\n}}\nsubmenu 'b' {{\n{inner}}}\n"
+    found = judged(desk)["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"]
+    assert bad in found.message and f"GRUB is set to start {entry!r}." in found.message and "not installed" not in found.message
+    assert ("grub-editenv" in found.remedy) is chosen
+    assert f"linux-modules-nvidia-580-open-{bad if chosen else 'RELEASE'}" in found.remedy
 
 
 @pytest.mark.parametrize(
