@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import Interface, text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import sha256
@@ -21,6 +22,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import build
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, from_plain
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, Part, RunStore
+from house import ROOT
 from sample_run import run_of
 from scripted_action import Script
 
@@ -353,6 +355,12 @@ def test_a_desk_on_a_switch_is_measured_over_it_then_without_it(tmp_path: Path) 
     second = Script("pair_isolate", given).run("desk-01", run)
     assert (second["kind"], second["desks"], second["head_host"]) == ("without_switch", ["desk-02", "desk-03"], 28)
     assert second["plan"]["stacks"][0]["topology"] == "direct"
+
+
+def test_a_trial_asks_no_dhcp_server() -> None:
+    """The stack's own wish would be refused on the direct cable of the second trial."""
+    plays = yaml.safe_load((ROOT / "playbooks/isolate.yml").read_text(encoding="utf-8"))
+    assert [play["vars"]["pair_link_addresses"] for play in plays if play["name"] == "Try"] == ["static"]
 
 
 @pytest.mark.parametrize(
