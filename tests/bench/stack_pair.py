@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a run of stack_pair.yml grows with the lab, and beside another commit: module executions, controller CPU, wall time.
+"""How a run of stack_pair.yml grows with the lab, and beside another commit: module executions, task results, ssh commands, CPU, wall time.
 
 Usage: python tests/bench/stack_pair.py [--pairs 2 8 16] [--base COMMIT] [--repeat 1]
 For each lab size a new lab of enrolled, bare desks is stacked twice: "first" is the way from bare to proven, with a bundle cache of its
@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -26,7 +27,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("first", "again")
-FIGURES = ("executions", "cpu_seconds", "wall_seconds")
+FIGURES = ("executions", "results", "commands", "cpu_seconds", "wall_seconds")
+RECAP = re.compile(r"^\S+ +: ok=(\d+) .*?unreachable=(\d+) +failed=(\d+) +skipped=(\d+) ", re.MULTILINE)
+COUNTING_SSH = """#!/bin/sh
+echo >> {count}
+exec ssh "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Row:
     """first or again"""
     executions: float
     """Module executions a desk."""
+    results: float
+    """Task results a desk, as Ansible's recap counts them (skipped ones too)."""
+    commands: float
+    """ssh commands of the controller a desk."""
     cpu_seconds: float
     """Of the controller."""
     wall_seconds: float
@@ -63,23 +73,46 @@ def executions(tree: Path, name: str, desks: Sequence[str], since: str) -> float
     return total / len(desks)
 
 
-def stack(tree: Path, name: str, cache: str) -> tuple[float, float, int]:
-    """(CPU seconds of the controller, wall seconds, exit code) of one run."""
-    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+@dataclass(frozen=True)
+class Ended:
+    """What one run cost."""
+
+    results: int
+    commands: int
+    cpu_seconds: float
+    wall_seconds: float
+    exit_code: int
+
+
+def results_of(output: str) -> int:
+    """Task results in Ansible's recap, of all hosts together."""
+    return sum(int(number) for line in RECAP.findall(output) for number in line)
+
+
+def stack(tree: Path, name: str, cache: str) -> Ended:
+    """One run; what is in the way of its ssh commands only counts them."""
     playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventories/simulated", "playbooks/stack_pair.yml"]
-    environment = {
-        **os.environ,
-        "LAB": name,
-        "ANSIBLE_CONFIG": str(tree / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(tree / ".collections"),
-    }
     argv = [*playbook, "-e", f"nccl_bundle_cache={cache}"]
-    done = subprocess.run(argv, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory(prefix="bench-ssh-") as folder:
+        count, program = Path(folder, "count"), Path(folder, "ssh")
+        count.touch()
+        program.write_text(COUNTING_SSH.format(count=count), encoding="utf-8")
+        program.chmod(0o700)
+        environment = {
+            **os.environ,
+            "LAB": name,
+            "ANSIBLE_CONFIG": str(tree / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(tree / ".collections"),
+            "ANSIBLE_SSH_EXECUTABLE": str(program),
+        }
+        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        done = subprocess.run(argv, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        wall, after = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+        commands = count.stat().st_size
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if done.returncode:
         print("\n".join(done.stdout.splitlines()[-20:]), file=sys.stderr)
-    return cpu, time.monotonic() - begun, done.returncode
+    return Ended(results_of(done.stdout), commands, cpu, wall, done.returncode)
 
 
 def measure(label: str, tree: Path, pairs: int) -> Iterator[Row]:
@@ -93,9 +126,20 @@ def measure(label: str, tree: Path, pairs: int) -> Iterator[Row]:
                 time.sleep(1.1)  # the journal is asked by whole seconds
                 since = lab(tree, name, "exec", desks[0], "--", "date", "+%Y-%m-%d %H:%M:%S").strip()
                 load = os.getloadavg()[0]
-                cpu, wall, code = stack(tree, name, cache)
-                yield Row(label, pairs, kind, executions(tree, name, desks, since), cpu, wall, code, load)
-                if code:
+                ended = stack(tree, name, cache)
+                yield Row(
+                    tree=label,
+                    pairs=pairs,
+                    kind=kind,
+                    executions=executions(tree, name, desks, since),
+                    results=ended.results / len(desks),
+                    commands=ended.commands / len(desks),
+                    cpu_seconds=ended.cpu_seconds,
+                    wall_seconds=ended.wall_seconds,
+                    exit_code=ended.exit_code,
+                    load=load,
+                )
+                if ended.exit_code:
                     return
     finally:
         lab(tree, name, "down")
@@ -129,7 +173,7 @@ def ratios(rows: Sequence[Row]) -> dict[tuple[int, str], dict[str, float]]:
     }
 
 
-HEAD = "tree  pairs run    executions/desk    CPU s CPU s/desk   wall s wall s/pair  load"
+HEAD = "tree  pairs run    executions/desk results/desk ssh/desk CPU s/desk   wall s wall s/pair  load"
 
 
 def line(row: Row) -> str:
@@ -137,10 +181,9 @@ def line(row: Row) -> str:
     begun = f"{row.tree:5} {row.pairs:5} {row.kind:6}"
     if row.exit_code:
         return f"{begun} failed with exit code {row.exit_code}, no number"
-    desks = row.pairs * 2
     return (
-        f"{begun} {row.executions:15.1f} {row.cpu_seconds:8.1f} {row.cpu_seconds / desks:10.2f} {row.wall_seconds:8.1f} "
-        f"{row.wall_seconds / row.pairs:11.1f} {row.load:5.1f}"
+        f"{begun} {row.executions:15.1f} {row.results:12.1f} {row.commands:8.1f} {row.cpu_seconds / (row.pairs * 2):10.2f} "
+        f"{row.wall_seconds:8.1f} {row.wall_seconds / row.pairs:11.1f} {row.load:5.1f}"
     )
 
 
