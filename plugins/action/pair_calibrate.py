@@ -34,9 +34,9 @@ class ActionModule(DeskAction):
         path = Path(str(call.given["path"])).expanduser()
         if self._task.check_mode:
             return {"changed": False, "msg": "check mode measures nothing, so there are no marks to write"}
-        heads = {stack.head for stack in measuring}
+        heads = {stack.head: stack.name for stack in measuring}
         measured: dict[str, list[dict[str, Any]]] = {"rdma": [], "nccl": []}
-        bad = []
+        bad: dict[str, set[str]] = {}
         for stage in store.stages():
             kind = stage_of_part(stage)
             if kind not in measured:
@@ -45,13 +45,12 @@ class ActionModule(DeskAction):
                 if desk in heads and part.data.get("measured"):
                     measured[kind].append(dict(part.data))
                     # A slow result is what calibrating is for; a wrong one is not.
-                    bad += [
-                        str(item["code"])
-                        for item in part.findings
-                        if item["severity"] == "fail" and not str(item["code"]).endswith("_SLOW")
-                    ]
+                    codes = {str(item["code"]) for item in part.findings if item["severity"] == "fail"}
+                    if wrong := {code for code in codes if not code.endswith("_SLOW")}:
+                        bad.setdefault(heads[desk], set()).update(wrong)
         if bad:
-            raise AnsibleActionFail(f"a pair said to be good has {', '.join(sorted(set(bad)))}; leave it out (--limit) or fix it")
+            told = "; ".join(f"{stack} has {', '.join(sorted(codes))}" for stack, codes in sorted(bad.items()))
+            raise AnsibleActionFail(f"no mark is set from a stack that is not good: {told}. Leave it out (--limit) or fix it.")
         pairs = ", ".join(stack.name for stack in measuring)
         try:
             marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {run.run_id}, {pairs}")
