@@ -82,8 +82,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("note",),
         meaning="RDMA registers its buffers as locked memory; below the limit it fails with ENOMEM, which looks like the KHO kernel bug. "
         "DGX OS sets the limit close to all memory. A note when only the soft limit is low and the user can raise it.",
-        remedy="Set memlock to unlimited for the user in /etc/security/limits.d, then log in again; service units need "
-        "LimitMEMLOCK=infinity.",
+        remedy="Set memlock to unlimited for the user in /etc/security/limits.d, then log in again (ssh keeps Ansible's login for a minute "
+        "after a run: wait for that before the next one); service units need LimitMEMLOCK=infinity.",
         source="community (one report)",
     ),
     Code(
