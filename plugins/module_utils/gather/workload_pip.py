@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ def with_indexes(text: str, indexes: Sequence[str]) -> str:
 
     In the file, which one user can read, and not on the command line, which all users of a machine can: an index may hold credentials.
     """
-    return literal("".join(f"{'--extra-index-url' if number else '--index-url'} {index}\n" for number, index in enumerate(indexes)) + text)
+    options = (f"{'--extra-index-url' if number else '--index-url'} {shlex.quote(index)}\n" for number, index in enumerate(indexes))
+    return literal("".join(options) + text)
 
 
 def literal(text: str) -> str:
