@@ -91,14 +91,13 @@ def resolve(
     short = (target.python or str(FACTORY.python)).replace(".", "")
     with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
         wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
-        wanted.write_text(with_indexes(text, indexes), encoding="utf-8")
+        wanted.write_text(with_indexes(text, indexes, links), encoding="utf-8")
         bounds = Path(folder) / "constraints.txt"
         bounds.write_text(literal(constraints), encoding="utf-8")
         argv = [
             python,
             *carrier.argv(json.dumps(environment_of(target)))[1:],
             *SHARED,
-            *(part for link in links for part in ("--find-links", link)),
             "--report",
             str(report),
             "--target",

@@ -254,7 +254,8 @@ def test_no_index_is_on_a_command_line_that_others_can_read(spark: Target) -> No
         seen.append("in the file" if "user:word@" in Path(place).read_text() else "nowhere")
         return Answer(tuple(argv), 1, "")
 
-    resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, runner=runner)
+    links = ["https://user:word@files.example/"]
+    resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, links=links, runner=runner)
     assert seen[-1] == "in the file" and not any("user:word" in word for word in seen)
 
 
