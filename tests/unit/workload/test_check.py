@@ -333,6 +333,16 @@ def test_no_constraint_becomes_an_option(tmp_path: Path, index: Index, text: str
     assert "limits.txt: line 1 is not a constraint" in repr(found)
 
 
+def test_many_files_of_many_fat_binaries_are_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes name fifty thousand of them, and a desk names files without end: sixteen MiB would have taken fifty GiB."""
+    monkeypatch.setattr(checking, "UNITS_OF_PATHS", 120_000)
+    told = {"path": "/x", "kind": "fatbin", "size": 9, "units": [[["sm_121"], 50_000]]}
+    answer = {"paths": [{"path": path, "files": [told, told], "trouble": None, "stopped": None} for path in ("/a", "/b", "/c")]}
+    found = run(tmp_path, answer, paths=("/a", "/b", "/c"))
+    assert [item.verdict for item in found] == ["RUNS", "UNKNOWN", "UNKNOWN"]
+    assert "more fat binaries than" in found[1].reason
+
+
 def test_what_one_desk_resolved_judges_no_other(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"thing-1.0-{TAG}.whl"
     link = index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))

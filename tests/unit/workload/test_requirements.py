@@ -10,6 +10,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +352,13 @@ def test_any_json_page_is_read_or_refused(text: str) -> None:
     except simple_index.IndexPageError as error:
         assert str(error)
     assert simple_index.files("text/html", text) == ()
+
+
+def test_a_desk_with_an_endless_glibc_fills_no_memory(spark: Target) -> None:
+    """It named a thousand million tags, each a text on the controller."""
+    platforms = resolve.platforms_of(replace(spark, glibc="2.100000"))
+    assert len(platforms) < 200
+    assert "manylinux_2_39_aarch64" in platforms
 
 
 def test_the_desks_environment_is_what_markers_see(spark: Target) -> None:
