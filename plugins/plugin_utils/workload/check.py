@@ -36,7 +36,7 @@ from .wheels import Indexes, Looker, WheelError, named
 
 ITEM_LIMIT = 500
 UNITS_OF_PATHS = 2_000_000
-"""Fat binaries of all files that a desk tells of; all of CUDA and PyTorch have some hundred thousand."""
+"""Fat binaries in all files that a desk reports; all of CUDA and PyTorch have some hundred thousand."""
 _CHOSEN = of_dataclass(pip_report.Chosen)
 _REFUSAL = of_dataclass(pip_report.Refusal)
 
@@ -251,7 +251,7 @@ class Check:
                 binary = binary_of_desk(entry)
                 room -= len(binary.units) + len(binary.relocatable)
                 if room < 0:
-                    stopped = f"the desk tells of more fat binaries than {UNITS_OF_PATHS}"
+                    stopped = f"the desk reports more fat binaries than {UNITS_OF_PATHS}"
                     break
                 if binary.kind != "object":
                     binaries.append(binary)
