@@ -61,6 +61,26 @@ def test_a_reader_that_fails_on_what_this_machine_says_is_named(unpacked: Path, 
     assert done.returncode == 1, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a folder of another user needs root")
+@pytest.mark.parametrize("kind", ["theirs", "open", "link"])
+def test_a_folder_that_somebody_else_made_first_is_not_used(unpacked: Path, tmp_path: Path, kind: str) -> None:
+    """Python looked for Ansible there: in /tmp any user could have root run a program."""
+    results, made, mark = tmp_path / "results", tmp_path / "made", tmp_path / "it-ran"
+    (made / "ansible").mkdir(parents=True)
+    (made / "ansible/__init__.py").touch()
+    (made / "ansible/__main__.py").write_text(f"open({str(mark)!r}, 'w').close()\n", encoding="utf-8")
+    if kind == "link":
+        results.symlink_to(made)
+    else:
+        made.rename(results)
+        os.chown(results, 65534 if kind == "theirs" else 0, -1)
+        results.chmod(0o755 if kind == "theirs" else 0o777)
+    done = start(unpacked, results)
+    assert not mark.exists()
+    assert done.returncode == 1 and "is not a folder of this user alone" in done.stderr
+    assert sorted(path.name for path in results.iterdir()) == ["ansible"]
+
+
 COVERED = """set -e
 mount -t tmpfs places /usr/local/bin
 printf '#!/bin/sh\\nexec env SPARK_DESK_STATE={desk} SPARK_DESK_DPKG=/nowhere {python} -S {program} "$@"\\n' > /usr/local/bin/nvidia-smi

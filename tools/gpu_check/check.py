@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import pkgutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -41,7 +42,8 @@ def play(playbook: str, folder: Path, *more: str) -> subprocess.CompletedProcess
         "ANSIBLE_HOME": str(folder / "ansible"),
         "LC_ALL": "C.UTF-8",
     }
-    argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(COLLECTION / "playbooks" / playbook), *more]
+    # -P: nothing is imported from the folder that it works in.
+    argv = [sys.executable, "-P", "-m", "ansible", "playbook", "-i", str(inventory), str(COLLECTION / "playbooks" / playbook), *more]
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False)
     (folder / f"{playbook}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     return done
@@ -109,8 +111,13 @@ def answered(recording: Path) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """All steps, then a summary that is also in the folder of the results."""
-    folder = Path(arguments[0] if arguments else "gpu-check-results").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(arguments[0] if arguments else "gpu-check-results").absolute()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+        print(f"gpu-check: {folder} is not a folder of this user alone; name another one: gpu-check/run FOLDER", file=sys.stderr)
+        return 1
+    folder = folder.resolve()
     lines, failed = [], []
     if not Path("/proc/driver/nvidia/version").exists():
         lines.append("there is no NVIDIA driver on this machine: the GPU readers get no real output")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,12 +28,14 @@ NO_PIP = 97
 """Exit status of the program (programs/pip_resolver.py) where this pip cannot be made to resolve alone."""
 
 
-def with_indexes(text: str, indexes: Sequence[str]) -> str:
-    """A requirements file that begins with its indexes: the first takes the place of PyPI, the others are asked too.
+def with_indexes(text: str, indexes: Sequence[str], links: Sequence[str] = ()) -> str:
+    """A requirements file that begins with its indexes: the first takes the place of PyPI, the others are asked too; then pages of links.
 
     In the file, which one user can read, and not on the command line, which all users of a machine can: an index may hold credentials.
     """
-    return literal("".join(f"{'--extra-index-url' if number else '--index-url'} {index}\n" for number, index in enumerate(indexes)) + text)
+    options = [("--extra-index-url" if number else "--index-url", index) for number, index in enumerate(indexes)]
+    options += [("--find-links", link) for link in links]
+    return literal("".join(f"{name} {shlex.quote(value)}\n" for name, value in options) + text)
 
 
 def literal(text: str) -> str:

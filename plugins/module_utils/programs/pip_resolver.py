@@ -4,8 +4,9 @@
 
 Two things that pip itself does not offer. With a foreign --platform pip still evaluates the markers of dependencies for the machine that
 it runs on; here they are evaluated for ENVIRONMENT (marker names and values as JSON, empty for this machine). And a link to a source
-archive or a repository in somebody's metadata would be cloned and built even by a dry run, which runs its code; here it is refused. If this
-pip keeps these things elsewhere, the program says so and resolves nothing.
+archive or a repository in somebody's metadata would be cloned and built even by a dry run, which runs its code: that begins with its build
+backend, which is asked for what it needs, before any metadata is prepared. Here it is refused, and pip can start no process at all. If
+this pip keeps these things elsewhere, the program says so and resolves nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
         return 1
     try:
         from pip._internal.cli.main import main as run
+        from pip._internal.distributions.sdist import SourceDistribution
         from pip._internal.exceptions import InstallationError
         from pip._internal.req.req_install import InstallRequirement
         from pip._internal.vcs.versioncontrol import VersionControl
@@ -37,19 +39,30 @@ def main(arguments: list[str]) -> int:
         markers.default_environment = lambda: {**own, **wanted}  # type: ignore[typeddict-item]
         asked = [f"{name} == '{value}'" for name, value in wanted.items() if name in ("platform_machine", "python_version")]
         if not all(markers.Marker(text).evaluate() for text in asked) or not all(
-            map(callable, (InstallRequirement.prepare_metadata, VersionControl.unpack))
+            map(callable, (SourceDistribution.prepare_distribution_metadata, InstallRequirement.prepare_metadata, VersionControl.unpack))
         ):
             raise AttributeError("markers")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         sys.stderr.write(f"this pip cannot be used for resolving only: {type(error).__name__}\n")
         return REFUSED
 
-    def refuse(self: Any, *_arguments: Any, **_options: Any) -> None:
-        raise InstallationError(f"{self.name or self.link} would have to be built from source, which a check does not do")
+    def refuse(wanted: Any, *_arguments: Any, **_options: Any) -> None:
+        raise InstallationError(f"{wanted.name or wanted.link} would have to be built from source, which a check does not do")
+
+    def refuse_source(self: Any, *_arguments: Any, **_options: Any) -> None:
+        refuse(self.req)
 
     def refuse_repository(self: Any, _location: str, url: Any, *_arguments: Any, **_options: Any) -> None:
         raise InstallationError(f"{url} would have to be cloned and built, which a check does not do")
 
-    InstallRequirement.prepare_metadata = refuse  # type: ignore[method-assign]
+    SourceDistribution.prepare_distribution_metadata = refuse_source  # type: ignore[method-assign]
+    InstallRequirement.prepare_metadata = refuse  # type: ignore[assignment, method-assign]
     VersionControl.unpack = refuse_repository  # type: ignore[assignment, method-assign]
+    sys.addaudithook(_no_process)
     return int(run(arguments[1:]))
+
+
+def _no_process(event: str, _arguments: Any) -> None:
+    """Whatever pip would run, now or in a later version: it is not started. What pip only asks about its machine it can do without."""
+    if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty"):
+        raise PermissionError("a check starts no process")

@@ -37,13 +37,13 @@ def units(read_at: ReadAt, size: int) -> list[tuple[str, ...]]:
     offset = 0
     while offset + 16 <= size:
         head = read_at(offset, 16)
+        if len(head) < 16:
+            raise FatbinError(f"its file ends at byte {offset + len(head)} of the section")
         if head[:4] != MAGIC:
             if head[:4].strip(b"\0"):
                 raise FatbinError(f"no fat binary at byte {offset} of its section")
             offset += _zeros(read_at, offset, size)
             continue
-        if len(head) < 16:
-            raise FatbinError("the section ends inside a fat binary")
         _version, header_size, length = struct.unpack_from("<HHQ", head, 4)
         if header_size < 16 or offset + header_size + length > size:
             raise FatbinError(f"the fat binary at byte {offset} is larger than its section")

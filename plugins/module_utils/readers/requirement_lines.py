@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 LINE_LIMIT = 1000
@@ -55,7 +56,12 @@ def lines(text: str) -> Lines:
             name, value = option.group(1), option.group(2).strip()
             if name in ("-r", "--requirement", "-c", "--constraint"):
                 includes.append(("-r" if name in ("-r", "--requirement") else "-c", value))
-            elif name in ("-i", "--index-url"):
+                continue
+            # pip takes more options on the same line, which could name any file.
+            value, *more = _words(value)
+            if more:
+                problems.append(f"line {number}: what follows the link of an index is not read; give each option a line of its own")
+            if name in ("-i", "--index-url"):
                 index = value
             elif name == "--extra-index-url":
                 extra.append(value)
@@ -72,6 +78,14 @@ def lines(text: str) -> Lines:
             name_found = _NAME.match(bare)
             requirements.append(Line(number, bare, name_found.group(1) if name_found else None, hashes))
     return Lines(tuple(requirements), tuple(includes), index, tuple(extra), tuple(links), tuple(problems))
+
+
+def _words(value: str) -> list[str]:
+    """The words of an option's value as pip splits them; never none."""
+    try:
+        return shlex.split(value) or [""]
+    except ValueError:
+        return value.split()
 
 
 def _joined(text: str) -> list[tuple[int, str]]:

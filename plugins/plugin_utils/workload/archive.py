@@ -48,6 +48,32 @@ class ArchiveError(Exception):
     """The file is no archive that can be read; the message is one sentence."""
 
 
+class _Listed(io.RawIOBase):
+    """An archive whose listing, which the library reads in one piece and unpacks into objects before anybody counts them, has a limit."""
+
+    def __init__(self, stream: IO[bytes] | io.RawIOBase) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As files do."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As files do."""
+        return self._stream.tell()
+
+    def read(self, count: int = -1) -> bytes:
+        """As files do. Raises ArchiveError."""
+        if count > LISTING_LIMIT:
+            raise ArchiveError(f"its listing is larger than {LISTING_LIMIT >> 20} MB")
+        return self._stream.read(LISTING_LIMIT if count < 0 else count) or b""
+
+
 def contents(stream: IO[bytes] | io.RawIOBase, limit: int, partly: bool = True) -> Contents:
     """The contents of a wheel. ``limit``: packed bytes of native files that are read.
 
@@ -55,7 +81,7 @@ def contents(stream: IO[bytes] | io.RawIOBase, limit: int, partly: bool = True) 
     ``partly``. Raises ArchiveError and FetchError.
     """
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with zipfile.ZipFile(_Listed(stream)) as archive:
             return _contents(archive, limit, partly)
     except FetchError:
         raise

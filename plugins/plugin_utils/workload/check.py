@@ -35,6 +35,8 @@ from .shared import Shared
 from .wheels import Indexes, Looker, WheelError, named
 
 ITEM_LIMIT = 500
+UNITS_OF_PATHS = 2_000_000
+"""Fat binaries in all files that a desk reports; all of CUDA and PyTorch have some hundred thousand."""
 _CHOSEN = of_dataclass(pip_report.Chosen)
 _REFUSAL = of_dataclass(pip_report.Refusal)
 
@@ -232,6 +234,7 @@ class Check:
         told = self._answer.get("paths")
         by_path = {str(item.get("path")): item for item in told if isinstance(item, Mapping)} if isinstance(told, list) else {}
         found = []
+        room = UNITS_OF_PATHS
         for path in self._asked.paths:
             item = by_path.get(path)
             if item is None:
@@ -243,8 +246,16 @@ class Check:
             trouble = sentence(item.get("trouble"))
             if files and ELFFile is None:
                 trouble = MISSING_LIBRARY
-            binaries = [binary for entry in files if (binary := binary_of_desk(entry)).kind != "object"]
-            found.append(judge_path(path, binaries, sentence(item.get("stopped")), trouble, self._target))
+            stopped, binaries = sentence(item.get("stopped")), []
+            for entry in files:
+                binary = binary_of_desk(entry)
+                room -= len(binary.units) + len(binary.relocatable)
+                if room < 0:
+                    stopped = f"the desk reports more fat binaries than {UNITS_OF_PATHS}"
+                    break
+                if binary.kind != "object":
+                    binaries.append(binary)
+            found.append(judge_path(path, binaries, stopped, trouble, self._target))
         return found
 
 

@@ -95,7 +95,7 @@ class SparseFile(io.RawIOBase):
 class Budgeted(io.RawIOBase):
     """A stream of which only so many bytes may be read."""
 
-    def __init__(self, stream: IO[bytes], budget: int = BUDGET) -> None:
+    def __init__(self, stream: IO[bytes] | io.RawIOBase, budget: int = BUDGET) -> None:
         super().__init__()
         self._stream, self._left = stream, budget
 
@@ -158,7 +158,7 @@ def binary_of_desk(data: Mapping[str, Any]) -> Binary:
         }
     except (ValueError, TypeError, AttributeError, zlib.error, binascii.Error):
         return Binary(path, not_read="what the desk reported about it is malformed", size=size)
-    found = _elf(SparseFile(size, parts), path, size, told, None)
+    found = _elf(Budgeted(SparseFile(size, parts), BUDGET), path, size, told, None)
     if trouble and found.not_read is None:
         return Binary(**{**found.__dict__, "not_read": sentence(trouble)})
     if trouble:

@@ -74,7 +74,11 @@ def wanted_of(path: Path) -> Wanted:
         seen.add(where)
         read = requirement_lines.lines(_text(file))
         if kind == "-c":
-            constraints.extend(line.text for line in read.requirements)
+            # As they stand they go into a file that pip reads in its own way; a requirement is one in every way.
+            constraints.extend(line.text for line in read.requirements if _is_requirement(line.text))
+            problems.extend(
+                f"{file.name}: line {line.number} is not a constraint" for line in read.requirements if not _is_requirement(line.text)
+            )
         else:
             lines.extend(read.requirements)
         indexes.extend(([read.index] if read.index else []) + list(read.extra_indexes))
@@ -92,6 +96,14 @@ def wanted_of(path: Path) -> Wanted:
 
     take(path, "-r", 0)
     return Wanted(tuple(lines), "\n".join(constraints) + "\n" if constraints else "", tuple(indexes), tuple(links), tuple(problems))
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
 
 
 def _may_be_included(file: Path, folder: Path) -> bool:

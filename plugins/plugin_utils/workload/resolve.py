@@ -25,6 +25,8 @@ Runner = Callable[..., Answer]
 SYSTEM = "python3"
 OLDEST_GLIBC = 17
 """manylinux_2_17 is manylinux2014, the oldest for aarch64."""
+NEWEST_GLIBC = 99
+"""Each minor version is a tag, and a desk may tell any number."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def platforms_of(target: Target) -> list[str]:
     """Every platform tag that a desk takes, newest glibc first: pip expands none of them for a foreign machine."""
     machine = target.architecture or str(FACTORY.architecture)
     glibc = version(target.glibc) or version(FACTORY.glibc) or (2, OLDEST_GLIBC)
-    newest = glibc[1] if len(glibc) > 1 and glibc[0] == 2 else OLDEST_GLIBC
+    newest = min(glibc[1], NEWEST_GLIBC) if len(glibc) > 1 and glibc[0] == 2 else OLDEST_GLIBC
     return [
         *(f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)),
         f"manylinux2014_{machine}",
@@ -91,14 +93,13 @@ def resolve(
     short = (target.python or str(FACTORY.python)).replace(".", "")
     with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
         wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
-        wanted.write_text(with_indexes(text, indexes), encoding="utf-8")
+        wanted.write_text(with_indexes(text, indexes, links), encoding="utf-8")
         bounds = Path(folder) / "constraints.txt"
         bounds.write_text(literal(constraints), encoding="utf-8")
         argv = [
             python,
             *carrier.argv(json.dumps(environment_of(target)))[1:],
             *SHARED,
-            *(part for link in links for part in ("--find-links", link)),
             "--report",
             str(report),
             "--target",

@@ -18,13 +18,14 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, LiveDesk
-from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload, workload_pip
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.workload.findings import CODE, findings_of, judge_path
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.workload.known import IMAGES, PROJECTS
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.workload.rules import RULES
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload import VERDICTS, Judged, Target
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ldconfig
 from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import spec_of
@@ -292,6 +293,54 @@ def test_a_requirements_file_of_somebody_else_learns_nothing(tmp_path: Path, ind
     assert [item.item for item in found if item.kind == "requirement"] == ["plain", "thing", "plain", "thing"]
     assert sum("not one of a requirements file" in item.reason for item in found) == 9
     assert "s3cr3t" not in repr(found)
+
+
+@pytest.mark.parametrize("resolve", ["controller", "desk"])
+@pytest.mark.parametrize("option", ["--index-url", "--extra-index-url", "-i"])
+def test_an_index_brings_no_other_option_along(tmp_path: Path, index: Index, option: str, resolve: str) -> None:
+    """What stood behind the link of an index came into the file that pip reads: ``-r`` any private file, ``--no-binary``."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".vault_pass").write_text("s3cr3t\n")
+    path = tmp_path / "requirements.txt"
+    private = tmp_path / "home" / ".vault_pass"
+    path.write_text(f"--extra-index-url {index.url}\n{option} {index.url} -r {private}\nplain\n")
+
+    def on_desk(text: str, constraints: str, indexes: Sequence[str]) -> dict[str, Any]:
+        (tmp_path / "r.txt").write_text(workload_pip.with_indexes(text, indexes))
+        command = carrier.argv("{}", *workload_pip.SHARED, "--report", "-", "-r", str(tmp_path / "r.txt"))
+        return workload_pip.resolve(LiveDesk(), command, carrier.feed(carrier.text([pip_resolver])), 60)
+
+    found = run(tmp_path, {}, on_desk, requirements=(str(path),), resolve=resolve)
+    assert index.requests and not [asked for asked, *_more in index.requests if "s3cr3t" in asked]
+    assert "s3cr3t" not in repr(found)
+    assert "line 2: what follows the link of an index" in repr(found)
+
+
+@pytest.mark.parametrize(
+    "text", ["\\-r PRIVATE\\ --hash=x\n\\ y\\ --hash=x\nz\n", "\ufeff-r PRIVATE\n"], ids=["backslashes", "a byte order mark"]
+)
+def test_no_constraint_becomes_an_option(tmp_path: Path, index: Index, text: str) -> None:
+    """pip takes backslashes from both ends of a line that goes on, and a byte order mark from a file: ``-r`` was left."""
+    private = tmp_path / ".vault_pass"
+    private.write_text("s3cr3t\n")
+    index.add("plain", f"plain-1.0-{TAG}.whl", wheel("plain", "1.0", TAG, {"plain.py": b""}))
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"--index-url {index.url}\n-c limits.txt\nplain\n")
+    (tmp_path / "limits.txt").write_text(text.replace("PRIVATE", str(private)) + "plain==1.0\n")
+    found = run(tmp_path, {}, requirements=(str(path),), resolve="controller")
+    assert not [asked for asked, *_more in index.requests if "s3cr3t" in asked]
+    assert (found[0].item, found[0].verdict) == ("plain", "RUNS")
+    assert "limits.txt: line 1 is not a constraint" in repr(found)
+
+
+def test_many_files_of_many_fat_binaries_are_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes name fifty thousand of them, and a desk names files without end: sixteen MiB would have taken fifty GiB."""
+    monkeypatch.setattr(checking, "UNITS_OF_PATHS", 120_000)
+    told = {"path": "/x", "kind": "fatbin", "size": 9, "units": [[["sm_121"], 50_000]]}
+    answer = {"paths": [{"path": path, "files": [told, told], "trouble": None, "stopped": None} for path in ("/a", "/b", "/c")]}
+    found = run(tmp_path, answer, paths=("/a", "/b", "/c"))
+    assert [item.verdict for item in found] == ["RUNS", "UNKNOWN", "UNKNOWN"]
+    assert "more fat binaries than" in found[1].reason
 
 
 def test_what_one_desk_resolved_judges_no_other(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:

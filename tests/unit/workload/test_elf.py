@@ -175,6 +175,45 @@ def test_broken_fat_binaries_are_said_to_be_so(section: bytes) -> None:
         assert found == []
 
 
+def test_a_section_that_claims_more_than_its_file_holds_ends() -> None:
+    """It was stepped through by four bytes, for ever: one wheel kept a check busy beyond every time limit."""
+    asked = 0
+
+    def read_at(at: int, count: int) -> bytes:
+        nonlocal asked
+        asked += 1
+        assert asked < 100
+        return b"\0" * max(0, min(count, 32 - at))
+
+    with pytest.raises(fatbin.FatbinError, match="its file ends"):
+        fatbin.units(read_at, 1 << 62)
+
+
+def test_a_file_of_a_desk_is_read_through_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of sections whose names never end."""
+    header = struct.pack("<HHIQQQIHHHHHH", 3, 183, 1, 0, 0, 64, 0, 64, 56, 0, 64, 40, 1)
+    names = 64 + 40 * 64
+    section = struct.pack("<IIQQQQIIQQ", 0, 1, 0, 0, names, 1 << 20, 0, 0, 1, 0)
+    table = b"".join(section.replace(section[4:8], struct.pack("<I", 3), 1) if number == 1 else section for number in range(40))
+    data = b"\x7fELF" + bytes([2, 1, 1]) + b"\0" * 9 + header + table
+    parts = [[0, data], [names, b"a" * (1 << 20)]]
+    told = [[offset, base64.b64encode(zlib.compress(part)).decode()] for offset, part in parts]
+    read = reading.SparseFile.read
+    total = 0
+
+    def counted(self: reading.SparseFile, count: int = -1) -> bytes:
+        nonlocal total
+        found = read(self, count)
+        total += len(found)
+        return found
+
+    monkeypatch.setattr(reading.SparseFile, "read", counted)
+    monkeypatch.setattr(reading, "BUDGET", 2 << 20)
+    found = reading.binary_of_desk({"path": "/x", "kind": "elf", "parts": told, "size": names + (1 << 20)})
+    assert found.not_read
+    assert total <= 2 << 20
+
+
 def test_padding_between_fat_binaries_is_stepped_over() -> None:
     data = fatbin_of([["sm_90"]]) + b"\0" * 100_000 + fatbin_of([["sm_120"]]) + b"\0" * 12
     assert fatbin.units(lambda at, count: data[at : at + count], len(data)) == [("sm_90",), ("sm_120",)]

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,25 +182,41 @@ def test_the_controllers_pip_settings_do_not_count(judge, monkeypatch: pytest.Mo
     assert found.verdict == RUNS
 
 
-def test_a_build_is_never_started(index: Index, judge, tmp_path: Path) -> None:
-    """A wheel of somebody asks for a source archive by link: pip would run its code even in a dry run."""
-    mark = tmp_path / "it-ran"
-    code = f"open({str(mark)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='evil', version='1')\n"
-    import io
-    import tarfile
-
+def source_archive(files: Mapping[str, str]) -> bytes:
+    """A source archive of the project evil."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        data = code.encode()
-        info = tarfile.TarInfo("evil-1/setup.py")
-        info.size = len(data)
-        archive.addfile(info, io.BytesIO(data))
-    link = index.add("evil", "evil-1.tar.gz", out.getvalue())
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"evil-1/{name}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+BACKEND = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.py": "open(MARK, 'w').close()\nfrom setuptools import setup\nsetup(name='evil', version='1')\n"},
+        {"pyproject.toml": BACKEND, "own.py": "open(MARK, 'w').close()\n"},
+        {"pyproject.toml": BACKEND.replace("[]", '["other @ LINK"]'), "own.py": "open(MARK, 'w').close()\n"},
+    ],
+    ids=["setup.py", "a backend of its own", "a backend with needs"],
+)
+def test_a_build_is_never_started(index: Index, judge, tmp_path: Path, files: dict[str, str]) -> None:
+    """A wheel of somebody asks for a source archive by link: pip would run its code even in a dry run."""
+    mark = tmp_path / "it-ran"
+    other = index.add("other", f"other-1.0-{ANY}.whl", wheel("other", "1.0", ANY, {"o.py": b""}))
+    written = {name: text.replace("MARK", repr(str(mark))).replace("LINK", other) for name, text in files.items()}
+    link = index.add("evil", "evil-1.tar.gz", source_archive(written))
     name = f"trap-1.0-{ANY}.whl"
     index.add("trap", name, wheel("trap", "1.0", ANY, {"t.py": b""}, (f"evil @ {link}",)))
     (found,) = judge("trap")
-    assert found.verdict == UNKNOWN
     assert not mark.exists()
+    assert found.verdict == UNKNOWN
+    assert not any("/other/" in path for path, *_more in index.requests)
 
 
 def test_a_repository_in_metadata_is_not_cloned(index: Index, judge) -> None:
@@ -236,7 +255,8 @@ def test_no_index_is_on_a_command_line_that_others_can_read(spark: Target) -> No
         seen.append("in the file" if "user:word@" in Path(place).read_text() else "nowhere")
         return Answer(tuple(argv), 1, "")
 
-    resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, runner=runner)
+    links = ["https://user:word@files.example/"]
+    resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, links=links, runner=runner)
     assert seen[-1] == "in the file" and not any("user:word" in word for word in seen)
 
 
@@ -332,6 +352,13 @@ def test_any_json_page_is_read_or_refused(text: str) -> None:
     except simple_index.IndexPageError as error:
         assert str(error)
     assert simple_index.files("text/html", text) == ()
+
+
+def test_a_desk_with_an_endless_glibc_fills_no_memory(spark: Target) -> None:
+    """It named a thousand million tags, each a text on the controller."""
+    platforms = resolve.platforms_of(replace(spark, glibc="2.100000"))
+    assert len(platforms) < 200
+    assert "manylinux_2_39_aarch64" in platforms
 
 
 def test_the_desks_environment_is_what_markers_see(spark: Target) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,6 +181,21 @@ def test_a_truncated_wheel_is_one_sentence(index: Index, tmp_path: Path, spark: 
     assert found.not_read
     assert "\n" not in found.not_read
     assert judged(found, spark).verdict == UNKNOWN
+
+
+def test_a_listing_without_end_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a gigabyte of it, from an index without byte ranges, would have taken five of the controller's memory."""
+    entry = struct.pack("<4s4B4H3L5H2L", b"PK\1\2", 20, 0, 20, 0, 0, 0, 0, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    count = 200_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, len(entry) * count, 0, 0)
+    stream = io.BytesIO(entry * count + end)
+    monkeypatch.setattr(archive, "LISTING_LIMIT", 4 << 20)
+    tracemalloc.start()
+    with pytest.raises(archive.ArchiveError):
+        archive.contents(stream, 1 << 20)
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 16 << 20
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(index: Index, tmp_path: Path) -> None:
