@@ -360,6 +360,8 @@ def failure(said: str, answer: Answer | None) -> str | None:
         return "retry"
     if "completion with error" in low:
         return "completion"
+    if "couldn't read remote address" in low or "unable to read from socket" in low:
+        return "other_end"
     if answer is None or answer.rc not in (0,):
         return "other"
     return None

@@ -67,6 +67,10 @@ ENDED: dict[str, tuple[str, str | None]] = {
     "local_protection": ("used memory that is not registered for the adapter (completion status 4)", COMPARE),
     "local_length": ("used a message length that the adapter does not accept (completion status 1)", COMPARE),
     "completion": ("ended with a failed completion", OTHER_END),
+    "other_end": (
+        "ended because the program on the other desk did so in the middle, without a word about why",
+        "Look in the other desk's log for who ended it (journalctl: out of memory, another user's kill, a reboot), then measure again.",
+    ),
 }
 """Words and remedy of a run of perftest that failed, by its error; null is the code's own remedy."""
 
@@ -282,7 +286,7 @@ def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list
     alone = [run for step in evidence.steps if step.kind == "one_way" for run in step.runs]
     bad = {run.function for run in alone if run.error is not None}
     good = {run.function for run in alone if run.error is None}
-    if bad and good - bad and "timeout" not in kinds:
+    if bad and good - bad and not kinds & {"timeout", "other_end"}:
         names = f"{first.source_device} of {first.source} and {first.target_device} of {first.target}"
         message = f"pair {pair}: transfers between {names} fail, but the twin function works"
         return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]

@@ -64,6 +64,10 @@ def test_the_client_starts_only_after_the_server_listens() -> None:
     assert order[:4] == [("desk-02", False), ("desk-01", True), ("desk-01", False), ("desk-02", True)]
 
 
+OTHER_END = "ethernet_read_keys: Couldn't read remote address\n Unable to read from socket/rdma_cm\n Failed to exchange data"
+"""perftest 25.01 of a client whose server was killed in the middle, on soft-RoCE."""
+
+
 @pytest.mark.parametrize(
     ("world", "code"),
     [
@@ -76,6 +80,7 @@ def test_the_client_starts_only_after_the_server_listens() -> None:
         (World(both_alone=119.0), "RDMA_BIDIR_DEGRADED"),
         (World(counting=False), "RDMA_COUNTERS_STILL"),
         (World(perftest_fails=("roceP2p1s0f0", " Failed status 12: wr_id 0 syndrom 0x81")), "RDMA_ONE_HALF"),
+        (World(perftest_fails=("roceP2p1s0f0", OTHER_END)), "RDMA_NOT_MEASURED"),
         (World(perftest_fails=("rocep1s0f0", "Couldn't allocate MR: Cannot allocate memory")), "RDMA_ENOMEM"),
     ],
 )

@@ -98,12 +98,18 @@ def test_a_sick_pair_has_its_code_and_no_other(code: str, severity: str, evidenc
         ("flushed", "discarded"),
         ("local_protection", "not registered"),
         ("completion", "failed completion"),
+        ("other_end", "program on the other desk"),
     ],
 )
 def test_a_failed_completion_is_told_by_its_own_name(kind: str, words: str) -> None:
     [item] = judge("pair_a", ENDS, with_error(kind))
     assert item.code == "RDMA_NOT_MEASURED" and words in item.message
     assert ("retries" in item.message) == (kind == "retry")
+
+
+def test_a_program_that_was_ended_on_one_desk_says_nothing_about_its_function() -> None:
+    """As soft-RoCE showed it: the server of one function was killed, the measurements after it went well."""
+    assert found(with_error("other_end", 1)) == {"RDMA_NOT_MEASURED": "unknown"}
 
 
 def at_speed(mbps: int):
