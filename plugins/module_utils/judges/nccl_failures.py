@@ -203,8 +203,9 @@ AFTER_START: dict[str, Cause] = {
     "firewall": _later("firewall"),
     "cuda_build": Cause(
         "NCCL_INCOMPLETE", "cuda_build", "the test was built for another GPU, or for a newer CUDA than the desk's driver has",
-        "nvidia-smi shows the driver's CUDA version. Build the bundle with a toolkit that is no newer (nccl_bundle_cuda_home) and for "
-        "sm_121 (nccl_bundle_gencode, the default), or give one built so (nccl_bundle_archive), and run stack_pair.yml again.",
+        "nvidia-smi shows the driver's CUDA version. Build the bundle with a toolkit of that version or an older one "
+        "(nccl_bundle_cuda_home) and for sm_121 (nccl_bundle_gencode, the default), or give one built so (nccl_bundle_archive), and run "
+        "stack_pair.yml again.",
     ),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",
