@@ -123,6 +123,13 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("as_root",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "as_root", "mpirun does not run as root, and root is the login user",
+            "Let Ansible log in as a user who may use sudo (ansible_user in the inventory), then run stack_pair.yml again.",
+        ),
+    ),
+    (
         ("slots",),
         Cause(
             "NCCL_LAUNCH_FAILED", "slots", "mpirun was given too few slots",

@@ -178,6 +178,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("open_files", ("too many open files",)),
+    ("as_root", ("detected an attempt to run as root",)),
     ("slots", ("not enough slots", "all nodes which are allocated for this job are already filled")),
     (
         "firewall",
@@ -239,8 +240,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
     Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, cuda, no_device, interface, docker0, host_key, ssh,
-    foreign_program, library, no_space, read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer,
-    killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
+    foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall, daemon_lost, daemon,
+    oom_killer, killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
     more: dict[str, Any] = {"line": _text.word(line, 400)}

@@ -202,6 +202,7 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("Unable to negotiate with 192.168.100.11 port 22: no matching host key type found. Their offer: ssh-rsa\n", "ssh"),
         ("prterun: All nodes which are allocated for this job are already filled.\n", "slots"),
         ("A daemon (pid 1234) died unexpectedly with status 127 while attempting\nto launch so we are aborting.\n", "daemon"),
+        ("mpirun has detected an attempt to run as root.\n\nRunning as root is *strongly* discouraged", "as_root"),
         ("/bin/sh: 1: orted: not found\nORTE was unable to reliably start one or more daemons.\n", "program"),
         ("None of the networks specified to be included for out-of-band communications\ncould be found:\n", "interface"),
         ("WARNING: An invalid value was given for btl_tcp_if_include.\n", "interface"),
