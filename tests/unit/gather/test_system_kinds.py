@@ -516,3 +516,27 @@ def test_the_drivers_watchdog_is_a_failure_of_the_driver() -> None:
     line = "spark-a1b2 kernel: NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked!  Notify Timeout Seconds: 7"
     found = judged(logging(healthy(), line))["GPU_ERRORS_LOGGED"]
     assert found.severity == "warn" and "the GPU driver failed once" in found.message
+
+
+@pytest.mark.parametrize(
+    ("match", "owned"),
+    [
+        ("Name=enp1s0f0np0 enP2p1s0f0np0", True),
+        ("MACAddress=02:00:5E:00:10:00", True),
+        ("PermanentMACAddress=02:00:5e:99:99:99 02:00:5e:00:10:00", True),
+        ("Driver=mlx5_core", True),
+        ("Driver=mlx5*\nName=enp1s0f*", True),
+        ("Driver=r8127", False),
+        ("Driver=mlx5_core\nName=enP7s7", False),
+        ("Name=en*", False),
+        ("Name=!enP7s7", False),
+        ("Type=ether", False),
+    ],
+)
+def test_a_file_of_networkd_itself_is_an_owner_that_stays(match: str, owned: bool) -> None:
+    desk = healthy()
+    desk.files["/etc/systemd/network/50-cx7.network"] = f"[Match]\n{match}\n[Network]\nAddress=192.168.177.11/24\n"
+    found = judged(desk)
+    assert ("CX7_FOREIGN_OWNER" in found) is owned
+    if owned:
+        assert "enp1s0f0np0" in found["CX7_FOREIGN_OWNER"].message and "take_over" not in found["CX7_FOREIGN_OWNER"].remedy
