@@ -540,3 +540,26 @@ def test_a_file_of_networkd_itself_is_an_owner_that_stays(match: str, owned: boo
     assert ("CX7_FOREIGN_OWNER" in found) is owned
     if owned:
         assert "enp1s0f0np0" in found["CX7_FOREIGN_OWNER"].message and "take_over" not in found["CX7_FOREIGN_OWNER"].remedy
+
+
+COULD_NOT = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest driver is installed.\n"
+INIT_FAILED = "spark-a1b2 kernel: NVRM: GPU 000f:01:00.0: RmInitAdapter failed! (0x62:0x65:2028)"
+
+
+@pytest.mark.parametrize(("loaded", "code"), [(True, "GPU_FAILED"), (False, "DRIVER_MISSING")])
+def test_a_gpu_that_does_not_start_is_no_blacklisted_module(loaded: bool, code: str) -> None:
+    desk = logging(with_smi(healthy(), said(COULD_NOT, rc=9)), INIT_FAILED)
+    if not loaded:
+        del desk.files["/proc/driver/nvidia/version"]
+    found = judged(desk)
+    assert found[code].severity == "fail" and "RmInitAdapter failed" in found[code].message
+    assert "unplug the power supply" in found[code].remedy
+    assert "FACTS_INCOMPLETE" not in found or found["FACTS_INCOMPLETE"].severity == "note"
+
+
+def test_a_proprietary_module_that_does_not_start_is_not_power_cycled() -> None:
+    desk = logging(with_smi(healthy(), said(COULD_NOT, rc=9)), INIT_FAILED)
+    del desk.files["/proc/driver/nvidia/version"]
+    desk.commands["modinfo -F license nvidia"] = "NVIDIA\n"
+    found = judged(desk)
+    assert "unplug" not in found["DRIVER_MISSING"].remedy and "-open" in found["DRIVER_PROPRIETARY"].remedy
