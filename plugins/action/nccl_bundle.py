@@ -175,6 +175,9 @@ class Wishes:
     def key(self) -> str:
         """One text for all that the result depends on; source archives count by their content."""
         parts: dict[str, Any] = {"gencode": str(self.given.get("gencode") or "")}
+        toolkit = str(self.given.get("cuda_home") or bundle.Spec.cuda_home)
+        if toolkit != bundle.Spec.cuda_home:
+            parts["cuda_home"] = toolkit
         if self.library != bundle.BUILD:
             parts["library"] = self.library
         for name in SOURCES:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import secrets
 import shutil
@@ -21,7 +22,7 @@ from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
 from ..plugin_utils import audit, own_load
 from ..plugin_utils.actions import STOPPED, Call, DeskAction
-from ..plugin_utils.addressing import wrong_sources
+from ..plugin_utils.addressing import STATIC, Numbers, wrong_numbers, wrong_sources
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
 from ..plugin_utils.report.write import Wishes
@@ -107,6 +108,7 @@ class ActionModule(DeskAction):
         problems = _wrong_wishes(wishes, options, [host.name for host in view.desks])
         sources = {host: str(values.get(LINK_ADDRESSES.variable) or LINK_ADDRESSES.default) for host, values in wishes.items()}
         problems += wrong_sources(stacks, {host: word for host, word in sources.items() if word in LINK_ADDRESSES.choices})
+        problems += wrong_numbers(stacks, _link_numbers(options, sources))
         try:
             wave_wish = wished(WAVES.read(own))
         except (WantError, WaveError) as error:
@@ -230,6 +232,20 @@ def _wrong_wishes(wishes: dict[str, dict[str, Any]], options: Mapping[str, Mappi
         except audit.BaselineError as error:
             told.setdefault(f"audit_baseline: {error}", []).append(host)
     return [problem if len(hosts) == len(wishes) else f"{', '.join(hosts)}: {problem}" for problem, hosts in told.items()]
+
+
+def _link_numbers(options: Mapping[str, Mapping[str, Any]], sources: Mapping[str, str]) -> dict[str, Numbers]:
+    """What the desks' addresses are made of, of every desk whose options are of the right kind."""
+    fields = ("subnets", "head_host", "peer_host", "ring_subnets", "ring_hosts")
+    found = {}
+    for host, values in options.items():
+        told = role_options.converted(values, *(f"pair_link_{field}" for field in fields))
+        if told is not None:
+            own: dict[str, Any] = {
+                name.removeprefix("pair_link_"): tuple(value) if isinstance(value, list) else value for name, value in told.items()
+            }
+            found[host] = dataclasses.replace(Numbers(), **own, source=sources.get(host, STATIC))
+    return found
 
 
 def _wrong_since(since: str, base: Path) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..module_utils.changes.link_plan import LinkRequest
@@ -74,7 +74,11 @@ def addresses(numbers: Numbers, position: int, cable: int = 0) -> tuple[str, ...
             f"pair_link_head_host and pair_link_peer_host are both {numbers.head_host}; the two desks need different numbers"
         )
     host = numbers.head_host if position == 0 else numbers.peer_host + position - 1
-    return tuple(_address(subnet, host) for subnet in chosen)
+    made = tuple(_address(subnet, host) for subnet in chosen)
+    one, other = (ipaddress.IPv4Interface(address).network for address in made)
+    if one.overlaps(other):
+        raise AddressingError(f"pair_link_subnets: {one} and {other} overlap; the two functions of a port need networks of their own")
+    return made
 
 
 def ring_addresses(numbers: Numbers, rank: int, other: int) -> tuple[str, ...]:
@@ -134,6 +138,23 @@ def wrong_sources(stacks: Iterable[Stack], chosen: Mapping[str, str]) -> list[st
             said = ", ".join(f"{word} for {desk}" for desk, word in told.items())
             problems.append(f"pair_link_addresses is {said}; set it once, for the whole group {stack.name}")
     return problems
+
+
+def wrong_numbers(stacks: Iterable[Stack], given: Mapping[str, Numbers]) -> list[str]:
+    """Why the numbers of desks (``given``) give one of them no address, each sentence once."""
+    problems: dict[str, None] = {}
+    for stack in stacks:
+        for rank, desk in enumerate(stack.members):
+            numbers = given.get(desk)
+            try:
+                if numbers is not None and stack.is_pair:
+                    addresses(numbers, rank)
+                elif numbers is not None:
+                    # Which cage leads where is not known yet, and the numbers do not depend on it.
+                    stack_requests(replace(numbers, port=None), stack, desk, dict.fromkeys(stack.others(desk), 0))
+            except AddressingError as error:
+                problems[str(error)] = None
+    return list(problems)
 
 
 def _address(subnet: str, host: int) -> str:

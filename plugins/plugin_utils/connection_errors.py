@@ -13,7 +13,7 @@ class Reason:
     """Why a desk could not be entered."""
 
     kind: str
-    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, auth, become, full, no_files, closed, other"""
+    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, auth, become, full, no_files, closed, jump, other"""
     code: str
     sentence: str
     remedy: str | None = None
@@ -41,6 +41,16 @@ HOST_KEY = Reason(
 )
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
+    (
+        ("{jump}",),
+        Reason(
+            "jump",
+            "DESK_UNREACHABLE",
+            "the way to it leads through a jump host, and that failed, which says nothing about the desk",
+            "Log in to the jump host by hand (ssh shows it with -v; ProxyJump or ProxyCommand in ansible_ssh_common_args or ~/.ssh/config "
+            "names it): its host key must be known, the login must work without a prompt, and its sshd must allow TCP forwarding.",
+        ),
+    ),
     (
         ("{controller}",),
         Reason(
@@ -87,6 +97,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("is not allowed to execute",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but sudo lets this user run some commands only",
+            "Ansible runs a shell as root: allow the user every command (sudo visudo on the desk, USER ALL=(ALL:ALL) ALL), or log in as "
+            "another user (ansible_user).",
+        ),
+    ),
+    (
         (
             "incorrect sudo password",
             "missing sudo password",
@@ -95,7 +115,6 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "a password is required",
             "is not in the sudoers file",
             "is not allowed to run sudo",
-            "is not allowed to execute",
             "may not run sudo",
             "sorry, try again",
             "incorrect password attempt",
@@ -208,6 +227,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "AUTH_FAILED",
             "the desk answers, but the login user's account is locked",
             "Unlock the account at the desk's console (sudo passwd -u USER, sudo faillock --user USER --reset), then run again.",
+        ),
+    ),
+    (
+        ("{key}",),
+        Reason(
+            "auth",
+            "AUTH_FAILED",
+            "the desk answers, but refuses the login, and ssh on the controller could not use a key of its own",
+            "First put right the key that the message names (on the controller: chmod 600 FILE, the path in ansible_ssh_private_key_file; "
+            "ssh-add -l shows what an agent holds), then check ansible_user (ssh USER@ADDRESS must work without a prompt).",
         ),
     ),
     (
@@ -336,6 +365,18 @@ _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}:
 """A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
 
+_KEY = re.compile(
+    r"load key |unprotected private key file|sign_and_send_pubkey: |identity file \S{1,255} not accessible|no such identity: "
+)
+"""A key that ssh could not read or sign with; it matters where a login was refused then."""
+_PIPE_CLOSED = "connection closed by unknown port 65535"
+"""What ssh says where it speaks through a jump host (a pipe, which has no address) and that way ends."""
+_JUMP = re.compile(
+    r"open failed: administratively prohibited|could not resolve hostname|connect to host |permission denied \(|host key verification"
+)
+"""Why the ssh to the jump host ended. What a jump host tells of the desk ("open failed: connect failed") is not among it."""
+
+
 def classify(*texts: str, enrolled: bool = False) -> Reason:
     """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
     text = "\n".join(texts).lower()
@@ -343,6 +384,10 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
+    if _JUMP.search(text.rpartition(_PIPE_CLOSED)[0]):
+        text += " {jump}"
+    if _KEY.search(text.rpartition("permission denied (")[0]):
+        text += " {key}"
     text = _CONTROLLER.sub("{controller}", text)
     if _SUDO.search(text):
         text += " {sudo}"

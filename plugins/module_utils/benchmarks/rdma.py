@@ -351,6 +351,8 @@ def failure(said: str, answer: Answer | None) -> str | None:
         return answer.error if answer.error in ("missing", "denied", "timeout") else "other"
     if "cannot allocate memory" in low or "couldn't allocate mr" in low or "enomem" in low:
         return "enomem"
+    if "failed to modify qp" in low:
+        return "queue_pair"
     statuses = perftest_reader.read(said)["completion_statuses"]
     # Flushed is what becomes of everything that was under way when something else failed.
     telling = [number for number in statuses if perftest_reader.COMPLETION_STATUS.get(number) != "flushed"] or statuses

@@ -121,9 +121,8 @@ def owner(ask: Ask, function: Function, others: tuple[str, ...]) -> Owner:
     for folder in NETWORKD:
         for name in ask.names(folder)[:200]:
             match = key_file.read(ask.text(f"{folder}/{name}").text or "").get("Match", {}) if name.endswith(".network") else {}
-            patterns = [pattern for value in match.get("Name", []) for pattern in value.split()]
-            if any(fnmatch.fnmatchcase(netdev, pattern) for pattern in patterns):
-                generic = any(fnmatch.fnmatchcase(other, pattern) for other in others for pattern in patterns)
+            if _in_networkd(match, netdev, mac, driver):
+                generic = any(_in_networkd(match, other, None, None) for other in others)
                 return Owner(f"{folder}/{name}", "auto" if generic else "foreign")
     if connection:
         return Owner(connection, None, f"{connection} is made from a netplan file that could not be read")
@@ -133,6 +132,21 @@ def owner(ask: Ask, function: Function, others: tuple[str, ...]) -> Owner:
     if not plan.listed and plan.source is not None and plan.source.error != MISSING:
         return Owner(None, None, f"/etc/netplan: {plan.source.error}")
     return Owner(None, "none")
+
+
+def _in_networkd(match: Mapping[str, Sequence[str]], netdev: str, mac: str | None, driver: str | None) -> bool:
+    """Whether a [Match] of a .network file fits an interface; words that say nothing about which one are left out."""
+    values = {"Name": netdev, "MACAddress": mac, "PermanentMACAddress": mac, "Driver": driver}
+    tests = []
+    for key, value in values.items():
+        words = [word for line in match.get(key, []) for word in line.split()]
+        if words and "MAC" in key:
+            tests.append(value in [word.lower() for word in words])
+        elif words:
+            inverted = words[0].startswith("!")
+            fits = any(fnmatch.fnmatchcase(value or "", word.removeprefix("!")) for word in words)
+            tests.append(fits != inverted)
+    return bool(tests) and all(tests)
 
 
 def _in_netplan(plan: Netplan, netdev: str, mac: str | None, driver: str | None, others: tuple[str, ...]) -> Owner | None:

@@ -39,7 +39,8 @@ NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Relea
 WRONG_SUM = r"were invalid: BADSIG|Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
 WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 "
 HALF_DONE = (
-    r"dpkg was interrupted|dpkg: error processing|leaving unconfigured|Errors were encountered while processing|Sub-process /usr/bin/dpkg"
+    r"dpkg was interrupted|dpkg: error processing|dpkg: unrecoverable|leaving unconfigured|Errors were encountered while processing|"
+    r"Sub-process /usr/bin/dpkg|needs to be reinstalled, but I can't find an archive"
 )
 KEY_NAMED = r"NO_PUBKEY|Missing key|public key"
 """What apt says when a key is the cause."""
@@ -104,6 +105,7 @@ _REACHED = re.compile(
 """The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
 _KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 """A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
+_OTHERS_FILE = re.compile(r"trying to overwrite .{1,300}, which is also in package ([a-z0-9][a-z0-9+.:-]{1,100})")
 _UNREAD = re.compile(r"in the keyring (/[^\s'\"]{1,200}) are ignored as the file is not readable by user '_apt'")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
@@ -138,7 +140,12 @@ def telling_lines(text: str, code: str, limit: int = 4) -> list[str]:
     rows = text.splitlines()
     if code == "DRIVER_LOCK_UNSATISFIABLE":
         return _reason(rows, pattern)
-    lines = [line.strip() for line in rows if pattern and re.search(pattern, line, re.IGNORECASE)]
+    lines = [
+        line.strip()
+        for above, line in zip(["", *rows], rows, strict=False)
+        # dpkg's reason stands below its error.
+        if pattern and (re.search(pattern, line, re.IGNORECASE) or (line[:1] == " " and above.startswith("dpkg: ") and above[-1:] == ":"))
+    ]
     if not lines:
         lines = [line.strip() for line in rows if LINE.match(line)] or [line.strip() for line in rows[-limit:]]
     return [line[:300] for line in dict.fromkeys(lines)][:limit]
@@ -169,6 +176,11 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
         remedy = next((problem.remedy for problem in problems(text) if problem.code == code), None)
         if code == "APT_FAILED":
             remedy = next((cure for words, cure in CURES.items() if re.search(words, text, re.IGNORECASE)), None)
+        if code == "DPKG_BROKEN" and (other := _OTHERS_FILE.search(text)):
+            remedy = (
+                f"Two packages have one file. Remove the one that does not belong on the desk (sudo apt-get remove {other.group(1)}, if it "
+                "is that one), then sudo apt-get -f install; never apt autoremove. Then run again."
+            )
     told = " ".join(lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2])[:MESSAGE_LIMIT]
     message = f"{where.subject}: {told or 'no message'}"
     evidence = {"command": list(argv)[:24], "says": lines}

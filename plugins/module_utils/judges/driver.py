@@ -42,6 +42,10 @@ LOAD_REMEDY = (
     "The module is there, so there is nothing to install: run sudo modprobe nvidia, and read what it and sudo journalctl -k report. Look "
     "for a blacklist in /etc/modprobe.d and on the kernel command line, then reboot."
 )
+REBOOT = (
+    "Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for a minute, "
+    "start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA."
+)
 RUNFILE_REMEDY = (
     "It comes from no package: NVIDIA's .run installer overwrote them. Run sudo nvidia-uninstall (or sh NVIDIA-Linux-*.run --uninstall), "
     "then sudo apt-get install --reinstall nvidia-driver-580-open libnvidia-compute-580 and the module package of the running kernel, "
@@ -102,6 +106,10 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     elif image is not None and image.has_driver:
         why = f"the running kernel {kernel} has a driver module ({image.module_path}), but it is not loaded"
         remedy = LOAD_REMEDY
+        failures = desk.kernel.events.gpu_failures
+        if failures and not module_kind(desk, where):
+            why += f"; it could not start the GPU ({failures[0]})"
+            remedy = REBOOT
     else:
         why = f"no module is loaded into the running kernel {kernel}"
     evidence = {
@@ -109,7 +117,7 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
         "has_driver": None if image is None else image.has_driver,
         "nvidia_smi": desk.driver.nvml_error,
         "secure_boot": desk.driver.secure_boot,
-        "kernel_says": list(refused)[:3],
+        "kernel_says": [*refused, *desk.kernel.events.gpu_failures][:3],
         "packages": [f"{item.name} {item.version}" for item in desk.driver.packages if "nvidia-" in item.name][:12],
     }
     return [finding("DRIVER_MISSING", where, f"There is no GPU driver: {why}.", evidence=evidence, remedy=remedy)]

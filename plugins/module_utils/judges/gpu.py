@@ -8,7 +8,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
 from .common import named
-from .driver import driver_absent
+from .driver import NOT_LOADED, REBOOT, driver_absent
 
 LOAD_PERCENT = 80.0
 """Utilisation from which a reading counts as under load (what owners' own tools take)."""
@@ -34,11 +34,6 @@ WELL = (None, "None", "N/A")
 
 PROPRIETARY_ONLY = "0x62:0x1a:2631"
 """Error of RmInitAdapter that the proprietary module gives on GB10 (two public reports)."""
-
-REBOOT = (
-    "Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for a minute, "
-    "start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA."
-)
 
 
 def judge_gpu(desk: Desk, where: Where) -> list[Finding]:
@@ -103,6 +98,8 @@ def _said(desk: Desk) -> str | None:
         live = any(value is not None for value in (gpu.clock_sm_mhz, gpu.power_draw_w, gpu.temperature_c, gpu.utilisation_percent))
         return f"{named(gpu.dead_readings)} instead of {'some ' if live else ''}readings"
     error = desk.driver.nvml_error or ""
+    if desk.kernel.events.gpu_failures and any(words in error for words in NOT_LOADED):
+        return error  # although the module is loaded
     dead = ("Unable to determine the device handle", "GPU is lost", "GPU requires reset", "fallen off the bus", "Unknown Error")
     return error if any(word in error for word in dead) else None
 

@@ -334,8 +334,13 @@ def owners(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
             evidence["also"] = list(also[owner])
             found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=options.used("warn"), evidence=evidence, remedy=remedy))
             continue
-        severity = "note" if options.take_over else options.used("warn")
         message = f"{owner} configures {named(names)}; this collection did not write it."
+        if owner.endswith(".network"):
+            # A file that networkd itself reads: neither netplan's nor NetworkManager's, which are all that is ever set aside.
+            remedy = f"Move {owner} away by hand (and run sudo networkctl reload), or leave the desk out; then run again."
+            found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=options.used("warn"), evidence=evidence, remedy=remedy))
+            continue
+        severity = "note" if options.take_over else options.used("warn")
         found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=severity, evidence=evidence))
     return found
 

@@ -123,6 +123,13 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("as_root",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "as_root", "mpirun does not run as root, and root is the login user",
+            "Let Ansible log in as a user who may use sudo (ansible_user in the inventory), then run stack_pair.yml again.",
+        ),
+    ),
+    (
         ("slots",),
         Cause(
             "NCCL_LAUNCH_FAILED", "slots", "mpirun was given too few slots",
@@ -201,6 +208,12 @@ AFTER_START: dict[str, Cause] = {
         "Free space on the desk that the evidence names (df -h /tmp /dev/shm) and run again.",
     ),
     "firewall": _later("firewall"),
+    "cuda_build": Cause(
+        "NCCL_INCOMPLETE", "cuda_build", "the test was built for another GPU, or for a newer CUDA than the desk's driver has",
+        "nvidia-smi shows the driver's CUDA version. Build the bundle with a toolkit of that version or an older one "
+        "(nccl_bundle_cuda_home) and for sm_121 (nccl_bundle_gencode, the default), or give one built so (nccl_bundle_archive), and run "
+        "stack_pair.yml again.",
+    ),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",
         "Look at the driver and GPU findings of that desk and at the NVRM lines in its kernel log (journalctl -k), then run again.",

@@ -56,6 +56,10 @@ ENDED: dict[str, tuple[str, str | None]] = {
         "gave up after too many retries (completion status 12: nothing came back on that path)",
         "See the link, MTU and address findings of both desks, check the cable, then measure again.",
     ),
+    "queue_pair": (
+        "could not connect its queue pair: nothing answered on that path, or the GID index has no usable address",
+        "Run playbooks/cable_map.yml and compare with the inventory; see the link findings of both desks, then measure again.",
+    ),
     "receiver_not_ready": ("repeatedly found the receiver not ready (completion status 13)", OTHER_END),
     "remote_access": ("was refused access to the other desk's memory (completion status 10)", COMPARE),
     "remote_invalid_request": ("sent a request that the other desk did not accept (completion status 9)", COMPARE),

@@ -21,6 +21,9 @@ DRIVER = "mlx5_core"
 _AUTOMATIC = re.compile(r"Wired connection [0-9]{1,3}")
 """The name that NetworkManager gives to a profile that it makes by itself."""
 
+_KERNELS = re.compile(r"en(?:P[0-9]{1,5})?p[0-9]{1,3}s[0-9]{1,3}(?:f[0-9]{1,2})?(?:np[0-9]{1,2})?")
+"""A name after the place in the machine, which an interface has without any file."""
+
 
 def in_use(functions: Iterable[Function]) -> set[str]:
     """Interfaces that have a link, or of which it is not known; one that is switched off has none."""
@@ -44,6 +47,10 @@ def netplan_owner(path: str, data: Mapping[str, Any], wanted: Sequence[Function]
         patterns.append(_fits_many(name, device, others))
         if patterns[-1]:
             beside.append(f"{name} (matches by pattern)")
+        given = device["set_name"]
+        if any(item.netdev == given for item in here) and not _KERNELS.fullmatch(given):
+            # Without the file the interface has another name from the next boot on.
+            beside.append(f"{given} (which gets its name here)")
     own = {str(item.netdev) for item in wanted}
     for section in ("wifis", "vlans", "bonds", "bridges"):
         for name, device in data[section].items():

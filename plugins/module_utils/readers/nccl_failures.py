@@ -83,12 +83,15 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("registration", ("ibv_reg_mr", "cannot allocate memory", "enomem", "errno 12", "error 12")),
     (
+        "cuda_build",
+        ("cuda driver version is insufficient", "unsupported toolchain", "no kernel image is available", "device kernel image is invalid"),
+    ),
+    (
         "cuda",
         (
             "test cuda failure",
             "cuda failure",
             "no cuda-capable device",
-            "cuda driver version is insufficient",
             "unhandled cuda error",
             "cuda_error_",
             "nvmlinit",
@@ -125,7 +128,12 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "docker0",
-        ("accepted a tcp connection", "cannot find a corresponding process entry", "inbound mpi tcp connection request"),
+        (
+            "accepted a tcp connection",
+            "cannot find a corresponding process entry",
+            "inbound mpi tcp connection request",
+            "received unexpected process identifier",
+        ),
     ),
     ("host_key", ("host key verification failed", "remote host identification has changed")),
     (
@@ -170,6 +178,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("open_files", ("too many open files",)),
+    ("as_root", ("detected an attempt to run as root",)),
     ("slots", ("not enough slots", "all nodes which are allocated for this job are already filled")),
     (
         "firewall",
@@ -230,9 +239,9 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda, no_device, interface, docker0, host_key, ssh, foreign_program,
-    library, no_space, read_only, not_permitted, open_files, program, slots, firewall, daemon_lost, daemon, oom_killer, killed, crashed,
-    modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, cuda, no_device, interface, docker0, host_key, ssh,
+    foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall, daemon_lost, daemon,
+    oom_killer, killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
     more: dict[str, Any] = {"line": _text.word(line, 400)}

@@ -52,6 +52,13 @@ def given(variables: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def converted(values: Mapping[str, Any], *names: str) -> dict[str, Any] | None:
+    """Those of the named options that were given, as their roles get them; null where one is wrong, see `check`."""
+    asked = without_empty({name: values[name] for name in names if name in values}, specs())
+    told = ArgumentSpecValidator({name: specs()[name] for name in asked}).validate(asked)
+    return None if told.error_messages else {name: told.validated_parameters[name] for name in asked}
+
+
 def check(values: Mapping[str, Any]) -> list[str]:
     """What is wrong with these options, one sentence each."""
     problems = []

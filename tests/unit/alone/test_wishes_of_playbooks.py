@@ -23,6 +23,11 @@ from scripted_lab import ScriptedLab
         ("calibrate", {"calibrate_runs": "many"}, "calibrate_runs is many"),
         ("calibrate", {"calibrate_runs": "2"}, "calibrate_runs 2 for 1 stack would give 2 measurements"),
         ("stack_pair", {"pair_proof_nccl_time_limit": "ten minutes"}, "pair_proof_nccl_time_limit is"),
+        ("stack_pair", {"pair_link_subnets": "10.7.0.0/24"}, "pair_link_subnets has 1 network(s)"),
+        ("stack_pair", {"pair_link_subnets": "10.7.0.1/24,10.7.1.0/24"}, "'10.7.0.1/24' is not an IPv4 network"),
+        ("stack_pair", {"pair_link_subnets": "10.7.0.0/16,10.7.1.0/24"}, "pair_link_subnets: 10.7.0.0/16 and 10.7.1.0/24 overlap"),
+        ("stack_pair", {"pair_link_head_host": "11"}, "pair_link_head_host and pair_link_peer_host are both 11"),
+        ("stack_pair", {"pair_link_subnets": "10.7.0.0/30,10.7.0.4/30"}, "host number 10 does not fit 10.7.0.0/30"),
     ],
 )
 def test_a_wrong_wish_asks_no_desk(tmp_path: Path, playbook: str, variables: dict[str, str], words: str) -> None:

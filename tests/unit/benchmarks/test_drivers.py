@@ -103,6 +103,13 @@ def test_what_perftest_said_is_in_the_message(said: str, told: str) -> None:
     assert (found.code, found.severity) == ("RDMA_NOT_MEASURED", "unknown") and told in found.message
 
 
+def test_a_queue_pair_that_perftest_could_not_connect_sends_to_the_path() -> None:
+    world = World(perftest_fails=("all", "Failed to modify QP 434 to RTR\n Unable to Connect the HCA's through the link\n"))
+    (found,) = rdma_judge.judge("pair_a", world.ends, measure_rdma(world))
+    assert (found.code, found.severity) == ("RDMA_NOT_MEASURED", "unknown")
+    assert "queue pair" in found.message and "cable_map.yml" in found.remedy
+
+
 @pytest.mark.parametrize("world", [World(blocked="desk-01"), World(stranger="enp1s0f0np0"), World(no_gid="rocep1s0f0")])
 def test_nothing_is_launched_towards_a_peer_that_is_not_proven_or_not_reached(world: World) -> None:
     measure_rdma(world)

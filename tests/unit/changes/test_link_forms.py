@@ -100,6 +100,22 @@ def test_a_file_with_any_other_section_is_never_set_aside(section: str, on_desk:
     assert section.partition(":")[0] in made.findings[0].message
 
 
+@pytest.mark.parametrize("on_desk", [True, False])
+@pytest.mark.parametrize(("name", "kept"), [("enp1s0f0np0", False), ("qsfp0", True)])
+def test_a_file_that_gives_an_interface_its_name_stays(name: str, kept: bool, on_desk: bool) -> None:
+    """At the next boot the interface would have its own name again, which our file does not know."""
+    facts = desk()
+    first = next(item for item in facts.cx7.functions if item.netdev == "enp1s0f0np0")
+    ports = tuple(
+        replace(port, functions=tuple(replace(item, netdev=name) if item == first else item for item in port.functions))
+        for port in facts.cx7.ports
+    )
+    facts = replace(facts, cx7=replace(facts.cx7, ports=ports))
+    content = netplan(f"lab: {{match: {{macaddress: '{first.mac}'}}, set-name: {name}, dhcp4: true}}")
+    made = planned(facts, NETPLAN, content, on_desk=on_desk, take_over=True)
+    assert made.is_refused is kept and ("qsfp0 (which gets its name here)" in made.findings[0].message) is kept
+
+
 @pytest.mark.parametrize(
     ("text", "netdevs"),
     [

@@ -26,7 +26,11 @@ def netplan(*devices: str, section: str = "ethernets") -> str:
         (netplan("enp1s0f0np0: {}", "fabric-b: {}"), ("enp1s0f0np0", "fabric-b"), ()),
         # by MAC, whatever the key; by new name
         (netplan('a: {match: {macaddress: "02:00:5E:00:20:01"}}'), ("enp1s0f0np0",), ()),
-        (netplan('a: {match: {macaddress: "02:00:5e:99:99:99"}, set-name: fabric-b}'), ("fabric-b",), ()),
+        (
+            netplan('a: {match: {macaddress: "02:00:5e:99:99:99"}, set-name: fabric-b}'),
+            ("fabric-b",),
+            ("fabric-b (which gets its name here)",),
+        ),
         (netplan("b: {match: {name: fabric-b}}"), ("fabric-b",), ()),
         # a key with a match is only an id
         (netplan("enp1s0f0np0: {match: {name: enP7s7}}"), None, ()),

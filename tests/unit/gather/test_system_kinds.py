@@ -516,3 +516,50 @@ def test_the_drivers_watchdog_is_a_failure_of_the_driver() -> None:
     line = "spark-a1b2 kernel: NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked!  Notify Timeout Seconds: 7"
     found = judged(logging(healthy(), line))["GPU_ERRORS_LOGGED"]
     assert found.severity == "warn" and "the GPU driver failed once" in found.message
+
+
+@pytest.mark.parametrize(
+    ("match", "owned"),
+    [
+        ("Name=enp1s0f0np0 enP2p1s0f0np0", True),
+        ("MACAddress=02:00:5E:00:10:00", True),
+        ("PermanentMACAddress=02:00:5e:99:99:99 02:00:5e:00:10:00", True),
+        ("Driver=mlx5_core", True),
+        ("Driver=mlx5*\nName=enp1s0f*", True),
+        ("Driver=r8127", False),
+        ("Driver=mlx5_core\nName=enP7s7", False),
+        ("Name=en*", False),
+        ("Name=!enP7s7", False),
+        ("Type=ether", False),
+    ],
+)
+def test_a_file_of_networkd_itself_is_an_owner_that_stays(match: str, owned: bool) -> None:
+    desk = healthy()
+    desk.files["/etc/systemd/network/50-cx7.network"] = f"[Match]\n{match}\n[Network]\nAddress=192.168.177.11/24\n"
+    found = judged(desk)
+    assert ("CX7_FOREIGN_OWNER" in found) is owned
+    if owned:
+        assert "enp1s0f0np0" in found["CX7_FOREIGN_OWNER"].message and "take_over" not in found["CX7_FOREIGN_OWNER"].remedy
+
+
+COULD_NOT = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest driver is installed.\n"
+INIT_FAILED = "spark-a1b2 kernel: NVRM: GPU 000f:01:00.0: RmInitAdapter failed! (0x62:0x65:2028)"
+
+
+@pytest.mark.parametrize(("loaded", "code"), [(True, "GPU_FAILED"), (False, "DRIVER_MISSING")])
+def test_a_gpu_that_does_not_start_is_no_blacklisted_module(loaded: bool, code: str) -> None:
+    desk = logging(with_smi(healthy(), said(COULD_NOT, rc=9)), INIT_FAILED)
+    if not loaded:
+        del desk.files["/proc/driver/nvidia/version"]
+    found = judged(desk)
+    assert found[code].severity == "fail" and "RmInitAdapter failed" in found[code].message
+    assert "unplug the power supply" in found[code].remedy
+    assert "FACTS_INCOMPLETE" not in found or found["FACTS_INCOMPLETE"].severity == "note"
+
+
+def test_a_proprietary_module_that_does_not_start_is_not_power_cycled() -> None:
+    desk = logging(with_smi(healthy(), said(COULD_NOT, rc=9)), INIT_FAILED)
+    del desk.files["/proc/driver/nvidia/version"]
+    desk.commands["modinfo -F license nvidia"] = "NVIDIA\n"
+    found = judged(desk)
+    assert "unplug" not in found["DRIVER_MISSING"].remedy and "-open" in found["DRIVER_PROPRIETARY"].remedy

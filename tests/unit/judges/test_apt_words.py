@@ -185,3 +185,33 @@ def test_a_slip_in_a_source_is_corrected_where_it_stands(word: str) -> None:
     text = f"E: Malformed {word} /etc/apt/sources.list.d/dgx.sources (Suite)\nE: The list of sources could not be read."
     (found,) = archive_findings(text, WHERE)
     assert found.code == "APT_SOURCES_BROKEN" and "dgx.sources" in found.message and found.remedy.startswith("Correct the file")
+
+
+OVERWRITE = """\
+dpkg: error processing archive /var/cache/apt/archives/libnvidia-compute-580_580.178.04_arm64.deb (--unpack):
+ trying to overwrite '/usr/lib/aarch64-linux-gnu/libcuda.so.1', which is also in package libnvidia-compute 610.57.04-1ubuntu1
+Errors were encountered while processing:
+ /var/cache/apt/archives/libnvidia-compute-580_580.178.04_arm64.deb
+E: Sub-process /usr/bin/dpkg returned an error code (1)
+"""
+UNFINISHED = """\
+dpkg: unrecoverable fatal error, aborting:
+ files list file for package 'libnccl2:arm64' is missing final newline
+E: Sub-process /usr/bin/dpkg returned an error code (2)
+"""
+REINSTALL = "E: The package linux-image-6.17.0-1026-nvidia needs to be reinstalled, but I can't find an archive for it.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (OVERWRITE, "which is also in package libnvidia-compute 610.57.04"),
+        (UNFINISHED, "'libnccl2:arm64' is missing final newline"),
+        (REINSTALL, "linux-image-6.17.0-1026-nvidia needs to be reinstalled"),
+        (SCRIPT, "subprocess returned error exit status 10"),
+    ],
+)
+def test_what_dpkg_says_below_its_error_is_the_reason(text: str, words: str) -> None:
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "DPKG_BROKEN" and words in found.message
+    assert ("sudo apt-get remove libnvidia-compute" in found.remedy) is (text is OVERWRITE)

@@ -324,6 +324,8 @@ def test_the_key_depends_on_sources_and_flags(tmp_path: Path) -> None:
     given = {"gencode": "x", "cache": str(tmp_path / "cache"), "nccl": {"archive": str(source)}, "nccl_tests": {"url": "u", "tag": "v1"}}
     first = nccl_bundle.Wishes(given).key
     assert nccl_bundle.Wishes({**given, "gencode": "y"}).key != first
+    assert nccl_bundle.Wishes({**given, "cuda_home": "/usr/local/cuda-13.0"}).key != first
+    assert nccl_bundle.Wishes({**given, "cuda_home": "/usr/local/cuda"}).key == first, "what was built with the default is kept"
     assert nccl_bundle.Wishes({**given, "nccl_tests": {"url": "u", "tag": "v2"}}).key != first
     (source / "Makefile").write_text("all: x\n", encoding="ascii")
     assert nccl_bundle.Wishes(given).key != first

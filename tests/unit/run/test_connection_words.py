@@ -70,3 +70,61 @@ def test_sudo_that_is_late_is_told_as_late(text: str) -> None:
     found = classify(text)
     assert found.code == "BECOME_FAILED" and "in time" in found.sentence and "sudo -v" in found.remedy
     assert "in time" not in classify(f"{text}\nSorry, try again.").sentence
+
+
+DENIED = "lab@10.0.0.7: Permission denied (publickey,password)."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Permissions 0644 for '/home/u/.ssh/id' are too open.\nLoad key \"/home/u/.ssh/id\": bad permissions",
+        'Load key "/home/u/.ssh/id": error in libcrypto',
+        'sign_and_send_pubkey: signing failed for ED25519 "/home/u/.ssh/id" from agent: agent refused operation',
+        "Warning: Identity file /home/u/.ssh/lab not accessible: No such file or directory.",
+        "no such identity: /home/u/.ssh/lab: No such file or directory",
+    ],
+)
+def test_a_key_that_the_controller_could_not_use_is_named_before_the_desk(text: str) -> None:
+    found = classify(f"{text}\n{DENIED}")
+    assert found.code == "AUTH_FAILED" and "could not use a key" in found.sentence and "chmod 600" in found.remedy
+    assert "could not use a key" not in classify(DENIED).sentence
+
+
+def test_sudo_for_some_commands_only_is_no_wrong_password() -> None:
+    found = classify("Sorry, user lab is not allowed to execute '/bin/sh -c echo BECOME-SUCCESS-x ; /usr/bin/python3' as root on desk-01.")
+    assert found.code == "BECOME_FAILED" and "some commands only" in found.sentence and "ask-become-pass" not in found.remedy
+
+
+CLOSED = "Connection closed by UNKNOWN port 65535"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed",
+        "ssh: Could not resolve hostname jump: Name or service not known",
+        "ssh: connect to host jump port 22: Connection timed out",
+        "lab@jump: Permission denied (publickey).",
+        "No ED25519 host key is known for jump and you have requested strict checking.\nHost key verification failed.",
+        "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+    ],
+)
+@pytest.mark.parametrize("enrolled", [False, True])
+def test_what_a_jump_host_does_is_not_the_desks_doing(text: str, enrolled: bool) -> None:
+    found = classify(f"{text}\n{CLOSED}", enrolled=enrolled)
+    assert (found.kind, found.code) == ("jump", "DESK_UNREACHABLE") and "jump host" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f"channel 0: open failed: connect failed: No route to host\nstdio forwarding failed\n{CLOSED}", "no_route"),
+        (f"channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n{CLOSED}", "refused"),
+        (f"kex_exchange_identification: Connection closed by remote host\n{CLOSED}", "closed"),
+        (DENIED, "auth"),
+        ("Host key verification failed.", "host_key"),
+    ],
+)
+def test_a_desk_behind_a_jump_host_is_told_as_ever(text: str, kind: str) -> None:
+    assert classify(text).kind == kind

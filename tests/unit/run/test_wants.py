@@ -444,6 +444,7 @@ def test_options_of_roles_that_are_text_empty_or_not_yet_known_are_taken(here: P
             return super().get(name, default)
 
     zero = {"pair_link_head_host": 0, "pair_proof_rdma_timeout": 0, "pair_proof_nccl_warmups": 0, "nccl_bundle_jobs": 0}
+    zero |= {"pair_link_peer_host": 1, "pair_link_subnets": "10.7.0.0/31,10.7.0.2/31"}
     told = hostvars_of(here, pair_proof_nccl_time_limit="600", pair_proof_force="", pair_proof_marks="x", **zero)
     for host in told:
         told[host] = Later(told[host])
