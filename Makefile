@@ -34,7 +34,7 @@ venv: venv-demo ## Make the virtual environments (newest ansible-core and 2.19)
 	@sh tools/venv.sh $(CORE219) 3.11
 
 .PHONY: test
-test: lint unit docs-check docsite package importer ee release-test sanity lab-test ## Run every check but the long scenarios (lab-test-all), cheap ones first
+test: lint unit docs-check docsite package importer ee release-test sanity lab-test vm-smoke ## Run every check but the long scenarios (lab-test-all), cheap ones first
 
 QUICK := tests/unit/judges tests/unit/readers tests/unit/gather tests/unit/lab_sheet tests/unit/modules tests/unit/simulator \
 	tests/unit/proof/test_rdma_judge.py tests/unit/proof/test_nccl_judge.py tests/unit/proof/test_marks.py tests/unit/benchmarks/test_depth.py
@@ -152,11 +152,11 @@ docker-test: venv-demo ## The demo and the lab's own tests with Docker as the en
 	bash tests/docker_test.sh
 
 .PHONY: vm-test
-vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (half an hour without KVM; IMAGE=bookworm, SELECT=...)
+vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (a quarter of an hour without KVM; IMAGE=bookworm, SELECT=...)
 	bash tests/vm/run.sh
 
 .PHONY: vm-smoke
-vm-smoke: venv-demo ## The shortest useful part of vm-test: both machines start, audit and cable map (six minutes with the image's build)
+vm-smoke: venv-demo ## The shortest useful part of vm-test: both machines start, audit and cable map (four minutes with the image's build)
 	SELECT="audit or cables" bash tests/vm/run.sh
 
 .PHONY: real-test
