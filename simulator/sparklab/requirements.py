@@ -41,8 +41,10 @@ PODMAN = (
     Tool("podman", "podman", "runs the desks"),
     Tool("runc", "runc", "podman's runtime where crun lacks a capability"),
 )
-
-
+DOCKER = (
+    Tool("docker", "docker.io", "runs the desks"),
+    Tool("dockerd", "docker.io", "the daemon that docker asks; not needed where one answers"),
+)
 MACHINES = (
     Tool("qemu-system-x86_64", "qemu-system-x86", "runs desks that are virtual machines"),
     Tool("qemu-img", "qemu-utils", "gives each of them a disk of its own"),
@@ -57,8 +59,8 @@ def missing(wish: str | None) -> list[Tool]:
         return [tool for tool in MACHINES if not _which(tool.program)] + tools
     usable = [name for name in ([wish] if wish else engine.ENGINES) if shutil.which(str(name))]
     if wish == "docker":
-        if not usable:
-            tools.insert(0, Tool("docker", "docker.io", "runs the desks"))
+        if not usable or not engine.docker_answers():
+            tools = [tool for tool in DOCKER if not _which(tool.program)] + tools
     elif "podman" in usable or not usable or (wish is None and not engine.docker_answers()):
         tools = [tool for tool in PODMAN if not _which(tool.program)] + tools
     return tools
@@ -94,12 +96,10 @@ def command(arguments: argparse.Namespace) -> int:
     """`simulator/lab requirements`."""
     tools = missing(arguments.engine)
     raise_sysctl = sysctl_missing(arguments.desks)
-    runs = MACHINES if arguments.engine == engine.MACHINES else PODMAN
+    runs = {engine.MACHINES: MACHINES, "docker": DOCKER}.get(arguments.engine, PODMAN)
     known = {tool.program: tool for tool in (*runs, *TOOLS)}
     gone = {tool.program for tool in tools}
     for tool in known.values():
-        if tool.program in ("podman", "runc") and arguments.engine == "docker":
-            continue
         there = "missing" if tool.program in gone else "there" if _which(tool.program) else "not needed"
         print(f"{there:10} {tool.program:12} package {tool.package:16} {tool.why}")
     for tool in tools:

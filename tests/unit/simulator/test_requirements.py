@@ -15,7 +15,9 @@ from sparklab import engine, requirements
         (("podman", "runc"), False, None, set()),
         (("podman",), True, None, {"runc"}),
         (("docker",), True, "podman", {"podman", "runc"}),
-        ((), False, "docker", {"docker"}),
+        ((), False, "docker", {"docker", "dockerd"}),
+        (("docker",), False, "docker", {"dockerd"}),
+        (("docker",), True, "docker", set()),
     ],
 )
 def test_the_engine_that_is_missing(
