@@ -17,7 +17,7 @@ from ..module_utils.changes.driver_group import held_group
 from ..module_utils.changes.update import SUBSETS
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.reboot import reboot_refusals
-from ..module_utils.judges.update import Wishes, came_back, gpu_lost, judge_look, levels, moved, slower
+from ..module_utils.judges.update import Wishes, came_back, gpu_lost, judge_look, levels, moved, resume, slower
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding, Where
@@ -107,7 +107,7 @@ class ActionModule(RebootingAction):
             arguments["expected"] = plan.data.get("versions") or {}
         with turn_of(call.run.folder, stack.name if stack else call.desk, call.desk, step) as turn:
             if turn.lost:
-                message = f"{call.desk} was left as it is: {turn.lost}, another desk of its stack, failed"
+                message = f"left as it is: {turn.lost}, another desk of its stack, failed"
                 return self.refused([finding("UPDATE_REFUSED", where, message, evidence={"waiting_for": turn.lost})])
             return self._in_turn(call, arguments, turn, result)
 
@@ -199,8 +199,9 @@ class ActionModule(RebootingAction):
             return {**result, "findings": [item.as_dict() for item in found]}
         doubts = [*_doubts(store, stack, name), *(item.code for item in falls)]
         if doubts:
-            message = f"{name}: the update is not proven ({', '.join(doubts)})"
-            half = finding("UPDATE_HALF_DONE", Where(desk=name), message, evidence={"phase": phase, "because": doubts})
+            message = f"the update is not proven ({', '.join(doubts)})"
+            evidence, way = {"phase": phase, "because": doubts}, resume(stack.name if stack is not None else name)
+            half = finding("UPDATE_HALF_DONE", Where(desk=name), message, evidence=evidence, remedy=way)
             return {**result, "findings": [item.as_dict() for item in (*found, half)]}
         answer = self.execute(MODULE, {"desk": name, "step": "note", "phase": SETTLED}, call)
         if answer.get("failed"):
@@ -260,7 +261,7 @@ def _not_as_a_whole(store: RunStore, stack: Stack | None, desk: str) -> Finding 
             told = f"{name} may not be updated ({', '.join(codes)})"
         else:
             continue
-        message = f"{desk} was left as it is: {told}, and a stack moves as a whole"
+        message = f"left as it is: {told}, and a stack moves as a whole"
         return finding("UPDATE_REFUSED", Where(desk=desk), message, evidence={"because_of": name})
     return None
 
@@ -272,7 +273,7 @@ def _several_stacks(call: Call) -> Finding | None:
     if len(stacks) + len(alone) == 1:
         return None
     told = ", ".join([*stacks, *alone])
-    message = f"{call.desk} was left as it is: an update is undone for one stack at a time, but this run has {told}"
+    message = f"left as it is: an update is undone for one stack at a time, but this run has {told}"
     return finding("UPDATE_ROLLBACK_IMPOSSIBLE", Where(desk=call.desk), message, evidence={"stacks": [*stacks, *alone]})
 
 

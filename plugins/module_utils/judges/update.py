@@ -386,7 +386,16 @@ def half_done(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     message = f"The update of run {journal.run_id or 'unknown'} {stands}{kernel}."
     severity = "note" if options.purpose == UPDATE else "warn" if journal.phase == BEGUN else "fail"
     evidence = {"phase": journal.phase, "run": journal.run_id, "stack": journal.stack, "target": dict(journal.target)}
-    return [finding("UPDATE_HALF_DONE", where, message, evidence=evidence, severity=severity)]
+    return [finding("UPDATE_HALF_DONE", where, message, evidence=evidence, severity=severity, remedy=resume(where.pair or where.desk))]
+
+
+def resume(limit: str | None) -> str | None:
+    """How an update of a stack (or of a desk in none) goes on or back; null, the code's own words, where neither is known."""
+    if not limit:
+        return None
+    return (
+        f"Run playbooks/update.yml --limit {limit} again: it resumes from there. Or undo it: playbooks/rollback_update.yml --limit {limit}."
+    )
 
 
 def _waits(desk: Desk, journal: Journal) -> bool:
@@ -439,4 +448,5 @@ def slower(stack: str, before: Mapping[str, float], after: Mapping[str, float], 
         f"stack {stack}: {titles.get(worst, worst)} {now:.1f} after the update, {was:.1f} right before it (-{100 * (1 - now / was):.0f} %)"
     )
     evidence = {"figures": {key: [round(was, 2), round(now, 2)] for key, (was, now) in list(falls.items())[:8]}}
-    return [finding("UPDATE_SLOWER", Where(pair=stack), message, evidence=evidence)]
+    remedy = f"playbooks/rollback_update.yml --limit {stack} undoes the update. Report the two versions to NVIDIA."
+    return [finding("UPDATE_SLOWER", Where(pair=stack), message, evidence=evidence, remedy=remedy)]

@@ -207,7 +207,7 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
         **({"workload": list(asked.data.get("workload") or ())} if (asked := source.parts.get("workload", {}).get(name)) else {}),
-        **({"levels": levels} if (levels := _levels(name, source)) else {}),
+        **_levels(name, source),
         "settled": _settled(name, source),
         "stages": {
             part.stage: {
@@ -221,12 +221,13 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
     }
 
 
-def _levels(name: str, source: Source) -> dict[str, str]:
-    """What an update made of the desk's levels, or would make of them where it was only looked at; none in other runs."""
+def _levels(name: str, source: Source) -> dict[str, Any]:
+    """What an update made of the desk's levels, or would make of them where it was left as it is; nothing in other runs."""
     for stage in ("update_end", "update_plan"):
         part = source.part(stage, name)
         if part is not None and part.data.get("levels"):
-            return {str(key): str(value) for key, value in dict(part.data["levels"]).items()}
+            levels = {str(key): str(value) for key, value in dict(part.data["levels"]).items()}
+            return {"levels": levels, "levels_made": stage == "update_end"}
     return {}
 
 

@@ -18,6 +18,7 @@ from ..cable_report import WORDS as CABLE_WORDS
 from .build import ORDER, outcome, stacks_of
 from .charts import nccl_chart, rdma_chart, trend_chart
 from .figures import mark_at, rows_of
+from .levels import moved
 from .todo import loud, tasks
 from .words import duration, figure, items, line, moment, plain, scrubbed, short, size, told
 
@@ -73,7 +74,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "counts": {"stacks": _counts(item["word"] for item in stacks), "desks": _counts(desk["verdict"] for desk in desks)},
         "judged": any(stack["judged"] for stack in stacks),
         "stacks": stacks,
-        "levels": levels_of(report),
+        "levels": [("Before and after", moved(report, True)), ("Planned, left as it is", moved(report, False))],
         "desks": desks,
         "todo": todo,
         "cables": [_cable(edge) for edge in report.get("cables") or ()],
@@ -82,18 +83,6 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "sources": sources.listed,
         "schema": report["schema"],
     }
-
-
-def levels_of(report: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What an update moved on each desk, or would move."""
-    rows = []
-    for desk in report["desks"]:
-        levels = desk.get("levels")
-        for key, value in (levels if isinstance(levels, Mapping) else {}).items():
-            before, arrow, after = line(value).partition(" -> ")
-            if arrow:
-                rows.append({"desk": line(desk["name"]), "what": line(key), "before": before, "after": after})
-    return rows
 
 
 class Sources:

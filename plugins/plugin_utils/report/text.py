@@ -12,6 +12,7 @@ from typing import Any
 from .. import audit
 from ..workload import table as workload
 from .build import ORDER, outcome, stacks_of
+from .levels import moved
 from .todo import loud, tasks, why
 from .words import duration, line, moment, short
 
@@ -95,13 +96,15 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
 
 
 def _levels(report: Mapping[str, Any]) -> list[str]:
-    """What an update made of each desk: a row for each level that it moved."""
-    rows: list[tuple[str, str, str]] = []
-    for desk in report["desks"]:
-        levels = desk.get("levels")
-        moved = [(line(key), line(value)) for key, value in levels.items() if " -> " in str(value)] if isinstance(levels, Mapping) else []
-        rows += [(line(desk["name"]) if number == 0 else "", *item) for number, item in enumerate(moved)]
-    return ["", *table(("DESK", "LEVEL", "BEFORE -> AFTER"), rows, WIDTH)] if rows else []
+    """What an update made of each desk, and what it would make of those that it left: a row for each level that moves."""
+    lines = []
+    for made, title in ((True, "BEFORE -> AFTER"), (False, "AS IT IS -> PLANNED")):
+        rows, last = [], ""
+        for item in moved(report, made):
+            rows.append((item.desk if item.desk != last else "", item.what, f"{item.before} -> {item.after}"))
+            last = item.desk
+        lines += ["", *table(("DESK", "LEVEL", title), rows, WIDTH)] if rows else []
+    return lines
 
 
 def _worst_first(owners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -143,7 +143,7 @@ def _held_back(run: Run, store: RunStore, desk: str, leader: str, after: tuple[s
     if not lost:
         return Gate()
     told = f"the stack of {lost} failed in it" if proof else f"it lost {lost}"
-    message = f"{desk} was left as it is: stage {leader} stopped, because {told} in an earlier wave"
+    message = f"left as it is: stage {leader} stopped, because {told} in an earlier wave"
     where = Where(pair=run.members[desk].stack, desk=desk)
     found = finding(HELD_BACK, where, message, evidence={"stage": leader, "lost": lost}).as_dict()
     return Gate(f"an earlier wave lost {lost}", findings=(found,))

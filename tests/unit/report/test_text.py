@@ -186,8 +186,30 @@ def test_an_update_ends_with_what_it_moved() -> None:
     ]
     assert not any("NCCL  " in line for line in lines), "what did not move is not told"
     page = html(lab.report())
-    assert "Before and after" in page and "580.190.02" in page and "580.191.01" not in page
+    assert "Before and after" in page and "580.190.02" in page and "580.191.01" not in page and "Planned" not in page
     assert "Before and after" not in html(Lab(1).report())
+
+
+def test_what_an_update_left_as_it_is_has_not_moved() -> None:
+    """A wave that stopped: the first stack moved, of the second there is a plan."""
+    lab = Lab(2)
+    for desk, pair in (("desk-01", "pair_01"), ("desk-03", "pair_02")):
+        lab.put(Part("update_plan", desk, DONE, pair, data={"levels": {"driver": "580.178.04 -> 580.190.02"}}))
+    lab.put(Part("update_end", "desk-01", DONE, "pair_01", data={"levels": {"driver": "580.178.04 -> 580.190.02"}}))
+    lines = lines_of(lab)
+    moved, planned = lines.index("DESK     LEVEL   BEFORE -> AFTER"), lines.index("DESK     LEVEL   AS IT IS -> PLANNED")
+    assert lines[moved + 1].startswith("desk-01") and lines[moved + 2] == "" and lines[planned + 1].startswith("desk-03")
+    page = html(lab.report())
+    assert page.index("Before and after") < page.index("Planned, left as it is")
+
+
+def test_waves_that_stopped_are_told_once_for_all_desks() -> None:
+    lab = Lab(2)
+    for desk, pair in (("desk-03", "pair_02"), ("desk-04", "pair_02")):
+        text = "left as it is: stage update stopped, because the stack of desk-01 failed in it in an earlier wave"
+        lab.find("update", desk, finding("WAVE_STOPPED", Where(pair, desk), text))
+    told = " ".join(" ".join(lines_of(lab)).split())
+    assert told.count("WAVE_STOPPED: desk-03, desk-04: left as it is") == 1
 
 
 @pytest.mark.parametrize(("code", "asked"), [("CABLE_DARK", 1), ("CABLE_NOT_SEEN", 2)])
