@@ -302,11 +302,20 @@ def _tagged(source: Mapping[str, Any]) -> str:
 
 
 def packed(folder: Path, cache: Path) -> Path:
-    """A folder of source as an archive; the same content gives the same bytes and name."""
+    """A folder of source as an archive; the same content gives the same bytes and name.
+
+    A link stays one: what it leads to on the controller may be a private file, and whoever wrote the source builds with it on a desk.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(item for item in folder.rglob("*") if item.is_file() and "__pycache__" not in item.parts):
+        for path in sorted(item for item in folder.rglob("*") if "__pycache__" not in item.parts):
             entry = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder)}")
+            if path.is_symlink():
+                entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(path)
+                archive.addfile(entry)
+                continue
+            if not path.is_file():
+                continue
             content = path.read_bytes()
             entry.size, entry.mode = len(content), 0o755 if os.access(path, os.X_OK) else 0o644
             archive.addfile(entry, io.BytesIO(content))

@@ -4,8 +4,9 @@
 
 Two things that pip itself does not offer. With a foreign --platform pip still evaluates the markers of dependencies for the machine that
 it runs on; here they are evaluated for ENVIRONMENT (marker names and values as JSON, empty for this machine). And a link to a source
-archive or a repository in somebody's metadata would be cloned and built even by a dry run, which runs its code: that begins with its build
-backend, which is asked for what it needs, before any metadata is prepared. Here it is refused, and pip can start no process at all. If
+archive or a repository in somebody's metadata would be cloned or unpacked and built even by a dry run. Unpacking writes where the archive's
+links lead with a Python that does not look at them, and building runs its code: that begins with its build backend, which is asked for what
+it needs, before any metadata is prepared. Here what is no wheel is refused before it is fetched, and pip can start no process at all. If
 this pip keeps these things elsewhere, the program says so and resolves nothing.
 """
 
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
         from pip._internal.cli.main import main as run
         from pip._internal.distributions.sdist import SourceDistribution
         from pip._internal.exceptions import InstallationError
+        from pip._internal.operations import prepare
         from pip._internal.req.req_install import InstallRequirement
         from pip._internal.vcs.versioncontrol import VersionControl
         from pip._vendor.packaging import markers
@@ -38,9 +40,9 @@ def main(arguments: list[str]) -> int:
         own = dict(markers.default_environment())
         markers.default_environment = lambda: {**own, **wanted}  # type: ignore[typeddict-item]
         asked = [f"{name} == '{value}'" for name, value in wanted.items() if name in ("platform_machine", "python_version")]
-        if not all(markers.Marker(text).evaluate() for text in asked) or not all(
-            map(callable, (SourceDistribution.prepare_distribution_metadata, InstallRequirement.prepare_metadata, VersionControl.unpack))
-        ):
+        sources = (SourceDistribution.prepare_distribution_metadata, InstallRequirement.prepare_metadata, VersionControl.unpack)
+        unpack_url = prepare.unpack_url
+        if not all(markers.Marker(text).evaluate() for text in asked) or not all(map(callable, (*sources, unpack_url))):
             raise AttributeError("markers")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         sys.stderr.write(f"this pip cannot be used for resolving only: {type(error).__name__}\n")
@@ -55,6 +57,12 @@ def main(arguments: list[str]) -> int:
     def refuse_repository(self: Any, _location: str, url: Any, *_arguments: Any, **_options: Any) -> None:
         raise InstallationError(f"{url} would have to be cloned and built, which a check does not do")
 
+    def fetch_wheel(link: Any, *arguments: Any, **options: Any) -> Any:
+        if not link.is_wheel and not link.is_vcs:
+            raise InstallationError(f"{link} would have to be built from source, which a check does not do")
+        return unpack_url(link, *arguments, **options)
+
+    prepare.unpack_url = fetch_wheel
     SourceDistribution.prepare_distribution_metadata = refuse_source  # type: ignore[method-assign]
     InstallRequirement.prepare_metadata = refuse  # type: ignore[assignment, method-assign]
     VersionControl.unpack = refuse_repository  # type: ignore[assignment, method-assign]

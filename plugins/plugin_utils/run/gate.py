@@ -11,6 +11,7 @@ from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
+from ..admission.text import line
 from ..connection_errors import classify
 from ..own_load import REMEDY
 from .model import Run
@@ -179,7 +180,8 @@ def part_of(
         failed = False
     if not failed:
         return Part(stage, desk, DONE, stack, None, started, ended, bool(answer.get("changed")), findings, data_of(answer))
-    reason = str(answer.get("msg") or findings[0].get("message") or "failed")
+    # It stands in sentences, tables and comments of files: a line end of a desk's would begin a line of its own there.
+    reason = line(answer.get("msg") or findings[0].get("message") or "failed")
     return Part(stage, desk, FAILED, stack, reason, started, ended, bool(answer.get("changed")), findings, data_of(answer))
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import End
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import Speaker, admit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_report import discover, inventory_text
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import part_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
 from cabled_lab import Lab, pairs, right
 from sample_run import run_of
@@ -31,6 +35,17 @@ def ask(folder: Path, number: int, lab: Lab, failed: dict[str, tuple[Part, ...]]
 
 def told(found: LabCables) -> list[tuple[dict[str, str], str]]:
     return [(item.evidence["was"], item.evidence["is"]) for item in found.moves]
+
+
+def test_what_a_desk_says_of_its_failure_writes_no_line_of_the_inventory(tmp_path: Path) -> None:
+    note = {"code": "CX7_CHANGE_UNDONE", "severity": "note", "message": "", "remedy": ""}
+    answer = {"failed": True, "msg": "x\nall: {vars: {a: b}}\n# ", "findings": [note]}
+    said = admit("labops.dgx_spark.cx7_cable", answer, Speaker(DESKS[0]))
+    part = part_of("cable", DESKS[0], None, said, "b", "e")
+    found = ask(tmp_path, 1, Lab(DESKS, right(PLAN), silent={DESKS[0]}), {DESKS[0]: (part,)})
+    text = inventory_text(discover(found.cables, DESKS, {}), {desk: {} for desk in DESKS}, "now")
+    head, _marker, data = text.partition("---\n")
+    assert all(line.startswith("#") for line in head.splitlines()) and "vars" not in yaml.safe_load(data)
 
 
 def test_the_first_run_and_an_equal_one_tell_of_no_movement(tmp_path: Path) -> None:

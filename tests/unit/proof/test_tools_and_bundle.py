@@ -453,6 +453,19 @@ def source(tmp_path: Path, makefile: str) -> Path:
     return folder
 
 
+def test_a_link_in_a_folder_of_source_brings_no_file_of_the_controller_to_a_desk(tmp_path: Path) -> None:
+    folder, private = source(tmp_path, "src.build:\n"), tmp_path / "id_ed25519"
+    private.write_text("PRIVATE", encoding="ascii")
+    (folder / "LICENSE").symlink_to("../id_ed25519")
+    (folder / "home").symlink_to(tmp_path)
+    (folder / "more.mk").symlink_to("Makefile")
+    archive = nccl_bundle.packed(folder, tmp_path / "cache")
+    assert b"PRIVATE" not in archive.read_bytes()
+    with tarfile.open(archive) as file:
+        found = {item.name: item.linkname for item in file.getmembers()}
+    assert found == {"nccl/LICENSE": "../id_ed25519", "nccl/Makefile": "", "nccl/home": str(tmp_path), "nccl/more.mk": "Makefile"}
+
+
 def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
     spec = spec_of(source(tmp_path, "src.build:\n\t@echo the compiler is missing >&2; exit 3\n"), tmp_path, None)
     with received.room() as room, pytest.raises(bundle.BundleError, match="NCCL could not be built") as caught:

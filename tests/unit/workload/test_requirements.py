@@ -219,6 +219,22 @@ def test_a_build_is_never_started(index: Index, judge, tmp_path: Path, files: di
     assert not any("/other/" in path for path, *_more in index.requests)
 
 
+def test_a_source_archive_is_neither_fetched_nor_unpacked(index: Index, judge, tmp_path: Path) -> None:
+    """pip unpacks one by link even in a dry run, and with an older Python writes through the links in it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        link = tarfile.TarInfo("evil-1/home")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+        archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("evil-1/home/authorized_keys"))
+    link_to = index.add("evil", "evil-2.tar.gz", out.getvalue())
+    index.add("trap", f"trap-1.0-{ANY}.whl", wheel("trap", "1.0", ANY, {"t.py": b""}, (f"evil @ {link_to}",)))
+    (found,) = judge("trap")
+    assert not (tmp_path / "authorized_keys").exists()
+    assert found.verdict == UNKNOWN and "would have to be built" in found.reason
+    assert not any("evil-2" in path for path, *_more in index.requests)
+
+
 def test_a_repository_in_metadata_is_not_cloned(index: Index, judge) -> None:
     """What git does with a repository of somebody else, submodules and all, is nothing that a check should start."""
     name = f"trap-1.0-{ANY}.whl"
