@@ -220,7 +220,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload, workload_pip
-from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, fence, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 
 
@@ -259,9 +259,9 @@ def main() -> None:
         files = {"-r": os.path.join(module.tmpdir, "requirements.txt"), "-c": os.path.join(module.tmpdir, "constraints.txt")}
         live.write_text(files["-r"], workload_pip.with_indexes(asked["resolve_text"], asked["indexes"]), 0o600)
         live.write_text(files["-c"], workload_pip.literal(asked["constraints_text"]), 0o600)
-        words = ["{}", *workload_pip.SHARED, "--report", "-"]
+        words = ["{}", *workload_pip.SHARED, "--no-cache-dir", "--report", "-"]
         command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
-        resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([pip_resolver])), asked["resolve_limit"])
+        resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([fence, pip_resolver])), asked["resolve_limit"])
         module.exit_json(changed=False, findings=[], told=packed({"resolution": resolution}))
     told = {
         "offers": workload.offers(live, live.free_bytes),

@@ -6,15 +6,21 @@ Two things that pip itself does not offer. With a foreign --platform pip still e
 it runs on; here they are evaluated for ENVIRONMENT (marker names and values as JSON, empty for this machine). And a link to a source
 archive or a repository in somebody's metadata would be cloned or unpacked and built even by a dry run. Unpacking writes where the archive's
 links lead with a Python that does not look at them, and building runs its code: that begins with its build backend, which is asked for what
-it needs, before any metadata is prepared. Here what is no wheel is refused before it is fetched, and pip can start no process at all. If
-this pip keeps these things elsewhere, the program says so and resolves nothing.
+it needs, before any metadata is prepared. Here what is no wheel is refused before it is fetched. If this pip keeps these things elsewhere,
+the program says so and resolves nothing. Whatever else a pip may do with what an index serves, it does inside a fence: it starts no
+process and writes only below a folder of its own, its cache and the folder of its report.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import sys
+import tempfile
 from typing import Any
+
+from .fence import Fence
 
 REFUSED = 97
 """Exit status when this pip cannot be made to resolve in that way."""
@@ -66,11 +72,14 @@ def main(arguments: list[str]) -> int:
     SourceDistribution.prepare_distribution_metadata = refuse_source  # type: ignore[method-assign]
     InstallRequirement.prepare_metadata = refuse  # type: ignore[assignment, method-assign]
     VersionControl.unpack = refuse_repository  # type: ignore[assignment, method-assign]
-    sys.addaudithook(_no_process)
-    return int(run(arguments[1:]))
+    with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
+        tempfile.tempdir = folder
+        Fence([folder, *_places(arguments)]).put_up()
+        return int(run(arguments[1:]))
 
 
-def _no_process(event: str, _arguments: Any) -> None:
-    """Whatever pip would run, now or in a later version: it is not started. What pip only asks about its machine it can do without."""
-    if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty"):
-        raise PermissionError("a check starts no process")
+def _places(arguments: list[str]) -> list[str]:
+    """Where pip is told to write: its cache, and beside its report unless that goes to standard output."""
+    given = dict(itertools.pairwise(arguments))
+    report = given.get("--report", "-")
+    return [given[name] for name in ("--cache-dir",) if name in given] + ([os.path.dirname(report)] if report != "-" else [])

@@ -177,7 +177,10 @@ class Check:
         return list(dict.fromkeys([*self._asked.indexes, *wanted.indexes]))
 
     def _resolved(self, text: str, wanted: Wanted, indexes: Sequence[str]) -> Resolved:
-        here = resolve(text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links)
+        cache = Path(self._asked.cache).expanduser() / "pip"
+        here = resolve(
+            text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links, cache=cache
+        )
         if self._asked.resolve != "controller" and here.refusal is not None and here.refusal.kind in ("no_pip", "no_network"):
             raise _HandsOver(text)
         return here

@@ -17,7 +17,7 @@ from ...module_utils.desk import TIMEOUT, Answer
 from ...module_utils.gather.workload_pip import NO_PIP, SHARED, literal, with_indexes
 from ...module_utils.judges.workload.parts import FACTORY, version
 from ...module_utils.model.workload import Target
-from ...module_utils.programs import carrier, pip_resolver
+from ...module_utils.programs import carrier, fence, pip_resolver
 from ...module_utils.readers import pip_report
 from .process import run
 
@@ -81,11 +81,13 @@ def resolve(
     *,
     constraints: str = "",
     links: Sequence[str] = (),
+    cache: Path | None = None,
     runner: Runner = run,
 ) -> Resolved:
     """Resolve the requirements of a file's text for a desk with pip on the controller.
 
     Only the given indexes count (PyPI without any): pip configuration, constraints and environment of the controller are left out.
+    ``cache``: pip's cache for checks alone; what an index serves here does not get into the one that pip installs from.
     """
     python = interpreter()
     if python is None:
@@ -100,6 +102,7 @@ def resolve(
             python,
             *carrier.argv(json.dumps(environment_of(target)))[1:],
             *SHARED,
+            *(("--no-cache-dir",) if cache is None else ("--cache-dir", str(cache))),
             "--report",
             str(report),
             "--target",
@@ -115,7 +118,7 @@ def resolve(
             "-c",
             str(bounds),
         ]
-        answer = runner(argv, limit, _environment(folder), carrier.feed(carrier.text([pip_resolver])))
+        answer = runner(argv, limit, _environment(folder), carrier.feed(carrier.text([fence, pip_resolver])))
         return _told(answer, report, limit)
 
 

@@ -25,7 +25,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.workload.r
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload import VERDICTS, Judged, Target
-from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, fence, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ldconfig
 from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import spec_of
@@ -308,7 +308,7 @@ def test_an_index_brings_no_other_option_along(tmp_path: Path, index: Index, opt
     def on_desk(text: str, constraints: str, indexes: Sequence[str]) -> dict[str, Any]:
         (tmp_path / "r.txt").write_text(workload_pip.with_indexes(text, indexes))
         command = carrier.argv("{}", *workload_pip.SHARED, "--report", "-", "-r", str(tmp_path / "r.txt"))
-        return workload_pip.resolve(LiveDesk(), command, carrier.feed(carrier.text([pip_resolver])), 60)
+        return workload_pip.resolve(LiveDesk(), command, carrier.feed(carrier.text([fence, pip_resolver])), 60)
 
     found = run(tmp_path, {}, on_desk, requirements=(str(path),), resolve=resolve)
     assert index.requests and not [asked for asked, *_more in index.requests if "s3cr3t" in asked]

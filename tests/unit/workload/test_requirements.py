@@ -26,7 +26,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload im
     Judged,
     Target,
 )
-from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, pip_resolver
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, fence, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import pip_report, requirement_lines, simple_index
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import fetch, resolve
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.requirements import FileProblem, Requirements, wanted_of
@@ -38,6 +38,7 @@ from wheel_file import wheel
 TAG = "cp312-cp312-manylinux_2_28_aarch64"
 X86 = "cp312-cp312-manylinux_2_28_x86_64"
 ANY = "py3-none-any"
+PROGRAM = carrier.feed(carrier.text([fence, pip_resolver]))
 
 
 @pytest.fixture(scope="module")
@@ -246,13 +247,12 @@ def test_a_repository_in_metadata_is_not_cloned(index: Index, judge) -> None:
 
 def test_pip_on_the_desk_resolves_and_builds_nothing(index: Index, tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("shared==1.0\n")
-    program = carrier.feed(carrier.text([pip_resolver]))
 
     def on_desk(text: str, limit: float = 60) -> dict:
         (tmp_path / "r.txt").write_text(workload_pip.with_indexes(text, [index.url]))
         words = ["{}", *workload_pip.SHARED, "--report", "-"]
         command = carrier.argv(*words, "-r", str(tmp_path / "r.txt"), "-c", str(tmp_path / "c.txt"))
-        return workload_pip.resolve(LiveDesk(), command, program, limit)
+        return workload_pip.resolve(LiveDesk(), command, PROGRAM, limit)
 
     told = on_desk("pin-a\nplain\n")
     if told["refusal"] and told["refusal"]["kind"] == "no_pip":
@@ -281,7 +281,7 @@ def test_pip_finds_no_variable_of_the_desk_in_what_it_resolves(index: Index, tmp
     before = len(index.requests)
     (tmp_path / "r.txt").write_text(workload_pip.with_indexes("plain\n", [f"{index.base}/${{API_TOKEN}}/simple"]))
     command = carrier.argv("{}", *workload_pip.SHARED, "--report", "-", "-r", str(tmp_path / "r.txt"))
-    told = workload_pip.resolve(LiveDesk(), command, carrier.feed(carrier.text([pip_resolver])), 60)
+    told = workload_pip.resolve(LiveDesk(), command, PROGRAM, 60)
     if told["refusal"]["kind"] == "no_pip":
         pytest.skip("the python3 of this machine has no pip")
     assert {path for path, *_more in index.requests[before:]} == {"/%24%7BAPI_TOKEN%7D/simple/plain/"}
