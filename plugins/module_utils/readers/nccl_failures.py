@@ -86,6 +86,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "cuda_build",
         ("cuda driver version is insufficient", "unsupported toolchain", "no kernel image is available", "device kernel image is invalid"),
     ),
+    ("cuda_stub", ("driver is a stub library",)),
     (
         "cuda",
         (
@@ -239,8 +240,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, cuda, no_device, interface, docker0, host_key, ssh,
-    foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall, daemon_lost, daemon,
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, cuda_stub, cuda, no_device, interface, docker0, host_key,
+    ssh, foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall, daemon_lost, daemon,
     oom_killer, killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()

@@ -161,6 +161,8 @@ def warned(text: str) -> str:
          "NCCL_INCOMPLETE", "cuda_build", "nccl_bundle_gencode"),
         ("spark-0001: Test CUDA failure common.cu:400 'the provided PTX was compiled with an unsupported toolchain.'",
          "NCCL_INCOMPLETE", "cuda_build", "nccl_bundle_cuda_home"),
+        ("spark-0001: Test CUDA failure common.cu:1023 'CUDA driver is a stub library'", "NCCL_INCOMPLETE", "cuda_stub", "ldconfig"),
+        (warned("Cuda failure 34 'CUDA driver is a stub library'"), "NCCL_INCOMPLETE", "cuda_stub", "stubs"),
         ("[b][[41234,1],1][btl_tcp_endpoint.c:626:recv_connect_ack] received unexpected process identifier [[41234,1],0]",
          "NCCL_INCOMPLETE", "docker0", "btl_tcp_if_include"),
         (warned("Cuda failure 'unspecified launch failure'"), "NCCL_INCOMPLETE", "cuda", "NVRM"),
