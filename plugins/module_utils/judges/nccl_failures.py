@@ -214,10 +214,11 @@ AFTER_START: dict[str, Cause] = {
         "(nccl_bundle_cuda_home) and for sm_121 (nccl_bundle_gencode, the default), or give one built so (nccl_bundle_archive), and run "
         "stack_pair.yml again.",
     ),
-    "cuda_stub": Cause(
-        "NCCL_INCOMPLETE", "cuda_stub", "a rank loaded the CUDA toolkit's stub of libcuda.so in place of the driver's",
-        "On the desk that the evidence names, find what leads there: ldconfig -p | grep libcuda, grep -r stubs /etc/ld.so.conf.d, and "
-        "LD_LIBRARY_PATH in the login user's profile. Take the toolkit's stubs folder out of it (sudo ldconfig), then run again.",
+    "other_libcuda": Cause(
+        "NCCL_INCOMPLETE", "other_libcuda", "a rank loaded a libcuda.so that does not belong to the desk's driver",
+        "On the desk that the evidence names, find what leads there: ldconfig -p | grep libcuda, grep -rE 'stubs|compat' /etc/ld.so.conf.d "
+        "and LD_LIBRARY_PATH in the login user's profile. Take the CUDA toolkit's stubs and compat folders out of it (sudo ldconfig), then "
+        "run again. After an upgrade of the driver, restart the desk.",
     ),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",

@@ -86,7 +86,10 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "cuda_build",
         ("cuda driver version is insufficient", "unsupported toolchain", "no kernel image is available", "device kernel image is invalid"),
     ),
-    ("cuda_stub", ("driver is a stub library",)),
+    (
+        "other_libcuda",
+        ("driver is a stub library", "forward compatibility was attempted", "unsupported display driver / cuda driver combination"),
+    ),
     (
         "cuda",
         (
@@ -240,8 +243,9 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, cuda_stub, cuda, no_device, interface, docker0, host_key,
-    ssh, foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall, daemon_lost, daemon,
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, cuda, no_device, interface, docker0,
+    host_key, ssh, foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall,
+    daemon_lost, daemon,
     oom_killer, killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
