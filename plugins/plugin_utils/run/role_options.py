@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ...module_utils.judges.marks import MarksError, with_lab_marks
+from .. import lock_file
 from ..documented import options as spec_of_options
 from ..documented import without_empty
 from .wants import WANTS, without_secrets
 
-MARKS = "pair_proof_marks"
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
@@ -69,16 +69,22 @@ def check(values: Mapping[str, Any]) -> list[str]:
         if told.error_messages:
             # Ansible's own words repeat the value as well.
             problems.append(without_secrets(f"{name} is {value!r}: {'; '.join(told.error_messages)}"))
-        elif name == MARKS and (problem := _wrong_mark(told.validated_parameters[name])):
+        elif problem := _wrong_content(name, told.validated_parameters[name]):
             problems.append(f"{name} is {value!r}: {problem}")
         elif specs()[name].get("type") == "int" and told.validated_parameters[name] < (least := int(bool(_NEVER_ZERO.search(name)))):
             problems.append(f"{name} is {value!r}: a number of {least} or more was expected")
     return problems
 
 
-def _wrong_mark(marks: Sequence[Mapping[str, Any]]) -> str | None:
+def _wrong_content(name: str, value: Any) -> str | None:
+    """What is wrong with marks, or with a file on the controller, that a later stage would use."""
     try:
-        with_lab_marks(marks)
-    except MarksError as error:
+        if name == "pair_proof_marks":
+            with_lab_marks(value)
+        elif name in ("driver_lock_from", "desk_update_from"):
+            lock_file.read(Path(value).expanduser())
+        elif name == "nccl_bundle_archive" and not Path(value).expanduser().is_file():
+            return "it is not a file on the controller"
+    except (MarksError, lock_file.LockFileError) as error:
         return str(error)
     return None

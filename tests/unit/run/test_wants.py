@@ -429,6 +429,9 @@ def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, va
         ("pair_proof_nccl_time_limit", "0"),
         ("pair_proof_marks", [{"name": "rdma_port", "value": "370,5"}]),
         ("pair_proof_marks", [{"name": "nccl_busbw", "value": 21}]),
+        ("driver_lock_from", "/nowhere/fleet.lock.yml"),
+        ("desk_update_from", "/nowhere/fleet.lock.yml"),
+        ("nccl_bundle_archive", "/nowhere/bundle.tar.gz"),
         ("driver_lock_lock_timeout", "-5"),
     ],
 )
