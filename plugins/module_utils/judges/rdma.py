@@ -30,7 +30,8 @@ Stock DGX OS allows nearly all of RAM.
 """
 
 WAITING = {
-    "refused": "the peer's ssh refused the connection",
+    "refused": "no ssh server of the peer listens at this address (ListenAddress, or another Port than spark_ssh_port: "
+    "sudo sshd -T | grep -E '^(listenaddress|port) ' there)",
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not respond in time",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
