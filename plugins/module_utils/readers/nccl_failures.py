@@ -128,6 +128,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "unknown interface name",
             "no network interfaces were found for out-of-band",
             "were unable to find any usable",
+            "no usable transports/devices",
         ),
     ),
     (
@@ -226,7 +227,7 @@ _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
-    r"|: connect returned |failed to tcp connect|unable to reach each other|timeout waiting for connection"
+    r"|: connect returned |failed to tcp connect|pml add procs failed|unable to reach each other|timeout waiting for connection"
 )
 
 
