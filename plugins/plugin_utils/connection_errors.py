@@ -155,6 +155,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("fork: retry", "cannot fork", "fork: resource temporarily unavailable"),
+        Reason(
+            "processes",
+            "DESK_UNREACHABLE",
+            "the login works, but the desk starts no more processes for this user",
+            "At the desk's console or as another user: ps -u USER shows what runs, systemctl status user-UID.slice its limit (TasksMax; "
+            "nproc in /etc/security/limits.d is another). End what has run away or raise the limit, then run again.",
+        ),
+    ),
+    (
         ("no space left on device", "disk quota exceeded"),
         Reason(
             "full",

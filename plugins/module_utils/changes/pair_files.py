@@ -298,7 +298,7 @@ def _write(desk: HomesDesk, step: Step) -> list[list[str]]:
             desk.write_text(step.path, step.after, step.mode)
     except OSError as error:
         if error.errno != errno.EBUSY:
-            raise PairFilesError(f"{step.path} cannot be written: {error.strerror}{_next_step(error, step.path)}") from error
+            raise PairFilesError(f"{step.path} cannot be written: {error.strerror}{user_files.next_step(error, step.path)}") from error
         # Mounted over by itself, as /etc/hosts is in a container: it cannot be renamed over, only written.
         argv = ["dd", "status=none", "conv=fsync", f"of={step.path}"]
         answer = desk.run(argv, timeout=30.0, stdin=step.after or "")
@@ -306,17 +306,6 @@ def _write(desk: HomesDesk, step: Step) -> list[list[str]]:
             raise PairFilesError(f"{step.path} cannot be written: {answer.error or answer.stderr.strip()}") from error
         return [argv]
     return []
-
-
-def _next_step(error: OSError, path: str) -> str:
-    """What to look at, for a file system that takes nothing."""
-    folder = posixpath.dirname(path)
-    looks = {
-        errno.ENOSPC: f"df -h {folder} and df -i {folder} show whether blocks or inodes are used up",
-        errno.EDQUOT: "quota -s shows whose limit is reached",
-        errno.EROFS: f"findmnt -T {folder} shows the mount, sudo journalctl -k why the kernel made it read-only",
-    }
-    return f"; {looks[error.errno]}" if error.errno in looks else ""
 
 
 def difference(steps: Sequence[Step]) -> list[dict[str, Any]]:

@@ -149,9 +149,17 @@ def wanted(
         rules = [{"netdev": mine.netdev, "source": theirs.address} for mine, theirs in zip(end.functions, peer_end.functions, strict=True)]
         if bootstrap != FABRIC and end.management_netdev and peer_end.management_address:
             rules.append({"netdev": end.management_netdev, "source": address(peer_name, peer_end.management_address)})
-    authorized = [authorized_line(peer_facts.setup.trust_public_key, sources)]
+    # Both write into one file where they have one home.
+    both = {*sources, *addresses_of(end, bootstrap)} if _one_home(facts, peer_facts) else set()
+    authorized = [authorized_line(peer_facts.setup.trust_public_key, sorted(both) or sources)]
     known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
     return _arguments(me[:2], (user, home), authorized, known, rules, pair_ssh_script(dict.fromkeys(sources, port)))
+
+
+def _one_home(one: Desk, other: Desk) -> bool:
+    """Whether two desks have one home, as on a file server: the key that is made in it is both desks'."""
+    keys = [(facts.setup.trust_public_key or "").split()[:2] for facts in (one, other)]
+    return keys[0] == keys[1] != []
 
 
 @dataclass(frozen=True)
@@ -202,6 +210,10 @@ def wanted_in_stack(
             if not other.facts.setup.trust_public_key:
                 raise TrustError(other.name, "the stack's public key was not found; the keys stage makes it")
             authorized.append(authorized_line(other.facts.setup.trust_public_key, sources))
+        if head in (name, other.name) and _one_home(facts, other.facts):
+            # Where a ring's desks meet, the head comes from its management address alone, whichever member it is.
+            theirs = addresses_of(other.mine if name == head else other.theirs, bootstrap)
+            authorized = [authorized_line(str(facts.setup.trust_public_key), theirs if bootstrap == FABRIC else theirs[-1:])]
         if open_firewall and facts.network.ufw_active is not False:
             pairs = zip(other.mine.functions, other.theirs.functions, strict=True)
             rules += [{"netdev": mine.netdev, "source": theirs.address} for mine, theirs in pairs]

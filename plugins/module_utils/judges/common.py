@@ -72,3 +72,8 @@ def named(items: Iterable[object], limit: int = 8) -> str:
 def times(number: int) -> str:
     """A count in words: once, 2 times."""
     return "once" if number == 1 else f"{number} times"
+
+
+def routed_over(netdev: str) -> str:
+    """Where a route leads, in words; the kernel's list has ``*`` for one that leads nowhere."""
+    return f"routed over {netdev}" if netdev != "*" else "led nowhere: ip route show tells a blackhole or an unreachable route for it"

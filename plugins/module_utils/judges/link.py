@@ -14,7 +14,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.port import Address, Function, Port
 from .catalogue import finding
-from .common import named, unread_about, unread_reason, version_key
+from .common import named, routed_over, unread_about, unread_reason, version_key
 from .options import AUDIT, STACKED, JudgeOptions
 
 FUNCTIONS = 4
@@ -394,7 +394,7 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
             if not routed[0].subnet_of(network) or (name_of(item), netdev) in found:
                 continue
             message = (
-                f"{network} of {name_of(item)} is also routed over {netdev} ({routed[0]})."
+                f"{network} of {name_of(item)} is also {routed_over(netdev)} ({routed[0]})."
                 if route in desk.network.routed_networks
                 else f"{routed[0].network_address} in {network} of {name_of(item)} is reached over {netdev}: ip rule and ip route show "
                 "table all show what leads there."

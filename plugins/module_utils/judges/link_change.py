@@ -13,7 +13,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.port import Function, Port
 from .catalogue import finding
-from .common import named, unread_reason
+from .common import named, routed_over, unread_reason
 
 
 class OwnerLike(Protocol):
@@ -174,7 +174,7 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
         for item in planned:
             wanted = ipaddress.IPv4Interface(item.address).network
             if wanted.overlaps(routed) and not _catches_all(routed, wanted) and (item.netdev, netdev) not in found:
-                message = f"{wanted} for {item.netdev} overlaps {routed}, which the desk reaches over {netdev}."
+                message = f"{wanted} for {item.netdev} overlaps {routed}, which is {routed_over(netdev)}."
                 evidence = {"wanted": str(wanted), "routed": str(routed), "interface": netdev}
                 place = replace(where, function=item.netdev)
                 found[item.netdev, netdev] = finding("CX7_ADDRESS_OVERLAP", place, message, evidence=evidence)

@@ -146,7 +146,8 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
         return [_caused(pair, *echo, shown)]
     if evidence.rc != 0 and not said.ranks:
         message = f"pair {pair}: mpirun ended with {evidence.rc} before a rank reported"
-        return [finding("NCCL_LAUNCH_FAILED", where, message, evidence={**shown, "cause": "unknown"})]
+        remedy = "The last lines in the evidence are what mpirun, the login and the test said. Fix what they name and run again."
+        return [finding("NCCL_LAUNCH_FAILED", where, message, evidence={**shown, "cause": "unknown"}, remedy=remedy)]
     message = f"pair {pair}: {len(said.rows)} rows, {len(said.ranks)} ranks, exit code {evidence.rc}"
     return [finding("NCCL_INCOMPLETE", where, message, evidence={**shown, "cause": "unknown"})]
 

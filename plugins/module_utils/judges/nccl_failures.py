@@ -214,6 +214,12 @@ AFTER_START: dict[str, Cause] = {
         "(nccl_bundle_cuda_home) and for sm_121 (nccl_bundle_gencode, the default), or give one built so (nccl_bundle_archive), and run "
         "stack_pair.yml again.",
     ),
+    "other_libcuda": Cause(
+        "NCCL_INCOMPLETE", "other_libcuda", "a rank loaded a libcuda.so that does not belong to the desk's driver",
+        "On the desk that the evidence names, find what leads there: ldconfig -p | grep libcuda, grep -rE 'stubs|compat' /etc/ld.so.conf.d "
+        "and LD_LIBRARY_PATH in the login user's profile. Take the CUDA toolkit's stubs and compat folders out of it (sudo ldconfig), then "
+        "run again. After an upgrade of the driver, restart the desk.",
+    ),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",
         "Look at the driver and GPU findings of that desk and at the NVRM lines in its kernel log (journalctl -k), then run again.",

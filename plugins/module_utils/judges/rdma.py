@@ -30,12 +30,13 @@ Stock DGX OS allows nearly all of RAM.
 """
 
 WAITING = {
-    "refused": "the peer's ssh refused the connection",
+    "refused": "no ssh server of the peer listens at this address (ListenAddress, or another Port than spark_ssh_port: "
+    "sudo sshd -T | grep -E '^(listenaddress|port) ' there)",
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not respond in time",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
     "this desk for a while (fail2ban, PerSourcePenalties, hosts.deny)",
-    "lost": "the connection to the desk was lost during the measurement",
+    "lost": "the connection to the desk was lost during the measurement, or closed after the login (sudo journalctl -u ssh there says why)",
     "algorithm": "ssh on the two desks has no key type or cipher in common",
     "expired": "the login user's password or account on this desk has expired; set a new one (log in with a terminal) or lift the expiry "
     "(sudo chage -E -1 -M -1 USER)",

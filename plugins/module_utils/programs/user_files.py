@@ -85,6 +85,18 @@ def reason(error: OSError) -> str:
     return DENIED if isinstance(error, PermissionError) else UNREADABLE
 
 
+def next_step(error: OSError, path: str) -> str:
+    """What to look at where a file may not be written, as the end of a sentence."""
+    folder = os.path.dirname(path)
+    looks = {
+        errno.EPERM: f"lsattr -d {folder} {path} shows whether one is immutable (i) or append-only (a); sudo chattr -i -a lifts that",
+        errno.ENOSPC: f"df -h {folder} and df -i {folder} show whether blocks or inodes are used up",
+        errno.EDQUOT: "quota -s shows whose limit is reached",
+        errno.EROFS: f"findmnt -T {folder} shows the mount, sudo journalctl -k why the kernel made it read-only",
+    }
+    return f"; {looks[error.errno]}" if error.errno in looks else ""
+
+
 def told(path: str) -> dict[str, Any]:
     """Our lines of a file, or why there are none."""
     try:
@@ -279,7 +291,11 @@ def take_away(path: str, old: int | None, before: bytes, fresh: str) -> None:
 def fill(folder: str, name: str, data: bytes, mode: int, gid: int | None = None) -> str:
     """A new file with a random name in the folder, on the disk when this returns; its path. Raises OSError."""
     fresh = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        error.filename = os.path.join(folder, name)  # what somebody can look at
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -419,7 +435,8 @@ def handle(request: Mapping[str, Any]) -> dict[str, Any]:
     except UserFileError as error:
         return {"error": str(error)}
     except OSError as error:
-        return {"error": f"{error.filename or request.get('path')}: {error.strerror or error}", "reason": reason(error)}
+        place = str(error.filename2 or error.filename or request.get("path"))
+        return {"error": f"{place}: {error.strerror or error}{next_step(error, place)}", "reason": reason(error)}
     return {"error": f"unknown request {operation!r}"}
 
 

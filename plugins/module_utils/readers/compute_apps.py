@@ -21,5 +21,7 @@ def read(text: str) -> list[dict[str, Any]]:
             continue
         memory = _text.to_int(row[-1]) if len(row) > 2 else None
         names = row[1:-1] if len(row) > 2 else row[1:]
-        found.append({"pid": pid, "kind": "C", "name": ", ".join(str(name) for name in names), "memory_mib": memory})
+        found.append(
+            {"pid": pid, "kind": "C", "name": ", ".join("unknown" if name is None else str(name) for name in names), "memory_mib": memory}
+        )
     return found

@@ -69,16 +69,16 @@ def _route(destination: Any, netdev: Any, gateway: Any, metric: Any, scope: Any,
 
 
 def _from_proc(text: str) -> list[dict[str, Any]]:
-    """Addresses in /proc/net/route are hexadecimal with the bytes in reverse order."""
+    """Addresses in /proc/net/route are hexadecimal with the bytes in reverse order, the interface ``*`` leads nowhere."""
     found: list[dict[str, Any] | None] = []
     for line in _text.lines(text)[1:]:
         cells = line.split()
         if len(cells) < 8 or not all(re.fullmatch(r"[0-9A-Fa-f]{8}", cells[place]) for place in (1, 2, 7)):
             continue
         flags = _text.hex_int(cells[3]) or 0
-        if not flags & 1 or flags & 0x200 or len(found) >= ROUTES_LIMIT:
-            continue
         length = bin(int(cells[7], 16)).count("1")
+        if not flags & 1 or (cells[0] == "*" and length == 0) or len(found) >= ROUTES_LIMIT:
+            continue
         target = "default" if length == 0 else f"{_dotted(cells[1])}/{length}"
         gateway = _dotted(cells[2]) if flags & 2 else None
         found.append(_route(target, cells[0], gateway, cells[6], None if gateway else "link", None))

@@ -87,6 +87,10 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("cuda driver version is insufficient", "unsupported toolchain", "no kernel image is available", "device kernel image is invalid"),
     ),
     (
+        "other_libcuda",
+        ("driver is a stub library", "forward compatibility was attempted", "unsupported display driver / cuda driver combination"),
+    ),
+    (
         "cuda",
         (
             "test cuda failure",
@@ -124,6 +128,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "unknown interface name",
             "no network interfaces were found for out-of-band",
             "were unable to find any usable",
+            "no usable transports/devices",
         ),
     ),
     (
@@ -222,7 +227,7 @@ _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
-    r"|: connect returned |failed to tcp connect|unable to reach each other|timeout waiting for connection"
+    r"|: connect returned |failed to tcp connect|pml add procs failed|unable to reach each other|timeout waiting for connection"
 )
 
 
@@ -239,8 +244,9 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, cuda, no_device, interface, docker0, host_key, ssh,
-    foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall, daemon_lost, daemon,
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, cuda, no_device, interface, docker0,
+    host_key, ssh, foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall,
+    daemon_lost, daemon,
     oom_killer, killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()

@@ -44,6 +44,8 @@ def read(text: str) -> dict[str, Any]:
         if gpu is None:
             key = _VERSIONS.get(name)
             # Where both names are there, the new one has no note behind its value.
+            if key == "cuda_version" and _RELEASE.match(value) is None:
+                continue  # "Not Found" where nvidia-smi finds no libcuda
             if key is not None and (version := _value(value)) is not None and (result[key] is None or "MD " in name):
                 result[key] = version
             elif name == "Attached GPUs":
@@ -78,6 +80,7 @@ _VERSIONS = {
     "CUDA UMD Version": "cuda_version",
 }
 """The second name of each is that of nvidia-smi 610 and newer."""
+_RELEASE = re.compile(r"\d{1,3}\.\d")
 _RESETS = {"Reset Required": "Reset", "Drain and Reset Recommended": "Drain and Reset"}
 """Lines of the section GPU Reset Status, and the word of GPU Recovery Action that means the same."""
 _STATES = {"GPU Recovery Action": "recovery_action", "Addressing Mode": "addressing_mode"}

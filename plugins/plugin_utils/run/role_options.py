@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ...module_utils.judges.marks import MarksError, with_lab_marks
+from .. import lock_file
 from ..documented import options as spec_of_options
 from ..documented import without_empty
 from .wants import WANTS, without_secrets
@@ -67,6 +69,22 @@ def check(values: Mapping[str, Any]) -> list[str]:
         if told.error_messages:
             # Ansible's own words repeat the value as well.
             problems.append(without_secrets(f"{name} is {value!r}: {'; '.join(told.error_messages)}"))
+        elif problem := _wrong_content(name, told.validated_parameters[name]):
+            problems.append(f"{name} is {value!r}: {problem}")
         elif specs()[name].get("type") == "int" and told.validated_parameters[name] < (least := int(bool(_NEVER_ZERO.search(name)))):
             problems.append(f"{name} is {value!r}: a number of {least} or more was expected")
     return problems
+
+
+def _wrong_content(name: str, value: Any) -> str | None:
+    """What is wrong with marks, or with a file on the controller, that a later stage would use."""
+    try:
+        if name == "pair_proof_marks":
+            with_lab_marks(value)
+        elif name in ("driver_lock_from", "desk_update_from"):
+            lock_file.read(Path(value).expanduser())
+        elif name == "nccl_bundle_archive" and not Path(value).expanduser().is_file():
+            return "it is not a file on the controller"
+    except (MarksError, lock_file.LockFileError) as error:
+        return str(error)
+    return None

@@ -162,6 +162,14 @@ def test_routes_that_stand_for_everything_are_no_overlap(routes: tuple[str, ...]
     assert [item.code for item in plan(facts, WHERE, wants).findings] == codes
 
 
+@pytest.mark.parametrize("facts", [desk(), linked()])
+def test_a_route_that_leads_nowhere_is_told_as_that(facts: Desk) -> None:
+    facts = replace(facts, network=replace(facts.network, routed_networks=("192.168.100.0/26 dev *",)))
+    wants, _problems = resolve(facts, WHERE, [LinkRequest(0, ADDRESSES)])
+    [item] = plan(facts, WHERE, wants).findings
+    assert item.code == "CX7_ADDRESS_OVERLAP" and "192.168.100.0/26" in item.message and "blackhole" in item.message
+
+
 @pytest.mark.parametrize("routed", [(), ("192.168.100.0/24 dev wg0",)])
 def test_a_rule_that_leads_the_link_elsewhere_is_an_overlap_and_told_once(routed: tuple[str, ...]) -> None:
     facts = desk()

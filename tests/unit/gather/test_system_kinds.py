@@ -315,6 +315,14 @@ def test_where_the_library_may_lead(target: str) -> None:
     assert collect(healthy()).driver.foreign_library is None
 
 
+def test_words_in_the_place_of_the_cuda_version_are_no_version() -> None:
+    desk = healthy()
+    desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace(" : 13.0", " : Not Found")
+    facts = collect(desk)
+    assert facts.driver.cuda_version is None and "driver.cuda_version" in facts.unread
+    assert "DRIVER_MISMATCH" not in judged(desk)
+
+
 def test_a_library_in_the_place_of_the_drivers_is_named() -> None:
     desk = with_smi(healthy(), said("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.159\n", rc=18))
     desk.links["/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"] = "/opt/metrics/libfake-ml.so.2"

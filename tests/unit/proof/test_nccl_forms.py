@@ -161,6 +161,12 @@ def warned(text: str) -> str:
          "NCCL_INCOMPLETE", "cuda_build", "nccl_bundle_gencode"),
         ("spark-0001: Test CUDA failure common.cu:400 'the provided PTX was compiled with an unsupported toolchain.'",
          "NCCL_INCOMPLETE", "cuda_build", "nccl_bundle_cuda_home"),
+        ("spark-0001: Test CUDA failure common.cu:1023 'CUDA driver is a stub library'", "NCCL_INCOMPLETE", "other_libcuda", "ldconfig"),
+        (warned("Cuda failure 34 'CUDA driver is a stub library'"), "NCCL_INCOMPLETE", "other_libcuda", "stubs"),
+        ("a: Test CUDA failure common.cu:1010 'forward compatibility was attempted on non supported HW'",
+         "NCCL_INCOMPLETE", "other_libcuda", "compat"),
+        ("a: Test CUDA failure common.cu:1010 'system has unsupported display driver / cuda driver combination'",
+         "NCCL_INCOMPLETE", "other_libcuda", "restart"),
         ("[b][[41234,1],1][btl_tcp_endpoint.c:626:recv_connect_ack] received unexpected process identifier [[41234,1],0]",
          "NCCL_INCOMPLETE", "docker0", "btl_tcp_if_include"),
         (warned("Cuda failure 'unspecified launch failure'"), "NCCL_INCOMPLETE", "cuda", "NVRM"),
@@ -200,6 +206,8 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("Your account has expired; please contact your system administrator.\n", "ssh"),
         ("Connection timed out during banner exchange\n", "ssh"),
         ("Unable to negotiate with 192.168.100.11 port 22: no matching host key type found. Their offer: ssh-rsa\n", "ssh"),
+        ('PML add procs failed\n  --> Returned "Unreachable" (-12) instead of "Success" (0)\n', "connect_failed"),
+        ("[17.1] [a:41:0] ucp_context.c:1 UCX  ERROR no usable transports/devices (asked tcp on network:enp9s0)\n", "interface"),
         ("prterun: All nodes which are allocated for this job are already filled.\n", "slots"),
         ("A daemon (pid 1234) died unexpectedly with status 127 while attempting\nto launch so we are aborting.\n", "daemon"),
         ("mpirun has detected an attempt to run as root.\n\nRunning as root is *strongly* discouraged", "as_root"),
@@ -229,6 +237,13 @@ def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str)
     [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
     assert (item.code, item.evidence["cause"]) == ("NCCL_LAUNCH_FAILED", cause)
     assert evidence.output.errors
+
+
+def test_a_launch_of_unknown_cause_says_where_its_words_are() -> None:
+    evidence = nccl_evidence("", stderr="something nobody ever saw\n", rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert item.evidence["cause"] == "unknown" and "something nobody ever saw" in str(item.evidence["last_lines"])
+    assert "last lines in the evidence" in item.remedy
 
 
 MISMATCH = "Mismatched NCCL version detected : rank 1 version 23102 rank 0 version 23007"

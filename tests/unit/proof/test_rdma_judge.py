@@ -31,6 +31,18 @@ def with_error(kind: str, place: int | None = None, text: str = ""):
     return rdma_evidence(tuple(bent))
 
 
+def test_a_closed_port_is_told_with_where_to_look() -> None:
+    """As with an sshd that listens at the management address alone."""
+    [item] = judge("pair_a", ENDS, problem("refused"))
+    assert item.code == "RDMA_NOT_MEASURED" and "ListenAddress" in item.message and "sshd -T" in item.message
+
+
+def test_a_login_that_is_closed_again_is_told_with_where_to_look() -> None:
+    """As with rules of PAM that let nobody in from there: ssh itself only says that the connection was closed."""
+    [item] = judge("pair_a", ENDS, problem("lost"))
+    assert "journalctl -u ssh" in item.message
+
+
 def problem(kind: str, **evidence: object) -> RdmaEvidence:
     return RdmaEvidence(problems=(Problem(kind, "desk-02", "said so", evidence),))
 

@@ -308,6 +308,15 @@ def test_only_the_head_logs_in() -> None:
     assert "the pair" not in str(written(head, trust.PAIR_SSH))
 
 
+def test_members_with_one_home_want_the_same_line_in_its_one_file() -> None:
+    def shared(number: int) -> list[str]:
+        own = [dataclasses.replace(item, facts=member(1)) for item in others(number)]
+        return lines_of(trust.wanted_in_stack((f"desk-0{number}", member(1)), own, "desk-01", bootstrap="management"), "authorized_keys")
+
+    line = 'restrict,from="10.0.0.11" ssh-ed25519 AAAA1 dgx_spark_pair'
+    assert [shared(number) for number in (1, 2, 3)] == [[line]] * 3
+
+
 def test_a_head_without_a_key_and_a_member_without_host_keys_are_named() -> None:
     bare = [dataclasses.replace(item, facts=member(9, setup=Setup())) for item in others(1)]
     with pytest.raises(trust.TrustError, match="desk-02: its ssh host keys"):

@@ -112,6 +112,16 @@ def test_a_second_run_has_nothing_to_do() -> None:
     assert trust.is_there(facts(1, setup=applied(wanted)), wanted)
 
 
+@pytest.mark.parametrize("bootstrap", ["fabric", "management"])
+def test_desks_with_one_home_want_the_same_line_in_its_one_file(bootstrap: str) -> None:
+    """A home on a file server: both desks show one key, and each takes the other's line for its own old one."""
+    one, other = ("desk-01", facts(1), ENDS[0]), ("desk-02", facts(1), ENDS[1])
+    [line] = trust.wanted(one, other, bootstrap=bootstrap)["lines"][0]["lines"]
+    assert trust.wanted(other, one, bootstrap=bootstrap)["lines"][0]["lines"] == [line]
+    assert "192.168.100.10" in line and "192.168.100.11" in line
+    pair_files.refuse_line("/home/lab/.ssh/authorized_keys", line, "lab")
+
+
 def test_lines_that_somebody_removed_are_noticed() -> None:
     wanted = trust.wanted(ME, OTHER)
     assert not trust.is_there(facts(1, setup=dataclasses.replace(applied(wanted), trust_authorized=())), wanted)
@@ -561,7 +571,11 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.EROFS, "Read-only file system; findmnt"), (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i")],
+    [
+        (errno.EPERM, "Operation not permitted; lsattr -d /etc/dgx_spark /etc/dgx_spark/hostfile"),
+        (errno.EROFS, "Read-only file system; findmnt"),
+        (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i"),
+    ],
 )
 def test_a_file_system_that_takes_nothing_is_told_with_its_file_and_what_to_look_at(number: int, words: str) -> None:
     class Full(FakeDesk):

@@ -223,6 +223,12 @@ def test_compute_apps():
     ]
 
 
+@pytest.mark.parametrize("name", ["[Insufficient Permissions]", "[N/A]"])
+def test_a_process_whose_name_is_not_told(name):
+    [told] = compute_apps.read(f"4712, {name}, 60 MiB\n")
+    assert (told["pid"], told["name"]) == (4712, "unknown")
+
+
 def test_modinfo_whole_and_one_field():
     assert modinfo.read("filename:       /lib/x.ko\nlicense:        Dual MIT/GPL\nversion:        580.142\n")["version"] == "580.142"
     assert modinfo.read("NVIDIA\n")["license"] == "NVIDIA"

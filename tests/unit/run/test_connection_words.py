@@ -56,6 +56,12 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("mkdir: cannot create directory '/home/u/.ansible/tmp/x': No space left on device\n", "full", "no room left"),
         ("mkdir: cannot create directory '/home/u/.ansible/tmp/x': Disk quota exceeded", "full", "no room left"),
         ("Failed to create temporary directory. In some cases, you may have been able to authenticate", "no_files", "may not write"),
+        (
+            "Failed to create temporary directory. result 254, stderr output: bash: fork: retry: Resource unavailable",
+            "processes",
+            "no more processes",
+        ),
+        ("exited with result 2, stderr output: /bin/sh: 1: Cannot fork", "processes", "no more processes"),
         ("mkdir: cannot create directory '/home/u/.ansible/tmp': Read-only file system", "no_files", "may not write"),
     ],
 )

@@ -427,13 +427,18 @@ def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, va
         ("pair_proof_nccl_max_bytes", "-1"),
         ("pair_proof_rdma_seconds", "0"),
         ("pair_proof_nccl_time_limit", "0"),
+        ("pair_proof_marks", [{"name": "rdma_port", "value": "370,5"}]),
+        ("pair_proof_marks", [{"name": "nccl_busbw", "value": 21}]),
+        ("driver_lock_from", "/nowhere/fleet.lock.yml"),
+        ("desk_update_from", "/nowhere/fleet.lock.yml"),
+        ("nccl_bundle_archive", "/nowhere/bundle.tar.gz"),
         ("driver_lock_lock_timeout", "-5"),
     ],
 )
-def test_a_wrong_option_of_a_role_is_refused_before_any_desk_is_changed(here: Path, variable: str, value: str) -> None:
+def test_a_wrong_option_of_a_role_is_refused_before_any_desk_is_changed(here: Path, variable: str, value: Any) -> None:
     with pytest.raises(AnsibleActionFail) as refused:
         begin("stack_pair", hostvars_of(here, **{variable: value}))
-    assert variable in str(refused.value) and value in str(refused.value) and "no desk was touched" in str(refused.value)
+    assert variable in str(refused.value) and str(value) in str(refused.value) and "no desk was touched" in str(refused.value)
 
 
 def test_options_of_roles_that_are_text_empty_or_not_yet_known_are_taken(here: Path) -> None:

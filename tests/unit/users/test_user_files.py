@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import threading
@@ -222,6 +223,20 @@ def test_a_name_that_can_be_guessed_is_not_used(person: Person, secret: Path) ->
         person.link(f".ssh/{name}", secret)
     apply(person, want(person))
     assert "peer" not in secret.read_text(encoding="ascii")
+
+
+def test_a_file_that_may_not_be_replaced_is_named_and_not_the_one_beside_it(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the immutable flag of a hardened desk."""
+    path = person.put(AUTHORIZED, b"ssh-ed25519 AAAAmine me\n")
+    os.chown(path, 0, 0)
+
+    def refused(source: str, target: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", source, None, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    said = user_files.handle(pair_files.merge_request(want(person).lines[0], apply=True))["error"]
+    assert said.startswith(f"{path}: Operation not permitted") and f"lsattr -d {path.parent} {path}" in said
+    assert [item.name for item in path.parent.iterdir()] == [path.name] and path.read_bytes() == b"ssh-ed25519 AAAAmine me\n"
 
 
 # ---- the pair's key -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ TRUST: tuple[Code, ...] = (
         meaning="ssh from the head to the peer over the fabric was refused (key), or the peer's host key is not the one that was "
         "installed on the head. Measurements and MPI start the peer's side that way.",
         remedy="Run stack_pair.yml again (role pair_trust renews keys and host keys); if the host key keeps changing, "
-        "another machine answers at the peer's address.",
+        "another machine answers at the peer's address. If the peer keeps refusing the key, sudo journalctl -u ssh there says why: its "
+        "sshd takes no key from a home, ~/.ssh or authorized_keys that others may write (chmod go-w ~ ~/.ssh ~/.ssh/authorized_keys).",
         source="this collection's rule (OpenSSH's own refusals)",
     ),
     Code(
