@@ -41,8 +41,6 @@ from .run.stages import DESK, STAGES, Stage
 from .run.store import DONE, SKIPPED, RunStore
 from .run.wants import FAIL_ON, SHOW_NOTES, WantError
 
-DEFAULT_LIMIT = 240.0
-"""Seconds that a task without a time limit is taken to have."""
 STOPPED = "spark_stopped"
 """Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
@@ -386,11 +384,10 @@ class DeskAction(ActionBase):
         return read_harmless(super()._parse_returned_data, res, *more)
 
     def _place(self, call: Call) -> AbstractContextManager[None]:
-        """A place for one execution on a desk; a quarter of the task's time limit may go into waiting for it."""
-        if call.known_run is None:
+        """A place for one execution on a desk. Desks that wait for each other all begin at once."""
+        if call.known_run is None or call.by_itself or (call.stage is not None and call.stage.meeting):
             return nullcontext()
-        limit = float(self._task.timeout or 0) or DEFAULT_LIMIT
-        return place(Path(call.known_run.run_dir) / PLACES_FOLDER, len(call.known_run.members), limit / 4)
+        return place(Path(call.known_run.run_dir) / PLACES_FOLDER, len(call.known_run.members))
 
     def _tell_whose_run(self, call: Call) -> None:
         """Let the module know for whom it works, so that another run on the same desk can be told."""

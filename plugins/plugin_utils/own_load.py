@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +18,20 @@ from .connection_errors import Reason
 OVERLOADED = 4.0
 """Load of the last minute on each processor from which a time limit says nothing about a desk."""
 
-PRESSED = 80.0
-"""Share of the last ten seconds, in percent, in which a task of this machine waited for a processor; from here on places count."""
+CROWD = 2
+"""Tasks of this machine on each processor that want to run at this moment; with more, only those with a place work."""
 
 PLACES = 4
-"""Tasks on each processor that work at once under pressure."""
+"""Tasks on each processor that work at once whatever the load."""
 
 PAUSE = 0.3
 """Seconds between two looks for a place."""
+
+STEP = 0.1
+"""Seconds at least between two tasks that begin without a place: a load has to be seen before the next one adds to it."""
+
+PATIENCE = 600.0
+"""Seconds after which a task begins in any case: places may be held by desks that hang."""
 
 FOLDER = "places"
 """Of a run's folder, while it goes on."""
@@ -43,11 +50,10 @@ def overload() -> str | None:
     return f"this controller is overloaded (load {load:.0f} on {count} processors)" if load >= OVERLOADED * count else None
 
 
-def pressed(pressure: Path = Path("/proc/pressure/cpu")) -> bool:
-    """Whether tasks of this machine wait for a processor most of the time; false where the kernel does not tell."""
+def crowded(loads: Path = Path("/proc/loadavg")) -> bool:
+    """Whether more tasks want to run now than the processors take well; false where the kernel does not tell."""
     try:
-        words = pressure.read_text(encoding="ascii").split()
-        return words[0] == "some" and float(words[1].partition("=")[2]) >= PRESSED
+        return int(loads.read_text(encoding="ascii").split()[3].partition("/")[0]) > CROWD * processors()
     except (OSError, ValueError, IndexError):
         return False
 
@@ -61,20 +67,34 @@ def explained(reason: Reason) -> tuple[Reason, bool]:
 
 
 @contextlib.contextmanager
-def place(folder: Path, tasks: int, patience: float) -> Iterator[None]:
-    """Work in one of the run's places. Without pressure nobody waits for one; under pressure for ``patience`` seconds at most.
+def place(folder: Path, tasks: int) -> Iterator[None]:
+    """Work in one of the run's places, or without one, one task after the other, while the machine is not crowded.
 
     A place is a locked file in ``folder``: it is free when its process ends, however it ends. A run that cannot have more ``tasks`` at
-    once than places needs none.
+    once than places needs none. The task's time limit is for the desk: it stands still while the task waits here.
     """
     if tasks <= PLACES * processors():
         yield
         return
-    begun = time.monotonic()
     with contextlib.ExitStack() as held:
-        while not _taken(folder, held) and pressed() and time.monotonic() - begun < patience:
-            time.sleep(PAUSE)
+        left, begun = signal.alarm(0), time.monotonic()
+        try:
+            while not _taken(folder, held) and not _let_in(folder) and time.monotonic() - begun < PATIENCE:
+                time.sleep(PAUSE)
+        finally:
+            signal.alarm(left)
         yield
+
+
+def _let_in(folder: Path) -> bool:
+    """Whether a task may begin without a place. Tasks are asked one at a time, each after those before it have begun to work."""
+    try:
+        with open(folder / "door", "ab") as door:
+            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(STEP)
+            return not crowded()
+    except OSError:
+        return False
 
 
 def _taken(folder: Path, held: contextlib.ExitStack) -> bool:

@@ -48,6 +48,8 @@ class Stage:
     """Whether it runs also where the admin wants other stages only."""
     asked_by: str = ""
     """A judgement on the controller that must have found something ``todo`` for the desk; elsewhere the stage is left out."""
+    meeting: bool = False
+    """Whether its desks wait for each other, so that none of them may be kept waiting for the load of the controller."""
     past: bool = False
     """A picture from before a change: what it finds is told as a note, and stops nothing."""
 
@@ -73,8 +75,8 @@ STAGES: dict[str, Stage] = {
         Stage("reboot", "desk_reboot", waves=True),
         Stage("tools", "pair_tools"),
         Stage("keys", "pair_trust", entry="keys"),
-        Stage("cable", "cable_check"),
-        Stage("link", "pair_link", MEMBER, waves=True),
+        Stage("cable", "cable_check", meeting=True),
+        Stage("link", "pair_link", MEMBER, waves=True, meeting=True),
         Stage("facts_again", "desk_facts", part="facts", after_change=True, always=True),
         Stage("trust", "pair_trust", MEMBER),
         Stage("bundle_build", "nccl_bundle", MEMBER, entry="build"),
@@ -86,7 +88,7 @@ STAGES: dict[str, Stage] = {
         Stage("settings", "pair_settings", MEMBER, despite=EVERYTHING),
         Stage("settings_absent", "pair_settings", entry="absent", part="settings"),
         Stage("trust_absent", "pair_trust", entry="absent", part="trust"),
-        Stage("link_absent", "pair_link", entry="absent", part="link"),
+        Stage("link_absent", "pair_link", entry="absent", part="link", meeting=True),
         Stage("bundle_absent", "nccl_bundle", entry="absent", part="bundle"),
         Stage("tools_absent", "pair_tools", entry="absent", part="tools"),
         # An update: what is measured right before it is a picture to hold the proof against.

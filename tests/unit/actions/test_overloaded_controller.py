@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,13 @@ def test_a_failure_that_is_not_late_stays_one(answer: Any, code: str, tmp_path: 
     assert kept is not None and kept.failing_codes == (code,)
 
 
-def test_pressure_is_what_the_kernel_says(tmp_path: Path) -> None:
-    file = tmp_path / "cpu"
-    for text, told in (
-        ("some avg10=91.20 avg60=1.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", True),
-        ("some avg10=12.00 avg60=99.00 avg300=0.00 total=1\n", False),
-        ("", False),
-        ("some avg10=much\n", False),
-    ):
+def test_a_crowd_is_what_the_kernel_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(monkeypatch, 0.1)
+    file = tmp_path / "loadavg"
+    for text, told in (("0.10 0.20 0.30 5/812 99\n", True), ("99.1 80.2 0.30 4/812 99\n", False), ("", False), ("a b c d/e f\n", False)):
         file.write_text(text)
-        assert own_load.pressed(file) is told
-    assert own_load.pressed(tmp_path / "absent") is False
+        assert own_load.crowded(file) is told
+    assert own_load.crowded(tmp_path / "absent") is False
 
 
 def occupied(folder: Path, count: int) -> list[Any]:
@@ -82,46 +79,79 @@ def occupied(folder: Path, count: int) -> list[Any]:
     return held
 
 
-def test_under_pressure_a_task_waits_until_a_place_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load(monkeypatch, 0.1)
-    others = occupied(tmp_path, own_load.PLACES * 2)
+def steps(monkeypatch: pytest.MonkeyPatch, folder: Path, act: dict[int, Any]) -> list[float]:
+    """What the tasks slept; ``act`` is done in the sleep of that number."""
     waited: list[float] = []
 
     def sleep(seconds: float) -> None:
         waited.append(seconds)
-        if len(waited) == 3:
-            others.pop().close()
+        act.get(len(waited), lambda: None)()
 
-    monkeypatch.setattr(own_load, "pressed", lambda: True)
     monkeypatch.setattr(own_load.time, "sleep", sleep)
-    with own_load.place(tmp_path, 64, 600.0):
-        assert len(waited) == 3
-    # Given back: the next one has it at once.
-    with own_load.place(tmp_path, 64, 600.0):
-        assert len(waited) == 3
+    return waited
 
 
-@pytest.mark.parametrize(("pressed", "tasks", "patience"), [(False, 64, 600.0), (True, 8, 600.0), (True, 64, 0.0)])
-def test_nobody_waits_without_pressure_in_a_small_run_or_for_ever(
-    pressed: bool, tasks: int, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_crowd_a_task_waits_until_a_place_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load(monkeypatch, 0.1)
     others = occupied(tmp_path, own_load.PLACES * 2)
-    monkeypatch.setattr(own_load, "pressed", lambda: pressed)
-    monkeypatch.setattr(own_load.time, "sleep", lambda _seconds: pytest.fail("waited"))
-    with own_load.place(tmp_path, tasks, patience):
-        assert len(others) == 8
+    monkeypatch.setattr(own_load, "crowded", lambda: True)
+    waited = steps(monkeypatch, tmp_path, {4: lambda: others.pop().close()})
+    for _twice in range(2):  # given back: the next one has it at once
+        with own_load.place(tmp_path, 64):
+            assert waited == [own_load.STEP, own_load.PAUSE] * 2
+
+
+def test_without_a_crowd_tasks_begin_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once, as a run begins, nobody could see a load yet."""
+    load(monkeypatch, 0.1)
+    others = occupied(tmp_path, own_load.PLACES * 2)
+    monkeypatch.setattr(own_load, "crowded", lambda: False)
+    door = open(tmp_path / "door", "ab")  # noqa: SIM115
+    fcntl.flock(door, fcntl.LOCK_EX)
+    waited = steps(monkeypatch, tmp_path, {2: door.close})
+    with own_load.place(tmp_path, 64):
+        assert waited == [own_load.PAUSE, own_load.PAUSE, own_load.STEP] and len(others) == 8
+
+
+@pytest.mark.parametrize(("tasks", "patience"), [(8, 600.0), (64, 0.0)])
+def test_nobody_waits_in_a_small_run_or_for_ever(tasks: int, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(monkeypatch, 0.1)
+    others = occupied(tmp_path, own_load.PLACES * 2)
+    monkeypatch.setattr(own_load, "crowded", lambda: True)
+    monkeypatch.setattr(own_load, "PATIENCE", patience)
+    waited = steps(monkeypatch, tmp_path, {})
+    with own_load.place(tmp_path, tasks):
+        assert len(others) == 8 and waited in ([], [own_load.STEP])
+
+
+def test_the_time_limit_of_a_task_is_for_its_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(monkeypatch, 0.1)
+    others = occupied(tmp_path, own_load.PLACES * 2)
+    monkeypatch.setattr(own_load, "crowded", lambda: True)
+    left: list[int] = []
+    waited = steps(monkeypatch, tmp_path, {1: lambda: left.append(signal.alarm(0)), 2: lambda: others.pop().close()})
+    before = signal.signal(signal.SIGALRM, lambda *_more: pytest.fail("the limit ran out"))
+    try:
+        signal.alarm(30)
+        with own_load.place(tmp_path, 64):
+            left.append(signal.alarm(0))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(waited) == 2 and left[0] == 0 and 29 <= left[1] <= 30
 
 
 def test_a_folder_that_holds_no_places_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load(monkeypatch, 0.1)
-    monkeypatch.setattr(own_load, "pressed", lambda: True)
+    monkeypatch.setattr(own_load, "crowded", lambda: True)
     (tmp_path / "places").write_text("a file")
-    with own_load.place(tmp_path / "places", 64, 600.0):
+    with own_load.place(tmp_path / "places", 64):
         pass
 
 
-def test_an_execution_of_a_big_run_has_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "stage", "has"), [("spark_facts", "facts", True), ("cx7_cable", "cable", False)])
+def test_an_execution_of_a_big_run_has_a_place_unless_desks_meet(
+    name: str, stage: str, has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_of(folder=tmp_path)
     seen: list[bool] = []
 
@@ -131,5 +161,5 @@ def test_an_execution_of_a_big_run_has_a_place(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(own_load, "processors", lambda: 1)
     monkeypatch.setattr(own_load, "PLACES", 1)
-    Script("cx7_cable", {}, answer).run(run=run, stage="cable")
-    assert seen == [True]
+    Script(name, {}, answer).run(run=run, stage=stage)
+    assert seen == [has]
