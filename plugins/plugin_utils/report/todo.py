@@ -70,12 +70,15 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
                 continue
             code, severity, remedy = line(item["code"]), str(item["severity"]), line(item.get("remedy") or "")
             task = found.setdefault((code, severity, remedy), Task(code, severity, remedy))
+            subject = sentence(item.get("subject") or "")
             message = sentence(item["message"])
+            # What is said of several desks in the same words is told once.
+            if subject == _desk(owner, item):
+                message = message.removeprefix(f"{subject}: ")
             told = next((told for told in task.told if told.message == message), None)
             if told is None:
                 told = Told(message)
                 task.told.append(told)
-            subject = sentence(item.get("subject") or "")
             if subject and subject not in told.subjects:
                 told.subjects.append(subject)
     return sorted(found.values(), key=lambda task: (-SEVERITIES.index(task.severity), task.told[0].subjects[:1], task.code))

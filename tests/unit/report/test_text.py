@@ -203,6 +203,19 @@ def test_what_an_update_left_as_it_is_has_not_moved() -> None:
     assert page.index("Before and after") < page.index("Planned, left as it is")
 
 
+def test_what_many_desks_have_is_told_once_and_their_cables_not_at_all() -> None:
+    """64 desks met their time limit on one overloaded controller: 192 paragraphs told one cause."""
+    lab = Lab(2)
+    for desk, pair in (("desk-01", "pair_01"), ("desk-02", "pair_01"), ("desk-04", "pair_02")):
+        text = f"{desk}: stage facts ran out of time, but this controller is overloaded (load 176 on 2 processors)"
+        lab.find("facts", desk, finding("STAGE_TIMEOUT", Where(pair, desk), text, severity="unknown"))
+        lab.find("cable_map", desk, finding("CABLE_NOT_SEEN", Where(pair, desk), f"{desk}: the desk did not respond in this run"))
+    lab.find("cable_map", "desk-03", finding("CABLE_NOT_SEEN", Where("pair_02", "desk-03"), "desk-03: nobody answers at port 1"))
+    told = " ".join(" ".join(lines_of(lab)).split())
+    assert "STAGE_TIMEOUT: desk-01, desk-02, desk-04: stage facts ran out of time" in told and told.count("STAGE_TIMEOUT:") == 1
+    assert told.count("CABLE_NOT_SEEN:") == 1 and "CABLE_NOT_SEEN: desk-03: nobody" in told
+
+
 def test_waves_that_stopped_are_told_once_for_all_desks() -> None:
     lab = Lab(2)
     for desk, pair in (("desk-03", "pair_02"), ("desk-04", "pair_02")):

@@ -200,6 +200,16 @@ CODES: tuple[Code, ...] = (
         title="It is not known where the cable goes",
         severity="unknown",
         other_severities=("note",),
+        follows_from=(
+            "AUTH_FAILED",
+            "BECOME_FAILED",
+            "DESK_ANSWER_INVALID",
+            "DESK_IDENTITY_WRONG",
+            "DESK_STAGE_FAILED",
+            "DESK_UNREACHABLE",
+            "HOST_KEY_UNCONFIRMED",
+            "STAGE_TIMEOUT",
+        ),
         meaning="No desk could be asked through the cage, or none answered; the message gives the reason. Never assumed to be right. A "
         "note for a cage that the pair does not need.",
         remedy="Run as root (become), so that raw frames can be sent and the plug's serial number can be read; switch on the desks that "
