@@ -171,7 +171,12 @@ class Requirements:
         except InvalidRequirement as error:
             words = " ".join(str(error).partition("\n")[0].split())[:160]
             return self._told(bare, UNKNOWN, f"line {line.number} is not a requirement: {words}", "correct the line", "reference"), None
-        if requirement.marker is not None and not requirement.marker.evaluate({**self._environment, "extra": ""}):
+        try:
+            excluded = requirement.marker is not None and not requirement.marker.evaluate({**self._environment, "extra": ""})
+        except (UndefinedComparison, UndefinedEnvironmentName, ValueError) as error:
+            words = " ".join(str(error).split())[:160]
+            return self._told(bare, UNKNOWN, f"line {line.number} has a marker without a meaning: {words}", "correct it", "reference"), None
+        if excluded:
             return self._told(bare, RUNS, "its marker excludes it on this desk", "", "tags"), None
         if requirement.url:
             return self._direct(bare, requirement.url), None
