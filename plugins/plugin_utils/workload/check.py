@@ -37,6 +37,8 @@ from .wheels import Indexes, Looker, WheelError, named
 ITEM_LIMIT = 500
 UNITS_OF_PATHS = 2_000_000
 """Fat binaries in all files that a desk reports; all of CUDA and PyTorch have some hundred thousand."""
+LOGIN = re.compile(r"://[^/\s]*@")
+"""A link with a user or token in it: no desk gets that because the controller could not resolve, only where the admin says so."""
 _CHOSEN = of_dataclass(pip_report.Chosen)
 _REFUSAL = of_dataclass(pip_report.Refusal)
 
@@ -181,7 +183,8 @@ class Check:
         here = resolve(
             text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links, cache=cache
         )
-        if self._asked.resolve != "controller" and here.refusal is not None and here.refusal.kind in ("no_pip", "no_network"):
+        may = self._asked.resolve != "controller" and not any(LOGIN.search(part) for part in (*indexes, wanted.constraints))
+        if may and here.refusal is not None and here.refusal.kind in ("no_pip", "no_network"):
             raise _HandsOver(text)
         return here
 

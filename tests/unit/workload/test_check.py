@@ -295,6 +295,27 @@ def test_a_requirements_file_of_somebody_else_learns_nothing(tmp_path: Path, ind
     assert "s3cr3t" not in repr(found)
 
 
+@pytest.mark.parametrize("where", ["index", "constraint"])
+def test_a_login_goes_to_no_desk_unless_the_admin_says_so(tmp_path: Path, index: Index, where: str) -> None:
+    """An index that somebody's requirements file adds, and that nobody can reach, made pip fail here and sent the admin's own along."""
+    own = index.url.replace("://", "://ana:Gletscher77@")
+    path = tmp_path / "requirements.txt"
+    path.write_text("--extra-index-url http://127.0.0.1:9/simple\n-c constraints.txt\nno-such-project\n")
+    (tmp_path / "constraints.txt").write_text(f"other @ {own}/other-1.0-py3-none-any.whl\n" if where == "constraint" else "other==1.0\n")
+    indexes = (own,) if where == "index" else (index.url,)
+    told: list[Any] = []
+
+    def on_desk(*given: Any) -> Mapping[str, Any]:
+        told.append(given)
+        return {"chosen": [], "refusal": {"kind": "no_network", "words": "none"}}
+
+    found = run(tmp_path, {}, on_desk, requirements=(str(path),), indexes=indexes)
+    assert not told and [item.verdict for item in found] == ["UNKNOWN"]
+    assert "could not be reached" in found[0].reason
+    run(tmp_path / "asked", {}, on_desk, requirements=(str(path),), indexes=indexes, resolve="desk")
+    assert "Gletscher77" in repr(told)
+
+
 @pytest.mark.parametrize("resolve", ["controller", "desk"])
 @pytest.mark.parametrize("option", ["--index-url", "--extra-index-url", "-i"])
 def test_an_index_brings_no_other_option_along(tmp_path: Path, index: Index, option: str, resolve: str) -> None:
