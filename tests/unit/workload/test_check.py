@@ -186,6 +186,22 @@ def test_docker_is_asked_until_it_is_the_trouble() -> None:
     assert found["b"] == {"text": "[{}]"}
 
 
+def test_no_login_of_a_link_comes_into_the_report(tmp_path: Path, index: Index) -> None:
+    """Links as a private index gives them: with a password, a token of any length, a signature."""
+    name, token = f"thing-1.0-{TAG}.whl", "Gletscher77" * 30
+    link = index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))
+    secret = [f"{link}?sig=Gletscher77", *(link.replace("://", f"://{login}@") for login in ("ana:Gletscher77", token, f"ana:{token}"))]
+    path = tmp_path / "requirements.txt"
+    lines = [*secret, *(f"thing @ {item}" for item in secret), f"thing = {secret[1]}", f"git+{secret[2]}", f"--proxy={secret[1]}", "thing"]
+    path.write_text("\n".join(lines) + "\n")
+    own = index.url.replace("://", "://ana:Gletscher77@")
+    found = run(tmp_path, {}, wheels=(name, *secret), requirements=(str(path),), indexes=(own,))
+    kept = [file.read_text() for file in (tmp_path / "run").rglob("*.json")]
+    assert kept and "Gletscher" not in repr(found) + repr(kept)
+    assert sum(item.verdict == "RUNS" for item in found) == 11
+    assert any(dict(item.seen).get("from") == index.url for item in found)
+
+
 def test_wheels_by_name_link_and_path(tmp_path: Path, index: Index) -> None:
     data = wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])})
     name = f"thing-1.0-{TAG}.whl"
