@@ -75,13 +75,13 @@ class ActionModule(DeskAction):
         history.forget(row.id for row in gone)
         if not reports:
             return True, [*lines, f"{len(gone)} runs were forgotten; their reports stay (-e history_prune_reports=true removes them)."]
-        removed = [row for row in gone if self._remove(history.base / row.folder, row)]
+        # What is removed lies in the folder of reports, whatever a history that somebody sent calls it (``..``, or nothing at all).
+        own = {folder.name: folder for folder in history.folders()}
+        removed = [row for row in gone if row.folder in own and self._remove(own[row.folder], row)]
         return True, [*lines, f"{len(gone)} runs were forgotten, {len(removed)} folders of reports were removed."]
 
     def _remove(self, folder: Path, row: RunRow) -> bool:
         """Remove the folder of a run, after a look that it is one."""
-        if Path(row.folder).name != row.folder or folder.is_symlink() or not folder.is_dir():
-            return False
         try:
             report, _digest = report_file(folder / "report.json")
         except ReportError:

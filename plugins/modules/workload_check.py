@@ -62,7 +62,9 @@ options:
     description:
       - Where pip resolves. On the controller, the desk's tags and environment markers are used, so one resolution serves all desks that
         are alike; on the desk its own pip configuration counts.
-      - V(auto) uses the controller, or the desk if the controller has no pip or cannot reach the index.
+      - V(auto) uses the controller, or the desk if the controller has no pip or cannot reach the index; never the desk where the link of an
+        index or a constraint has a login in it.
+      - V(desk) sends the links of the indexes to each desk as they stand, with a login or token in them. What C(~/.netrc) holds never is.
     type: str
     choices: [auto, controller, desk]
     default: auto

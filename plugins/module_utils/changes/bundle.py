@@ -309,7 +309,7 @@ def repack(folder: str, key: str, target: str) -> bool:
 
 def without_login(url: str) -> str:
     """A link without user and password: the manifest is for everybody on every desk, and commands stand in the report."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", url)
 
 
 def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:

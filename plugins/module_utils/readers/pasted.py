@@ -92,13 +92,14 @@ def _trimmed(line: str, fronts: re.Pattern[str]) -> str:
 
 def _shape(front: str) -> str:
     """A pattern for a front, in which numbers, blanks and the months of times may be others. The blanks at its end are those of the tool:
-    more of them belong to the line."""
+    more of them belong to the line. Digits of other scripts stand alone (`_PART`), and a number for each of them would have no end of
+    ways to match a long one."""
     words = front.rstrip(" ")
     return "".join(
         _MONTH.pattern
         if _MONTH.fullmatch(part)
         else "[0-9]{1,20}"
-        if part.isdecimal()
+        if part.isascii() and part.isdecimal()
         else " {1,8}"
         if not part.strip(" ")
         else re.escape(part)

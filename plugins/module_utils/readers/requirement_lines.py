@@ -71,7 +71,9 @@ def lines(text: str) -> Lines:
             problems.append(f"line {number}: an editable requirement is built on the desk and is not examined")
         elif line.startswith("-"):
             if not re.match(r"--(?:pre|no-binary|only-binary|prefer-binary|require-hashes|no-index|trusted-host|use-feature)\b", line):
-                problems.append(f"line {number}: {line[:60]!r} is not an option of a requirements file")
+                # The name alone: what stands behind it may be a proxy's password.
+                named = re.split(r"[=\s]", line, maxsplit=1)[0][:60]
+                problems.append(f"line {number}: {named!r} is not an option of a requirements file")
         else:
             hashes = tuple(re.findall(r"--hash[= ](\S+)", line))
             bare = re.sub(r"\s*--(?:hash|config-settings|global-option)[= ]\S+", "", line).strip()

@@ -27,7 +27,7 @@ from ...module_utils.readers import image_reference, oci, pip_report
 from ...module_utils.readers.simple_index import normal
 from ..admission.schema import Refused, of_dataclass
 from .elf import MISSING_LIBRARY, ELFFile, binary_of_desk, sentence
-from .fetch import FetchError, Web, shown
+from .fetch import LOGIN, FetchError, Web, shown, without_logins
 from .registry import Options, Registry, of_docker
 from .requirements import FileProblem, Requirements, Wanted, applicable, wanted_of
 from .resolve import Resolved, environment_of, resolve
@@ -181,7 +181,9 @@ class Check:
         here = resolve(
             text, self._target, indexes, self._asked.resolve_limit, constraints=wanted.constraints, links=wanted.links, cache=cache
         )
-        if self._asked.resolve != "controller" and here.refusal is not None and here.refusal.kind in ("no_pip", "no_network"):
+        # No desk gets a login because the controller could not resolve, only where the admin says so.
+        may = self._asked.resolve != "controller" and not any(LOGIN.search(part) for part in (*indexes, wanted.constraints))
+        if may and here.refusal is not None and here.refusal.kind in ("no_pip", "no_network"):
             raise _HandsOver(text)
         return here
 
@@ -199,17 +201,17 @@ class Check:
         )
 
     def _wheel_here(self, text: str) -> Judged:
-        link = re.match(r"https?://", text) is not None
+        link, item = re.match(r"https?://", text) is not None, without_logins(text)[:200]
         path = Path(text).expanduser()
         filename = shown(text).rpartition("/")[2] if link else path.name
         try:
             told = named(filename.replace("%2B", "+").replace("%2b", "+"))
         except WheelError as error:
-            return Judged(text[:200], "wheel", UNKNOWN, str(error), None, "give a wheel by file name, link or path", ("reference",))
+            return Judged(item, "wheel", UNKNOWN, str(error), None, "give a wheel by file name, link or path", ("reference",))
         wheel = Wheel(filename, normal(told.project), told.version, told.tags, shown(text).rpartition("/")[0] if link else "")
         unfit = misfit(wheel.tags, self._target)
         if unfit:
-            return Judged(text[:200], "wheel", WONT_RUN, unfit[0], None, unfit[1], ("tags",))
+            return Judged(item, "wheel", WONT_RUN, unfit[0], None, unfit[1], ("tags",))
         if link:
             wheel = self._looker.look(wheel, text, None)
         elif path.is_file():
@@ -217,7 +219,7 @@ class Check:
         else:
             wheel = self._named_wheel(wheel)
         wheel = replace(wheel, requires=tuple(text for _name, _extras, text in applicable(wheel.requires, environment_of(self._target))))
-        return replace(judge_chosen(text[:200], wheel.project, {wheel.project: wheel}, self._target, self._today, alone=True), kind="wheel")
+        return replace(judge_chosen(item, wheel.project, {wheel.project: wheel}, self._target, self._today, alone=True), kind="wheel")
 
     def _named_wheel(self, wheel: Wheel) -> Wheel:
         """A wheel of which only the name is given: looked up in the indexes."""
@@ -228,7 +230,7 @@ class Check:
             return replace(wheel, not_read=f"its name matches the desk, but the index could not be queried: {error}")
         for index, file in files:
             if file.filename == wheel.filename:
-                return self._looker.look(replace(wheel, source=index), file.url, file.sha256)
+                return self._looker.look(replace(wheel, source=shown(index)), file.url, file.sha256)
         return replace(
             wheel, not_read="its name matches the desk, but none of the given indexes has it, so its contents could not be examined"
         )

@@ -26,6 +26,9 @@ BLOCK = 1 << 16
 AHEAD = 4 << 20
 """Bytes fetched with one request at most."""
 AGENT = "labops-dgx-spark"
+LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
+"""A user, password or token in a link."""
+_QUERY = re.compile(r"(://[^?#\s]*)\?[^#\s]*")
 
 
 class FetchError(Exception):
@@ -226,6 +229,11 @@ def shown(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     return re.sub(r"[^\x21-\x7e]", "?", plain)[:300]
+
+
+def without_logins(text: str) -> str:
+    """A text for people in which no link has a login or a query (a signature, a token): before it is cut, or half of one would be left."""
+    return _QUERY.sub(r"\1", LOGIN.sub("", text))
 
 
 def _drained(response: Any, limit: int, deadline: float, exact: bool = False) -> bytes:

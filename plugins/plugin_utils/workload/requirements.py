@@ -19,7 +19,7 @@ from ...module_utils.model.workload import NEEDS_REBUILD, RUNS, UNKNOWN, WONT_RU
 from ...module_utils.readers import pip_report, requirement_lines
 from ...module_utils.readers.simple_index import normal
 from ..secret_shapes import telling_key
-from .fetch import FetchError, Web, shown
+from .fetch import FetchError, Web, shown, without_logins
 from .offers import offer, releases
 from .packaged import InvalidMarker, InvalidRequirement, InvalidVersion, Requirement, UndefinedComparison, UndefinedEnvironmentName, Version
 from .resolve import Resolved, environment_of
@@ -155,9 +155,9 @@ class Requirements:
     def _first_look(self, line: requirement_lines.Line) -> tuple[Judged | None, Requirement | None]:
         """A line that is settled without pip, or its requirement."""
         item = line.text[:200]
-        bare = re.sub(r"[\x00-\x1f\x7f]", "?", item)
+        bare = re.sub(r"[\x00-\x1f\x7f]", "?", _shown(line))
         if re.match(r"(?:git|hg|svn|bzr)\+", item) or (line.project is None and re.match(r"https?://", item)):
-            return self._direct(bare, item.partition(" ")[0]), None
+            return self._direct(bare, line.text.partition(" ")[0]), None
         if line.project is None and re.match(r"[./~]|file:", item):
             return self._told(
                 bare,
@@ -169,9 +169,14 @@ class Requirements:
         try:
             requirement = Requirement(line.text)
         except InvalidRequirement as error:
-            words = " ".join(str(error).partition("\n")[0].split())[:160]
+            words = " ".join(without_logins(str(error)).partition("\n")[0].split())[:160]
             return self._told(bare, UNKNOWN, f"line {line.number} is not a requirement: {words}", "correct the line", "reference"), None
-        if requirement.marker is not None and not requirement.marker.evaluate({**self._environment, "extra": ""}):
+        try:
+            excluded = requirement.marker is not None and not requirement.marker.evaluate({**self._environment, "extra": ""})
+        except (UndefinedComparison, UndefinedEnvironmentName, ValueError) as error:
+            words = " ".join(str(error).split())[:160]
+            return self._told(bare, UNKNOWN, f"line {line.number} has a marker without a meaning: {words}", "correct it", "reference"), None
+        if excluded:
             return self._told(bare, RUNS, "its marker excludes it on this desk", "", "tags"), None
         if requirement.url:
             return self._direct(bare, requirement.url), None
@@ -231,14 +236,14 @@ class Requirements:
             return self._refused(line, refusal)
         own = normal(refusal.project) == normal(requirement.name)
         found = offer(self._web, self._indexes, normal(refusal.project), str(requirement.specifier) if own else "", self._target)
-        return judge_offer(line.text[:200], normal(requirement.name), found, self._target)
+        return judge_offer(_shown(line), normal(requirement.name), found, self._target)
 
     def _chosen(self, line: requirement_lines.Line, requirement: Requirement, chosen: Sequence[pip_report.Chosen]) -> Judged:
         by_name = {normal(item.name): item for item in chosen}
         root = normal(requirement.name)
         if root not in by_name:
             return self._refused(line, pip_report.Refusal("other", words="pip chose nothing for it"))
-        item = line.text[:200]
+        item = _shown(line)
         if line.hashes and by_name[root].sha256 and f"sha256:{by_name[root].sha256}" not in line.hashes:
             reason = "none of its hashes belongs to the wheel for this desk, and pip accepts nothing else"
             return self._told(item, WONT_RUN, reason, SENTENCE["hashes"][1], "tags")
@@ -273,7 +278,7 @@ class Requirements:
     ) -> Judged | None:
         """What keeps pip from the newest version; null when that has nothing to do with wheels."""
         version, tags, sdist = newer
-        item, root = line.text[:200], normal(requirement.name)
+        item, root = _shown(line), normal(requirement.name)
         if tags and misfit(tags, self._target) is None:
             extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
             answer = self._resolve(f"{requirement.name}{extras}=={version}\n")
@@ -343,7 +348,7 @@ class Requirements:
     def _refused(self, line: requirement_lines.Line, refusal: pip_report.Refusal) -> Judged:
         sentence, remedy = SENTENCE.get(refusal.kind, SENTENCE["other"])
         verdict = WONT_RUN if refusal.kind == "hashes" else UNKNOWN
-        return self._told(line.text[:200], verdict, f"{sentence}: {refusal.words}", remedy, "access")
+        return self._told(_shown(line), verdict, f"{sentence}: {refusal.words}", remedy, "access")
 
     @staticmethod
     def _told(item: str, verdict: str, reason: str, instead: str, rule: str = "access") -> Judged:
@@ -365,6 +370,11 @@ def applicable(
             # Hostile metadata: what packaging does not read asks for nothing.
             continue
     return needs
+
+
+def _shown(line: requirement_lines.Line) -> str:
+    """A line as reports have it."""
+    return without_logins(line.text)[:200]
 
 
 def _wheel(chosen: pip_report.Chosen, requires: tuple[str, ...]) -> Wheel:

@@ -8,9 +8,11 @@ import multiprocessing
 import random
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.action import run_history
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.history import fall_of, judge_changed, judge_flaps, judge_slower
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
@@ -431,6 +433,28 @@ def test_pruned_runs_do_not_come_back_until_all_is_read_again(tmp_path: Path) ->
     history.sync()
     assert [row.id[:8] for row in history.runs()] == ["20261103"]
     assert history.rebuild()[0] == 3
+
+
+@pytest.mark.parametrize("place", ["..", "", ".", "../beside", "link"])
+def test_pruning_removes_nothing_but_folders_of_runs(tmp_path: Path, place: str) -> None:
+    """A history and a report that somebody sent name the folder above the reports, or that of all reports, as the folder of a run."""
+    base, beside = tmp_path / "lab" / "reports", tmp_path / "lab" / "beside"
+    beside.mkdir(parents=True)
+    base.mkdir()
+    (base / "link").symlink_to(beside)
+    history = History(base)
+    for day in (1, 2):
+        run(history, lab_of(day))
+    (base / place / "report.json").write_text(report_text(lab_of(1).report()), encoding="utf-8")
+    with sqlite3.connect(history.path) as database:
+        database.execute("UPDATE runs SET folder = ? WHERE started LIKE '2026-11-01%'", (place,))
+    database.close()
+    before = sorted(tmp_path.rglob("*"))
+    action = run_history.ActionModule.__new__(run_history.ActionModule)
+    action._task, action._display = SimpleNamespace(check_mode=False), SimpleNamespace(warning=print)
+    action._prune(history, outdated(history.runs(), "keep=1", NOW), True)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert len(history.runs()) == 1
 
 
 @pytest.mark.parametrize(("wanted", "left"), [("90", 3), ("24d", 1), ("keep=2", 2), ("keep=0", 1), ("0", 1), ("keep=99", 3)])

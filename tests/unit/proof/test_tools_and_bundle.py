@@ -790,3 +790,8 @@ def test_only_an_empty_folder_is_removed(tmp_path: Path) -> None:
     for name in ("full", "empty", "none"):
         LiveDesk().remove_empty_folder(str(tmp_path / name))
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+@pytest.mark.parametrize("login", ["ana", "ana:Gletscher77", "ana:Gletscher@77", "Gletscher77@corp.example:x@y"])
+def test_no_part_of_a_login_stays_in_a_link(login: str) -> None:
+    assert bundle.without_login(f"https://{login}@git.example/x.git") == "https://git.example/x.git"

@@ -85,6 +85,13 @@ def test_colours_hide_nothing_from_any_reader() -> None:
     assert dgx_release.read("#033[32mDGX_OTA_VERSION=7.6.0^[[0m\n")["version"] == "7.6.0"
 
 
+def test_digits_of_another_script_are_no_numbers_of_a_front() -> None:
+    """Sixty of them were sixty numbers side by side, and a line of ninety digits had no end of ways to be split among them."""
+    front = "spark-" + "\u0663" * 6 + ": "
+    lines = [f"{front}# nThread 1", f"{front}# Collective test starting: all_gather_perf", "spark-" + "1" * 40]
+    assert pasted.without_fronts(lines, nccl_tests._ANCHOR) == ["# nThread 1", "# Collective test starting: all_gather_perf", lines[2]]
+
+
 def test_what_stands_before_one_line_alone_is_no_front() -> None:
     lines = ["1048576 #  Rank  0", "  x", "# nThread 1"]
     assert pasted.without_fronts(lines, nccl_tests._ANCHOR) == lines

@@ -186,6 +186,22 @@ def test_docker_is_asked_until_it_is_the_trouble() -> None:
     assert found["b"] == {"text": "[{}]"}
 
 
+def test_no_login_of_a_link_comes_into_the_report(tmp_path: Path, index: Index) -> None:
+    """Links as a private index gives them: with a password, a token of any length, a signature."""
+    name, token = f"thing-1.0-{TAG}.whl", "Gletscher77" * 30
+    link = index.add("thing", name, wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])}))
+    secret = [f"{link}?sig=Gletscher77", *(link.replace("://", f"://{login}@") for login in ("ana:Gletscher77", token, f"ana:{token}"))]
+    path = tmp_path / "requirements.txt"
+    lines = [*secret, *(f"thing @ {item}" for item in secret), f"thing = {secret[1]}", f"git+{secret[2]}", f"--proxy={secret[1]}", "thing"]
+    path.write_text("\n".join(lines) + "\n")
+    own = index.url.replace("://", "://ana:Gletscher77@")
+    found = run(tmp_path, {}, wheels=(name, *secret), requirements=(str(path),), indexes=(own,))
+    kept = [file.read_text() for file in (tmp_path / "run").rglob("*.json")]
+    assert kept and "Gletscher" not in repr(found) + repr(kept)
+    assert sum(item.verdict == "RUNS" for item in found) == 11
+    assert any(dict(item.seen).get("from") == index.url for item in found)
+
+
 def test_wheels_by_name_link_and_path(tmp_path: Path, index: Index) -> None:
     data = wheel("thing", "1.0", TAG, {"thing/_C.so": elf(units=[["sm_120"]])})
     name = f"thing-1.0-{TAG}.whl"
@@ -293,6 +309,27 @@ def test_a_requirements_file_of_somebody_else_learns_nothing(tmp_path: Path, ind
     assert [item.item for item in found if item.kind == "requirement"] == ["plain", "thing", "plain", "thing"]
     assert sum("not one of a requirements file" in item.reason for item in found) == 9
     assert "s3cr3t" not in repr(found)
+
+
+@pytest.mark.parametrize("where", ["index", "constraint"])
+def test_a_login_goes_to_no_desk_unless_the_admin_says_so(tmp_path: Path, index: Index, where: str) -> None:
+    """An index that somebody's requirements file adds, and that nobody can reach, made pip fail here and sent the admin's own along."""
+    own = index.url.replace("://", "://ana:Gletscher77@")
+    path = tmp_path / "requirements.txt"
+    path.write_text("--extra-index-url http://127.0.0.1:9/simple\n-c constraints.txt\nno-such-project\n")
+    (tmp_path / "constraints.txt").write_text(f"other @ {own}/other-1.0-py3-none-any.whl\n" if where == "constraint" else "other==1.0\n")
+    indexes = (own,) if where == "index" else (index.url,)
+    told: list[Any] = []
+
+    def on_desk(*given: Any) -> Mapping[str, Any]:
+        told.append(given)
+        return {"chosen": [], "refusal": {"kind": "no_network", "words": "none"}}
+
+    found = run(tmp_path, {}, on_desk, requirements=(str(path),), indexes=indexes)
+    assert not told and [item.verdict for item in found] == ["UNKNOWN"]
+    assert "could not be reached" in found[0].reason
+    run(tmp_path / "asked", {}, on_desk, requirements=(str(path),), indexes=indexes, resolve="desk")
+    assert "Gletscher77" in repr(told)
 
 
 @pytest.mark.parametrize("resolve", ["controller", "desk"])

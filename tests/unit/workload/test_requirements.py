@@ -126,6 +126,7 @@ def judge(index: Index, spark: Target, tmp_path: Path):
         ("no-such-project", UNKNOWN, None, "none of the given indexes"),
         ("gpu==9.9", UNKNOWN, None, "no version that matches"),
         ("gpu ==", UNKNOWN, None, "is not a requirement"),
+        ('gpu; platform_machine ~= "x"', UNKNOWN, None, "a marker without a meaning"),
         ("thing @ git+https://127.0.0.1:9/x.git", NEEDS_REBUILD, None, "source code"),
         ("./local/folder", UNKNOWN, None, "path"),
     ],
