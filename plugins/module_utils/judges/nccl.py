@@ -142,7 +142,7 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
     if drift := _drift(pair, evidence):
         return drift
     echo = consequence(said.signs)
-    if echo is not None and said.ranks:
+    if echo is not None and (said.ranks or echo[0].name in ("crashed", "killed")):
         return [_caused(pair, *echo, shown)]
     if evidence.rc != 0 and not said.ranks:
         message = f"pair {pair}: mpirun ended with {evidence.rc} before a rank reported"

@@ -26,6 +26,8 @@ INTERPRETER = re.compile(
     re.IGNORECASE,
 )
 """What a shell says when the Python that Ansible found is none."""
+OTHER_PROGRAM = re.compile(r"open terminal failed|must be connected to a terminal|fish: unknown command", re.IGNORECASE)
+"""What tmux, screen and another shell say when the login's start-up files put them in the place of what Ansible runs."""
 RESULT_NOISE = (
     "findings",
     "invocation",
@@ -229,5 +231,12 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
             )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
+    if OTHER_PROGRAM.search(told):
+        text = f"{desk}: stage {stage} failed: the login user's shell start-up starts another program: {told[-300:]}"
+        remedy = (
+            "Let the user's ~/.bashrc (or ~/.profile, /etc/profile.d) on the desk start tmux, screen or another shell in interactive "
+            "shells only; ssh USER@ADDRESS true must print nothing. Then run again."
+        )
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()
