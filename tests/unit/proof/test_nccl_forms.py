@@ -13,7 +13,16 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_tests
 from proof_samples import DEVICES, ENDS, end, nccl_evidence, nccl_text, neighbours, rank
 
-STAMPS = ("[2026-11-03 09:15:27] ", "[2026-11-03T09:15:27.123] ", "[09:15:27]", "")
+STAMPS = (
+    "[2026-11-03 09:15:27] ",
+    "[2026-11-03T09:15:27.123] ",
+    "[09:15:27]",
+    "2026-11-03 09:15:27.123456 ",
+    "09:15:27 ",
+    "Nov  3 09:15:27 ",
+    "03/11/26 09:15:27 | ",
+    "",
+)
 
 
 def named(text: str, first: str, second: str) -> str:
