@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..admission.text import line
-from ..connection_errors import classify
+from ..connection_errors import OTHER_PROGRAM, OTHER_PROGRAM_REMEDY, classify
 from ..own_load import REMEDY
 from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STAGES, STOPS_DESK, UNIT, Stage, is_wanted, playbook, stage_of_part
@@ -26,8 +26,6 @@ INTERPRETER = re.compile(
     re.IGNORECASE,
 )
 """What a shell says when the Python that Ansible found is none."""
-OTHER_PROGRAM = re.compile(r"open terminal failed|must be connected to a terminal|fish: unknown command", re.IGNORECASE)
-"""What tmux, screen and another shell say when the login's start-up files put them in the place of what Ansible runs."""
 RESULT_NOISE = (
     "findings",
     "invocation",
@@ -233,10 +231,6 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     told = next(iter(said.values()), "")
     if OTHER_PROGRAM.search(told):
         text = f"{desk}: stage {stage} failed: the login user's shell start-up starts another program: {told[-300:]}"
-        remedy = (
-            "Let the user's ~/.bashrc (or ~/.profile, /etc/profile.d) on the desk start tmux, screen or another shell in interactive "
-            "shells only; ssh USER@ADDRESS true must print nothing. Then run again."
-        )
-        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=OTHER_PROGRAM_REMEDY).as_dict()
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()
