@@ -265,7 +265,8 @@ def main() -> None:
         module.fail_json(msg=text, findings=[found.as_dict()])
     except (bundle.BundleError, tools.ToolsError) as error:
         text = f"{given['desk']}: {error.text}"
-        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, evidence={"last_lines": error.said})
+        remedy = error.remedy if isinstance(error, tools.ToolsError) else None
+        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, evidence={"last_lines": error.said}, remedy=remedy)
         module.fail_json(msg=f"{text}: {error.said}"[:1500], findings=[found.as_dict()])
     except OSError as error:
         module.fail_json(msg=f"{folder}: {error}")

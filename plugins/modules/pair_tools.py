@@ -102,6 +102,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.apt_errors import ARCHIVE_CODES
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 
@@ -145,7 +146,11 @@ def main() -> None:
         found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error}")
         module.fail_json(msg=found.message, findings=[found.as_dict()])
     except tools.ToolsError as error:
-        found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), f"{given['desk']}: {error.text}", evidence={"apt": error.said})
+        remedy = error.remedy
+        if remedy and given["state"] == "present" and error.code in ARCHIVE_CODES:
+            remedy += " Or give the desk the .deb files by path (pair_tools_debs)."
+        text, evidence = f"{given['desk']}: {error.text}", {"apt": error.said}
+        found = finding("PAIR_TOOLS_MISSING", Where(desk=given["desk"]), text, evidence=evidence, remedy=remedy)
         module.fail_json(msg=f"{found.message}: {error.said}"[:900], findings=[found.as_dict()])
     module.exit_json(changed=outcome.changed, added=outcome.added, removed=outcome.removed, kept=outcome.kept, commands=outcome.commands)
 

@@ -29,6 +29,14 @@ class Reason:
         return self.kind in ("become", "host_key_unknown")
 
 
+OTHER_PROGRAM = re.compile(r"open terminal failed|must be connected to a terminal|fish: unknown command", re.IGNORECASE)
+"""What tmux, screen and another shell say when the login's start-up files put them in the place of what is run there."""
+
+OTHER_PROGRAM_REMEDY = (
+    "Let the user's ~/.bashrc (or ~/.profile, /etc/profile.d) on the desk start tmux, screen or another shell in interactive shells only; "
+    "ssh USER@ADDRESS true must end at once. Then run again."
+)
+
 UNKNOWN_KEY = ("host key is known for", "because host key checking is enabled")
 """ssh's own words for a key that it does not know, and Ansible's for any unknown or changed key where a password is set."""
 

@@ -23,7 +23,7 @@ from . import enrol_program
 from .admission import first_contact
 from .admission.admit import AnswerInvalid
 from .admission.text import everything, line
-from .connection_errors import classify
+from .connection_errors import OTHER_PROGRAM, OTHER_PROGRAM_REMEDY, classify
 from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
 
@@ -224,7 +224,8 @@ class Enrolment:
             self.outcome.data["sudo"] = words[:200]
             answer, words = self._program(request, root=False)
         if answer is None:
-            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {words[:300]}", {"error": words[:300]})
+            remedy = OTHER_PROGRAM_REMEDY if OTHER_PROGRAM.search(words) else None
+            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {words[:300]}", {"error": words[:300]}, remedy=remedy)
         look: dict[str, Any] = answer["look"]
         return look
 
@@ -374,7 +375,8 @@ class Enrolment:
         elif root:
             argv = ["sudo", "-k", "-n", "--", *argv]
         answer: Answer = self.door.run(argv, stdin, 120.0)
-        return first_contact.told(self.wanted.desk, answer.stdout), self.secrets.blot(" ".join(answer.stderr.split()))
+        words = " ".join((answer.stderr or answer.stdout).split()) or f"the command ended with {answer.rc}"
+        return first_contact.told(self.wanted.desk, answer.stdout), self.secrets.blot(words)
 
     # ---- findings
 

@@ -146,6 +146,10 @@ def _missing(side: Side, desk: str, options: NcclOptions) -> list[Problem]:
         return [Problem("tool_missing", desk, "Open MPI is not installed (mpirun)")]
     if not answers[1].ok:
         return [Problem("library", desk, f"{options.program} does not exist", {"program": options.program})]
+    newer = sorted(set(re.findall(r"version `([A-Za-z]{1,16}_[0-9.]{1,16})' not found", answers[2].stdout)))
+    if newer:
+        text = f"{options.program} needs {', '.join(newer[:8])}, which this desk's system is too old for"
+        return [Problem("newer_system", desk, text, {"needs": newer[:8]})]
     lost = re.findall(r"^[ \t]*([^\s=]{1,255}) => not found", answers[2].stdout, re.MULTILINE)
     return [Problem("library", desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
 

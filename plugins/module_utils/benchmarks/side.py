@@ -42,6 +42,9 @@ SSH_FAILED = 255
 NOISE_LIMIT = 65536
 """Bytes that are kept of what is no frame."""
 
+GREETING = 30.0
+"""Seconds until the agent must have answered for the first time."""
+
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
 
@@ -200,7 +203,7 @@ class AgentSide:
         order = json.dumps({"token": token, "limit": limit, "run": lease.told(os.environ)})
         self._send(carrier.feed(program(), f"{order}\n").encode())
         threading.Thread(target=self._keep_alive, daemon=True).start()
-        self.hello: dict[str, Any] = self.ask("hello", patience=30.0)
+        self.hello: dict[str, Any] = self.ask("hello", patience=GREETING)
         self._greeted = True
 
     def _keep_alive(self) -> None:
@@ -301,9 +304,10 @@ class AgentSide:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 self._heard(self._buffer)
-                said = self._before() or _plain(self._errors)
+                errors = _plain(self._errors)[-200:]
+                said = self._before() or (f": {errors}" if errors else "")
                 kind = "login" if self._over_ssh and not self._greeted and said else "timed_out"
-                raise SideError(self.name, kind, f"no answer to {operation} within {patience + 10.0:.0f} s{self._before()}")
+                raise SideError(self.name, kind, f"no answer to {operation} within {patience + 10.0:.0f} s{said}")
             if not self._collect(min(remaining, 1.0)) and number not in self._replies:
                 self._lost()
         reply = self._replies.pop(number)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..desk import Answer, Desk, WritableDesk
+from ..judges.apt_errors import codes, explain, problems
+from ..model.finding import Where
 from ..readers import group, passwd
 
 INSTALLED, CONFIGURATION = "installed", "config-files"
@@ -21,14 +23,16 @@ RECORD = "/var/lib/dgx_spark/pair_tools.json"
 INSTALL_SECONDS = 900.0
 """Open MPI and its dependencies are about 30 MB."""
 
+AGAIN = "Fix what apt names (sudo dpkg --configure -a; sudo apt-get -f install), then run unstack_pair.yml again."
+
 NO_QUESTIONS = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
 
 
 class ToolsError(Exception):
-    """A package could not be installed or removed; ``said`` is what apt said."""
+    """A package could not be installed or removed; ``said`` is what apt said, ``code`` and ``remedy`` what it means where that is known."""
 
-    def __init__(self, text: str, said: str = "") -> None:
-        self.text, self.said = text, said
+    def __init__(self, text: str, said: str = "", code: str | None = None, remedy: str | None = None) -> None:
+        self.text, self.said, self.code, self.remedy = text, said, code, remedy
         super().__init__(text)
 
 
@@ -88,12 +92,13 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
     if check_mode:
         outcome.added = missing
         return outcome
-    answer = _run(desk, command, lock_timeout)
+    answer, lists = _run(desk, command, lock_timeout), ""
     if not answer.ok and not debs:
         # A desk's package lists may be older than its archive.
         update = apt(["update"], lock_timeout)
         outcome.commands += [update, command]
-        _run(desk, update, lock_timeout)
+        fetched = _run(desk, update, lock_timeout)
+        lists = fetched.stderr + fetched.stdout
         answer = _run(desk, command, lock_timeout)
     after = installed(desk)
     outcome.added = sorted(_present(desk) - there)
@@ -106,7 +111,7 @@ def install(desk: WritableDesk, packages: Sequence[str], debs: Sequence[str], lo
         _note(desk, {"added": sorted({*recorded(desk), *outcome.added}), "had_configuration": sorted(had), **new})
     left = [name for name in missing if name not in after]
     if left:
-        raise ToolsError(f"{', '.join(left)} could not be installed", _said(answer))
+        raise _refused(f"{', '.join(left)} could not be installed", answer, lists)
     return outcome
 
 
@@ -142,16 +147,22 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
         # --no-remove cannot be given to a removal, so it is simulated first: nothing that we did not add may go with it.
         simulated = _run(desk, apt([verb, "--simulate", *names], lock_timeout), lock_timeout)
         going = {line.split()[1] for line in simulated.stdout.splitlines() if line.startswith(("Remv ", "Purg "))}
-        if not simulated.ok or going - set(noted):
-            others = ", ".join(sorted(going - set(noted)))
-            raise ToolsError(f"{others or 'packages'} would be removed as well, so nothing was removed", _said(simulated))
+        if not simulated.ok:
+            raise _refused("nothing was removed", simulated, remedy=AGAIN)
+        if others := sorted(going - set(noted)):
+            remedy = (
+                "Others installed that, and it needs packages of this collection's. Remove it first (sudo apt-get remove "
+                f"{' '.join(others)}), then run unstack_pair.yml again; to keep it, delete {RECORD} on the desk: all that it names stays."
+            )
+            text = f"{', '.join(others)} would be removed as well, so nothing was removed"
+            raise ToolsError(text, _said(simulated), remedy=remedy)
     for verb, names in steps:
         command = apt([verb, *names], lock_timeout)
         outcome.commands.append(command)
         if not check_mode:
             answer = _run(desk, command, lock_timeout)
             if not answer.ok:
-                raise ToolsError(f"{', '.join(names)} could not be removed", _said(answer))
+                raise _refused(f"{', '.join(names)} could not be removed", answer, remedy=AGAIN)
     if not check_mode:
         _remove_accounts(desk, outcome)
         try:
@@ -240,6 +251,19 @@ def _note(desk: WritableDesk, content: Mapping[str, Any]) -> None:
 
 def _run(desk: Desk, command: Sequence[str], lock_timeout: int) -> Answer:
     return desk.run(command, timeout=INSTALL_SECONDS + lock_timeout, env=NO_QUESTIONS)
+
+
+def _refused(what: str, answer: Answer, lists: str = "", remedy: str | None = None) -> ToolsError:
+    """With apt's own reason, and its cure where that is known. ``lists``: what fetching the package lists said before; it is the cause
+    where one of the desk's own archives was not read."""
+    text = answer.stderr + answer.stdout
+    if any(problem.needed for problem in problems(lists)):
+        text = lists + text
+    explained = explain(answer.argv, text, Where(), timeout=answer.error == "timeout")
+    known = codes(text)[:1] not in ((), ("DRIVER_LOCK_UNSATISFIABLE",))
+    means = (explained.code, explained.remedy) if known else (None, remedy)
+    reason = " ".join(explained.evidence["says"][:2])
+    return ToolsError(f"{what}{': ' if reason else ''}{reason}", _said(answer), *means)
 
 
 def _said(answer: Answer) -> str:

@@ -92,12 +92,14 @@ def _known_bad(stack: str, said: NcclOutput) -> list[Finding]:
 
 def _not_started(pair: str, seen: Sequence[Problem]) -> list[Finding]:
     memory = [item for item in seen if item.kind == "memory"]
-    launch = [item for item in seen if item.kind in ("tool_missing", "library")]
+    launch = [item for item in seen if item.kind in ("tool_missing", "library", "newer_system")]
     found = problems(pair, [item for item in seen if item not in memory and item not in launch], "NCCL_PEER_NOT_READY")
     for item in launch:
-        cause = "mpirun" if item.kind == "tool_missing" else "library" if "missing" in item.evidence else "program"
-        where = Where(pair=pair, desk=item.desk)
-        found.append(finding("NCCL_LAUNCH_FAILED", where, f"{item.desk}: {item.text}", evidence={"cause": cause, **item.evidence}))
+        cause = {"tool_missing": "mpirun", "library": "library" if "missing" in item.evidence else "program"}.get(item.kind, item.kind)
+        known = launch_cause([{"sign": "program" if cause == "mpirun" else cause}])
+        where, evidence = Where(pair=pair, desk=item.desk), {"cause": cause, **item.evidence}
+        text = f"{item.desk}: {item.text}"
+        found.append(finding("NCCL_LAUNCH_FAILED", where, text, evidence=evidence, remedy=known[0].remedy if known else None))
     for item in memory:
         kb = item.evidence.get("available_kb")
         fits = largest_size(kb) if isinstance(kb, int) else 0
@@ -142,7 +144,7 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
     if drift := _drift(pair, evidence):
         return drift
     echo = consequence(said.signs)
-    if echo is not None and said.ranks:
+    if echo is not None and (said.ranks or echo[0].name in ("crashed", "killed")):
         return [_caused(pair, *echo, shown)]
     if evidence.rc != 0 and not said.ranks:
         message = f"pair {pair}: mpirun ended with {evidence.rc} before a rank reported"

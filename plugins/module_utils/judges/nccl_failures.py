@@ -23,6 +23,11 @@ class Cause:
 
 LOCK_LIKE = "Make the desks equal (stack_pair.yml installs one NCCL bundle on every desk of the run) and run again."
 
+REBUILD = (
+    "Build the bundle on a desk {} (nccl_bundle_builder: its name), with no nccl_bundle_archive and no bundle of before in "
+    "nccl_bundle_cache on the controller, then run stack_pair.yml again."
+)
+
 LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
     (
         ("docker0",),
@@ -50,10 +55,18 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("newer_system",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "newer_system", "the test was built on a newer system than a desk has (its C library is older)",
+            "Compare the desks' systems (cat /etc/dgx-release /etc/os-release). " + REBUILD.format("with the oldest one"),
+        ),
+    ),
+    (
         ("library",),
         Cause(
             "NCCL_LAUNCH_FAILED", "library", "a shared library of the test is missing or does not fit",
-            "Run stack_pair.yml again (its roles pair_tools and nccl_bundle); the library's name is in the evidence.",
+            "Run stack_pair.yml again (its roles pair_tools and nccl_bundle); the library's name is in the evidence. If it is there, "
+            "another version is found before it: look at LD_LIBRARY_PATH in the login user's profile and at ldconfig -p.",
         ),
     ),
     (
@@ -202,6 +215,11 @@ AFTER_START: dict[str, Cause] = {
     ),
     "interface": _later("interface"),
     "docker0": _later("docker0"),
+    "newer_system": _later("newer_system"),
+    "other_cpu": Cause(
+        "NCCL_INCOMPLETE", "other_cpu", "a rank met an instruction that the desk's processor does not know: it was built for another one",
+        REBUILD.format("of this stack"),
+    ),
     "open_files": _later("open_files"),
     "no_space": Cause(
         "NCCL_INCOMPLETE", "no_space", "no space was left on a desk",

@@ -30,8 +30,8 @@ Stock DGX OS allows nearly all of RAM.
 """
 
 WAITING = {
-    "refused": "no ssh server of the peer listens at this address (ListenAddress, or another Port than spark_ssh_port: "
-    "sudo sshd -T | grep -E '^(listenaddress|port) ' there)",
+    "refused": "the peer refused the connection: no ssh server listens at this address (ListenAddress, or another Port than "
+    "spark_ssh_port: sudo sshd -T | grep -E '^(listenaddress|port) ' there)",
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not respond in time",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
@@ -42,7 +42,8 @@ WAITING = {
     "(sudo chage -E -1 -M -1 USER)",
     "failed": "the measurement could not be driven",
     "no_answer": "a command on the desk did not respond in time",
-    "login": "the login works, but something in the user's shell start-up keeps the measurement's program from responding",
+    "login": "the login works, but something in the user's shell start-up (~/.bashrc, /etc/profile.d; what starts tmux or another shell "
+    "there belongs in interactive shells only) keeps the measurement's program from responding",
     "port_busy": "no listener could be opened on the fabric address",
 }
 

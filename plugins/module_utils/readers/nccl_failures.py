@@ -160,6 +160,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("foreign_program", ("exec format error", "wrong elf class", "cannot execute binary file")),
+    ("newer_system", ("version `glibc", "version `cxxabi", "version `gcc_")),
     (
         "library",
         ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by"),
@@ -245,9 +246,9 @@ def of_line(line: str) -> list[dict[str, Any]]:
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
     Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, cuda, no_device, interface, docker0,
-    host_key, ssh, foreign_program, library, no_space, read_only, not_permitted, open_files, program, as_root, slots, firewall,
-    daemon_lost, daemon,
-    oom_killer, killed, crashed, modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
+    host_key, ssh, foreign_program, newer_system, library, no_space, read_only, not_permitted, open_files, program, as_root, slots,
+    firewall, daemon_lost, daemon, oom_killer, other_cpu, killed, crashed, modify_qp, completion, connect_failed,
+    connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
     more: dict[str, Any] = {"line": _text.word(line, 400)}
@@ -273,7 +274,7 @@ def of_line(line: str) -> list[dict[str, Any]]:
         node = _NODE.search(line)
         return [
             {
-                "sign": "killed" if number in (9, 15) else "crashed",
+                "sign": {4: "other_cpu", 9: "killed", 15: "killed"}.get(number, "crashed"),
                 **more,
                 "signal": number,
                 "node": node.group(1).strip(".,") if node else None,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,7 @@ _TAG = re.compile(
     r"\[[^\[\]<>\s]{1,300},[0-9]{1,8}\](?:\[[^\[\]<>\s]{1,300}\])?(?:<std(?:out|err|diag)>:? ?|: ?)"
 )
 _STAMP = r"(?:\[[^\[\]\n]{1,64}\] ?)?"
-"""NCCL_DEBUG_TIMESTAMP_LEVELS puts a time in front, NCCL_DEBUG_TIMESTAMP_FORMAT says which."""
+"""NCCL_DEBUG_TIMESTAMP_LEVELS puts a time in front, NCCL_DEBUG_TIMESTAMP_FORMAT says which; without brackets see ``_stamp``."""
 _LOG = re.compile(_STAMP + r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}):[0-9]{1,10}:[0-9]{1,10} \[[0-9]{1,4}\] ")
 _HOST_END = re.compile(r"[A-Za-z][A-Za-z0-9._-]*$")
 _LEVELS = (" NCCL INFO ", " NCCL WARN ", " NCCL TRACE ", " NCCL ABORT ", " NCCL VERSION ")
@@ -116,6 +117,8 @@ class _State:
     signs: list[dict[str, Any]] = field(default_factory=list)
     hosts: tuple[str, ...] = ()
     """Host names that ranks reported, longest first."""
+    stamp: re.Pattern[str] | None = None
+    """A time without brackets that NCCL puts in front of its lines."""
 
 
 def read(text: str) -> dict[str, Any]:
@@ -135,6 +138,7 @@ def read(text: str) -> dict[str, Any]:
     tagged = _pasted.without_fronts(_pasted.bare(_text.lines(text)), _TAG_OR_ANCHOR)
     lines = _pasted.without_fronts([piece for line in tagged for piece in _untagged(line)], _ANCHOR)
     state.hosts = _hosts(lines)
+    state.stamp = _stamp(lines, state.hosts)
     for line in lines:
         _take(state, line)
     state.half_rows += _begun(state.pending)
@@ -196,11 +200,22 @@ def _hosts(lines: list[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
+def _stamp(lines: list[str], hosts: tuple[str, ...]) -> re.Pattern[str] | None:
+    """What stands in front of most of NCCL's lines, digits and letters apart, if it may be a time: it must not be taken for a half row."""
+    seen: Counter[str] = Counter()
+    for line in lines:
+        front = _split_log(line, hosts)[0] if " NCCL " in line else ""
+        if 0 < len(front) <= 64 and not front[0].isspace() and set(front) & set(":/-"):
+            seen[re.sub("[0-9]", "[0-9]", re.sub("[A-Za-z]", "[A-Za-z]", re.escape(front)))] += 1
+    shape, count = seen.most_common(1)[0] if seen else ("", 0)
+    return re.compile(f"{shape}$") if count > 1 else None
+
+
 def _take(state: _State, line: str) -> None:
     table, host, message = _split_log(line, state.hosts)
     if message is not None:
         _take_log(state, host, message, line[len(table) :])
-        line = table
+        line = state.stamp.sub("", table) if state.stamp else table
     stripped = line.strip()
     if not stripped:
         return

@@ -13,6 +13,8 @@ from .admit import AnswerInvalid
 from .schema import Refused, of_dataclass
 
 PROGRAM = "enrol_program"
+BEGIN = '{"changes": '
+"""How the program's answer begins. Within a text of the answer its quotes would be escaped, so the last one is the answer's."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,12 @@ class Told:
 
 
 def told(desk: str, output: str) -> dict[str, Any] | None:
-    """The answer in what the program printed; null when there is none, as when sudo or Python refused. Raises AnswerInvalid."""
+    """The answer in what the program printed; null when there is none, as when sudo or Python refused. Raises AnswerInvalid.
+
+    The login's start-up files may print something before it, with no line end after it.
+    """
     try:
-        answer = json.loads(output)
+        answer = json.loads(output[max(output.rfind(BEGIN), 0) :])
     except RecursionError:
         raise AnswerInvalid(desk, PROGRAM, Refused("", "nested too deep", "plain data")) from None
     except ValueError:

@@ -100,6 +100,21 @@ def test_a_python_that_does_not_start_is_told_as_that(tmp_path: Path, said: str,
     assert ("ansible_python_interpreter" in str(kept.findings[0]["remedy"])) is not system
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"module_stderr": "open terminal failed: not a terminal\n", "rc": 1},
+        {"module_stdout": "Must be connected to a terminal.\r\n", "rc": 1},
+        {"module_stderr": "fish: Unknown command: import\nfish:\nimport json\n^\n", "rc": 127},
+    ],
+)
+def test_a_login_that_starts_another_program_is_told_as_that(tmp_path: Path, said: dict[str, Any]) -> None:
+    run = run_of(folder=tmp_path)
+    Script("spark_facts", {}, [{"failed": True, "msg": "Module result deserialization failed.", **said}]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and "start-up" in str(kept.findings[0]["message"]) and "~/.bashrc" in str(kept.findings[0]["remedy"])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):

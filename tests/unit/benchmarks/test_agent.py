@@ -260,6 +260,13 @@ def test_a_login_that_ends_by_itself_is_no_key_problem(tmp_path: Path, token: st
     assert caught.value.kind == "login" and told in caught.value.text and "\033" not in caught.value.text
 
 
+def test_a_login_that_swallows_the_program_is_told_with_its_words(tmp_path: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side, "GREETING", -8.0)
+    with pytest.raises(side.SideError) as caught:
+        side.AgentSide("desk-02", ssh_of(tmp_path, "echo 'fish: Unknown command: import' >&2; exec sleep 60; "), token, 60.0)
+    assert caught.value.kind == "login" and "fish: Unknown command: import" in caught.value.text
+
+
 @pytest.mark.parametrize(
     "before",
     [

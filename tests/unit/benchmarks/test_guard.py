@@ -119,6 +119,28 @@ def test_a_command_that_does_not_answer_is_told_as_that(name: str, command: str,
     assert "timeout" in seen.finding(code)["message"] and "nobody answers" not in seen.finding(code)["message"]
 
 
+@pytest.mark.parametrize(
+    ("ldd", "cause", "told", "cure"),
+    [
+        ("\tlibmpi.so.40 => not found\n", "library", "libmpi.so.40", "pair_tools"),
+        (
+            "all_gather_perf: /lib/aarch64-linux-gnu/libc.so.6: version `GLIBC_2.43' not found (required by all_gather_perf)\n",
+            "newer_system",
+            "GLIBC_2.43",
+            "nccl_bundle_builder",
+        ),
+    ],
+)
+def test_a_program_that_the_loader_cannot_start_is_told_before(
+    ldd: str, cause: str, told: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = world("nccl_pair", ldd=ldd)
+    seen = measure("nccl_pair", odd, tmp_path, monkeypatch)
+    found = seen.finding("NCCL_LAUNCH_FAILED")
+    assert set(seen.codes) == {"NCCL_LAUNCH_FAILED"} and odd.starts == 0
+    assert found["evidence"]["cause"] == cause and told in found["message"] and found["where"]["desk"] and cure in found["remedy"]
+
+
 @pytest.mark.parametrize("program", ["mpirun", "test", "ldd"])
 def test_a_program_that_hangs_is_not_one_that_is_missing(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hung = world("nccl_pair", hangs=frozenset({("desk-02", program)}))

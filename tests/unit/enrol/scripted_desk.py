@@ -55,6 +55,10 @@ class ScriptedDesk:
     """The words with which a check on the desk refuses root's changes."""
     echoes: str = ""
     """What it prints on standard error."""
+    greets: str = ""
+    """What the login's start-up files print before any command's output."""
+    instead: Answer | None = None
+    """What they run in place of any command."""
 
     authorised: set[str] = field(default_factory=set)
     root_files: dict[str, Any] = field(default_factory=dict)
@@ -92,6 +96,8 @@ class ScriptedDesk:
             self.inside = False
             raise Lost(self.lost.pop(0))
         self.argvs.append(" ".join(argv))
+        if self.instead is not None:
+            return self.instead
         root = argv[0] == "sudo"
         before, program, text = stdin.partition(carrier.feed(PROGRAM))
         assert program and list(argv[-4:]) == carrier.argv()
@@ -121,7 +127,7 @@ class ScriptedDesk:
             "oobe": self.oobe,
             "host_keys": list(self.keys),
         }
-        return Answer(0, json.dumps(answer), self.echoes)
+        return Answer(0, f"{self.greets}{json.dumps(answer)}\n", self.echoes)
 
     def close(self) -> None:
         self.inside = False

@@ -12,7 +12,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.enrolment import 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import keys_of, names_of, remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.logins import logins_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Stack
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import Unreachable
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import Answer, Unreachable
 from scripted_desk import KEY, OTHER_KEY, OTHER_PRINT, PASSWORD, PRINT, SERIAL, SUDO_PASSWORD, ScriptedDesk, enrol
 
 NAMES = names_of("desk-01", "192.0.2.11", 22)
@@ -191,6 +191,29 @@ def test_red_no_sudo_password_and_only_the_serial_number_could_prove_it(known_ho
 def test_green_sudo_without_a_password(known_hosts: Path) -> None:
     run = enrol(ScriptedDesk(sudo_free=True), known_hosts, secrets=Secrets(PASSWORD, None))
     assert run.codes == {"DESK_ENROLLED": "ok"}
+
+
+@pytest.mark.parametrize(
+    "greets", ["Welcome to the lab!\n{see wiki}\n", "\033]0;lab@spark-a1b2: ~\007", '{"changes": [1], "look": {}}\nconda activated\r\n']
+)
+def test_green_a_login_that_prints_something_first(known_hosts: Path, greets: str) -> None:
+    run = enrol(ScriptedDesk(greets=greets), known_hosts)
+    assert run.codes == {"DESK_ENROLLED": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("instead", "told", "cure"),
+    [
+        (Answer(1, "", "open terminal failed: not a terminal\n"), "open terminal failed", "~/.bashrc"),
+        (Answer(1, "Must be connected to a terminal.\r\n", ""), "Must be connected", "~/.bashrc"),
+        (Answer(127, "", "sh: 1: /usr/bin/python3: not found"), "python3: not found", "message"),
+        (Answer(3, "", ""), "ended with 3", "message"),
+    ],
+)
+def test_red_a_login_that_runs_something_else(known_hosts: Path, instead: Answer, told: str, cure: str) -> None:
+    run = enrol(ScriptedDesk(instead=instead), known_hosts)
+    assert run.codes == {"DESK_STAGE_FAILED": "fail"} and not run.desk.touched
+    assert told in run.outcome.findings[0].message and cure in str(run.outcome.findings[0].remedy)
 
 
 # ---- patience ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,16 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import nccl_tests
 from proof_samples import DEVICES, ENDS, end, nccl_evidence, nccl_text, neighbours, rank
 
-STAMPS = ("[2026-11-03 09:15:27] ", "[2026-11-03T09:15:27.123] ", "[09:15:27]", "")
+STAMPS = (
+    "[2026-11-03 09:15:27] ",
+    "[2026-11-03T09:15:27.123] ",
+    "[09:15:27]",
+    "2026-11-03 09:15:27.123456 ",
+    "09:15:27 ",
+    "Nov  3 09:15:27 ",
+    "03/11/26 09:15:27 | ",
+    "",
+)
 
 
 def named(text: str, first: str, second: str) -> str:
@@ -180,6 +189,11 @@ def warned(text: str) -> str:
         ("mpirun noticed that process rank 1 with PID 4101 on node spark-0002 exited on signal 11 (Segmentation fault).",
          "NCCL_INCOMPLETE", "crashed", "segfault"),
         ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
+        ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 4 (Illegal instruction).",
+         "NCCL_INCOMPLETE", "other_cpu", "nccl_bundle_archive"),
+        ("[b:4101] Signal: Illegal instruction (4)", "NCCL_INCOMPLETE", "other_cpu", "nccl_bundle_archive"),
+        ("all_gather_perf: /lib/aarch64-linux-gnu/libc.so.6: version `GLIBC_2.43' not found (required by all_gather_perf)",
+         "NCCL_INCOMPLETE", "newer_system", "nccl_bundle_archive"),
         ("prterun noticed that process rank 1 with PID 9 on node b exited on\nsignal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
         ("[12.3] Out of memory: Killed process 4101 (all_gather_perf)", "NCCL_INCOMPLETE", "oom_killer", "pair_proof_nccl_max_bytes"),
         ("[12.3] oom_reaper: reaped process 4101 (all_gather_perf)", "NCCL_INCOMPLETE", "oom_killer", "pair_proof_nccl_max_bytes"),
@@ -220,6 +234,8 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("A call to mkdir was unable to create the desired directory:\n  Error:     Permission denied\n", "not_permitted"),
         ('Open MPI tried to fork a new process via the "execve" system call but\nfailed.\n  Error: Exec format error\n', "foreign_program"),
         ("./all_gather_perf: error while loading shared libraries: libnccl.so.2: wrong ELF class: ELFCLASS32\n", "foreign_program"),
+        ("perf: /lib/aarch64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.34' not found (required by libnccl.so.2)\n", "newer_system"),
+        ("perf: symbol lookup error: perf: undefined symbol: ncclCommWindowRegister\n", "library"),
         ("mux_client_request_session: session request failed: Session open refused by peer\n", "ssh"),
         (
             '"System is booting up. Unprivileged users are not permitted to log in yet."\nConnection closed by 192.168.100.11 port 22\n',
@@ -237,6 +253,20 @@ def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str)
     [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
     assert (item.code, item.evidence["cause"]) == ("NCCL_LAUNCH_FAILED", cause)
     assert evidence.output.errors
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 4 (Illegal instruction).\n", "other_cpu"),
+        ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 11 (Segmentation fault).\n", "crashed"),
+        ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 9 (Killed).\n", "killed"),
+    ],
+)
+def test_a_rank_that_died_before_it_reported_has_its_cause(text: str, cause: str) -> None:
+    evidence = nccl_evidence("", stderr=text, rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert (item.code, item.evidence["cause"]) == ("NCCL_INCOMPLETE", cause) and "(on b)" in item.message
 
 
 def test_a_launch_of_unknown_cause_says_where_its_words_are() -> None:

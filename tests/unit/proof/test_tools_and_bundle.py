@@ -24,6 +24,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils import desk as de
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, LiveDesk, Text
 from ansible_collections.labops.dgx_spark.plugins.modules import nccl_bundle as nccl_bundle_module
+from ansible_collections.labops.dgx_spark.plugins.modules import pair_tools as pair_tools_module
 from scripted_action import Script
 
 
@@ -43,6 +44,8 @@ class AptDesk:
         self.folders: list[str] = []
         self.accounts: dict[str, str] = {}
         """File to the lines that an installation adds to it."""
+        self.says: dict[str, str] = {}
+        """Verb of apt-get to the error with which it ends."""
 
     def run(self, argv, *, timeout: float = 10.0, stdin=None, env=None) -> Answer:
         command = list(argv)
@@ -54,6 +57,9 @@ class AptDesk:
             lines = self.files["/etc/group"].splitlines(keepends=True)
             self.files["/etc/group"] = "".join(line for line in lines if line.split(":")[0] != command[1])
             return Answer(tuple(command), 0)
+        said = next((self.says[verb] for verb in self.says if verb in command), None)
+        if said is not None and ("--simulate" in self.says) == ("--simulate" in command):
+            return Answer(tuple(command), 100, "", said)
         words = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
         names = [word for word in words if word not in ("install", "remove", "purge", "update")]
         if "update" in command:
@@ -231,6 +237,63 @@ def test_nothing_is_removed_when_something_else_would_go_along() -> None:
     with pytest.raises(tools.ToolsError, match="dgx-release would be removed as well"):
         tools.remove(desk, 60, False)
     assert "openmpi-bin" in desk.present
+
+
+def run_module(desk: AptDesk, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The finding of the module on such a desk."""
+    monkeypatch.setattr(pair_tools_module, "LiveDesk", lambda: desk)
+    monkeypatch.setattr(pair_tools_module, "claim", lambda *_given: None)
+    with patch_module_args({"state": state, "packages": WANT, "desk": "desk-01"}), pytest.raises(SystemExit):
+        pair_tools_module.main()
+    [found] = json.loads(capsys.readouterr().out)["findings"]
+    return dict(found)
+
+
+PROXY = "W: Failed to fetch http://ports.ubuntu.com/ubuntu-ports/dists/noble/InRelease  407  Proxy Authentication Required\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "told", "cure"),
+    [
+        ({"install": "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (aptd)\n"}, "aptd", "named process"),
+        ({"install": "E: You don't have enough free space in /var/cache/apt/archives/.\n"}, "enough free space", "Free some space"),
+        ({"install": "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'\n"}, "interrupted", "dpkg"),
+        ({"install": "E: Unable to locate package openmpi-bin\n", "update": PROXY}, "ports.ubuntu.com", "proxy"),
+        ({"install": "E: Unable to locate package openmpi-bin\n"}, "locate package openmpi-bin", "pair_tools_debs"),
+    ],
+)
+def test_apts_own_reason_and_its_cure_are_told(
+    says: dict[str, str], told: str, cure: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    desk.says = says
+    found = run_module(desk, "present", monkeypatch, capsys)
+    assert found["code"] == "PAIR_TOOLS_MISSING" and told in found["message"]
+    assert cure in found["remedy"] and ("pair_tools_debs" in found["remedy"]) == (cure in ("proxy", "pair_tools_debs"))
+
+
+@pytest.mark.parametrize(
+    ("says", "takes_along", "told", "cure"),
+    [
+        ({}, ("lab-rdma-tools",), "lab-rdma-tools would be removed as well", "sudo apt-get remove lab-rdma-tools"),
+        ({"--simulate": "E: Unmet dependencies. Try 'apt --fix-broken install'.\n"}, (), "Unmet dependencies", "unstack_pair.yml"),
+        ({"purge": "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (aptd)\n"}, (), "aptd", "named process"),
+    ],
+)
+def test_what_keeps_our_packages_is_told_with_what_to_do(
+    says: dict[str, str],
+    takes_along: tuple[str, ...],
+    told: str,
+    cure: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE, takes_along=takes_along)
+    tools.install(desk, WANT, [], 60, False)
+    desk.says = says
+    found = run_module(desk, "absent", monkeypatch, capsys)
+    assert told in found["message"] and cure in found["remedy"] and "pair_tools_debs" not in found["remedy"]
+    assert ("as well" in found["message"]) == bool(takes_along) and "openmpi-bin" in desk.present
 
 
 def test_without_a_note_nothing_is_removed() -> None:

@@ -102,7 +102,7 @@ def test_mpirun_with_time_stamps_alone() -> None:
         ("fish: Unknown command: orted", "program"),
         ("./all_gather_perf: cannot execute binary file: Exec format error", "foreign_program"),
         ("./all_gather_perf: symbol lookup error: ./all_gather_perf: undefined symbol: ncclMemAlloc", "library"),
-        ("./all_gather_perf: /lib/libc.so.6: version `GLIBC_2.41' not found (required by ./all_gather_perf)", "library"),
+        ("./all_gather_perf: /lib/libc.so.6: version `GLIBC_2.41' not found (required by ./all_gather_perf)", "newer_system"),
         ("@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @", "host_key"),
         ("a:1:1 [0] p.cc:1 NCCL WARN Failed to initialize any NET plugin", "no_device"),
         ("a:1:1 [0] p.cc:1 NCCL WARN NET/IB : rocep1s0f0:1 Got non-fatal async event: GID table change(18)", "gid_changed"),

@@ -57,9 +57,10 @@ TRUST: tuple[Code, ...] = (
     ),
     Code(
         code="PAIR_TOOLS_MISSING",
-        title="A measurement tool could not be installed",
+        title="A measurement tool could not be installed, or not removed",
         severity="fail",
-        meaning="perftest or Open MPI is not on the desk and could not be installed (the message names the package and apt's reason).",
+        meaning="perftest or Open MPI is not on the desk and could not be installed, or unstack_pair.yml could not remove what was "
+        "installed (the message names the package and apt's reason).",
         remedy="Give the desk a package source, or the .deb files by path (pair_tools_debs).",
         source="this collection's rule",
     ),
