@@ -384,10 +384,11 @@ class DeskAction(ActionBase):
         return read_harmless(super()._parse_returned_data, res, *more)
 
     def _place(self, call: Call) -> AbstractContextManager[None]:
-        """A place for one execution on a desk. Desks that wait for each other all begin at once."""
-        if call.known_run is None or call.by_itself or (call.stage is not None and call.stage.meeting):
+        """A place for one execution on a desk."""
+        if call.known_run is None or call.by_itself:
             return nullcontext()
-        return place(Path(call.known_run.run_dir) / PLACES_FOLDER, len(call.known_run.members))
+        meeting = call.stage is not None and call.stage.meeting
+        return place(Path(call.known_run.run_dir) / PLACES_FOLDER, len(call.known_run.members), meeting)
 
     def _tell_whose_run(self, call: Call) -> None:
         """Let the module know for whom it works, so that another run on the same desk can be told."""

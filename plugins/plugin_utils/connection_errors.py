@@ -17,6 +17,8 @@ class Reason:
     code: str
     sentence: str
     remedy: str | None = None
+    late: bool = False
+    """Whether it is only known that no answer came in time."""
 
     @property
     def become(self) -> bool:
@@ -151,6 +153,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "the login works, but sudo did not respond in time",
             "Log in by hand (ssh USER@ADDRESS) and try sudo -v: name resolution, a directory service or a frozen desk makes it slow. "
             "A sudoers file with a passprompt of its own keeps Ansible waiting too: remove that. Then run again.",
+            late=True,
         ),
     ),
     (
@@ -360,6 +363,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "DESK_UNREACHABLE",
             "no response in time: the desk is off, frozen or behind a firewall",
             "Look at the desk's console; a frozen desk needs a power cycle. Check the address in the inventory.",
+            late=True,
         ),
     ),
     (

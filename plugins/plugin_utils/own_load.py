@@ -27,6 +27,9 @@ PLACES = 4
 PAUSE = 0.3
 """Seconds between two looks for a place."""
 
+PACE = 0.2
+"""Seconds between two desks of those that wait for each other: what one of them costs a processor as it begins."""
+
 STEP = 0.1
 """Seconds at least between two tasks that begin without a place: a load has to be seen before the next one adds to it."""
 
@@ -60,15 +63,17 @@ def crowded(loads: Path = Path("/proc/loadavg")) -> bool:
 
 def explained(reason: Reason) -> tuple[Reason, bool]:
     """Why a desk could not be entered, and whether this controller's own load may be all of it."""
-    own = overload() if reason.kind == "timed_out" else None
+    own = overload() if reason.late else None
     if own is None:
         return reason, False
-    return dataclasses.replace(reason, sentence=f"no answer in time, but {own}", remedy=REMEDY), True
+    return dataclasses.replace(reason, code="DESK_UNREACHABLE", sentence=f"no answer in time, but {own}", remedy=REMEDY), True
 
 
 @contextlib.contextmanager
-def place(folder: Path, tasks: int) -> Iterator[None]:
+def place(folder: Path, tasks: int, meeting: bool = False) -> Iterator[None]:
     """Work in one of the run's places, or without one, one task after the other, while the machine is not crowded.
+
+    Desks that wait for each other (``meeting``) take no place and are not held back, only begin one after the other.
 
     A place is a locked file in ``folder``: it is free when its process ends, however it ends. A run that cannot have more ``tasks`` at
     once than places needs none. The task's time limit is for the desk: it stands still while the task waits here.
@@ -79,7 +84,9 @@ def place(folder: Path, tasks: int) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         left, begun = signal.alarm(0), time.monotonic()
         try:
-            while not _taken(folder, held) and not _let_in(folder) and time.monotonic() - begun < PATIENCE:
+            while not (_through_the_door(folder, PACE) if meeting else _taken(folder, held) or _let_in(folder)):
+                if time.monotonic() - begun >= PATIENCE:
+                    break
                 time.sleep(PAUSE)
         finally:
             signal.alarm(left)
@@ -87,14 +94,24 @@ def place(folder: Path, tasks: int) -> Iterator[None]:
 
 
 def _let_in(folder: Path) -> bool:
-    """Whether a task may begin without a place. Tasks are asked one at a time, each after those before it have begun to work."""
+    """Whether a task may begin without a place: those before it have begun to work, and the machine takes one more."""
+    return _through_the_door(folder, STEP) and not crowded()
+
+
+def _through_the_door(folder: Path, seconds: float) -> bool:
+    """Whether this task came through the door, behind which one task at a time stands for a while; true where there can be none."""
     try:
-        with open(folder / "door", "ab") as door:
-            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            time.sleep(STEP)
-            return not crowded()
+        folder.mkdir(parents=True, exist_ok=True)
+        door = open(folder / "door", "ab")  # noqa: SIM115
     except OSError:
-        return False
+        return True
+    with door:
+        try:
+            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        time.sleep(seconds)
+    return True
 
 
 def _taken(folder: Path, held: contextlib.ExitStack) -> bool:

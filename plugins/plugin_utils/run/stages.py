@@ -49,7 +49,7 @@ class Stage:
     asked_by: str = ""
     """A judgement on the controller that must have found something ``todo`` for the desk; elsewhere the stage is left out."""
     meeting: bool = False
-    """Whether its desks wait for each other, so that none of them may be kept waiting for the load of the controller."""
+    """Whether its desks wait for each other, so that none of them may be kept waiting for the controller's load to fall."""
     past: bool = False
     """A picture from before a change: what it finds is told as a note, and stops nothing."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible._internal._errors._task_timeout import TaskTimeoutError
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import own_load
 from sample_run import run_of
 from scripted_action import Script, part
@@ -20,6 +20,7 @@ from scripted_action import Script, part
 LATE = {
     "task": (TaskTimeoutError(5), "STAGE_TIMEOUT"),
     "ssh": (AnsibleConnectionFailure("ssh: connect to host x port 22: Connection timed out"), "DESK_UNREACHABLE"),
+    "sudo": (AnsibleError("Timeout (12s) waiting for privilege escalation prompt:"), "BECOME_FAILED"),
 }
 
 
@@ -28,7 +29,7 @@ def load(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
     monkeypatch.setattr(own_load, "processors", lambda: 2)
 
 
-@pytest.mark.parametrize("name", ["task", "ssh"])
+@pytest.mark.parametrize("name", LATE)
 @pytest.mark.parametrize(("value", "severity"), [(1.0, "fail"), (7.9, "fail"), (40.2, "unknown")])
 def test_what_was_late_on_an_overloaded_controller_is_unknown(
     name: str, value: float, severity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -40,6 +41,8 @@ def test_what_was_late_on_an_overloaded_controller_is_unknown(
     kept = part(run, "facts", "desk-01")
     assert kept is not None
     (found,) = kept.findings
+    if severity == "unknown" and name == "sudo":
+        code = "DESK_UNREACHABLE"  # not a missing privilege
     assert (found["code"], found["severity"]) == (code, severity)
     overloaded = "this controller is overloaded (load 40 on 2 processors)"
     assert (overloaded in found["message"], "fewer forks (-f)" in found["remedy"]) == (
@@ -148,18 +151,30 @@ def test_a_folder_that_holds_no_places_stops_nobody(tmp_path: Path, monkeypatch:
         pass
 
 
-@pytest.mark.parametrize(("name", "stage", "has"), [("spark_facts", "facts", True), ("cx7_cable", "cable", False)])
-def test_an_execution_of_a_big_run_has_a_place_unless_desks_meet(
-    name: str, stage: str, has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_desks_that_wait_for_each_other_begin_one_after_the_other_whatever_the_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 at once kept sudo of half of them waiting for longer than Ansible does."""
+    load(monkeypatch, 0.1)
+    others = occupied(tmp_path, own_load.PLACES * 2)
+    monkeypatch.setattr(own_load, "crowded", lambda: True)
+    waited = steps(monkeypatch, tmp_path, {})
+    with own_load.place(tmp_path, 64, meeting=True):
+        assert waited == [own_load.PACE] and len(others) == 8
+
+
+@pytest.mark.parametrize(("name", "stage", "meeting"), [("spark_facts", "facts", False), ("cx7_cable", "cable", True)])
+def test_an_execution_of_a_big_run_has_its_turn(
+    name: str, stage: str, meeting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of(folder=tmp_path)
-    seen: list[bool] = []
+    seen: list[tuple[str, ...]] = []
 
     def answer(_module: str, _arguments: dict[str, Any]) -> dict[str, Any]:
-        seen.append((Path(run.run_dir) / own_load.FOLDER).is_dir())
+        seen.append(tuple(path.name for path in (Path(run.run_dir) / own_load.FOLDER).iterdir()))
         return {"changed": False}
 
     monkeypatch.setattr(own_load, "processors", lambda: 1)
     monkeypatch.setattr(own_load, "PLACES", 1)
     Script(name, {}, answer).run(run=run, stage=stage)
-    assert seen == [has]
+    assert seen == [("door",) if meeting else ("0",)]
