@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..module_utils.changes.driver_group import held_group
+from ..module_utils.changes.driver_group import belongs, held_group
 from ..module_utils.judges.driver_lock import DRIFT_PATHS
 from ..module_utils.model.desk import Desk
 from . import plain_yaml
@@ -127,6 +127,10 @@ def read(path: Path) -> LockFile:
     for name, version in packages.items():
         if not PACKAGE.fullmatch(name) or not VERSION.fullmatch(version):
             raise LockFileError(f"{path}: packages has {name!r}: {version!r}, a Debian package and its version were expected")
+    # An update installs what a lock names, and an archive has programs that let others in.
+    others = sorted(name for name in packages if not belongs(name, branch))
+    if others:
+        raise LockFileError(f"{path}: packages has {', '.join(others[:6])}; only packages of driver, kernel and NCCL were expected")
     strangers = sorted(set(facts) - known)
     if strangers:
         raise LockFileError(f"{path}: facts has {', '.join(strangers)}; known facts are {', '.join(sorted(known))}")

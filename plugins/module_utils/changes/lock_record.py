@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ PATH = f"{FOLDER}/lock.json"
 DEBS = f"{FOLDER}/debs"
 
 CHANGING, SETTLED = "changing", "settled"
+
+_WORD = re.compile(r"[A-Za-z0-9][^\s\x00-\x1f\x7f]*")
+"""A package, a version, or both: nothing that apt would take for an option, since options can name programs."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,13 @@ def parse(text: str) -> Record:
             branch=int(data.get("branch") or 580),
             level=str(data.get("level") or "branch"),
             packages=_versions(data.get("packages")),
-            held=_names(data.get("held")),
-            protected=_names(data.get("protected")),
+            held=_packages(data.get("held")),
+            protected=_packages(data.get("protected")),
             preferences_sha256=_text(data.get("preferences_sha256")),
             pins=_names(data.get("pins")),
-            conflicts=_names(data.get("conflicts")),
-            before=Before(_text(before.get("preferences")), _names(before.get("holds")), _versions(before.get("versions"))),
-            debs=Debs(_names(debs.get("kept")), _names(debs.get("missing")), bool(debs.get("wanted", True))),
+            conflicts=_packages(data.get("conflicts")),
+            before=Before(_text(before.get("preferences")), _packages(before.get("holds")), _versions(before.get("versions"))),
+            debs=Debs(_packages(debs.get("kept")), _packages(debs.get("missing")), bool(debs.get("wanted", True))),
         )
     except (TypeError, ValueError) as error:
         raise RecordError(f"{PATH} cannot be read: {error}") from error
@@ -121,11 +125,16 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _versions(value: Any) -> dict[str, str]:
-    return {str(name): str(version) for name, version in _mapping(value).items()}
+    told = {str(name): str(version) for name, version in _mapping(value).items()}
+    return {name: version for name, version in told.items() if _WORD.fullmatch(name) and _WORD.fullmatch(version)}
 
 
 def _names(value: Any) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else ()
+
+
+def _packages(value: Any) -> tuple[str, ...]:
+    return tuple(item for item in _names(value) if _WORD.fullmatch(item))
 
 
 def _text(value: Any) -> str | None:

@@ -68,7 +68,10 @@ def mac_of(text: str | None) -> str | None:
 
 
 def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, set[End]]:
-    """Every MAC of a ConnectX-7 function to the cages that have it: several where a bond gives its MAC to its members."""
+    """Every MAC of a ConnectX-7 function to the cages that have it: several where a bond gives its MAC to its members.
+
+    Desks whose facts have one MAC are known for it; a probe, which nobody compares, says nothing of what is another desk's.
+    """
     claims: dict[str, set[End]] = defaultdict(set)
     for name, desk in facts.items():
         for port in desk.cx7.ports:
@@ -76,11 +79,12 @@ def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict
                 mac = mac_of(function.mac)
                 if mac and port.number in PORTS:
                     claims[mac].add(End(name, port.number))
+    owners = {mac: {end.desk for end in ends} for mac, ends in claims.items()}
     for name, probe in probes.items():
         for probed in probe.ports:
             for item in probed.functions:
                 mac = mac_of(item.mac)
-                if mac:
+                if mac and name in owners.get(mac, (name,)):
                     claims[mac].add(End(name, probed.port))
     return claims
 
@@ -132,7 +136,8 @@ def read_map(
 
     for end, others in seen.items():
         for other in others:
-            if len(others) == 1 and seen.get(other) == {end} and end not in hubs:
+            # Two that see nobody but each other are joined, whatever a third one says that it sees.
+            if len(others) == 1 and seen.get(other) == {end} and not {end, other} & settled:
                 join(end, other, False)
     for end in sorted(seen, key=end_key):
         for other in seen[end]:

@@ -41,7 +41,7 @@ TAKEN = re.compile(
     r"|(?:apt/preferences\.d|cdi|dgx_spark|netplan|nvidia|security/limits\.d)/[^/]+|security/limits\.conf)"
     r"|boot/.+|(?:usr/)?lib/(?:modules/.+|netplan/[^/]+|\w+-release|systemd/system/nvidia-[^/]+\.service|[^/]+/libnvidia-ml\.so[^/]*)"
     r"|usr/local/cuda[^/]*(?:/version\.json)?|run/(?:cdi/[^/]+|netplan/[^/]+|reboot-required[^/]*)|opt/dgx_spark/nccl/manifest\.json"
-    r"|var/lib/(?:dpkg/(?:status|updates/[^/]+)|apt/extended_states|dgx_spark/.+|nvidia-spark-run-apt-upgrade-once/[^/]+)"
+    r"|var/lib/(?:dpkg/(?:status|updates/[^/]+)|apt/extended_states|dgx_spark/(?:\w+/)?\w+\.json|nvidia-spark-run-apt-upgrade-once/[^/]+)"
 )
 """Paths that are taken over, without the first slash: what recordings hold below the folders that are not covered as a whole."""
 _SETTING = re.compile(r"(?:#.*|\w+=(?:\"[^\"`$\\]*\"|'[^']*'|[\w.,:/=^+@~%-]*))")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -201,6 +202,21 @@ def test_a_way_back_that_was_not_kept_is_told_in_every_run_and_stops_a_roll_back
     refused = make(moved, state="absent", roll_back=True)
     assert refused.blocked and refused.findings[-1].severity == "fail"
     assert "keep_debs" in make(start, retry_debs=True).kinds()
+
+
+def test_a_record_gives_apt_no_option() -> None:
+    """apt runs what a file of settings names (Dir::Bin::dpkg), and a simulated desk takes the record of a recording that somebody sent."""
+    start = locked()
+    record = json.loads(start.setup.driver_lock or "")
+    for words in (record["held"], record["protected"], record["debs"]["kept"], record["before"]["holds"]):
+        words += ["-c=/boot/x", "libnccl2 hold\nbash"]
+    record |= {"phase": "changing", "debs": {"kept": [], "missing": [], "wanted": True}}
+    record["before"]["versions"] |= {"-c": "/boot/x", "bash": "-c", "a b": "1"}
+    cut_off = replace(start, setup=replace(start.setup, driver_lock=json.dumps(record)))
+    for made in (make(cut_off), make(cut_off, state="absent"), make(cut_off, state="absent", roll_back=True)):
+        words = [word for step in made.steps for word in step.packages]
+        assert not [word for word in words if word.startswith("-") or "bash" in word or " " in word]
+    assert "keep_debs" in make(cut_off).kinds()
 
 
 def test_a_lost_record_is_told() -> None:

@@ -63,7 +63,10 @@ def test_a_desk_that_is_not_known_is_refused() -> None:
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {'-o': '1'}", "a Debian package and its version"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {'aa;reboot': '1'}", "a Debian package and its version"),
         ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {aa: '1$(id)'}", "a Debian package and its version"),
-        ("schema: labops.dgx_spark/lock/1\nbranch: 580\nfacts: {driver.colour: red}\npackages: {aa: '1'}", "driver.colour"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\nfacts: {driver.colour: red}\npackages: {libnccl2: '1'}", "driver.colour"),
+        # An update would install it.
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {libnccl2: '1', telnetd: '1'}", "telnetd; only packages of driver"),
+        ("schema: labops.dgx_spark/lock/1\nbranch: 580\npackages: {nvidia-driver-610-open: '1'}", "nvidia-driver-610-open"),
     ],
 )
 def test_a_broken_file_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:

@@ -101,6 +101,9 @@ def test_a_recording_that_somebody_sent_runs_nothing(folder: Path, tmp_path: Pat
         "usr/lib/aarch64-linux-gnu/libnvidia-ml.so.580.1": "code",
         "var/run/cdi/x": "x",
         "var/lib/dgx_spark/link/journal.json": json.dumps(undo),
+        # A way back installs these.
+        "var/lib/dgx_spark/driver_lock/debs/libnccl2_2.28.9-1_arm64.deb": "code",
+        "var/lib/dgx_spark/update/debs/libnccl2_2.28.9-1_arm64.deb": "code",
     }
     for path, text in files.items():
         (there / path).parent.mkdir(parents=True, exist_ok=True)
