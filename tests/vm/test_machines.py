@@ -42,7 +42,8 @@ def inside(desk: str, *argv: str, check: bool = True) -> str:
 
 def start(playbook: Path, folder: Path, **variables: Any) -> subprocess.Popen[str]:
     """A playbook in the background, with logins of its own: limits of memory are those of the login."""
-    told = {"spark_report_dir": str(folder), **variables}
+    # An imitated processor takes its time.
+    told = {"spark_report_dir": str(folder), "desk_facts_timeout": 300, "cable_check_timeout": 300, **variables}
     argv = [ROOT / ".venv/bin/ansible-playbook", "-i", ROOT / "inventories/simulated", playbook, "-e", json.dumps(told)]
     environment = {**os.environ, "LAB": LAB, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_TIMEOUT": "60"}
     environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = tempfile.mkdtemp(prefix="ssh-", dir=folder)
