@@ -68,7 +68,7 @@ def test_a_route_that_leads_nowhere_is_kept_and_is_no_default_route() -> None:
     """As Linux 6 writes ``blackhole 192.168.100.0/26``, ``unreachable 192.168.101.0/24`` and a default of each."""
     nowhere = ("0064A8C0 {0} 0001 {0} C0FFFFFF", "0065A8C0 {0} 0201 {0} 00FFFFFF", "{0} {0} 0001 {0} {0}", "{0} {0} 0201 {0} {0}")
     lines = [line.format("00000000").split() for line in nowhere]
-    text = "Iface\tDestination\n" + "".join(f"*\t{to}\t{way}\t{flags}\t0\t0\t0\t{mask}\t0\t0\t0\n" for to, way, flags, _, mask in lines)
+    text = "Iface\tDestination\n" + "".join(f"*\t{to}\t{way}\t{flags}\t0\t0\t0\t{mask}\t0\t0\t0\n" for to, way, flags, _way, mask in lines)
     assert [(item["destination"], item["netdev"]) for item in ip_route.read(text)] == [("192.168.100.0/26", "*"), ("192.168.101.0/24", "*")]
 
 
