@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ...module_utils.model.workload import Binary
-from .elf import binary_of_file
+from .elf import Passing, binary_of_file
 from .fetch import FetchError
 
 MEMBER_LIMIT = 100_000
@@ -48,24 +48,8 @@ class ArchiveError(Exception):
     """The file is no archive that can be read; the message is one sentence."""
 
 
-class _Listed(io.RawIOBase):
+class _Listed(Passing):
     """An archive whose listing, which the library reads in one piece and unpacks into objects before anybody counts them, has a limit."""
-
-    def __init__(self, stream: IO[bytes] | io.RawIOBase) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """As files do."""
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        """As files do."""
-        return self._stream.tell()
 
     def read(self, count: int = -1) -> bytes:
         """As files do. Raises ArchiveError."""

@@ -92,12 +92,12 @@ class SparseFile(io.RawIOBase):
         return best
 
 
-class Budgeted(io.RawIOBase):
-    """A stream of which only so many bytes may be read."""
+class Passing(io.RawIOBase):
+    """A stream behind which there is another one."""
 
-    def __init__(self, stream: IO[bytes] | io.RawIOBase, budget: int = BUDGET) -> None:
+    def __init__(self, stream: IO[bytes] | io.RawIOBase) -> None:
         super().__init__()
-        self._stream, self._left = stream, budget
+        self._stream = stream
 
     def readable(self) -> bool:
         """Always."""
@@ -114,6 +114,14 @@ class Budgeted(io.RawIOBase):
     def tell(self) -> int:
         """As files do."""
         return self._stream.tell()
+
+
+class Budgeted(Passing):
+    """A stream of which only so many bytes may be read."""
+
+    def __init__(self, stream: IO[bytes] | io.RawIOBase, budget: int = BUDGET) -> None:
+        super().__init__(stream)
+        self._left = budget
 
     def read(self, count: int = -1) -> bytes:
         """As files do. Raises ValueError when the budget is used up."""
