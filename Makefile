@@ -152,7 +152,7 @@ docker-test: venv-demo ## The demo and the lab's own tests with Docker as the en
 	bash tests/docker_test.sh
 
 .PHONY: vm-test
-vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (a quarter of an hour without KVM; IMAGE=bookworm, SELECT=...)
+vm-test: venv-demo ## On two virtual machines with real RDMA (soft-RoCE), real tools, real sshd (half an hour without KVM; IMAGE=bookworm, SELECT=...)
 	bash tests/vm/run.sh
 
 .PHONY: vm-smoke

@@ -100,33 +100,29 @@ def _let_in(folder: Path) -> bool:
 
 def _through_the_door(folder: Path, seconds: float) -> bool:
     """Whether this task came through the door, behind which one task at a time stands for a while; true where there can be none."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        door = open(folder / "door", "ab")  # noqa: SIM115
-    except OSError:
-        return True
-    with door:
-        try:
-            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        time.sleep(seconds)
-    return True
+    with contextlib.ExitStack() as held:
+        inside = _locked(folder / "door", held)
+        if inside:
+            time.sleep(seconds)
+        return inside
 
 
 def _taken(folder: Path, held: contextlib.ExitStack) -> bool:
     """Whether a place was free, or the folder can hold none."""
-    for number in range(PLACES * processors()):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = open(folder / str(number), "ab")  # noqa: SIM115
-        except OSError:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            continue
-        held.callback(file.close)
+    return any(_locked(folder / str(number), held) for number in range(PLACES * processors()))
+
+
+def _locked(path: Path, held: contextlib.ExitStack) -> bool:
+    """Whether nobody else held this file, which ``held`` does from now on; true as well where there can be no such file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")  # noqa: SIM115
+    except OSError:
         return True
-    return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    held.callback(file.close)
+    return True

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Real RDMA, real kernels, real tools: two virtual machines with soft-RoCE, see docs/simulator.md. Takes a quarter of an hour where the processor
-# is imitated (no KVM). LAB names the lab (default vm), KEEP=1 leaves it up, IMAGE=bookworm takes the older tools, SELECT is
+# Real RDMA, real kernels, real tools: two virtual machines with soft-RoCE, see docs/simulator.md. Takes half an hour where the processor is
+# imitated (no KVM). LAB names the lab (default vm), KEEP=1 leaves it up, IMAGE=bookworm takes the older tools, SELECT is
 # what pytest's -k takes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

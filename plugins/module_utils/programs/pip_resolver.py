@@ -81,5 +81,5 @@ def main(arguments: list[str]) -> int:
 def _places(arguments: list[str]) -> list[str]:
     """Where pip is told to write: its cache, and beside its report unless that goes to standard output."""
     given = dict(itertools.pairwise(arguments))
-    report = given.get("--report", "-")
-    return [given[name] for name in ("--cache-dir",) if name in given] + ([os.path.dirname(report)] if report != "-" else [])
+    places = [given.get("--cache-dir", ""), os.path.dirname(given.get("--report", "-"))]
+    return [place for place in places if place]
