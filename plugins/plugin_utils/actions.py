@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -43,6 +44,8 @@ from .run.wants import FAIL_ON, SHOW_NOTES, WantError
 
 STOPPED = "spark_stopped"
 """Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""What runs our modules where the admin names no Python: python3-apt is in the system's alone, whatever newer one Ansible would find."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible's reading of an answer raises over one that is no result of a module."""
 
@@ -358,7 +361,9 @@ class DeskAction(ActionBase):
         self._tell_whose_run(call)
         try:
             with self._place(call):
-                answer = self._execute_module(module_name=module, module_args=dict(arguments), task_vars=dict(task_vars), wrap_async=False)
+                answer = self._execute_module(
+                    module_name=module, module_args=dict(arguments), task_vars=self._with_python(task_vars), wrap_async=False
+                )
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
             self._elsewhere(answer, speaker(call, arguments))
@@ -378,6 +383,12 @@ class DeskAction(ActionBase):
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
         return result
+
+    def _with_python(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables, with the system's Python in place of a search for one (which costs a command on every desk)."""
+        named = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
+        searched = not named or str(named).startswith("auto")
+        return {**task_vars, **({"ansible_python_interpreter": SYSTEM_PYTHON} if searched else {})}
 
     def _parse_returned_data(self, res: Any, *more: Any) -> Any:
         """See `read_harmless`."""

@@ -12,7 +12,6 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "inventory": "inventory",
         "forks": "64",
         "inject_facts_as_vars": "False",
-        "interpreter_python": "auto_silent",
         "host_key_checking": "True",
         "retry_files_enabled": "False",
         "callback_result_format": "yaml",

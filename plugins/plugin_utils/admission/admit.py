@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +35,6 @@ MEASURING = frozenset({"rdma_pair", "nccl_pair"})
 """Modules that the head of a stack runs for all of its members, of whom it may therefore speak."""
 SAYS_IT = frozenset({"findings", "measured", "cable", "recorded"})
 """Documented values without which an answer that did not fail says nothing: an empty one must not pass for a good one."""
-INTERPRETER = re.compile(r"/[A-Za-z0-9._/-]{1,200}")
 
 
 class AnswerInvalid(Exception):
@@ -87,8 +84,6 @@ def _admitted(name: str, answer: Any, speaker: Speaker, ours: bool) -> dict[str,
     checks, required = _documented(name) if ours else ({}, frozenset())
     taken: dict[str, Any] = {}
     for key, value in answer.items():
-        if key == "ansible_facts" and answer.get("failed") is True and isinstance(value, Mapping) and not value.keys() - ANSIBLES:
-            continue  # a module that never ran: these are what Ansible itself learned on the way
         if key in OWN:
             taken[key] = OWN[key](value, key)
         elif key == "findings" and ours:
@@ -101,9 +96,6 @@ def _admitted(name: str, answer: Any, speaker: Speaker, ours: bool) -> dict[str,
                 raise Refused(key, "missing", "what the documentation of the module says")
     if isinstance(taken.get("cable"), dict) and taken["cable"]["desk"] != speaker.desk:
         taken["cable"] = {**taken["cable"], "desk": speaker.desk}
-    kept = _interpreter(answer.get("ansible_facts"))
-    if kept:
-        taken["ansible_facts"] = {**(taken.get("ansible_facts") or {}), **kept}
     return taken
 
 
@@ -141,17 +133,6 @@ def facts(spark: Any, desk: str) -> dict[str, Any]:
         refused = error if isinstance(error, Refused) else Refused("ansible_facts.spark", "nested too deep", "plain data")
         raise AnswerInvalid(desk, "spark_facts", refused) from None
     return admitted
-
-
-ANSIBLES = {"discovered_interpreter_python"}
-"""Facts that Ansible adds to an answer."""
-
-
-def _interpreter(given: Any) -> dict[str, str]:
-    """Which Python Ansible found on the desk: without it every task would look for it anew. It is run on that desk alone."""
-    value = given.get("discovered_interpreter_python") if isinstance(given, Mapping) else None
-    fits = isinstance(value, str) and INTERPRETER.fullmatch(value)
-    return {"discovered_interpreter_python": str(value)} if fits else {}
 
 
 # ---- findings ----------------------------------------------------------------------------------------------------------

@@ -29,14 +29,12 @@ TROUBLE: list[tuple[Any, str]] = [
     ({"unreachable": True, "msg": "ssh: connect to host x port 22: Connection refused"}, "DESK_UNREACHABLE"),
     ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "rc": 137}, "DESK_STAGE_FAILED"),
     ({"failed": True, "msg": "sudo: a password is required", "module_stderr": "sudo: a password is required"}, "BECOME_FAILED"),
-    # The interpreter was looked for in the same execution, so there are facts, and none of the module's.
     (
         {
             "failed": True,
             "msg": "Module result deserialization failed.",
             "module_stderr": "sudo: sorry, you must have a tty to run sudo",
             "rc": 1,
-            "ansible_facts": {"discovered_interpreter_python": "/usr/bin/python3"},
         },
         "BECOME_FAILED",
     ),
@@ -46,7 +44,6 @@ TROUBLE: list[tuple[Any, str]] = [
             "msg": "Module result deserialization failed.",
             "module_stderr": "pyenv: version lab is not installed",
             "rc": 127,
-            "ansible_facts": {"discovered_interpreter_python": "/usr/local/bin/python3"},
         },
         "DESK_STAGE_FAILED",
     ),
@@ -78,6 +75,23 @@ def test_the_same_trouble_outside_a_run_fails_the_task(tmp_path: Path, answer: A
         return
     result = script.run()
     assert result["failed"] and "stage" not in result and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "runs"),
+    [
+        ({}, "/usr/bin/python3"),
+        ({"ansible_python_interpreter": "auto_silent"}, "/usr/bin/python3"),
+        ({"ansible_python_interpreter": ""}, "/usr/bin/python3"),
+        ({"ansible_python_interpreter": "/opt/python/bin/python3"}, "/opt/python/bin/python3"),
+    ],
+)
+def test_modules_run_on_the_systems_python_unless_another_is_named(named: dict[str, str], runs: str) -> None:
+    script = Script("spark_facts")
+    given: list[str] = []
+    script.action._execute_module = lambda task_vars, **_more: given.append(task_vars["ansible_python_interpreter"]) or {"failed": True}
+    script.run(**named)
+    assert given == [runs]
 
 
 @pytest.mark.parametrize(
