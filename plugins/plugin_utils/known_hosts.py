@@ -20,8 +20,9 @@ MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
 """ssh's option for the name under which it looks for a host key."""
 KEY = re.compile(PUBLIC_KEY)
-NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f]")
-"""In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option."""
+NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f$`'\"\\;&<>|()]")
+"""In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option, and
+what a shell would take for a command (ssh before 9.6 hands it to a ProxyCommand as it is)."""
 
 
 def ssh_arguments(path: str, alias: str | None = None) -> str:
