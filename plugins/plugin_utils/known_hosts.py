@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..module_utils.model.kinds import PUBLIC_KEY
-from .run.store import write_atomically
+from .run.store import lock_file, write_atomically
 
 MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
@@ -96,8 +96,7 @@ def remember(path: Path, desk: str, names: Sequence[str], keys: Iterable[str], w
     listed = sorted({key for key in keys if fingerprint(key)})
     if not write:
         return merged(text_of(path), desk, names, listed) != text_of(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / f".{path.name}.lock", "w", encoding="utf-8") as lock:
+    with lock_file(path.parent / f".{path.name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = text_of(path)
         after = merged(before, desk, names, listed)
