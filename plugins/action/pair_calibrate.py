@@ -7,10 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.judges.marks import LEAST_MEASUREMENTS, MarksError, calibrated
+from ..plugin_utils import plain_yaml
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.stages import stage_of_part
 from ..plugin_utils.run.store import write_atomically
@@ -56,9 +56,8 @@ class ActionModule(DeskAction):
             marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {run.run_id}, {pairs}")
         except MarksError as error:
             raise AnsibleActionFail(str(error)) from error
-        text = "---\n# Marks of this lab, from pairs that its admin calls good. Put this file in group_vars/all.\n" + yaml.safe_dump(
-            {"pair_proof_marks": marks}, sort_keys=False
-        )
+        head = "---\n# Marks of this lab, from pairs that its admin calls good. Put this file in group_vars/all.\n"
+        text = head + plain_yaml.for_ansible({"pair_proof_marks": marks})
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         write_atomically(path, text)
         self._display.display(

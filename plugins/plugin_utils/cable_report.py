@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from ..module_utils.judges.cable_map import REASONS, natural, who
 from ..module_utils.judges.cable_moves import reboot_sentence, touched
 from ..module_utils.judges.cable_rings import closed_rings
 from ..module_utils.judges.cable_switch import switches
 from ..module_utils.model.cable import CableMap, Edge, Step
+from . import plain_yaml
 
 COLOURS = {
     "ok": "#1a7f37",
@@ -420,7 +419,7 @@ def inventory_text(
     if found.unsure:
         lines.insert(1, "# Not put into a pair:")
         lines[2:2] = [f"#   {desk}: {reason}" for desk, reason in found.unsure.items()]
-    return "\n".join(lines) + "\n" + yaml.safe_dump(groups, sort_keys=False, default_flow_style=False, width=120)
+    return "\n".join(lines) + "\n" + plain_yaml.for_ansible(groups, width=120)
 
 
 def _plain(value: Any) -> Any:

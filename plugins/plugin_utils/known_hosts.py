@@ -14,14 +14,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..module_utils.model.kinds import PUBLIC_KEY
-from .run.store import write_atomically
+from .run.store import lock_file, write_atomically
 
 MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
 """ssh's option for the name under which it looks for a host key."""
 KEY = re.compile(PUBLIC_KEY)
-NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f]")
-"""In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option."""
+NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f$`'\"\\;&<>|()]")
+"""In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option, and
+what a shell would take for a command (ssh before 9.6 hands it to a ProxyCommand as it is)."""
 
 
 def ssh_arguments(path: str, alias: str | None = None) -> str:
@@ -95,8 +96,7 @@ def remember(path: Path, desk: str, names: Sequence[str], keys: Iterable[str], w
     listed = sorted({key for key in keys if fingerprint(key)})
     if not write:
         return merged(text_of(path), desk, names, listed) != text_of(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / f".{path.name}.lock", "w", encoding="utf-8") as lock:
+    with lock_file(path.parent / f".{path.name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = text_of(path)
         after = merged(before, desk, names, listed)

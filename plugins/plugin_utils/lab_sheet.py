@@ -32,6 +32,8 @@ PAIR_SIZE = 2
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}")
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
+"""The scope of a link-local address, which to Python may be any text."""
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
@@ -424,6 +426,9 @@ def _address(row: Mapping[str, str], wrong: Any) -> str | None:
                 network = ipaddress.ip_network(f"{host.partition('%')[0]}/{prefix or address.max_prefixlen}", strict=False)
             except ValueError:
                 wrong(column, "an IP address such as 192.0.2.11, or a host name")
+                return None
+            if not _INTERFACE.fullmatch(getattr(address, "scope_id", None) or "any"):
+                wrong(column, "an IP address such as 192.0.2.11, behind its % the name of an interface of this machine")
                 return None
             if network.prefixlen < address.max_prefixlen - 1 and network.network_address == address:
                 wrong(column, "the address of one machine; this is a whole network")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .connection_errors import Reason
+from .run.store import lock_file
 
 OVERLOADED = 4.0
 """Load of the last minute on each processor from which a time limit says nothing about a desk."""
@@ -115,8 +116,7 @@ def _taken(folder: Path, held: contextlib.ExitStack) -> bool:
 def _locked(path: Path, held: contextlib.ExitStack) -> bool:
     """Whether nobody else held this file, which ``held`` does from now on; true as well where there can be no such file."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "ab")  # noqa: SIM115
+        file = lock_file(path)
     except OSError:
         return True
     try:

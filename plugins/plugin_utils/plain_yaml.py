@@ -1,9 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""YAML that somebody sent: plain data of a bounded size, without aliases and merge keys, by which a few lines can become gigabytes."""
+"""YAML that somebody sent: plain data of a bounded size, without aliases and merge keys, by which a few lines can become gigabytes.
+
+And YAML that is written for Ansible to read: what was no template does not become one.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -56,3 +60,28 @@ def load(text: str, size: int = SIZE_LIMIT) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
         # PyYAML lets several built-in errors through on hostile scalars (dates, tags).
         raise PlainYamlError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """See `for_ansible`."""
+
+
+_TEMPLATE = re.compile(r"\{[{%#]")
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    if _TEMPLATE.search(value):
+        return dumper.represent_scalar("!unsafe", value, style='"')
+    return dumper.represent_str(value)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def for_ansible(data: Any, **options: Any) -> str:
+    """The text of a file of variables or of an inventory.
+
+    A value that looks like a template came from where none counts, a cell of a lab sheet or another program: Ansible, which trusts such a
+    file, is told to leave it as it is.
+    """
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, **options))

@@ -72,14 +72,14 @@ _SERIAL_FIELD = re.compile(
     r"(?i)(?:serial(?:[ _-]?(?:number|no|num))?|\bvendor sn|\basset[ _-]?tag|_sn)\b[\"']?[ \t]*[:=][ \t]*[\"']?([^\"'\n,}]*)"
 )
 _SSID = (
-    re.compile(r"(?im)^[ \t]*ssid[ \t]*[:=][ \t]*\"?([^\"\n]+?)\"?[ \t]*$"),
-    re.compile(r"(?im)^[ \t]*access-points:[ \t]*\n[ \t]+\"?'?([^\"'\n]+?)\"?'?:"),
+    re.compile(r"(?im)^[ \t]*ssid[ \t]*[:=][ \t]*+\"?([^\"\n]++)\"?[ \t]*$"),
+    re.compile(r"(?im)^[ \t]*access-points:[ \t]*\n[ \t]++\"?'?([^\"'\n]+?)\"?'?:"),
 )
-_DOMAIN = re.compile(r"(?m)^[ \t]*(?:search|domain)[ \t]+([^\n#;]+)$")
+_DOMAIN = re.compile(r"(?m)^[ \t]*(?:search|domain)[ \t]++([^\n#;]+)$")
 """A line of resolv.conf. Prose has lines that begin so too ("search for ..."), so every word must be a dotted name."""
 _DOTTED = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)+\.?")
 _DOMAIN_SETTING = (
-    re.compile(r"(?im)^[ \t]*(?:Domains|dns-search|ipv[46]\.dns-search)[ \t]*[=:][ \t]*([^\n#]+)$"),
+    re.compile(r"(?im)^[ \t]*(?:Domains|dns-search|ipv[46]\.dns-search)[ \t]*[=:][ \t]*+([^\n#]+)$"),
     re.compile(r"(?m)^[ \t]*search:[ \t]*\[([^\]\n]*)\]"),
     re.compile(r"(?m)^[ \t]*search:[ \t]*\n((?:[ \t]*-[ \t]+[^\n]+\n?)+)"),
 )
@@ -88,7 +88,7 @@ _RESOLVER_FILES = re.compile(r"/resolv\.conf$")
 _PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
-_SWITCH_ID = re.compile(r"""phys_switch_id["']?\s*[:= ]\s*["']?([0-9a-f]{12,40})\b""")
+_SWITCH_ID = re.compile(r"""phys_switch_id["']?[\s:=]+["']?([0-9a-f]{12,40})\b""")
 
 _URL_HOST = re.compile(r"(?i)\b(?:https?|ftp|ldaps?|nfs|smb|ssh|git)://(?:[^\s/@]*@)?([a-z0-9][a-z0-9.-]{2,200})")
 _PUBLIC_HOST = re.compile(

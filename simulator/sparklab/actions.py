@@ -16,6 +16,7 @@ from sparklab.debs import Package
 from sparklab.errors import LabError
 
 Params = Mapping[str, Any]
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
 def install(desk: int, packages: list[Package]) -> None:
@@ -30,16 +31,24 @@ def install(desk: int, packages: list[Package]) -> None:
     desks.inside(desk, ["rm", "-r", "/root/by-hand"])
 
 
+def _package(params: Params, default: str) -> str:
+    """The package that a fault is about. dpkg takes a name that begins with a dash for an option, and one of its options runs a command."""
+    name = str(params.get("package", default))
+    if not _PACKAGE.fullmatch(name):
+        raise LabError(f"package={name!r} is not the name of a package.")
+    return name
+
+
 def _shelf(distribution: str) -> Any:
     return archives.catalogue(distribution)
 
 
 def remove_repo_key(desk: int, params: Params, distribution: str) -> None:
-    desks.inside(desk, ["dpkg", "--force-depends", "--remove", str(params.get("package", "nvidia-spark-repo"))])
+    desks.inside(desk, ["dpkg", "--force-depends", "--remove", _package(params, "nvidia-spark-repo")])
 
 
 def restore_repo_key(desk: int, params: Params, distribution: str) -> None:
-    name = str(params.get("package", "nvidia-spark-repo"))
+    name = _package(params, "nvidia-spark-repo")
     found = archives.repositories(_shelf(distribution).arch).get(name)
     if found is None:
         raise LabError(f"{name!r} has no apt archive; those that do: {', '.join(archives.PINS)}.")
@@ -57,7 +66,7 @@ def restore_meta(desk: int, params: Params, distribution: str) -> None:
 
 def half_configure(desk: int, params: Params, distribution: str) -> None:
     """Leave a package as an interrupted upgrade would."""
-    name = str(params.get("package", "nvidia-utils-580"))
+    name = _package(params, "nvidia-utils-580")
     path = Path(f"/proc/{desk}/root/var/lib/dpkg/status")
     text = path.read_text(encoding="utf-8")
     after, count = re.subn(rf"^(Package: {re.escape(name)}\nStatus: \S+ \S+) installed$", r"\1 half-configured", text, flags=re.M)
@@ -82,7 +91,7 @@ def upgrade_package(desk: int, params: Params, distribution: str) -> None:
     """One package upgraded by hand, hold or not."""
     if "package" not in params or "version" not in params:
         raise LabError("upgraded_by_hand needs package=NAME and version=VERSION.")
-    install(desk, [_shelf(distribution).plain(str(params["package"]), str(params["version"]))])
+    install(desk, [_shelf(distribution).plain(_package(params, ""), str(params["version"]))])
 
 
 def fill_disk(desk: int, params: Params, distribution: str) -> None:

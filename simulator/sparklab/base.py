@@ -95,8 +95,8 @@ class Base:
             folder = self.record.desk_dir(name)
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / "desk.json"
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(data)):
+            with contextlib.suppress(OSError, ValueError, RecursionError):
+                if json.loads(files.own_text(path)) == json.loads(json.dumps(data)):
                     continue
             files.write_json(path, data)
             changed.append(name)

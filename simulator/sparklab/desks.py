@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from sparklab import paths, shell
+from sparklab import files, paths, shell
 from sparklab.errors import LabError
 
 HARDWARE_TIMEOUT = 10.0
@@ -96,12 +96,14 @@ def hardware(folder: Path, request: dict[str, Any]) -> dict[str, Any] | None:
             return None
         try:
             connection.sendall(json.dumps(request).encode() + b"\n")
-            text = connection.makefile("r", encoding="utf-8").readline()
+            text = connection.makefile("r", encoding="utf-8").readline(files.OWN_LIMIT)
             answer = json.loads(text)
         except TimeoutError as error:
             raise LabError(f"the hardware daemon of {folder.name} did not respond within {HARDWARE_TIMEOUT:g} s.") from error
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
+    if not isinstance(answer, dict):
+        return None
     if not answer.get("ok", True):
-        raise LabError(f"the hardware daemon of {folder.name} refused: {answer.get('error', answer)}")
+        raise LabError(f"the hardware daemon of {folder.name} refused: {str(answer.get('error', answer))!r}")
     return dict(answer)

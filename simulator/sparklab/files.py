@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,22 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+OWN_LIMIT = 1 << 20
+"""Characters that are read of what a desk may have written."""
+
+
+def own_text(path: Path) -> str:
+    """The text of a file in a desk's folder, where any user of the desk may have laid a link, a pipe or a device in its place.
+
+    :raises OSError: also when it is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return stream.read(OWN_LIMIT).decode("utf-8", "replace")
 
 
 def write_json(path: Path, data: Any, mode: int = 0o644) -> None:

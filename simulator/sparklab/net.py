@@ -7,6 +7,7 @@ desk leg is in the desk, under its real name. A leg that is down gives the desk 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ CABLE_MTU = 9216
 LLDP_MASK = 1 << 14
 """A cable carries LLDP frames, which a bridge keeps to itself otherwise."""
 NETNS_DIR = Path("/run/netns")
+CONF = Path("/proc/sys/net/ipv6/conf")
 
 
 def netns_name(lab: str) -> str:
@@ -95,6 +97,9 @@ def make(netns: str, number: int, cables: int) -> None:
                 "link set host up",
             ],
         )
+    with contextlib.suppress(OSError):
+        # A desk that calls itself a router must not become this machine's.
+        (CONF / name / "accept_ra").write_text("0", encoding="ascii")
     batch(
         None,
         [f"address replace {subnets.host_address(number)}/{subnets.PREFIX} dev {name}", f"link set {name} up"],

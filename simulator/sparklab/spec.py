@@ -314,7 +314,11 @@ def _stacks(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, tuple
         entry = _mapping(entry, spot)
         _known(entry, spot, ("topology", "desks"))
         members = _pairs({name: entry.get("desks")}, where, desks)[str(name)]
-        stacks[str(name)] = (str(entry.get("topology", "")), members)
+        topology = str(entry.get("topology", ""))
+        if topology and not _GROUP.match(topology):
+            # It becomes a variable of the inventory, where Ansible would carry out a template.
+            raise LabError(f"{spot}: topology {topology!r} is not a word: a-z first, then a-z, 0-9 and '_'.")
+        stacks[str(name)] = (topology, members)
     return stacks
 
 

@@ -82,6 +82,8 @@ class VmLab(Lab):
             folder = self._disk(name).parent
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
+            # Its disks hold the desk's password and host key.
+            os.chmod(folder.parent, 0o700)
             shell.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / "host_key")])
             qemu.new_disk(self._image(self.record.spec.desks[name].model), self._disk(name))
             self.record.desk(name).update(container=name, boot_count=0, first_boot=True, running=False)

@@ -26,9 +26,8 @@ def wish(lab: Lab, name: str) -> str:
     """What a desk left word of when it stopped: `reboot`, `poweroff`, `halt`, or nothing."""
     path = lab.record.desk_dir(name) / "power-request"
     try:
-        # The desk's own folder: what lies there may lead anywhere.
-        said = path.read_text(encoding="ascii").strip() if path.is_file() and not path.is_symlink() else ""
-    except (OSError, ValueError):
+        said = files.own_text(path).strip()
+    except OSError:
         return ""
     return said if said in ("reboot", "poweroff", "halt") else ""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 LINE_LIMIT = 1000
 SIZE_LIMIT = 1 << 20
+_OPTION = re.compile(r"(?:(?<!\s)\s+)?--(?:hash|config-settings|global-option)[= ]\S+")
+"""With the blanks in front of it, which are looked for where they begin: a line may hold a million of them."""
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?)\s*(?=$|[\[<>=!~;@ (])")
 
 
@@ -76,7 +78,7 @@ def lines(text: str) -> Lines:
                 problems.append(f"line {number}: {named!r} is not an option of a requirements file")
         else:
             hashes = tuple(re.findall(r"--hash[= ](\S+)", line))
-            bare = re.sub(r"\s*--(?:hash|config-settings|global-option)[= ]\S+", "", line).strip()
+            bare = _OPTION.sub("", line).strip()
             name_found = _NAME.match(bare)
             requirements.append(Line(number, bare, name_found.group(1) if name_found else None, hashes))
     return Lines(tuple(requirements), tuple(includes), index, tuple(extra), tuple(links), tuple(problems))

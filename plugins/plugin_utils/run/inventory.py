@@ -130,8 +130,8 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         wrong = next((text for text in (host.name, host.address) if NO_NAME.search(text)), None)
         if wrong is not None:
             problems.append(
-                f"{shown(wrong)} is the name or address of a desk; one without blanks, commas, brackets and *?!, that begins with none of "
-                "-#@|, was expected: known_hosts would take it for more than this desk"
+                f"{shown(wrong)} is the name or address of a desk; one without blanks, commas, brackets, quotes, *?! and signs of a "
+                "shell, that begins with none of -#@|, was expected: known_hosts or ssh would take it for more than this desk"
             )
         other = next((item for item in view.desks if item.name != host.name and item.address == host.name), None)
         if other is not None and host.address != host.name:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .model import Run, from_plain, plain
 
@@ -147,6 +147,12 @@ def _part(data: Mapping[str, Any]) -> Part:
 def file_name(name: str) -> str:
     """The name of a desk or a stack as part of a file's name."""
     return name.replace("/", "_")
+
+
+def lock_file(path: Path) -> BinaryIO:
+    """A file to lock, made when there is none. Who can read it can hold it, so no other user of this machine can."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o660))
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o640) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..run.store import write_atomically
+from ..run.store import lock_file, write_atomically
 
 
 class Shared:
@@ -39,7 +39,6 @@ class Shared:
 
 @contextlib.contextmanager
 def _alone(folder: Path, name: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f".{name}.lock", "w", encoding="utf-8") as file:
+    with lock_file(folder / f".{name}.lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

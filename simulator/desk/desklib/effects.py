@@ -181,7 +181,8 @@ class Effects:
                 self._end(int(pid))
             return
         code, extra = (_LOCK, [str(want.get("seconds", 3600))]) if name == "dpkg_lock" else (_SLEEP, [])
-        title = "unattended-upgrade" if name == "dpkg_lock" else str(want.get("name", "python3"))
+        # A path would be where Python looks for its own modules.
+        title = "unattended-upgrade" if name == "dpkg_lock" else os.path.basename(str(want.get("name", "python3")))
         user = str(want.get("user", "root"))
         identity: dict[str, Any] = {}
         if user != "root":

@@ -229,6 +229,14 @@ def test_the_inventory_is_yaml_with_the_hosts_variables_and_no_password() -> Non
     assert "secret" not in text and "#   desk-02: no cable was seen at it" in text
 
 
+def test_what_was_no_template_is_none_in_the_inventory() -> None:
+    """Values of a lab sheet and of other programs are never templates, but Ansible trusts the file that they are written to."""
+    found = discover(mapped(lab([A1, B1])), DESKS, NAMED)
+    serial = "{{ lookup('pipe', 'touch hacked') }}"
+    text = inventory_text(found, {"desk-01": {"ansible_host": "10.0.0.1", "spark_expected_serial": serial}}, "now")
+    assert f'spark_expected_serial: !unsafe "{serial}"' in text and "ansible_host: 10.0.0.1" in text
+
+
 def test_the_inventory_takes_the_strings_that_ansible_hands_over() -> None:
     class Tagged(str):
         """As Ansible's own strings: YAML's safe writer knows no subclass."""

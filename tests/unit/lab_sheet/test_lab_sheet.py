@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import plain_yaml
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import names_of, remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
     COLUMNS,
@@ -631,6 +632,14 @@ def test_a_cell_that_is_a_template_stays_text(tmp_path: Path) -> None:
     assert "{{ 6 * 7 }}" in told.stdout and "42" not in told.stdout, told
 
 
+def test_a_file_that_is_written_for_ansible_has_no_template_that_was_none(tmp_path: Path) -> None:
+    path = tmp_path / "written.yml"
+    values = {"note": "{{ 6 * 7 }}", "told": "{% if 1 %}x"}
+    path.write_text(plain_yaml.for_ansible({"all": {"hosts": {"desk-01": values}}}), encoding="utf-8")
+    told = command(tmp_path, "ansible", "-i", str(path), "desk-01", "-c", "local", "-m", "debug", "-a", "msg={{ note ~ told }}")
+    assert "{{ 6 * 7 }}{% if 1 %}x" in told.stdout, told
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -723,6 +732,12 @@ def test_the_prefix_of_an_address_book_is_left_out(cell: str, address: str) -> N
     assert read(f"name,address\ndesk-01,{cell}\n", "lab.csv", "csv").desks[0].address == address
     (again,) = problems(f"name,address\ndesk-01,{cell}\ndesk-02,{address}\n")
     assert again[:2] == (3, "address") and "line 2" in again[2]
+
+
+@pytest.mark.parametrize("scope", ["$(id)", "{{ansible_become_password}}", "x y", '"",*', "-o", "*", "a;b", "sixteen-letters0"])
+def test_the_scope_of_an_address_is_an_interface(scope: str) -> None:
+    ((line, column, _found, expected),) = problems(f'name,address\ndesk-01,"fe80::1%{scope}"\n')
+    assert (line, column) == (2, "address") and "an interface of this machine" in expected
 
 
 @pytest.mark.parametrize("cell", ["10.0.0.0/24", "2001:db8::/64", "10.0.0.5/33", "10.0.0.5/", "10.0.0/24"])

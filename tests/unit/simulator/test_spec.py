@@ -82,6 +82,7 @@ TWO = {"desk-01": {}, "desk-02": {}}
         ({"desks": TWO, "pairs": {"Pair A": []}}, "is a group name"),
         ({"desks": TWO, "pairs": {"pair_a": ["desk-03"]}}, "not among the desks"),
         ({"desks": TWO, "pairs": {"pair_a": "desk-01"}}, "must be a list"),
+        ({"desks": TWO, "stacks": {"ring_a": {"topology": "{{ lookup('pipe', 'id') }}", "desks": []}}}, "is not a word"),
         ({"desks": TWO, "hotplug_delay": [9, 2]}, "hotplug_delay"),
         ({"desks": TWO, "colour": "blue"}, "unknown key 'colour'"),
     ],

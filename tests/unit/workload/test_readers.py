@@ -109,9 +109,10 @@ def test_any_json(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     "piece", ["a", " ", "\n", "/", "<a href='", "[", '{"a":', "sm_", "cuda>=", "ERROR: ", "a.b_", ".target sm_9", "\\\n"]
 )
-def test_long_texts_take_bounded_time(name: str, piece: str) -> None:
+@pytest.mark.parametrize("around", ["", "x"])
+def test_long_texts_take_bounded_time(name: str, piece: str, around: str) -> None:
     begun = time.process_time()
-    take(name, piece * (400_000 // len(piece)))
+    take(name, around + piece * (400_000 // len(piece)) + around)
     assert time.process_time() - begun < 10
 
 
