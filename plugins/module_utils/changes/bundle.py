@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..desk import Answer, Desk, LiveDesk, make_folder
+from ..programs.user_files import next_step
 from .received import digest, given_away
 
 SCHEMA = "labops.dgx_spark/nccl_bundle/1"
@@ -243,8 +244,20 @@ def manifest_of(archive: str) -> str:
     return text
 
 
+def refuse_link(folder: str) -> None:
+    """A folder that is swapped as a whole, and one whose mode we set, is no link to elsewhere. Raises BundleError."""
+    parent = posixpath.dirname(folder)
+    for path in (folder, *([parent] if parent == OWN_FOLDER else [])):
+        if os.path.islink(path):
+            raise BundleError(
+                f"{path} is a symbolic link (to {os.readlink(path)}), which is not followed. Remove the link; to keep the bundle on "
+                f"another disk, mount that at {parent} (a bind mount in /etc/fstab)"
+            )
+
+
 def install(archive: str, folder: str) -> dict[str, Any]:
     """Unpack beside the folder, check every file against the manifest, then swap. The manifest. Raises BundleError."""
+    refuse_link(folder)
     manifest: dict[str, Any] = json.loads(manifest_of(archive))
     fresh, old = f"{folder}.new", f"{folder}.old"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -267,7 +280,8 @@ def install(archive: str, folder: str) -> dict[str, Any]:
         os.rename(fresh, folder)
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        raise BundleError(f"{folder} cannot be written: {error}") from error
+        step = next_step(error, folder) if isinstance(error, OSError) else ""
+        raise BundleError(f"{folder} cannot be written: {error}{step}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return manifest

@@ -575,6 +575,7 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
         (errno.EPERM, "Operation not permitted; lsattr -d /etc/dgx_spark /etc/dgx_spark/hostfile"),
         (errno.EROFS, "Read-only file system; findmnt"),
         (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i"),
+        (errno.ELOOP, "Too many levels of symbolic links; ls -ld /etc/dgx_spark"),
     ],
 )
 def test_a_file_system_that_takes_nothing_is_told_with_its_file_and_what_to_look_at(number: int, words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -237,6 +238,32 @@ def test_a_file_that_may_not_be_replaced_is_named_and_not_the_one_beside_it(pers
     said = user_files.handle(pair_files.merge_request(want(person).lines[0], apply=True))["error"]
     assert said.startswith(f"{path}: Operation not permitted") and f"lsattr -d {path.parent} {path}" in said
     assert [item.name for item in path.parent.iterdir()] == [path.name] and path.read_bytes() == b"ssh-ed25519 AAAAmine me\n"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_with_a_second_name_is_not_parted_from_it_in_silence(person: Person, linked: bool) -> None:
+    path = person.put("keys" if linked else AUTHORIZED, b"ssh-ed25519 AAAAmine me\n")
+    if linked:
+        person.link(AUTHORIZED, path)
+    other = person.home / "other"
+    os.link(path, other)
+    with pytest.raises(pair_files.PairFilesError, match="has 2 names") as caught:
+        apply(person, want(person))
+    assert f"find / -xdev -samefile {path}" in str(caught.value)
+    assert path.samefile(other) and path.read_bytes() == b"ssh-ed25519 AAAAmine me\n"
+
+
+def test_an_access_list_is_kept(person: Person) -> None:
+    path = person.put(AUTHORIZED, b"ssh-ed25519 AAAAmine me\n")
+    none = 0xFFFFFFFF
+    entries = ((0x01, 6, none), (0x02, 4, 34), (0x04, 0, none), (0x10, 4, none), (0x20, 0, none))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, user_files.ACL, acl)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    apply(person, want(person))
+    assert LINE.encode() in path.read_bytes() and os.getxattr(path, user_files.ACL) == acl
 
 
 # ---- the pair's key -----------------------------------------------------------------------------------------------------
