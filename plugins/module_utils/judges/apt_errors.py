@@ -49,6 +49,8 @@ DENIED = (
     r"does the network require authentication"
 )
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
+OTHER_PYTHON = r"No module named '_?apt_(?:pkg|inst)'"
+"""What programs of Ubuntu's say when /usr/bin/python3 was made another Python."""
 GONE = r"\s404\s"
 """What tells an archive that is not there from one that only refused: apt says of both that they have no Release file."""
 NOT_THE_KEY = rf"{DENIED}|BADSIG"
@@ -174,7 +176,12 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
         code = found[0] if found else "APT_FAILED"
         lines = telling_lines(text, code)
         remedy = next((problem.remedy for problem in problems(text) if problem.code == code), None)
-        if code == "APT_FAILED":
+        if code == "APT_FAILED" and re.search(OTHER_PYTHON, text):
+            remedy = (
+                "The desk's /usr/bin/python3 is not Ubuntu's own, which programs of apt need: sudo update-alternatives --remove-all "
+                "python3, then sudo ln -sf python3.12 /usr/bin/python3. Then run again."
+            )
+        elif code == "APT_FAILED":
             remedy = next((cure for words, cure in CURES.items() if re.search(words, text, re.IGNORECASE)), None)
         if code == "DPKG_BROKEN" and (other := _OTHERS_FILE.search(text)):
             remedy = (

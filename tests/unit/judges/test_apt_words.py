@@ -52,6 +52,17 @@ def test_a_proxy_that_apt_cannot_read_is_named() -> None:
     assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-config dump" in found.remedy
 
 
+def test_another_python_in_the_place_of_ubuntus_is_named() -> None:
+    text = (
+        'Traceback (most recent call last):\n  File "/usr/lib/cnf-update-db", line 3, in <module>\n    import apt_pkg\n'
+        "ModuleNotFoundError: No module named 'apt_pkg'\n"
+        "E: Problem executing scripts APT::Update::Post-Invoke-Success 'if /usr/bin/test -w /var/lib/command-not-found/; then x; fi'\n"
+        "E: Sub-process returned an error code\n"
+    )
+    found = explain(["apt-get", "update"], text, WHERE)
+    assert found.code == "APT_FAILED" and "Problem executing scripts" in found.message and "update-alternatives" in found.remedy
+
+
 def test_a_missing_key_stays_one() -> None:
     key = f"W: GPG error: {ARCHIVE} noble InRelease: The following signatures couldn't be verified: NO_PUBKEY 0123456789ABCDEF\n"
     assert [item.code for item in archive_findings(key + UNSIGNED, WHERE)] == ["APT_KEY_MISSING"]

@@ -44,6 +44,8 @@ class AptDesk:
         self.folders: list[str] = []
         self.accounts: dict[str, str] = {}
         """File to the lines that an installation adds to it."""
+        self.warns = ""
+        """What a purge says although it went well."""
         self.says: dict[str, str] = {}
         """Verb of apt-get to the error with which it ends."""
 
@@ -81,6 +83,7 @@ class AptDesk:
         elif "purge" in command:
             self.present -= set(names)
             self.left_over -= set(names)
+            return Answer(tuple(command), 0, "", self.warns)
         return Answer(tuple(command), 0)
 
     def read_text(self, path: str) -> Text:
@@ -157,6 +160,14 @@ def test_what_we_installed_leaves_no_configuration_and_no_empty_folder() -> None
     outcome = tools.remove(desk, 60, False)
     assert desk.left_over == set() and desk.present == {"perftest"} and outcome.kept == []
     assert desk.folders == ["/var/lib/dgx_spark"]
+
+
+def test_a_folder_that_dpkg_leaves_is_named() -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    tools.install(desk, WANT, [], 60, False)
+    desk.warns = "dpkg: warning: while removing openmpi-bin, directory '/etc/openmpi' not empty so not removed\n"
+    kept = tools.remove(desk, 60, False).kept
+    assert kept == ["/etc/openmpi: it came with openmpi-bin, and files that are not the package's lie in it"]
 
 
 def with_accounts(member: str = "") -> AptDesk:
@@ -332,6 +343,22 @@ def test_install_swaps_the_whole_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == ["all_gather_perf", "libnccl.so.2", "manifest.json"]
     assert os.access(folder / "bin/all_gather_perf", os.X_OK)
     assert not Path(f"{folder}.old").exists() and not Path(f"{folder}.new").exists()
+
+
+@pytest.mark.parametrize("which", ["nccl", "."])
+def test_a_link_in_the_place_of_our_folder_is_named_and_not_replaced(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, elsewhere = tmp_path / "dgx_spark", tmp_path / "data"
+    monkeypatch.setattr(bundle, "OWN_FOLDER", str(own))
+    elsewhere.mkdir()
+    link = own / which
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    archive = str(made(tmp_path))
+    for _run in range(2):
+        with pytest.raises(bundle.BundleError, match="is a symbolic link") as caught:
+            bundle.install(archive, str(own / "nccl"))
+        assert str(elsewhere) in caught.value.text and "bind mount" in caught.value.text
+    assert link.is_symlink() and not list(elsewhere.iterdir()) and not Path(f"{own}/nccl.old").exists()
 
 
 def test_the_manifest_on_disk_has_the_checksum_that_the_controller_expects(tmp_path: Path) -> None:
