@@ -39,6 +39,7 @@ HOSTS = "/etc/hosts"
 AVAHI = "/etc/avahi/avahi-daemon.conf"
 NETDEVS = "/sys/class/net"
 MELLANOX = "0x15b3"
+TEMPORARY = ".dgx_spark."
 
 
 class Refused(Exception):
@@ -72,7 +73,7 @@ def write(path: str, text: str, mode: int) -> None:
         os.makedirs(folder)
         # Made under whatever umask root has.
         os.chmod(folder, 0o755)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".dgx_spark.")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -189,7 +190,7 @@ def name_desk(name: str, apply: bool) -> list[str]:
         old = os.uname().nodename
         done = run("hostnamectl", "set-hostname", name)
         if done.returncode != 0:
-            raise Refused(f"hostnamectl rejects the name {name}: {' '.join(done.stderr.split())[:200]}")
+            raise Refused(f"hostnamectl does not set the name {name}: {' '.join(done.stderr.split())[:200]}")
         hosts = text_of(HOSTS) or ""
         changed = re.sub(rf"(?m)^(127\.0\.1\.1\s.*?)\b{re.escape(old)}(?=\s|$)", lambda match: f"{match.group(1)}{name}", hosts)
         if changed != hosts:
@@ -287,7 +288,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     except Refused as error:
         answer["refused"] = str(error)
     except OSError as error:
-        answer["refused"] = f"{error.filename}: {error.strerror}"
+        place = str(error.filename)
+        if os.path.basename(place).startswith(TEMPORARY):
+            place = os.path.dirname(place)
+        answer["refused"] = f"{place}: {error.strerror}{user_files.next_step(error, place)}"
     answer["look"] = look(str(request["user"]))
     print(json.dumps(answer))
     return 0

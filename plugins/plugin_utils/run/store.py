@@ -149,12 +149,12 @@ def file_name(name: str) -> str:
     return name.replace("/", "_")
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o640) -> None:
-    """Write a file so that a reader sees the old or the new text and a crash leaves one of the two."""
+def write_atomically(path: Path, text: str, mode: int = 0o640, errors: str = "strict") -> None:
+    """Write a file so that a reader sees the old or the new text and a crash leaves one of the two. ``errors``: see ``str.encode``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors=errors) as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)
