@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..admission.text import line
-from ..connection_errors import OTHER_PROGRAM, OTHER_PROGRAM_REMEDY, classify
+from ..connection_errors import classify, login_shell
 from ..own_load import REMEDY
 from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STAGES, STOPS_DESK, UNIT, Stage, is_wanted, playbook, stage_of_part
@@ -229,8 +229,8 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
             )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
-    if OTHER_PROGRAM.search(told):
-        text = f"{desk}: stage {stage} failed: the login user's shell start-up starts another program: {told[-300:]}"
-        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=OTHER_PROGRAM_REMEDY).as_dict()
+    if shell := login_shell(told):
+        text = f"{desk}: stage {stage} failed: {shell[0]}: {told[-300:]}"
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=shell[1]).as_dict()
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()

@@ -115,6 +115,20 @@ def test_a_login_that_starts_another_program_is_told_as_that(tmp_path: Path, sai
     assert kept is not None and "start-up" in str(kept.findings[0]["message"]) and "~/.bashrc" in str(kept.findings[0]["remedy"])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"module_stdout": "This account is currently not available.\n", "rc": 1},
+        {"module_stderr": "rbash: /bin/sh: restricted: cannot specify `/' in command names\n", "rc": 1},
+    ],
+)
+def test_a_user_without_a_usual_shell_is_told_as_that(tmp_path: Path, said: dict[str, Any]) -> None:
+    run = run_of(folder=tmp_path)
+    Script("spark_facts", {}, [{"failed": True, "msg": "Module result deserialization failed.", **said}]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and "runs no commands" in str(kept.findings[0]["message"]) and "usermod -s" in str(kept.findings[0]["remedy"])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):
