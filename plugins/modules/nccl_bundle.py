@@ -251,7 +251,7 @@ def main() -> None:
             module.exit_json(**built(given, module.check_mode))
         if given["state"] == "absent":
             there = os.path.isdir(folder)
-            bundle.refuse_link(folder)
+            bundle.refuse_foreign(folder)
             if there and not module.check_mode:
                 shutil.rmtree(folder)
                 if os.path.dirname(folder) == OWN:

@@ -335,7 +335,8 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_install_swaps_the_whole_folder(tmp_path: Path) -> None:
+def test_install_swaps_the_whole_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "OWN_FOLDER", str(tmp_path))
     folder = tmp_path / "nccl"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "old").write_text("x", encoding="ascii")
@@ -343,6 +344,27 @@ def test_install_swaps_the_whole_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == ["all_gather_perf", "libnccl.so.2", "manifest.json"]
     assert os.access(folder / "bin/all_gather_perf", os.X_OK)
     assert not Path(f"{folder}.old").exists() and not Path(f"{folder}.new").exists()
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_folder_of_others_is_neither_swapped_nor_removed(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """-e nccl_bundle_folder=/usr/local, by somebody who wants the bundle below it."""
+    folder = tmp_path / "usr/local"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/theirs").write_text("x", encoding="ascii")
+    archive = str(made(tmp_path))
+    monkeypatch.setattr(nccl_bundle_module, "claim", lambda *_given: None)
+    monkeypatch.setattr(nccl_bundle_module, "present", lambda given, folder: bundle.install(given["archive"], folder))
+    with patch_module_args({"state": state, "folder": str(folder), "archive": archive, "desk": "desk-01"}), pytest.raises(SystemExit):
+        nccl_bundle_module.main()
+    [found] = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "NCCL_BUNDLE_FAILED" and "holds something else than a bundle (bin)" in found["message"]
+    assert (folder / "bin/theirs").exists() and not list(tmp_path.glob("usr/local.*"))
+    for wrong in ("/", "/opt", "opt/nccl"):
+        with pytest.raises(bundle.BundleError, match="no folder for a bundle"):
+            bundle.refuse_foreign(wrong.rstrip("/"))
 
 
 @pytest.mark.parametrize("which", ["nccl", "."])
