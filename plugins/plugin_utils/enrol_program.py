@@ -57,10 +57,10 @@ def run(*argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(argv, 127, "", str(error))
 
 
-def text_of(path: str) -> str | None:
-    """A file's text, null when it is not there or may not be read."""
+def text_of(path: str, errors: str = "replace") -> str | None:
+    """A file's text, null when it is not there or may not be read. ``errors``: what becomes of bytes that are no UTF-8."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors=errors) as file:
             return file.read()
     except OSError:
         return None
@@ -75,7 +75,7 @@ def write(path: str, text: str, mode: int) -> None:
         os.chmod(folder, 0o755)
     handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             os.fchmod(file.fileno(), mode)
         os.replace(name, path)
@@ -191,7 +191,7 @@ def name_desk(name: str, apply: bool) -> list[str]:
         done = run("hostnamectl", "set-hostname", name)
         if done.returncode != 0:
             raise Refused(f"hostnamectl does not set the name {name}: {' '.join(done.stderr.split())[:200]}")
-        hosts = text_of(HOSTS) or ""
+        hosts = text_of(HOSTS, "surrogateescape") or ""
         changed = re.sub(rf"(?m)^(127\.0\.1\.1\s.*?)\b{re.escape(old)}(?=\s|$)", lambda match: f"{match.group(1)}{name}", hosts)
         if changed != hosts:
             write(HOSTS, changed, 0o644)
@@ -214,7 +214,7 @@ def avahi(apply: bool) -> list[str]:
     All of them, wired and Wi-Fi, whichever carries the desk today: else its mDNS name is gone on the day when the other one does. The
     functions of the cables cannot be listed instead, since they are absent while no cable is in.
     """
-    text = text_of(AVAHI)
+    text = text_of(AVAHI, "surrogateescape")
     if text is None or "[server]\n" not in text or re.search(r"(?m)^\s*(allow|deny)-interfaces\s*=", text):
         return []
     netdevs = management()
