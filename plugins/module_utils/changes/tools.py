@@ -25,8 +25,8 @@ INSTALL_SECONDS = 900.0
 """Open MPI and its dependencies are about 30 MB."""
 
 AGAIN = (
-    "Fix what apt names (sudo dpkg --configure -a; sudo apt-get -f install; sudo apt-mark unhold PACKAGE for one that is on hold), then run "
-    "unstack_pair.yml again."
+    "Fix what apt names (sudo dpkg --configure -a; sudo apt-get -f install; sudo apt-mark unhold PACKAGE for one that is on hold), then "
+    "run unstack_pair.yml again."
 )
 
 _NOT_EMPTY = re.compile(r"while removing (\S{1,100}), directory '([^']{1,400})' not empty so not removed")

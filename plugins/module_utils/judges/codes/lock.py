@@ -186,7 +186,8 @@ CODES: tuple[Code, ...] = (
         meaning="The file system has less space than the packages to be kept or installed need (the evidence has both figures, in "
         "bytes). This is checked before anything is changed.",
         remedy="Free some space (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or "
-        "set driver_lock_keep_debs=false to do without a rollback.",
+        "set driver_lock_keep_debs=false to do without a rollback. Where df -h shows room, df -i shows whether the inodes are used up: "
+        "caches of many small files (pip, conda, npm, build folders) take them.",
         source="this collection's rule",
     ),
     Code(
