@@ -637,12 +637,12 @@ def test_a_bundle_is_built_as_the_user_and_packed_from_our_own_copies(public: Pa
         assert os.stat(archive).st_mode & 0o777 == 0o600 and os.stat(archive).st_uid == 0
         who = list(Path(room).rglob("who"))
         assert who and {path.read_text(encoding="ascii") for path in who} == {"nobody\n"} and os.stat(room).st_mode & 0o777 == 0o711
-        bundle.install(archive, str(public / "nccl"))
+        bundle.install(archive, str(public / "installed"))
         handed = received.handed(archive, "nobody")
     about = os.lstat(os.path.dirname(handed))
     assert (about.st_uid, about.st_mode & 0o777) == (65534, 0o700) and nccl_bundle.BUILT.fullmatch(handed)
     assert LiveDesk().run(["rm", "-rf", os.path.dirname(handed)], user="nobody").ok and not os.path.exists(os.path.dirname(handed))
-    assert (public / "nccl/lib/libnccl.so.2").read_text(encoding="ascii") == "library" and not os.path.exists(room)
+    assert (public / "installed/lib/libnccl.so.2").read_text(encoding="ascii") == "library" and not os.path.exists(room)
 
 
 @pytest.mark.parametrize("makes", ["ln -s {secret} build/lib/libnccl.so.2", "mkfifo build/lib/libnccl.so.2 && (sleep 9; true)"])
