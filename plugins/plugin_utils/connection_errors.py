@@ -387,8 +387,9 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "refused",
             "DESK_UNREACHABLE",
-            "the connection was refused: the machine is up, but sshd is not listening there",
-            "Start ssh on the desk (at its console), check ansible_port, and check that the address is the desk's.",
+            "the connection was refused: the machine is up, but sshd is not listening there, or something rejects the controller",
+            "Start ssh on the desk (at its console), check ansible_port, and check that the address is the desk's. A ban rejects too: sudo "
+            "fail2ban-client status sshd on the desk lists them.",
         ),
     ),
     (

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.inventory import desks
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import lab_sheet
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import names_of, remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
@@ -338,6 +339,31 @@ def command(tmp_path: Path, program: str, *arguments: str) -> subprocess.Complet
 
 def inventory(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return command(tmp_path, "ansible-inventory", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "room", "known"),
+    [
+        ("cp1252", "B\u00fcro \u2013\u2013\u2013 \u20ac", True),
+        ("cp1252", "Cr\u00e9\u00e9e \u00e0 No\u00ebl", True),
+        ("utf-16", "\u529e\u516c\u5ba4", True),
+        ("utf-8", "\u529e\u516c\u5ba4", True),
+        ("gbk", "\u529e\u516c\u5ba4", False),
+        ("shift_jis", "\u7814\u7a76\u5ba4", False),
+        ("euc_kr", "\uc5f0\uad6c\uc2e4", False),
+        ("cp1251", "\u041a\u0430\u0431\u0438\u043d\u0435\u0442", False),
+    ],
+)
+def test_letters_that_cannot_be_known_are_not_guessed(tmp_path: Path, encoding: str, room: str, known: bool) -> None:
+    path = tmp_path / "lab.desks.csv"
+    path.write_bytes(f"name,address,Room\ndesk-01,192.0.2.1,{room}\n".encode(encoding))
+    if known:
+        assert dict(desks._read(path).desks[0].own) == {"room": room}
+        return
+    with pytest.raises(SheetError) as caught:
+        desks._read(path)
+    (problem,) = caught.value.problems
+    assert "another encoding" in problem.found and "CSV UTF-8" in problem.expected
 
 
 def test_graph_shows_the_pairs(tmp_path: Path) -> None:
