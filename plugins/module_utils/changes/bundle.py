@@ -276,7 +276,8 @@ def install(archive: str, folder: str) -> dict[str, Any]:
     """Unpack beside the folder, check every file against the manifest, then swap. The manifest. Raises BundleError."""
     refuse_foreign(folder)
     manifest: dict[str, Any] = json.loads(manifest_of(archive))
-    fresh, old = f"{folder}.new", f"{folder}.old"
+    # Hidden: somebody may keep a copy beside it as nccl.old.
+    fresh, old = (posixpath.join(posixpath.dirname(folder), f".{posixpath.basename(folder)}.{word}") for word in ("new", "old"))
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         make_folder(fresh)

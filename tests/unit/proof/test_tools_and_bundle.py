@@ -343,7 +343,10 @@ def test_install_swaps_the_whole_folder(tmp_path: Path, monkeypatch: pytest.Monk
     bundle.install(str(made(tmp_path)), str(folder))
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == ["all_gather_perf", "libnccl.so.2", "manifest.json"]
     assert os.access(folder / "bin/all_gather_perf", os.X_OK)
-    assert not Path(f"{folder}.old").exists() and not Path(f"{folder}.new").exists()
+    kept = tmp_path / "nccl.old"
+    kept.mkdir()
+    bundle.install(str(made(tmp_path / "again", "other")), str(folder))
+    assert kept.is_dir() and not [path for path in tmp_path.iterdir() if path.name.startswith(".nccl")]
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
