@@ -422,6 +422,11 @@ def make_key(path: str) -> dict[str, Any]:
             for left in os.listdir(room):
                 os.unlink(os.path.join(room, left))
             os.rmdir(room)
+    if not key_told(path).get("text"):
+        raise UserFileError(
+            f"{private} was made, but ssh will not use it (mode {stat.S_IMODE(os.stat(private).st_mode):o}): the file system of the home "
+            f"keeps no modes or owners (findmnt -T {folder}); a login user with a home on the desk's own disk is needed"
+        )
     return {"changed": True}
 
 

@@ -309,6 +309,19 @@ def test_a_key_that_ssh_cannot_use_is_seen_and_made_whole(person: Person, damage
     assert (after.text == before.text) is same_key and private.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_home_that_keeps_no_modes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a share of Windows does; every run would make the key anew."""
+    replace = os.replace
+
+    def open_to_all(source: str, target: str) -> None:
+        replace(source, target)
+        os.chmod(target, 0o777)
+
+    monkeypatch.setattr(os, "replace", open_to_all)
+    said = user_files.handle({"op": "make_key", "path": str(tmp_path / setup.KEY)})
+    assert "mode 777" in said["error"] and f"findmnt -T {tmp_path}" in said["error"]
+
+
 def test_what_is_left_of_a_key_is_removed(person: Person) -> None:
     apply(person, key_wanted(person))
     (person.home / KEY).unlink()
