@@ -42,7 +42,7 @@ class ActionModule(DeskAction):
         if key is None:
             looked = key_files(private, arguments.get("public_key"))
             other = next((path for path in looked if path.is_file()), None)
-            text = f"{other} on the controller is no public key of OpenSSH's (one line: its type and base64)"
+            text = f"{other} on the controller is not a public key of OpenSSH's (one line: its type and base64)"
             text = text if other else f"there is no public key {' or '.join(map(str, looked))} on the controller"
             return self.refused([finding("ADMIN_KEY_MISSING", Where(desk=desk), f"{desk}: {text}")])
         wanted = self._wanted(desk, arguments, task_vars, key)

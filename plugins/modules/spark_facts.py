@@ -1011,7 +1011,7 @@ ansible_facts:
                 elements: dict
                 contains:
                   pid:
-                    description: Process id; 0 for a service of the kernel, which is no process.
+                    description: Process id; 0 for a service of the kernel, which is not a process.
                     type: int
                   name:
                     description: Name.
@@ -1031,7 +1031,7 @@ ansible_facts:
                 elements: dict
                 contains:
                   pid:
-                    description: Process id; 0 for a service of the kernel, which is no process.
+                    description: Process id; 0 for a service of the kernel, which is not a process.
                     type: int
                   name:
                     description: Name.

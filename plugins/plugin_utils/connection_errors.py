@@ -416,7 +416,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "port",
             "DESK_UNREACHABLE",
-            "something listens at its port that is no ssh server",
+            "what listens at its port is not an ssh server",
             "Set ansible_port (the lab sheet's column port) to the port of the desk's sshd: sudo sshd -T | grep ^port tells it there; "
             "without one it is 22.",
         ),

@@ -105,7 +105,7 @@ def differs(lock: LockFile, path: Path) -> bool:
 def write(lock: LockFile, path: Path) -> None:
     """Write the file; never over one that is no lock. Raises LockFileError."""
     if is_of_others(path, SCHEMA.rpartition("/")[0]):
-        raise LockFileError(f"{path} is there and is no lock file, so it is left alone; name another one with -e lock_file=PATH")
+        raise LockFileError(f"{path} is there and is not a lock file, so it is left alone; name another one with -e lock_file=PATH")
     try:
         write_atomically(path, to_text(lock), 0o644)
     except OSError as error:

@@ -254,7 +254,7 @@ def refuse_foreign(folder: str) -> None:
                 f"another disk, mount that at {parent} (a bind mount in /etc/fstab)"
             )
     if not posixpath.isabs(folder) or parent == "/":
-        raise BundleError(f"{folder or '/'} is no folder for a bundle; an absolute path below another folder was expected")
+        raise BundleError(f"{folder or '/'} is not a folder for a bundle; an absolute path below another folder was expected")
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     if names and not folder.startswith(f"{OWN_FOLDER}/") and not _is_bundle(folder):
         raise BundleError(

@@ -33,7 +33,7 @@ WAITING = {
     "refused": "the peer refused the connection: no ssh server listens at this address (ListenAddress, or another Port than "
     "spark_ssh_port: sudo sshd -T | grep -E '^(listenaddress|port) ' there), or a ban or packet filter there rejects this desk (sudo "
     "fail2ban-client status sshd)",
-    "port": "something listens at this port of the peer that is no ssh server (spark_ssh_port, or ansible_port, is not that of its sshd: "
+    "port": "what listens at this port of the peer is not an ssh server (spark_ssh_port, or ansible_port, is not that of its sshd: "
     "sudo sshd -T | grep ^port there)",
     "damaged": "what arrives over the cable is damaged (ethtool -S INTERFACE on both desks counts it; reseat or change the cable)",
     "no_route": "the peer's fabric address cannot be reached",

@@ -107,7 +107,7 @@ def test_a_user_of_a_directory_is_one_word_on_every_way(user: str, tmp_path: Pat
         ),
         ("expired", "Password change required but no TTY available.", "password or account on this desk has expired"),
         ("refused", "ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused the connection"),
-        ("port", "kex_exchange_identification: banner line contains invalid characters", "is no ssh server"),
+        ("port", "kex_exchange_identification: banner line contains invalid characters", "is not an ssh server"),
         ("damaged", "ssh_dispatch_run_fatal: Connection to 192.168.100.11 port 22: message authentication code incorrect", "is damaged"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_file_of_others_is_not_written_over(tmp_path: Path) -> None:
     lock = lock_file.from_desk(good(), "desk-01", [], WHEN)
     path = tmp_path / "all.yml"
     path.write_text("ansible_user: lab\n", encoding="utf-8")
-    with pytest.raises(lock_file.LockFileError, match="is no lock file"):
+    with pytest.raises(lock_file.LockFileError, match="is not a lock file"):
         lock_file.write(lock, path)
     assert path.read_text(encoding="utf-8") == "ansible_user: lab\n"
     path.write_text(f"schema: {lock_file.SCHEMA}\nbroken: [\n", encoding="utf-8")

@@ -62,9 +62,9 @@ def test_what_is_no_single_public_key_is_not_installed(home: Path, text: str | b
     ("text", "told"),
     [
         (None, "there is no public key {home}/keys/lab.pem.pub"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "lab.pem.pub on the controller is no public key"),
-        ('---- BEGIN SSH2 PUBLIC KEY ----\nComment: "lab"\nAAAA\n---- END SSH2 PUBLIC KEY ----\n', "is no public key"),
-        ("my key\n", "is no public key"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "lab.pem.pub on the controller is not a public key"),
+        ('---- BEGIN SSH2 PUBLIC KEY ----\nComment: "lab"\nAAAA\n---- END SSH2 PUBLIC KEY ----\n', "is not a public key"),
+        ("my key\n", "is not a public key"),
     ],
 )
 def test_the_file_that_was_looked_at_is_named(home: Path, text: str | None, told: str) -> None:

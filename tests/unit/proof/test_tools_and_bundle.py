@@ -366,7 +366,7 @@ def test_a_folder_of_others_is_neither_swapped_nor_removed(
     assert found["code"] == "NCCL_BUNDLE_FAILED" and "holds something else than a bundle (bin)" in found["message"]
     assert (folder / "bin/theirs").exists() and not list(tmp_path.glob("usr/local.*"))
     for wrong in ("/", "/opt", "opt/nccl"):
-        with pytest.raises(bundle.BundleError, match="no folder for a bundle"):
+        with pytest.raises(bundle.BundleError, match="not a folder for a bundle"):
             bundle.refuse_foreign(wrong.rstrip("/"))
 
 

@@ -74,7 +74,7 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         (
             "kex_exchange_identification: banner line contains invalid characters\nbanner exchange: invalid format",
             "port",
-            "no ssh server",
+            "not an ssh server",
         ),
         (
             "Corrupted MAC on input.\nssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect",
