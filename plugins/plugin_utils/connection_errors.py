@@ -210,7 +210,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         for mark, _pattern, words, remedy in LOGIN_SHELLS
     ),
     (
-        ("no space left on device", "disk quota exceeded"),
+        ("no space left on device", "disk quota exceeded", "no usable temporary directory found"),
         Reason(
             "full",
             "DESK_UNREACHABLE",

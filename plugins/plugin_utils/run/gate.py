@@ -26,6 +26,14 @@ INTERPRETER = re.compile(
     re.IGNORECASE,
 )
 """What a shell says when the Python that Ansible found is none."""
+NO_START = ("full", "no_files", "processes")
+"""Reasons for which a module cannot start on a desk that lets its user in (see `connection_errors`)."""
+KILLED = (137, -9)
+"""How a program ends that was killed; the shell's way to say so, and Python's."""
+KILLED_REMEDY = (
+    "sudo journalctl -k | grep -iE 'out of memory|oom' on the desk says whether its memory ran out and who used it. End that, or let it "
+    "finish, then run again."
+)
 RESULT_NOISE = (
     "findings",
     "invocation",
@@ -232,5 +240,10 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     if shell := login_shell(told):
         text = f"{desk}: stage {stage} failed: {shell[0]}: {told[-300:]}"
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=shell[1]).as_dict()
+    if told and (reason := classify(told)).kind in NO_START:
+        text = f"{desk}: stage {stage} failed: {reason.sentence}: {told[-300:]}"
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=reason.remedy).as_dict()
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
+    if answer.get("rc") in KILLED:
+        return finding("DESK_STAGE_FAILED", where, f"{text}; its program was killed", evidence=evidence, remedy=KILLED_REMEDY).as_dict()
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()

@@ -129,6 +129,29 @@ def test_a_user_without_a_usual_shell_is_told_as_that(tmp_path: Path, said: dict
     assert kept is not None and "runs no commands" in str(kept.findings[0]["message"]) and "usermod -s" in str(kept.findings[0]["remedy"])
 
 
+@pytest.mark.parametrize(
+    ("said", "told", "cure"),
+    [
+        ("OSError: [Errno 28] No space left on device: '/tmp/ansible_x'", "no room left", "df -i"),
+        (
+            "FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/']",
+            "no room left",
+            "df -i",
+        ),
+        ("OSError: [Errno 30] Read-only file system: '/tmp/ansible_x'", "may not write its files", "findmnt"),
+        ("bash: fork: retry: Resource temporarily unavailable", "no more processes", "TasksMax"),
+        ("Killed", "was killed", "out of memory"),
+    ],
+)
+def test_a_module_that_cannot_start_says_what_is_in_its_way(tmp_path: Path, said: str, told: str, cure: str) -> None:
+    """With pipelining nothing is written on the desk before the module itself."""
+    run = run_of(folder=tmp_path)
+    answer = {"failed": True, "msg": "Module result deserialization failed.", "module_stderr": f"{said}\n", "rc": 137 if "K" in said else 1}
+    Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and told in str(kept.findings[0]["message"]) and cure in str(kept.findings[0]["remedy"])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):
