@@ -220,6 +220,8 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     evidence.update(said)
     if "timedout" in answer or "timed out" in message.lower():
         text = f"{desk}: stage {stage} ran out of time in task '{task}'"
+        # Not Ansible's own limit: what a program on the desk said that it waited for in vain.
+        text += "" if "timedout" in answer else f": {message[:300]}"
         if own := answer.get("controller"):
             return finding("STAGE_TIMEOUT", where, f"{text}, but {own}", evidence=evidence, severity="unknown", remedy=REMEDY).as_dict()
         return finding("STAGE_TIMEOUT", where, text, evidence=evidence).as_dict()

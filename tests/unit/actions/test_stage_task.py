@@ -152,6 +152,13 @@ def test_a_module_that_cannot_start_says_what_is_in_its_way(tmp_path: Path, said
     assert kept is not None and told in str(kept.findings[0]["message"]) and cure in str(kept.findings[0]["remedy"])
 
 
+def test_what_a_program_waited_for_in_vain_is_in_the_message(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+    Script("spark_facts", {}, [{"failed": True, "msg": "Failed to enable unit: Connection timed out"}]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.failing_codes == ("STAGE_TIMEOUT",) and "Failed to enable unit" in str(kept.findings[0]["message"])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):
