@@ -20,7 +20,7 @@ options:
     choices: [built, present, absent]
     default: present
   folder:
-    description: Folder of the bundle.
+    description: Folder of the bundle, below another folder. It is swapped and removed as a whole; one with other things in it is refused.
     type: path
     default: /opt/dgx_spark/nccl
   archive:
