@@ -477,6 +477,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     text = "\n".join(texts).lower()
     # A hint of sudo's about the host's own name, which may stand before any other error.
     text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
+    # The controller's own ~/.ssh, which ssh does without where it may not be written (as in a container).
+    text = re.sub(r"could not create directory '[^\n]*|failed to add the host to the list of known hosts[^\n]*", "", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
     if _JUMP.search(text.rpartition(_PIPE_CLOSED)[0]):

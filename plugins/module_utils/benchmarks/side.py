@@ -412,7 +412,7 @@ SSH_SIGNS = (
     ("algorithm", ("no matching host key type", "no matching key exchange", "no matching cipher", "no matching mac found")),
     # The login is closed until somebody acts, though key and host are right; without a terminal sshd ends it with a code of its own.
     ("expired", ("password has expired", "password change required", "required to change your password", "account has expired")),
-    ("trust", ("permission denied", "too many authentication failures", "no such identity", "load key")),
+    ("trust", ("permission denied (", "permission denied, please", "too many authentication failures", "no such identity", "load key")),
     ("no_route", ("no route to host", "network is unreachable")),
     ("refused", ("connection refused",)),
     ("port", ("banner line contains invalid characters",)),
@@ -421,6 +421,8 @@ SSH_SIGNS = (
     # Closed before the server said who it is: nothing was refused that belongs to this user or key.
     ("closed", ("kex_exchange", "exceeded maxstartups", "not allowed at this time")),
     ("lost", ("connection closed", "connection reset", "broken pipe")),
+    # Before anything left this desk: a rule, a filter or an address that it does not have.
+    ("no_route", ("ssh: connect to host ",)),
 )
 
 

@@ -192,6 +192,9 @@ def test_an_agent_that_cannot_be_started_is_a_clear_error(token: str) -> None:
     ("said", "kind"),
     [
         ("lab@192.168.100.11: Permission denied (publickey).", "trust"),
+        ("Could not create directory /home/lab/.ssh (Permission denied).\nConnection closed by 192.168.100.11 port 22", "lost"),
+        ("ssh: connect to host 192.168.100.11 port 22: Permission denied", "no_route"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection reset by peer", "lost"),
         ("Host key verification failed.", "host_key"),
         ("ssh: connect to host 192.168.100.11 port 22: No route to host", "no_route"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused"),

@@ -82,6 +82,11 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
             "damaged on its way",
         ),
         ("Connection to 10.0.0.7 closed by remote host.", "closed", "closed by the desk"),
+        (
+            "Could not create directory '/home/u/.ssh' (Permission denied).\nConnection reset by 10.0.0.7 port 22",
+            "closed",
+            "closed by the desk",
+        ),
         ("Bad packet length 1349676916.\r\nConnection closed by 10.0.0.7 port 22", "damaged", "damaged on its way"),
     ],
 )
