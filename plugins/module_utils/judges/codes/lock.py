@@ -151,10 +151,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="APT_SOURCES_BROKEN",
-        title="apt cannot read its list of archives",
+        title="apt cannot read its configuration or its list of archives",
         severity="fail",
-        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all until "
-        "that is fixed.",
+        meaning="Two source files contradict each other (Signed-By of one archive), or one of them, a file of apt's configuration (a "
+        "proxy) or of its pins is malformed: apt does nothing at all until that is fixed.",
         remedy="Keep one of the files that the message names (grep -rl ADDRESS /etc/apt/sources.list.d) and remove or correct the other, "
         "then run sudo apt-get update.",
         source="apt's own message",
