@@ -418,12 +418,10 @@ class DeskAction(ActionBase):
         # Banners of a desk, and whatever else ssh repeats of it, stand in this text.
         text = line(text)
         reason, own = explained(classify(text, enrolled=enrolled))
-        # Words that nobody knows yet speak for themselves.
-        words = f": {' '.join(text.split())[-300:]}" if reason.kind == "other" and reason.remedy is None else ""
         found = finding(
             reason.code,
             Where(desk=desk),
-            f"{desk}: {reason.sentence}{words}",
+            f"{desk}: {reason.told(text)}",
             evidence={"reason": reason.kind, "error": " ".join(text.split())[:600]},
             severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,

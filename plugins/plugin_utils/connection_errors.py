@@ -21,6 +21,11 @@ class Reason:
     late: bool = False
     """Whether it is only known that no answer came in time."""
 
+    def told(self, text: str) -> str:
+        """The sentence; with the words themselves where nobody knows yet what they mean."""
+        known = self.kind != "other" or self.remedy is not None
+        return self.sentence if known else f"{self.sentence}: {' '.join(text.split())[-300:]}"
+
     @property
     def become(self) -> bool:
         """Whether the login worked and only becoming root failed."""

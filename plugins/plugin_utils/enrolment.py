@@ -385,8 +385,9 @@ class Enrolment:
     def _unreachable(self, text: str) -> None:
         reason = classify(text)
         # Blotted before it is cut, lest half a secret is left.
-        evidence = {"reason": reason.kind, "error": self.secrets.blot(text)[:400], "address": self.wanted.address}
-        self._note(reason.code, reason.sentence, evidence, remedy=reason.remedy)
+        text = self.secrets.blot(text)
+        evidence = {"reason": reason.kind, "error": text[:400], "address": self.wanted.address}
+        self._note(reason.code, reason.told(text), evidence, remedy=reason.remedy)
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
         # Here every text ends that a desk may have written.

@@ -118,6 +118,12 @@ def test_a_host_certificate_that_is_not_valid_is_no_other_machine(reason: str) -
     assert found.code == "DESK_UNREACHABLE" and "certificate" in found.sentence and "timedatectl" in found.remedy
 
 
+def test_words_that_nobody_knows_stand_in_the_message() -> None:
+    text = "Received disconnect from 10.0.0.7 port 22:11: Service unavailable"
+    assert classify(text).told(text) == f"it could not be reached: {text}"
+    assert classify("Connection refused").told("x") == classify("Connection refused").sentence
+
+
 DENIED = "lab@10.0.0.7: Permission denied (publickey,password)."
 
 
