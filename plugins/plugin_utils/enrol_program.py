@@ -29,6 +29,7 @@ UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/
 OOBE_UNIT = "dgx-oobe.service"
 SUDOERS = "/etc/sudoers.d/90-dgx-spark-{user}"
 SSHD = "/etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf"
+SSHD_CONFIG = "/etc/ssh/sshd_config"
 SSHD_TEXT = """# labops.dgx_spark: key login was proven before this was written.
 PasswordAuthentication no
 KbdInteractiveAuthentication no
@@ -243,6 +244,9 @@ def keys_only(apply: bool) -> list[str]:
         if checked.returncode != 0 or missing:
             reopen(before)
             words = " ".join(checked.stderr.split())[:200] or f"another of its configuration files keeps it open ({', '.join(missing)})"
+            whole = text_of(SSHD_CONFIG)
+            if missing and whole is not None and not re.search(r"(?mi)^\s*include\s.*sshd_config\.d", whole):
+                words = f"{SSHD_CONFIG} does not include {os.path.dirname(SSHD)}/*.conf"
             raise Refused(f"sshd refuses to close the password login: {words}")
     return ["sshd: key login only"]
 
