@@ -17,7 +17,7 @@ from ..module_utils.model.finding import Where
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.admission.text import shown
 from ..plugin_utils.enrolment import Enrolment, Outcome, Secrets, Wanted
-from ..plugin_utils.known_hosts import NO_NAME
+from ..plugin_utils.known_hosts import NO_NAME, fingerprint
 from ..plugin_utils.terminal import ask
 from ..plugin_utils.ssh_door import AdminKey, SshDoor, prove
 
@@ -37,11 +37,14 @@ class ActionModule(DeskAction):
                 "first contact needs paramiko on the controller: pip install paramiko (for the Python that runs ansible-playbook)"
             )
         desk, arguments = call.desk, call.given
-        key = admin_key(self.value(task_vars, "ansible_ssh_private_key_file"), arguments.get("public_key"))
+        private = self.value(task_vars, "ansible_ssh_private_key_file")
+        key = admin_key(private, arguments.get("public_key"))
         if key is None:
-            named = arguments.get("public_key") or " or ".join(f"~/.ssh/{name}.pub" for name in KEY_NAMES)
-            found = finding("ADMIN_KEY_MISSING", Where(desk=desk), f"{desk}: there is no public key {named} on the controller")
-            return self.refused([found])
+            looked = key_files(private, arguments.get("public_key"))
+            other = next((path for path in looked if path.is_file()), None)
+            text = f"{other} on the controller is not a public key of OpenSSH's (one line: its type and base64)"
+            text = text if other else f"there is no public key {' or '.join(map(str, looked))} on the controller"
+            return self.refused([finding("ADMIN_KEY_MISSING", Where(desk=desk), f"{desk}: {text}")])
         wanted = self._wanted(desk, arguments, task_vars, key)
         secrets = self._secrets(task_vars)
         way = Enrolment(
@@ -96,21 +99,23 @@ class ActionModule(DeskAction):
             return False
 
 
-def admin_key(private: Any, public: Any) -> AdminKey | None:
-    """The key to install: the named public key, else the one beside the private key in use, else the first usual one."""
-    folder = Path("~/.ssh").expanduser()
+def key_files(private: Any, public: Any) -> list[Path]:
+    """Where the key to install is looked for: the named public key, else the one beside the private key in use, else the usual ones."""
     if public:
-        candidates = [Path(str(public)).expanduser()]
-    elif private:
-        candidates = [Path(f"{Path(str(private)).expanduser()}.pub")]
-    else:
-        candidates = [folder / f"{name}.pub" for name in KEY_NAMES]
-    for path in candidates:
+        return [Path(str(public)).expanduser()]
+    if private:
+        return [Path(f"{Path(str(private)).expanduser()}.pub")]
+    return [Path("~/.ssh").expanduser() / f"{name}.pub" for name in KEY_NAMES]
+
+
+def admin_key(private: Any, public: Any) -> AdminKey | None:
+    """The first of `key_files` that is a public key."""
+    for path in key_files(private, public):
         try:
             text = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             continue
-        if len(text.splitlines()) == 1 and len(text.split()) >= 2:
+        if len(text.splitlines()) == 1 and fingerprint(" ".join(text.split()[:2])):
             return AdminKey(text, Path(str(private)).expanduser() if private else path.with_suffix(""))
     return None
 

@@ -23,6 +23,8 @@ class ActionModule(DeskAction):
         """Marks from every repetition of every pair in scope."""
         run, store = call.run, call.store
         measuring = [stack for stack in run.stacks if run.in_scope(stack) and not stack.out_of_service]
+        path = Path(str(call.given["path"])).expanduser()
+        _refuse_others(path)
         if (runs := call.given["runs"]) is not None:
             stacks, count = f"{len(measuring)} {'stack' if len(measuring) == 1 else 'stacks'}", runs * len(measuring)
             if count < LEAST_MEASUREMENTS:
@@ -31,7 +33,6 @@ class ActionModule(DeskAction):
                     "calibrate_runs or use more pairs. No desk was touched."
                 )
             return {"changed": False}
-        path = Path(str(call.given["path"])).expanduser()
         if self._task.check_mode:
             return {"changed": False, "msg": "check mode measures nothing, so there are no marks to write"}
         heads = {stack.head: stack.name for stack in measuring}
@@ -64,6 +65,21 @@ class ActionModule(DeskAction):
             "\n" + "".join(f"{_named(mark)}: {mark['value']}\n" for mark in marks) + f"Written to {path}. " + _usage(path)
         )
         return {"changed": before != text, "path": str(path), "marks": marks}
+
+
+def _refuse_others(path: Path) -> None:
+    """The file is written as a whole: other variables in it would be lost. Raises AnsibleActionFail."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, yaml.YAMLError):
+        data = ""
+    if data is not None and not (isinstance(data, dict) and set(data) <= {"pair_proof_marks"}):
+        raise AnsibleActionFail(
+            f"{path} holds something else than marks and is left alone; name a file of its own, such as -e calibrate_file="
+            f"{path.with_name('spark_marks.yml')}"
+        )
 
 
 def _usage(path: Path) -> str:

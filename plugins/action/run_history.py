@@ -13,10 +13,10 @@ from ansible.errors import AnsibleActionFail
 
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.history.store import History, HistoryError, RunRow
-from ..plugin_utils.history.tables import ChoiceError, compared, csv_text, found, listed, outdated
+from ..plugin_utils.history.tables import CSV_HEADER, ChoiceError, compared, csv_text, found, listed, outdated
 from ..plugin_utils.report.again import names
 from ..plugin_utils.report.read import ReportError, report_file
-from ..plugin_utils.run.store import write_atomically
+from ..plugin_utils.run.store import is_of_others, write_atomically
 
 
 class ActionModule(DeskAction):
@@ -64,6 +64,8 @@ class ActionModule(DeskAction):
         )
 
     def _export(self, history: History, target: Path, runs: int) -> tuple[bool, list[str]]:
+        if is_of_others(target, ",".join(CSV_HEADER)):
+            raise AnsibleActionFail(f"{target} is there and was not written by an export, so it is left alone; name another file")
         if not self._task.check_mode:
             write_atomically(target, csv_text(history), mode=0o644)
         return True, [f"{'Would write' if self._task.check_mode else 'Wrote'} the figures of {runs} runs to {target}."]

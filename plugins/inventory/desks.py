@@ -100,6 +100,7 @@ sheet: ../sheets/lab.csv
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,9 @@ display = Display()
 SUFFIXES = (".desks.csv", ".desks.tsv", ".desks.yml", ".desks.yaml")
 KNOWN_HOSTS = "known_hosts.txt"
 """Beside the sheet. Not plain known_hosts: Ansible takes that for an inventory when it is given the folder; it leaves .txt alone."""
+
+_NO_WORDS = re.compile("[^\x00-\x7f\u00a0\u2010-\u2026\u00ab\u00bb\u20ac]{3}|[\x81\x8d\x8f\x90\x9d]")
+"""What no Western European text has in Windows' encoding; other scripts that are read in it look so. Dashes may stand in rows."""
 
 PARSER_ERROR = 4
 """Ansible's exit code for input that cannot be parsed."""
@@ -264,16 +268,19 @@ def _read(path: Path) -> Sheet:
         raw = path.read_bytes()
     except OSError as error:
         raise SheetError(name, [Problem(0, "", error.strerror or str(error), "a readable file")]) from None
-    for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8", "cp1252"):
+    text, encoding = None, ""
+    for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8", "cp1252", "latin-1"):
         try:
             text = raw.decode(encoding)
             break
         except UnicodeDecodeError:
             continue
-    else:
-        raise SheetError(name, [Problem(0, "", "bytes that are not text", "a CSV or YAML file (not a spreadsheet file: export it as CSV)")])
-    if "\0" in text or raw[:2] == b"PK":
+    if "\0" in (text or "") or raw[:2] == b"PK":
         raise SheetError(name, [Problem(0, "", "a binary file", "a CSV or YAML file (export the spreadsheet as CSV)")])
+    if text is None or (encoding in ("cp1252", "latin-1") and _NO_WORDS.search(text)):
+        # Windows writes what is no UTF-8 in the country's own way, which a file does not tell: only Western Europe's is known by its words.
+        expected = "CSV in UTF-8 (Excel: Save As, CSV UTF-8) or YAML"
+        raise SheetError(name, [Problem(0, "", "letters in another encoding than UTF-8", expected)])
     return read(text, name, "yaml" if path.suffix in (".yml", ".yaml") else "csv")
 
 

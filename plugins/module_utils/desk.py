@@ -284,7 +284,7 @@ class LiveDesk:
         folder, name = os.path.split(path)
         temporary = os.path.join(folder, f".{name}.new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)
@@ -400,7 +400,7 @@ def _converse(process: subprocess.Popen[bytes], stdin: str | None, deadline: flo
     """Feed and drain a process until it ends or the deadline passes; keep at most OUTPUT_LIMIT of each output."""
     kept: dict[str, list[bytes]] = {"out": [], "err": []}
     sizes = {"out": 0, "err": 0}
-    pending = (stdin or "").encode()
+    pending = (stdin or "").encode("utf-8", "surrogateescape")
     error: str | None = None
     with selectors.DefaultSelector() as selector:
         for stream, name in ((process.stdout, "out"), (process.stderr, "err")):

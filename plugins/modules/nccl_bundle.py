@@ -20,7 +20,7 @@ options:
     choices: [built, present, absent]
     default: present
   folder:
-    description: Folder of the bundle.
+    description: Folder of the bundle, below another folder. It is swapped and removed as a whole; one with other things in it is refused.
     type: path
     default: /opt/dgx_spark/nccl
   archive:
@@ -251,6 +251,7 @@ def main() -> None:
             module.exit_json(**built(given, module.check_mode))
         if given["state"] == "absent":
             there = os.path.isdir(folder)
+            bundle.refuse_foreign(folder)
             if there and not module.check_mode:
                 shutil.rmtree(folder)
                 if os.path.dirname(folder) == OWN:

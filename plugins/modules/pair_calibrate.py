@@ -16,7 +16,7 @@ extends_documentation_fragment:
   - labops.dgx_spark.on_controller
 options:
   path:
-    description: The file of variables on the controller, which gets C(pair_proof_marks).
+    description: The file of variables on the controller, which gets C(pair_proof_marks). One that holds other variables is refused.
     type: path
     default: spark_marks.yml
   runs:

@@ -857,7 +857,7 @@ ansible_facts:
               led_elsewhere:
                 description: >-
                   Addresses in the ConnectX-7's networks that the kernel reaches over another interface (C(ip route get)), such as
-                  C(192.168.100.11/32 dev enP7s7): policy rules and other routing tables show there.
+                  C(192.168.100.11/32 dev enP7s7), or over C(*) if it has no way: policy rules and other routing tables show there.
                 type: list
                 elements: str
               renderer:
@@ -905,8 +905,8 @@ ansible_facts:
                     type: bool
                   user_allowed:
                     description: >-
-                      Whether DenyUsers and AllowUsers let the user in from there (C(sshd -T)); null when their patterns cannot be
-                      evaluated.
+                      Whether the lists of users and groups (AllowUsers, DenyUsers, AllowGroups, DenyGroups) let the user in from there
+                      (C(sshd -T)); null when their patterns cannot be evaluated.
                     type: bool
           apt:
             description: Health of apt and dpkg.
@@ -1011,7 +1011,7 @@ ansible_facts:
                 elements: dict
                 contains:
                   pid:
-                    description: Process id.
+                    description: Process id; 0 for a service of the kernel, which is not a process.
                     type: int
                   name:
                     description: Name.
@@ -1031,7 +1031,7 @@ ansible_facts:
                 elements: dict
                 contains:
                   pid:
-                    description: Process id.
+                    description: Process id; 0 for a service of the kernel, which is not a process.
                     type: int
                   name:
                     description: Name.

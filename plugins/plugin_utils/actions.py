@@ -432,7 +432,7 @@ class DeskAction(ActionBase):
         found = finding(
             reason.code,
             Where(desk=desk),
-            f"{desk}: {reason.sentence}",
+            f"{desk}: {reason.told(text)}",
             evidence={"reason": reason.kind, "error": " ".join(text.split())[:600]},
             severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,

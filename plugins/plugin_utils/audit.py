@@ -90,6 +90,11 @@ def baseline(value: str | Mapping[str, Any], desks: Mapping[str, Desk], names: I
             return Baseline(str(path), lock=read_lock(path))
         except LockFileError as error:
             raise BaselineError(f"the baseline {error}") from error
+    if str(data.get("schema")).startswith("labops.dgx_spark/"):
+        raise BaselineError(
+            f"the baseline file {path} is a {str(data['schema'])[:60]}; the name of a desk, a lock file of lock_from.yml or wanted facts "
+            "(driver.module_version: 580.142) were expected"
+        )
     return _checked(str(path), data)
 
 
@@ -98,7 +103,8 @@ def _checked(name: str, wanted: Mapping[str, Any]) -> Baseline:
         raise BaselineError(f"the baseline {name} has keys that are not fact paths")
     strangers = unknown_paths(wanted)
     if strangers:
-        raise BaselineError(f"the baseline {name} names facts that do not exist: {', '.join(strangers)}")
+        expected = "a path of ansible_facts.spark such as driver.module_version"
+        raise BaselineError(f"the baseline {name} names facts that do not exist: {', '.join(strangers)}; {expected} was expected")
     return Baseline(name, wanted)
 
 

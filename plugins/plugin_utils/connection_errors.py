@@ -13,12 +13,18 @@ class Reason:
     """Why a desk could not be entered."""
 
     kind: str
-    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, auth, become, full, no_files, closed, jump, other"""
+    """refused, timed_out, no_route, name, host_key_unknown, host_key, algorithm, certificate, auth, become, shell, processes, full,
+    no_files, closed, port, damaged, jump, other"""
     code: str
     sentence: str
     remedy: str | None = None
     late: bool = False
     """Whether it is only known that no answer came in time."""
+
+    def told(self, text: str) -> str:
+        """The sentence; with the words themselves where nobody knows yet what they mean."""
+        known = self.kind != "other" or self.remedy is not None
+        return self.sentence if known else f"{self.sentence}: {' '.join(text.split())[-300:]}"
 
     @property
     def become(self) -> bool:
@@ -34,10 +40,39 @@ class Reason:
 OTHER_PROGRAM = re.compile(r"open terminal failed|must be connected to a terminal|fish: unknown command", re.IGNORECASE)
 """What tmux, screen and another shell say when the login's start-up files put them in the place of what is run there."""
 
-OTHER_PROGRAM_REMEDY = (
-    "Let the user's ~/.bashrc (or ~/.profile, /etc/profile.d) on the desk start tmux, screen or another shell in interactive shells only; "
-    "ssh USER@ADDRESS true must end at once. Then run again."
+NO_SHELL = re.compile(
+    r"account is currently not available|restricted: cannot specify|service allows sftp connections only|interactive git shell is not",
+    re.IGNORECASE,
 )
+"""What nologin, a restricted shell and those that serve one purpose say in the place of what is run there."""
+
+LOGIN_SHELLS = (
+    (
+        "{start-up}",
+        OTHER_PROGRAM,
+        "the login user's shell start-up starts another program",
+        (
+            "Let the user's ~/.bashrc (or ~/.profile, /etc/profile.d) on the desk start tmux, screen or another shell in interactive "
+            "shells only; ssh USER@ADDRESS true must end at once. Then run again."
+        ),
+    ),
+    (
+        "{no shell}",
+        NO_SHELL,
+        "the login user's shell runs no commands (nologin, a restricted shell or one for file transfers)",
+        (
+            "Give the user a usual shell on the desk (sudo usermod -s /bin/bash USER; loginShell in a directory; for sftp alone, "
+            "ForceCommand or a Match block in sshd's configuration decides), or log in as another user (ansible_user). Then run again."
+        ),
+    ),
+)
+"""A mark, what is printed where the login works and what is run there never starts, in words, and what to do."""
+
+
+def login_shell(text: str) -> tuple[str, str] | None:
+    """Words and remedy for a login that does not run what it is told, by what it prints; null for any other text."""
+    return next(((words, remedy) for _mark, pattern, words, remedy in LOGIN_SHELLS if pattern.search(text)), None)
+
 
 UNKNOWN_KEY = ("host key is known for", "because host key checking is enabled")
 """ssh's own words for a key that it does not know, and Ansible's for any unknown or changed key where a password is set."""
@@ -46,8 +81,8 @@ HOST_KEY = Reason(
     "host_key",
     "DESK_IDENTITY_WRONG",
     "the desk's ssh host key is unknown or differs from the known one",
-    "If the desk was re-imaged or its address has changed, run enrol.yml again, which compares its serial number; otherwise another "
-    "machine answers at this address: check the lease and the cable.",
+    "If the desk was re-imaged or its address or port has changed, run enrol.yml again, which compares its serial number; otherwise "
+    "another machine answers at this address: check the lease and the cable.",
 )
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
@@ -175,8 +210,12 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "nproc in /etc/security/limits.d is another). End what has run away or raise the limit, then run again.",
         ),
     ),
+    *(
+        ((mark,), Reason("shell", "DESK_UNREACHABLE", f"the desk answers, but {words}", remedy))
+        for mark, _pattern, words, remedy in LOGIN_SHELLS
+    ),
     (
-        ("no space left on device", "disk quota exceeded"),
+        ("no space left on device", "disk quota exceeded", "no usable temporary directory found"),
         Reason(
             "full",
             "DESK_UNREACHABLE",
@@ -214,6 +253,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("certificate invalid: ",),
+        Reason(
+            "certificate",
+            "DESK_UNREACHABLE",
+            "its ssh host certificate is not valid now or not for this name, which says nothing about who answers",
+            "Compare the clocks (timedatectl on both), then sign the desk's host key again (ssh-keygen -s CA -h -n NAMES); the message "
+            "says whether it has expired, is not yet valid or is for another name.",
+        ),
+    ),
+    (
         ("host key verification failed", "remote host identification has changed", "host key for"),
         HOST_KEY,
     ),
@@ -242,7 +291,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("account is locked", "account has been locked", "account is currently not available", "login is currently disabled"),
+        ("account is locked", "account has been locked", "login is currently disabled"),
         Reason(
             "auth",
             "AUTH_FAILED",
@@ -343,8 +392,9 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "refused",
             "DESK_UNREACHABLE",
-            "the connection was refused: the machine is up, but sshd is not listening there",
-            "Start ssh on the desk (at its console), check ansible_port, and check that the address is the desk's.",
+            "the connection was refused: the machine is up, but sshd is not listening there, or something rejects the controller",
+            "Start ssh on the desk (at its console), check ansible_port, and check that the address is the desk's. A ban rejects too: sudo "
+            "fail2ban-client status sshd on the desk lists them.",
         ),
     ),
     (
@@ -367,12 +417,36 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("connection closed", "connection reset", "broken pipe", "lost connection", "kex_exchange_identification", "shared connection"),
+        ("banner line contains invalid characters",),
+        Reason(
+            "port",
+            "DESK_UNREACHABLE",
+            "what listens at its port is not an ssh server",
+            "Set ansible_port (the lab sheet's column port) to the port of the desk's sshd: sudo sshd -T | grep ^port tells it there; "
+            "without one it is 22.",
+        ),
+    ),
+    (
+        ("message authentication code incorrect", "corrupted mac on input", "bad packet length", "packet corrupt"),
+        Reason(
+            "damaged",
+            "DESK_UNREACHABLE",
+            "what arrives on the connection is damaged on its way",
+            "Look for a faulty network card, cable or switch port, or an MTU or offload setting, between the controller and the desk "
+            "(sudo ethtool -S INTERFACE counts errors on both; ping -s 1400 ADDRESS loses packets then). Run again once that is clean.",
+        ),
+    ),
+    (
+        (
+            *("connection closed", "connection reset", "broken pipe", "lost connection", "kex_exchange_identification"),
+            *("shared connection", "closed by remote host"),
+        ),
         Reason(
             "closed",
             "DESK_UNREACHABLE",
             "the connection was closed by the desk",
-            "Look at the desk's ssh log (journalctl -u ssh); it may be shutting down or limiting logins.",
+            "Look at the desk's ssh log (journalctl -u ssh); it may be shutting down or limiting logins. Where that has no entry, "
+            "something else listens at this port: check ansible_port.",
         ),
     ),
 )
@@ -387,6 +461,8 @@ _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}:
 """A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
 
+_STARTED = re.compile(r"traceback \(most recent call last\)|fatal python error|error while loading shared libraries|bad interpreter")
+"""What only a program says that sudo started: a line of sudo's before it (a file that it passed over, the audit) was no refusal."""
 _KEY = re.compile(
     r"load key |unprotected private key file|sign_and_send_pubkey: |identity file \S{1,255} not accessible|no such identity: "
 )
@@ -395,8 +471,10 @@ _PIPE_CLOSED = "connection closed by unknown port 65535"
 """What ssh says where it speaks through a jump host (a pipe, which has no address) and that way ends."""
 _JUMP = re.compile(
     r"open failed: administratively prohibited|could not resolve hostname|connect to host |permission denied \(|host key verification"
+    r"|exec: \S{1,200}: not found|command not found|\bproxy\b"
 )
-"""Why the ssh to the jump host ended. What a jump host tells of the desk ("open failed: connect failed") is not among it."""
+"""Why the ssh to the jump host, or the program of a ProxyCommand, ended. What a jump host tells of the desk ("open failed: connect
+failed") is not among it."""
 
 
 def classify(*texts: str, enrolled: bool = False) -> Reason:
@@ -404,6 +482,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     text = "\n".join(texts).lower()
     # A hint of sudo's about the host's own name, which may stand before any other error.
     text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
+    # The controller's own ~/.ssh, which ssh does without where it may not be written (as in a container).
+    text = re.sub(r"could not create directory '[^\n]*|failed to add the host to the list of known hosts[^\n]*", "", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
     if _JUMP.search(text.rpartition(_PIPE_CLOSED)[0]):
@@ -411,8 +491,10 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     if _KEY.search(text.rpartition("permission denied (")[0]):
         text += " {key}"
     text = _CONTROLLER.sub("{controller}", text)
-    if _SUDO.search(text):
+    said = list(_SUDO.finditer(text))
+    if said and not _STARTED.search(text, said[-1].end()):
         text += " {sudo}"
+    text += "".join(f" {mark}" for mark, pattern, _words, _remedy in LOGIN_SHELLS if pattern.search(text))
     for signs, reason in REASONS:
         if any(sign in text for sign in signs):
             return HOST_KEY if enrolled and signs is UNKNOWN_KEY else reason

@@ -29,6 +29,7 @@ UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/
 OOBE_UNIT = "dgx-oobe.service"
 SUDOERS = "/etc/sudoers.d/90-dgx-spark-{user}"
 SSHD = "/etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf"
+SSHD_CONFIG = "/etc/ssh/sshd_config"
 SSHD_TEXT = """# labops.dgx_spark: key login was proven before this was written.
 PasswordAuthentication no
 KbdInteractiveAuthentication no
@@ -39,6 +40,7 @@ HOSTS = "/etc/hosts"
 AVAHI = "/etc/avahi/avahi-daemon.conf"
 NETDEVS = "/sys/class/net"
 MELLANOX = "0x15b3"
+TEMPORARY = ".dgx_spark."
 
 
 class Refused(Exception):
@@ -56,10 +58,10 @@ def run(*argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(argv, 127, "", str(error))
 
 
-def text_of(path: str) -> str | None:
-    """A file's text, null when it is not there or may not be read."""
+def text_of(path: str, errors: str = "replace") -> str | None:
+    """A file's text, null when it is not there or may not be read. ``errors``: what becomes of bytes that are no UTF-8."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors=errors) as file:
             return file.read()
     except OSError:
         return None
@@ -72,9 +74,9 @@ def write(path: str, text: str, mode: int) -> None:
         os.makedirs(folder)
         # Made under whatever umask root has.
         os.chmod(folder, 0o755)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".dgx_spark.")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             os.fchmod(file.fileno(), mode)
         os.replace(name, path)
@@ -189,8 +191,8 @@ def name_desk(name: str, apply: bool) -> list[str]:
         old = os.uname().nodename
         done = run("hostnamectl", "set-hostname", name)
         if done.returncode != 0:
-            raise Refused(f"hostnamectl rejects the name {name}: {' '.join(done.stderr.split())[:200]}")
-        hosts = text_of(HOSTS) or ""
+            raise Refused(f"hostnamectl does not set the name {name}: {' '.join(done.stderr.split())[:200]}")
+        hosts = text_of(HOSTS, "surrogateescape") or ""
         changed = re.sub(rf"(?m)^(127\.0\.1\.1\s.*?)\b{re.escape(old)}(?=\s|$)", lambda match: f"{match.group(1)}{name}", hosts)
         if changed != hosts:
             write(HOSTS, changed, 0o644)
@@ -213,7 +215,7 @@ def avahi(apply: bool) -> list[str]:
     All of them, wired and Wi-Fi, whichever carries the desk today: else its mDNS name is gone on the day when the other one does. The
     functions of the cables cannot be listed instead, since they are absent while no cable is in.
     """
-    text = text_of(AVAHI)
+    text = text_of(AVAHI, "surrogateescape")
     if text is None or "[server]\n" not in text or re.search(r"(?m)^\s*(allow|deny)-interfaces\s*=", text):
         return []
     netdevs = management()
@@ -242,6 +244,9 @@ def keys_only(apply: bool) -> list[str]:
         if checked.returncode != 0 or missing:
             reopen(before)
             words = " ".join(checked.stderr.split())[:200] or f"another of its configuration files keeps it open ({', '.join(missing)})"
+            whole = text_of(SSHD_CONFIG)
+            if missing and whole is not None and not re.search(r"(?mi)^\s*include\s.*sshd_config\.d", whole):
+                words = f"{SSHD_CONFIG} does not include {os.path.dirname(SSHD)}/*.conf"
             raise Refused(f"sshd refuses to close the password login: {words}")
     return ["sshd: key login only"]
 
@@ -287,7 +292,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     except Refused as error:
         answer["refused"] = str(error)
     except OSError as error:
-        answer["refused"] = f"{error.filename}: {error.strerror}"
+        place = str(error.filename)
+        if os.path.basename(place).startswith(TEMPORARY):
+            place = os.path.dirname(place)
+        answer["refused"] = f"{place}: {error.strerror}{user_files.next_step(error, place)}"
     answer["look"] = look(str(request["user"]))
     print(json.dumps(answer))
     return 0

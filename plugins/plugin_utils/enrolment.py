@@ -23,7 +23,7 @@ from . import enrol_program
 from .admission import first_contact
 from .admission.admit import AnswerInvalid
 from .admission.text import everything, line
-from .connection_errors import OTHER_PROGRAM, OTHER_PROGRAM_REMEDY, classify
+from .connection_errors import classify, login_shell
 from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
 
@@ -224,8 +224,10 @@ class Enrolment:
             self.outcome.data["sudo"] = words[:200]
             answer, words = self._program(request, root=False)
         if answer is None:
-            remedy = OTHER_PROGRAM_REMEDY if OTHER_PROGRAM.search(words) else None
-            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {words[:300]}", {"error": words[:300]}, remedy=remedy)
+            shell = login_shell(words)
+            told = f"{shell[0]}: {words[:300]}" if shell else words[:300]
+            remedy = shell[1] if shell else None
+            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {told}", {"error": words[:300]}, remedy=remedy)
         look: dict[str, Any] = answer["look"]
         return look
 
@@ -383,8 +385,9 @@ class Enrolment:
     def _unreachable(self, text: str) -> None:
         reason = classify(text)
         # Blotted before it is cut, lest half a secret is left.
-        evidence = {"reason": reason.kind, "error": self.secrets.blot(text)[:400], "address": self.wanted.address}
-        self._note(reason.code, reason.sentence, evidence, remedy=reason.remedy)
+        text = self.secrets.blot(text)
+        evidence = {"reason": reason.kind, "error": text[:400], "address": self.wanted.address}
+        self._note(reason.code, reason.told(text), evidence, remedy=reason.remedy)
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
         # Here every text ends that a desk may have written.

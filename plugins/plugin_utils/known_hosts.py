@@ -19,6 +19,7 @@ from .run.store import lock_file, write_atomically
 MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
 """ssh's option for the name under which it looks for a host key."""
+ANY_BYTES = "surrogateescape"
 KEY = re.compile(PUBLIC_KEY)
 NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f$`'\"\\;&<>|()]")
 """In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option, and
@@ -101,7 +102,7 @@ def remember(path: Path, desk: str, names: Sequence[str], keys: Iterable[str], w
         before = text_of(path)
         after = merged(before, desk, names, listed)
         if after != before:
-            write_atomically(path, after, mode=0o644)
+            write_atomically(path, after, mode=0o644, errors=ANY_BYTES)
     return after != before
 
 
@@ -115,9 +116,9 @@ def for_ssh(path: Path | str) -> str:
 
 
 def text_of(path: Path) -> str:
-    """The file's text, empty when there is none."""
+    """The file's text, empty when there is none. Bytes of others that are no UTF-8 (a remark) come through as they are."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors=ANY_BYTES)
     except FileNotFoundError:
         return ""
 

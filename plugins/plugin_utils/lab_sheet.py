@@ -21,7 +21,7 @@ import yaml
 
 from .admission.text import line as one_line
 from .run.model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES
-from .sheet_titles import ALIASES, COLUMNS, NEAR, OWN, header, meant, title
+from .sheet_titles import ALIASES, COLUMNS, NEAR, OWN, header, meant, pairs_by_cells, title
 from .sheet_variables import NoVariable, variable_of
 
 POSITIONS = {"head": 1, "1": 1, "peer": 2, "2": 2}
@@ -35,6 +35,8 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.:-][0
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 """The scope of a link-local address, which to Python may be any text."""
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ADDRESS_FORM = "an IP address such as 192.0.2.11, or a host name (a port and a user have columns of their own)"
+_GROUP_FORM = "letters from a to z, digits and underscores, no digit first, such as {} (it becomes a group), or nothing"
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
 """A login user: of the desk, or of a directory service (Mara.Lind, CORP\\lab, lab@corp.example)."""
@@ -211,6 +213,7 @@ def _titles(cells: Sequence[str], line: int, problems: list[Problem]) -> list[st
         expected = f"a title line with name and some of {', '.join(COLUMNS)}"
         maybe = next((cell.strip() for cell in cells if meant(cell, (), titles) == "name"), None)
         expected += f"; is {maybe!r} the name?" if maybe else ""
+        expected += "; a full-width comma or semicolon separates no cells" if re.search("[\uff0c\uff1b]", listed) else ""
         problems.append(Problem(line, "", f"the titles {listed[:120]}", expected))
         return None
     for twice in sorted({name for name in titles if name in COLUMNS and titles.count(name) > 1}):
@@ -242,6 +245,11 @@ def _others(
             warnings.append(f"column {told!r} is not used here: {named[name]!r} is the variable {name} already")
             continue
         named[name] = told
+        if pairs_by_cells(told, cells, known):
+            warnings.append(
+                f"column {told!r} has each of its values at two desks. If it names the pairs, its title must be pair; {OWN} in front of it "
+                "says that it is the lab's own"
+            )
         for row in rows:
             row.own[name] = row.others.get(place, "")
 
@@ -339,7 +347,7 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
             return None
     name = row.get("name", "")
     if not _NAME.fullmatch(name):
-        wrong("name", "a name of letters, digits, hyphens, dots or underscores, such as desk-01")
+        wrong("name", "a name of at most 63 letters (a to z), digits, hyphens, dots or underscores, such as desk-01")
         return None
     if name in RESERVED:
         wrong("name", f"another name: {', '.join(RESERVED)} are groups")
@@ -359,11 +367,11 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         wrong("user", "a Linux user name")
     pair = row.get("pair") or None
     if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):
-        wrong("pair", "letters, digits and underscores, such as pair_a (it becomes a group), or nothing")
+        wrong("pair", _GROUP_FORM.format("pair_a"))
         pair = None
     stack = row.get("stack") or None
     if stack is not None and (not _GROUP.fullmatch(stack) or stack in RESERVED):
-        wrong("stack", "letters, digits and underscores, such as ring_a (it becomes a group), or nothing")
+        wrong("stack", _GROUP_FORM.format("ring_a"))
         stack = None
     elif stack is not None and row.get("pair"):
         wrong("stack", f"nothing: {name} is in the pair {row['pair']}, and a desk is in one of both")
@@ -425,7 +433,7 @@ def _address(row: Mapping[str, str], wrong: Any) -> str | None:
                 address = ipaddress.ip_address(host)
                 network = ipaddress.ip_network(f"{host.partition('%')[0]}/{prefix or address.max_prefixlen}", strict=False)
             except ValueError:
-                wrong(column, "an IP address such as 192.0.2.11, or a host name")
+                wrong(column, _ADDRESS_FORM)
                 return None
             if not _INTERFACE.fullmatch(getattr(address, "scope_id", None) or "any"):
                 wrong(column, "an IP address such as 192.0.2.11, behind its % the name of an interface of this machine")
@@ -435,7 +443,7 @@ def _address(row: Mapping[str, str], wrong: Any) -> str | None:
                 return None
             return str(address)
         if not _HOST.fullmatch(text):
-            wrong(column, "an IP address such as 192.0.2.11, or a host name")
+            wrong(column, _ADDRESS_FORM)
             return None
         if column == "mdns" and "." not in text:
             return f"{text}.local"

@@ -16,7 +16,7 @@ from ..module_utils.changes.driver_group import belongs, held_group
 from ..module_utils.judges.driver_lock import DRIFT_PATHS
 from ..module_utils.model.desk import Desk
 from . import plain_yaml
-from .run.store import write_atomically
+from .run.store import is_of_others, write_atomically
 
 SCHEMA = "labops.dgx_spark/lock/1"
 
@@ -103,7 +103,9 @@ def differs(lock: LockFile, path: Path) -> bool:
 
 
 def write(lock: LockFile, path: Path) -> None:
-    """Write the file. Raises LockFileError."""
+    """Write the file; never over one that is no lock. Raises LockFileError."""
+    if is_of_others(path, SCHEMA.rpartition("/")[0]):
+        raise LockFileError(f"{path} is there and is not a lock file, so it is left alone; name another one with -e lock_file=PATH")
     try:
         write_atomically(path, to_text(lock), 0o644)
     except OSError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 COLUMNS: dict[str, str] = {
@@ -80,11 +81,13 @@ FOREIGN: dict[str, str] = {
         Rechner, Rechnername, Gerät, Gerätename, Hostname, Knoten, Bezeichnung, Nom, Nom d'hôte, Machine, Poste,
         Nombre, Equipo, Máquina, Nome, Nome host, Computador, Macchina, Naam, Apparaat, Nazwa, Komputer, Název,
         Zařízení, Počítač, Namn, Navn, Dator, Nimi, Laite, Ad, Cihaz, Bilgisayar, Имя, Имя хоста, Узел, Название,
-        名称, 主机名, 设备, 设备名称, 主機名稱, ホスト名, 機器名, 名前, 端末名, 이름, 호스트명, 장비명""",
+        名称, 主机名, 设备, 设备名称, 主機名稱, ホスト名, 機器名, 名前, 端末名, 이름, 호스트명, 장비명, Nama, Nama perangkat,
+        Nama host, Tên, Tên máy, ชื่อ, ชื่อเครื่อง, नाम, نام""",
     "address": """
         Adresse, IP-Adresse, Adresse IP, Dirección, Dirección IP, Indirizzo, Indirizzo IP, Endereço, Endereço IP,
         Adres, IP-adres, Adres IP, IP adresa, Adresa, Adress, IP-adress, IP-osoite, Osoite, IP adresi, IP-адрес,
-        Адрес, IP地址, 地址, IP位址, IPアドレス, アドレス, IP 주소, 주소""",
+        Адрес, IP地址, 地址, IP位址, IPアドレス, アドレス, IP 주소, 주소, Alamat, Alamat IP, Địa chỉ IP, ที่อยู่ IP, आईपी पता,
+        آدرس""",
     "mac": """
         MAC-Adresse, Adresse MAC, Dirección MAC, Indirizzo MAC, Endereço MAC, MAC-adres, Adres MAC, MAC adresa,
         MAC-adress, MAC-osoite, MAC adresi, MAC-адрес, MAC地址, MAC位址, MACアドレス, MAC 주소, Hardwareadresse,
@@ -98,7 +101,8 @@ FOREIGN: dict[str, str] = {
     "pair": """
         Paar, Gespann, Partner, Paire, Binôme, Par, Pareja, Coppia, Dupla, Koppel, Para, Pár, Dvojice, Pari, Çift,
         Pärchen, Zwilling, Jumeau, Gemelo, Gemello, Duo, Tandem, Twin, Peer, Buddy, Pairing, Пары, ペア名, 组名,
-        Eş, Pereche, Parell, Cặp, Ζεύγος, Ζευγάρι, Пара, Двойка, זוג, زوج, 对, 配对, 组, 組, 配對, ペア, 쌍, 짝, Pair name,
+        Eş, Pereche, Parell, Cặp, Pasangan, Gandingan, Pora, คู่, जोड़ी, جفت,
+        Ζεύγος, Ζευγάρι, Пара, Двойка, זוג, زوج, 对, 配对, 组, 組, 配對, ペア, 쌍, 짝, Pair name,
         Pair no, Pair number, Pair ID""",
     "stack": """
         Verbund, Stapel, Stack name, Stack no, Stack number, Stack ID, 堆叠, スタック, 스택""",
@@ -115,7 +119,8 @@ FOREIGN: dict[str, str] = {
         Serijska številka, Số sê-ri, Số seri, Σειριακός αριθμός, Αριθμός σειράς, Серійний номер, Сериен номер,
         מספר סידורי, الرقم التسلسلي, رقم تسلسلي, Серийный номер, Серийный №, Заводской номер, 序列号, 序號, 序列號, 产品序列号,
         シリアル番号, シリアル, 製造番号, 시리얼 번호, 일련번호, Serial no, Serial no., Serial #, Chassis serial, N/S,
-        Service Tag, Servicetag""",
+        Service Tag, Servicetag, Nomor seri, Nombor siri, No. siri, หมายเลขซีเรียล, หมายเลขเครื่อง, क्रम संख्या, क्रमांक,
+        شماره سریال""",
     "asset_tag": """
         Inventarnummer, Inventar-Nr., Inventarnr, Anlagennummer, Numéro d'inventaire, Número de inventario,
         Numero di inventario, Número de patrimônio, Inventarisnummer, Numer inwentarzowy, Inventární číslo,
@@ -157,7 +162,7 @@ def _tell(pattern: str) -> re.Pattern[str]:
 
 
 _SERIAL_STEM = re.compile(
-    r"(?:^|_)(?:seri(?!es(?:_|$))|sarja|sorozat|matric|σειρα|серии|серіи|зав(?:одско)?|s_?n$)|seriennu|serienn|序列|序號|序号|シリアル|製造番|시리얼|일련"
+    r"(?:^|_)(?:seri(?!es(?:_|$))|siri(?:_|$)|sarja|sorozat|matric|σειρα|серии|серіи|зав(?:одско)?|s_?n$)|seriennu|serienn|序列|序號|序号|シリアル|製造番|시리얼|일련"
 )
 """How words for a serial number begin in many languages, as ``plain`` writes them; the rest of the title is written in many ways."""
 _SERIAL_CELL = re.compile(r"(?=(?:[^0-9]*[0-9]){4})[A-Za-z0-9][A-Za-z0-9./_-]{5,63}")
@@ -202,6 +207,12 @@ def meant(text: str, cells: Sequence[str], titles: Sequence[str], names: Sequenc
         return "pair"
     found = (column for column, pattern in _CONTENT.items() if told and all(pattern.fullmatch(cell) for cell in told))
     return next((column for column in found if column not in titles), None)
+
+
+def pairs_by_cells(text: str, cells: Sequence[str], titles: Sequence[str]) -> bool:
+    """Whether a column may name the pairs, in whatever language, of a sheet that has none: each of its values stands at two desks."""
+    counts = Counter(cell for cell in cells if cell)
+    return not {"pair", "stack"} & set(titles) and not plain(text).startswith(OWN) and len(counts) > 1 and set(counts.values()) == {2}
 
 
 def header(rows: Mapping[int, Sequence[str]]) -> int | None:

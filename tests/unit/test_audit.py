@@ -102,6 +102,13 @@ def test_red_a_desk_listed_twice_and_a_pair_that_differs() -> None:
     assert {item[1] for item in codes(desks=twice) if item[0] == "DESK_IDENTITY_DUPLICATE"} == {"desk-01", "again"}
 
 
+def test_another_file_of_ours_is_no_baseline_and_what_is_one_is_told(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text('{"schema": "labops.dgx_spark/report/1", "verdict": "PASS", "findings": []}', encoding="utf-8")
+    with pytest.raises(audit.BaselineError, match=r"is a labops\.dgx_spark/report/1; the name of a desk, a lock file"):
+        audit.check_baseline(str(report), ["desk-01"])
+
+
 def test_a_desk_as_baseline() -> None:
     found = audit.together(DESKS, ADDRESSES, [], JudgeOptions(), "desk-01")
     assert {item.where.desk for item in found} == {"desk-02", "desk-03"}

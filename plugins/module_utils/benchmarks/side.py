@@ -70,7 +70,7 @@ ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 
 class SideError(Exception):
     """A side of the measurement could not be started or was lost. ``kind``: trust, host_key, algorithm, expired, no_route,
-    refused, timed_out, closed, lost, login (the login works, its shell does not let the agent answer), failed.
+    refused, port, damaged, timed_out, closed, lost, login (the login works, its shell does not let the agent answer), failed.
     """
 
     def __init__(self, desk: str, kind: str, text: str) -> None:
@@ -243,7 +243,7 @@ class AgentSide:
             )
             raise SideError(self.name, "expired" if kind == "expired" else "login", text)
         # What a running program said must not be taken for ssh's own words.
-        kind = kind if not self._greeted or kind in ("no_route", "timed_out") else "lost"
+        kind = kind if not self._greeted or kind in ("no_route", "timed_out", "damaged") else "lost"
         raise SideError(self.name, kind, (text or "the connection ended without any output") + self._before())
 
     def _before(self) -> str:
@@ -412,13 +412,17 @@ SSH_SIGNS = (
     ("algorithm", ("no matching host key type", "no matching key exchange", "no matching cipher", "no matching mac found")),
     # The login is closed until somebody acts, though key and host are right; without a terminal sshd ends it with a code of its own.
     ("expired", ("password has expired", "password change required", "required to change your password", "account has expired")),
-    ("trust", ("permission denied", "too many authentication failures", "no such identity", "load key")),
+    ("trust", ("permission denied (", "permission denied, please", "too many authentication failures", "no such identity", "load key")),
     ("no_route", ("no route to host", "network is unreachable")),
     ("refused", ("connection refused",)),
+    ("port", ("banner line contains invalid characters",)),
+    ("damaged", ("message authentication code incorrect", "corrupted mac on input", "bad packet length", "packet corrupt")),
     ("timed_out", ("timed out", "not responding")),
     # Closed before the server said who it is: nothing was refused that belongs to this user or key.
     ("closed", ("kex_exchange", "exceeded maxstartups", "not allowed at this time")),
     ("lost", ("connection closed", "connection reset", "broken pipe")),
+    # Before anything left this desk: a rule, a filter or an address that it does not have.
+    ("no_route", ("ssh: connect to host ",)),
 )
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..desk import Answer, Desk, LiveDesk, make_folder
+from ..programs.user_files import next_step
 from .received import digest, given_away
 
 SCHEMA = "labops.dgx_spark/nccl_bundle/1"
@@ -243,10 +244,40 @@ def manifest_of(archive: str) -> str:
     return text
 
 
+def refuse_foreign(folder: str) -> None:
+    """The folder is swapped or removed as a whole: it must be one of ours, and no link to elsewhere. Raises BundleError."""
+    parent = posixpath.dirname(folder)
+    for path in (folder, *([parent] if parent == OWN_FOLDER else [])):
+        if os.path.islink(path):
+            raise BundleError(
+                f"{path} is a symbolic link (to {os.readlink(path)}), which is not followed. Remove the link; to keep the bundle on "
+                f"another disk, mount that at {parent} (a bind mount in /etc/fstab)"
+            )
+    if not posixpath.isabs(folder) or parent == "/":
+        raise BundleError(f"{folder or '/'} is not a folder for a bundle; an absolute path below another folder was expected")
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    if names and not folder.startswith(f"{OWN_FOLDER}/") and not _is_bundle(folder):
+        raise BundleError(
+            f"{folder} holds something else than a bundle ({', '.join(names[:4])}), which would be lost; nccl_bundle_folder must name a "
+            f"folder of the bundle's own, such as {folder}/nccl"
+        )
+
+
+def _is_bundle(folder: str) -> bool:
+    try:
+        with open(posixpath.join(folder, MANIFEST), encoding="utf-8") as file:
+            manifest = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
+
+
 def install(archive: str, folder: str) -> dict[str, Any]:
     """Unpack beside the folder, check every file against the manifest, then swap. The manifest. Raises BundleError."""
+    refuse_foreign(folder)
     manifest: dict[str, Any] = json.loads(manifest_of(archive))
-    fresh, old = f"{folder}.new", f"{folder}.old"
+    # Hidden: somebody may keep a copy beside it as nccl.old.
+    fresh, old = (posixpath.join(posixpath.dirname(folder), f".{posixpath.basename(folder)}.{word}") for word in ("new", "old"))
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         make_folder(fresh)
@@ -267,7 +298,8 @@ def install(archive: str, folder: str) -> dict[str, Any]:
         os.rename(fresh, folder)
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        raise BundleError(f"{folder} cannot be written: {error}") from error
+        step = next_step(error, folder) if isinstance(error, OSError) else ""
+        raise BundleError(f"{folder} cannot be written: {error}{step}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return manifest

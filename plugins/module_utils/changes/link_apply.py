@@ -26,6 +26,7 @@ from ..model.owner import Owner
 from ..model.port import Function
 from ..programs import carrier
 from ..programs.carrier import PYTHON
+from ..programs.user_files import next_step
 from .link_carried import program
 from .link_plan import (
     ABSENT,
@@ -305,7 +306,7 @@ class LinkChange:
             self.desk.write_text(PROGRAM, program(), 0o700)
         except OSError as error:
             self._ask("tidy")
-            return outcome.fail(refused(self.where, f"{PROGRAM} cannot be written: {error.strerror or error}"))
+            return outcome.fail(refused(self.where, f"{PROGRAM} cannot be written: {error.strerror or error}{next_step(error, PROGRAM)}"))
         answer = self._ask("prepare", json.dumps(description), timeout=120)
         if not answer.get("ok"):
             self._ask("tidy")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import posixpath
 import re
@@ -128,7 +129,7 @@ def read(desk: HomesDesk, want: Wanted) -> Have:
     unread: dict[str, str] = {}
     for path in [*(item.path for item in want.files), *(item.path for item in want.lines if item.user is None)]:
         text = desk.read_text(path)
-        contents[path] = text.text
+        contents[path] = _as_it_is(desk, path, text.text) if path in ROOTS_FILES else text.text
         if text.error not in (None, "missing"):
             unread[path] = str(text.error)
     for item in want.lines:
@@ -151,6 +152,14 @@ def read(desk: HomesDesk, want: Wanted) -> Have:
         elif told.error != "missing":
             unread["ufw"] = told.error or f"rc {told.rc}"
     return Have(contents, key.text is not None, key.error == DAMAGED, _wrong_modes(desk, want), rules, unread)
+
+
+def _as_it_is(desk: HomesDesk, path: str, text: str | None) -> str | None:
+    """A text with bytes that are no UTF-8 (somebody's remark) in a form that is written back as those bytes."""
+    if "\ufffd" not in (text or ""):
+        return text
+    answer = desk.run(["base64", "--wrap=0", path])
+    return base64.b64decode(answer.stdout).decode("utf-8", "surrogateescape") if answer.ok else text
 
 
 def merge_request(item: WantedLines, apply: bool) -> dict[str, Any]:
@@ -184,7 +193,7 @@ def plan(have: Have, want: Wanted) -> list[Step]:
     """The steps from what is there to what is wanted. Pure. Raises PairFilesError for what is never done."""
     steps: list[Step] = []
     for path, reason in have.unread.items():
-        raise PairFilesError(f"{path} cannot be read ({reason}), so it is not changed")
+        raise PairFilesError(f"{path} cannot be read ({reason}), so it is not changed; ls -ld {path} shows what it is")
     if want.key is not None and (want.key.present != have.key_present or have.key_damaged):
         steps.append(Step("make_key" if want.key.present else "remove_key", want.key.path, user=want.key.user, mode=0o600))
     for file in want.files:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,13 @@ RECORD = "/var/lib/dgx_spark/pair_tools.json"
 INSTALL_SECONDS = 900.0
 """Open MPI and its dependencies are about 30 MB."""
 
-AGAIN = "Fix what apt names (sudo dpkg --configure -a; sudo apt-get -f install), then run unstack_pair.yml again."
+AGAIN = (
+    "Fix what apt names (sudo dpkg --configure -a; sudo apt-get -f install; sudo apt-mark unhold PACKAGE for one that is on hold), then "
+    "run unstack_pair.yml again."
+)
+
+_NOT_EMPTY = re.compile(r"while removing (\S{1,100}), directory '([^']{1,400})' not empty so not removed")
+"""What dpkg says of a folder that it leaves."""
 
 NO_QUESTIONS = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
 
@@ -163,6 +170,10 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
             answer = _run(desk, command, lock_timeout)
             if not answer.ok:
                 raise _refused(f"{', '.join(names)} could not be removed", answer, remedy=AGAIN)
+            outcome.kept += [
+                f"{folder}: it came with {name}, and files that are not the package's lie in it"
+                for name, folder in _NOT_EMPTY.findall(answer.stderr + answer.stdout)
+            ]
     if not check_mode:
         _remove_accounts(desk, outcome)
         try:

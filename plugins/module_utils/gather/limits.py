@@ -50,7 +50,7 @@ def gather(ask: Ask, options: Options) -> Limits:
     """The limits of a process of the login user, else what pam_limits would give."""
     user = login(ask, options)
     uid = user.get("uid")
-    groups = _groups(ask, user)
+    groups = groups_of(ask, user)
     if options.login_user is not None and uid is None:
         ask.miss("limits.uid", f"neither /etc/passwd nor getent passwd names {options.login_user}", ask.text("/etc/passwd"))
     soft, hard = _of_process(ask, uid, options.login_user is None)
@@ -70,7 +70,8 @@ def gather(ask: Ask, options: Options) -> Limits:
     )
 
 
-def _groups(ask: Ask, user: dict[str, Any]) -> tuple[str, ...]:
+def groups_of(ask: Ask, user: dict[str, Any]) -> tuple[str, ...]:
+    """The groups of an account in /etc/group."""
     entries = group.read(ask.text("/etc/group").text or "")
     name, gid = user.get("name"), user.get("gid")
     return tuple(sorted({item["name"] for item in entries if (gid is not None and item["gid"] == gid) or name in item["members"]}))

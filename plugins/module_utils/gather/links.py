@@ -81,15 +81,17 @@ def _routes(ask: Ask) -> tuple[list[dict[str, Any]] | None, Source | None]:
 
 
 def led_elsewhere(ask: Ask, netdevs: Iterable[str]) -> list[str]:
-    """Addresses in the networks of ``netdevs`` that the kernel reaches over another interface, as it answers when asked.
+    """Addresses in the networks of ``netdevs`` that the kernel reaches over another interface, as it answers when asked; over ``*``
+    those for which it has no way.
 
     Policy rules and tables other than the main one show only so. Asked for the neighbours that the interface knows, else for one
-    address of its network.
+    address of its network. One that is switched off has no routes of its own, which says nothing about its network.
     """
     found = []
     known = [words for line in (ask.text(ARP).text or "").splitlines() if len(words := line.split()) >= 6]
     for netdev in netdevs:
-        for held in addresses_of(interfaces(ask).facts(netdev)):
+        told = interfaces(ask).facts(netdev)
+        for held in addresses_of(told) if not told.get("flags") or "UP" in told["flags"] else ():
             try:
                 mine = ipaddress.IPv4Interface(f"{held.address}/{held.prefix_length}")
             except ValueError:
@@ -100,6 +102,8 @@ def led_elsewhere(ask: Ask, netdevs: Iterable[str]) -> list[str]:
                 chosen = ip_route.read(answer.stdout) if answer.ok else []
                 if chosen and chosen[0]["netdev"] != netdev:
                     found.append(f"{peer}/32 dev {chosen[0]['netdev']}")
+                elif answer.error is None and "RTNETLINK answers" in answer.stderr:
+                    found.append(f"{peer}/32 dev *")
     return found
 
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..model.desk import SshServer
-from ..readers import sshd_config
+from ..readers import passwd, sshd_config
 from .ask import Ask
 from .functions import functions
-from .limits import login
+from .limits import groups_of, login
 from .links import interfaces
 from .options import Options
 
@@ -56,7 +56,7 @@ def _gather(ask: Ask, options: Options) -> SshServer:
         accepts_ed25519=None if accepted is None else KEY_TYPE in accepted,
         key_is_enough=_key_is_enough(said["authentication_methods"]),
         runs_commands=_runs_commands(said["force_command"], said["max_sessions"]),
-        user_allowed=_allowed(name, theirs, said),
+        user_allowed=_all_of(_allowed(name, theirs, said), _groups_allowed(ask, user, said)),
     )
 
 
@@ -104,6 +104,24 @@ def _allowed(name: str, peer: str, said: dict[str, Any]) -> bool | None:
     if True in allowed:
         return None if None in denied else True
     return None if None in allowed or None in denied else False
+
+
+def _groups_allowed(ask: Ask, user: dict[str, Any], said: dict[str, Any]) -> bool | None:
+    """What DenyGroups and AllowGroups say of the login user; null where a directory may know more groups, or where a pattern is negated."""
+    denied, allowed = said["deny_groups"] or (), said["allow_groups"] or ()
+    mine = groups_of(ask, user)
+    if any(fnmatch.fnmatchcase(group, pattern) for group in mine for pattern in denied):
+        return False
+    known = any(item["name"] == user["name"] for item in passwd.read(ask.text("/etc/passwd").text or ""))
+    if not known and denied:
+        return None
+    if not allowed or any(fnmatch.fnmatchcase(group, pattern) for group in mine for pattern in allowed):
+        return True
+    return False if known and not any(pattern.startswith("!") for pattern in allowed) else None
+
+
+def _all_of(*answers: bool | None) -> bool | None:
+    return False if False in answers else None if None in answers else True
 
 
 def _matches(pattern: str, name: str, peer: str) -> bool | None:

@@ -22,13 +22,18 @@ BAD_STATUS = r"parsing file '/var/lib/dpkg/status'|(?:flAbsPath on|package file)
 CURES = {
     READ_ONLY: "A file system of the desk is read-only: findmnt -O ro -t ext4,xfs,btrfs names it, and sudo journalctl -k | grep -iE "
     "'remount|I/O error' says whether its disk is the cause. Reboot the desk (which checks the file system), then run again.",
+    r"Input/output error": "The desk's disk returns errors: sudo journalctl -k | grep -iE 'I/O error|nvme' says which one. Save what is "
+    "on it and replace it; nothing can be installed before.",
     BAD_STATUS: "The list of installed packages is damaged: compare /var/lib/dpkg/status with /var/lib/dpkg/status-old and "
     "/var/backups/dpkg.status*, copy the last good one over it, then run sudo apt-get check.",
     BAD_LISTS: "The downloaded package lists are damaged; fetch them again: sudo rm -r /var/lib/apt/lists && sudo apt-get update. Then run "
     "again.",
 }
 """What stands on the desk's own disk and cannot be used: apt's words, and the cure."""
-BAD_SOURCES = r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known"
+BAD_SOURCES = (
+    r"Conflicting values set for option|list of sources could not be read|Malformed (?:entry|line|stanza)|Type '.*' is not known|"
+    r"Syntax error /etc/apt|Invalid record in the preferences file|Did not understand pin type"
+)
 OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG|key (?:on )?[0-9A-F]{16,40} (?:is|has) expired"
 NO_KEY = (
     r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|"
@@ -49,6 +54,8 @@ DENIED = (
     r"does the network require authentication"
 )
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
+OTHER_PYTHON = r"No module named '_?apt_(?:pkg|inst)'"
+"""What programs of Ubuntu's say when /usr/bin/python3 was made another Python."""
 GONE = r"\s404\s"
 """What tells an archive that is not there from one that only refused: apt says of both that they have no Release file."""
 NOT_THE_KEY = rf"{DENIED}|BADSIG"
@@ -174,7 +181,12 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
         code = found[0] if found else "APT_FAILED"
         lines = telling_lines(text, code)
         remedy = next((problem.remedy for problem in problems(text) if problem.code == code), None)
-        if code == "APT_FAILED":
+        if code == "APT_FAILED" and re.search(OTHER_PYTHON, text):
+            remedy = (
+                "The desk's /usr/bin/python3 is not Ubuntu's own, which programs of apt need: sudo update-alternatives --remove-all "
+                "python3, then sudo ln -sf python3.12 /usr/bin/python3. Then run again."
+            )
+        elif code == "APT_FAILED":
             remedy = next((cure for words, cure in CURES.items() if re.search(words, text, re.IGNORECASE)), None)
         if code == "DPKG_BROKEN" and (other := _OTHERS_FILE.search(text)):
             remedy = (

@@ -54,12 +54,12 @@ def before_measurement(stack: str, uses: Sequence[DeskUse], force: bool) -> list
 
 def after_measurement(stack: str, before: Sequence[DeskUse], after: Sequence[DeskUse], force: bool) -> list[Finding]:
     """Who came while a measurement was made: its figures are then nobody's (PAIR_DISTURBED)."""
-    known = {(use.desk, what, item.pid) for use in before for what, item in compute_users(use.busy)}
+    known = {(use.desk, what, item.pid, _service(item)) for use in before for what, item in compute_users(use.busy)}
     severity = "warn" if force else "unknown"
     found = []
     for use in after:
         where = Where(pair=stack, desk=use.desk)
-        came = [_told(what, item) for what, item in compute_users(use.busy) if (use.desk, what, item.pid) not in known]
+        came = [_told(what, item) for what, item in compute_users(use.busy) if (use.desk, what, item.pid, _service(item)) not in known]
         if came:
             message = f"{use.desk}: started during the measurement: {named(came)}."
             found.append(finding("PAIR_DISTURBED", where, message, severity=severity, evidence={"users": came}))
@@ -85,5 +85,12 @@ def stops(found: Sequence[Finding]) -> bool:
     return any(item.severity not in ("warn", "note") for item in found)
 
 
+def _service(item: GpuProcess) -> str:
+    """The name of one of the kernel's, which is no process."""
+    return "" if item.pid else item.name
+
+
 def _told(what: str, item: GpuProcess) -> str:
+    if not item.pid:
+        return f"{item.name} (the kernel's, such as NFS or NVMe over RDMA) on {what}"
     return f"{item.name} (process {item.pid}, user {item.user or 'unknown'}) on {what}"

@@ -76,4 +76,6 @@ def times(number: int) -> str:
 
 def routed_over(netdev: str) -> str:
     """Where a route leads, in words; the kernel's list has ``*`` for one that leads nowhere."""
-    return f"routed over {netdev}" if netdev != "*" else "led nowhere: ip route show tells a blackhole or an unreachable route for it"
+    if netdev != "*":
+        return f"routed over {netdev}"
+    return "led nowhere: ip rule and ip route show table all name the rule or route (blackhole, unreachable or prohibit)"

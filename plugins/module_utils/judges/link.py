@@ -396,6 +396,8 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
             message = (
                 f"{network} of {name_of(item)} is also {routed_over(netdev)} ({routed[0]})."
                 if route in desk.network.routed_networks
+                else f"{routed[0].network_address} in {network} of {name_of(item)} is {routed_over(netdev)}."
+                if netdev == "*"
                 else f"{routed[0].network_address} in {network} of {name_of(item)} is reached over {netdev}: ip rule and ip route show "
                 "table all show what leads there."
             )

@@ -25,7 +25,7 @@ def _closed(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
             (server.accepts_ed25519, "PubkeyAcceptedAlgorithms has no ssh-ed25519"),
             (server.key_is_enough, "AuthenticationMethods requires more than a key"),
             (server.runs_commands, "ForceCommand or MaxSessions 0 keeps a login from running a command"),
-            (server.user_allowed, f"DenyUsers or AllowUsers keeps {user} out"),
+            (server.user_allowed, f"AllowUsers, DenyUsers, AllowGroups or DenyGroups keeps {user} out"),
         )
         if known is False
     ]

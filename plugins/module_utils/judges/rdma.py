@@ -31,7 +31,11 @@ Stock DGX OS allows nearly all of RAM.
 
 WAITING = {
     "refused": "the peer refused the connection: no ssh server listens at this address (ListenAddress, or another Port than "
-    "spark_ssh_port: sudo sshd -T | grep -E '^(listenaddress|port) ' there)",
+    "spark_ssh_port: sudo sshd -T | grep -E '^(listenaddress|port) ' there), or a ban or packet filter there rejects this desk (sudo "
+    "fail2ban-client status sshd)",
+    "port": "what listens at this port of the peer is not an ssh server (spark_ssh_port, or ansible_port, is not that of its sshd: "
+    "sudo sshd -T | grep ^port there)",
+    "damaged": "what arrives over the cable is damaged (ethtool -S INTERFACE on both desks counts it; reseat or change the cable)",
     "no_route": "the peer's fabric address cannot be reached",
     "timed_out": "the peer did not respond in time",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
@@ -42,8 +46,9 @@ WAITING = {
     "(sudo chage -E -1 -M -1 USER)",
     "failed": "the measurement could not be driven",
     "no_answer": "a command on the desk did not respond in time",
-    "login": "the login works, but something in the user's shell start-up (~/.bashrc, /etc/profile.d; what starts tmux or another shell "
-    "there belongs in interactive shells only) keeps the measurement's program from responding",
+    "login": "the login works, but the user's shell there (nologin or a restricted one: sudo usermod -s /bin/bash USER) or something in "
+    "its start-up (~/.bashrc, /etc/profile.d; what starts tmux or another shell there belongs in interactive shells only) keeps the "
+    "measurement's program from responding",
     "port_busy": "no listener could be opened on the fabric address",
 }
 

@@ -140,7 +140,8 @@ class SshServer:
     runs_commands: bool | None = None
     """Whether a login may run the command that it requests (``sshd -T``, ForceCommand and MaxSessions); null when unknown."""
     user_allowed: bool | None = None
-    """Whether DenyUsers and AllowUsers let the user in from there (``sshd -T``); null when their patterns cannot be evaluated."""
+    """Whether the lists of users and groups (AllowUsers, DenyUsers, AllowGroups, DenyGroups) let the user in from there (``sshd -T``);
+    null when their patterns cannot be evaluated."""
 
     def key_file(self, home: str) -> str:
         """The file that the peer's key belongs into: the usual one where the server reads it or is not known, else the first below the
@@ -169,7 +170,7 @@ class Network:
     """Networks of the main table with interface (/proc/net/route), such as ``10.0.0.0/24 dev enP7s7``."""
     led_elsewhere: tuple[str, ...] = ()
     """Addresses in the ConnectX-7's networks that the kernel reaches over another interface (``ip route get``), such as
-    ``192.168.100.11/32 dev enP7s7``: policy rules and other routing tables show there."""
+    ``192.168.100.11/32 dev enP7s7``, or over ``*`` if it has no way: policy rules and other routing tables show there."""
     renderer: str | None = None
     """``NetworkManager`` or ``networkd`` (netplan, else which one runs); null when unknown."""
     netplan_files: tuple[str, ...] = ()

@@ -151,7 +151,7 @@ class GpuProcess:
     """One process that uses the GPU."""
 
     pid: int
-    """Process id."""
+    """Process id; 0 for a service of the kernel, which is not a process."""
     name: str
     """Name."""
     kind: str | None = None

@@ -78,7 +78,7 @@ def host_of(desk: str, proven: Mapping[str, Any]) -> str:
 def address_of(host: str) -> str:
     """The address of a name of ours: known_hosts holds addresses, and somebody else's line may use the name too. Raises OSError or
     StopIteration."""
-    hosts = Path("/etc/hosts").read_text(encoding="utf-8").splitlines()
+    hosts = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace").splitlines()
     return next(line.split()[0] for line in hosts if host in line.split()[1:] and line.rstrip().endswith(MARK))
 
 
@@ -138,13 +138,13 @@ def compare(desk: str, proven: Mapping[str, Any], seen: Sequence[str | None], sa
 def main(arguments: Sequence[str]) -> int:
     """Compare both desks with the proof."""
     try:
-        text = (FOLDER / "pair.env").read_text(encoding="utf-8")
+        text = (FOLDER / "pair.env").read_text(encoding="utf-8", errors="replace")
     except OSError:
         print("no settings: this pair was not proven, or its settings were withdrawn; run stack_pair.yml")
         return 2
     proven = header(text)
     if (FOLDER / "pair.stale").exists():
-        print(f"stale: {(FOLDER / 'pair.stale').read_text(encoding='utf-8').strip()}")
+        print(f"stale: {(FOLDER / 'pair.stale').read_text(encoding='utf-8', errors='replace').strip()}")
         return 2
     if not proven["desk"]:
         print("pair.env is damaged: it does not name its desk")

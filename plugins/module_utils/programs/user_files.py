@@ -93,6 +93,8 @@ def next_step(error: OSError, path: str) -> str:
         errno.ENOSPC: f"df -h {folder} and df -i {folder} show whether blocks or inodes are used up",
         errno.EDQUOT: "quota -s shows whose limit is reached",
         errno.EROFS: f"findmnt -T {folder} shows the mount, sudo journalctl -k why the kernel made it read-only",
+        errno.ELOOP: f"ls -ld {folder} {path} shows a symbolic link, which is not followed there: put a real folder or file in its place",
+        errno.EBUSY: f"findmnt {path} shows what is mounted right there: unmount that first",
     }
     return f"; {looks[error.errno]}" if error.errno in looks else ""
 
@@ -208,6 +210,12 @@ def target_of(path: str) -> str:
         raise UserFileError(f"{where}{linked} is not a regular file; replace it with one")
     if about.st_uid != os.geteuid():
         raise UserFileError(f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user")
+    if about.st_nlink > 1:
+        raise UserFileError(
+            f"{where}{linked} has {about.st_nlink} names (hard links), of which the others would keep what stands in it now; "
+            f"sudo find / -xdev -samefile {where} names them. Make it a file of its own (cp -p FILE FILE.new, then mv FILE.new FILE) or a "
+            "symbolic link"
+        )
     return where
 
 
@@ -288,6 +296,16 @@ def take_away(path: str, old: int | None, before: bytes, fresh: str) -> None:
             os.link(fresh, path)
 
 
+ACL = "system.posix_acl_access"
+"""Where Linux keeps a file's access list (setfacl)."""
+
+
+def keep_acl(old: str, new: str) -> None:
+    """Give a file the access list of another one, if that has any."""
+    with contextlib.suppress(OSError):
+        os.setxattr(new, ACL, os.getxattr(old, ACL, follow_symlinks=False), follow_symlinks=False)
+
+
 def fill(folder: str, name: str, data: bytes, mode: int, gid: int | None = None) -> str:
     """A new file with a random name in the folder, on the disk when this returns; its path. Raises OSError."""
     fresh = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
@@ -350,6 +368,7 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
                 return answer
             fresh = fill(folder, name, after, int(request.get("mode") or 0o600), None if about is None else about.st_gid)
             try:
+                keep_acl(where, fresh)
                 before_rename(where)
                 with old_file(where, about) as old:
                     if same_file(where, about):
@@ -403,6 +422,11 @@ def make_key(path: str) -> dict[str, Any]:
             for left in os.listdir(room):
                 os.unlink(os.path.join(room, left))
             os.rmdir(room)
+    if not key_told(path).get("text"):
+        raise UserFileError(
+            f"{private} was made, but ssh will not use it (mode {stat.S_IMODE(os.stat(private).st_mode):o}): the file system of the home "
+            f"keeps no modes or owners (findmnt -T {folder}); a login user with a home on the desk's own disk is needed"
+        )
     return {"changed": True}
 
 

@@ -9,15 +9,18 @@ from typing import Any
 from . import text as _text
 
 COMMAND = ("rdma", "resource", "show", "qp")
+_CORE = ("[ib_core]", "[mlx5_ib]")
+"""The kernel's own, on every machine with such an adapter; any other name in brackets is a service that uses it."""
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """A list of user-space owners, each once: pid, name. Queue pairs of the kernel have no pid and are left out."""
-    found: dict[int, dict[str, Any]] = {}
+    """A list of owners, each once: pid, name. The kernel's services (NFS or NVMe over RDMA, SMC) have the pid 0."""
+    found: dict[tuple[int, str], dict[str, Any]] = {}
     for line in _text.lines(text):
         words = line.split()
         facts = {key: words[place + 1] for place, key in enumerate(words[:-1]) if key in ("pid", "comm")}
-        pid = _text.to_int(facts.get("pid"))
-        if words[:1] == ["link"] and pid is not None and pid > 0 and len(found) < 1000:
-            found.setdefault(pid, {"pid": pid, "name": _text.word(facts.get("comm"), 64) or "unknown"})
+        pid, name = _text.to_int(facts.get("pid")), _text.word(facts.get("comm"), 64) or "unknown"
+        service = pid is None and name.startswith("[") and name not in _CORE
+        if words[:1] == ["link"] and (service or (pid is not None and pid > 0)) and len(found) < 1000:
+            found.setdefault((pid or 0, name if service else ""), {"pid": pid or 0, "name": name.strip("[]")})
     return list(found.values())

@@ -8,13 +8,14 @@ from typing import Any
 
 from . import text as _text
 
-WORDS = ("authorizedkeysfile", "allowusers", "denyusers", "pubkeyacceptedalgorithms", "authenticationmethods")
+WORDS = ("authorizedkeysfile", "allowusers", "denyusers", "allowgroups", "denygroups", "pubkeyacceptedalgorithms", "authenticationmethods")
 """Keywords with a list; those that may stand several times are put together."""
 
 
 def read(text: str) -> dict[str, Any]:
-    """Keys: authorized_keys_files, allow_users, deny_users, pubkey_algorithms, authentication_methods (lists, null where not said),
-    pubkey_authentication (bool or null), force_command (a text, empty for none, null where not said), max_sessions (int or null)."""
+    """Keys: authorized_keys_files, allow_users, deny_users, allow_groups, deny_groups, pubkey_algorithms, authentication_methods (lists,
+    null where not said), pubkey_authentication (bool or null), force_command (a text, empty for none, null where not said), max_sessions
+    (int or null)."""
     lists: dict[str, list[str]] = {}
     single: dict[str, str] = {}
     for line in _text.lines(text, _text.TEXT_LIMIT):
@@ -31,6 +32,8 @@ def read(text: str) -> dict[str, Any]:
         "authorized_keys_files": None if files is None else [name for name in files if name.lower() != "none"],
         "allow_users": lists.get("allowusers"),
         "deny_users": lists.get("denyusers"),
+        "allow_groups": lists.get("allowgroups"),
+        "deny_groups": lists.get("denygroups"),
         "pubkey_algorithms": lists.get("pubkeyacceptedalgorithms"),
         "authentication_methods": lists.get("authenticationmethods"),
         "pubkey_authentication": {"yes": True, "no": False}.get(single.get("pubkeyauthentication", "").lower()),

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import audit
 from ..cable_report import picture
-from ..run.store import write_atomically
+from ..run.store import is_of_others, write_atomically
 from .certificate import certificates, file_name, page
 from .certificate import text as certificate_text
 from .html import html
@@ -128,6 +128,9 @@ def _outside(found: Written, target: Path, report: Mapping[str, Any], finished: 
     """Each playbook has a file and a label of its own: two files with the same series would make the collector refuse both."""
     playbook = line(report["run"]["playbook"])
     path = target / f"dgx_spark_{playbook}.prom" if target.is_dir() else target
+    if is_of_others(path, "dgx_spark_"):
+        found.warnings.append(f"the metrics were not written: {path} holds something else (spark_metrics_path)")
+        return
     try:
         write_atomically(path, prometheus(report, finished, {"playbook": playbook}), mode=0o644)
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..admission.text import line
-from ..connection_errors import OTHER_PROGRAM, OTHER_PROGRAM_REMEDY, classify
+from ..connection_errors import classify, login_shell
 from ..own_load import REMEDY
 from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STAGES, STOPS_DESK, UNIT, Stage, is_wanted, playbook, stage_of_part
@@ -26,6 +26,14 @@ INTERPRETER = re.compile(
     re.IGNORECASE,
 )
 """What a shell says when the Python that Ansible found is none."""
+NO_START = ("full", "no_files", "processes")
+"""Reasons for which a module cannot start on a desk that lets its user in (see `connection_errors`)."""
+KILLED = (137, -9)
+"""How a program ends that was killed; the shell's way to say so, and Python's."""
+KILLED_REMEDY = (
+    "sudo journalctl -k | grep -iE 'out of memory|oom' on the desk says whether its memory ran out and who used it. End that, or let it "
+    "finish, then run again."
+)
 RESULT_NOISE = (
     "findings",
     "invocation",
@@ -212,6 +220,8 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     evidence.update(said)
     if "timedout" in answer or "timed out" in message.lower():
         text = f"{desk}: stage {stage} ran out of time in task '{task}'"
+        # Not Ansible's own limit: what a program on the desk said that it waited for in vain.
+        text += "" if "timedout" in answer else f": {message[:300]}"
         if own := answer.get("controller"):
             return finding("STAGE_TIMEOUT", where, f"{text}, but {own}", evidence=evidence, severity="unknown", remedy=REMEDY).as_dict()
         return finding("STAGE_TIMEOUT", where, text, evidence=evidence).as_dict()
@@ -229,8 +239,13 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
             )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
-    if OTHER_PROGRAM.search(told):
-        text = f"{desk}: stage {stage} failed: the login user's shell start-up starts another program: {told[-300:]}"
-        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=OTHER_PROGRAM_REMEDY).as_dict()
+    if shell := login_shell(told):
+        text = f"{desk}: stage {stage} failed: {shell[0]}: {told[-300:]}"
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=shell[1]).as_dict()
+    if told and (reason := classify(told)).kind in NO_START:
+        text = f"{desk}: stage {stage} failed: {reason.sentence}: {told[-300:]}"
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=reason.remedy).as_dict()
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
+    if answer.get("rc") in KILLED:
+        return finding("DESK_STAGE_FAILED", where, f"{text}; its program was killed", evidence=evidence, remedy=KILLED_REMEDY).as_dict()
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()

@@ -29,6 +29,10 @@ _NEVER_ZERO = re.compile(r"_(?:iterations|bytes|message_size|queue_pairs|seconds
 """Numbers of which none at all measures nothing; a timeout of 0 is none, as Ansible has it, and a host may have the number 0."""
 
 
+_OWN_FOLDER = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f]+){2,}/?")
+PORTS = (0, 1)
+
+
 @functools.cache
 def specs() -> dict[str, dict[str, Any]]:
     """Variable to its spec, of every role; without the wishes, which are held against their own list."""
@@ -77,12 +81,20 @@ def check(values: Mapping[str, Any]) -> list[str]:
 
 
 def _wrong_content(name: str, value: Any) -> str | None:
-    """What is wrong with marks, or with a file on the controller, that a later stage would use."""
+    """What is wrong with marks, a place on the desk, or a file on the controller that a later stage would use."""
     try:
         if name == "pair_proof_marks":
             with_lab_marks(value)
         elif name in ("driver_lock_from", "desk_update_from"):
             lock_file.read(Path(value).expanduser())
+        elif name == "nccl_bundle_folder" and not _OWN_FOLDER.fullmatch(str(value)):
+            return "an absolute path below another folder was expected, such as /opt/dgx_spark/nccl: all that is in it is the bundle's"
+        elif name == "pair_link_port" and value not in PORTS:
+            return "a desk has ports 0 and 1"
+        elif name == "pair_link_confirm_timeout" and not 30 <= value <= 3600:
+            return "30 to 3600 seconds were expected"
+        elif name == "pair_proof_rdma_first_port" and not 1024 <= value <= 65000:
+            return "a port from 1024 to 65000 was expected"
         elif name == "nccl_bundle_archive" and not Path(value).expanduser().is_file():
             return "it is not a file on the controller"
     except (MarksError, lock_file.LockFileError) as error:

@@ -155,12 +155,21 @@ def lock_file(path: Path) -> BinaryIO:
     return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o660))
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o640) -> None:
-    """Write a file so that a reader sees the old or the new text and a crash leaves one of the two."""
+def is_of_others(path: Path, mark: str) -> bool:
+    """Whether a file is there that holds something and not the mark of what we would write in its place."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool(text.strip()) and mark not in text
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o640, errors: str = "strict") -> None:
+    """Write a file so that a reader sees the old or the new text and a crash leaves one of the two. ``errors``: see ``str.encode``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors=errors) as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)

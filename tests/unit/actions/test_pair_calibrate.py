@@ -24,6 +24,16 @@ def calibrated(folder: Path, *codes: str) -> str:
     return str(said.value)
 
 
+@pytest.mark.parametrize("text", ["ansible_user: lab\npair_proof_marks: []\n", "$ANSIBLE_VAULT;1.1;AES256\n6162\n", "- a\n", "a: [\n"])
+def test_a_file_with_other_variables_is_left_alone_before_any_desk_is_measured(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "all.yml"
+    path.write_text(text, encoding="utf-8")
+    for arguments in ({"runs": 3}, {}):
+        with pytest.raises(AnsibleActionFail, match=r"holds something else than marks.*spark_marks\.yml"):
+            Script("pair_calibrate", {"path": str(path), **arguments}).run("desk-01", run_of(folder=tmp_path / "run", playbook="calibrate"))
+    assert path.read_text(encoding="utf-8") == text
+
+
 def test_a_stack_with_a_fault_sets_no_mark_and_is_named(tmp_path: Path) -> None:
     said = calibrated(tmp_path, "RDMA_SLOW_13G", "RDMA_SLOW")
     assert "pair_a has RDMA_SLOW_13G." in said and "--limit" in said

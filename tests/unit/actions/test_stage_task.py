@@ -129,6 +129,50 @@ def test_a_login_that_starts_another_program_is_told_as_that(tmp_path: Path, sai
     assert kept is not None and "start-up" in str(kept.findings[0]["message"]) and "~/.bashrc" in str(kept.findings[0]["remedy"])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"module_stdout": "This account is currently not available.\n", "rc": 1},
+        {"module_stderr": "rbash: /bin/sh: restricted: cannot specify `/' in command names\n", "rc": 1},
+    ],
+)
+def test_a_user_without_a_usual_shell_is_told_as_that(tmp_path: Path, said: dict[str, Any]) -> None:
+    run = run_of(folder=tmp_path)
+    Script("spark_facts", {}, [{"failed": True, "msg": "Module result deserialization failed.", **said}]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and "runs no commands" in str(kept.findings[0]["message"]) and "usermod -s" in str(kept.findings[0]["remedy"])
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "cure"),
+    [
+        ("OSError: [Errno 28] No space left on device: '/tmp/ansible_x'", "no room left", "df -i"),
+        (
+            "FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/']",
+            "no room left",
+            "df -i",
+        ),
+        ("OSError: [Errno 30] Read-only file system: '/tmp/ansible_x'", "may not write its files", "findmnt"),
+        ("bash: fork: retry: Resource temporarily unavailable", "no more processes", "TasksMax"),
+        ("Killed", "was killed", "out of memory"),
+    ],
+)
+def test_a_module_that_cannot_start_says_what_is_in_its_way(tmp_path: Path, said: str, told: str, cure: str) -> None:
+    """With pipelining nothing is written on the desk before the module itself."""
+    run = run_of(folder=tmp_path)
+    answer = {"failed": True, "msg": "Module result deserialization failed.", "module_stderr": f"{said}\n", "rc": 137 if "K" in said else 1}
+    Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and told in str(kept.findings[0]["message"]) and cure in str(kept.findings[0]["remedy"])
+
+
+def test_what_a_program_waited_for_in_vain_is_in_the_message(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+    Script("spark_facts", {}, [{"failed": True, "msg": "Failed to enable unit: Connection timed out"}]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.failing_codes == ("STAGE_TIMEOUT",) and "Failed to enable unit" in str(kept.findings[0]["message"])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):

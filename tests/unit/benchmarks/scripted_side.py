@@ -44,7 +44,7 @@ class World:
     ldd: str = ""
     counting: bool = True
     users: tuple[tuple[str, str, int, str, int], ...] = ()
-    """(desk, gpu or rdma, process, program, start since which it is there)."""
+    """(desk, gpu or rdma, process (0 for one of the kernel's services), program, start since which it is there)."""
     held: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """Desk to the other run that works on it."""
     routes: dict[tuple[str, str], Answer] = dataclasses.field(default_factory=dict)
@@ -141,7 +141,10 @@ class ScriptedSide:
         there = [item for item in self.world.users if item[:2] == (self.name, kind) and self.world.starts >= item[4]]
         if kind == "gpu":
             return "".join(f"{pid}, {program}, 512 MiB\n" for _desk, _kind, pid, program, _since in there)
-        rows = [f"link rocep1s0f0/1 lqpn 300 type RC state RTS pid {pid} comm {program} \n" for _desk, _kind, pid, program, _since in there]
+        rows = [
+            f"link rocep1s0f0/1 lqpn 300 type RC state RTS {f'pid {pid} comm {program}' if pid else f'comm [{program}]'} \n"
+            for _desk, _kind, pid, program, _since in there
+        ]
         return "".join(["link rocep1s0f0/1 lqpn 1 type GSI state RTS sq-psn 0 comm [ib_core]\n", *rows])
 
     def close(self) -> None:

@@ -192,6 +192,9 @@ def test_an_agent_that_cannot_be_started_is_a_clear_error(token: str) -> None:
     ("said", "kind"),
     [
         ("lab@192.168.100.11: Permission denied (publickey).", "trust"),
+        ("Could not create directory /home/lab/.ssh (Permission denied).\nConnection closed by 192.168.100.11 port 22", "lost"),
+        ("ssh: connect to host 192.168.100.11 port 22: Permission denied", "no_route"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection reset by peer", "lost"),
         ("Host key verification failed.", "host_key"),
         ("ssh: connect to host 192.168.100.11 port 22: No route to host", "no_route"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused"),
@@ -278,6 +281,20 @@ def test_a_login_that_has_expired_is_told_as_that(tmp_path: Path, token: str, be
     with pytest.raises(side.SideError) as caught:
         side.AgentSide("desk-02", ssh_of(tmp_path, before), token, 60.0)
     assert caught.value.kind == "expired"
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        ("echo 'kex_exchange_identification: banner line contains invalid characters' >&2; exit 255; ", "port"),
+        ("echo 'Bad packet length 1349676916.' >&2; exit 255; ", "damaged"),
+        ("echo 'ssh_dispatch_run_fatal: Connection to x port 22: message authentication code incorrect' >&2; exit 255; ", "damaged"),
+    ],
+)
+def test_another_server_or_a_bad_cable_is_no_closed_login(tmp_path: Path, token: str, before: str, kind: str) -> None:
+    with pytest.raises(side.SideError) as caught:
+        side.AgentSide("desk-02", ssh_of(tmp_path, before), token, 60.0)
+    assert caught.value.kind == kind
 
 
 def test_what_a_program_says_in_the_end_is_not_taken_for_ssh(tmp_path: Path, token: str) -> None:

@@ -32,6 +32,17 @@ def test_a_job_that_began_since_the_facts_is_not_measured_over(
 
 
 @pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(("since", "code"), [(0, "PAIR_BUSY"), (1, "PAIR_DISTURBED")])
+def test_a_file_server_over_rdma_is_a_user_without_a_process(
+    name: str, since: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = measure(name, world(name, users=(("desk-02", "rdma", 0, "rpcrdma", since),)), tmp_path, monkeypatch)
+    assert seen.codes == {code: "unknown"} and not seen.result["measured"]
+    told = seen.finding(code)
+    assert "rpcrdma (the kernel's" in told["message"] and "process 0" not in told["message"] and told["where"]["desk"] == "desk-02"
+
+
+@pytest.mark.parametrize("name", STAGES)
 @pytest.mark.parametrize("desk", ["desk-01", "desk-02"])
 def test_a_job_that_came_during_the_measurement_makes_it_unknown(
     name: str, desk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -100,9 +100,15 @@ def test_a_user_of_a_directory_is_one_word_on_every_way(user: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "text", "words"),
     [
-        ("login", "the login shell ended with 1 before the measurement's program answered", "something in the user's shell start-up"),
+        (
+            "login",
+            "the login shell ended with 1 before the measurement's program answered",
+            "usermod -s /bin/bash USER) or something in its start-up",
+        ),
         ("expired", "Password change required but no TTY available.", "password or account on this desk has expired"),
         ("refused", "ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused the connection"),
+        ("port", "kex_exchange_identification: banner line contains invalid characters", "is not an ssh server"),
+        ("damaged", "ssh_dispatch_run_fatal: Connection to 192.168.100.11 port 22: message authentication code incorrect", "is damaged"),
     ],
 )
 def test_a_peer_that_lets_in_and_does_not_answer_is_no_broken_trust(

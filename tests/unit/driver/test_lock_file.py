@@ -36,6 +36,18 @@ def test_a_good_desk_writes_a_file_that_reads_back(tmp_path: Path) -> None:
     assert back.facts["driver.module_version"] == "580.159.03" and "cx7.firmware" not in back.facts
 
 
+def test_a_file_of_others_is_not_written_over(tmp_path: Path) -> None:
+    lock = lock_file.from_desk(good(), "desk-01", [], WHEN)
+    path = tmp_path / "all.yml"
+    path.write_text("ansible_user: lab\n", encoding="utf-8")
+    with pytest.raises(lock_file.LockFileError, match="is not a lock file"):
+        lock_file.write(lock, path)
+    assert path.read_text(encoding="utf-8") == "ansible_user: lab\n"
+    path.write_text(f"schema: {lock_file.SCHEMA}\nbroken: [\n", encoding="utf-8")
+    lock_file.write(lock, path)
+    assert lock_file.read(path).made_from == "desk-01"
+
+
 @pytest.mark.parametrize("severity", ["warn", "unknown", "fail"])
 def test_a_desk_that_is_not_pass_is_refused(severity: str) -> None:
     with pytest.raises(LockFileError, match=r"desk-01 is not PASS.*DRIVER_MISMATCH"):

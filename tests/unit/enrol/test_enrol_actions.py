@@ -58,6 +58,24 @@ def test_what_is_no_single_public_key_is_not_installed(home: Path, text: str | b
     assert admin_key(None, None) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "there is no public key {home}/keys/lab.pem.pub"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "lab.pem.pub on the controller is not a public key"),
+        ('---- BEGIN SSH2 PUBLIC KEY ----\nComment: "lab"\nAAAA\n---- END SSH2 PUBLIC KEY ----\n', "is not a public key"),
+        ("my key\n", "is not a public key"),
+    ],
+)
+def test_the_file_that_was_looked_at_is_named(home: Path, text: str | None, told: str) -> None:
+    (home / "keys").mkdir()
+    if text is not None:
+        (home / "keys/lab.pem.pub").write_text(text, encoding="ascii")
+    given = {"ansible_ssh_private_key_file": str(home / "keys/lab.pem")}
+    [found] = Script("enrol_desk", {"known_hosts": str(home / "known_hosts.txt")}).run(**given)["findings"]
+    assert told.format(home=home) in found["message"] and "ssh-keygen -y -f" in found["remedy"] and "id_rsa" not in found["message"]
+
+
 def test_without_a_key_the_desk_is_told_so(home: Path) -> None:
     result = Script("enrol_desk", {"known_hosts": str(home / "known_hosts.txt")}).run()
     assert result["failed"] and [item["code"] for item in result["findings"]] == ["ADMIN_KEY_MISSING"]

@@ -62,6 +62,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
         "FIRST_BOOT_FLAG": "var/lib/first-boot/done",
         "SUDOERS": "etc/sudoers.d/90-dgx-spark-{user}",
         "SSHD": "etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf",
+        "SSHD_CONFIG": "etc/ssh/sshd_config",
         "SSH_FOLDER": "etc/ssh",
         "HOSTS": "etc/hosts",
         "AVAHI": "etc/avahi/avahi-daemon.conf",
@@ -290,6 +291,20 @@ def answer_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     program.main()
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     return told
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("# Include /etc/ssh/sshd_config.d/*.conf\nPasswordAuthentication yes\n", "does not include .*sshd_config.d"),
+        ("Include /etc/ssh/sshd_config.d/*.conf\n", "another of its configuration files"),
+    ],
+)
+def test_an_ssh_server_that_reads_no_other_files_is_named(root: Root, config: str, words: str) -> None:
+    root.put("etc/ssh/sshd_config", config)
+    root.answers["sshd -T"] = (0, "passwordauthentication yes\nkbdinteractiveauthentication no\n", "")
+    with pytest.raises(program.Refused, match=words):
+        program.change({"user": USER, "keys_only": True, "apply": True})
 
 
 @pytest.mark.parametrize("before", ["", "the-sudo-password\n"])

@@ -206,6 +206,7 @@ def test_green_a_login_that_prints_something_first(known_hosts: Path, greets: st
     [
         (Answer(1, "", "open terminal failed: not a terminal\n"), "open terminal failed", "~/.bashrc"),
         (Answer(1, "Must be connected to a terminal.\r\n", ""), "Must be connected", "~/.bashrc"),
+        (Answer(1, "This account is currently not available.\n", ""), "currently not available", "usermod -s"),
         (Answer(127, "", "sh: 1: /usr/bin/python3: not found"), "python3: not found", "message"),
         (Answer(3, "", ""), "ended with 3", "message"),
     ],

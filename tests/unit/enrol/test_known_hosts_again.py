@@ -26,6 +26,15 @@ def test_a_second_run_changes_nothing_whatever_the_order(tmp_path: Path) -> None
     assert text_of(path) == text
 
 
+def test_a_remark_in_another_character_set_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    remark = "# Schl\u00fcssel\n".encode("latin-1")
+    path.write_bytes(remark)
+    assert remember(path, "desk-01", ("desk-01",), [key("a")]) is True
+    assert remember(path, "desk-01", ("desk-01",), [key("a")]) is False
+    assert path.read_bytes().startswith(remark) and keys_of(text_of(path), "desk-01") == (key("a"),)
+
+
 def test_a_changed_key_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     path.write_text("# of the admin\nelsewhere ssh-ed25519 AAAA\n", encoding="utf-8")

@@ -11,6 +11,9 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAG
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import busy as busy_facts
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import overlaps
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import rdma_resource
 
 from .fake_desk import (
@@ -860,3 +863,27 @@ def test_the_way_into_the_link_is_the_kernels_own_choice(neighbours, peer, over,
     answer = json.dumps([{"dst": peer, "from": "192.168.100.10", "dev": over, "uid": 0, "flags": []}]) if over else said(rc=2)
     desk.commands[f"ip -j route get {peer} from 192.168.100.10"] = answer
     assert collect(desk).network.led_elsewhere == ((f"{peer}/32 dev enP7s7",) if told else ())
+
+
+@pytest.mark.parametrize("says", ["Invalid argument", "No route to host", "Permission denied", "Network is unreachable"])
+def test_a_rule_that_lets_nothing_into_the_link_is_seen_in_an_audit(says):
+    """blackhole, unreachable and prohibit, as rules or in tables of their own, as the kernel answers for each."""
+    desk = healthy()
+    desk.files["/proc/net/arp"] = WAYS[1]
+    address = {"family": "inet", "local": "192.168.100.10", "prefixlen": 24, "scope": "global"}
+    desk.commands["ip -j addr show"] = json.dumps([{"ifname": "enp1s0f0np0", "flags": ["UP", "LOWER_UP"], "addr_info": [address]}])
+    desk.commands["ip -j route get 192.168.100.1 from 192.168.100.10"] = said(rc=2, stderr=f"RTNETLINK answers: {says}\n")
+    facts = collect(desk)
+    assert facts.network.led_elsewhere == ("192.168.100.1/32 dev *",)
+    [found] = [item for item in overlaps(facts, Where(desk="desk-01"), JudgeOptions()) if item.code == "CX7_ADDRESS_OVERLAP"]
+    assert "led nowhere" in found.message and "ip rule" in found.message and "over *" not in found.message
+
+
+def test_an_interface_that_is_switched_off_leads_nothing_elsewhere():
+    """Its routes are gone with it, so that the default route is the kernel's choice; the link stage brings it up again."""
+    desk = healthy()
+    address = {"family": "inet", "local": "192.168.100.10", "prefixlen": 24, "scope": "global"}
+    desk.commands["ip -j addr show"] = json.dumps([{"ifname": "enp1s0f0np0", "flags": ["BROADCAST"], "addr_info": [address]}])
+    answer = json.dumps([{"dst": "192.168.100.1", "gateway": "10.0.0.1", "dev": "enP7s7"}])
+    desk.commands["ip -j route get 192.168.100.1 from 192.168.100.10"] = answer
+    assert collect(desk).network.led_elsewhere == ()

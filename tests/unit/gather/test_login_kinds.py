@@ -77,6 +77,12 @@ def test_the_server_is_asked_for_the_very_connection_that_the_peer_will_make() -
         ("maxsessions 10", "maxsessions 10\nallowusers lab@*.lab.example", None),
         ("maxsessions 10", "maxsessions 10\ndenyusers lab@192.168.*", "fail"),
         ("maxsessions 10", "maxsessions 10\ndenyusers guest", None),
+        ("maxsessions 10", "maxsessions 10\nallowgroups cluster", "fail"),
+        ("maxsessions 10", "maxsessions 10\nallowgroups cluster\nallowgroups doc*", None),
+        ("maxsessions 10", "maxsessions 10\nallowgroups !guests", None),
+        ("maxsessions 10", "maxsessions 10\ndenygroups docker", "fail"),
+        ("maxsessions 10", "maxsessions 10\ndenygroups guests\nallowusers lab", None),
+        ("maxsessions 10", "maxsessions 10\nallowgroups docker\nallowusers mara", "fail"),
         (FILES, "authorizedkeysfile /etc/ssh/keys/%u", "warn"),
         (FILES, "authorizedkeysfile none", "warn"),
         (FILES, "authorizedkeysfile .ssh/keys", None),
@@ -87,6 +93,16 @@ def test_a_server_that_will_not_take_the_peers_key_is_named(old: str, new: str, 
     desk = desk_with(SSHD.replace(old, new))
     assert told(desk) == ({} if severity is None else {"PAIR_LOGIN_CLOSED": severity})
     assert told(desk, AUDIT) == ({} if severity is None else {"PAIR_LOGIN_CLOSED": "note"})
+
+
+@pytest.mark.parametrize(("line", "severity"), [("allowgroups cluster", None), ("denygroups cluster", None), ("denygroups docker", "fail")])
+def test_groups_of_a_directorys_user_are_not_all_known(line: str, severity: str | None) -> None:
+    desk = desk_with(SSHD.replace("maxsessions 10", f"maxsessions 10\n{line}"))
+    users = desk.files["/etc/passwd"].splitlines(keepends=True)
+    desk.files["/etc/passwd"] = "".join(row for row in users if not row.startswith("lab:"))
+    desk.commands["getent passwd lab"] = next(row for row in users if row.startswith("lab:"))
+    found = {item.code: item.severity for item in judge(collect(desk, Options(login_user="lab")), HERE, JudgeOptions(purpose=STACK))}
+    assert found.get("PAIR_LOGIN_CLOSED") == severity
 
 
 def test_a_line_that_the_admin_added_elsewhere_is_seen_as_the_user_sees_it() -> None:

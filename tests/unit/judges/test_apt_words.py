@@ -52,6 +52,36 @@ def test_a_proxy_that_apt_cannot_read_is_named() -> None:
     assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-config dump" in found.remedy
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "E: Syntax error /etc/apt/apt.conf.d/99proxy:1: Extra junk at end of file\n",
+        "E: Invalid record in the preferences file /etc/apt/preferences.d/lab, no Package header\n",
+    ],
+)
+def test_a_configuration_that_apt_cannot_read_is_named_in_an_update_too(text: str) -> None:
+    (found,) = archive_findings(text, WHERE)
+    assert (found.code, found.severity) == ("APT_SOURCES_BROKEN", "fail") and "the file and line" in found.remedy
+    assert text.split()[-1] in found.message
+
+
+def test_a_disk_that_returns_errors_is_named() -> None:
+    text = "dpkg-deb: error: failed to read archive 'x.deb': Input/output error\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "APT_FAILED" and "Input/output error" in found.message and "journalctl -k" in found.remedy
+
+
+def test_another_python_in_the_place_of_ubuntus_is_named() -> None:
+    text = (
+        'Traceback (most recent call last):\n  File "/usr/lib/cnf-update-db", line 3, in <module>\n    import apt_pkg\n'
+        "ModuleNotFoundError: No module named 'apt_pkg'\n"
+        "E: Problem executing scripts APT::Update::Post-Invoke-Success 'if /usr/bin/test -w /var/lib/command-not-found/; then x; fi'\n"
+        "E: Sub-process returned an error code\n"
+    )
+    found = explain(["apt-get", "update"], text, WHERE)
+    assert found.code == "APT_FAILED" and "Problem executing scripts" in found.message and "update-alternatives" in found.remedy
+
+
 def test_a_missing_key_stays_one() -> None:
     key = f"W: GPG error: {ARCHIVE} noble InRelease: The following signatures couldn't be verified: NO_PUBKEY 0123456789ABCDEF\n"
     assert [item.code for item in archive_findings(key + UNSIGNED, WHERE)] == ["APT_KEY_MISSING"]

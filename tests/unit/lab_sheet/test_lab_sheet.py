@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils import plain_yaml
+from ansible_collections.labops.dgx_spark.plugins.inventory import desks
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import lab_sheet, plain_yaml
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import names_of, remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lab_sheet import (
     COLUMNS,
@@ -86,7 +87,26 @@ def test_exports_of_spreadsheets_give_the_same_desks(text: str) -> None:
 
 def test_quoted_cells_may_hold_separators_and_line_ends_and_the_line_count_stays_right() -> None:
     text = 'name,address,Notes\ndesk-01,192.0.2.11,"left, at\nthe window"\ndesk-02,192.0.2.999,\n'
-    assert problems(text) == [(4, "address", "'192.0.2.999'", "an IP address such as 192.0.2.11, or a host name")]
+    assert problems(text) == [(4, "address", "'192.0.2.999'", lab_sheet._ADDRESS_FORM)]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("desk-01,192.0.2.1,1", "no digit first"),
+        ("desk-01,192.0.2.1,Büro", "letters from a to z"),
+        ("a" * 64 + ",192.0.2.1,", "at most 63"),
+        ("desk-01,192.0.2.1:2222,", "a port and a user have columns"),
+        ("desk-01,lab@192.0.2.1,", "a port and a user have columns"),
+    ],
+)
+def test_what_is_expected_is_something_else_than_what_was_found(row: str, told: str) -> None:
+    assert told in problems(f"name,address,pair\n{row}\n")[0][3]
+
+
+def test_separators_of_an_eastern_keyboard_are_named() -> None:
+    ((_line, _column, _found, expected),) = problems("name\uff0caddress\ndesk-01\uff0c192.0.2.1\n")
+    assert "full-width comma" in expected
 
 
 def test_columns_of_the_admin_are_variables() -> None:
@@ -321,6 +341,31 @@ def inventory(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[st
     return command(tmp_path, "ansible-inventory", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "room", "known"),
+    [
+        ("cp1252", "B\u00fcro \u2013\u2013\u2013 \u20ac", True),
+        ("cp1252", "Cr\u00e9\u00e9e \u00e0 No\u00ebl", True),
+        ("utf-16", "\u529e\u516c\u5ba4", True),
+        ("utf-8", "\u529e\u516c\u5ba4", True),
+        ("gbk", "\u529e\u516c\u5ba4", False),
+        ("shift_jis", "\u7814\u7a76\u5ba4", False),
+        ("euc_kr", "\uc5f0\uad6c\uc2e4", False),
+        ("cp1251", "\u041a\u0430\u0431\u0438\u043d\u0435\u0442", False),
+    ],
+)
+def test_letters_that_cannot_be_known_are_not_guessed(tmp_path: Path, encoding: str, room: str, known: bool) -> None:
+    path = tmp_path / "lab.desks.csv"
+    path.write_bytes(f"name,address,Room\ndesk-01,192.0.2.1,{room}\n".encode(encoding))
+    if known:
+        assert dict(desks._read(path).desks[0].own) == {"room": room}
+        return
+    with pytest.raises(SheetError) as caught:
+        desks._read(path)
+    (problem,) = caught.value.problems
+    assert "another encoding" in problem.found and "CSV UTF-8" in problem.expected
+
+
 def test_graph_shows_the_pairs(tmp_path: Path) -> None:
     sheet = tmp_path / "lab.desks.csv"
     sheet.write_bytes(("\ufeff" + GOOD.replace(",", ";").replace("\n", "\r\n")).encode())
@@ -403,8 +448,14 @@ def test_the_sample_is_a_good_sheet(tmp_path: Path) -> None:
                 "Device S/N",
                 "N/S",
                 "Service Tag",
+                "Nomor Seri",
+                "No. Siri",
+                "หมายเลขซีเรียล",
+                "क्रम संख्या",
+                "شماره سریال",
             )
         ),
+        *((title, "pair_a", "pair") for title in ("Pasangan", "Gandingan", "คู่", "जोड़ी", "جفت")),
         *((title, "pair_a", "pair") for title in ("Pärchen", "Twin", "Duo", "Peer", "Pairing", "Tandem", "Пары", "ペア名")),
         ("Whatever", "4c:bb:47:01:02:03", "mac"),
         ("", "4c:bb:47:01:02:03", "mac"),
@@ -448,6 +499,24 @@ def test_titles_below_a_heading_are_named_where_none_is_the_name(titles: str) ->
 def test_a_models_series_is_no_serial_number(title: str, cells: str) -> None:
     rows = "".join(f"desk-0{place},192.0.2.{place},{cell}\n" for place, cell in enumerate(cells.split(), 1))
     assert dict(read(f"name,address,{title}\n{rows}", "lab.csv", "csv").desks[0].own) == {title.lower(): cells.split()[0]}
+
+
+@pytest.mark.parametrize(
+    ("titles", "cells", "told"),
+    [
+        ("Magkapares", "A A B B", True),
+        ("Magkapares", "A A B", False),
+        ("Room", "2.14 2.14 2.14 2.14", False),
+        ("x_Room", "2.14 2.14 2.15 2.15", False),
+        ("pair,Rack", "p 4 p 4 q 5 q 5", False),
+    ],
+)
+def test_a_column_that_groups_desks_by_two_is_named_where_no_other_names_the_pairs(titles: str, cells: str, told: bool) -> None:
+    words, width = cells.split(), titles.count(",") + 1
+    rows = [",".join(words[place : place + width]) for place in range(0, len(words), width)]
+    text = "".join(f"desk-0{number},192.0.2.{number},{row}\n" for number, row in enumerate(rows, 1))
+    warnings = read(f"name,address,{titles}\n{text}", "lab.csv", "csv").warnings
+    assert [titles in warning and "must be pair" in warning for warning in warnings] == ([True] if told else [])
 
 
 def test_a_question_can_be_answered_with_no() -> None:

@@ -168,14 +168,27 @@ def test_what_the_peer_says_to_pair_check_is_numbers_and_a_boot_id(
     agent.chmod(0o755)
     texts = {"/etc/dgx_spark/pair.env": "# desk desk-01 (head)\n", "/etc/hosts": "192.168.100.11 pair-peer # dgx_spark_pair\n"}
     monkeypatch.setattr(module, "PAIR_SSH", str(agent))
-    monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding: texts[str(path)]))
+    monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding, errors: texts[str(path)]))
     assert module.there(["/a", "/b", "/c"], "pair-peer") == told
+
+
+def test_bytes_of_others_are_no_damage(
+    check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A remark in Latin-1 that somebody wrote into the file."""
+    text = (tmp_path / "pair.env").read_bytes()
+    (tmp_path / "pair.env").write_bytes(text + "# f\u00fcr B\u00fcro 2\n".encode("latin-1"))
+    assert check.main([]) == 0 and "run-1" in capsys.readouterr().out
+    hosts = tmp_path / "hosts"
+    hosts.write_bytes("10.0.0.9 drucker # B\u00fcro\n192.168.100.11 pair-peer # dgx_spark_pair\n".encode("latin-1"))
+    monkeypatch.setattr(check, "Path", lambda path: hosts)
+    assert check.address_of("pair-peer") == "192.168.100.11"
 
 
 def test_a_peer_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.reload(pair_check)
     texts = {"/etc/hosts": "192.168.100.11 pair-peer # dgx_spark_pair\n"}
-    monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding: texts[str(path)]))
+    monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding, errors: texts[str(path)]))
     monkeypatch.setattr(module, "PAIR_SSH", str(tmp_path / "pair-ssh"))
     monkeypatch.setattr(module, "SECONDS", 0.3)
     for says in ("exec yes", "exec sleep 60"):

@@ -44,6 +44,8 @@ class AptDesk:
         self.folders: list[str] = []
         self.accounts: dict[str, str] = {}
         """File to the lines that an installation adds to it."""
+        self.warns = ""
+        """What a purge says although it went well."""
         self.says: dict[str, str] = {}
         """Verb of apt-get to the error with which it ends."""
 
@@ -81,6 +83,7 @@ class AptDesk:
         elif "purge" in command:
             self.present -= set(names)
             self.left_over -= set(names)
+            return Answer(tuple(command), 0, "", self.warns)
         return Answer(tuple(command), 0)
 
     def read_text(self, path: str) -> Text:
@@ -157,6 +160,14 @@ def test_what_we_installed_leaves_no_configuration_and_no_empty_folder() -> None
     outcome = tools.remove(desk, 60, False)
     assert desk.left_over == set() and desk.present == {"perftest"} and outcome.kept == []
     assert desk.folders == ["/var/lib/dgx_spark"]
+
+
+def test_a_folder_that_dpkg_leaves_is_named() -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    tools.install(desk, WANT, [], 60, False)
+    desk.warns = "dpkg: warning: while removing openmpi-bin, directory '/etc/openmpi' not empty so not removed\n"
+    kept = tools.remove(desk, 60, False).kept
+    assert kept == ["/etc/openmpi: it came with openmpi-bin, and files that are not the package's lie in it"]
 
 
 def with_accounts(member: str = "") -> AptDesk:
@@ -324,14 +335,55 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_install_swaps_the_whole_folder(tmp_path: Path) -> None:
+def test_install_swaps_the_whole_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "OWN_FOLDER", str(tmp_path))
     folder = tmp_path / "nccl"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "old").write_text("x", encoding="ascii")
     bundle.install(str(made(tmp_path)), str(folder))
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == ["all_gather_perf", "libnccl.so.2", "manifest.json"]
     assert os.access(folder / "bin/all_gather_perf", os.X_OK)
-    assert not Path(f"{folder}.old").exists() and not Path(f"{folder}.new").exists()
+    kept = tmp_path / "nccl.old"
+    kept.mkdir()
+    bundle.install(str(made(tmp_path / "again", "other")), str(folder))
+    assert kept.is_dir() and not [path for path in tmp_path.iterdir() if path.name.startswith(".nccl")]
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_folder_of_others_is_neither_swapped_nor_removed(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """-e nccl_bundle_folder=/usr/local, by somebody who wants the bundle below it."""
+    folder = tmp_path / "usr/local"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/theirs").write_text("x", encoding="ascii")
+    archive = str(made(tmp_path))
+    monkeypatch.setattr(nccl_bundle_module, "claim", lambda *_given: None)
+    monkeypatch.setattr(nccl_bundle_module, "present", lambda given, folder: bundle.install(given["archive"], folder))
+    with patch_module_args({"state": state, "folder": str(folder), "archive": archive, "desk": "desk-01"}), pytest.raises(SystemExit):
+        nccl_bundle_module.main()
+    [found] = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "NCCL_BUNDLE_FAILED" and "holds something else than a bundle (bin)" in found["message"]
+    assert (folder / "bin/theirs").exists() and not list(tmp_path.glob("usr/local.*"))
+    for wrong in ("/", "/opt", "opt/nccl"):
+        with pytest.raises(bundle.BundleError, match="not a folder for a bundle"):
+            bundle.refuse_foreign(wrong.rstrip("/"))
+
+
+@pytest.mark.parametrize("which", ["nccl", "."])
+def test_a_link_in_the_place_of_our_folder_is_named_and_not_replaced(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, elsewhere = tmp_path / "dgx_spark", tmp_path / "data"
+    monkeypatch.setattr(bundle, "OWN_FOLDER", str(own))
+    elsewhere.mkdir()
+    link = own / which
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    archive = str(made(tmp_path))
+    for _run in range(2):
+        with pytest.raises(bundle.BundleError, match="is a symbolic link") as caught:
+            bundle.install(archive, str(own / "nccl"))
+        assert str(elsewhere) in caught.value.text and "bind mount" in caught.value.text
+    assert link.is_symlink() and not list(elsewhere.iterdir()) and not Path(f"{own}/nccl.old").exists()
 
 
 def test_the_manifest_on_disk_has_the_checksum_that_the_controller_expects(tmp_path: Path) -> None:
@@ -588,12 +640,12 @@ def test_a_bundle_is_built_as_the_user_and_packed_from_our_own_copies(public: Pa
         assert os.stat(archive).st_mode & 0o777 == 0o600 and os.stat(archive).st_uid == 0
         who = list(Path(room).rglob("who"))
         assert who and {path.read_text(encoding="ascii") for path in who} == {"nobody\n"} and os.stat(room).st_mode & 0o777 == 0o711
-        bundle.install(archive, str(public / "nccl"))
+        bundle.install(archive, str(public / "installed"))
         handed = received.handed(archive, "nobody")
     about = os.lstat(os.path.dirname(handed))
     assert (about.st_uid, about.st_mode & 0o777) == (65534, 0o700) and nccl_bundle.BUILT.fullmatch(handed)
     assert LiveDesk().run(["rm", "-rf", os.path.dirname(handed)], user="nobody").ok and not os.path.exists(os.path.dirname(handed))
-    assert (public / "nccl/lib/libnccl.so.2").read_text(encoding="ascii") == "library" and not os.path.exists(room)
+    assert (public / "installed/lib/libnccl.so.2").read_text(encoding="ascii") == "library" and not os.path.exists(room)
 
 
 @pytest.mark.parametrize("makes", ["ln -s {secret} build/lib/libnccl.so.2", "mkfifo build/lib/libnccl.so.2 && (sleep 9; true)"])

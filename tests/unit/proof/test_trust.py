@@ -16,6 +16,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pa
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, Text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Network, Setup, SshServer
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 from login_shells import LOGIN_SHELLS
 from proof_samples import ENDS
 
@@ -569,12 +570,27 @@ def test_the_script_uses_the_port_of_the_desk_that_is_asked_for(tmp_path: Path) 
         assert told[told.index("-p") + 1] == port and sent("\n".join(told)) == (address, "orted")
 
 
+def test_bytes_of_others_in_a_file_of_roots_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = tmp_path / "hosts"
+    others = "127.0.0.1 localhost\n10.0.0.9 drucker # B\u00fcro\n".encode("latin-1")
+    hosts.write_bytes(others)
+    monkeypatch.setattr(pair_files, "ROOTS_FILES", (str(hosts),))
+    line = "192.168.100.11 pair-peer # dgx_spark_pair"
+    desk = LiveHomes()
+    for lines in ((line,), ()):
+        want = pair_files.Wanted(lines=(pair_files.WantedLines(str(hosts), lines, mode=0o644),))
+        pair_files.apply(desk, pair_files.plan(pair_files.read(desk, want), want))
+        assert pair_files.plan(pair_files.read(desk, want), want) == []
+        assert hosts.read_bytes() == others + b"".join(f"{line}\n".encode() for line in lines)
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
         (errno.EPERM, "Operation not permitted; lsattr -d /etc/dgx_spark /etc/dgx_spark/hostfile"),
         (errno.EROFS, "Read-only file system; findmnt"),
         (errno.ENOSPC, "No space left on device; df -h /etc/dgx_spark and df -i"),
+        (errno.ELOOP, "Too many levels of symbolic links; ls -ld /etc/dgx_spark"),
     ],
 )
 def test_a_file_system_that_takes_nothing_is_told_with_its_file_and_what_to_look_at(number: int, words: str) -> None:

@@ -325,3 +325,7 @@ def test_small_files():
     assert rdma_resource.read("link a/1 lqpn 1 pid 5 comm x\nlink a/1 lqpn 2 pid 5 comm x\nlink a/1 lqpn 3 comm [ib_core]\n") == [
         {"pid": 5, "name": "x"}
     ]
+    assert rdma_resource.read(
+        "link a/1 lqpn 1 type GSI state RTS sq-psn 0 comm [ib_core]\nlink a/1 lqpn 7 type UD state RTS comm [mlx5_ib]\n"
+        "link a/1 lqpn 8 rqpn 9 type RC state RTS comm [rpcrdma]\nlink a/1 lqpn 9 rqpn 8 type RC state RTS comm [rpcrdma]\n"
+    ) == [{"pid": 0, "name": "rpcrdma"}]

@@ -200,6 +200,11 @@ def test_the_history_is_listed_compared_exported_pruned_and_rebuilt(tmp_path: Pa
     target = tmp_path / "out.csv"
     assert run("run_history", {**base, "export": str(target)}, check=True)[0]["changed"] and not target.exists()
     assert run("run_history", {**base, "export": str(target)})[0]["changed"] and target.read_text().count("\n") > 60
+    assert run("run_history", {**base, "export": str(target)})[0]["changed"]
+    target.write_text("desk,owner\ndesk-01,mara\n", encoding="utf-8")
+    with pytest.raises(AnsibleActionFail, match="left alone"):
+        run("run_history", {**base, "export": str(target)})
+    assert "mara" in target.read_text()
     assert run("run_history", {**base, "prune": "keep=1", "prune_reports": True}, check=True)[0]["changed"]
     assert (tmp_path / "20261101T101500Z-0001").is_dir()
     result, _shown = run("run_history", {**base, "prune": "keep=1", "prune_reports": "true"})

@@ -182,6 +182,16 @@ def test_a_full_disk_costs_files_and_is_said(tmp_path: Path, monkeypatch: pytest
     assert len(written.warnings) == 1 and written.certificates == []
 
 
+def test_metrics_are_not_written_over_another_file(tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("keep me\n", encoding="utf-8")
+    written = write(tmp_path / "run", Lab(1).report(), [], Wishes(metrics=own))
+    assert own.read_text(encoding="utf-8") == "keep me\n" and "spark_metrics_path" in written.warnings[0]
+    own.unlink()
+    for _time in range(2):
+        assert write(tmp_path / "run", Lab(1).report(), [], Wishes(metrics=own)).warnings == []
+
+
 def test_metrics_for_a_textfile_collector_have_a_file_and_a_label_of_the_playbook(tmp_path: Path) -> None:
     for playbook in ("stack_pair", "audit"):
         write(tmp_path / playbook, Lab(1, playbook=playbook).report(), [], Wishes(metrics=tmp_path))

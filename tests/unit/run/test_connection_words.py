@@ -63,6 +63,31 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ),
         ("exited with result 2, stderr output: /bin/sh: 1: Cannot fork", "processes", "no more processes"),
         ("mkdir: cannot create directory '/home/u/.ansible/tmp': Read-only file system", "no_files", "may not write"),
+        (
+            "Failed to create temporary directory. exited with result 1, stdout output: This account is currently not available.",
+            "shell",
+            "runs no commands",
+        ),
+        ("Failed to create temporary directory. result 1, stdout output: Must be connected to a terminal.", "shell", "start-up"),
+        ("rbash: /bin/sh: restricted: cannot specify `/' in command names", "shell", "runs no commands"),
+        ("This service allows sftp connections only.", "shell", "runs no commands"),
+        (
+            "kex_exchange_identification: banner line contains invalid characters\nbanner exchange: invalid format",
+            "port",
+            "not an ssh server",
+        ),
+        (
+            "Corrupted MAC on input.\nssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect",
+            "damaged",
+            "damaged on its way",
+        ),
+        ("Connection to 10.0.0.7 closed by remote host.", "closed", "closed by the desk"),
+        (
+            "Could not create directory '/home/u/.ssh' (Permission denied).\nConnection reset by 10.0.0.7 port 22",
+            "closed",
+            "closed by the desk",
+        ),
+        ("Bad packet length 1349676916.\r\nConnection closed by 10.0.0.7 port 22", "damaged", "damaged on its way"),
     ],
 )
 def test_other_words(text: str, kind: str, words: str) -> None:
@@ -76,6 +101,27 @@ def test_sudo_that_is_late_is_told_as_late(text: str) -> None:
     found = classify(text)
     assert found.code == "BECOME_FAILED" and "in time" in found.sentence and "sudo -v" in found.remedy
     assert "in time" not in classify(f"{text}\nSorry, try again.").sentence
+
+
+@pytest.mark.parametrize(
+    "after", ["Traceback (most recent call last):\nMemoryError", "/usr/bin/python3: error while loading shared libraries: libexpat.so.1: x"]
+)
+def test_what_sudo_says_before_it_starts_the_program_is_no_refusal(after: str) -> None:
+    said = "MODULE FAILURE\nsudo: unable to send audit message: Operation not permitted\n"
+    assert not classify(f"{said}{after}").become
+    assert classify(f"{said}Shared connection to 10.0.0.7 closed.").become
+
+
+@pytest.mark.parametrize("reason", ["expired", "not yet valid", "name is not a listed principal"])
+def test_a_host_certificate_that_is_not_valid_is_no_other_machine(reason: str) -> None:
+    found = classify(f"Certificate invalid: {reason}\nHost key verification failed.", enrolled=True)
+    assert found.code == "DESK_UNREACHABLE" and "certificate" in found.sentence and "timedatectl" in found.remedy
+
+
+def test_words_that_nobody_knows_stand_in_the_message() -> None:
+    text = "Received disconnect from 10.0.0.7 port 22:11: Service unavailable"
+    assert classify(text).told(text) == f"it could not be reached: {text}"
+    assert classify("Connection refused").told("x") == classify("Connection refused").sentence
 
 
 DENIED = "lab@10.0.0.7: Permission denied (publickey,password)."
@@ -114,6 +160,8 @@ CLOSED = "Connection closed by UNKNOWN port 65535"
         "lab@jump: Permission denied (publickey).",
         "No ED25519 host key is known for jump and you have requested strict checking.\nHost key verification failed.",
         "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+        "Ncat: Proxy returned status code 407.\nkex_exchange_identification: Connection closed by remote host",
+        "/bin/sh: 1: exec: cloudflared: not found\nkex_exchange_identification: Connection closed by remote host",
     ],
 )
 @pytest.mark.parametrize("enrolled", [False, True])

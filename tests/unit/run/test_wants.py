@@ -432,6 +432,12 @@ def test_a_wrong_wish_is_refused_by_name_before_any_desk_is_asked(here: Path, va
         ("driver_lock_from", "/nowhere/fleet.lock.yml"),
         ("desk_update_from", "/nowhere/fleet.lock.yml"),
         ("nccl_bundle_archive", "/nowhere/bundle.tar.gz"),
+        ("nccl_bundle_folder", "/opt"),
+        ("nccl_bundle_folder", "/opt/../usr"),
+        ("nccl_bundle_folder", "~/nccl"),
+        ("pair_link_port", 2),
+        ("pair_link_confirm_timeout", 5),
+        ("pair_proof_rdma_first_port", 70000),
         ("driver_lock_lock_timeout", "-5"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -239,6 +240,32 @@ def test_a_file_that_may_not_be_replaced_is_named_and_not_the_one_beside_it(pers
     assert [item.name for item in path.parent.iterdir()] == [path.name] and path.read_bytes() == b"ssh-ed25519 AAAAmine me\n"
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_with_a_second_name_is_not_parted_from_it_in_silence(person: Person, linked: bool) -> None:
+    path = person.put("keys" if linked else AUTHORIZED, b"ssh-ed25519 AAAAmine me\n")
+    if linked:
+        person.link(AUTHORIZED, path)
+    other = person.home / "other"
+    os.link(path, other)
+    with pytest.raises(pair_files.PairFilesError, match="has 2 names") as caught:
+        apply(person, want(person))
+    assert f"find / -xdev -samefile {path}" in str(caught.value)
+    assert path.samefile(other) and path.read_bytes() == b"ssh-ed25519 AAAAmine me\n"
+
+
+def test_an_access_list_is_kept(person: Person) -> None:
+    path = person.put(AUTHORIZED, b"ssh-ed25519 AAAAmine me\n")
+    none = 0xFFFFFFFF
+    entries = ((0x01, 6, none), (0x02, 4, 34), (0x04, 0, none), (0x10, 4, none), (0x20, 0, none))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, user_files.ACL, acl)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    apply(person, want(person))
+    assert LINE.encode() in path.read_bytes() and os.getxattr(path, user_files.ACL) == acl
+
+
 # ---- the pair's key -----------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +307,19 @@ def test_a_key_that_ssh_cannot_use_is_seen_and_made_whole(person: Person, damage
     assert [step.kind for step in apply(person, key_wanted(person))] == ["make_key"]
     [after] = LiveHomes().read_as(person.name, [], [str(private)])
     assert (after.text == before.text) is same_key and private.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_home_that_keeps_no_modes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a share of Windows does; every run would make the key anew."""
+    replace = os.replace
+
+    def open_to_all(source: str, target: str) -> None:
+        replace(source, target)
+        os.chmod(target, 0o777)
+
+    monkeypatch.setattr(os, "replace", open_to_all)
+    said = user_files.handle({"op": "make_key", "path": str(tmp_path / setup.KEY)})
+    assert "mode 777" in said["error"] and f"findmnt -T {tmp_path}" in said["error"]
 
 
 def test_what_is_left_of_a_key_is_removed(person: Person) -> None:

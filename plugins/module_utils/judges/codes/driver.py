@@ -91,7 +91,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("note",),
         meaning="nvidia-persistenced is enabled and active on every DGX OS desk. Here the unit or the GPU's persistence mode is off, or "
         "the unit keeps restarting: the driver unloads its state between jobs. A note while it starts for the first time.",
-        remedy="sudo systemctl enable --now nvidia-persistenced; if it fails, journalctl -u nvidia-persistenced.",
+        remedy="sudo systemctl enable --now nvidia-persistenced (before it sudo systemctl unmask nvidia-persistenced where that says "
+        "masked); if it fails, journalctl -u nvidia-persistenced.",
         source="community (four reports)",
     ),
     Code(

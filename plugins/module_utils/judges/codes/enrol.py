@@ -58,8 +58,9 @@ CODES: tuple[Code, ...] = (
         code="ADMIN_KEY_MISSING",
         title="There is no key to install on the desks",
         severity="fail",
-        meaning="The admin's public key was not found on the controller, so nothing could be installed.",
-        remedy="Create one with ssh-keygen -t ed25519, or name its file with -e desk_enrol_public_key=PATH.",
+        meaning="The admin's public key was not found on the controller, or its file holds something else, so nothing could be installed.",
+        remedy="Create one with ssh-keygen -t ed25519, or name its file with -e desk_enrol_public_key=PATH. ssh-keygen -y -f FILE prints "
+        "the public half of a private key, ssh-keygen -i -f FILE turns PuTTY's form into OpenSSH's.",
         source=RULE,
     ),
 )

@@ -151,10 +151,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="APT_SOURCES_BROKEN",
-        title="apt cannot read its list of archives",
+        title="apt cannot read its configuration or its list of archives",
         severity="fail",
-        meaning="Two source files contradict each other (Signed-By of one archive), or one is malformed: apt does nothing at all until "
-        "that is fixed.",
+        meaning="Two source files contradict each other (Signed-By of one archive), or one of them, a file of apt's configuration (a "
+        "proxy) or of its pins is malformed: apt does nothing at all until that is fixed.",
         remedy="Keep one of the files that the message names (grep -rl ADDRESS /etc/apt/sources.list.d) and remove or correct the other, "
         "then run sudo apt-get update.",
         source="apt's own message",
@@ -186,7 +186,8 @@ CODES: tuple[Code, ...] = (
         meaning="The file system has less space than the packages to be kept or installed need (the evidence has both figures, in "
         "bytes). This is checked before anything is changed.",
         remedy="Free some space (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or "
-        "set driver_lock_keep_debs=false to do without a rollback.",
+        "set driver_lock_keep_debs=false to do without a rollback. Where df -h shows room, df -i shows whether the inodes are used up: "
+        "caches of many small files (pip, conda, npm, build folders) take them.",
         source="this collection's rule",
     ),
     Code(
