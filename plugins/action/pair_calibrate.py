@@ -70,10 +70,10 @@ class ActionModule(DeskAction):
 def _refuse_others(path: Path) -> None:
     """The file is written as a whole: other variables in it would be lost. Raises AnsibleActionFail."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = plain_yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, plain_yaml.PlainYamlError):
         data = ""
     if data is not None and not (isinstance(data, dict) and set(data) <= {"pair_proof_marks"}):
         raise AnsibleActionFail(
