@@ -301,7 +301,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.nccl import judge, summary
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import fitting, from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import DeskUse, NcclEvidence, Problem
@@ -390,11 +390,11 @@ def main() -> None:
     told = summary(ends, evidence, iterations=options.iterations, warmups=options.warmups, environments=environments)
     module.exit_json(
         changed=False,
-        findings=[item.as_dict() for item in findings],
+        findings=fitting([item.as_dict() for item in findings]),
         verdict=verdict(item.severity for item in findings),
         run_id=given["run_id"],
         settings=used,
-        **{**told, "measured": counts and told["measured"]},
+        **{**fitting(told), "measured": counts and told["measured"]},
     )
 
 

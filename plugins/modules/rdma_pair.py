@@ -264,7 +264,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.jumbo import judge_jumbo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks import MarksError, with_lab_marks
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma import judge_paths, summary
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, fitting, from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where, verdict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.jumbo import JumboAnswer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path, members
@@ -379,11 +379,11 @@ def main() -> None:
         ]
     module.exit_json(
         changed=False,
-        findings=[item.as_dict() for item in findings],
+        findings=fitting([item.as_dict() for item in findings]),
         verdict=verdict(item.severity for item in findings),
         run_id=given["run_id"],
         options=as_dict(options),
-        **{**told[0], **more, "measured": counts and len(told) == len(paths) and all(item["measured"] for item in told)},
+        **{**fitting({**told[0], **more}), "measured": counts and len(told) == len(paths) and all(item["measured"] for item in told)},
     )
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from ..judges.counters import PHYSICAL, SYSFS
 from ..model.link import Endpoint, EndpointFunction, OtherFunction, Path
 from ..model.proof import Counters, Locked, Neighbour, Problem
-from ..readers import ethtool_statistics, ip_route
+from ..readers import ethtool_statistics, ip_neigh, ip_route
 from ..readers import gids as gids_reader
-from .side import Side
+from .side import Side, SideError
 
 LISTEN = "0A"
 """State of a listening socket in /proc/net/tcp."""
@@ -89,14 +88,7 @@ def all_right(seen: Sequence[Neighbour], ends: Sequence[Endpoint]) -> bool:
 
 def neighbour_mac(text: str) -> str | None:
     """The link-layer address in the answer of ``ip -j neigh show to X dev Y``, null when nobody answered there."""
-    try:
-        entries = json.loads(text or "[]")
-    except ValueError:
-        return None
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("lladdr"), str) and "FAILED" not in (entry.get("state") or ()):
-            return str(entry["lladdr"]).lower()
-    return None
+    return next((item["mac"] for item in ip_neigh.read(text) if item["mac"] and item["state"] != "FAILED"), None)
 
 
 def counters(side: Side, end: Endpoint) -> Counters:
@@ -144,9 +136,12 @@ def listening_ports(side: Side) -> set[int]:
 
 
 def free_ports(side: Side, first: int, count: int, wanted: int) -> list[int]:
-    """``wanted`` ports of ``first`` .. ``first + count - 1`` on which nothing listens."""
+    """``wanted`` ports of ``first`` .. ``first + count - 1`` on which nothing listens. Raises SideError where there are fewer."""
     used = listening_ports(side)
-    return [port for port in range(first, first + count) if port not in used][:wanted]
+    free = [port for port in range(first, first + count) if port not in used][:wanted]
+    if len(free) < wanted:
+        raise SideError(side.name, "port_busy", f"programs listen on nearly all TCP ports from {first} to {first + count - 1}")
+    return free
 
 
 def wait_for_listener(side: Side, pid: int, port: int, patience: float) -> bool:

@@ -5,17 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..judges.nccl import memory_needed_kb
 from ..model.link import Endpoint, members, paths_of
 from ..model.proof import Counters, Growth, NcclEvidence, NcclOutput, Problem, Rank
 from ..programs import carrier
 from ..readers import nccl_tests as nccl_reader
+from ..readers.text import json_value
 from . import launcher
 from .common import all_right, available_kb, both_neighbours, counters, probe
 from .side import FORMS, Side, SideError
@@ -173,12 +174,12 @@ def command(folder: str, options: NcclOptions, ranks: int = 2) -> list[str]:
 
 
 def _rank(side: Side, desk: str, folder: str) -> Rank:
-    text = side.read_text(f"{folder}/rank.json").text
-    try:
-        data = json.loads(text or "{}")
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        data = {}
-    told = [item for item in dataclasses.fields(Rank) if item.name != "desk" and isinstance(data.get(item.name), FORMS[str(item.type)])]
-    return Rank(desk, **{item.name: data.get(item.name) for item in told})
+    data = json_value(side.read_text(f"{folder}/rank.json").text or "")
+    data = data if isinstance(data, dict) else {}
+    told = {item.name: data.get(item.name) for item in dataclasses.fields(Rank) if item.name != "desk" and _is_told(data, item)}
+    return Rank(desk, **told)
+
+
+def _is_told(data: Mapping[str, Any], item: dataclasses.Field[Any]) -> bool:
+    value = data.get(item.name)
+    return isinstance(value, FORMS[str(item.type)]) and not isinstance(value, bool)

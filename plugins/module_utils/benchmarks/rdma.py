@@ -34,6 +34,9 @@ STEPS = 9
 PORTS = 32
 """Size of the port range that is searched for free ports."""
 
+OUTPUT_LIMIT = 65536
+"""Characters that are read of what perftest said on a desk; an honest run has a few thousand."""
+
 START_PATIENCE = 10.0
 """Seconds for a perftest server until it listens."""
 
@@ -272,7 +275,8 @@ def _finish(side: Side, pid: int | None, patience: float) -> Answer | None:
     """The program's answer; it is ended when it does not end by itself."""
     if pid is None:
         return None
-    return side.wait(pid, patience) or side.stop(pid)
+    answer = side.wait(pid, patience) or side.stop(pid)
+    return dataclasses.replace(answer, stdout=answer.stdout[:OUTPUT_LIMIT], stderr=answer.stderr[:OUTPUT_LIMIT])
 
 
 def _argv(context: _Context, which: int, place: int, port: int, kind: str, each_way: bool) -> list[str]:

@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import re
+import select
 import selectors
 import subprocess
 import threading
@@ -44,6 +45,12 @@ NOISE_LIMIT = 65536
 
 GREETING = 30.0
 """Seconds until the agent must have answered for the first time."""
+
+TAKING = 30.0
+"""Seconds until an agent must have taken what it is sent."""
+
+PAST_THE_END = 30.0
+"""Seconds after an agent's time limit in which it is still listened to."""
 
 HEARTBEAT = 5.0
 """Seconds between signs of life to an agent."""
@@ -174,6 +181,9 @@ def ssh_argv(user: str, home: str, address: str, limit: float, port: int = SSH_P
 class AgentSide:
     """See `Side`. Talks to one agent over a process that carries its pipe."""
 
+    _ends = float("inf")
+    """When the agent has ended whatever it says: one that answers slowly for ever must not keep the head's desk taken."""
+
     def __init__(self, name: str, argv: Sequence[str], token: str, limit: float) -> None:
         self.name = name
         self._number = 0
@@ -200,6 +210,7 @@ class AgentSide:
             )
         except OSError as error:
             raise SideError(name, "failed", f"{argv[0]} cannot be started: {error.strerror}") from error
+        self._ends = time.monotonic() + limit + PAST_THE_END
         order = json.dumps({"token": token, "limit": limit, "run": lease.told(os.environ)})
         self._send(carrier.feed(program(), f"{order}\n").encode())
         threading.Thread(target=self._keep_alive, daemon=True).start()
@@ -209,22 +220,24 @@ class AgentSide:
     def _keep_alive(self) -> None:
         """An empty line now and then: an agent that hears nothing any more ends what it started."""
         while not self._closed.wait(HEARTBEAT):
-            stream = self._process.stdin
-            with contextlib.suppress(OSError, ValueError), self._writing:
-                if stream is not None:
-                    stream.write(b"\n")
-                    stream.flush()
+            with contextlib.suppress(OSError, ValueError, SideError):
+                self._write(b"\n")
 
     def _send(self, data: bytes) -> None:
-        stream = self._process.stdin
         try:
-            if stream is not None:
-                with self._writing:
-                    stream.write(data)
-                    stream.flush()
+            self._write(data)
         except (BrokenPipeError, ConnectionResetError):
             self._collect(0.5)
             self._lost()
+
+    def _write(self, data: bytes) -> None:
+        """Hand data to the agent's pipe, piece by piece: one that is never read must not hold root's process on the head."""
+        stream = self._process.stdin
+        with self._writing:
+            while data and stream is not None:
+                if not select.select((), (stream,), (), TAKING)[1]:
+                    raise SideError(self.name, "timed_out", f"it took no question for {TAKING:.0f} s")
+                data = data[os.write(stream.fileno(), data[: select.PIPE_BUF]) :]
 
     def _lost(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -299,7 +312,7 @@ class AgentSide:
         self._number += 1
         number = self._number
         self._send((json.dumps({"id": number, "op": operation, **arguments}) + "\n").encode())
-        deadline = time.monotonic() + patience + 10.0
+        deadline = min(time.monotonic() + patience + 10.0, self._ends)
         while number not in self._replies:
             remaining = deadline - time.monotonic()
             if remaining <= 0:

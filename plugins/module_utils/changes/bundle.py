@@ -12,6 +12,7 @@ import contextlib
 import errno
 import gzip
 import io
+import itertools
 import json
 import os
 import posixpath
@@ -33,6 +34,8 @@ PROGRAMS = ("all_gather_perf", "all_reduce_perf")
 ARCHIVE = "bundle.tar.gz"
 MANIFEST_LIMIT = 1 << 20
 """Bytes; an honest one has under a thousand."""
+MEMBERS_LIMIT = 64
+"""Files of an archive; a bundle has four. tarfile keeps a record of each."""
 READ_LIMIT, UNPACKED_LIMIT = 16 << 20, 8 << 30
 """Bytes that are unpacked of an archive at once, and altogether. tarfile reads a header as large as the archive says."""
 OWN_FOLDER = "/opt/dgx_spark"
@@ -224,6 +227,8 @@ class _Unzipped(gzip.GzipFile):
 def _opened(path: str) -> Iterator[tarfile.TarFile]:
     """An archive for reading. Raises OSError and what tarfile and zlib raise."""
     with _Unzipped(path, "rb") as zipped, tarfile.open(fileobj=zipped, mode="r:") as archive:
+        if sum(1 for _member in itertools.islice(archive, MEMBERS_LIMIT + 1)) > MEMBERS_LIMIT:
+            raise tarfile.TarError(f"it holds more than {MEMBERS_LIMIT} files")
         yield archive
 
 

@@ -19,6 +19,8 @@ from .options import Options
 COMPUTE_PLAIN = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader,nounits")
 UVM = "/dev/nvidia-uvm"
 """Opened by every process that uses CUDA, and by no display server."""
+HOLDERS_LIMIT = 1000
+"""Processes that are told."""
 OPEN_LIMIT = 200_000
 """Open files of all processes together that are looked at; one user can have a million."""
 DAEMONS = ("nvidia-persiste",)
@@ -83,7 +85,7 @@ def _holders(ask: Ask) -> list[dict[str, Any]] | None:
             return None
         if any(ask.target(f"/proc/{pid}/fd/{name}") == UVM for name in held.names):
             found.append({"pid": int(pid), "name": ask.word(f"/proc/{pid}/comm") or "unknown", "kind": "C"})
-    return [item for item in found if item["name"] not in DAEMONS] if pids else None
+    return [item for item in found if item["name"] not in DAEMONS][:HOLDERS_LIMIT] if pids else None
 
 
 def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:

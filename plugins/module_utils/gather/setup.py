@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+import typing
 from collections.abc import Sequence
 from typing import Any
 
 from ..desk import DAMAGED, MISSING, NOT_RECORDED, Answer, Text
 from ..model.data import from_dict, sha256
 from ..model.desk import Setup, SshServer
+from ..model.kinds import Kind, PublicKeyLine
 from ..model.update import Journal
 from ..readers import ufw, update_journal
 from ..readers.text import json_value, word
@@ -38,6 +40,8 @@ UNSETTLED = ("prepared", "armed", "applying", "applied", "undoing", "undo_failed
 """States of a link change that the next run has to settle (see `changes.link_program`)."""
 MARK = "dgx_spark_pair"
 """Comment at the end of our lines in authorized_keys and known_hosts."""
+PUBLIC = re.compile(next(item.pattern for item in typing.get_args(PublicKeyLine) if isinstance(item, Kind)))
+"""A public key of a type that ssh has: whoever may log in as the user may lay down a key of any other."""
 TEXT_LIMIT = 65536
 FILE_MODE, PROGRAM_MODE, FOLDER_MODE = "644", "755", "755"
 HASH_SECONDS = 60.0
@@ -64,6 +68,8 @@ def gather(ask: Ask, options: Options) -> Setup:
         files["/etc/hosts"] = sha256("\n".join(names))
     modes = {SETTINGS: FOLDER_MODE, **{f"{SETTINGS}/{item}": FILE_MODE for item in inside}} if inside else {}
     modes |= {path: PROGRAM_MODE for path in PROGRAMS if files.get(path)}
+    public = word(key.text, 2000)
+    usable = public is not None and PUBLIC.fullmatch(public) is not None
     trusted = any((authorized.text, known.text, key.text, key.error == DAMAGED, inside, files.get(PROGRAMS[1])))
     return Setup(
         link_file=_whole(ask, OURS),
@@ -72,8 +78,8 @@ def gather(ask: Ask, options: Options) -> Setup:
         pair_files={path: digest for path, digest in sorted(files.items()) if digest},
         wrong_modes=_wrong_modes(ask, modes),
         firewall_rules=_firewall_rules(ask) if trusted else None,
-        trust_public_key=word(key.text, 2000) if key.text else None,
-        trust_key_damaged=key.error == DAMAGED,
+        trust_public_key=public if usable else None,
+        trust_key_damaged=key.error == DAMAGED or (public is not None and not usable),
         trust_authorized=_marked(authorized),
         trust_left_in=tuple(item.path for item in others if _marked(item)),
         trust_known_hosts=_marked(known),

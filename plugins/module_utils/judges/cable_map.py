@@ -28,7 +28,7 @@ REASONS: dict[str, str] = {
     "needs_forks": "the raw-frame probe needs all desks at the same time, and there are fewer forks than desks",
     "no_answer_to_user": "there is a signal, but no desk answered, and raw frames cannot be sent without root",
     "no_answer": "there is a signal, but no desk answered by any method",
-    "contradicted": "this end saw a desk that itself sees a different one",
+    "contradicted": "this end saw a desk that itself sees a different one or has no signal there",
     "shared_mac": "the desk that answered has one hardware address on both cages (a bond or bridge), so it is not known which of them it "
     "was",
     "no_tools": "neither ping nor lldpctl could be used",
@@ -143,8 +143,8 @@ def read_map(
         for other in seen[end]:
             if end in settled or other in settled or len(seen[end]) != 1 or end in hubs:
                 continue
-            if seen.get(other) or other in strangers:
-                continue  # the other end sees somebody else: told as contradicted below
+            if seen.get(other) or other in strangers or (other in ports and _without_signal(ports[other])):
+                continue  # the other end sees somebody else, or cannot be seen at all: told as contradicted below
             # A desk that was asked and could have seen this end, but did not, leaves the cable half proven.
             asked = other.desk in probes and by_serial.get(end) != other
             join(end, other, asked)
@@ -317,15 +317,23 @@ def _serial_pairs(plugs: Mapping[End, Eeprom]) -> dict[End, End]:
     return found
 
 
+def _without_signal(port: ProbedPort) -> bool:
+    """Whether nothing can come from a cage: it has no carrier, or all its functions are switched off."""
+    return port.carrier is False or _switched_off(port)
+
+
+def _switched_off(port: ProbedPort) -> bool:
+    return bool(port.functions) and all(item.admin_up is False for item in port.functions)
+
+
 def _why(end: End, port: ProbedPort, probe: CableProbe, contradicted: bool, plugged: bool) -> tuple[str | None, bool | None]:
     """Why a cage has no edge: null means dark (no carrier). Also whether a cable is surely there."""
     if contradicted:
         return "contradicted", True
     if port.carrier is False:
         return None, plugged
-    switched_off = bool(port.functions) and all(item.admin_up is False for item in port.functions)
     if port.carrier is None:
-        return ("function_down" if switched_off else "nic_unread"), plugged or None
+        return ("function_down" if _switched_off(port) else "nic_unread"), plugged or None
     used = {method for item in port.functions for method in item.methods}
     if probe.frames == "used":
         return "no_answer", True

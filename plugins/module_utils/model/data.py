@@ -12,6 +12,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar, Union
 
+from .kinds import LARGEST, LINE, MOST_ENTRIES
+
 T = TypeVar("T")
 
 
@@ -28,6 +30,22 @@ def as_dict(value: Any) -> Any:
         return {str(key): as_dict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [as_dict(item) for item in value]
+    return value
+
+
+def fitting(value: Any) -> Any:
+    """Plain data within the bounds of the controller's gate: cut where it is too long, null for a number that is too large.
+
+    What one desk says of others holds what those told it, and none of it may keep its whole answer from passing.
+    """
+    if isinstance(value, str):
+        return value[: LINE.limit]
+    if isinstance(value, Mapping):
+        return {key[: LINE.limit]: fitting(item) for key, item in list(value.items())[:MOST_ENTRIES]}
+    if isinstance(value, (list, tuple)):
+        return [fitting(item) for item in value[:MOST_ENTRIES]]
+    if isinstance(value, (int, float)):
+        return value if -LARGEST < value < LARGEST else None
     return value
 
 

@@ -26,6 +26,11 @@ class Kind:
     """Whether it may have line ends."""
 
 
+LARGEST = 1 << 64
+"""What a whole number must be below, its sign aside: counters of the kernel have 64 bits."""
+MOST_ENTRIES = 4096
+"""Entries of one list or mapping. This collection's own number: a GID table has 256 slots, a desk some hundred held packages."""
+
 LINE = Kind("one line of text")
 BLOCK = Kind("a text", limit=1 << 18, lines=True)
 

@@ -75,8 +75,12 @@ def choose(read_at: ReadAt, size: int) -> Parts:
     names_offset, names_size = sections[layout.names][2:4]
     _add(parts, names_offset, names_size, PART_LIMIT, size)
     names = read_at(names_offset, min(names_size, PART_LIMIT))
+    seen: set[str] = set()
     for name_at, _kind, offset, length, link in sections:
         name = names[name_at : name_at + 32].split(b"\0")[0].decode("ascii", "replace")
+        if name in seen:
+            continue  # the first of a name counts; thousands of one would all be read
+        seen.add(name)
         if name in FATBIN_SECTIONS and _kind != 8:
             if offset + length > size:
                 raise ElfPartsError(f"its section {name} is truncated")

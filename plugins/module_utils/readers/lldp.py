@@ -15,6 +15,8 @@ _PLAIN = re.compile(r"[ \t]{0,8}(Interface|ChassisID|SysName|PortID|PortDescr):[
 _KEY = re.compile(r"lldp\.([^=\s]{1,64}?)\.(chassis|port)\.([a-z]{1,16})=(.{0,300})")
 _XML = re.compile(r"<(interface|id|name|descr)\b([^<>]{0,300})>(?:([^<>]{0,300})</(?:id|name|descr)>)?|<(/?)(chassis|port)\b")
 _ATTRIBUTE = re.compile(r'([a-z]{1,16})="([^"]{0,253})"')
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+"""A neighbour may call any number of bytes a MAC address, and lldpd shows them all."""
 _PLAIN_NAMES = {"ChassisID": "chassis_id", "SysName": "chassis_name", "PortID": "port_id", "PortDescr": "port_description"}
 _TOLD = {
     ("chassis", "id"): "chassis_id",
@@ -103,15 +105,19 @@ def _empty(netdev: str) -> dict[str, Any]:
 
 def _put(neighbour: dict[str, Any], name: str, kind: str, value: str) -> None:
     neighbour[name] = _text.word(value, 253)
-    if kind == "mac" and neighbour[name]:
-        neighbour["macs"] = sorted({*neighbour["macs"], str(neighbour[name]).lower()})
+    if kind == "mac":
+        neighbour["macs"] = sorted({*neighbour["macs"], *_macs(neighbour[name])})
+
+
+def _macs(value: str | None) -> list[str]:
+    return [value.lower()] if value and _MAC.fullmatch(value.lower()) else []
 
 
 def _neighbour(netdev: Any, interface: dict[str, Any]) -> dict[str, Any]:
     chassis_name, chassis = _chassis(interface.get("chassis"))
     port = next((item for item in _listed(interface.get("port")) if isinstance(item, dict)), {})
     ids = [_identifier(chassis.get("id")), _identifier(port.get("id"))]
-    macs = sorted({value.lower() for kind, value in ids if kind == "mac" and value})
+    macs = sorted({mac for kind, value in ids if kind == "mac" for mac in _macs(value)})
     return {
         "netdev": _text.word(netdev, 64),
         "chassis_id": ids[0][1],

@@ -20,21 +20,17 @@ from typing import Any, Union
 
 from ...module_utils.model import kinds
 from ...module_utils.model.cable import PORTS, CableProbe
-from ...module_utils.model.kinds import Kind
+from ...module_utils.model.kinds import LARGEST, MOST_ENTRIES, Kind
 from ...module_utils.model.port import Address, ConnectX7
 from .text import clean, line, shown
 
 Check = Callable[[Any, str], Any]
 
-MOST_ENTRIES = 4096
-"""Entries of one list or mapping. This collection's own number: a GID table has 256 slots, a desk some hundred held packages."""
 MOST_PORTS = 16
 """Ports of a desk's network adapter; it has two."""
 MOST_NODES = 50_000
 """Values in one part that is declared as a plain mapping."""
 DEEPEST = 12
-LARGEST = 1 << 64
-"""Counters of the kernel have 64 bits."""
 
 
 class Refused(ValueError):

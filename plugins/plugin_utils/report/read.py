@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ class ReportError(ValueError):
 def report_file(path: Path) -> tuple[dict[str, Any], str]:
     """The report in a file and the SHA-256 of the file. Raises ReportError."""
     try:
-        if path.stat().st_size > LIMIT:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise ReportError(f"{path} is not a regular file")
+        if about.st_size > LIMIT:
             raise ReportError(f"{path} is larger than {LIMIT >> 20} MiB")
         raw = path.read_bytes()
     except OSError as error:

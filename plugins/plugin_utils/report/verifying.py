@@ -41,6 +41,8 @@ def check(
     """
     found = Verified()
     try:
+        if path.exists() and not path.is_file():
+            raise CertificateError(f"{path} is not a regular file")
         with path.open("rb") as file:
             raw = file.read(LIMIT + 1)
         if len(raw) > LIMIT:
@@ -87,6 +89,9 @@ def _signature(found: Verified, path: Path, raw: bytes, allowed: Path | None, fi
 
 def _page(found: Verified, path: Path, data: dict[str, Any]) -> None:
     page = path.with_suffix(".html")
+    if page.exists() and not page.is_file():
+        found.problems.append(f"the page {page.name} is not a regular file")
+        return
     try:
         with page.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -247,7 +247,8 @@ class Check:
                     Judged(path, "path", UNKNOWN, "the desk reported nothing about it", None, "check the path on the desk", ("not-read",))
                 )
                 continue
-            files = [entry for entry in item.get("files") or () if isinstance(entry, Mapping)]
+            listed = item.get("files")
+            files = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
             trouble = sentence(item.get("trouble"))
             if files and ELFFile is None:
                 trouble = MISSING_LIBRARY

@@ -30,6 +30,8 @@ BUDGET = 64 << 20
 """Bytes that may be read of one file for its headers and tables."""
 PARTS_LIMIT = 8 << 20
 """Bytes of all parts of one file that a desk sent, unpacked; what `readers.elf_parts` chooses has less than 4 MiB."""
+PARTS_COUNT = 5000
+"""Parts of one file; `readers.elf_parts` chooses fewer. Each is looked at for every read."""
 NEEDED_LIMIT = 300
 SECTION_LIMIT = 16_000
 UNITS_LIMIT = fatbin.UNIT_LIMIT
@@ -152,7 +154,8 @@ def binary_of_file(stream: IO[bytes], path: str, size: int) -> Binary | None:
 
 def binary_of_desk(data: Mapping[str, Any]) -> Binary:
     """What the parts of a file that a desk sent say. What does not pass is "not read"."""
-    path, size = str(data.get("path"))[:4096], int(data.get("size") or 0)
+    path, size = str(data.get("path"))[:4096], data.get("size")
+    size = size if isinstance(size, int) else 0
     kind, trouble = data.get("kind"), data.get("trouble")
     try:
         if kind in ("fatbin", "ptx"):
@@ -322,7 +325,7 @@ def _parts(told: Iterable[Any]) -> list[tuple[int, bytes]]:
     for offset, text in told:
         found.append((int(offset), _unpacked(text)))
         size += len(found[-1][1])
-        if size > PARTS_LIMIT:
+        if size > PARTS_LIMIT or len(found) > PARTS_COUNT:
             raise ValueError("its parts are too large")
     return found
 

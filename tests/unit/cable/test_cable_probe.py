@@ -16,6 +16,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict, from_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.frame import Heard, Speaker
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ping
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission import admit as gate
 
 OWN = {
     "enp1s0f0np0": ("p0", "02:11:00:00:00:00"),
@@ -231,6 +232,22 @@ def test_lldp_by_mac_and_by_interface_name() -> None:
     assert entries["enp1s0f0np0"][0].mac == PEER[0]
     assert (entries["enP2p1s0f0np0"][0].mac, entries["enP2p1s0f0np0"][0].told_port) == (None, "enP2p1s0f0np0")
     assert entries["enP2p1s0f0np0"][0].chassis_mac == "02:22:00:00:99:00"
+
+
+@pytest.mark.parametrize("value", ["aa:bb", "02:22:00:00:99:00:01", "02:22:00:00:99:0", ":".join(["ff"] * 80)])
+def test_what_a_neighbour_calls_a_mac_keeps_no_desk_from_being_believed(value: str) -> None:
+    """LLDP's MAC addresses are as long as the sender says, and lldpd shows them so."""
+    said = {"chassis": {"spark-2": {"id": {"type": "mac", "value": value}}}, "port": {"id": {"type": "mac", "value": value}}}
+    forms = (
+        json.dumps({"lldp": {"interface": [{"enp1s0f0np0": said}]}}),
+        f"lldp.enp1s0f0np0.chassis.mac={value}\nlldp.enp1s0f0np0.port.mac={value}\n",
+    )
+    for text in forms:
+        found = probe(desk(link_local=False, commands={"lldpctl -f json": ok(text)}))
+        said_of = {"changed": False, "cable": as_dict(found)}
+        assert gate.admit("labops.dgx_spark.cx7_cable", said_of, gate.Speaker("desk-01"))["cable"]["desk"] == "desk-01"
+        [seen] = next(item.neighbours for item in found.ports[0].functions if item.netdev == "enp1s0f0np0")
+        assert (seen.mac, seen.chassis_mac, seen.told_port) == (None, None, value)
 
 
 def test_absent_adapter_with_its_switch() -> None:

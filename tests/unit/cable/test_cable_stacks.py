@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from random import Random
@@ -12,9 +13,9 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_moves import plan_moves
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_stacks import StackCabling
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_switch import switches
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import End, PlannedCable, PlannedStack
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import End, Neighbour, PlannedCable, PlannedStack
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_report import discover
-from cabled_lab import Lab, plugs_moved, right
+from cabled_lab import Lab, mac, plugs_moved, right
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,30 @@ def test_two_desks_on_a_switch_that_says_nothing() -> None:
     lab = Lab(FOUR[:2], switches=[[End(FOUR[0], 0), End(FOUR[1], 0)]])
     found = of(lab, two)
     assert codes(found) == {"CABLE_OK": "ok"} and found.allowed and "direct cable" in found.findings[0].message
+
+
+@pytest.mark.parametrize("off", ["no signal", "switched off"])
+def test_a_desk_outside_has_seen_no_cage_that_cannot_be_seen(off: str) -> None:
+    """It may know the hardware address of every cage of a lab; its word alone would keep the stack and the pair from being linked."""
+    names = [*FOUR, "desk-05", "desk-06", "desk-07"]
+    pair = PlannedCable("pair_a", "desk-05", "desk-06")
+    lab = Lab(names, [[End("desk-05", 0), End("desk-06", 0)]], switches=[[End(name, 0) for name in FOUR]])
+    probes = lab.probes()
+    for victim in (FOUR[0], "desk-05"):
+        down = [dataclasses.replace(item, admin_up=False, carrier=None) for item in probes[victim].ports[1].functions]
+        other = dataclasses.replace(probes[victim].ports[1], carrier=None, functions=tuple(down))
+        if off == "switched off":
+            probes[victim] = dataclasses.replace(probes[victim], ports=(probes[victim].ports[0], other))
+    honest = judge(read_map(probes, {}), [pair], probes, None, [SWITCH])
+    lies = []
+    for port, victim in ((0, FOUR[0]), (1, "desk-05")):
+        seen = (Neighbour(mac(names.index(victim), 1, 0), "ipv6"),)
+        functions = [dataclasses.replace(item, carrier=True, neighbours=seen) for item in probes["desk-07"].ports[port].functions]
+        lies.append(dataclasses.replace(probes["desk-07"].ports[port], carrier=True, functions=tuple(functions)))
+    probes["desk-07"] = dataclasses.replace(probes["desk-07"], ports=tuple(lies))
+    found = judge(read_map(probes, {}), [pair], probes, None, [SWITCH])
+    assert (found.stacks, found.pairs) == (honest.stacks, honest.pairs) and found.pairs[0].allowed
+    assert found.stacks[0].allowed is (off == "no signal")
 
 
 APART: dict[str, tuple[Callable[[], Lab], dict[str, str]]] = {

@@ -641,9 +641,28 @@ def test_who_computes_is_unknown_where_a_user_holds_more_open_than_there_is_time
     assert collect(desk).busy.readable is False
 
 
+def test_no_more_processes_are_told_than_the_controller_takes(monkeypatch):
+    monkeypatch.setattr(busy_facts, "HOLDERS_LIMIT", 3)
+    desk = healthy()
+    desk.commands |= {name: said("No devices were found\n", rc=18) for name in list(desk.commands) if name.startswith("nvidia-smi")}
+    for pid in range(3000, 3010):
+        desk.files |= {f"/proc/{pid}/comm": "python3\n", f"/proc/{pid}/fd/0": ""}
+        desk.links[f"/proc/{pid}/fd/7"] = "/dev/nvidia-uvm"
+    assert len(collect(desk).busy.gpu_processes) == 3
+
+
 def test_setup_tells_a_key_of_which_one_half_is_gone():
     desk = healthy()
     desk.read_as = lambda user, paths, keys=(): [*map(desk.read_text, paths), *(Text(path, error=DAMAGED) for path in keys)]
+    setup = collect(desk).setup
+    assert (setup.trust_public_key, setup.trust_key_damaged) == (None, True)
+
+
+@pytest.mark.parametrize("text", ["ssh-evil AAAA dgx_spark_pair\n", "ssh-ed25519 AAAA \x07 AAAA dgx_spark_pair\n", "x"])
+def test_a_key_of_no_type_that_ssh_has_is_a_damaged_one(text):
+    """Whoever logs in as the user may lay one down; as a fact it would keep the whole desk from being believed."""
+    desk = healthy()
+    desk.read_as = lambda user, paths, keys=(): [*map(desk.read_text, paths), *(Text(path, text) for path in keys)]
     setup = collect(desk).setup
     assert (setup.trust_public_key, setup.trust_key_damaged) == (None, True)
 

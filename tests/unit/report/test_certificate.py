@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,22 @@ def test_what_is_no_certificate_is_said(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert check(path, unsigned=True).problems
     assert check(tmp_path / "none.json").problems
+
+
+@pytest.mark.parametrize("what", ["certificate", "page", "report"])
+def test_a_file_that_never_ends_is_not_read(issued: Path, keys: Path, what: str) -> None:
+    path = {"certificate": issued, "page": issued.with_suffix(".html"), "report": issued.parent.parent / "report.json"}[what]
+    path.unlink()
+    os.mkfifo(path)  # as a link to /dev/zero, but its reading can be ended
+    writer = os.open(path, os.O_RDWR)
+    try:
+        os.write(writer, b"{}")
+        asked = ThreadPoolExecutor(1).submit(check, issued, allowed=keys / "signers")
+        wait([asked], 5)
+        ended = asked.done()
+    finally:
+        os.close(writer)
+    assert ended and "is not a regular file" in " ".join(asked.result().problems)
 
 
 def test_only_proven_stacks_get_one() -> None:

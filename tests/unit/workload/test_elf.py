@@ -19,7 +19,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import wor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import elf_parts, fatbin
 from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import elf as reading
-from elf_file import elf
+from elf_file import _written, elf
 from elf_file import fatbin as fatbin_of
 
 FULL = elf(
@@ -235,6 +235,8 @@ def test_too_many_fat_binaries_end_with_a_sentence(monkeypatch: pytest.MonkeyPat
         {"path": "/x", "kind": "fatbin", "units": [[["rm -rf"], 1]], "size": 9},
         {"path": "/x", "kind": "fatbin", "units": [[["sm_90"], 10**9]], "size": 9},
         {"path": "/x", "kind": "elf", "parts": [], "sections": {".nv_fatbin": 7}, "size": 9},
+        {"path": "/x", "kind": "elf", "parts": [], "size": "nine"},
+        {"path": "/x", "kind": "elf", "parts": [], "size": float("inf")},
     ],
 )
 def test_what_a_desk_tells_is_not_trusted(told: dict) -> None:
@@ -303,3 +305,19 @@ def test_an_elf_chooser_takes_no_more_than_it_needs() -> None:
     chosen = elf_parts.choose(lambda at, count: data[at : at + count], len(data))
     assert sum(length for _offset, length in chosen.ranges) < 2000
     assert [name for name, *_rest in chosen.fatbins] == [".nv_fatbin"]
+
+
+def test_a_file_of_thousands_of_tables_costs_a_desk_no_more_than_one() -> None:
+    """Each was read and packed anew, with the strings that it names: the file's author kept the desk's processor for hours."""
+    tables = [(name, 6, struct.pack("<4Q", 1, 1, 0, 0), 1) for name in (".dynamic", ".gnu.version_r") for _number in range(1500)]
+    codes = [(".nv_fatbin", 1, fatbin_of([["sm_121"]]), 0) for _number in range(1500)]
+    data = _written([("", 0, b"", 0), (".dynstr", 3, b"\0libc.so.6\0", 0), *tables, *codes], 183, 64, 3, 0, 0, 0)
+    chosen = elf_parts.choose(lambda at, count: data[at : at + count], len(data))
+    assert len(chosen.ranges) < 20 and len(chosen.fatbins) == 1
+
+
+def test_many_small_parts_are_refused() -> None:
+    """Each read of a table looks at every part."""
+    part = base64.b64encode(zlib.compress(b"\0")).decode()
+    found = reading.binary_of_desk({"path": "/x", "kind": "elf", "parts": [[at, part] for at in range(20_000)], "size": 64 << 20})
+    assert "malformed" in (found.not_read or "")

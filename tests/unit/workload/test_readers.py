@@ -107,7 +107,7 @@ def test_any_json(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize(
-    "piece", ["a", " ", "\n", "/", "<a href='", "[", '{"a":', "sm_", "cuda>=", "ERROR: ", "a.b_", ".target sm_9", "\\\n"]
+    "piece", ["a", " ", "\n", "/", "<a href='", "[", '{"a":', "sm_", "cuda>=", "ERROR: ", "a.b_", ".target sm_9", "\\\n", "<a b='c='d='"]
 )
 @pytest.mark.parametrize("around", ["", "x"])
 def test_long_texts_take_bounded_time(name: str, piece: str, around: str) -> None:
