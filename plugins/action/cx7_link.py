@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 
 from ..module_utils.changes.link_plan import ABSENT, PRESENT, LinkOptions, LinkPlan, LinkRequest, plan, resolve
 from ..module_utils.changes.link_result import functions_of
@@ -180,7 +180,7 @@ class ActionModule(DeskAction):
         change_id = str(first["change_id"])
         second: dict[str, Any] = {}
         while True:
-            self._new_connection()
+            self.new_connection()
             second = self.execute(MODULE, {**arguments, "phase": "confirm", "change_id": change_id}, call)
             if not second.get("desk_unreachable"):
                 return _joined(first, second)
@@ -203,7 +203,7 @@ class ActionModule(DeskAction):
         """The desk did not come back in time: ask what it did, and say so when it cannot be asked."""
         limit = deadline + AFTERWARDS
         while time.monotonic() < limit:
-            self._new_connection()
+            self.new_connection()
             status = self.execute(MODULE, {**arguments, "phase": "status", "change_id": change_id}, call)
             if not status.get("desk_unreachable") and not status.get("armed"):
                 return _joined(first, status)
@@ -215,13 +215,6 @@ class ActionModule(DeskAction):
         evidence = {"change": change_id, "error": second.get("msg")}
         found = finding("CX7_CHANGE_UNCONFIRMED", where, message, evidence=evidence)
         return {**first, "failed": True, "msg": message, "findings": [*(first.get("findings") or []), found.as_dict()]}
-
-    def _new_connection(self) -> None:
-        """End the (multiplexed) connection: what comes next must prove that the desk can be reached anew."""
-        try:
-            self._connection.reset()
-        except (AnsibleError, AttributeError, NotImplementedError):
-            self._connection.close()
 
 
 def _refused(findings: list[Finding], made: LinkPlan | None = None) -> dict[str, Any]:

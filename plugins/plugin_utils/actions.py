@@ -373,8 +373,10 @@ class DeskAction(ActionBase):
         except AnsibleError as error:
             # A refused sudo password, or an unknown host key where a password is set, is a plain AnsibleError; anything else that is no
             # connection failure is not ours to judge.
-            if isinstance(error, AnsibleConnectionFailure) or classify(str(error)).plain_error:
-                return self.unreachable(desk, str(error), severity, enrolled)
+            reason = classify(str(error))
+            if isinstance(error, AnsibleConnectionFailure) or reason.plain_error:
+                silent = reason.become and reason.late and self._silence()
+                return self.unreachable(desk, silent or str(error), severity, enrolled)
             raise
         except AnswerInvalid as invalid:
             return invalid.result
@@ -383,6 +385,22 @@ class DeskAction(ActionBase):
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
         return result
+
+    def _silence(self) -> str:
+        """Why the desk itself does not respond, where sudo did not in time: over an older connection nobody is told. Empty when it does."""
+        try:
+            self.new_connection()
+            self._low_level_execute_command("true", sudoable=False)
+        except AnsibleConnectionFailure as error:
+            return str(error)
+        return ""
+
+    def new_connection(self) -> None:
+        """End the (multiplexed) connection: what comes next must prove that the desk can be reached anew."""
+        try:
+            self._connection.reset()
+        except (AnsibleError, AttributeError, NotImplementedError):
+            self._connection.close()
 
     def _with_python(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The variables, with the system's Python in place of a search for one (which costs a command on every desk)."""

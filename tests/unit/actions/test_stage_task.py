@@ -77,6 +77,25 @@ def test_the_same_trouble_outside_a_run_fails_the_task(tmp_path: Path, answer: A
     assert result["failed"] and "stage" not in result and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("desk", ["Data could not be sent to remote host. ssh: connect to host x port 22: Connection timed out", ""])
+def test_sudo_that_does_not_respond_is_told_of_a_desk_that_does(tmp_path: Path, desk: str) -> None:
+    run = run_of(folder=tmp_path)
+    script = Script("spark_facts", {}, [AnsibleError("Timeout (12s) waiting for privilege escalation prompt:")])
+    asked: list[tuple[str, bool]] = []
+
+    def command(line: str, sudoable: bool) -> dict[str, int]:
+        asked.append((line, sudoable))
+        if desk:
+            raise AnsibleConnectionFailure(desk)
+        return {"rc": 0}
+
+    script.action._low_level_execute_command = command
+    script.run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.failing_codes == ("DESK_UNREACHABLE" if desk else "BECOME_FAILED",)
+    assert asked == [("true", False)]
+
+
 @pytest.mark.parametrize(
     ("named", "runs"),
     [

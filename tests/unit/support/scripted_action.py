@@ -52,7 +52,7 @@ class Script:
             get_name=lambda: "The task",
         )
         self.connection = SimpleNamespace(
-            _shell=SimpleNamespace(tmpdir="x", join_path=lambda *parts: "/".join(parts)), get_option=lambda _name: user
+            _shell=SimpleNamespace(tmpdir="x", join_path=lambda *parts: "/".join(parts)), get_option=lambda _name: user, reset=lambda: None
         )
         templar = SimpleNamespace(template=lambda value: value)
         player = SimpleNamespace(password=password, become_pass=become, remote_user=user)
@@ -62,6 +62,7 @@ class Script:
             display=self.shown.append, warning=self.shown.append, error=self.shown.append, vvv=lambda _text: None
         )
         self.action._execute_module = self._answer
+        self.action._low_level_execute_command = lambda _command, **_more: {"rc": 0}
         self.action._find_needle = lambda folder, name: str(next(ROLES.glob(f"*/{folder}/{name}")))
         self.action._transfer_file = lambda _source, target: target
         self.action._fixup_perms2 = lambda _paths: None
