@@ -98,6 +98,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("{sudoers}",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but sudo passes over one of the desk's sudoers files",
+            "Put right the file that sudo names (the error in the evidence), at the desk as root or with pkexec: visudo -c shows a slip in "
+            "its syntax, and it must belong to root with mode 0440 (chown root:root FILE; chmod 0440 FILE). Then it counts again.",
+        ),
+    ),
+    (
         ("sudo: command not found", "sudo: not found", "/usr/bin/sudo: no such file"),
         Reason(
             "become",
@@ -304,6 +314,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("openssl version mismatch", "ssh: symbol lookup error", "ssh: error while loading shared libraries"),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "ssh on the controller does not start, which says nothing about the desk",
+            "ssh -V on the controller must work in the same terminal: a conda environment, an AppImage or LD_LIBRARY_PATH gives it the "
+            "wrong libraries. Leave that (conda deactivate; unset LD_LIBRARY_PATH), then run again.",
+        ),
+    ),
+    (
         (
             "session open refused",
             "open failed: administratively prohibited",
@@ -367,6 +387,32 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("banner line contains invalid", "banner line too long", "bad remote protocol version", "protocol major versions differ"),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "something answers there that is not a usable ssh server",
+            "Check ansible_port and the address in the inventory: another program (a web server, a proxy, a router's page) has this port.",
+        ),
+    ),
+    (
+        (
+            "message authentication code incorrect",
+            "bad packet length",
+            "corrupted mac on input",
+            "corrupted padlen",
+            "padding error",
+            "connection corrupted",
+        ),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "the connection arrives damaged on its way",
+            "Something between the controller and the desk changes the bytes: look for errors of the management interface on both sides "
+            "(ip -s link, ethtool -S), try another cable, port or adapter (Wi-Fi, a USB adapter), and leave out a VPN. Then run again.",
+        ),
+    ),
+    (
         ("connection closed", "connection reset", "broken pipe", "lost connection", "kex_exchange_identification", "shared connection"),
         Reason(
             "closed",
@@ -387,6 +433,11 @@ _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}:
 """A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
 
+_SUDOERS = re.compile(
+    r"/sudoers(?:\.d/\S{1,100})?:\d{1,6}(?::\d{1,6})?: syntax error|parse error in /etc/sudoers|no valid sudoers sources found|"
+    r"/etc/sudo(?:ers(?:\.d(?:/\S{1,100})?)?|\.conf) (?:is owned by (?:uid|gid) |is (?:world|group) writable|is mode )"
+)
+"""A sudoers file that sudo does not read; what it says next, such as that a password is required, only follows from that."""
 _KEY = re.compile(
     r"load key |unprotected private key file|sign_and_send_pubkey: |identity file \S{1,255} not accessible|no such identity: "
 )
@@ -411,6 +462,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     if _KEY.search(text.rpartition("permission denied (")[0]):
         text += " {key}"
     text = _CONTROLLER.sub("{controller}", text)
+    if _SUDOERS.search(text):
+        text += " {sudoers}"
     if _SUDO.search(text):
         text += " {sudo}"
     for signs, reason in REASONS:

@@ -29,6 +29,12 @@ TROUBLE: list[tuple[Any, str]] = [
     ({"unreachable": True, "msg": "ssh: connect to host x port 22: Connection refused"}, "DESK_UNREACHABLE"),
     ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "rc": 137}, "DESK_STAGE_FAILED"),
     ({"failed": True, "msg": "sudo: a password is required", "module_stderr": "sudo: a password is required"}, "BECOME_FAILED"),
+    # Words that may stand before sudo's own.
+    *(
+        ({"failed": True, "msg": "Module result deserialization failed.", "module_stderr": f"{before}\n{own}", "rc": 1}, "BECOME_FAILED")
+        for before in ("sudo: unable to resolve host spark-a1b2: Name or service not known", "Welcome to DGX Spark")
+        for own in ("sudo: a password is required", "sudo: Konto ist abgelaufen")
+    ),
     # The interpreter was looked for in the same execution, so there are facts, and none of the module's.
     (
         {

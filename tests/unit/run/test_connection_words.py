@@ -48,6 +48,13 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("ssh: connect to host 10.0.0.7 port 22: Permission denied", "other", "the controller cannot open a connection"),
         ("ssh: connect to host 10.0.0.7 port 2222: Operation not permitted", "other", "the controller cannot open a connection"),
         ("ssh: connect to host 10.0.0.7 port 22: Cannot assign requested address", "other", "the controller cannot open a connection"),
+        ("kex_exchange_identification: banner line contains invalid characters", "other", "not a usable ssh server"),
+        ("Bad remote protocol version identification: 'HTTP/1.1 400 Bad Request'", "other", "not a usable ssh server"),
+        ("Bad packet length 1231976033.", "other", "arrives damaged"),
+        ("ssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect", "other", "arrives damaged"),
+        ("banner exchange: Connection to 10.0.0.7 port 22: Broken pipe", "closed", "closed by the desk"),
+        ("OpenSSL version mismatch. Built against 30000020, you have 30300000", "other", "does not start"),
+        ("ssh: symbol lookup error: ssh: undefined symbol: EVP_KDF_ctrl, version OPENSSL_1_1_1b", "other", "does not start"),
         ("Not allowed at this time", "closed", "blocks the controller for a while"),
         ("No supported authentication methods available (server sent: publickey)", "auth", "refuses the login"),
         ("Control socket connect(/x): Connection refused\nssh: connect to host x port 22: No route to host", "no_route", "no route"),
@@ -134,3 +141,22 @@ def test_what_a_jump_host_does_is_not_the_desks_doing(text: str, enrolled: bool)
 )
 def test_a_desk_behind_a_jump_host_is_told_as_ever(text: str, kind: str) -> None:
     assert classify(text).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("first", "passed_over"),
+    [
+        ("/etc/sudoers.d/lab:1:23: syntax error\nlab ALL=(ALL) NOPASSWD ALL\n                      ^~~", True),
+        (">>> /etc/sudoers.d/lab: syntax error near line 1 <<<\nsudo: parse error in /etc/sudoers.d/lab near line 1", True),
+        ("sudo: /etc/sudoers.d/lab is owned by uid 1000, should be 0", True),
+        ("sudo: /etc/sudoers.d/lab is world writable", True),
+        ("sudo: /etc/sudoers is mode 0646, should be 0440", True),
+        ("sudo: /etc/sudo.conf is group writable", True),
+        ("bash: /home/lab/.bashrc: line 120: syntax error near unexpected token `fi'", False),
+        ("sudo: unable to resolve host desk: Name or service not known", False),
+    ],
+)
+def test_a_sudoers_file_that_sudo_passes_over_is_no_missing_password(first: str, passed_over: bool) -> None:
+    found = classify(f"{first}\nsudo: a password is required")
+    assert found.code == "BECOME_FAILED" and ("passes over" in found.sentence) is passed_over
+    assert ("visudo -c" in found.remedy) is passed_over and ("--ask-become-pass" in found.remedy) is not passed_over
