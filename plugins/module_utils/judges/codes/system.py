@@ -132,7 +132,8 @@ CODES: tuple[Code, ...] = (
         other_severities=("warn", "note"),
         meaning="Since this boot the kernel logged fatal PCIe errors (AER) at the adapter's root ports or functions, or its driver's "
         "recovery failed. Even if the link is up again, it cannot be trusted: in the reported cases, only a reboot helped. A warning "
-        "when the kernel says that it recovered, a note for errors that were not fatal.",
+        "when the kernel says that it recovered or that the adapter only did not send or answer in time, a note for errors that were not "
+        "fatal.",
         remedy="Reboot both desks of the pair with the cable in. If the errors come back: update the desk's firmware (fwupdmgr), and "
         "send the lines in the evidence to the vendor.",
         source="community (two reports)",
