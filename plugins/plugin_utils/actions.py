@@ -28,7 +28,7 @@ from . import alone
 from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
-from .admission.text import clean, cut, line
+from .admission.text import clean, cut, ends, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
@@ -421,7 +421,7 @@ class DeskAction(ActionBase):
             reason.code,
             Where(desk=desk),
             f"{desk}: {reason.sentence}",
-            evidence={"reason": reason.kind, "error": " ".join(line(text).split())[:600]},
+            evidence={"reason": reason.kind, "error": ends(" ".join(line(text).split()), 600)},
             severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,
         )

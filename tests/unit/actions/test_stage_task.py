@@ -121,6 +121,19 @@ def test_a_login_that_starts_another_program_is_told_as_that(tmp_path: Path, sai
     assert kept is not None and "start-up" in str(kept.findings[0]["message"]) and "~/.bashrc" in str(kept.findings[0]["remedy"])
 
 
+@pytest.mark.parametrize(
+    "own", ["labadmin@x: Permission denied (publickey).", "kex_exchange_identification: Connection closed by remote host"]
+)
+def test_a_long_banner_does_not_hide_what_ssh_itself_said(tmp_path: Path, own: str) -> None:
+    run = run_of(folder=tmp_path)
+    error = AnsibleConnectionFailure("Failed to connect to the host via ssh: " + "Authorised use only. " * 80 + f"\n{own}")
+    Script("spark_facts", {}, [error]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None
+    told = str(kept.findings[0]["evidence"]["error"])
+    assert own in told and told.startswith("Failed to connect") and len(told) <= 600
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
 def test_an_admin_who_stops_the_run_is_obeyed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)):
