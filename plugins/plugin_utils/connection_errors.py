@@ -433,6 +433,11 @@ _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}:
 """A line in which sudo speaks, in whatever language; French puts a blank before the colon."""
 
 
+_HINT = re.compile(
+    r"sudo(?:-rs)?: (?:unable to resolve host|unable to send audit message|setrlimit\(|timestamp too far in the future|"
+    r"unable to \w{2,8} /(?:var/)?(?:run|lib)/sudo)[^\n]*"
+)
+"""What sudo only remarks before it goes on: the error, if there is one, is another line."""
 _SUDOERS = re.compile(
     r"/sudoers(?:\.d/\S{1,100})?:\d{1,6}(?::\d{1,6})?: syntax error|parse error in /etc/sudoers|no valid sudoers sources found|"
     r"/etc/sudo(?:ers(?:\.d(?:/\S{1,100})?)?|\.conf) (?:is owned by (?:uid|gid) |is (?:world|group) writable|is mode )"
@@ -453,8 +458,7 @@ _JUMP = re.compile(
 def classify(*texts: str, enrolled: bool = False) -> Reason:
     """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
     text = "\n".join(texts).lower()
-    # A hint of sudo's about the host's own name, which may stand before any other error.
-    text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
+    text = _HINT.sub("", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
     if _JUMP.search(text.rpartition(_PIPE_CLOSED)[0]):

@@ -70,7 +70,8 @@ def pcie(desk: Desk, where: Where) -> list[Finding]:
     if desk.kernel.events.lockups:
         told += " CPUs also hung."
     stalled = any(item.kind == "stalled" for item in events)
-    severity = "fail" if severe and not recovered else "warn" if severe or stalled else "note"
+    wedged = (severe and not recovered) or (stalled and desk.kernel.events.lockups)
+    severity = "fail" if wedged else "warn" if severe or stalled else "note"
     evidence = {
         "lines": [item.line for item in events][:8],
         "count": {f"{item.address} {item.kind}": item.count for item in events},

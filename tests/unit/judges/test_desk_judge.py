@@ -151,6 +151,13 @@ RED: tuple[Case, ...] = (
     ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("libxnvctrl0", "510.47.03-0ubuntu4"),)), {}, "note"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL,))), {}, "fail"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL, RECOVERED))), {}, "warn"),
+    ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="stalled"),))), {}, "warn"),
+    (
+        "CX7_PCIE_ERRORS",
+        change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="stalled"),), lockups=("BUG: soft lockup - CPU#3",))),
+        {},
+        "fail",
+    ),
     ("CX7_PLUG_ERROR", change(DESK, kernel__events=KernelEvents(plug_errors=(HOT,))), {}, "warn"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="nonfatal"),))), {}, "note"),
     ("KERNEL_LOCKUP", change(DESK, kernel__events=KernelEvents(lockups=("watchdog: BUG: soft lockup - CPU#3",))), {}, "warn"),

@@ -160,3 +160,18 @@ def test_a_sudoers_file_that_sudo_passes_over_is_no_missing_password(first: str,
     found = classify(f"{first}\nsudo: a password is required")
     assert found.code == "BECOME_FAILED" and ("passes over" in found.sentence) is passed_over
     assert ("visudo -c" in found.remedy) is passed_over and ("--ask-become-pass" in found.remedy) is not passed_over
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "sudo: unable to resolve host desk: Name or service not known",
+        "sudo: unable to send audit message: Operation not permitted",
+        "sudo: setrlimit(RLIMIT_CORE): Operation not permitted",
+        "sudo: timestamp too far in the future: Nov 28 10:00:00 2027",
+        "sudo: unable to mkdir /run/sudo/ts: Read-only file system",
+    ],
+)
+def test_what_sudo_only_remarks_is_no_refusal(hint: str) -> None:
+    assert classify(f"Module result deserialization failed.\n{hint}\nKilled").kind != "become"
+    assert classify(f"{hint}\nsudo: a password is required").kind == "become"
