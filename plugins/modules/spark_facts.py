@@ -359,7 +359,7 @@ ansible_facts:
                     type: list
                     elements: str
                   lockups:
-                    description: Lines of soft lockups and stalls.
+                    description: Lines of soft lockups, stalls and SMMUs (a device's way to memory) that do not answer.
                     type: list
                     elements: str
                   pcie_errors:

@@ -43,9 +43,9 @@ LOAD_REMEDY = (
     "for a blacklist in /etc/modprobe.d and on the kernel command line, then reboot."
 )
 HOLDER_REMEDY = {
-    "vfio-pci": "It was set aside for a virtual machine: take the GPU's ids out of vfio-pci (vfio-pci.ids on the kernel command line in "
-    "/etc/default/grub and /etc/default/grub.d, options vfio-pci in /etc/modprobe.d), run sudo update-grub and sudo update-initramfs -u, "
-    "reboot.",
+    "vfio-pci": "It was set aside for a virtual machine, which GB10's firmware does not allow: take the GPU's ids out of vfio-pci "
+    "(vfio-pci.ids on the kernel command line in /etc/default/grub and /etc/default/grub.d, options vfio-pci in /etc/modprobe.d), run sudo "
+    "update-grub and sudo update-initramfs -u, reboot.",
     "nouveau": "Keep nouveau from being loaded: echo blacklist nouveau | sudo tee /etc/modprobe.d/blacklist-nouveau.conf, then sudo "
     "update-initramfs -u, and reboot.",
 }

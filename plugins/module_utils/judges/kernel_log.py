@@ -68,7 +68,7 @@ def pcie(desk: Desk, where: Where) -> list[Finding]:
     elif recovered:
         told += " It recovered."
     if desk.kernel.events.lockups:
-        told += " CPUs also hung."
+        told += " CPUs, or a device's way to memory, also hung."
     stalled = any(item.kind == "stalled" for item in events)
     wedged = (severe and not recovered) or (stalled and desk.kernel.events.lockups)
     severity = "fail" if wedged else "warn" if severe or stalled else "note"
@@ -94,5 +94,6 @@ def lockups(desk: Desk, where: Where) -> list[Finding]:
     lines = desk.kernel.events.lockups
     if not lines or pcie(desk, where):
         return []
-    message = f"CPUs have hung since this boot: {lines[0]}"
+    what = "A device's way to memory (its SMMU) has" if "CMD_SYNC" in lines[0] else "CPUs have"
+    message = f"{what} hung since this boot: {lines[0]}"
     return [finding("KERNEL_LOCKUP", where, message, evidence={"lines": list(lines)})]

@@ -59,7 +59,7 @@ class KernelEvents:
     unfit_modules: tuple[str, ...] = ()
     """Lines about a module of the driver that was built for another kernel."""
     lockups: tuple[str, ...] = ()
-    """Lines of soft lockups and stalls."""
+    """Lines of soft lockups, stalls and SMMUs (a device's way to memory) that do not answer."""
     pcie_errors: tuple[PcieError, ...] = ()
     """Errors of PCIe devices (AER, mlx5_core), by device and kind."""
     plug_errors: tuple[PlugError, ...] = ()

@@ -40,9 +40,10 @@ _REFUSED = re.compile(
 )
 _OTHER_MODULE = re.compile(r"insert (?:module )?['\"](?!nvidia)[\w-]{1,64}['\"]")
 """A refused module that the line names and that is not the driver's."""
-_UNFIT = re.compile(r"\bnvidia(?:_\w{1,16})?: (?:version magic '|disagrees about version of symbol |Unknown symbol )")
+_UNFIT = re.compile(r"\bnvidia: (?:version magic '|disagrees about version of symbol |Unknown symbol )")
 _SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
 _LOCKUP = re.compile(
+    r"arm-smmu-v3 \S{1,40} CMD_SYNC timeout|"
     r"soft lockup - CPU#|Watchdog detected hard LOCKUP|BUG: workqueue lockup|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall"
 )
 _AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
@@ -90,11 +91,10 @@ def read(text: str) -> dict[str, Any]:
     """Keys: xids (number of each Xid's lines, by its number as text), gpu_lines (what the GPU driver complained of, Xids included, as the
     log has them), gpu_failures (those that say that the GPU cannot be used), recovery_action (the last one that Xid 154 named, such as
     Node Reboot Required; null for none), gpu_memory_errors (how often the driver ran out of memory), oom_kills (processes that the kernel
-    killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), unfit_modules
-    (lines about a module of the driver that was built for another kernel), secure_boot (whether it is on;
-    null when not told), lockups (lines of soft lockups and stalls), pcie (list of address, kind: fatal, nonfatal, mlx5, failed,
-    recovered, stalled or start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug or of its
-    temperature), lines (how many the log has)."""
+    killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), unfit_modules (lines
+    about a module of the driver that was built for another kernel), secure_boot (whether it is on; null when not told), lockups (lines of
+    soft lockups, stalls and SMMUs that do not answer), pcie (list of address, kind: fatal, nonfatal, mlx5, failed, recovered, stalled or
+    start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug or of its temperature), lines (how many the log has)."""
     xids: dict[str, int] = {}
     kept = {kind: _Kept() for kind in ("gpu", "failed", "oom", "refused", "unfit", "lockup")}
     pcie: list[dict[str, str]] = []

@@ -664,6 +664,18 @@ def test_a_module_that_is_blocked_from_loading_is_told_by_what(path: str, text: 
     assert collect(desk).driver.blocked == () and "DRIVER_MISSING" not in judged(desk)
 
 
+def test_what_peermem_misses_is_no_module_of_another_kernel() -> None:
+    desk = logging(absent(healthy()), "spark-a1b2 kernel: nvidia_peermem: Unknown symbol ib_register_peer_memory_client (err -2)")
+    desk.files["/etc/modprobe.d/vm.conf"] = "blacklist nvidia\n"
+    assert "blocked from loading" in judged(desk)["DRIVER_MISSING"].message
+
+
+def test_a_device_whose_way_to_memory_hangs_is_told() -> None:
+    line = "spark-a1b2 kernel: arm-smmu-v3 arm-smmu-v3.1.auto: CMD_SYNC timeout at 0x00017d73 [hwprod 0x00017d7e, hwcons 0x00017d66]"
+    found = judged(logging(healthy(), line))["KERNEL_LOCKUP"]
+    assert found.severity == "warn" and "its SMMU" in found.message and "reboot" in found.remedy
+
+
 def test_of_two_modprobe_files_with_one_name_the_admins_counts() -> None:
     desk = absent(healthy())
     desk.files |= {"/lib/modprobe.d/blacklist-nvidia.conf": "blacklist nvidia\n", "/etc/modprobe.d/blacklist-nvidia.conf": "# allowed\n"}

@@ -140,12 +140,13 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code="KERNEL_LOCKUP",
-        title="CPUs of the desk hung",
+        title="CPUs or a device of the desk hung",
         severity="warn",
-        meaning="The kernel has logged a soft lockup, a hard lockup or a stall since this boot: the desk did not respond for a while, "
-        "and anything measured then means nothing.",
+        meaning="The kernel has logged a soft lockup, a hard lockup, a stall or an SMMU that does not answer (CMD_SYNC timeout) since this "
+        "boot: the desk, its GPU or its adapter did not respond for a while, and anything measured then means nothing. Behind such an SMMU "
+        "the GPU takes no new program until the reboot, although nvidia-smi responds.",
         remedy="Look at the log lines before it (sudo journalctl -k), reboot the desk when it is free, and measure again.",
-        source="community (two reports, with PCIe errors)",
+        source="community (two reports with PCIe errors; two of SMMUs)",
     ),
     Code(
         code="DRIFT_FROM_BASELINE",
