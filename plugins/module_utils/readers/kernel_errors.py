@@ -94,7 +94,8 @@ def read(text: str) -> dict[str, Any]:
     killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), unfit_modules (lines
     about a module of the driver that was built for another kernel), secure_boot (whether it is on; null when not told), lockups (lines of
     soft lockups, stalls and SMMUs that do not answer), pcie (list of address, kind: fatal, nonfatal, mlx5, failed, recovered, stalled or
-    start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug or of its temperature), lines (how many the log has)."""
+    start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug or of its temperature), lines (how
+    many the log has)."""
     xids: dict[str, int] = {}
     kept = {kind: _Kept() for kind in ("gpu", "failed", "oom", "refused", "unfit", "lockup")}
     pcie: list[dict[str, str]] = []
