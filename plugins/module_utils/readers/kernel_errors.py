@@ -51,13 +51,13 @@ _MLX5_ERROR = re.compile(
     rf"mlx5_core {_ADDRESS}:? .{{0,80}}?"
     r"(?:mlx5_pci_err_detected|mlx5_pci_slot_reset|wait vital|health (?:recovery|compromised)|device's health compromised|"
     r"handling bad device|Failed to (?:recover|unload|load)|recovery (?:flow )?failed|mlx5_error_sw_reset|fatal error|"
-    r"Health issue observed, .{0,80}severity\([0-3]\)|TX timeout|NETDEV WATCHDOG|Will cause a leak of a command resource|"
+    r"Health issue observed, .{0,80}severity\([0-3]\)|TX timeout|NETDEV WATCHDOG|Will cause a leak of a command|No done completion|"
     r"pre-initializing state, aborting|mlx5_init_one failed|probe with driver mlx5_core failed)",
     re.IGNORECASE,
 )
 _PROBE = re.compile(rf"mlx5_core: probe of {_ADDRESS} failed")
 """How kernels before 6.9 say that a driver did not start."""
-_STALLED = re.compile(r"TX timeout|NETDEV WATCHDOG|Will cause a leak of a command resource")
+_STALLED = re.compile(r"TX timeout|NETDEV WATCHDOG|Will cause a leak of a command|No done completion")
 _NOT_STARTED = re.compile(r"pre-initializing state, aborting|mlx5_init_one failed|probe with driver mlx5_core failed|: probe of ")
 _PLUG = re.compile(rf"mlx5_core(?: {_ADDRESS})?:? .{{0,80}}?Port module event\[error\]: (module [0-9]{{1,3}}), Cable error, (.{{1,120}})")
 _HEAT = re.compile(
