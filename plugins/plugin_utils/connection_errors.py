@@ -108,6 +108,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("{sudo locked}",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but the desk has locked the user for sudo after failed passwords",
+            "Wait as long as the message says, or at the desk as root or with pkexec: faillock --user USER --reset. Then check the sudo "
+            "password that Ansible is given, or it locks again.",
+        ),
+    ),
+    (
         ("sudo: command not found", "sudo: not found", "/usr/bin/sudo: no such file"),
         Reason(
             "become",
@@ -470,6 +480,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
         text += " {sudoers}"
     if _SUDO.search(text):
         text += " {sudo}"
+    if re.search(r"account is locked due to .*sudo", text, re.DOTALL) and "permission denied (" not in text:
+        text += " {sudo locked}"
     for signs, reason in REASONS:
         if any(sign in text for sign in signs):
             return HOST_KEY if enrolled and signs is UNKNOWN_KEY else reason

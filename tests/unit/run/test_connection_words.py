@@ -175,3 +175,18 @@ def test_a_sudoers_file_that_sudo_passes_over_is_no_missing_password(first: str,
 def test_what_sudo_only_remarks_is_no_refusal(hint: str) -> None:
     assert classify(f"Module result deserialization failed.\n{hint}\nKilled").kind != "become"
     assert classify(f"{hint}\nsudo: a password is required").kind == "become"
+
+
+LOCKED = "The account is locked due to 3 failed logins.\n(6 minutes left to unlock)"
+
+
+@pytest.mark.parametrize(
+    "then", ["sudo: a password is required", "Sorry, try again.\nsudo: 1 incorrect password attempt", "Incorrect sudo password"]
+)
+def test_a_user_that_failed_passwords_locked_is_not_only_asked_for_one(then: str) -> None:
+    found = classify(f"{LOCKED}\n{then}")
+    assert found.code == "BECOME_FAILED" and "locked" in found.sentence and "faillock" in found.remedy
+
+
+def test_a_login_that_the_desk_locked_is_still_the_logins() -> None:
+    assert classify(f"{LOCKED}\n{DENIED}").code == "AUTH_FAILED"
