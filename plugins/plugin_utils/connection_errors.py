@@ -445,6 +445,7 @@ _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}:
 
 _HINT = re.compile(
     r"sudo(?:-rs)?: (?:unable to resolve host|unable to send audit message|setrlimit\(|timestamp too far in the future|"
+    r"/etc/sudoers\S{0,100}?:\d{1,6}(?::\d{1,6})?: (?:unknown defaults entry|value |option )|problem with defaults entries|"
     r"unable to \w{2,8} /(?:var/)?(?:run|lib)/sudo)[^\n]*"
 )
 """What sudo only remarks before it goes on: the error, if there is one, is another line."""

@@ -63,6 +63,7 @@ DENIED = (
     r"does the network require authentication|Redirection (?:from https to|loop)|Bad header (?:line|data)"
 )
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
+BUSY = r"\s(?:429|50[0-9])\s{1,4}[A-Z][a-z]"
 GONE = r"\s404\s"
 """What tells an archive that is not there from one that only refused: apt says of both that they have no Release file."""
 NOT_THE_KEY = rf"{DENIED}|BADSIG|{NO_SIGNATURE}|{NO_INDEX}"
@@ -336,6 +337,11 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         return (
             f"apt goes through a proxy{proxy} that does not respond as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
             "and http_proxy in /etc/environment set it. Correct or remove it, then run sudo apt-get update."
+        )
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(BUSY, line) for line in says):
+        return (
+            f"{archive or 'The archive'} (or a proxy on the way to it) is overloaded or being worked on; its keys are not the cause. Wait "
+            "some minutes, then run sudo apt-get update. If it stays so, use another mirror."
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(DENIED, line) for line in says):
         return (

@@ -210,7 +210,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("mpi_versions", ("error_log: data unpack ",)),
-    ("daemon_lost", ("has lost communication with a remote daemon",)),
+    ("daemon_lost", ("has lost communication with a remote daemon", "does not know how to route a message")),
     (
         "daemon",
         (

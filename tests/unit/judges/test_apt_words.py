@@ -264,6 +264,13 @@ def test_a_folder_that_apt_may_not_write_is_not_the_networks_fault() -> None:
         assert "chown _apt:root" in found.remedy and "proxy" not in found.remedy
 
 
+@pytest.mark.parametrize("answer", ["429  Too Many Requests", "502  Bad Gateway", "503  Service Unavailable", "504  Gateway Time-out"])
+def test_an_archive_that_is_busy_is_waited_for(answer: str) -> None:
+    text = f"E: Failed to fetch {ARCHIVE}/dists/noble/InRelease  {answer} [IP: 192.0.2.1 80]\n{UNSIGNED}"
+    for found in (*archive_findings(text, WHERE), explain(["apt-get", "update"], text, WHERE)):
+        assert "Wait" in found.remedy and "login" not in found.remedy
+
+
 def test_a_module_that_dkms_cannot_build_is_named() -> None:
     text = (
         "Error! Bad return status for module build on kernel: 7.0.0-1021-nvidia (aarch64)\n"

@@ -226,6 +226,10 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
     [
         ("ORTE has lost communication with a remote daemon.\n\n  HNP daemon   : [[64112,0],0] on node spark-0001\n", "daemon_lost"),
         ("PRTE has lost communication with a remote daemon.\n", "daemon_lost"),
+        (
+            "ORTE does not know how to route a message to the specified daemon\nlocated on the indicated node:\n\n  my node:   a\n",
+            "daemon_lost",
+        ),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused\nPRTE has lost communication with a remote daemon.\n", "ssh"),
         ("A process or daemon was unable to complete a TCP connection\nto another process:\n", "firewall"),
         ("This is usually caused by a firewall on the remote host.\n", "firewall"),

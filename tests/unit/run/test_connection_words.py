@@ -170,6 +170,9 @@ def test_a_sudoers_file_that_sudo_passes_over_is_no_missing_password(first: str,
         "sudo: setrlimit(RLIMIT_CORE): Operation not permitted",
         "sudo: timestamp too far in the future: Nov 28 10:00:00 2027",
         "sudo: unable to mkdir /run/sudo/ts: Read-only file system",
+        'sudo: /etc/sudoers:11:10: unknown defaults entry "requirettty"',
+        'sudo: /etc/sudoers.d/lab:3:17: value "yes" is invalid for option "passwd_tries"',
+        "sudo: problem with defaults entries",
     ],
 )
 def test_what_sudo_only_remarks_is_no_refusal(hint: str) -> None:
