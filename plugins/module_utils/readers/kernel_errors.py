@@ -27,6 +27,7 @@ _GPU = re.compile(
     r"requires use of the NVIDIA open)"
     r"|nvidia-modeset: ERROR: .{0,40}?Error while waiting for GPU progress"
     r"|INFO: task (?:nvidia|nv_|irq/[0-9]{1,5}-nvidia)[\w-]{0,16}:[0-9]{1,10} blocked for more than"
+    r"|nvidia [0-9a-f:.]{12}: .{0,60}?(?:device|config space) inaccessible"
     r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
     re.IGNORECASE,
 )
