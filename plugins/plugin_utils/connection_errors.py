@@ -215,6 +215,26 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("certificate invalid: ",),
+        Reason(
+            "algorithm",
+            "DESK_UNREACHABLE",
+            "the certificate of the desk's ssh host key is not valid",
+            "Sign the desk's host key again for the name or address in the inventory (at the desk, ssh-keygen -L -f CERTIFICATE shows its "
+            "names and how long it is valid), and compare the clocks of desk and controller. Or take HostCertificate out of the desk's "
+            "sshd_config and enrol it by its key.",
+        ),
+    ),
+    (
+        ("subsystem request failed",),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "the login works, but the desk's sshd has no sftp, so that no file can be sent",
+            "Put Subsystem sftp internal-sftp into the desk's sshd_config and restart ssh, or set ansible_ssh_transfer_method to piped.",
+        ),
+    ),
+    (
         UNKNOWN_KEY,
         Reason(
             "host_key_unknown",
@@ -436,7 +456,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 
 _CONTROLLER = re.compile(
     r"connect to host \S{1,255} port \d{1,5}: "
-    r"(?:permission denied|operation not permitted|invalid argument|cannot assign requested address)"
+    r"(?:permission denied|operation not permitted|invalid argument|cannot assign requested address|address family not supported)"
 )
 """What the controller's own kernel says of a connection, before anything leaves it."""
 _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}: command not found)\S")
@@ -449,6 +469,11 @@ _HINT = re.compile(
     r"unable to \w{2,8} /(?:var/)?(?:run|lib)/sudo)[^\n]*"
 )
 """What sudo only remarks before it goes on: the error, if there is one, is another line."""
+_STALE = re.compile(
+    r"warning: the \S{1,40} host key for '[^'\n]{1,255}' differs from the key for the ip address[^\n]*"
+    r"(?:\n(?:offending key for ip|matching host key) in [^\n]*)*"
+)
+"""An older key of the address, whose owner's name has the right one; ssh goes on, unless it is told to be strict."""
 _SUDOERS = re.compile(
     r"/sudoers(?:\.d/\S{1,100})?:\d{1,6}(?::\d{1,6})?: syntax error|parse error in /etc/sudoers|no valid sudoers sources found|"
     r"/etc/sudo(?:ers(?:\.d(?:/\S{1,100})?)?|\.conf) (?:is owned by (?:uid|gid) |is (?:world|group) writable|is mode )"
@@ -470,6 +495,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
     text = "\n".join(texts).lower()
     text = _HINT.sub("", text)
+    if "exiting, you have requested strict checking" not in text:
+        text = _STALE.sub("", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
     if _JUMP.search(text.rpartition(_PIPE_CLOSED)[0]):

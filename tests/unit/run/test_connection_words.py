@@ -193,3 +193,31 @@ def test_a_user_that_failed_passwords_locked_is_not_only_asked_for_one(then: str
 
 def test_a_login_that_the_desk_locked_is_still_the_logins() -> None:
     assert classify(f"{LOCKED}\n{DENIED}").code == "AUTH_FAILED"
+
+
+def test_a_stale_key_of_an_address_is_no_other_desk_where_ssh_went_on() -> None:
+    warning = "Warning: the ED25519 host key for 'desk-01' differs from the key for the IP address '10.0.0.11'\n"
+    lines = "Offending key for IP in /home/a/.ssh/known_hosts:12\nMatching host key in /home/a/.ssh/known_hosts:4\n"
+    assert classify(f"{warning}{lines}{DENIED}").code == "AUTH_FAILED"
+    stopped = f"{warning}{lines}Exiting, you have requested strict checking.\nHost key verification failed."
+    assert classify(stopped).code == "DESK_IDENTITY_WRONG"
+
+
+@pytest.mark.parametrize("enrolled", [False, True])
+@pytest.mark.parametrize("why", ["expired", "not yet valid", "name is not a listed principal"])
+def test_a_host_certificate_that_is_not_valid_is_no_missing_enrolment(why: str, enrolled: bool) -> None:
+    text = f"Certificate invalid: {why}\nNo ED25519 host key is known for 10.0.0.11 and you have requested strict checking.\n"
+    found = classify(f"{text}Host key verification failed.", enrolled=enrolled)
+    assert found.code == "DESK_UNREACHABLE" and "certificate" in found.sentence and "ssh-keygen -L" in found.remedy
+
+
+def test_an_address_that_the_controller_has_no_family_for_is_the_controllers() -> None:
+    found = classify("ssh: connect to host fd00::11 port 22: Address family not supported by protocol")
+    assert "the controller cannot open" in found.sentence
+
+
+def test_a_desk_without_sftp_is_not_shutting_down() -> None:
+    found = classify(
+        "failed to transfer file to /home/lab/.ansible/tmp/x:\n\nsubsystem request failed on channel 0\nscp: Connection closed"
+    )
+    assert "sftp" in found.sentence and "Subsystem sftp" in found.remedy
