@@ -443,12 +443,21 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("connection closed", "connection reset", "broken pipe", "lost connection", "kex_exchange_identification", "shared connection"),
+        (
+            "connection closed",
+            "connection reset",
+            "closed by remote host",
+            "received disconnect from",
+            "broken pipe",
+            "lost connection",
+            "kex_exchange_identification",
+            "shared connection",
+        ),
         Reason(
             "closed",
             "DESK_UNREACHABLE",
             "the connection was closed by the desk",
-            "Look at the desk's ssh log (journalctl -u ssh); it may be shutting down or limiting logins.",
+            "Look at the desk's ssh log (journalctl -u ssh); it may have restarted, be shutting down or be limiting logins.",
         ),
     ),
 )

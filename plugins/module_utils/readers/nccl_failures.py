@@ -243,6 +243,8 @@ _HARMLESS = re.compile(r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:l
 _NOT_FATAL = ("non-fatal async event",)
 _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
+_SSH_ENDED = re.compile(r"connection to \S{1,80} closed by remote host\.?\s{0,8}$")
+"""What ssh says where the other desk ends a session that stood, as one that restarts does."""
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
     r"|: connect returned |failed to tcp connect|pml add procs failed|unable to reach each other|timeout waiting for connection"
@@ -309,6 +311,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         found.append({"sign": "crashed", **more, "signal": 11})
     if not found and _SSH_CLOSED.match(low):
         found.append({"sign": "ssh", **more})
+    if not found and _SSH_ENDED.match(low):
+        found.append({"sign": "daemon_lost", **more})
     if not found and _CONNECT.search(low):
         found.append({"sign": "connect_failed", **more})
     return found

@@ -200,6 +200,7 @@ def warned(text: str) -> str:
         ("spark: Test CUDA failure common.cu:9 'CUDA_ERROR_OUT_OF_MEMORY'", "NCCL_ENOMEM", "gpu_memory", "pair_proof_nccl_max_bytes"),
         ("ORTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
         ("PRTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
+        ("Connection to 192.168.100.11 closed by remote host.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
         ("mpirun noticed that process rank 1 with PID 4101 on node spark-0002 exited on signal 11 (Segmentation fault).",
          "NCCL_INCOMPLETE", "crashed", "segfault"),
         ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
@@ -226,6 +227,7 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
     [
         ("ORTE has lost communication with a remote daemon.\n\n  HNP daemon   : [[64112,0],0] on node spark-0001\n", "daemon_lost"),
         ("PRTE has lost communication with a remote daemon.\n", "daemon_lost"),
+        ("Connection to 192.168.100.11 closed by remote host.\n", "daemon_lost"),
         (
             "ORTE does not know how to route a message to the specified daemon\nlocated on the indicated node:\n\n  my node:   a\n",
             "daemon_lost",

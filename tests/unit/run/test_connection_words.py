@@ -221,3 +221,16 @@ def test_a_desk_without_sftp_is_not_shutting_down() -> None:
         "failed to transfer file to /home/lab/.ansible/tmp/x:\n\nsubsystem request failed on channel 0\nscp: Connection closed"
     )
     assert "sftp" in found.sentence and "Subsystem sftp" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Connection to 10.0.0.11 closed by remote host.",
+        "Received disconnect from 10.0.0.11 port 22:11: disconnected by user\nDisconnected from 10.0.0.11 port 22",
+        "Received disconnect from 10.0.0.11 port 22:2: dispatch_protocol_error",
+    ],
+)
+def test_a_desk_that_restarts_in_the_middle_has_closed_the_connection(text: str) -> None:
+    found = classify(text)
+    assert found.kind == "closed" and found.remedy is not None and "restart" in found.remedy
