@@ -56,9 +56,10 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "jump",
             "DESK_UNREACHABLE",
-            "the way to it leads through a jump host, and that failed, which says nothing about the desk",
+            "the way to it leads through a jump host or a ProxyCommand, and that failed, which says nothing about the desk",
             "Log in to the jump host by hand (ssh shows it with -v; ProxyJump or ProxyCommand in ansible_ssh_common_args or ~/.ssh/config "
-            "names it): its host key must be known, the login must work without a prompt, and its sshd must allow TCP forwarding.",
+            "names it): its host key must be known, the login must work without a prompt, and its sshd must allow TCP forwarding. A "
+            "ProxyCommand's program must be there and work on the controller.",
         ),
     ),
     (
@@ -496,8 +497,11 @@ _PIPE_CLOSED = "connection closed by unknown port 65535"
 """What ssh says where it speaks through a jump host (a pipe, which has no address) and that way ends."""
 _JUMP = re.compile(
     r"open failed: administratively prohibited|could not resolve hostname|connect to host |permission denied \(|host key verification"
+    r"|exec: \S{1,255}: not found|(?:^|\n)zsh:\d{1,4}: command not found: |websocket: bad handshake"
 )
-"""Why the ssh to the jump host ended. What a jump host tells of the desk ("open failed: connect failed") is not among it."""
+"""Why the ssh to the jump host, or a ProxyCommand, ended.
+
+What a jump host tells of the desk ("open failed: connect failed") is not among it."""
 
 
 def classify(*texts: str, enrolled: bool = False) -> Reason:
