@@ -66,6 +66,10 @@ NOT_THE_TOOLKIT = (
     "journalctl -u docker -u containerd. If that one starts, check that the container toolkit is installed and that docker was restarted "
     "after it."
 )
+OLDER_THAN_THE_DRIVER = (
+    "Where the file's name has a former version of the driver, the description for containers is older than the driver: sudo systemctl "
+    "restart nvidia-cdi-refresh, or sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml."
+)
 REMEDIES: dict[str, str | None] = {
     docker_error.RUNTIME: "docker does not know how to give a container the GPU: sudo apt-get install nvidia-container-toolkit, sudo "
     "nvidia-ctk runtime configure --runtime=docker, sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml where there is no "
@@ -175,11 +179,14 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
         message, remedy = f"{where.desk}: {image} is made for an architecture other than the desk's arm64: {_words(run)}", ARM64
     elif kind == docker_error.LIBRARY:
         library = docker_error.library(text) or "a library of the driver"
-        package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that ships {library}")
+        own = next((name for start, name in PACKAGES.items() if library.startswith(start)), None)
+        package = own or f"the package that ships {library}"
         remedy = (
             f"Bring {package} to the driver's version (apt install with that version, or remove it): {library} is listed for containers "
             "but is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
         )
+        if own is None:
+            remedy = f"{OLDER_THAN_THE_DRIVER} Otherwise: {remedy[0].lower()}{remedy[1:]}"
     return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy)
 
 

@@ -84,13 +84,17 @@ _TEXTS = (
     (ARCHITECTURE, "|".join(_ARCHITECTURE)),
     (RUNTIME, "|".join(_RUNTIME)),
     (DRIVER, "|".join(_DRIVER)),
-    (LIBRARY, r"failed to (?:fulfill? mount request|mount)[^\n]{0,200}lib[a-z0-9_-]+\.so"),
+    (LIBRARY, r"(?:failed to (?:fulfill? mount request|mount)|error mounting)[^\n]{0,200}lib[a-z0-9_-]+\.so"),
     (REQUIREMENT, r"requirement error: |unsatisfied condition"),
     (NODES, r"failed to stat cdi host device|/dev/nvidia[a-z0-9-]{0,16}\"?: no such (?:file|device)"),
     (RULES, r"bpf_prog_query|device filters attached to the cgroup"),
     (CACHE, "ldcache error"),
     (LOST, "failed to initialize nvml: unknown error"),
-    (TOOLKIT, r"\bcdi\b|mount request|oci specification|nvidia-container-|prestart hook|nvidia-smi\"?: (?:executable file )?not found"),
+    (
+        TOOLKIT,
+        r"\bcdi\b|mount request|error mounting \"?/\S{0,200}nvidia|oci specification|"
+        r"nvidia-container-|prestart hook|nvidia-smi\"?: (?:executable file )?not found",
+    ),
     (ABSENT, "no such image|no such object|unable to find image"),
 )
 _LIBRARY_NAME = re.compile(r"(lib[a-z0-9_+-]{1,60}\.so(?:\.[0-9]{1,6}){1,4})")

@@ -203,6 +203,22 @@ def test_each_trouble_has_its_own_remedy(
     assert never not in found.remedy
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/usr/lib/aarch64-linux-gnu/libcuda.so.580.95.05",
+        "/usr/lib/firmware/nvidia/580.95.05/gsp_ga10x.bin",
+        "/run/nvidia-persistenced/socket",
+    ],
+)
+@pytest.mark.parametrize("form", ['error mounting "{0}" to rootfs at "{0}": stat {0}', "failed to fulfil mount request: open {0}"])
+def test_a_file_that_the_cdi_description_names_and_the_desk_lacks(form: str, path: str) -> None:
+    start = "docker: Error response from daemon: runc create failed: unable to start container process: error during container init: "
+    run = Answer((), 125, "", f"{start}{form.format(path)}: no such file or directory: unknown.")
+    (found,) = judge_container(HERE, "x", THERE, run)
+    assert found.code == FAILED and "nvidia-ctk cdi generate" in found.remedy and "Nothing in docker's words" not in found.remedy
+
+
 def test_a_banner_does_not_hide_the_gpu() -> None:
     (found,) = judge_container(HERE, "x", THERE, Answer((), 0, BANNER))
     assert found.code == "CONTAINER_GPU_OK"
