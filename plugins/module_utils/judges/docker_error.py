@@ -77,6 +77,10 @@ _DRIVER = (
     r"failed to initialize nvml: driver not loaded",
     r"couldn't communicate with the nvidia driver",
 )
+_TOOLKIT = (
+    r"\bcdi\b|mount request|error mounting \"?/\S{0,200}nvidia|oci specification|nvidia-container-|prestart hook|"
+    r"nvidia-smi\"?: (?:executable file )?not found"
+)
 _TEXTS = (
     (REFUSED, "|".join(_REFUSED)),
     (DAEMON, "|".join(_DAEMON)),
@@ -90,11 +94,7 @@ _TEXTS = (
     (RULES, r"bpf_prog_query|device filters attached to the cgroup"),
     (CACHE, "ldcache error"),
     (LOST, "failed to initialize nvml: unknown error"),
-    (
-        TOOLKIT,
-        r"\bcdi\b|mount request|error mounting \"?/\S{0,200}nvidia|oci specification|"
-        r"nvidia-container-|prestart hook|nvidia-smi\"?: (?:executable file )?not found",
-    ),
+    (TOOLKIT, _TOOLKIT),
     (ABSENT, "no such image|no such object|unable to find image"),
 )
 _LIBRARY_NAME = re.compile(r"(lib[a-z0-9_+-]{1,60}\.so(?:\.[0-9]{1,6}){1,4})")
