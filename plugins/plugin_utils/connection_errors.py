@@ -232,7 +232,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "other",
             "DESK_UNREACHABLE",
             "the login works, but the desk's sshd has no sftp, so that no file can be sent",
-            "Put Subsystem sftp internal-sftp into the desk's sshd_config and restart ssh, or set ansible_ssh_transfer_method to piped.",
+            "Put Subsystem sftp internal-sftp into the desk's sshd_config and restart ssh, or do without it: export "
+            "ANSIBLE_SSH_TRANSFER_METHOD=piped.",
         ),
     ),
     (

@@ -121,6 +121,8 @@ _REACHED = re.compile(
 _KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 """A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
 _OTHERS_FILE = re.compile(r"trying to overwrite .{1,300}, which is also in package ([a-z0-9][a-z0-9+.:-]{1,100})")
+_FIXED = re.compile(r"unable to \w[\w ]{1,40}? '(/[^'\n]{1,300})'[^\n]{0,300}: Operation not permitted")
+"""A file that even root may not write."""
 _BUILD = re.compile(
     r"Bad return status for module build on kernel: ([\w.+~-]{1,80})[^\n]{0,80}\n(?:[^\n]{0,300}\n)?.{0,40}?(/var/lib/dkms/\S{1,200})"
 )
@@ -199,6 +201,12 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
             remedy = (
                 f"Two packages have one file. Remove the one that does not belong on the desk (sudo apt-get remove {other.group(1)}, if it "
                 "is that one), then sudo apt-get -f install; never apt autoremove. Then run again."
+            )
+        if code == "DPKG_BROKEN" and (fixed := _FIXED.search(text)):
+            folder = fixed.group(1).rpartition("/")[0] or "/"
+            remedy = (
+                f"Somebody made a file or folder immutable: lsattr -d {folder} and lsattr {folder} show it (an i), sudo chattr -i NAME "
+                "undoes it. Then sudo dpkg --configure -a and sudo apt-get -f install; never apt autoremove. Then run again."
             )
         if code == "DPKG_BROKEN" and (build := _BUILD.search(text)):
             remedy = (

@@ -271,6 +271,16 @@ def test_an_archive_that_is_busy_is_waited_for(answer: str) -> None:
         assert "Wait" in found.remedy and "login" not in found.remedy
 
 
+def test_a_file_that_dpkg_may_not_write_is_not_cured_by_configure_alone() -> None:
+    text = (
+        "dpkg: error processing archive /var/cache/apt/archives/x_1_arm64.deb (--unpack):\n"
+        " unable to create '/usr/lib/x.dpkg-new' (while processing './usr/lib/x'): Operation not permitted\n"
+        "E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+    )
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "DPKG_BROKEN" and "lsattr -d /usr/lib" in found.remedy and "chattr -i" in found.remedy
+
+
 def test_a_module_that_dkms_cannot_build_is_named() -> None:
     text = (
         "Error! Bad return status for module build on kernel: 7.0.0-1021-nvidia (aarch64)\n"
