@@ -170,6 +170,9 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "account is currently not available",
             "not permitted to log in",
             "session open refused",
+            "too many authentication failures",
+            "bad owner or permissions on ",
+            "bad configuration option: ",
         ),
     ),
     ("foreign_program", ("exec format error", "wrong elf class", "cannot execute binary file")),
@@ -243,8 +246,10 @@ _HARMLESS = re.compile(r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:l
 _NOT_FATAL = ("non-fatal async event",)
 _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
-_SSH_ENDED = re.compile(r"connection to \S{1,80} closed by remote host\.?\s{0,8}$")
-"""What ssh says where the other desk ends a session that stood, as one that restarts does."""
+_SSH_ENDED = re.compile(
+    r"connection to \S{1,80} (?:closed by remote host\.?|port \d{1,5} timed out)\s{0,8}$|timeout, server \S{1,80} not responding\."
+)
+"""What ssh says where a session that stood ends from the other side, as that of a desk that restarts or freezes does."""
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
     r"|: connect returned |failed to tcp connect|pml add procs failed|unable to reach each other|timeout waiting for connection"
