@@ -653,6 +653,12 @@ def pcie_errors(name: str, number: int) -> Machine:
     return Machine(name, number, "Fatal PCIe errors of the ConnectX-7 since boot", log=log, expect=["CX7_PCIE_ERRORS"])
 
 
+def hot_plug(name: str, number: int) -> Machine:
+    """An optical cable, as one owner had it in a GX10."""
+    log = ["[ 8021.550113] HOST kernel: mlx5_core 0000:01:00.1: Port module event[error]: module 1, Cable error, High Temperature"]
+    return Machine(name, number, "A plug of the ConnectX-7 got too hot", log=log, expect=["CX7_PLUG_ERROR"])
+
+
 def lockup(name: str, number: int) -> Machine:
     """A processor that did not answer."""
     log = ["[ 9150.334120] HOST kernel: watchdog: BUG: soft lockup - CPU#3 stuck for 26s! [kworker/3:1:220]"]
@@ -757,6 +763,7 @@ DESKS: dict[str, Maker] = {
     "kernel_lockup": lockup,
     "link_bonded": bonded,
     "adapter_unmanaged": unmanaged,
+    "plug_too_hot": hot_plug,
 }
 
 

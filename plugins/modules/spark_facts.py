@@ -279,8 +279,8 @@ ansible_facts:
                 type: str
               next_boot:
                 description: >-
-                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen; null
-                  when unknown.
+                  Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default or an order is
+                  chosen; null when unknown.
                 type: str
               installed:
                 description: Installed kernels, highest version first (/boot/vmlinuz-*, else the package database).
@@ -317,6 +317,11 @@ ansible_facts:
               boot_entry:
                 description: The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none.
                 type: str
+              boot_order:
+                description: >-
+                  The setting that puts a kernel before those of a higher version (GRUB_TOP_LEVEL or GRUB_FLAVOUR_ORDER in
+                  /etc/default/grub); null for none.
+                type: str
               events:
                 description: What the running kernel logged as a problem (C(journalctl -k -b), else C(dmesg)).
                 type: dict
@@ -349,8 +354,12 @@ ansible_facts:
                     description: Lines about a module whose signature or key was not accepted.
                     type: list
                     elements: str
+                  unfit_modules:
+                    description: Lines about a module of the driver that was built for another kernel.
+                    type: list
+                    elements: str
                   lockups:
-                    description: Lines of soft lockups and stalls.
+                    description: Lines of soft lockups, stalls and SMMUs (a device's way to memory) that do not answer.
                     type: list
                     elements: str
                   pcie_errors:
@@ -362,7 +371,26 @@ ansible_facts:
                         description: As the log names it, such as 0000:00:00.0 (a root port) or 0000:01:00.0 (a function).
                         type: str
                       kind:
-                        description: fatal, nonfatal (AER), mlx5 (the adapter's driver noticed it), failed or recovered (its recovery).
+                        description: >-
+                          fatal, nonfatal (AER), mlx5 (the adapter's driver noticed it), failed or recovered (its recovery), stalled (it did
+                          not send or answer in time), start (its driver did not start).
+                        type: str
+                      line:
+                        description: The first of them.
+                        type: str
+                      count:
+                        description: How many there were.
+                        type: int
+                  plug_errors:
+                    description: Complaints of the ConnectX-7 about plugs and heat (mlx5_core).
+                    type: list
+                    elements: dict
+                    contains:
+                      about:
+                        description: Such as module 0 of 0000:01:00.0.
+                        type: str
+                      error:
+                        description: As its driver says it, such as High Temperature.
                         type: str
                       line:
                         description: The first of them.
@@ -397,6 +425,12 @@ ansible_facts:
               loaded:
                 description: Whether a kernel module is loaded (/proc/driver/nvidia/version, else /proc/modules); null when unknown.
                 type: bool
+              blocked:
+                description: >-
+                  Where no module is loaded: what keeps it from being loaded, as FILE: LINE (/etc/modprobe.d, /run/modprobe.d,
+                  /usr/lib/modprobe.d, /proc/cmdline).
+                type: list
+                elements: str
               nvml_error:
                 description: What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown.
                 type: str
@@ -471,6 +505,11 @@ ansible_facts:
                 type: str
               bus_id:
                 description: PCI address as nvidia-smi writes it; null when unknown.
+                type: str
+              kernel_driver:
+                description: >-
+                  The kernel's driver that holds its PCI device (/sys/bus/pci/devices), such as nvidia, nouveau or vfio-pci; null for none
+                  and when unknown.
                 type: str
               compute_capability:
                 description: Compute capability, 12.1 on GB10; null when unknown.

@@ -29,7 +29,7 @@ from . import alone
 from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
-from .admission.text import clean, cut, line
+from .admission.text import clean, cut, ends, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
@@ -383,7 +383,7 @@ class DeskAction(ActionBase):
         except Refused as refused:
             return AnswerInvalid(desk, module, refused).result
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
-            return self.unreachable(desk, f"{result.get('msg', '')} {result.get('module_stderr', '')}", severity)
+            return self.unreachable(desk, f"{result.get('msg', '')}\n{result.get('module_stderr', '')}", severity)
         return result
 
     def _silence(self) -> str:
@@ -444,14 +444,13 @@ class DeskAction(ActionBase):
     @staticmethod
     def unreachable(desk: str, text: str, severity: str | None = None, enrolled: bool = False) -> dict[str, Any]:
         """The failed result of a desk that could not be reached or entered."""
-        # Banners of a desk, and whatever else ssh repeats of it, stand in this text.
-        text = line(text)
-        reason, own = explained(classify(text, enrolled=enrolled))
+        # Whose line it is tells something: they are joined only for what is shown, where banners of the desk stand too.
+        reason, own = explained(classify(clean(text), enrolled=enrolled))
         found = finding(
             reason.code,
             Where(desk=desk),
-            f"{desk}: {reason.told(text)}",
-            evidence={"reason": reason.kind, "error": " ".join(text.split())[:600]},
+            f"{desk}: {reason.told(line(text))}",
+            evidence={"reason": reason.kind, "error": ends(" ".join(line(text).split()), 600)},
             severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,
         )

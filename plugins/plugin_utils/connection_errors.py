@@ -91,9 +91,10 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         Reason(
             "jump",
             "DESK_UNREACHABLE",
-            "the way to it leads through a jump host, and that failed, which says nothing about the desk",
+            "the way to it leads through a jump host or a ProxyCommand, and that failed, which says nothing about the desk",
             "Log in to the jump host by hand (ssh shows it with -v; ProxyJump or ProxyCommand in ansible_ssh_common_args or ~/.ssh/config "
-            "names it): its host key must be known, the login must work without a prompt, and its sshd must allow TCP forwarding.",
+            "names it): its host key must be known, the login must work without a prompt, and its sshd must allow TCP forwarding. A "
+            "ProxyCommand's program must be there and work on the controller.",
         ),
     ),
     (
@@ -130,6 +131,26 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "BECOME_FAILED",
             "the login works, but sudo says that the account or its password has expired",
             "Set a new password on the desk (passwd USER) or lift the expiry (sudo chage -E -1 -M -1 USER), then run again.",
+        ),
+    ),
+    (
+        ("{sudoers}",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but sudo passes over one of the desk's sudoers files",
+            "Put right the file that sudo names (the error in the evidence), at the desk as root or with pkexec: visudo -c shows a slip in "
+            "its syntax, and it must belong to root with mode 0440 (chown root:root FILE; chmod 0440 FILE). Then it counts again.",
+        ),
+    ),
+    (
+        ("{sudo locked}",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but the desk has locked the user for sudo after failed passwords",
+            "Wait as long as the message says, or at the desk as root or with pkexec: faillock --user USER --reset. Then check the sudo "
+            "password that Ansible is given, or it locks again.",
         ),
     ),
     (
@@ -234,6 +255,27 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("certificate invalid: ",),
+        Reason(
+            "certificate",
+            "DESK_UNREACHABLE",
+            "the certificate of the desk's ssh host key is not valid now or not for this name, which says nothing about who answers",
+            "Compare the clocks (timedatectl on both), then sign the desk's host key again for its name or address in the inventory (at "
+            "the desk, ssh-keygen -L -f CERTIFICATE shows its names and how long it is valid). Or take HostCertificate out of the desk's "
+            "sshd_config and enrol it by its key.",
+        ),
+    ),
+    (
+        ("subsystem request failed",),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "the login works, but the desk's sshd has no sftp, so that no file can be sent",
+            "Put Subsystem sftp internal-sftp into the desk's sshd_config and restart ssh, or do without it: export "
+            "ANSIBLE_SSH_TRANSFER_METHOD=piped.",
+        ),
+    ),
+    (
         UNKNOWN_KEY,
         Reason(
             "host_key_unknown",
@@ -250,16 +292,6 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "ssh on the controller and on the desk have no key type or cipher in common, which says nothing about who answers",
             "Let the desk's sshd offer ed25519 keys again (sudo ssh-keygen -A, then restart ssh), or update its ssh; the message says "
             "what it offered.",
-        ),
-    ),
-    (
-        ("certificate invalid: ",),
-        Reason(
-            "certificate",
-            "DESK_UNREACHABLE",
-            "its ssh host certificate is not valid now or not for this name, which says nothing about who answers",
-            "Compare the clocks (timedatectl on both), then sign the desk's host key again (ssh-keygen -s CA -h -n NAMES); the message "
-            "says whether it has expired, is not yet valid or is for another name.",
         ),
     ),
     (
@@ -353,6 +385,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("openssl version mismatch", "ssh: symbol lookup error", "ssh: error while loading shared libraries"),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "ssh on the controller does not start, which says nothing about the desk",
+            "ssh -V on the controller must work in the same terminal: a conda environment, an AppImage or LD_LIBRARY_PATH gives it the "
+            "wrong libraries. Leave that (conda deactivate; unset LD_LIBRARY_PATH), then run again.",
+        ),
+    ),
+    (
         (
             "session open refused",
             "open failed: administratively prohibited",
@@ -417,36 +459,50 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("banner line contains invalid characters",),
+        ("banner line contains invalid", "banner line too long", "bad remote protocol version", "protocol major versions differ"),
         Reason(
             "port",
             "DESK_UNREACHABLE",
-            "what listens at its port is not an ssh server",
+            "what listens at its port is not a usable ssh server",
             "Set ansible_port (the lab sheet's column port) to the port of the desk's sshd: sudo sshd -T | grep ^port tells it there; "
-            "without one it is 22.",
-        ),
-    ),
-    (
-        ("message authentication code incorrect", "corrupted mac on input", "bad packet length", "packet corrupt"),
-        Reason(
-            "damaged",
-            "DESK_UNREACHABLE",
-            "what arrives on the connection is damaged on its way",
-            "Look for a faulty network card, cable or switch port, or an MTU or offload setting, between the controller and the desk "
-            "(sudo ethtool -S INTERFACE counts errors on both; ping -s 1400 ADDRESS loses packets then). Run again once that is clean.",
+            "without one it is 22. Another program (a web server, a proxy, a router's page) has this port.",
         ),
     ),
     (
         (
-            *("connection closed", "connection reset", "broken pipe", "lost connection", "kex_exchange_identification"),
-            *("shared connection", "closed by remote host"),
+            "message authentication code incorrect",
+            "bad packet length",
+            "packet corrupt",
+            "corrupted mac on input",
+            "corrupted padlen",
+            "padding error",
+            "connection corrupted",
+        ),
+        Reason(
+            "damaged",
+            "DESK_UNREACHABLE",
+            "the connection arrives damaged on its way",
+            "Something between the controller and the desk changes the bytes: look for errors of the management interface on both sides "
+            "(ip -s link, ethtool -S), try another cable, port or adapter (Wi-Fi, a USB adapter), and leave out a VPN. Then run again.",
+        ),
+    ),
+    (
+        (
+            "connection closed",
+            "connection reset",
+            "closed by remote host",
+            "received disconnect from",
+            "broken pipe",
+            "lost connection",
+            "kex_exchange_identification",
+            "shared connection",
         ),
         Reason(
             "closed",
             "DESK_UNREACHABLE",
             "the connection was closed by the desk",
-            "Look at the desk's ssh log (journalctl -u ssh); it may be shutting down or limiting logins. Where that has no entry, "
-            "something else listens at this port: check ansible_port.",
+            "Look at the desk's ssh log (journalctl -u ssh); it may have restarted, be shutting down or be limiting logins. Where that has "
+            "no entry, something else listens at this port: check ansible_port.",
         ),
     ),
 )
@@ -454,7 +510,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
 
 _CONTROLLER = re.compile(
     r"connect to host \S{1,255} port \d{1,5}: "
-    r"(?:permission denied|operation not permitted|invalid argument|cannot assign requested address)"
+    r"(?:permission denied|operation not permitted|invalid argument|cannot assign requested address|address family not supported)"
 )
 """What the controller's own kernel says of a connection, before anything leaves it."""
 _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}: command not found)\S")
@@ -463,6 +519,22 @@ _SUDO = re.compile(r"(?:^|\n|[\"'] ?)sudo(?:-rs)?[ \u00a0\u202f]?: (?!\S{1,100}:
 
 _STARTED = re.compile(r"traceback \(most recent call last\)|fatal python error|error while loading shared libraries|bad interpreter")
 """What only a program says that sudo started: a line of sudo's before it (a file that it passed over, the audit) was no refusal."""
+_HINT = re.compile(
+    r"sudo(?:-rs)?: (?:unable to resolve host|unable to send audit message|setrlimit\(|timestamp too far in the future|"
+    r"/etc/sudoers\S{0,100}?:\d{1,6}(?::\d{1,6})?: (?:unknown defaults entry|value |option )|problem with defaults entries|"
+    r"unable to \w{2,8} /(?:var/)?(?:run|lib)/sudo)[^\n]*"
+)
+"""What sudo only remarks before it goes on: the error, if there is one, is another line."""
+_STALE = re.compile(
+    r"warning: the \S{1,40} host key for '[^'\n]{1,255}' differs from the key for the ip address[^\n]*"
+    r"(?:\n(?:offending key for ip|matching host key) in [^\n]*)*"
+)
+"""An older key of the address, whose owner's name has the right one; ssh goes on, unless it is told to be strict."""
+_SUDOERS = re.compile(
+    r"/sudoers(?:\.d/\S{1,100})?:\d{1,6}(?::\d{1,6})?: syntax error|parse error in /etc/sudoers|no valid sudoers sources found|"
+    r"/etc/sudo(?:ers(?:\.d(?:/\S{1,100})?)?|\.conf) (?:is owned by (?:uid|gid) |is (?:world|group) writable|is mode )"
+)
+"""A sudoers file that sudo does not read; what it says next, such as that a password is required, only follows from that."""
 _KEY = re.compile(
     r"load key |unprotected private key file|sign_and_send_pubkey: |identity file \S{1,255} not accessible|no such identity: "
 )
@@ -471,7 +543,7 @@ _PIPE_CLOSED = "connection closed by unknown port 65535"
 """What ssh says where it speaks through a jump host (a pipe, which has no address) and that way ends."""
 _JUMP = re.compile(
     r"open failed: administratively prohibited|could not resolve hostname|connect to host |permission denied \(|host key verification"
-    r"|exec: \S{1,200}: not found|command not found|\bproxy\b"
+    r"|exec: \S{1,200}: not found|command not found|\bproxy\b|websocket: bad handshake"
 )
 """Why the ssh to the jump host, or the program of a ProxyCommand, ended. What a jump host tells of the desk ("open failed: connect
 failed") is not among it."""
@@ -480,10 +552,11 @@ failed") is not among it."""
 def classify(*texts: str, enrolled: bool = False) -> Reason:
     """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
     text = "\n".join(texts).lower()
-    # A hint of sudo's about the host's own name, which may stand before any other error.
-    text = re.sub(r"sudo(?:-rs)?: unable to resolve host [^\n]*", "", text)
+    text = _HINT.sub("", text)
     # The controller's own ~/.ssh, which ssh does without where it may not be written (as in a container).
     text = re.sub(r"could not create directory '[^\n]*|failed to add the host to the list of known hosts[^\n]*", "", text)
+    if "exiting, you have requested strict checking" not in text:
+        text = _STALE.sub("", text)
     # A shared connection that is gone, after which ssh makes one of its own.
     text = re.sub(r"control socket connect\([^\n]*", "", text)
     if _JUMP.search(text.rpartition(_PIPE_CLOSED)[0]):
@@ -491,9 +564,13 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     if _KEY.search(text.rpartition("permission denied (")[0]):
         text += " {key}"
     text = _CONTROLLER.sub("{controller}", text)
+    if _SUDOERS.search(text):
+        text += " {sudoers}"
     said = list(_SUDO.finditer(text))
     if said and not _STARTED.search(text, said[-1].end()):
         text += " {sudo}"
+    if re.search(r"account is locked due to .*sudo", text, re.DOTALL) and "permission denied (" not in text:
+        text += " {sudo locked}"
     text += "".join(f" {mark}" for mark, pattern, _words, _remedy in LOGIN_SHELLS if pattern.search(text))
     for signs, reason in REASONS:
         if any(sign in text for sign in signs):

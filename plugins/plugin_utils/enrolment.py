@@ -22,7 +22,7 @@ from ..module_utils.programs import carrier, user_files
 from . import enrol_program
 from .admission import first_contact
 from .admission.admit import AnswerInvalid
-from .admission.text import everything, line
+from .admission.text import ends, everything, line
 from .connection_errors import classify, login_shell
 from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
@@ -221,13 +221,13 @@ class Enrolment:
         answer, words = self._program(request, root=True)
         self.root = answer is not None
         if answer is None:
-            self.outcome.data["sudo"] = words[:200]
+            self.outcome.data["sudo"] = ends(words, 200)
             answer, words = self._program(request, root=False)
         if answer is None:
             shell = login_shell(words)
-            told = f"{shell[0]}: {words[:300]}" if shell else words[:300]
+            told = f"{shell[0]}: {ends(words, 300)}" if shell else ends(words, 300)
             remedy = shell[1] if shell else None
-            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {told}", {"error": words[:300]}, remedy=remedy)
+            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {told}", {"error": ends(words, 300)}, remedy=remedy)
         look: dict[str, Any] = answer["look"]
         return look
 
@@ -361,7 +361,7 @@ class Enrolment:
     def _change(self, request: dict[str, Any], root: bool) -> bool:
         answer, words = self._program(request, root)
         if answer is None:
-            self._stop("DESK_STAGE_FAILED", f"the desk rejected the changes: {words[:300]}", {"error": words[:300]})
+            self._stop("DESK_STAGE_FAILED", f"the desk rejected the changes: {ends(words, 300)}", {"error": ends(words, 300)})
         if answer.get("refused"):
             self._stop("ENROL_REFUSED", str(answer["refused"]), {})
         changes = answer.get("changes") or []
@@ -386,7 +386,7 @@ class Enrolment:
         reason = classify(text)
         # Blotted before it is cut, lest half a secret is left.
         text = self.secrets.blot(text)
-        evidence = {"reason": reason.kind, "error": text[:400], "address": self.wanted.address}
+        evidence = {"reason": reason.kind, "error": ends(text, 400), "address": self.wanted.address}
         self._note(reason.code, reason.told(text), evidence, remedy=reason.remedy)
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:

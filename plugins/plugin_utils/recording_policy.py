@@ -43,6 +43,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", reduce.release),
     (r"/etc/default/grub(?:\.d/[\w.-]+)?|/boot/grub/grubenv", reduce.grub),
     (r"/boot/grub/grub\.cfg", reduce.grub_menu),
+    (r"/(?:etc|run|lib|usr/lib|usr/local/lib)/modprobe\.d/[\w.-]+\.conf", reduce.modprobe),
     (r"/etc/nvidia/cx7-hotplug-enabled|/var/lib/nvidia-spark-run-apt-upgrade-once/\w+", reduce.presence),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[^/]+", reduce.unit_file),
     (r"/etc/apt/preferences\.d/[^/]+", reduce.preferences),

@@ -445,10 +445,15 @@ def command_line(text: str, _logins: Collection[str]) -> str:
 
 grub: Reducer = lines_like(
     r"# GRUB Environment Block",
-    r"(?:GRUB_DEFAULT|GRUB_SAVEDEFAULT|GRUB_TIMEOUT(?:_STYLE)?|saved_entry|next_entry|recordfail|initrdless_boot_fallback_triggered)"
-    r"=[\w \"'>.,():/+~-]{0,300}",
+    r"(?:GRUB_(?:DEFAULT|SAVEDEFAULT|FLAVOUR_ORDER|TOP_LEVEL|TIMEOUT(?:_STYLE)?)|saved_entry|next_entry|recordfail"
+    r"|initrdless_boot_fallback_triggered)=[\w \"'>.,():/+~-]{0,300}",
 )
 """What GRUB starts; not its command line, superusers or passwords."""
+
+modprobe: Reducer = lines_like(
+    r"\s*(?:blacklist\s+(?:nvidia|nouveau)|alias\s+nvidia\s+(?:off|null)|install\s+nvidia\s+(?:(?:/usr)?/bin/)?(?:false|true))\s*"
+)
+"""Whether a module is blocked from loading; not what else a lab sets for its modules."""
 
 _TIME = (
     r"(?:<\d+>)?(?:\[[ \d]+\.\d+\]|\[\w{3} \w{3} +\d+ [\d:]+ \d{4}\]|\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?"

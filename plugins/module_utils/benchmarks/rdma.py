@@ -348,6 +348,16 @@ def _average(rows: Sequence[Mapping[str, Any]]) -> float | None:
     return rows[0]["bw_average_gbps"] if len(rows) == 1 else None
 
 
+OTHER_END = (
+    "couldn't read remote address",
+    "couldn't send local address",
+    "unable to read from socket",
+    "unable to write to socket",
+    "failed to exchange data between server and client",
+)
+"""What perftest says when the program that it talks to is gone."""
+
+
 def failure(said: str, answer: Answer | None) -> str | None:
     """What went wrong with a run of perftest, from its answer and what both ends said; null when it went well."""
     low = said.lower()
@@ -366,7 +376,7 @@ def failure(said: str, answer: Answer | None) -> str | None:
         return "retry"
     if "completion with error" in low:
         return "completion"
-    if "couldn't read remote address" in low or "unable to read from socket" in low:
+    if any(words in low for words in OTHER_END):
         return "other_end"
     if answer is None or answer.rc not in (0,):
         return "other"

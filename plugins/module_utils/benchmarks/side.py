@@ -425,6 +425,7 @@ SSH_SIGNS = (
     ("algorithm", ("no matching host key type", "no matching key exchange", "no matching cipher", "no matching mac found")),
     # The login is closed until somebody acts, though key and host are right; without a terminal sshd ends it with a code of its own.
     ("expired", ("password has expired", "password change required", "required to change your password", "account has expired")),
+    ("nologin", ("not permitted to log in", "pam_nologin")),
     ("trust", ("permission denied (", "permission denied, please", "too many authentication failures", "no such identity", "load key")),
     ("no_route", ("no route to host", "network is unreachable")),
     ("refused", ("connection refused",)),

@@ -8,7 +8,7 @@ import re
 
 from ..desk import MISSING
 from ..model.driver import Driver, Package
-from ..readers import kernel_errors, modinfo, nvidia_smi_error, nvidia_smi_version, nvidia_version
+from ..readers import kernel_command_line, kernel_errors, modinfo, modprobe_conf, nvidia_smi_error, nvidia_smi_version, nvidia_version
 from . import kernel_log
 from .ask import Ask, first
 from .gpu import gsp_version, smi
@@ -22,6 +22,8 @@ LIBRARIES = ("/usr/lib/aarch64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aa
 UNIT = "nvidia-persistenced.service"
 PREFERENCES = "/etc/apt/preferences.d"
 PACKAGES_LIMIT = 400
+MODPROBE = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
+"""In the order of modprobe.d(5): of two files with one name, that of the earlier folder counts."""
 NOT_LOADED = ("communicate with the NVIDIA driver", "Driver Not Loaded")
 """What nvidia-smi says where no module is loaded."""
 
@@ -78,6 +80,7 @@ def gather(ask: Ask, options: Options) -> Driver:
         module_license=license_text,
         branch=_branch(module or user_space),
         loaded=is_loaded,
+        blocked=_blocked(ask) if is_loaded is False else (),
         nvml_error=told.error,
         foreign_library=_foreign_library(ask),
         secure_boot=_secure_boot(ask, is_loaded),
@@ -119,6 +122,18 @@ def _is_loaded(ask: Ask, module: str | None) -> bool | None:
     if smi(ask).worked:
         return True
     return False if any(word in (smi(ask).error or "") for word in NOT_LOADED) else None
+
+
+def _blocked(ask: Ask) -> tuple[str, ...]:
+    """What keeps the module from being loaded."""
+    files: dict[str, str] = {}
+    for folder in MODPROBE:
+        for name in ask.names(folder)[:200]:
+            if name.endswith(".conf"):
+                files.setdefault(name, f"{folder}/{name}")
+    found = [f"{path}: {line}" for path in files.values() for line in modprobe_conf.read(ask.text(path).text or "")]
+    words = kernel_command_line.read(ask.text("/proc/cmdline").text or "")["blocked"]
+    return tuple([*(f"/proc/cmdline: {word}" for word in words), *found][:8])
 
 
 def _foreign_library(ask: Ask) -> str | None:

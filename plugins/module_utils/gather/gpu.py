@@ -209,6 +209,7 @@ def gather(ask: Ask, options: Options) -> Gpu:
     return Gpu(
         present=present,
         count=count,
+        kernel_driver=next((pci(ask).drivers.get(address) for address in pci(ask).gb10()), None),
         smi=_state(told),
         dead_readings=tuple(dict.fromkeys(told.dead))[:8],
         recovery_action=reset if reset and action in (None, "None") else action,

@@ -8,6 +8,7 @@ import dataclasses
 import re
 
 from ..desk import MISSING
+from ..model.boot import menu_order
 from ..model.driver import Kernel, KernelImage
 from ..model.kernel_events import KernelEvents
 from ..readers import grub, kernel_command_line, kernel_errors, modinfo, nvidia_version, uname
@@ -34,7 +35,8 @@ def gather(ask: Ask, options: Options) -> Kernel:
     settings, environment = _settings(ask), _environment(ask)
     # The menu is asked only where an entry is chosen: a title may tell the kernel, a number does not.
     entries = grub.menu(ask.text("/boot/grub/grub.cfg").text or "") if grub.chosen_entry(settings, environment) else []
-    upcoming, reason = grub.next_release([image.release for image in installed], settings, environment, entries)
+    order = grub.order(settings)
+    upcoming, reason = grub.next_release(menu_order([image.release for image in installed], order), settings, environment, entries)
     ask.told("kernel.next_boot", upcoming, reason, ask.listing("/boot"))
     return Kernel(
         running=running(ask),
@@ -44,6 +46,7 @@ def gather(ask: Ask, options: Options) -> Kernel:
         kho=told["kho"],
         next_boot_kho=settings["kho"] or ("off" if packages(ask).installed(KHO_PACKAGE) else None),
         boot_entry=grub.chosen_entry(settings, environment),
+        boot_order=order,
         events=_events(ask),
     )
 
@@ -187,13 +190,12 @@ def _packaged(ask: Ask, release: str) -> bool | None:
 
 
 def _settings(ask: Ask) -> dict[str, str | None]:
-    """GRUB_DEFAULT; a file in grub.d that is read later wins."""
+    """GRUB's settings; a file in grub.d that is read later wins."""
     settings: dict[str, str | None] = dict(grub.read(ask.text("/etc/default/grub").text or ""))
     for name in ask.names("/etc/default/grub.d"):
         if name.endswith(".cfg"):
             found = grub.read(ask.text(f"/etc/default/grub.d/{name}").text or "")
-            settings["default"] = found["default"] or settings["default"]
-            settings["kho"] = found["kho"] or settings["kho"]
+            settings |= {key: value for key, value in found.items() if value is not None}
     return settings
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.kernel_events import KernelEvents, PcieError
+from ..model.kernel_events import KernelEvents, PcieError, PlugError
 from ..readers import kernel_errors
 from .ask import Ask
 
@@ -61,20 +61,30 @@ def events(ask: Ask) -> KernelEvents:
         oom_kills=found["oom_kills"],
         oom_lines=tuple(found["oom_lines"]),
         refused_modules=tuple(found["refused_modules"]),
+        unfit_modules=tuple(found["unfit_modules"]),
         lockups=tuple(found["lockups"]),
         pcie_errors=_pcie(found["pcie"]),
+        plug_errors=_plugs(found["plugs"]),
     )
 
 
-PCIE_LIMIT = 24
+EVENTS_LIMIT = 24
 
 
-def _pcie(found: list[dict[str, str]]) -> tuple[PcieError, ...]:
-    """The events of PCIe, one of each kind and device with the number of its lines, in order."""
+def _counted(found: list[dict[str, str]], one: str, two: str) -> list[tuple[str, str, str, int]]:
+    """Events, one of each kind and device with its first line and the number of them, in order."""
     counted: dict[tuple[str, str], int] = {}
     lines: dict[tuple[str, str], str] = {}
     for item in found:
-        key = (item["address"], item["kind"])
+        key = (item[one], item[two])
         counted[key] = counted.get(key, 0) + 1
         lines.setdefault(key, item["line"])
-    return tuple(PcieError(address, kind, lines[address, kind], count) for (address, kind), count in list(counted.items())[:PCIE_LIMIT])
+    return [(*key, lines[key], count) for key, count in list(counted.items())[:EVENTS_LIMIT]]
+
+
+def _pcie(found: list[dict[str, str]]) -> tuple[PcieError, ...]:
+    return tuple(PcieError(address, kind, line, count) for address, kind, line, count in _counted(found, "address", "kind"))
+
+
+def _plugs(found: list[dict[str, str]]) -> tuple[PlugError, ...]:
+    return tuple(PlugError(about, error, line, count) for about, error, line, count in _counted(found, "about", "error"))

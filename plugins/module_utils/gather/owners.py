@@ -22,6 +22,8 @@ OURS = "/etc/netplan/90-dgx-spark-link.yaml"
 """The netplan file of this collection."""
 
 PROFILES = ("/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections")
+MANAGEMENT_PATH = "pci-0007:01:00.0"
+"""Where the RJ45 port is on every desk, as udev names it."""
 NETWORKD = ("/etc/systemd/network", "/usr/local/lib/systemd/network")
 _FIELDS = ("nmcli", "-t", "-f", "DEVICE,TYPE,STATE,CONNECTION", "device")
 DEVICES = (_FIELDS, (*_FIELDS, "status"))
@@ -121,8 +123,8 @@ def owner(ask: Ask, function: Function, others: tuple[str, ...]) -> Owner:
     for folder in NETWORKD:
         for name in ask.names(folder)[:200]:
             match = key_file.read(ask.text(f"{folder}/{name}").text or "").get("Match", {}) if name.endswith(".network") else {}
-            if _in_networkd(match, netdev, mac, driver):
-                generic = any(_in_networkd(match, other, None, None) for other in others)
+            if _in_networkd(match, netdev, mac, driver, f"pci-{function.pci_address}"):
+                generic = any(_in_networkd(match, other, None, None, MANAGEMENT_PATH) for other in others)
                 return Owner(f"{folder}/{name}", "auto" if generic else "foreign")
     if connection:
         return Owner(connection, None, f"{connection} is made from a netplan file that could not be read")
@@ -134,9 +136,9 @@ def owner(ask: Ask, function: Function, others: tuple[str, ...]) -> Owner:
     return Owner(None, "none")
 
 
-def _in_networkd(match: Mapping[str, Sequence[str]], netdev: str, mac: str | None, driver: str | None) -> bool:
+def _in_networkd(match: Mapping[str, Sequence[str]], netdev: str, mac: str | None, driver: str | None, path: str) -> bool:
     """Whether a [Match] of a .network file fits an interface; words that say nothing about which one are left out."""
-    values = {"Name": netdev, "MACAddress": mac, "PermanentMACAddress": mac, "Driver": driver}
+    values = {"Name": netdev, "MACAddress": mac, "PermanentMACAddress": mac, "Driver": driver, "Path": path}
     tests = []
     for key, value in values.items():
         words = [word for line in match.get(key, []) for word in line.split()]

@@ -19,6 +19,7 @@ BAD_LISTS = (
     r"Empty files can't be valid archives|List directory .{1,200} is missing"
 )
 BAD_STATUS = r"parsing file '/var/lib/dpkg/status'|(?:flAbsPath on|package file) /var/lib/dpkg/status"
+NOT_OURS = r"Could not open file /var/(?:lib/apt/lists|cache/apt/archives)/partial/.{1,300}\(13: Permission denied\)"
 CURES = {
     READ_ONLY: "A file system of the desk is read-only: findmnt -O ro -t ext4,xfs,btrfs names it, and sudo journalctl -k | grep -iE "
     "'remount|I/O error' says whether its disk is the cause. Reboot the desk (which checks the file system), then run again.",
@@ -26,6 +27,8 @@ CURES = {
     "on it and replace it; nothing can be installed before.",
     BAD_STATUS: "The list of installed packages is damaged: compare /var/lib/dpkg/status with /var/lib/dpkg/status-old and "
     "/var/backups/dpkg.status*, copy the last good one over it, then run sudo apt-get check.",
+    NOT_OURS: "apt's own user may not write into apt's folders: sudo chown _apt:root /var/lib/apt/lists/partial "
+    "/var/cache/apt/archives/partial and sudo chmod 700 for both; every folder above them must be open to all (chmod 755). Then run again.",
     BAD_LISTS: "The downloaded package lists are damaged; fetch them again: sudo rm -r /var/lib/apt/lists && sudo apt-get update. Then run "
     "again.",
 }
@@ -37,12 +40,23 @@ BAD_SOURCES = (
 OLD_KEY = r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|key has expired|EXPSIG|key (?:on )?[0-9A-F]{16,40} (?:is|has) expired"
 NO_KEY = (
     r"NO_PUBKEY|is not signed|is no longer signed|Missing key [0-9A-F]{8,40}|couldn't be verified because the public key|"
-    r"cannot be authenticated|not readable by user '_apt'"
+    r"cannot be authenticated|not readable by user '_apt'|OpenPGP signature verification failed"
 )
+WEAK_KEY = r"is not considered secure|Policy rejected"
+"""What the sqv of newer systems says of a key or signature made with SHA1."""
 WRONG_TIME = r"is not valid yet|is expired \(invalid since|Release file .{0,300} expired"
 NEW_ORIGIN = r"changed its '(?:Origin|Label|Suite|Codename|Version|Default-Release)' value"
-WRONG_SUM = r"were invalid: BADSIG|Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
-WRONG_PATH = r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 "
+NO_SIGNATURE = "At least one invalid signature was encountered"
+"""What apt says where it could not even look at the signature, mostly for want of room or rights in /tmp."""
+NO_INDEX = "into data and signature failed"
+"""What came in place of an archive's index is none: a page of something on the way, or the half of it."""
+WRONG_SUM = rf"{NO_SIGNATURE}|{NO_INDEX}|were invalid: BADSIG|Hash Sum mismatch|has unexpected size|Hashes of expected file|hash mismatch"
+FOREIGN = r"/binary-(?!arm64/|all/)([a-z0-9]{2,16})/Packages"
+"""An index for another processor than the desk's."""
+WRONG_PATH = (
+    r"does not have a Release file|no longer has a Release file|Unable to find expected entry|InRelease.{0,200}404 |Release\s+404 |"
+    rf"{FOREIGN}\S{{0,8}}\s{{1,4}}404 "
+)
 HALF_DONE = (
     r"dpkg was interrupted|dpkg: error processing|dpkg: unrecoverable|leaving unconfigured|Errors were encountered while processing|"
     r"Sub-process /usr/bin/dpkg|needs to be reinstalled, but I can't find an archive"
@@ -51,14 +65,15 @@ KEY_NAMED = r"NO_PUBKEY|Missing key|public key"
 """What apt says when a key is the cause."""
 DENIED = (
     r"(?-i:(?:^|\s)(?:401|403|407|429|50[0-9]|511)\s{1,4}[A-Z][a-z]{2,20}\b)|Clearsigned file isn't valid|"
-    r"does the network require authentication"
+    r"does the network require authentication|Redirection (?:from https to|loop)|Bad header (?:line|data)"
 )
 """A proxy, a sign-in page or the archive itself refused; apt then calls the archive "not signed", which is not the cause."""
 OTHER_PYTHON = r"No module named '_?apt_(?:pkg|inst)'"
 """What programs of Ubuntu's say when /usr/bin/python3 was made another Python."""
+BUSY = r"\s(?:429|50[0-9])\s{1,4}[A-Z][a-z]"
 GONE = r"\s404\s"
 """What tells an archive that is not there from one that only refused: apt says of both that they have no Release file."""
-NOT_THE_KEY = rf"{DENIED}|BADSIG"
+NOT_THE_KEY = rf"{DENIED}|BADSIG|{NO_SIGNATURE}|{NO_INDEX}"
 """What apt also follows up with "not signed": a refusal, or an index that arrived changed on its way."""
 NO_ARCHIVE = (
     rf"{DENIED}|"
@@ -113,6 +128,12 @@ _REACHED = re.compile(
 _KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 """A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
 _OTHERS_FILE = re.compile(r"trying to overwrite .{1,300}, which is also in package ([a-z0-9][a-z0-9+.:-]{1,100})")
+_FIXED = re.compile(r"unable to \w[\w ]{1,40}? '(/[^'\n]{1,300})'[^\n]{0,300}: Operation not permitted")
+"""A file that even root may not write."""
+_BUILD = re.compile(
+    r"Bad return status for module build on kernel: ([\w.+~-]{1,80})[^\n]{0,80}\n(?:[^\n]{0,300}\n)?.{0,40}?(/var/lib/dkms/\S{1,200})"
+)
+"""A module that DKMS could not build: the kernel, and its log (or Consult LOG for more information)."""
 _UNREAD = re.compile(r"in the keyring (/[^\s'\"]{1,200}) are ignored as the file is not readable by user '_apt'")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
@@ -193,6 +214,18 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
                 f"Two packages have one file. Remove the one that does not belong on the desk (sudo apt-get remove {other.group(1)}, if it "
                 "is that one), then sudo apt-get -f install; never apt autoremove. Then run again."
             )
+        if code == "DPKG_BROKEN" and (fixed := _FIXED.search(text)):
+            folder = fixed.group(1).rpartition("/")[0] or "/"
+            remedy = (
+                f"Somebody made a file or folder immutable: lsattr -d {folder} and lsattr {folder} show it (an i), sudo chattr -i NAME "
+                "undoes it. Then sudo dpkg --configure -a and sudo apt-get -f install; never apt autoremove. Then run again."
+            )
+        if code == "DPKG_BROKEN" and (build := _BUILD.search(text)):
+            remedy = (
+                f"DKMS could not build a module for kernel {build.group(1)}; {build.group(2)} says why, sudo dkms status which one it is. "
+                "Update or remove that module's own package (dkms remove for one without a package), then sudo dpkg --configure -a and "
+                "sudo apt-get -f install; never apt autoremove. Then run again."
+            )
     told = " ".join(lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2])[:MESSAGE_LIMIT]
     message = f"{where.subject}: {told or 'no message'}"
     evidence = {"command": list(argv)[:24], "says": lines}
@@ -224,14 +257,15 @@ def problems(text: str) -> list[Problem]:
     current: str | None = None
     for row in text.splitlines():
         line = row.strip()
-        address = _URL.search(line)
+        # An indented reason is about the archive above it, whatever other address it names.
+        address = None if row.startswith(" ") and current is not None else _URL.search(line)
         if address:
             current = _archive(address.group(0))
         elif not row.startswith(" "):
             current = None
         for code in (item for item in codes(line) if item in ARCHIVE_CODES):
             about = None if code == "APT_SOURCES_BROKEN" else current
-            told.setdefault(about, {}).setdefault(code, []).append(line[:300])
+            told.setdefault(about, {}).setdefault(code, []).append(" ".join(line.split())[:500])
         if re.match(r"\s+404\s", row) and current is not None:
             told.setdefault(current, {}).setdefault("APT_SOURCE_WRONG", []).append(f"{current}: {line[:200]}")
     nameless = told.get(None, {})
@@ -276,10 +310,28 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             f"The key{name} of {archive or 'the archive'} has expired: install the archive's new key (its own package or its vendor's "
             f"page), or, if the archive is not needed, disable its source (Enabled: no; {file}). Then run sudo apt-get update."
         )
+    if code == "APT_KEY_MISSING" and any(re.search(WEAK_KEY, line) for line in says):
+        return (
+            f"The desk's apt no longer accepts signatures as weak as those of the key{name} of {archive or 'the archive'}: install the "
+            f"archive's new key (its own package or its vendor's page), or, if the archive is not needed, disable its source (Enabled: no; "
+            f"{file}). Then run sudo apt-get update."
+        )
     if code == "APT_KEY_MISSING" and archive is not None and "/spark/" not in f"{archive}/":
         return (
             f"Restore the key{name} of {archive} by reinstalling the archive's own keyring package (cuda-keyring for NVIDIA's CUDA "
             "archive); never use --allow-unauthenticated or trusted=yes. Then run sudo apt-get update."
+        )
+    if code == "APT_CHECKSUM_WRONG" and any(NO_SIGNATURE in line for line in says):
+        return (
+            "apt could not check the signature: look at the room and the rights of /tmp (df -h /tmp; ls -ld /tmp must show drwxrwxrwt) and "
+            "at the clock (timedatectl), then fetch the lists again: sudo rm -r /var/lib/apt/lists && sudo apt-get update."
+        )
+    foreign = next((match.group(1) for line in says if (match := re.search(FOREIGN, line))), None)
+    if code == "APT_SOURCE_WRONG" and foreign:
+        return (
+            f"The desk was given a second architecture, {foreign} (dpkg --print-foreign-architectures); this archive has nothing for it. "
+            f"Take it away again (sudo dpkg --remove-architecture {foreign}, after removing its packages), or let the source say "
+            f"Architectures: arm64 ({file}). Then run sudo apt-get update."
         )
     if code == "APT_SOURCE_WRONG":
         return (
@@ -297,10 +349,19 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "Find out whether the archive's owner renamed it (its release notes). If so, accept it once on the desk: sudo apt-get update "
             "--allow-releaseinfo-change. Pins that name the old value (Pin: release o=, l=) must be changed too."
         )
+    if code == "APT_ARCHIVE_UNREACHABLE":
+        own = next((cure for words, cure in CURES.items() if any(re.search(words, line) for line in says)), None)
+        if own is not None:
+            return own
     if code == "APT_ARCHIVE_UNREACHABLE" and (proxy := _proxy(archive, says)) is not None:
         return (
             f"apt goes through a proxy{proxy} that does not respond as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
             "and http_proxy in /etc/environment set it. Correct or remove it, then run sudo apt-get update."
+        )
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(BUSY, line) for line in says):
+        return (
+            f"{archive or 'The archive'} (or a proxy on the way to it) is overloaded or being worked on; its keys are not the cause. Wait "
+            "some minutes, then run sudo apt-get update. If it stays so, use another mirror."
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(DENIED, line) for line in says):
         return (

@@ -57,6 +57,39 @@ NO_START = {
 }
 """Why no container was started, and what to do: nothing of it is about the image."""
 ARM64 = "Use an image for linux/arm64 (aarch64): set desk_containers_image; playbooks/check_workload.yml says whether an image has one."
+CDI_MODE = (
+    "sudo nvidia-ctk config --set nvidia-container-runtime.mode=cdi --in-place, sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml "
+    "where there is no description yet, sudo systemctl restart docker"
+)
+NOT_THE_TOOLKIT = (
+    "Nothing in docker's words is about the GPU: try a container without it (docker run --rm IMAGE true) on the desk, and read sudo "
+    "journalctl -u docker -u containerd. If that one starts, check that the container toolkit is installed and that docker was restarted "
+    "after it."
+)
+OLDER_THAN_THE_DRIVER = (
+    "Where the file's name has a former version of the driver, the description for containers is older than the driver: sudo systemctl "
+    "restart nvidia-cdi-refresh, or sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml."
+)
+REMEDIES: dict[str, str | None] = {
+    docker_error.RUNTIME: "docker does not know how to give a container the GPU: sudo apt-get install nvidia-container-toolkit, sudo "
+    "nvidia-ctk runtime configure --runtime=docker, sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml where there is no "
+    "description yet, and sudo systemctl restart docker. Then run again.",
+    docker_error.DRIVER: "The desk's own driver is the cause, and nvidia-smi on the desk says the same: do what its driver findings say "
+    "(after a change of the driver, reboot), then run again.",
+    docker_error.REQUIREMENT: "Use an image for the driver's CUDA version; playbooks/check_workload.yml says which condition of an image "
+    "is not met.",
+    docker_error.NODES: "A device file of the driver is missing on the desk: sudo nvidia-modprobe -u -c 0 makes those of nvidia-uvm, "
+    "nvidia-smi the others; then sudo systemctl restart nvidia-cdi-refresh, and run again.",
+    docker_error.RULES: "docker may not set rules for devices here, as in rootless mode or inside another container: use the desk's own "
+    f"docker as root, or let the CDI mode do without them: {CDI_MODE}. Then run again.",
+    docker_error.CACHE: "The toolkit does not find the desk's ldconfig: the file that the message names comes from libc-bin (sudo apt-get "
+    "install --reinstall libc-bin), and /etc/nvidia-container-runtime/config.toml names it (ldconfig). Then run again.",
+    docker_error.LOST: "If nvidia-smi fails on the desk too, see its GPU findings. If not, the container lost its right to the GPU's "
+    f"device files, as happens in the legacy mode when systemd reloads its units: start it again, or change the mode: {CDI_MODE}.",
+    docker_error.TOOLKIT: None,
+    docker_error.TIMEOUT: None,
+}
+"""What to do about a container that did not reach the GPU, by docker's words; null for what the catalogue says."""
 PACKAGES = {"libnvidia-gtk": "nvidia-settings and libxnvctrl0", "libXNVCtrl": "libxnvctrl0"}
 """Library to the package that brings it, where the name does not tell."""
 
@@ -136,36 +169,28 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
     kind = docker_error.read(text, run.error)
     evidence = {"image": image, "rc": run.rc, "error": _words(run)}
     if kind in (docker_error.NO_DOCKER, docker_error.REFUSED, docker_error.DAEMON, docker_error.ROOM):
-        sentence, remedy = NO_START[kind]
+        sentence, start = NO_START[kind]
         return finding(
-            "CONTAINER_NOT_PROVEN", where, f"{where.desk}: {sentence}, so no GPU container was started", evidence=evidence, remedy=remedy
+            "CONTAINER_NOT_PROVEN", where, f"{where.desk}: {sentence}, so no GPU container was started", evidence=evidence, remedy=start
         )
-    remedy = ""
+    remedy = REMEDIES.get(kind, None if run.ok or not text.strip() else NOT_THE_TOOLKIT)
     message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
     if kind == docker_error.ARCHITECTURE:
         message, remedy = f"{where.desk}: {image} is made for an architecture other than the desk's arm64: {_words(run)}", ARM64
-    elif kind == docker_error.RUNTIME:
-        remedy = (
-            "docker does not know how to give a container the GPU: sudo apt-get install nvidia-container-toolkit, sudo nvidia-ctk runtime "
-            "configure --runtime=docker, sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml where there is no description yet, and "
-            "sudo systemctl restart docker. Then run again."
-        )
-    elif kind == docker_error.DRIVER:
-        remedy = (
-            "The desk's own driver is the cause, and nvidia-smi on the desk says the same: do what its driver findings say (after a change "
-            "of the driver, reboot), then run again."
-        )
     elif kind == docker_error.LIBRARY:
         library = docker_error.library(text) or "a library of the driver"
-        package = next((name for start, name in PACKAGES.items() if library.startswith(start)), f"the package that ships {library}")
+        own = next((name for start, name in PACKAGES.items() if library.startswith(start)), None)
+        package = own or f"the package that ships {library}"
         remedy = (
             f"Bring {package} to the driver's version (apt install with that version, or remove it): {library} is listed for containers "
             "but is not on the desk. A new CDI specification does not help where docker uses the legacy mode."
         )
-    elif kind == docker_error.REQUIREMENT:
-        remedy = "Use an image for the driver's CUDA version; playbooks/check_workload.yml says which condition of an image is not met."
-    return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy or None)
+        if own is None:
+            remedy = f"{OLDER_THAN_THE_DRIVER} Otherwise: {remedy[0].lower()}{remedy[1:]}"
+    return finding("CONTAINER_GPU_FAILED", where, message, evidence=evidence, remedy=remedy)
 
 
 def _words(answer: Answer) -> str:
-    return " ".join((answer.stderr or answer.stdout or answer.error or "no output").split())[:400]
+    """What was said, in one line; of a long chain of causes the begin and the last one."""
+    said = " ".join((answer.stderr or answer.stdout or answer.error or "no output").split())
+    return said if len(said) <= 400 else f"{said[:120]} ... {said[-275:]}"

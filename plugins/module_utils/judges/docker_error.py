@@ -6,7 +6,25 @@ from __future__ import annotations
 
 import re
 
-NO_DOCKER, REFUSED, DAEMON, ROOM, ABSENT, ARCHITECTURE, RUNTIME, DRIVER, LIBRARY, REQUIREMENT, TIMEOUT, OTHER = (
+(
+    NO_DOCKER,
+    REFUSED,
+    DAEMON,
+    ROOM,
+    ABSENT,
+    ARCHITECTURE,
+    RUNTIME,
+    DRIVER,
+    LIBRARY,
+    REQUIREMENT,
+    NODES,
+    RULES,
+    LOST,
+    CACHE,
+    TOOLKIT,
+    TIMEOUT,
+    OTHER,
+) = (
     "no_docker",
     "refused",
     "daemon",
@@ -17,6 +35,11 @@ NO_DOCKER, REFUSED, DAEMON, ROOM, ABSENT, ARCHITECTURE, RUNTIME, DRIVER, LIBRARY
     "driver",
     "library",
     "requirement",
+    "nodes",
+    "rules",
+    "lost",
+    "cache",
+    "toolkit",
     "timeout",
     "other",
 )
@@ -41,6 +64,12 @@ _ARCHITECTURE = (
     "image operating system",
     "does not provide the specified platform",
 )
+_RUNTIME = (
+    "could not select device driver",
+    "unknown or invalid runtime name",
+    "unknown runtime specified",
+    r"nvidia-container-(?:runtime|toolkit|cli)[a-z-]{0,12}\"?: (?:executable file not found|no such file)",
+)
 _DRIVER = (
     r"driver/library version mismatch",
     r"nvidia-container-cli: [^\n]{0,60}nvml error: (?:driver not loaded|gpu is lost|gpu requires reset|unknown error)",
@@ -48,15 +77,24 @@ _DRIVER = (
     r"failed to initialize nvml: driver not loaded",
     r"couldn't communicate with the nvidia driver",
 )
+_TOOLKIT = (
+    r"\bcdi\b|mount request|error mounting \"?/\S{0,200}nvidia|oci specification|nvidia-container-|prestart hook|"
+    r"nvidia-smi\"?: (?:executable file )?not found"
+)
 _TEXTS = (
     (REFUSED, "|".join(_REFUSED)),
     (DAEMON, "|".join(_DAEMON)),
     (ROOM, "no space left on device|disk quota exceeded"),
     (ARCHITECTURE, "|".join(_ARCHITECTURE)),
-    (RUNTIME, "could not select device driver|unknown or invalid runtime name|unknown runtime specified"),
+    (RUNTIME, "|".join(_RUNTIME)),
     (DRIVER, "|".join(_DRIVER)),
-    (LIBRARY, r"failed to (?:fulfill? mount request|mount)[^\n]{0,200}lib[a-z0-9_-]+\.so"),
+    (LIBRARY, r"(?:failed to (?:fulfill? mount request|mount)|error mounting)[^\n]{0,200}lib[a-z0-9_-]+\.so"),
     (REQUIREMENT, r"requirement error: |unsatisfied condition"),
+    (NODES, r"failed to stat cdi host device|/dev/nvidia[a-z0-9-]{0,16}\"?: no such (?:file|device)"),
+    (RULES, r"bpf_prog_query|device filters attached to the cgroup"),
+    (CACHE, "ldcache error"),
+    (LOST, "failed to initialize nvml: unknown error"),
+    (TOOLKIT, _TOOLKIT),
     (ABSENT, "no such image|no such object|unable to find image"),
 )
 _LIBRARY_NAME = re.compile(r"(lib[a-z0-9_+-]{1,60}\.so(?:\.[0-9]{1,6}){1,4})")

@@ -42,6 +42,21 @@ LOAD_REMEDY = (
     "The module is there, so there is nothing to install: run sudo modprobe nvidia, and read what it and sudo journalctl -k report. Look "
     "for a blacklist in /etc/modprobe.d and on the kernel command line, then reboot."
 )
+HOLDER_REMEDY = {
+    "vfio-pci": "It was set aside for a virtual machine, which GB10's firmware does not allow: take the GPU's ids out of vfio-pci "
+    "(vfio-pci.ids on the kernel command line in /etc/default/grub and /etc/default/grub.d, options vfio-pci in /etc/modprobe.d), run sudo "
+    "update-grub and sudo update-initramfs -u, reboot.",
+    "nouveau": "Keep nouveau from being loaded: echo blacklist nouveau | sudo tee /etc/modprobe.d/blacklist-nouveau.conf, then sudo "
+    "update-initramfs -u, and reboot.",
+}
+BLOCKED_REMEDY = (
+    "Nothing needs to be installed. Take out what the message names (of the kernel command line: /etc/default/grub and "
+    "/etc/default/grub.d, then sudo update-grub), run sudo update-initramfs -u and reboot."
+)
+UNFIT_REMEDY = (
+    "Install the module that belongs to the running kernel: sudo apt-get install --reinstall "
+    "linux-modules-nvidia-580-open-$(uname -r) (one that DKMS built: sudo dkms autoinstall -k $(uname -r)), then reboot."
+)
 REBOOT = (
     "Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for a minute, "
     "start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA."
@@ -93,8 +108,11 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     kernel = desk.kernel.running or "unknown"
     remedy = None
     refused = desk.kernel.events.refused_modules
+    kept_out = _kept_out(desk) if image is None or image.has_driver is not False else None
     prebuilt = image is not None and image.has_driver and "/kernel/nvidia-" in (image.module_path or "")
-    if refused and prebuilt and "nvidia" not in refused[0].partition("kernel: ")[2].lower():
+    if kept_out is not None:
+        why, remedy = f"the running kernel is {kernel}, and {kept_out[0]}", kept_out[1]
+    elif refused and prebuilt and "nvidia" not in refused[0].partition("kernel: ")[2].lower():
         # The prebuilt module is signed, and the line names none: another module may have been refused.
         why = f"the running kernel {kernel} has a signed module that is not loaded, and it rejected a module's key ({refused[0]})"
         remedy = f"{LOAD_REMEDY} If modprobe says that the key was rejected: {KEY_REMEDY}"
@@ -107,7 +125,7 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
         why = f"the running kernel {kernel} has a driver module ({image.module_path}), but it is not loaded"
         remedy = LOAD_REMEDY
         failures = desk.kernel.events.gpu_failures
-        if failures and not module_kind(desk, where):
+        if failures and not proprietary(desk):
             why += f"; it could not start the GPU ({failures[0]})"
             remedy = REBOOT
     else:
@@ -117,10 +135,21 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
         "has_driver": None if image is None else image.has_driver,
         "nvidia_smi": desk.driver.nvml_error,
         "secure_boot": desk.driver.secure_boot,
-        "kernel_says": [*refused, *desk.kernel.events.gpu_failures][:3],
+        "kernel_says": [*refused, *desk.kernel.events.unfit_modules, *desk.kernel.events.gpu_failures][:3],
         "packages": [f"{item.name} {item.version}" for item in desk.driver.packages if "nvidia-" in item.name][:12],
     }
     return [finding("DRIVER_MISSING", where, f"There is no GPU driver: {why}.", evidence=evidence, remedy=remedy)]
+
+
+def _kept_out(desk: Desk) -> tuple[str, str] | None:
+    """What keeps a module that is there from working, and its remedy: another driver has the GPU, it is of another kernel, or blocked."""
+    holder, unfit, blocked = desk.gpu.kernel_driver, desk.kernel.events.unfit_modules, desk.driver.blocked
+    if holder not in (None, "nvidia"):
+        told = f"sudo modprobe -r {holder}, and find what loads it in /etc/modprobe.d and on the kernel command line; then reboot."
+        return f"another driver holds the GPU: {holder}", HOLDER_REMEDY.get(str(holder), told)
+    if unfit:
+        return f"the module was built for another kernel ({unfit[0]})", UNFIT_REMEDY
+    return (f"the module is blocked from loading ({named(blocked, 3)})", BLOCKED_REMEDY) if blocked else None
 
 
 def _image(desk: Desk, release: str | None) -> KernelImage | None:
@@ -197,18 +226,33 @@ def settings_tools(desk: Desk, where: Where) -> list[Finding]:
     return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity="warn" if newer else "note")]
 
 
-def module_kind(desk: Desk, where: Where) -> list[Finding]:
-    """DRIVER_PROPRIETARY: the loaded module decides, the licence of the one on disk where none could be asked."""
+NEEDS_OPEN = "requires use of the NVIDIA open"
+"""What the proprietary module logs on a GPU that it does not drive."""
+
+
+def proprietary(desk: Desk) -> bool:
+    """Whether the module is the proprietary one: the loaded one decides, what it logged and the licence on disk where it was not read."""
     driver = desk.driver
-    licence = driver.module_license
-    proprietary = driver.open_module is False or (driver.open_module is None and licence is not None and licence.strip() == "NVIDIA")
-    if not proprietary:
+    if driver.open_module is not None:
+        return not driver.open_module
+    logged = any(NEEDS_OPEN in line for line in desk.kernel.events.gpu_failures)
+    return logged or (driver.module_license or "").strip() == "NVIDIA"
+
+
+def module_kind(desk: Desk, where: Where) -> list[Finding]:
+    """DRIVER_PROPRIETARY."""
+    if not proprietary(desk):
         return []
+    driver = desk.driver
     message = (
         f"The kernel module (version {driver.module_version or 'unknown'}) is the proprietary one "
-        f"(licence {licence or 'not read'}); the open one was expected."
+        f"(licence {driver.module_license or 'not read'}); the open one was expected."
     )
-    return [finding("DRIVER_PROPRIETARY", where, message, evidence={"open": driver.open_module, "license": licence})]
+    failures = desk.kernel.events.gpu_failures
+    if failures:
+        message += f" It did not start the GPU: {failures[0]}"
+    evidence = {"open": driver.open_module, "license": driver.module_license, "kernel": list(failures[:4])}
+    return [finding("DRIVER_PROPRIETARY", where, message, evidence=evidence)]
 
 
 _NAMES_A_KERNEL = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}")
@@ -233,12 +277,16 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
         message += f" GRUB is set to start {entry[:120]!r}" + (
             ", which is not installed, so it falls back to its first entry." if gone else "."
         )
+    order = desk.kernel.boot_order if (not entry or gone) and image.release != desk.kernel.installed[0].release else None
+    if order:
+        message += f" GRUB's settings put it first: {order[:120]}."
     evidence = {
         "next_boot": image.release,
         "running": desk.kernel.running,
         "with_driver": having,
         "modules": list(image.modules),
         "boot_entry": desk.kernel.boot_entry,
+        "boot_order": desk.kernel.boot_order,
     }
     package = f"linux-modules-nvidia-580-open-{image.release}"
     remedy = None
@@ -248,6 +296,11 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
         remedy = (
             f"Before any reboot, install {package}, or take the choice out of GRUB (GRUB_DEFAULT in /etc/default/grub and "
             "/etc/default/grub.d, then sudo update-grub; for one that was saved: sudo grub-editenv - unset saved_entry next_entry)."
+        )
+    elif order:
+        remedy = (
+            f"Before any reboot, take {order.partition('=')[0]} out of /etc/default/grub and /etc/default/grub.d and run sudo update-grub, "
+            f"install the module package of that kernel ({package}, where there is one), or remove that kernel."
         )
     return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence, remedy=remedy)]
 

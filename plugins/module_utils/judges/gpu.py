@@ -8,7 +8,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
 from .common import named
-from .driver import NOT_LOADED, REBOOT, driver_absent
+from .driver import NOT_LOADED, REBOOT, driver_absent, proprietary
 
 LOAD_PERCENT = 80.0
 """Utilisation from which a reading counts as under load (what owners' own tools take)."""
@@ -35,6 +35,11 @@ WELL = (None, "None", "N/A")
 PROPRIETARY_ONLY = "0x62:0x1a:2631"
 """Error of RmInitAdapter that the proprietary module gives on GB10 (two public reports)."""
 
+OPEN_MODULE = (
+    "GB10 does not work with the proprietary module, which is loaded here: install the open one in its place (its packages end in -open), "
+    "then reboot the desk."
+)
+
 
 def judge_gpu(desk: Desk, where: Where) -> list[Finding]:
     """GPU_NOT_FOUND, GPU_FAILED, GPU_ERRORS_LOGGED, GPU_MEMORY_MODE and GPU_POWER_CAPPED."""
@@ -59,7 +64,7 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     if lines:
         message += f" The kernel says: {lines[0]}"
     evidence = {"module": driver.module_version, "gsp": driver.gsp_version, "nvidia_smi": driver.nvml_error, "kernel": lines}
-    return [finding("GPU_NOT_FOUND", where, message, evidence=evidence)]
+    return [finding("GPU_NOT_FOUND", where, message, evidence=evidence, remedy=OPEN_MODULE if proprietary(desk) else None)]
 
 
 def failed(desk: Desk, where: Where) -> list[Finding]:
@@ -82,10 +87,10 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
         message += f"; the driver asks for this recovery: {action}"
     lines = _lines(desk)
     message += f". The kernel says: {lines[0]}" if lines else "."
-    remedy = None
-    if any(PROPRIETARY_ONLY in line for line in lines):
+    remedy = OPEN_MODULE if proprietary(desk) else None
+    if remedy is None and any(PROPRIETARY_ONLY in line for line in lines):
         remedy = f"{REBOOT} {PROPRIETARY_ONLY} is what the proprietary module reports: modinfo -F license nvidia must print Dual MIT/GPL."
-    elif said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
+    elif remedy is None and said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
         remedy = f"Memory ran out: stop what is using it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
     evidence = {"nvidia_smi": said or gpu.smi, "recovery_action": action, "xids": dict(desk.kernel.events.xids), "kernel": lines}
     return [finding("GPU_FAILED", where, message, evidence=evidence, remedy=remedy)]

@@ -150,6 +150,14 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("mpi_versions",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "mpi_versions", "Open MPI on two desks does not understand each other: their versions differ",
+            "Compare them (mpirun --version on the head, pair-ssh PEER mpirun --version), bring openmpi-bin to one version on every desk "
+            "(sudo apt-get install openmpi-bin) and look for another mpirun or orted in the PATH of the login user, then run again.",
+        ),
+    ),
+    (
         ("daemon",),
         Cause(
             "NCCL_LAUNCH_FAILED", "daemon", "Open MPI's daemon on the peer did not start",
@@ -237,6 +245,21 @@ AFTER_START: dict[str, Cause] = {
         "On the desk that the evidence names, find what leads there: ldconfig -p | grep libcuda, grep -rE 'stubs|compat' /etc/ld.so.conf.d "
         "and LD_LIBRARY_PATH in the login user's profile. Take the CUDA toolkit's stubs and compat folders out of it (sudo ldconfig), then "
         "run again. After an upgrade of the driver, restart the desk.",
+    ),
+    "no_gpu": Cause(
+        "NCCL_INCOMPLETE", "no_gpu", "a rank saw no GPU",
+        "On the desk that the evidence names, run nvidia-smi -L as the login user, and look for CUDA_VISIBLE_DEVICES in /etc/environment, "
+        "/etc/profile.d and that user's profile; see the driver and GPU findings of that desk. Then run again.",
+    ),
+    "gpu_busy": Cause(
+        "NCCL_INCOMPLETE", "gpu_busy", "a rank was not let onto the GPU: another program has it alone, or its compute mode admits none",
+        "On the desk that the evidence names: nvidia-smi -q -d COMPUTE shows the mode (sudo nvidia-smi -c DEFAULT sets the usual one), "
+        "nvidia-smi who uses the GPU. Then run again.",
+    ),
+    "shared_memory": Cause(
+        "NCCL_INCOMPLETE", "shared_memory", "a rank could not use the desk's shared memory (/dev/shm)",
+        "On the desk that the evidence names: ls -ld /dev/shm must show drwxrwxrwt and root (sudo chmod 1777 /dev/shm), df /dev/shm room. "
+        "Remove what an earlier run left there, then run again.",
     ),
     "cuda": Cause(
         "NCCL_INCOMPLETE", "cuda", "CUDA failed in a rank",

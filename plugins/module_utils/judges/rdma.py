@@ -40,6 +40,7 @@ WAITING = {
     "timed_out": "the peer did not respond in time",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
     "this desk for a while (fail2ban, PerSourcePenalties, hosts.deny)",
+    "nologin": "the peer is starting or shutting down and accepts no logins now (if it stays so: ls /run/nologin /etc/nologin there)",
     "lost": "the connection to the desk was lost during the measurement, or closed after the login (sudo journalctl -u ssh there says why)",
     "algorithm": "ssh on the two desks has no key type or cipher in common",
     "expired": "the login user's password or account on this desk has expired; set a new one (log in with a terminal) or lift the expiry "

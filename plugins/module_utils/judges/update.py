@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..model.boot import menu_order
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.update import BEGUN, CHANGING, INSTALLED, ROLLED_BACK, ROLLING_BACK, STARTED, Change, Firmware, Journal, Look
@@ -117,13 +118,14 @@ def versions_after(installed: Mapping[str, str], changes: Sequence[Change]) -> d
 
 
 def kernel_after(desk: Desk, look: Look) -> str | None:
-    """The kernel that GRUB would start afterwards: an entry that is set, else the highest version; null when unknown."""
+    """The kernel that GRUB would start afterwards: an entry that is set, else the first of its menu; null when unknown."""
     if desk.kernel.boot_entry or not desk.kernel.installed:
         return desk.kernel.next_boot
     gone = {match[1] for item in look.changes if item.new is None and (match := IMAGE.fullmatch(item.name))}
     come = {match[1] for item in look.changes if item.new and not item.old and (match := IMAGE.fullmatch(item.name))}
     there = ({item.release for item in desk.kernel.installed} | come) - gone
-    return max(there, key=lambda release: version_key(release) or (), default=None)
+    highest_first = sorted(there, key=lambda release: version_key(release) or (), reverse=True)
+    return next(iter(menu_order(highest_first, desk.kernel.boot_order)), None)
 
 
 def _no_way(look: Look, where: Where) -> list[Finding]:

@@ -49,8 +49,8 @@ class Kernel:
     running: str | None = None
     """Release of the running kernel (/proc/sys/kernel/osrelease); null when unknown."""
     next_boot: str | None = None
-    """Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default is chosen; null when
-    unknown."""
+    """Release that GRUB starts next (/boot, /etc/default/grub, grubenv): the highest version unless a default or an order is chosen;
+    null when unknown."""
     installed: tuple[KernelImage, ...] = ()
     """Installed kernels, highest version first (/boot/vmlinuz-*, else the package database)."""
     command_line: str | None = None
@@ -61,6 +61,9 @@ class Kernel:
     """Value that GRUB's settings (/etc/default/grub, grub.d, nvidia-spark-grub-kho) give the next boot; null when they give none."""
     boot_entry: str | None = None
     """The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none."""
+    boot_order: str | None = None
+    """The setting that puts a kernel before those of a higher version (GRUB_TOP_LEVEL or GRUB_FLAVOUR_ORDER in /etc/default/grub);
+    null for none."""
     events: KernelEvents = field(default_factory=KernelEvents)
     """What the running kernel logged as a problem (``journalctl -k -b``, else ``dmesg``)."""
 
@@ -83,6 +86,9 @@ class Driver:
     """Major number of the driver, 580 for R580 (from RV(ansible_facts.spark.driver.module_version)); null when unknown."""
     loaded: bool | None = None
     """Whether a kernel module is loaded (/proc/driver/nvidia/version, else /proc/modules); null when unknown."""
+    blocked: tuple[str, ...] = ()
+    """Where no module is loaded: what keeps it from being loaded, as FILE: LINE (/etc/modprobe.d, /run/modprobe.d, /usr/lib/modprobe.d,
+    /proc/cmdline)."""
     nvml_error: str | None = None
     """What nvidia-smi said when it could not answer, whatever its exit code was; null when unknown."""
     foreign_library: str | None = None
@@ -120,6 +126,9 @@ class Gpu:
     """Name; null when unknown."""
     bus_id: str | None = None
     """PCI address as nvidia-smi writes it; null when unknown."""
+    kernel_driver: str | None = None
+    """The kernel's driver that holds its PCI device (/sys/bus/pci/devices), such as nvidia, nouveau or vfio-pci; null for none and when
+    unknown."""
     compute_capability: str | None = None
     """Compute capability, 12.1 on GB10; null when unknown."""
     clock_sm_mhz: float | None = None

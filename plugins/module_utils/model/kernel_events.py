@@ -14,7 +14,22 @@ class PcieError:
     address: str
     """As the log names it, such as 0000:00:00.0 (a root port) or 0000:01:00.0 (a function)."""
     kind: str
-    """fatal, nonfatal (AER), mlx5 (the adapter's driver noticed it), failed or recovered (its recovery)."""
+    """fatal, nonfatal (AER), mlx5 (the adapter's driver noticed it), failed or recovered (its recovery), stalled (it did not send or
+    answer in time), start (its driver did not start)."""
+    line: str
+    """The first of them."""
+    count: int = 1
+    """How many there were."""
+
+
+@dataclass(frozen=True)
+class PlugError:
+    """Lines of one complaint of the ConnectX-7 about a plug in a cage, or about its temperature."""
+
+    about: str
+    """Such as module 0 of 0000:01:00.0."""
+    error: str
+    """As its driver says it, such as High Temperature."""
     line: str
     """The first of them."""
     count: int = 1
@@ -41,7 +56,11 @@ class KernelEvents:
     """Lines about processes that the kernel killed."""
     refused_modules: tuple[str, ...] = ()
     """Lines about a module whose signature or key was not accepted."""
+    unfit_modules: tuple[str, ...] = ()
+    """Lines about a module of the driver that was built for another kernel."""
     lockups: tuple[str, ...] = ()
-    """Lines of soft lockups and stalls."""
+    """Lines of soft lockups, stalls and SMMUs (a device's way to memory) that do not answer."""
     pcie_errors: tuple[PcieError, ...] = ()
     """Errors of PCIe devices (AER, mlx5_core), by device and kind."""
+    plug_errors: tuple[PlugError, ...] = ()
+    """Complaints of the ConnectX-7 about plugs and heat (mlx5_core)."""

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What GRUB starts next: the default of /etc/default/grub, the saved entry of grubenv, the kernels in /boot.
 
-DGX OS's GRUB starts the highest version unless a default is chosen (community reports); Ubuntu's optional order of kernel flavours is
-not looked at.
+DGX OS's GRUB starts the highest version unless a default is chosen (community reports), or an order: GRUB_FLAVOUR_ORDER (Ubuntu's) puts
+the flavours that it names before all others, GRUB_TOP_LEVEL (since 2.12) one kernel before those.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _LINUX = re.compile(r"linux(?:efi|16)?\s{1,8}\S{0,200}?/vmlinu[xz]-(\S{1,100})")
 
 
 def read(text: str) -> dict[str, Any]:
-    """GRUB_DEFAULT of a file, and saved_entry and next_entry of a grubenv; kho: the last ``kho=`` that a GRUB_CMDLINE_LINUX line of the
-    file gives the kernel. Each a text, null when absent."""
+    """GRUB_DEFAULT, GRUB_FLAVOUR_ORDER (flavours) and GRUB_TOP_LEVEL (top_level) of a file, and saved_entry and next_entry of a grubenv;
+    kho: the last ``kho=`` that a GRUB_CMDLINE_LINUX line of the file gives the kernel. Each a text, null when absent."""
     values: dict[str, str] = {}
     kho: str | None = None
     for key, written in _text.key_values(text, keep_quotes=True):
@@ -36,6 +36,8 @@ def read(text: str) -> dict[str, Any]:
     return {
         "kho": _text.word(kho, 32),
         "default": _text.word(values.get("GRUB_DEFAULT")),
+        "flavours": _text.word(values.get("GRUB_FLAVOUR_ORDER")),
+        "top_level": _text.word(values.get("GRUB_TOP_LEVEL")),
         "saved_entry": _text.word(values.get("saved_entry")),
         "next_entry": _text.word(values.get("next_entry")),
     }
@@ -91,11 +93,21 @@ def of_menu(entry: str, entries: list[dict[str, Any]]) -> str | None:
     return found["release"] if found else None
 
 
+_NO_KERNEL = re.compile(r"\.old$|\.dpkg-|\.rpm(?:save|new)$|\.sig(?:ned)?$")
+"""What GRUB leaves out of its menu, and older copies, which come behind their kernel."""
+
+
 def kernels(names: Iterable[str]) -> list[str]:
     """Releases of the kernel images in a listing of /boot, highest version first."""
     found = {name[len(prefix) :] for name in names for prefix in ("vmlinuz-", "vmlinux-") if name.startswith(prefix)}
-    releases = [name for name in found if _RELEASE.fullmatch(name) and not name.endswith((".old", ".dpkg-new", ".efi.signed"))]
+    releases = [name for name in found if _RELEASE.fullmatch(name) and not _NO_KERNEL.search(name)]
     return sorted(releases, key=_text.version_key, reverse=True)
+
+
+def order(settings: dict[str, Any]) -> str | None:
+    """The setting that says which kernel comes first, as it stands in its file; null when none does."""
+    named = (("GRUB_TOP_LEVEL", settings.get("top_level")), ("GRUB_FLAVOUR_ORDER", settings.get("flavours")))
+    return next((f"{name}={value}" for name, value in named if value), None)
 
 
 def entry_release(entry: str | None) -> str | None:
@@ -134,7 +146,7 @@ def chosen_entry(settings: dict[str, Any], environment: dict[str, Any]) -> str |
 def next_release(
     installed: list[str], settings: dict[str, Any], environment: dict[str, Any], entries: list[dict[str, Any]] | None = None
 ) -> tuple[str | None, str | None]:
-    """The release that starts next, and why it is not known. ``installed`` has the highest version first, ``entries`` is the menu."""
+    """The release that starts next, and why it is not known. ``installed`` is in the order of the menu, whose entries ``entries`` are."""
     highest = installed[0] if installed else None
     entry = chosen_entry(settings, environment)
     if entry is None:

@@ -23,7 +23,11 @@ _RECOVERY = re.compile(r"GPU recovery action changed from .{0,60}? to 0x([0-9a-f
 _GPU = re.compile(
     r"NVRM: .{0,200}?(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
     r"NV_ERR_GPU_IS_LOST|GPU lost from the bus|GSP-Crash ?Cat|heartbeat timed out|"
-    r"GPU is probably locked|secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed)"
+    r"GPU is probably locked|secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed|"
+    r"requires use of the NVIDIA open)"
+    r"|nvidia-modeset: ERROR: .{0,40}?Error while waiting for GPU progress"
+    r"|INFO: task (?:nvidia|nv_|irq/[0-9]{1,5}-nvidia)[\w-]{0,16}:[0-9]{1,10} blocked for more than"
+    r"|nvidia [0-9a-f:.]{12}: .{0,60}?(?:device|config space) inaccessible"
     r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
     re.IGNORECASE,
 )
@@ -37,8 +41,10 @@ _REFUSED = re.compile(
 )
 _OTHER_MODULE = re.compile(r"insert (?:module )?['\"](?!nvidia)[\w-]{1,64}['\"]")
 """A refused module that the line names and that is not the driver's."""
+_UNFIT = re.compile(r"\bnvidia: (?:version magic '|disagrees about version of symbol |Unknown symbol )")
 _SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
 _LOCKUP = re.compile(
+    r"arm-smmu-v3 \S{1,40} CMD_SYNC timeout|"
     r"soft lockup - CPU#|Watchdog detected hard LOCKUP|BUG: workqueue lockup|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall"
 )
 _AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
@@ -46,13 +52,22 @@ _MLX5_ERROR = re.compile(
     rf"mlx5_core {_ADDRESS}:? .{{0,80}}?"
     r"(?:mlx5_pci_err_detected|mlx5_pci_slot_reset|wait vital|health (?:recovery|compromised)|device's health compromised|"
     r"handling bad device|Failed to (?:recover|unload|load)|recovery (?:flow )?failed|mlx5_error_sw_reset|fatal error|"
-    r"Health issue observed, .{0,80}severity\([0-3]\))",
+    r"Health issue observed, .{0,80}severity\([0-3]\)|TX timeout|NETDEV WATCHDOG|Will cause a leak of a command|No done completion|"
+    r"pre-initializing state, aborting|mlx5_init_one failed|probe with driver mlx5_core failed)",
     re.IGNORECASE,
+)
+_PROBE = re.compile(rf"mlx5_core: probe of {_ADDRESS} failed")
+"""How kernels before 6.9 say that a driver did not start."""
+_STALLED = re.compile(r"TX timeout|NETDEV WATCHDOG|Will cause a leak of a command|No done completion")
+_NOT_STARTED = re.compile(r"pre-initializing state, aborting|mlx5_init_one failed|probe with driver mlx5_core failed|: probe of ")
+_PLUG = re.compile(rf"mlx5_core(?: {_ADDRESS})?:? .{{0,80}}?Port module event\[error\]: (module [0-9]{{1,3}}), Cable error, (.{{1,120}})")
+_HEAT = re.compile(
+    rf"mlx5_core {_ADDRESS}:? .{{0,80}}?(High temperature on sensors|Health issue observed, High temperature)", re.IGNORECASE
 )
 _FATAL = re.compile(r"\(Fatal\)|severity=Fatal|DPC: (?:containment event|unmasked uncorrectable)")
 _RECOVERED = re.compile(r"AER: device recovery successful|health recovery succeeded", re.IGNORECASE)
 _FAILED = re.compile(
-    r"recovery failed|reset failed|with error code|can't recover|health recovery failed|handling bad device|Failed to (?:recover|load)",
+    r"recovery (?:flow )?(?:failed|aborted)|reset failed|with error code|can't recover|handling bad device|Failed to (?:recover|load)",
     re.IGNORECASE,
 )
 _CHARACTERS = re.compile(r"[^\x20-\x7e]")
@@ -77,12 +92,15 @@ def read(text: str) -> dict[str, Any]:
     """Keys: xids (number of each Xid's lines, by its number as text), gpu_lines (what the GPU driver complained of, Xids included, as the
     log has them), gpu_failures (those that say that the GPU cannot be used), recovery_action (the last one that Xid 154 named, such as
     Node Reboot Required; null for none), gpu_memory_errors (how often the driver ran out of memory), oom_kills (processes that the kernel
-    killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), secure_boot (whether it is on;
-    null when not told), lockups (lines of soft lockups and stalls), pcie (list of address, kind: fatal, nonfatal, mlx5, failed or
-    recovered, line), lines (how many the log has)."""
+    killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), unfit_modules (lines
+    about a module of the driver that was built for another kernel), secure_boot (whether it is on; null when not told), lockups (lines of
+    soft lockups, stalls and SMMUs that do not answer), pcie (list of address, kind: fatal, nonfatal, mlx5, failed, recovered, stalled or
+    start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug or of its temperature), lines (how
+    many the log has)."""
     xids: dict[str, int] = {}
-    kept = {kind: _Kept() for kind in ("gpu", "failed", "oom", "refused", "lockup")}
+    kept = {kind: _Kept() for kind in ("gpu", "failed", "oom", "refused", "unfit", "lockup")}
     pcie: list[dict[str, str]] = []
+    plugs: list[dict[str, str]] = []
     counts = {"memory": 0, "killed": 0, "lines": 0}
     recovery: str | None = None
     secure: bool | None = None
@@ -111,6 +129,8 @@ def read(text: str) -> dict[str, Any]:
             counts["killed"] += bool(_KILLED.search(line))
         if _REFUSED.search(line) and not _OTHER_MODULE.search(line):
             kept["refused"].add(short)
+        if _UNFIT.search(line):
+            kept["unfit"].add(short)
         boot = _SECURE_BOOT.search(line)
         if boot:
             secure = boot.group(1) is None or boot.group(1).lower() == "enabled"
@@ -119,6 +139,9 @@ def read(text: str) -> dict[str, Any]:
         event = _pcie(line)
         if event is not None and len(pcie) < 200:
             pcie.append({"address": event[0], "kind": event[1], "line": short})
+        complaint = _complaint(line)
+        if complaint is not None and len(plugs) < 200:
+            plugs.append({"about": complaint[0], "error": complaint[1], "line": short})
     return {
         "xids": xids,
         "gpu_lines": kept["gpu"].lines,
@@ -128,21 +151,27 @@ def read(text: str) -> dict[str, Any]:
         "oom_kills": counts["killed"],
         "oom_lines": kept["oom"].lines,
         "refused_modules": kept["refused"].lines,
+        "unfit_modules": kept["unfit"].lines,
         "secure_boot": secure,
         "lockups": kept["lockup"].lines,
         "pcie": pcie,
+        "plugs": plugs,
         "lines": counts["lines"],
     }
 
 
 def _pcie(line: str) -> tuple[str, str] | None:
     """Address and kind of a PCIe event; corrected errors are no event."""
-    found = _AER.search(line) or _MLX5_ERROR.search(line)
+    found = _AER.search(line) or _MLX5_ERROR.search(line) or _PROBE.search(line)
     if found is None:
         return None
     address = found.group(1)
     if _RECOVERED.search(line):
         return address, "recovered"
+    if _STALLED.search(line):
+        return address, "stalled"
+    if _NOT_STARTED.search(line):
+        return address, "start"
     if _FAILED.search(line):
         return address, "failed"
     if found.re is _MLX5_ERROR:
@@ -150,3 +179,12 @@ def _pcie(line: str) -> tuple[str, str] | None:
     if _FATAL.search(line):
         return address, "fatal"
     return (address, "nonfatal") if "Non-Fatal" in line else None
+
+
+def _complaint(line: str) -> tuple[str, str] | None:
+    """What the adapter complains of besides PCIe, and of which part of it: a plug in a cage, or its own heat."""
+    plug = _PLUG.search(line)
+    if plug:
+        return " of ".join(part for part in (plug.group(2), plug.group(1)) if part), _CHARACTERS.sub("?", plug.group(3).strip())
+    heat = _HEAT.search(line)
+    return (f"the adapter at {heat.group(1)}", "High temperature") if heat else None

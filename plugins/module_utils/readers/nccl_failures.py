@@ -84,18 +84,26 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("registration", ("ibv_reg_mr", "cannot allocate memory", "enomem", "errno 12", "error 12")),
     (
         "cuda_build",
-        ("cuda driver version is insufficient", "unsupported toolchain", "no kernel image is available", "device kernel image is invalid"),
+        (
+            "cuda driver version is insufficient",
+            "unsupported toolchain",
+            "no kernel image is available",
+            "device kernel image is invalid",
+            "named symbol not found",
+            "invalid device function",
+        ),
     ),
     (
         "other_libcuda",
         ("driver is a stub library", "forward compatibility was attempted", "unsupported display driver / cuda driver combination"),
     ),
+    ("no_gpu", ("invalid number of gpus", "no cuda-capable device")),
+    ("gpu_busy", ("device(s) is/are busy or unavailable",)),
     (
         "cuda",
         (
             "test cuda failure",
             "cuda failure",
-            "no cuda-capable device",
             "unhandled cuda error",
             "cuda_error_",
             "nvmlinit",
@@ -109,6 +117,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "no net device found",
             "could not find any net",
             "net/ib : no device found",
+            "net/ib : unable to open device",
             "failed to initialize any net plugin",
             "failed to initialize net plugin",
         ),
@@ -144,7 +153,11 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "ssh",
         (
-            "permission denied (",
+            "permission denied (publickey",
+            "permission denied (password",
+            "permission denied (keyboard",
+            "permission denied (gssapi",
+            "permission denied (hostbased",
             "ssh: connect to host",
             "ssh: could not resolve hostname",
             "connection closed by remote host",
@@ -157,6 +170,9 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "account is currently not available",
             "not permitted to log in",
             "session open refused",
+            "too many authentication failures",
+            "bad owner or permissions on ",
+            "bad configuration option: ",
         ),
     ),
     ("foreign_program", ("exec format error", "wrong elf class", "cannot execute binary file")),
@@ -166,6 +182,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("error while loading shared libraries", "cannot open shared object file", "symbol lookup error", "' not found (required by"),
     ),
     ("no_space", ("no space left on device", "disk quota exceeded", "failed to extend /dev/shm")),
+    ("shared_memory", ("shared memory segment",)),
     ("read_only", ("read-only file system",)),
     (
         "not_permitted",
@@ -195,7 +212,8 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "check that any firewall",
         ),
     ),
-    ("daemon_lost", ("has lost communication with a remote daemon",)),
+    ("mpi_versions", ("error_log: data unpack ",)),
+    ("daemon_lost", ("has lost communication with a remote daemon", "does not know how to route a message")),
     (
         "daemon",
         (
@@ -223,9 +241,15 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("port_error", ("async event: port error", "async error event: port error", "got async event : port error", "port error(")),
     ("fatal_event", ("fatal async event", "async fatal event", "device fatal", "local catastrophic error", "got async event : device")),
 )
+_HARMLESS = re.compile(r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:load|open) ")
+"""What Open MPI and libibverbs say of parts that nobody needs; they go on without them."""
 _NOT_FATAL = ("non-fatal async event",)
 _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
+_SSH_ENDED = re.compile(
+    r"connection to \S{1,80} (?:closed by remote host\.?|port \d{1,5} timed out)\s{0,8}$|timeout, server \S{1,80} not responding\."
+)
+"""What ssh says where a session that stood ends from the other side, as that of a desk that restarts or freezes does."""
 _CONNECT = re.compile(
     r"(?:connect to|call to connect)\D{0,8}\S{1,80} (?:failed|returned)|connect(?:ion)? (?:to|from) \S{1,80} (?:failed|refused|timed out)"
     r"|: connect returned |failed to tcp connect|pml add procs failed|unable to reach each other|timeout waiting for connection"
@@ -245,12 +269,14 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, cuda, no_device, interface, docker0,
-    host_key, ssh, foreign_program, newer_system, library, no_space, read_only, not_permitted, open_files, program, as_root, slots,
-    firewall, daemon_lost, daemon, oom_killer, other_cpu, killed, crashed, modify_qp, completion, connect_failed,
-    connection_lost, gid_changed, port_error, fatal_event.
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, no_gpu, gpu_busy, cuda, no_device,
+    interface, docker0, host_key, ssh, foreign_program, newer_system, library, no_space, shared_memory, read_only, not_permitted,
+    open_files, program, as_root, slots, firewall, mpi_versions, daemon_lost, daemon, oom_killer, other_cpu, killed, crashed,
+    modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()
+    if _HARMLESS.search(low):
+        return []
     more: dict[str, Any] = {"line": _text.word(line, 400)}
     peer = _PEER.search(low)
     if peer:
@@ -290,6 +316,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         found.append({"sign": "crashed", **more, "signal": 11})
     if not found and _SSH_CLOSED.match(low):
         found.append({"sign": "ssh", **more})
+    if not found and _SSH_ENDED.match(low):
+        found.append({"sign": "daemon_lost", **more})
     if not found and _CONNECT.search(low):
         found.append({"sign": "connect_failed", **more})
     return found

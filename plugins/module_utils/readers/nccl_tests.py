@@ -31,6 +31,8 @@ _STAMP = r"(?:\[[^\[\]\n]{1,64}\] ?)?"
 """NCCL_DEBUG_TIMESTAMP_LEVELS puts a time in front, NCCL_DEBUG_TIMESTAMP_FORMAT says which; without brackets see ``_stamp``."""
 _LOG = re.compile(_STAMP + r"([A-Za-z0-9][A-Za-z0-9._-]{0,252}):[0-9]{1,10}:[0-9]{1,10} \[[0-9]{1,4}\] ")
 _HOST_END = re.compile(r"[A-Za-z][A-Za-z0-9._-]*$")
+_SECONDS = re.compile(r"[0-9]{10}(?:\.[0-9]{1,9})?\s?")
+"""A time in seconds since 1970, which NCCL writes for %s."""
 _LEVELS = (" NCCL INFO ", " NCCL WARN ", " NCCL TRACE ", " NCCL ABORT ", " NCCL VERSION ")
 _RANK = re.compile(
     r"#\s{1,32}Rank\s{1,32}([0-9]{1,6})(?:\s{1,32}Group\s{1,32}([0-9]{1,6}))?\s{1,32}Pid\s{1,32}([0-9]{1,10})\s{1,32}on\s{1,256}"
@@ -205,7 +207,7 @@ def _stamp(lines: list[str], hosts: tuple[str, ...]) -> re.Pattern[str] | None:
     seen: Counter[str] = Counter()
     for line in lines:
         front = _split_log(line, hosts)[0] if " NCCL " in line else ""
-        if 0 < len(front) <= 64 and not front[0].isspace() and set(front) & set(":/-"):
+        if 0 < len(front) <= 64 and not front[0].isspace() and (set(front) & set(":/-") or _SECONDS.fullmatch(front)):
             seen[re.sub("[0-9]", "[0-9]", re.sub("[A-Za-z]", "[A-Za-z]", re.escape(front)))] += 1
     shape, count = seen.most_common(1)[0] if seen else ("", 0)
     return re.compile(f"{shape}$") if count > 1 else None

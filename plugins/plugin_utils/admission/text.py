@@ -51,6 +51,11 @@ def cut(text: str, limit: int) -> str:
     return clean(text)
 
 
+def ends(text: str, limit: int) -> str:
+    """A long text without its middle: a login's banner stands before what ssh or sudo says itself, which comes last."""
+    return text if len(text) <= limit else f"{text[: limit // 3]} ... {text[limit // 3 + 5 - limit :]}"
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value as a message may quote it."""
     text = repr(value[: 2 * limit] if isinstance(value, str) else value) if not isinstance(value, dict | list) else type(value).__name__

@@ -212,7 +212,8 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     # A module that ends with an exception says nothing else; of a traceback the last line tells what it was.
     raised = str(answer.get("exception") or "").strip().rpartition("\n")[2]
     ended = f"it ended with an exception: {raised}" if raised else "no message"
-    message = " ".join(str(answer.get("msg") or answer.get("module_stderr") or ended).split())
+    words = str(answer.get("msg") or answer.get("module_stderr") or ended)
+    message = " ".join(words.split())
     where = Where(pair=stack, desk=desk)
     evidence = {"stage": stage, "task": task, "error": message[:900], "rc": answer.get("rc")}
     # A module that gave no JSON says why on one of these.
@@ -226,7 +227,7 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
             return finding("STAGE_TIMEOUT", where, f"{text}, but {own}", evidence=evidence, severity="unknown", remedy=REMEDY).as_dict()
         return finding("STAGE_TIMEOUT", where, text, evidence=evidence).as_dict()
     if answer.get("unreachable"):
-        reason = classify(message)
+        reason = classify(words)
         return finding(reason.code, where, f"{desk}: {reason.sentence}", evidence=evidence, remedy=reason.remedy).as_dict()
     interpreter = next((text for text in said.values() if INTERPRETER.search(text)), None)
     if interpreter is not None:

@@ -29,6 +29,12 @@ TROUBLE: list[tuple[Any, str]] = [
     ({"unreachable": True, "msg": "ssh: connect to host x port 22: Connection refused"}, "DESK_UNREACHABLE"),
     ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Killed", "rc": 137}, "DESK_STAGE_FAILED"),
     ({"failed": True, "msg": "sudo: a password is required", "module_stderr": "sudo: a password is required"}, "BECOME_FAILED"),
+    # Words that may stand before sudo's own.
+    *(
+        ({"failed": True, "msg": "Module result deserialization failed.", "module_stderr": f"{before}\n{own}", "rc": 1}, "BECOME_FAILED")
+        for before in ("sudo: unable to resolve host spark-a1b2: Name or service not known", "Welcome to DGX Spark")
+        for own in ("sudo: a password is required", "sudo: Konto ist abgelaufen")
+    ),
     (
         {
             "failed": True,
@@ -190,6 +196,19 @@ def test_what_a_program_waited_for_in_vain_is_in_the_message(tmp_path: Path) -> 
     Script("spark_facts", {}, [{"failed": True, "msg": "Failed to enable unit: Connection timed out"}]).run(run=run, stage="facts")
     kept = part(run, "facts", "desk-01")
     assert kept is not None and kept.failing_codes == ("STAGE_TIMEOUT",) and "Failed to enable unit" in str(kept.findings[0]["message"])
+
+
+@pytest.mark.parametrize(
+    "own", ["labadmin@x: Permission denied (publickey).", "kex_exchange_identification: Connection closed by remote host"]
+)
+def test_a_long_banner_does_not_hide_what_ssh_itself_said(tmp_path: Path, own: str) -> None:
+    run = run_of(folder=tmp_path)
+    error = AnsibleConnectionFailure("Failed to connect to the host via ssh: " + "Authorised use only. " * 80 + f"\n{own}")
+    Script("spark_facts", {}, [error]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None
+    told = str(kept.findings[0]["evidence"]["error"])
+    assert own in told and told.startswith("Failed to connect") and len(told) <= 600
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])

@@ -199,6 +199,7 @@ def test_an_agent_that_cannot_be_started_is_a_clear_error(token: str) -> None:
         ("ssh: connect to host 192.168.100.11 port 22: No route to host", "no_route"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused", "refused"),
         ("ssh: connect to host 192.168.100.11 port 22: Connection timed out", "timed_out"),
+        ("System is booting up. Unprivileged users are not permitted to log in yet. Connection closed by 192.0.2.1 port 22", "nologin"),
         ("kex_exchange_identification: Connection closed by remote host", "closed"),
         ("kex_exchange_identification: read: Connection reset by peer", "closed"),
         ("Connection closed by 192.168.100.11 port 22", "lost"),

@@ -81,6 +81,7 @@ OTHER_END = "ethernet_read_keys: Couldn't read remote address\n Unable to read f
         (World(counting=False), "RDMA_COUNTERS_STILL"),
         (World(perftest_fails=("roceP2p1s0f0", " Failed status 12: wr_id 0 syndrom 0x81")), "RDMA_ONE_HALF"),
         (World(perftest_fails=("roceP2p1s0f0", OTHER_END)), "RDMA_NOT_MEASURED"),
+        (World(perftest_fails=("roceP2p1s0f0", "Couldn't send local address\n Unable to write to socket/rdma_cm")), "RDMA_NOT_MEASURED"),
         (World(perftest_fails=("rocep1s0f0", "Couldn't allocate MR: Cannot allocate memory")), "RDMA_ENOMEM"),
     ],
 )

@@ -32,6 +32,7 @@ NEXT = "6.17.0-1029-nvidia"
 GIB = 1024**3
 DRIVER = Change("nvidia-driver-580-open", "580.159.03-0ubuntu0.24.04.1", "580.190.02-0ubuntu0.24.04.1")
 IMAGE = Change(f"linux-image-{NEXT}", None, "6.17.0-1029.29")
+GENERIC = Change("linux-image-7.0.0-31-generic", None, "7.0.0-31.31")
 MODULE = Change(f"linux-modules-nvidia-580-open-{NEXT}", None, "6.17.0-1029.29")
 ROOM = {"/": 50 * GIB, "/boot": 50 * GIB, "/var": 50 * GIB}
 
@@ -150,6 +151,10 @@ def test_a_hold_of_somebody_else_is_named() -> None:
     [
         (Kernel(KERNEL, KERNEL, (KernelImage(KERNEL, True),)), (IMAGE,), NEXT),
         (Kernel(KERNEL, KERNEL, (KernelImage(KERNEL, True),)), (), KERNEL),
+        # A setting may put other kernels before a higher version.
+        (Kernel(KERNEL, KERNEL, (KernelImage(KERNEL, True),), boot_order="GRUB_FLAVOUR_ORDER=nvidia"), (IMAGE,), NEXT),
+        (Kernel(KERNEL, KERNEL, (KernelImage(KERNEL, True),), boot_order="GRUB_FLAVOUR_ORDER=nvidia"), (GENERIC,), KERNEL),
+        (Kernel(KERNEL, KERNEL, (KernelImage(KERNEL, True),), boot_order=f"GRUB_TOP_LEVEL=/boot/vmlinuz-{KERNEL}"), (IMAGE,), KERNEL),
         # An entry that somebody chose stays chosen.
         (Kernel(KERNEL, KERNEL, (KernelImage(KERNEL, True),), boot_entry=f"Advanced>Linux {KERNEL}"), (IMAGE,), KERNEL),
         (Kernel(NEXT, NEXT, (KernelImage(NEXT, True), KernelImage(KERNEL, True))), (Change(f"linux-image-{NEXT}", "1", None),), KERNEL),

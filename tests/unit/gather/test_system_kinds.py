@@ -88,6 +88,13 @@ def test_a_recovery_that_the_driver_wants(action: str) -> None:
         ("spark-a1b2 kernel: NVRM: nvCheckOkFailedNoLog: Check failed: GPU lost from the bus [NV_ERR_GPU_IS_LOST] (0x0000000F)", True),
         ("spark-a1b2 kernel: NVRM: _kgspIsHeartbeatTimedOut: Heartbeat timed out, diff 5200 timeout 5200", True),
         ("spark-a1b2 kernel: NVRM: kgspHealthCheck_TU102: ********* GSP-CrashCat Report *********", True),
+        ("spark-a1b2 kernel: nvidia-modeset: ERROR: GPU:0: Error while waiting for GPU progress: 0x0000ca7d:0 2:0:4048:4044", True),
+        ("spark-a1b2 kernel: nvidia 000f:01:00.0: Unable to change power state from D3cold to D0, device inaccessible", True),
+        ("spark-a1b2 kernel: nvidia 000f:01:00.0: can't change power state from D3cold to D0 (config space inaccessible)", True),
+        ("spark-a1b2 kernel: iwlwifi 0009:01:00.0: Unable to change power state from D3cold to D0, device inaccessible", False),
+        ("spark-a1b2 kernel: INFO: task nvidia-smi:48127 blocked for more than 122 seconds.", True),
+        ("spark-a1b2 kernel: INFO: task nv_queue:812 blocked for more than 122 seconds.", True),
+        ("spark-a1b2 kernel: INFO: task jbd2/nvme0n1p2-:512 blocked for more than 122 seconds.", False),
         ("spark-a1b2 kernel: Out of memory: Killed process 812 (python3) total-vm:1kB", True),
         ("spark-a1b2 kernel: usb 1-1: new device", False),
     ],
@@ -250,6 +257,36 @@ def test_a_pin_that_grub_follows_is_told_as_one(entry: str, chosen: bool) -> Non
     assert bad in found.message and f"GRUB is set to start {entry!r}." in found.message and "not installed" not in found.message
     assert ("grub-editenv" in found.remedy) is chosen
     assert f"linux-modules-nvidia-580-open-{bad if chosen else 'RELEASE'}" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("setting", "other", "starts_other"),
+    [
+        ('GRUB_FLAVOUR_ORDER="nvidia"', "7.0.0-31-generic", False),
+        ("GRUB_FLAVOUR_ORDER=nvidia-64k", "7.0.0-31-generic", True),
+        ('GRUB_FLAVOUR_ORDER="lowlatency nvidia"', "7.0.0-31-generic", False),
+        ("GRUB_FLAVOUR_ORDER=generic-64k", "6.8.0-90-generic-64k", True),
+        ("GRUB_FLAVOUR_ORDER=generic", "6.8.0-90-generic-64k", False),
+        (f'GRUB_TOP_LEVEL="/boot/vmlinuz-{OLDER}"', OLDER, True),
+        (f"GRUB_TOP_LEVEL=/boot/vmlinuz-{KERNEL}", NEXT, False),
+        ("GRUB_TOP_LEVEL=/boot/vmlinuz-6.11.0-1016-nvidia", OLDER, False),
+    ],
+)
+def test_a_setting_may_put_another_kernel_first(setting: str, other: str, starts_other: bool) -> None:
+    desk = healthy()
+    desk.files |= {f"/boot/vmlinuz-{other}": "", f"/lib/modules/{other}/kernel/drivers/net/dummy.ko.zst": ""}
+    desk.files["/etc/default/grub.d/zz-order.cfg"] = f"{setting}\n"
+    assert collect(desk).kernel.next_boot == (other if starts_other else KERNEL)
+    found = judged(desk).get("NEXT_BOOT_KERNEL_WITHOUT_DRIVER")
+    assert (found is not None) is starts_other
+    if found is not None and other != "7.0.0-31-generic":  # which is also the highest version
+        assert setting.replace('"', "") in found.message and f"take {setting.partition('=')[0]} out of" in found.remedy
+
+
+def test_a_copy_of_a_kernel_that_dpkg_left_is_not_started() -> None:
+    desk = healthy()
+    desk.files[f"/boot/vmlinuz-{NEXT}.dpkg-bak"] = ""
+    assert collect(desk).kernel.next_boot == KERNEL and "NEXT_BOOT_KERNEL_WITHOUT_DRIVER" not in judged(desk)
 
 
 @pytest.mark.parametrize(
@@ -534,6 +571,10 @@ def test_the_drivers_watchdog_is_a_failure_of_the_driver() -> None:
         ("PermanentMACAddress=02:00:5e:99:99:99 02:00:5e:00:10:00", True),
         ("Driver=mlx5_core", True),
         ("Driver=mlx5*\nName=enp1s0f*", True),
+        ("Path=pci-0000:01:00.*", True),
+        ("Path=pci-0002:01:00.0 pci-0000:01:00.0", True),
+        ("Path=pci-0007:01:00.0", False),
+        ("Path=pci-*", False),
         ("Driver=r8127", False),
         ("Driver=mlx5_core\nName=enP7s7", False),
         ("Name=en*", False),
@@ -571,3 +612,138 @@ def test_a_proprietary_module_that_does_not_start_is_not_power_cycled() -> None:
     desk.commands["modinfo -F license nvidia"] = "NVIDIA\n"
     found = judged(desk)
     assert "unplug" not in found["DRIVER_MISSING"].remedy and "-open" in found["DRIVER_PROPRIETARY"].remedy
+
+
+def absent(desk: FakeDesk) -> FakeDesk:
+    """No module is loaded although one is there."""
+    del desk.files["/proc/driver/nvidia/version"]
+    return with_smi(desk, said(COULD_NOT, rc=9))
+
+
+@pytest.mark.parametrize(
+    ("driver", "words"), [("vfio-pci", "vfio-pci.ids"), ("nouveau", "blacklist nouveau"), ("pci-stub", "modprobe -r pci-stub")]
+)
+def test_another_driver_that_holds_the_gpu_is_named(driver: str, words: str) -> None:
+    desk = absent(healthy())
+    desk.files[f"{PCI}/000f:01:00.0/uevent"] = f"DRIVER={driver}\nPCI_ID=10DE:2E12\nPCI_SLOT_NAME=000f:01:00.0\n"
+    found = judged(logging(desk, f"spark-a1b2 kernel: NVRM: GPU 000f:01:00.0 is already bound to {driver}."))["DRIVER_MISSING"]
+    assert f"another driver holds the GPU: {driver}" in found.message and words in found.remedy
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nvidia: version magic '6.17.0-1018-nvidia SMP mod_unload aarch64' should be '6.17.0-1021-nvidia SMP mod_unload aarch64'",
+        "nvidia: disagrees about version of symbol module_layout",
+        "nvidia: Unknown symbol drm_gem_object_free (err -22)",
+    ],
+)
+def test_a_module_of_another_kernel_is_named(line: str) -> None:
+    found = judged(logging(absent(healthy()), f"spark-a1b2 kernel: {line}"))["DRIVER_MISSING"]
+    assert line in found.message and "--reinstall linux-modules-nvidia-580-open-$(uname -r)" in found.remedy
+    assert "DRIVER_MISSING" not in judged(logging(healthy(), f"spark-a1b2 kernel: {line}"))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "named"),
+    [
+        ("/lib/modprobe.d/blacklist-nvidia.conf", "# by nvidia-prime\nblacklist nvidia\nalias nvidia off\n", "alias nvidia off"),
+        ("/etc/modprobe.d/vm.conf", "install nvidia /bin/false\n", "/etc/modprobe.d/vm.conf: install nvidia /bin/false"),
+        ("/proc/cmdline", "ro quiet module_blacklist=nvidia,nvidia_drm\n", "/proc/cmdline: module_blacklist=nvidia,nvidia_drm"),
+        ("/proc/cmdline", "ro modprobe.blacklist=nvidia\n", "modprobe.blacklist=nvidia"),
+        ("/etc/modprobe.d/nvidia.conf", "options nvidia NVreg_X=1\nblacklist nouveau\n", None),
+        ("/etc/modprobe.d/README", "blacklist nvidia\n", None),
+    ],
+)
+def test_a_module_that_is_blocked_from_loading_is_told_by_what(path: str, text: str, named: str | None) -> None:
+    desk = absent(healthy())
+    desk.files[path] = text
+    found = judged(desk)["DRIVER_MISSING"]
+    assert ("blocked from loading" in found.message) is (named is not None)
+    if named is not None:
+        assert named in found.message and "update-initramfs" in found.remedy and "install" not in found.remedy.split("Nothing needs")[0]
+    desk = healthy()
+    desk.files[path] = text
+    assert collect(desk).driver.blocked == () and "DRIVER_MISSING" not in judged(desk)
+
+
+def test_what_peermem_misses_is_no_module_of_another_kernel() -> None:
+    desk = logging(absent(healthy()), "spark-a1b2 kernel: nvidia_peermem: Unknown symbol ib_register_peer_memory_client (err -2)")
+    desk.files["/etc/modprobe.d/vm.conf"] = "blacklist nvidia\n"
+    assert "blocked from loading" in judged(desk)["DRIVER_MISSING"].message
+
+
+def test_a_device_whose_way_to_memory_hangs_is_told() -> None:
+    line = "spark-a1b2 kernel: arm-smmu-v3 arm-smmu-v3.1.auto: CMD_SYNC timeout at 0x00017d73 [hwprod 0x00017d7e, hwcons 0x00017d66]"
+    found = judged(logging(healthy(), line))["KERNEL_LOCKUP"]
+    assert found.severity == "warn" and "its SMMU" in found.message and "reboot" in found.remedy
+
+
+def test_of_two_modprobe_files_with_one_name_the_admins_counts() -> None:
+    desk = absent(healthy())
+    desk.files |= {"/lib/modprobe.d/blacklist-nvidia.conf": "blacklist nvidia\n", "/etc/modprobe.d/blacklist-nvidia.conf": "# allowed\n"}
+    assert collect(desk).driver.blocked == ()
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_gpu_that_the_proprietary_module_does_not_drive_is_not_power_cycled(read: bool) -> None:
+    lines = (
+        "installed in this system requires use of the NVIDIA open kernel modules.",
+        "GPU 000f:01:00.0: RmInitAdapter failed! (0x22:0x56:1017)",
+    )
+    desk = logging(with_smi(healthy(), said("No devices were found\n", rc=6)), *(f"spark-a1b2 kernel: NVRM: {line}" for line in lines))
+    module = f"NVRM version: NVIDIA UNIX aarch64 Kernel Module  {DRIVER}  Wed Oct 29 23:15:11 UTC 2025\n"
+    desk.files["/proc/driver/nvidia/version"] = module if read else "NVRM version: unreadable\n"
+    desk.commands["modinfo -F license nvidia"] = "NVIDIA\n" if read else said(rc=1)
+    found = judged(desk)
+    assert "requires use of the NVIDIA open" in found["DRIVER_PROPRIETARY"].message
+    assert "unplug" not in found["GPU_NOT_FOUND"].remedy and "-open" in found["GPU_NOT_FOUND"].remedy
+
+
+MLX5 = "spark-a1b2 kernel: mlx5_core 0000:01:00.0"
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        (f"{MLX5} enp1s0f0np0: NETDEV WATCHDOG: CPU: 5: transmit queue 3 timed out 5012 ms", "warn"),
+        (f"{MLX5} enp1s0f0np0: TX timeout detected", "warn"),
+        (f"{MLX5}: wait_func:1194:(pid 112): ACCESS_REG(0x805) timeout. Will cause a leak of a command resource", "warn"),
+        (f"{MLX5}: wait_func_handle_exec_timeout:1128:(pid 185911): cmd[2]: DESTROY_EQ(0x302) No done completion", "warn"),
+        (f"{MLX5}: wait_func_handle_exec_timeout:1113:(pid 3122): cmd[0]: CREATE_CQ(0x400) recovered after timeout", None),
+        ("spark-a1b2 kernel: pcieport 0000:00:00.0: PCIe Bus Error: severity=Correctable, type=Physical Layer, (Receiver ID)", None),
+        (f"{MLX5}: probe with driver mlx5_core failed with error -110", "fail"),
+        ("spark-a1b2 kernel: mlx5_core: probe of 0000:01:00.1 failed with error -110", "fail"),
+        (f"{MLX5}: probe_one:1983:(pid 9): mlx5_init_one failed with error code -110", "fail"),
+        (f"{MLX5}: mlx5_function_enable:1176:(pid 9): Firmware over 120000 MS in pre-initializing state, aborting", "fail"),
+        (f"{MLX5}: mlx5_health_try_recover:335:(pid 9): health recovery flow aborted, PCI reads still not working", "fail"),
+        (f"{MLX5}: mlx5_cmd_out_err:838:(pid 9): ACCESS_REG(0x805) op_mod(0x1) failed, status bad operation(0x2), err(-22)", None),
+        (f"{MLX5}: mlx5_pcie_event:310:(pid 12): Detected insufficient power on the PCIe slot (27W).", None),
+        (f"{MLX5}: Port module event: module 0, Cable plugged", None),
+    ],
+)
+def test_an_adapter_that_does_not_answer_or_start_is_told(line: str, severity: str | None) -> None:
+    found = judged(logging(healthy(), line))
+    assert "CX7_PLUG_ERROR" not in found
+    assert (found["CX7_PCIE_ERRORS"].severity if "CX7_PCIE_ERRORS" in found else None) == severity
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "remedy"),
+    [
+        ("Port module event[error]: module 0, Cable error, High Temperature", "module 0 of 0000:01:00.0: High Temperature", "copper"),
+        ("port_module:251:(pid 0): Port module event[error]: module 0, Cable error, Bad or unsupported EEPROM", "EEPROM", "seat it firmly"),
+        ("Port module event[error]: module 0, Cable error, Power budget exceeded", "Power budget exceeded", "copper"),
+        ("Port module event[error]: module 0, Cable error, Bus stuck (I2C or data shorted)", "Bus stuck", "seat it firmly"),
+        ("temp_warn:185:(pid 9): High temperature on sensors with bit set 1", "the adapter at 0000:01:00.0", "Let it cool"),
+        ("print_health_info:430:(pid 0): Health issue observed, High temperature, severity(4) WARNING:", "the adapter at", "Let it cool"),
+    ],
+)
+def test_what_the_adapter_says_of_a_plug_or_of_heat(line: str, told: str, remedy: str) -> None:
+    found = judged(logging(healthy(), f"{MLX5}: {line}", f"{MLX5}: {line}"))
+    assert (
+        found["CX7_PLUG_ERROR"].severity == "warn"
+        and told in found["CX7_PLUG_ERROR"].message
+        and "2 times" in found["CX7_PLUG_ERROR"].message
+    )
+    assert remedy in found["CX7_PLUG_ERROR"].remedy and "CX7_PCIE_ERRORS" not in found

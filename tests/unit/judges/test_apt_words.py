@@ -20,6 +20,9 @@ UNSIGNED = f"E: The repository '{ARCHIVE} noble InRelease' is not signed.\nN: Up
         "403  Forbidden [IP: 192.0.2.1 80]",
         "503  Service Unavailable",
         "Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)",
+        "Redirection from https to 'http://portal.lab/login' is forbidden [IP: 192.0.2.1 443]",
+        "Redirection loop encountered [IP: 192.0.2.1 443]",
+        "Bad header line Bad header data [IP: 192.0.2.1 80]",
     ],
 )
 def test_a_refused_request_is_no_missing_key(refusal: str) -> None:
@@ -245,3 +248,75 @@ def test_what_dpkg_says_below_its_error_is_the_reason(text: str, words: str) -> 
     found = explain(["apt-get", "install"], text, WHERE)
     assert found.code == "DPKG_BROKEN" and words in found.message
     assert ("sudo apt-get remove libnvidia-compute" in found.remedy) is (text is OVERWRITE)
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "armhf", "i386"])
+def test_an_archive_that_has_nothing_for_a_second_architecture(architecture: str) -> None:
+    text = (
+        f"Err:9 {ARCHIVE} noble/main {architecture} Packages\n  404  Not Found [IP: 192.0.2.1 80]\n"
+        f"E: Failed to fetch {ARCHIVE}/dists/noble/main/binary-{architecture}/Packages  404  Not Found [IP: 192.0.2.1 80]\n"
+        "E: Some index files failed to download. They have been ignored, or old ones used instead.\n"
+    )
+    for found in (*archive_findings(text, WHERE), explain(["apt-get", "update"], text, WHERE)):
+        assert found.code == "APT_SOURCE_WRONG" and f"dpkg --remove-architecture {architecture}" in found.remedy
+    own = text.replace(architecture, "arm64")
+    assert all("remove-architecture" not in found.remedy for found in archive_findings(own, WHERE))
+
+
+def test_a_key_that_a_newer_apt_finds_too_weak() -> None:
+    text = (
+        "W: OpenPGP signature verification failed: https://lab.example/debian default InRelease: Sub-process /usr/bin/sqv returned an "
+        f"error code (1), error message is: Signing key on {'0A' * 20} is not bound:            No binding signature at time "
+        "2026-11-28T00:00:00Z   because: Policy rejected non-revocation signature (PositiveCertification) requiring second pre-image "
+        "resistance   because: SHA1 is not considered secure since 2026-02-01T00:00:00Z\n"
+        "E: The repository 'https://lab.example/debian default InRelease' is not signed.\n"
+    )
+    (found,) = archive_findings(text, WHERE)
+    assert (found.code, found.severity) == ("APT_KEY_MISSING", "note") and "as weak as" in found.remedy and "0A" * 20 in found.remedy
+
+
+def test_a_signature_that_could_not_be_checked_is_no_missing_key() -> None:
+    text = f"W: GPG error: {ARCHIVE} noble InRelease: At least one invalid signature was encountered.\n{UNSIGNED}"
+    for found in (*archive_findings(text, WHERE), explain(["apt-get", "update"], text, WHERE)):
+        assert found.code == "APT_CHECKSUM_WRONG" and "df -h /tmp" in found.remedy
+
+
+def test_an_index_that_is_none_is_no_missing_key() -> None:
+    text = f"W: GPG error: {ARCHIVE} noble InRelease: Splitting up /var/lib/apt/lists/partial/x into data and signature failed\n{UNSIGNED}"
+    for found in (*archive_findings(text, WHERE), explain(["apt-get", "update"], text, WHERE)):
+        assert found.code == "APT_CHECKSUM_WRONG" and "cache" in found.remedy
+
+
+def test_a_folder_that_apt_may_not_write_is_not_the_networks_fault() -> None:
+    file = "/var/lib/apt/lists/partial/ports.ubuntu.com_ubuntu-ports_dists_noble_InRelease"
+    text = f"E: Failed to fetch {ARCHIVE}/dists/noble/InRelease  Could not open file {file} - open (13: Permission denied) [IP: x 80]\n"
+    for found in (*archive_findings(text, WHERE), explain(["apt-get", "update"], text, WHERE)):
+        assert "chown _apt:root" in found.remedy and "proxy" not in found.remedy
+
+
+@pytest.mark.parametrize("answer", ["429  Too Many Requests", "502  Bad Gateway", "503  Service Unavailable", "504  Gateway Time-out"])
+def test_an_archive_that_is_busy_is_waited_for(answer: str) -> None:
+    text = f"E: Failed to fetch {ARCHIVE}/dists/noble/InRelease  {answer} [IP: 192.0.2.1 80]\n{UNSIGNED}"
+    for found in (*archive_findings(text, WHERE), explain(["apt-get", "update"], text, WHERE)):
+        assert "Wait" in found.remedy and "login" not in found.remedy
+
+
+def test_a_file_that_dpkg_may_not_write_is_not_cured_by_configure_alone() -> None:
+    text = (
+        "dpkg: error processing archive /var/cache/apt/archives/x_1_arm64.deb (--unpack):\n"
+        " unable to create '/usr/lib/x.dpkg-new' (while processing './usr/lib/x'): Operation not permitted\n"
+        "E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+    )
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "DPKG_BROKEN" and "lsattr -d /usr/lib" in found.remedy and "chattr -i" in found.remedy
+
+
+def test_a_module_that_dkms_cannot_build_is_named() -> None:
+    text = (
+        "Error! Bad return status for module build on kernel: 7.0.0-1021-nvidia (aarch64)\n"
+        "Consult /var/lib/dkms/r8127/11.014/build/make.log for more information.\n"
+        "dpkg: error processing package linux-headers-7.0.0-1021-nvidia (--configure):\n subprocess returned error exit status 1\n"
+        "E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+    )
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "DPKG_BROKEN" and "/var/lib/dkms/r8127/11.014/build/make.log" in found.remedy and "7.0.0-1021" in found.remedy

@@ -11,7 +11,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Route, SshServer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess, KernelImage, Package
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.kernel_events import KernelEvents, PcieError
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.kernel_events import KernelEvents, PcieError, PlugError
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address
 from judge_samples import NEWER, RUNNING, change, function, healthy, with_function, with_linked, without_functions
 
@@ -36,6 +36,7 @@ NO_READINGS = change(
 HUNG = change(NO_READINGS, gpu__smi="timeout")
 NO_MODULE = change(DESK, driver__loaded=None, driver__module_version=None)
 FATAL = PcieError("0000:00:00.0", "fatal", "pcieport 0000:00:00.0: AER: Uncorrectable (Fatal) error message received")
+HOT = PlugError("module 0 of 0000:01:00.0", "High Temperature", "mlx5_core 0000:01:00.0: Port module event[error]: module 0, Cable error")
 RECOVERED = PcieError("0000:00:00.0", "recovered", "pcieport 0000:00:00.0: AER: device recovery successful")
 
 Case = tuple[str, Desk, dict[str, Any], str]
@@ -150,6 +151,14 @@ RED: tuple[Case, ...] = (
     ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("libxnvctrl0", "510.47.03-0ubuntu4"),)), {}, "note"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL,))), {}, "fail"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL, RECOVERED))), {}, "warn"),
+    ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="stalled"),))), {}, "warn"),
+    (
+        "CX7_PCIE_ERRORS",
+        change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="stalled"),), lockups=("BUG: soft lockup - CPU#3",))),
+        {},
+        "fail",
+    ),
+    ("CX7_PLUG_ERROR", change(DESK, kernel__events=KernelEvents(plug_errors=(HOT,))), {}, "warn"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, kind="nonfatal"),))), {}, "note"),
     ("KERNEL_LOCKUP", change(DESK, kernel__events=KernelEvents(lockups=("watchdog: BUG: soft lockup - CPU#3",))), {}, "warn"),
     ("PERSISTENCED_INACTIVE", change(DESK, driver__persistenced_active=None, driver__persistenced_state="activating"), {}, "warn"),
@@ -310,6 +319,7 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("GPU_MEMORY_MODE", change(DESK, gpu__addressing_mode="ATS"), {}),
     ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("nvidia-settings", "580.95.05-0ubuntu1"),)), {}),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, address="0009:00:00.0"),))), {}),
+    ("CX7_PLUG_ERROR", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL,))), {}),
     ("DRIVER_MISMATCH", change(DESK, driver__module_version="580.142.01", driver__gsp_version="580.142.01"), {}),
     ("DRIVER_BRANCH_WRONG", change(DESK, dgx_os__version="8.0.0", driver__branch=595), {}),
     # A kernel that only waits: full utilisation at little power, but at a high clock.

@@ -21,6 +21,8 @@ STAMPS = (
     "09:15:27 ",
     "Nov  3 09:15:27 ",
     "03/11/26 09:15:27 | ",
+    "1793697327 ",
+    "1793697327.123456 ",
     "",
 )
 
@@ -178,6 +180,18 @@ def warned(text: str) -> str:
          "NCCL_INCOMPLETE", "other_libcuda", "restart"),
         ("[b][[41234,1],1][btl_tcp_endpoint.c:626:recv_connect_ack] received unexpected process identifier [[41234,1],0]",
          "NCCL_INCOMPLETE", "docker0", "btl_tcp_if_include"),
+        ("Invalid number of GPUs: 1 requested but only 0 were found.\nPlease check the number of processes and GPUs per process.",
+         "NCCL_INCOMPLETE", "no_gpu", "CUDA_VISIBLE_DEVICES"),
+        ("b: Test CUDA failure common.cu:1010 'no CUDA-capable device is detected'", "NCCL_INCOMPLETE", "no_gpu", "CUDA_VISIBLE_DEVICES"),
+        ("b: Test CUDA failure common.cu:1010 'CUDA-capable device(s) is/are busy or unavailable'",
+         "NCCL_INCOMPLETE", "gpu_busy", "COMPUTE"),
+        (warned("Cuda failure 500 'named symbol not found'"), "NCCL_INCOMPLETE", "cuda_build", "nccl_bundle_gencode"),
+        (warned("Cuda failure 98 'invalid device function'"), "NCCL_INCOMPLETE", "cuda_build", "nccl_bundle_gencode"),
+        (warned("Error while opening shared memory segment /dev/shm/nccl-abc (size 9637888), error: Permission denied (13)"),
+         "NCCL_INCOMPLETE", "shared_memory", "ls -ld /dev/shm"),
+        (warned("Error while creating shared memory segment /dev/shm/nccl-abc (size 9637888), error: No space left on device (28)"),
+         "NCCL_INCOMPLETE", "no_space", "df -h"),
+        (warned("NET/IB : Unable to open device rocep1s0f0"), "NCCL_INCOMPLETE", "no_device", "/dev/infiniband"),
         (warned("Cuda failure 'unspecified launch failure'"), "NCCL_INCOMPLETE", "cuda", "NVRM"),
         (warned("Bootstrap : no socket interface found"), "NCCL_INCOMPLETE", "interface", "ip -br addr"),
         (warned("Accept failed : Too many open files"), "NCCL_INCOMPLETE", "open_files", "nofile"),
@@ -186,6 +200,8 @@ def warned(text: str) -> str:
         ("spark: Test CUDA failure common.cu:9 'CUDA_ERROR_OUT_OF_MEMORY'", "NCCL_ENOMEM", "gpu_memory", "pair_proof_nccl_max_bytes"),
         ("ORTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
         ("PRTE has lost communication with a remote daemon.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
+        ("Connection to 192.168.100.11 closed by remote host.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
+        ("Timeout, server 192.168.100.11 not responding.", "NCCL_CONNECTION_LOST", "daemon_lost", "journalctl"),
         ("mpirun noticed that process rank 1 with PID 4101 on node spark-0002 exited on signal 11 (Segmentation fault).",
          "NCCL_INCOMPLETE", "crashed", "segfault"),
         ("prterun noticed that process rank 1 with PID 9 on node b exited on signal 9 (Killed).", "NCCL_INCOMPLETE", "killed", "journal"),
@@ -212,6 +228,16 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
     [
         ("ORTE has lost communication with a remote daemon.\n\n  HNP daemon   : [[64112,0],0] on node spark-0001\n", "daemon_lost"),
         ("PRTE has lost communication with a remote daemon.\n", "daemon_lost"),
+        ("Connection to 192.168.100.11 closed by remote host.\n", "daemon_lost"),
+        ("Timeout, server 192.168.100.11 not responding.\n", "daemon_lost"),
+        ("Connection to 192.168.100.11 port 22 timed out\n", "daemon_lost"),
+        ("Received disconnect from 192.168.100.11 port 22:2: Too many authentication failures\n", "ssh"),
+        ("Bad owner or permissions on /home/lab/.ssh/config\n", "ssh"),
+        ("/etc/ssh/ssh_config: line 53: Bad configuration option: foo\n", "ssh"),
+        (
+            "ORTE does not know how to route a message to the specified daemon\nlocated on the indicated node:\n\n  my node:   a\n",
+            "daemon_lost",
+        ),
         ("ssh: connect to host 192.168.100.11 port 22: Connection refused\nPRTE has lost communication with a remote daemon.\n", "ssh"),
         ("A process or daemon was unable to complete a TCP connection\nto another process:\n", "firewall"),
         ("This is usually caused by a firewall on the remote host.\n", "firewall"),
@@ -222,6 +248,10 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("Unable to negotiate with 192.168.100.11 port 22: no matching host key type found. Their offer: ssh-rsa\n", "ssh"),
         ('PML add procs failed\n  --> Returned "Unreachable" (-12) instead of "Success" (0)\n', "connect_failed"),
         ("[17.1] [a:41:0] ucp_context.c:1 UCX  ERROR no usable transports/devices (asked tcp on network:enp9s0)\n", "interface"),
+        (
+            "[b:04100] [[38437,0],1] ORTE_ERROR_LOG: Data unpack would read past end of buffer in file util/show_help.c at line 501\n",
+            "mpi_versions",
+        ),
         ("prterun: All nodes which are allocated for this job are already filled.\n", "slots"),
         ("A daemon (pid 1234) died unexpectedly with status 127 while attempting\nto launch so we are aborting.\n", "daemon"),
         ("mpirun has detected an attempt to run as root.\n\nRunning as root is *strongly* discouraged", "as_root"),
@@ -253,6 +283,41 @@ def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str)
     [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
     assert (item.code, item.evidence["cause"]) == ("NCCL_LAUNCH_FAILED", cause)
     assert evidence.output.errors
+
+
+NO_FILE = "cannot open shared object file: No such file or directory"
+NOISE = (
+    f"[a:04100] mca_base_component_repository_open: unable to open mca_btl_openib: librdmacm.so.1: {NO_FILE} (ignored)\n",
+    f"libibverbs: Warning: couldn't load driver 'librxe-rdmav34.so': librxe-rdmav34.so: {NO_FILE}\n",
+)
+
+
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("mpirun was unable to find the specified executable file, and therefore\ndid not launch the job\n", "program"),
+        ("Host key verification failed.\n", "ssh"),
+        ("something nobody ever saw\n", "unknown"),
+    ],
+)
+def test_parts_that_nobody_needs_are_no_cause(noise: str, text: str, cause: str) -> None:
+    evidence = nccl_evidence("", stderr=noise + text, rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert item.evidence["cause"] == cause
+    assert passing(noise + nccl_text()) == {}
+
+
+@pytest.mark.parametrize(
+    "reason", ["Permission denied (publickey).", "Permission denied (publickey,password).", "Permission denied (gssapi-with-mic)."]
+)
+def test_a_refused_login_is_no_number_of_an_error(reason: str) -> None:
+    evidence = nccl_evidence("", stderr=f"lab@192.168.100.11: {reason}\n", rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert item.evidence["cause"] == "ssh"
+    other = nccl_evidence("", stderr="open /run/lab failed: Permission denied (13)\n", rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, other, iterations=20, warmups=5)
+    assert item.evidence["cause"] == "unknown"
 
 
 @pytest.mark.parametrize(

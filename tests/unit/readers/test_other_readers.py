@@ -20,11 +20,13 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
     ip_addr,
     ip_neigh,
     ip_route,
+    kernel_command_line,
     key_file,
     lldp,
     lslocks,
     lspci,
     modinfo,
+    modprobe_conf,
     nmcli,
     nvidia_smi_error,
     nvidia_smi_q,
@@ -275,9 +277,50 @@ def test_grub_kernels_leave_out_copies():
         "vmlinuz-6.17.0-1021-nvidia",
         "vmlinuz-7.0.0-1019-nvidia",
         "vmlinuz-7.0.0-1019-nvidia-64k",
+        "vmlinuz-7.0.0-1030-nvidia.dpkg-bak",
+        "vmlinuz-7.0.0-1030-nvidia.dpkg-tmp",
+        "vmlinuz-7.0.0-1030-nvidia.old",
         "initrd.img-1",
     )
     assert grub.kernels(names) == ["7.0.0-1019-nvidia-64k", "7.0.0-1019-nvidia", "6.17.0-1021-nvidia"]
+
+
+@pytest.mark.parametrize(
+    ("line", "blocks"),
+    [
+        ("blacklist nvidia", True),
+        ("  blacklist   nvidia  ", True),
+        ("blacklist nvidia # for the virtual machine", True),
+        ("alias nvidia off", True),
+        ("install nvidia /bin/false", True),
+        ("install nvidia /usr/bin/true # for the other machine", True),
+        ("# blacklist nvidia", False),
+        ("blacklist nvidiafb", False),
+        ("blacklist nouveau", False),
+        ("alias nouveau off", False),
+        ("options nvidia NVreg_EnableS0ixPowerManagement=1", False),
+        ("install nvidia /sbin/modprobe --ignore-install nvidia", False),
+    ],
+)
+def test_what_blocks_the_module(line, blocks):
+    assert bool(modprobe_conf.read(f"# a file\n{line}\n")) is blocks
+
+
+def test_a_command_line_that_blocks_the_module():
+    read = kernel_command_line.read("ro module_blacklist=nvidia_drm modprobe.blacklist=nouveau,nvidia kho=off\n")
+    assert read["blocked"] == ["modprobe.blacklist=nouveau,nvidia"] and read["kho"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ('GRUB_FLAVOUR_ORDER="nvidia generic"\n', "GRUB_FLAVOUR_ORDER=nvidia generic"),
+        ("GRUB_FLAVOUR_ORDER=a\nGRUB_TOP_LEVEL=/boot/vmlinuz-1.2.3\n", "GRUB_TOP_LEVEL=/boot/vmlinuz-1.2.3"),
+        ("#GRUB_TOP_LEVEL=x\nGRUB_FLAVOUR_ORDER=\n", None),
+    ],
+)
+def test_what_grub_puts_first(text, setting):
+    assert grub.order(grub.read(text)) == setting
 
 
 @pytest.mark.parametrize(

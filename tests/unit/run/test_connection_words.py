@@ -48,6 +48,13 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("ssh: connect to host 10.0.0.7 port 22: Permission denied", "other", "the controller cannot open a connection"),
         ("ssh: connect to host 10.0.0.7 port 2222: Operation not permitted", "other", "the controller cannot open a connection"),
         ("ssh: connect to host 10.0.0.7 port 22: Cannot assign requested address", "other", "the controller cannot open a connection"),
+        ("kex_exchange_identification: banner line contains invalid characters", "port", "not a usable ssh server"),
+        ("Bad remote protocol version identification: 'HTTP/1.1 400 Bad Request'", "port", "not a usable ssh server"),
+        ("Bad packet length 1231976033.", "damaged", "arrives damaged"),
+        ("ssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect", "damaged", "arrives damaged"),
+        ("banner exchange: Connection to 10.0.0.7 port 22: Broken pipe", "closed", "closed by the desk"),
+        ("OpenSSL version mismatch. Built against 30000020, you have 30300000", "other", "does not start"),
+        ("ssh: symbol lookup error: ssh: undefined symbol: EVP_KDF_ctrl, version OPENSSL_1_1_1b", "other", "does not start"),
         ("Not allowed at this time", "closed", "blocks the controller for a while"),
         ("No supported authentication methods available (server sent: publickey)", "auth", "refuses the login"),
         ("Control socket connect(/x): Connection refused\nssh: connect to host x port 22: No route to host", "no_route", "no route"),
@@ -74,7 +81,7 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         (
             "kex_exchange_identification: banner line contains invalid characters\nbanner exchange: invalid format",
             "port",
-            "not an ssh server",
+            "not a usable ssh server",
         ),
         (
             "Corrupted MAC on input.\nssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect",
@@ -109,7 +116,8 @@ def test_sudo_that_is_late_is_told_as_late(text: str) -> None:
 def test_what_sudo_says_before_it_starts_the_program_is_no_refusal(after: str) -> None:
     said = "MODULE FAILURE\nsudo: unable to send audit message: Operation not permitted\n"
     assert not classify(f"{said}{after}").become
-    assert classify(f"{said}Shared connection to 10.0.0.7 closed.").become
+    refused = said.replace("unable to send audit message", "PERM_SUDOERS: setresuid(-1, 1, -1)")
+    assert classify(f"{refused}Shared connection to 10.0.0.7 closed.").become and not classify(f"{refused}{after}").become
 
 
 @pytest.mark.parametrize("reason", ["expired", "not yet valid", "name is not a listed principal"])
@@ -119,7 +127,7 @@ def test_a_host_certificate_that_is_not_valid_is_no_other_machine(reason: str) -
 
 
 def test_words_that_nobody_knows_stand_in_the_message() -> None:
-    text = "Received disconnect from 10.0.0.7 port 22:11: Service unavailable"
+    text = "Protocol error: expected packet type 31, got 80"
     assert classify(text).told(text) == f"it could not be reached: {text}"
     assert classify("Connection refused").told("x") == classify("Connection refused").sentence
 
@@ -158,6 +166,10 @@ CLOSED = "Connection closed by UNKNOWN port 65535"
         "ssh: Could not resolve hostname jump: Name or service not known",
         "ssh: connect to host jump port 22: Connection timed out",
         "lab@jump: Permission denied (publickey).",
+        "/bin/sh: 1: exec: cloudflared: not found",
+        "bash: line 1: exec: ncat: not found\nkex_exchange_identification: Connection closed by remote host",
+        "zsh:1: command not found: tailscale",
+        "websocket: bad handshake",
         "No ED25519 host key is known for jump and you have requested strict checking.\nHost key verification failed.",
         "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
         "Ncat: Proxy returned status code 407.\nkex_exchange_identification: Connection closed by remote host",
@@ -182,3 +194,96 @@ def test_what_a_jump_host_does_is_not_the_desks_doing(text: str, enrolled: bool)
 )
 def test_a_desk_behind_a_jump_host_is_told_as_ever(text: str, kind: str) -> None:
     assert classify(text).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("first", "passed_over"),
+    [
+        ("/etc/sudoers.d/lab:1:23: syntax error\nlab ALL=(ALL) NOPASSWD ALL\n                      ^~~", True),
+        (">>> /etc/sudoers.d/lab: syntax error near line 1 <<<\nsudo: parse error in /etc/sudoers.d/lab near line 1", True),
+        ("sudo: /etc/sudoers.d/lab is owned by uid 1000, should be 0", True),
+        ("sudo: /etc/sudoers.d/lab is world writable", True),
+        ("sudo: /etc/sudoers is mode 0646, should be 0440", True),
+        ("sudo: /etc/sudo.conf is group writable", True),
+        ("bash: /home/lab/.bashrc: line 120: syntax error near unexpected token `fi'", False),
+        ("sudo: unable to resolve host desk: Name or service not known", False),
+    ],
+)
+def test_a_sudoers_file_that_sudo_passes_over_is_no_missing_password(first: str, passed_over: bool) -> None:
+    found = classify(f"{first}\nsudo: a password is required")
+    assert found.code == "BECOME_FAILED" and ("passes over" in found.sentence) is passed_over
+    assert ("visudo -c" in found.remedy) is passed_over and ("--ask-become-pass" in found.remedy) is not passed_over
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "sudo: unable to resolve host desk: Name or service not known",
+        "sudo: unable to send audit message: Operation not permitted",
+        "sudo: setrlimit(RLIMIT_CORE): Operation not permitted",
+        "sudo: timestamp too far in the future: Nov 28 10:00:00 2027",
+        "sudo: unable to mkdir /run/sudo/ts: Read-only file system",
+        'sudo: /etc/sudoers:11:10: unknown defaults entry "requirettty"',
+        'sudo: /etc/sudoers.d/lab:3:17: value "yes" is invalid for option "passwd_tries"',
+        "sudo: problem with defaults entries",
+    ],
+)
+def test_what_sudo_only_remarks_is_no_refusal(hint: str) -> None:
+    assert classify(f"Module result deserialization failed.\n{hint}\nKilled").kind != "become"
+    assert classify(f"{hint}\nsudo: a password is required").kind == "become"
+
+
+LOCKED = "The account is locked due to 3 failed logins.\n(6 minutes left to unlock)"
+
+
+@pytest.mark.parametrize(
+    "then", ["sudo: a password is required", "Sorry, try again.\nsudo: 1 incorrect password attempt", "Incorrect sudo password"]
+)
+def test_a_user_that_failed_passwords_locked_is_not_only_asked_for_one(then: str) -> None:
+    found = classify(f"{LOCKED}\n{then}")
+    assert found.code == "BECOME_FAILED" and "locked" in found.sentence and "faillock" in found.remedy
+
+
+def test_a_login_that_the_desk_locked_is_still_the_logins() -> None:
+    assert classify(f"{LOCKED}\n{DENIED}").code == "AUTH_FAILED"
+
+
+def test_a_stale_key_of_an_address_is_no_other_desk_where_ssh_went_on() -> None:
+    warning = "Warning: the ED25519 host key for 'desk-01' differs from the key for the IP address '10.0.0.11'\n"
+    lines = "Offending key for IP in /home/a/.ssh/known_hosts:12\nMatching host key in /home/a/.ssh/known_hosts:4\n"
+    assert classify(f"{warning}{lines}{DENIED}").code == "AUTH_FAILED"
+    stopped = f"{warning}{lines}Exiting, you have requested strict checking.\nHost key verification failed."
+    assert classify(stopped).code == "DESK_IDENTITY_WRONG"
+
+
+@pytest.mark.parametrize("enrolled", [False, True])
+@pytest.mark.parametrize("why", ["expired", "not yet valid", "name is not a listed principal"])
+def test_a_host_certificate_that_is_not_valid_is_no_missing_enrolment(why: str, enrolled: bool) -> None:
+    text = f"Certificate invalid: {why}\nNo ED25519 host key is known for 10.0.0.11 and you have requested strict checking.\n"
+    found = classify(f"{text}Host key verification failed.", enrolled=enrolled)
+    assert found.code == "DESK_UNREACHABLE" and "certificate" in found.sentence and "ssh-keygen -L" in found.remedy
+
+
+def test_an_address_that_the_controller_has_no_family_for_is_the_controllers() -> None:
+    found = classify("ssh: connect to host fd00::11 port 22: Address family not supported by protocol")
+    assert "the controller cannot open" in found.sentence
+
+
+def test_a_desk_without_sftp_is_not_shutting_down() -> None:
+    found = classify(
+        "failed to transfer file to /home/lab/.ansible/tmp/x:\n\nsubsystem request failed on channel 0\nscp: Connection closed"
+    )
+    assert "sftp" in found.sentence and "Subsystem sftp" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Connection to 10.0.0.11 closed by remote host.",
+        "Received disconnect from 10.0.0.11 port 22:11: disconnected by user\nDisconnected from 10.0.0.11 port 22",
+        "Received disconnect from 10.0.0.11 port 22:2: dispatch_protocol_error",
+    ],
+)
+def test_a_desk_that_restarts_in_the_middle_has_closed_the_connection(text: str) -> None:
+    found = classify(text)
+    assert found.kind == "closed" and found.remedy is not None and "restart" in found.remedy

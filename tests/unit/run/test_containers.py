@@ -30,6 +30,11 @@ MOUNT = (
 FAILED = "CONTAINER_GPU_FAILED"
 CLI = "nvidia-container-cli:"
 NO_NVML = "initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory"
+START = (
+    "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
+    "create failed: unable to start container process: error during container init: error running prestart hook #0: exit status 1, stdout: "
+    ", stderr: Auto-detected mode as 'legacy'\n"
+)
 BANNER = (
     "==========\n== CUDA ==\n==========\n\nCUDA Version 13.0.1\n\nContainer image Copyright (c) 2016-2023, NVIDIA CORPORATION.\n\n"
     "NVIDIA GB10\n"
@@ -132,6 +137,32 @@ def test_a_container_is_proven_only_by_its_answer(inspect: Answer, run: Answer |
             "cdi generate",
         ),
         *(
+            (THERE, Answer((), 125, "", START + words), None, "CONTAINER_GPU_FAILED", words, remedy, never)
+            for words, remedy, never in (
+                ('failed to stat CDI host device "/dev/nvidia-uvm": no such file or directory', "nvidia-modprobe -u", "cdi generate"),
+                (f"{CLI} mount error: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted", "mode=cdi", "nvidia-modprobe"),
+                (f"{CLI} ldcache error: open failed: /sbin/ldconfig.real: no such file or directory", "libc-bin", "cdi generate"),
+                ("Failed to initialize NVML: Unknown Error", "mode=cdi", "nvidia-modprobe"),
+                ('exec: "nvidia-container-runtime": executable file not found in $PATH', "install nvidia-container-toolkit", "mode=cdi"),
+                ("unresolvable CDI devices nvidia.com/gpu=all", "nvidia-ctk cdi generate", "without it"),
+                ('exec: "nvidia-smi": executable file not found in $PATH', "container toolkit", "without it"),
+            )
+        ),
+        (
+            THERE,
+            Answer(
+                (),
+                125,
+                "",
+                "docker: Error response from daemon: error while creating mount source path '/x': mkdir /x: read-only file system",
+            ),
+            None,
+            FAILED,
+            "read-only",
+            "docker run --rm IMAGE true",
+            "cdi generate",
+        ),
+        *(
             (THERE, Answer((), 125, "", words), None, "CONTAINER_GPU_FAILED", words, "driver findings", "cdi generate")
             for words in (
                 "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown",
@@ -170,6 +201,22 @@ def test_each_trouble_has_its_own_remedy(
     assert said in found.message
     assert remedy in found.remedy
     assert never not in found.remedy
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/usr/lib/aarch64-linux-gnu/libcuda.so.580.95.05",
+        "/usr/lib/firmware/nvidia/580.95.05/gsp_ga10x.bin",
+        "/run/nvidia-persistenced/socket",
+    ],
+)
+@pytest.mark.parametrize("form", ['error mounting "{0}" to rootfs at "{0}": stat {0}', "failed to fulfil mount request: open {0}"])
+def test_a_file_that_the_cdi_description_names_and_the_desk_lacks(form: str, path: str) -> None:
+    start = "docker: Error response from daemon: runc create failed: unable to start container process: error during container init: "
+    run = Answer((), 125, "", f"{start}{form.format(path)}: no such file or directory: unknown.")
+    (found,) = judge_container(HERE, "x", THERE, run)
+    assert found.code == FAILED and "nvidia-ctk cdi generate" in found.remedy and "Nothing in docker's words" not in found.remedy
 
 
 def test_a_banner_does_not_hide_the_gpu() -> None:

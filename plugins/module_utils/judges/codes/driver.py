@@ -113,6 +113,7 @@ CODES: tuple[Code, ...] = (
         "(Xid 119).",
         remedy="Power the desk off, unplug it for a minute, start it again; if that does not help, reinstall the driver and firmware "
         "packages in the same version.",
+        follows_from=("DRIVER_PROPRIETARY",),
         source="NVIDIA forum (F378200)",
     ),
     Code(
@@ -124,6 +125,7 @@ CODES: tuple[Code, ...] = (
         "recovery (GPU Recovery Action).",
         remedy="Reboot the desk (with the cable in; both desks of a pair). If that does not help: shut down, unplug the power supply for "
         "a minute, start again. If it comes back, save the output of sudo nvidia-bug-report.sh for NVIDIA.",
+        follows_from=("DRIVER_PROPRIETARY",),
         source="community (many reports); NVIDIA (Xid 154: recovery action)",
     ),
     Code(

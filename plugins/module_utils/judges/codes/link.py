@@ -162,6 +162,16 @@ CODES: tuple[Code, ...] = (
         source="community (more than eight reports of the 13 Gb/s link)",
     ),
     Code(
+        code="CX7_PLUG_ERROR",
+        title="The ConnectX-7 complains about a plug or about heat",
+        severity="warn",
+        meaning="Since this boot the adapter's driver reported a fault of the plug in a cage (too hot, not readable, too much power) or a "
+        "temperature that is too high. The link of such a plug goes down under load, which looks like a crash of the program that used it.",
+        remedy="Take the plug out on both desks, look for dirt and bent contacts, seat it firmly, or try another approved cable; then "
+        "reboot both desks with the cable in and measure again.",
+        source="community (one report of optical cables in a GX10); Linux (mlx5 driver)",
+    ),
+    Code(
         code="CX7_IS_MANAGEMENT",
         title="The desk is managed over a ConnectX-7 function",
         severity="warn",

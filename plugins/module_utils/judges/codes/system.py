@@ -132,19 +132,21 @@ CODES: tuple[Code, ...] = (
         other_severities=("warn", "note"),
         meaning="Since this boot the kernel logged fatal PCIe errors (AER) at the adapter's root ports or functions, or its driver's "
         "recovery failed. Even if the link is up again, it cannot be trusted: in the reported cases, only a reboot helped. A warning "
-        "when the kernel says that it recovered, a note for errors that were not fatal.",
+        "when the kernel says that it recovered or that the adapter only did not send or answer in time, a note for errors that were not "
+        "fatal.",
         remedy="Reboot both desks of the pair with the cable in. If the errors come back: update the desk's firmware (fwupdmgr), and "
         "send the lines in the evidence to the vendor.",
         source="community (two reports)",
     ),
     Code(
         code="KERNEL_LOCKUP",
-        title="CPUs of the desk hung",
+        title="CPUs or a device of the desk hung",
         severity="warn",
-        meaning="The kernel has logged a soft lockup, a hard lockup or a stall since this boot: the desk did not respond for a while, "
-        "and anything measured then means nothing.",
+        meaning="The kernel has logged a soft lockup, a hard lockup, a stall or an SMMU that does not answer (CMD_SYNC timeout) since this "
+        "boot: the desk, its GPU or its adapter did not respond for a while, and anything measured then means nothing. Behind such an SMMU "
+        "the GPU takes no new program until the reboot, although nvidia-smi responds.",
         remedy="Look at the log lines before it (sudo journalctl -k), reboot the desk when it is free, and measure again.",
-        source="community (two reports, with PCIe errors)",
+        source="community (two reports with PCIe errors; two of SMMUs)",
     ),
     Code(
         code="DRIFT_FROM_BASELINE",
