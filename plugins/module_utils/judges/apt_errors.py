@@ -217,7 +217,7 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
         if code == "DPKG_BROKEN" and (fixed := _FIXED.search(text)):
             folder = fixed.group(1).rpartition("/")[0] or "/"
             remedy = (
-                f"Somebody made a file or folder immutable: lsattr -d {folder} and lsattr {folder} show it (an i), sudo chattr -i NAME "
+                f"A file or folder was made immutable: lsattr -d {folder} and lsattr {folder} show it (an i), sudo chattr -i NAME "
                 "undoes it. Then sudo dpkg --configure -a and sudo apt-get -f install; never apt autoremove. Then run again."
             )
         if code == "DPKG_BROKEN" and (build := _BUILD.search(text)):
