@@ -50,8 +50,8 @@ HOLDER_REMEDY = {
     "update-initramfs -u, and reboot.",
 }
 BLOCKED_REMEDY = (
-    "Nothing needs to be installed. Past a blacklist sudo modprobe nvidia loads the module for now. Take out what the message names (of the "
-    "kernel command line: /etc/default/grub and /etc/default/grub.d, then sudo update-grub), run sudo update-initramfs -u and reboot."
+    "Nothing needs to be installed. Past a blacklist sudo modprobe nvidia loads the module for now. Take out what the message names (of "
+    "the kernel command line: /etc/default/grub and /etc/default/grub.d, then sudo update-grub), run sudo update-initramfs -u and reboot."
 )
 UNFIT_REMEDY = (
     "Install the module that belongs to the running kernel: sudo apt-get install --reinstall "
