@@ -26,7 +26,7 @@ from ..module_utils.judges.working import held
 from ..module_utils.model.finding import Finding, Where, verdict
 from ..module_utils.programs.lease import VARIABLE
 from . import alone
-from .admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
+from .admission.admit import ANSWER_LIMIT, COLLECTION, MEASURING, AnswerInvalid, Speaker, admit
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
 from .admission.text import clean, cut, ends, line
@@ -366,8 +366,9 @@ class DeskAction(ActionBase):
                 )
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
-            self._elsewhere(answer, speaker(call, arguments))
-            result = admit(module, answer, speaker(call, arguments))
+            who = speaker(call, arguments)
+            self._elsewhere(answer, who, members=module.removeprefix(COLLECTION) in MEASURING)
+            result = admit(module, answer, who)
         except ElsewhereError:
             raise
         except AnsibleError as error:
@@ -432,13 +433,13 @@ class DeskAction(ActionBase):
         self._task.environment = [*kept, mine]
 
     @staticmethod
-    def _elsewhere(answer: Any, who: Speaker) -> None:
-        """Raise ElsewhereError where a module says that another run has the desk, or one of the desks that it may speak of."""
+    def _elsewhere(answer: Any, who: Speaker, members: bool) -> None:
+        """Raise ElsewhereError where a module says that another run has the desk, or (``members``) one of its stack."""
         told = answer.get("held_elsewhere") if isinstance(answer, Mapping) else None
         if not isinstance(told, Mapping):
             return
         holder = {key: cut(line(str(told.get(key) or "")), 120) for key in ("run", "by", "what", "since", "process", "uid")}
-        desk = told["desk"] if isinstance(told.get("desk"), str) and told["desk"] in who.members else who.desk
+        desk = told["desk"] if members and isinstance(told.get("desk"), str) and told["desk"] in who.members else who.desk
         raise ElsewhereError(held(Where(pair=who.stack, desk=desk), desk, holder))
 
     @staticmethod

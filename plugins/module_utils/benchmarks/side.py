@@ -66,10 +66,10 @@ FORMS: Mapping[str, tuple[type, ...]] = {
 """What a member of an answer may be, by how its dataclass declares it."""
 
 ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    "hello": lambda told: isinstance(told.get("held") or {}, dict),
+    "hello": lambda told: _is_holder(told.get("held") or {}),
     "marked": lambda told: _numbers(told["pids"]),
     "end_marked": lambda told: _numbers(told["ended"]),
-    "listen": lambda told: isinstance(told["error"], str) if "error" in told else isinstance(told["port"], int),
+    "listen": lambda told: isinstance(told["error"], str) if "error" in told else told["port"] in range(1, 65536),
     "connect": lambda told: isinstance(told.get("error", ""), str),
 }
 """Whether the answer to an operation that has no method of its own is as the agent gives it."""
@@ -404,6 +404,15 @@ def _plain(said: bytes) -> str:
 
 def _numbers(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, int) for item in value)
+
+
+def _is_holder(value: Any) -> bool:
+    """Whether it is what `lease.take` says: the head's module hands it on in its own answer."""
+    return (
+        isinstance(value, dict)
+        and set(value) <= set(lease.NOBODY)
+        and all(isinstance(item, str) and len(item) < 200 for item in value.values())
+    )
 
 
 def _hold(made: Any) -> None:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..model.kinds import WORD
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -98,6 +100,24 @@ def simulated(text: str) -> Simulated:
     return Simulated(installs, upgrades, tuple(removals), removed)
 
 
+def odd(would: Simulated) -> str | None:
+    """The first package whose name or version is none: an archive may write anything there, and apt repeats it."""
+    named = [
+        *would.installs.items(),
+        *would.removed.items(),
+        *((name, version) for name, both in would.upgrades.items() for version in both),
+    ]
+    return next(
+        (f"{name[:80]} {version[:80]}" for name, version in named if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version))), None
+    )
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,254}")
+_VERSION = re.compile(rf"(?=.{{1,256}}$){WORD}")
+_SIZE = re.compile(r"[0-9]{1,12}")
+"""Up to a terabyte."""
+
+
 def offers(text: str) -> tuple[Offer, ...]:
     """Packages of ``apt-cache show`` that an archive has; a record without Filename is the dpkg database's own."""
     found: dict[tuple[str, str], Offer] = {}
@@ -107,6 +127,6 @@ def offers(text: str) -> tuple[Offer, ...]:
         }
         name, version = fields.get("Package"), fields.get("Version")
         if name and version and fields.get("Filename"):
-            size, installed = (int(fields.get(key, "0")) if fields.get(key, "0").isdecimal() else 0 for key in ("Size", "Installed-Size"))
+            size, installed = (int(said) if _SIZE.fullmatch(said := fields.get(key, "")) else 0 for key in ("Size", "Installed-Size"))
             found.setdefault((name, version), Offer(name, version, fields.get("Architecture", "all"), size, installed * 1024))
     return tuple(found.values())

@@ -136,6 +136,8 @@ class Looker(AptRunner):
             text = answer.stderr + answer.stdout
             told = "; ".join(telling_lines(text, "DRIVER_LOCK_UNSATISFIABLE")) or answer.error or f"apt-get ended with {answer.rc}"
             return (), told[:700]
+        if odd := apt_text.odd(apt_text.simulated(answer.stdout)):
+            return (), f"an archive offers {odd}, but that is not a valid package and version; apt-cache policy PACKAGE shows the archive"
         return changes_of(answer.stdout), None
 
     def _offers(self, changes: Sequence[Change]) -> dict[str, tuple[int, int]]:

@@ -36,8 +36,8 @@ def gather(ask: Ask, options: Options) -> Busy:
     if on_rdma is None:
         ask.miss("busy.rdma_users", ask.asked(*rdma_resource.COMMAND))
     return Busy(
-        gpu_processes=tuple(_process(ask, item) for item in on_gpu or []),
-        rdma_users=tuple(_process(ask, item) for item in on_rdma or []),
+        gpu_processes=tuple(_process(ask, item) for item in (on_gpu or [])[:HOLDERS_LIMIT]),
+        rdma_users=tuple(_process(ask, item) for item in (on_rdma or [])[:HOLDERS_LIMIT]),
         readable=on_gpu is not None and on_rdma is not None,
     )
 
@@ -85,7 +85,7 @@ def _holders(ask: Ask) -> list[dict[str, Any]] | None:
             return None
         if any(ask.target(f"/proc/{pid}/fd/{name}") == UVM for name in held.names):
             found.append({"pid": int(pid), "name": ask.word(f"/proc/{pid}/comm") or "unknown", "kind": "C"})
-    return [item for item in found if item["name"] not in DAEMONS][:HOLDERS_LIMIT] if pids else None
+    return [item for item in found if item["name"] not in DAEMONS] if pids else None
 
 
 def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:

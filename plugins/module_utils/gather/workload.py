@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,9 @@ from .packages import packages
 IMAGE_LIMIT = 200
 PATH_LIMIT = 50
 BYTES_LIMIT = 6 << 20
-"""Bytes of ELF parts that go over the wire for one desk."""
+"""Characters of JSON about paths that go over the wire for one desk. The gate reads 16 Mi of an answer, and all of this is base64 there."""
+TEXTS_LIMIT = 4 << 20
+"""Characters of JSON of docker's descriptions: labels and variables are those of whoever made the images."""
 UNITS_LIMIT = 4000
 """Different fat binaries told of one file."""
 UBUNTU = {"24.04": ("2.39", "3.12"), "22.04": ("2.35", "3.10")}
@@ -91,12 +94,16 @@ def offers(desk: Desk, free_bytes: Callable[[str], int]) -> dict[str, Any]:
 def images(desk: Desk, references: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What docker says of images: ``text`` of one that is on the desk, null for another."""
     found: dict[str, dict[str, Any]] = {}
+    room = TEXTS_LIMIT
     for reference in references[:IMAGE_LIMIT]:
         if reference.startswith("-"):
             continue
         answer = desk.run(("docker", "image", "inspect", reference), timeout=20)
-        if answer.ok and len(answer.stdout) < 500_000:
-            found[reference] = {"text": answer.stdout}
+        if answer.ok:
+            cost = len(json.dumps(answer.stdout))
+            fits = len(answer.stdout) < 500_000 and cost <= room
+            room -= cost if fits else 0
+            found[reference] = {"text": answer.stdout if fits else None}
             continue
         words = " ".join((answer.stderr or answer.error or "").split())[:300]
         found[reference] = {"text": None, "said": words, "error": answer.error}
@@ -139,7 +146,7 @@ def _path(name: str, walk: Walk, room: list[int]) -> dict[str, Any]:
             described = _file(file)
             if described is None:
                 continue
-            cost = sum(len(part) for _offset, part in described.get("parts", ()))
+            cost = len(json.dumps(described))
             if len(files) >= walk.most or cost > room[0]:
                 stopped = f"only the first {len(files)} files with machine code were examined"
                 break

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,8 @@ SHARED = (
 """The part of pip's command line that every resolution shares. fast-deps: metadata is read from a part of a wheel."""
 NO_PIP = 97
 """Exit status of the program (programs/pip_resolver.py) where this pip cannot be made to resolve alone."""
+TOLD_LIMIT = 8 << 20
+"""Characters of JSON of a set; the gate reads 16 Mi of an answer. What a package requires is in its maker's words."""
 
 
 def with_indexes(text: str, indexes: Sequence[str], links: Sequence[str] = ()) -> str:
@@ -55,7 +58,10 @@ def resolve(desk: Desk, command: Sequence[str], program: str, limit: float) -> d
     answer = desk.run(command, timeout=limit, stdin=program)
     if answer.ok:
         try:
-            return {"chosen": [as_dict(item) for item in pip_report.chosen(answer.stdout)], "refusal": None}
+            told = {"chosen": [as_dict(item) for item in pip_report.chosen(answer.stdout)], "refusal": None}
+            if len(json.dumps(told)) > TOLD_LIMIT:
+                raise pip_report.PipReportError("what the packages of the set require is too long to be read")
+            return told
         except pip_report.PipReportError as error:
             return {"chosen": [], "refusal": as_dict(pip_report.Refusal("other", words=str(error)))}
     if answer.error == TIMEOUT:

@@ -203,8 +203,6 @@ class _Sightings:
 
 def _sightings(ports: Mapping[End, ProbedPort], claims: Mapping[str, set[End]], facts: Mapping[str, Desk]) -> _Sightings:
     names = _netdev_ports(facts)
-    own_macs = {mac_of(desk.network.management_mac) for desk in facts.values()} | set(claims)
-    own_names = {name for desk, fact in facts.items() for name in (desk, fact.identity.hostname) if name} | {end.desk for end in ports}
     found = _Sightings()
     for end, port in ports.items():
         others: set[End] = set()
@@ -232,11 +230,14 @@ def _sightings(ports: Mapping[End, ProbedPort], claims: Mapping[str, set[End]], 
                 foreign[mac] = mac_vendor(mac)
             if neighbour.told_desk:
                 named[neighbour.told_desk] = None
-        macs = sorted(mac for mac in foreign if not others or mac not in own_macs)[:STRANGERS]
-        told = list(named)
-        if others:
-            # A known desk may be told by a name or a management address as well; what is left is somebody else.
-            told = [name for name in told if name.partition(".")[0] not in own_names and name not in own_names]
+        # A known desk may be told by a name or a management address as well; what is left is somebody else. Only those that were seen here
+        # count: any other desk may call itself like the switch between two.
+        here = {other.desk for other in others} | ({end.desk} if others else set())
+        read = [facts[name] for name in here if name in facts]
+        own_macs = {mac_of(desk.network.management_mac) for desk in read}
+        own_names = here | {desk.identity.hostname for desk in read}
+        macs = sorted(mac for mac in foreign if mac not in own_macs and not here & {item.desk for item in claims.get(mac, ())})[:STRANGERS]
+        told = [name for name in named if name.partition(".")[0] not in own_names and name not in own_names]
         stranger = Stranger(end, tuple(macs), tuple(foreign[mac] for mac in macs), tuple(told[:STRANGERS]))
         if others:
             found.seen[end] = others

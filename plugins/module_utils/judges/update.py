@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -351,9 +352,21 @@ def judge_together(stacks: Mapping[str, Sequence[str]], versions: Mapping[str, M
         differ = _apart(list(versions.values()))
         if differ:
             message = f"The stacks would end up at different versions: {_told(differ)}"
-            where = Where(desk=min(versions))
-            found.append(finding("UPDATE_TARGETS_DIFFER", where, message, evidence={"versions": differ}, severity="warn"))
+            evidence = {"versions": differ}
+            found = [
+                finding("UPDATE_TARGETS_DIFFER", Where(desk=name), message, evidence=evidence, severity="warn") for name in _fewer(versions)
+            ]
     return found
+
+
+def _fewer(versions: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The desks that would end at other versions than most: no desk is to blame for what one other says. The first where none are fewer."""
+    counts = Counter(item for several in versions.values() for item in several.items())
+    most: dict[str, int] = {}
+    for (name, _version), count in counts.items():
+        most[name] = max(count, most.get(name, 0))
+    fewer = [desk for desk, several in versions.items() if any(counts[item] < most[item[0]] for item in several.items())]
+    return sorted(fewer) or [min(versions)]
 
 
 def _apart(several: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

@@ -30,6 +30,9 @@ PATIENCE = 3.0
 TRIES = 5
 """A holder may end between our bind and our question."""
 
+NOBODY = {"run": "", "by": "", "what": "", "since": "", "process": "", "uid": ""}
+"""A holder that says nothing."""
+
 _HELD: list[tuple[socket.socket, bytes]] = []
 
 
@@ -66,7 +69,7 @@ def take(me: Mapping[str, str], what: str, name: str = NAME) -> dict[str, str] |
         _HELD.append((mine, content))
         threading.Thread(target=_answer, args=(mine, content), daemon=True).start()
         return None
-    return {"run": "", "by": "", "what": "", "since": "", "process": "", "uid": ""}
+    return dict(NOBODY)
 
 
 def _may_be_ours(uid: str) -> bool:
@@ -112,7 +115,7 @@ def _answer(mine: socket.socket, content: bytes) -> None:
 
 def _ask(name: str) -> dict[str, str] | None:
     """Who holds the name, null when nobody does any more."""
-    found = {"run": "", "by": "", "what": "", "since": "", "process": "", "uid": ""}
+    found = dict(NOBODY)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
         asker.settimeout(PATIENCE)
         try:

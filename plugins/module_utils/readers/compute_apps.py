@@ -22,6 +22,11 @@ def read(text: str) -> list[dict[str, Any]]:
         memory = _text.to_int(row[-1]) if len(row) > 2 else None
         names = row[1:-1] if len(row) > 2 else row[1:]
         found.append(
-            {"pid": pid, "kind": "C", "name": ", ".join("unknown" if name is None else str(name) for name in names), "memory_mib": memory}
+            {
+                "pid": pid,
+                "kind": "C",
+                "name": ", ".join("unknown" if name is None else str(name) for name in names)[:1000],
+                "memory_mib": memory,
+            }
         )
     return found

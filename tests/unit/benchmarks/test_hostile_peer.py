@@ -120,6 +120,26 @@ def test_an_agent_that_takes_no_question_ends_too(monkeypatch: pytest.MonkeyPatc
     assert ended and isinstance(error := asked.exception(), side_module.SideError) and error.kind == "timed_out"
 
 
+@pytest.mark.parametrize(
+    ("operation", "value"),
+    [
+        ("hello", '{"held": {"run": "run-1", "more": "%s"}}' % ("x" * 1000)),
+        ("hello", '{"held": {"run": {"a": [[[[[]]]]]}}}'),
+        ("hello", json.dumps({"held": {f"key{number}": "x" for number in range(100_000)}})),
+        ("listen", '{"port": %s}' % ("9" * 30)),
+        ("listen", '{"port": -1}'),
+    ],
+)
+def test_who_has_a_peer_and_where_it_listens_has_the_form_that_its_head_hands_on(operation: str, value: str) -> None:
+    """The head repeats the one in its own answer and connects to the other: a failure there would be the head's."""
+    agent = side_module.AgentSide.__new__(side_module.AgentSide)
+    agent.name, agent._number, agent._replies, agent._frame = "desk-02", 0, {}, b"frame "
+    agent._said, agent._over_ssh, agent._greeted, agent._send = b"", True, True, lambda _data: None  # type: ignore[method-assign]
+    agent._collect = lambda _patience: agent._take(f'frame {{"id": 1, "value": {value}}}'.encode()) or True  # type: ignore[method-assign]
+    with pytest.raises(side_module.SideError, match="expected form"):
+        agent.ask(operation)
+
+
 def test_what_fits_stays_as_it_is() -> None:
     honest = {"a": [1, -2.5, None, True, "x"], "b": {"c": (1 << 64) - 1}}
     assert fitting(honest) == honest

@@ -223,6 +223,18 @@ def test_the_loser_goes_no_further_and_keeps_the_proof(tmp_path: Path) -> None:
     assert answer["settings"] == "kept" and settings.asked == []
 
 
+@pytest.mark.parametrize("module_name", ["spark_facts", "pair_trust", "rdma_pair"])
+def test_only_who_measures_for_both_says_that_another_desk_is_taken(module_name: str, tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+    for end in ENDS:
+        RunStore(run.run_dir).write(Part("facts", end.desk, DONE, data={"spark": as_dict(facts_of(end))}))
+    taken = {"changed": False, "held_elsewhere": {**OTHER, "desk": "desk-02"}}
+    arguments = {"state": "keys"} if module_name == "pair_trust" else {}
+    result = Script(module_name, arguments, lambda *_given: taken).run("desk-01", run, "rdma" if module_name == "rdma_pair" else "keys")
+    where = result["findings"][0]["where"]["desk"]
+    assert result["findings"][0]["code"] == "RUN_ELSEWHERE" and where == ("desk-02" if module_name == "rdma_pair" else "desk-01")
+
+
 def test_a_module_is_told_for_whom_it_works(tmp_path: Path) -> None:
     script = Script("spark_facts", {}, [{"changed": False}])
     script.run(run=run_of(folder=tmp_path), stage="facts")

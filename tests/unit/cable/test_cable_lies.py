@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import read_map
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, Neighbour, ProbedPort
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Identity, Network
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import ConnectX7, Function, Port
 from cabled_lab import NAMES, Lab, mac, pairs, right
 
@@ -67,3 +67,17 @@ def test_a_desk_that_claims_the_mac_of_another_one_is_not_taken_for_it(place: in
     cabling = found.of_pair("pair_1")
     assert cabling is not None and cabling.proven and cabling.allowed
     assert [item.code for item in cabling.findings] == ["CABLE_OK"]
+
+
+@pytest.mark.parametrize("lie", [Desk(identity=Identity(hostname="crs812")), Desk(network=Network(management_mac="dc:2c:6e:00:00:02"))])
+@pytest.mark.parametrize("between", [Neighbour(None, "lldp", "crs812.lab", "q1"), Neighbour("dc:2c:6e:00:00:02", "ipv6")])
+def test_a_desk_that_calls_itself_like_a_switch_hides_it_from_no_other_pair(lie: Desk, between: Neighbour) -> None:
+    probes = Lab(DESKS, right(PLAN)).probes()
+    for name in DESKS[:2]:
+        port = probes[name].ports[0]
+        seen = tuple(replace(item, neighbours=(*item.neighbours, between)) for item in port.functions)
+        probes[name] = replace(probes[name], ports=(replace(port, functions=seen), *probes[name].ports[1:]))
+    known = {**facts(), LIAR: replace(facts()[LIAR], identity=lie.identity, network=lie.network)}
+    found = judge(read_map(probes, known), PLAN, probes)
+    cabling = found.of_pair("pair_1")
+    assert cabling is not None and not cabling.proven and {item.code for item in cabling.findings} == {"CABLE_SWITCH"}

@@ -175,6 +175,13 @@ def test_desks_that_would_part() -> None:
     assert [(item.severity, "libnccl2 2.30 or 2.31" in item.message) for item in between] == [("warn", True)]
 
 
+def test_one_desk_that_would_part_is_told_and_not_the_first():
+    one, other = {"nvidia-driver-580-open": "580.159.03-1"}, {"nvidia-driver-580-open": "580.1-1", "libnccl2": "2.1"}
+    alone = {f"d-{number}": (f"d-{number}",) for number in range(1, 5)}
+    found = judge_together(alone, {"d-1": one, "d-2": one, "d-3": one, "d-4": other})
+    assert [(item.where.desk, item.severity) for item in found] == [("d-4", "warn")]
+
+
 # ---- one that was cut off -----------------------------------------------------------------------------------------------
 
 

@@ -13,8 +13,11 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import overlaps
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
-from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import rdma_resource
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import compute_apps, rdma_resource
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.schema import of_dataclass
 
 from .fake_desk import (
     DRIVER,
@@ -639,6 +642,16 @@ def test_who_computes_is_unknown_where_a_user_holds_more_open_than_there_is_time
     desk.commands |= {name: mismatch for name in list(desk.commands) if name.startswith("nvidia-smi")}
     desk.files |= {f"/proc/3150/fd/{number}": "" for number in range(4)}
     assert collect(desk).busy.readable is False
+
+
+def test_a_user_with_many_or_strange_programs_on_the_gpu_costs_no_facts():
+    """Whoever may start programs on a desk names them, and nvidia-smi leaves out what it cannot tell between two commas."""
+    desk = healthy()
+    desk.commands |= {name: said(error=TIMEOUT) for name in list(desk.commands) if name.startswith("nvidia-smi")}
+    strange = f"7, {','.join(['/a' * 500] * 3)}{',' * 190} 3 MiB"
+    desk.commands[" ".join(compute_apps.COMMAND)] = "\n".join([strange, *(f"{number}, /bin/x, 1 MiB" for number in range(10, 6000))])
+    facts = as_dict(collect(desk))
+    assert len(facts["busy"]["gpu_processes"]) > 100 and of_dataclass(Desk)(facts, "spark") is facts
 
 
 def test_no_more_processes_are_told_than_the_controller_takes(monkeypatch):

@@ -28,6 +28,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.workload im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, fence, pip_resolver
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import ldconfig
 from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limits, Walk
+from ansible_collections.labops.dgx_spark.plugins.modules.workload_check import packed
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.documented import spec_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload import check as checking
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.check import Asked, Check, target_of
@@ -184,6 +186,34 @@ def test_docker_is_asked_until_it_is_the_trouble() -> None:
     found = workload.images(absent, ["a", "-rf", "b"])  # type: ignore[arg-type]
     assert absent.asked == ["a", "b"]
     assert found["b"] == {"text": "[{}]"}
+
+
+class Long:
+    """A desk on which what others made says very much: an image's labels, a package's metadata."""
+
+    def run(self, argv: Sequence[str], **_options: Any) -> Answer:
+        if argv[0] == "docker":
+            return Answer(
+                (), 0, json.dumps([{"Architecture": "arm64", "Config": {"Labels": {"a": "\u00e9" * 480_000}}}], ensure_ascii=False)
+            )
+        one = {"metadata": {"name": "a", "version": "1", "requires_dist": ["b" * 900] * 500}, "download_info": {"url": "https://lab/a.whl"}}
+        return Answer((), 0, json.dumps({"install": [one] * 40}))
+
+
+def test_what_others_made_has_no_desks_answer_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate takes an answer that is too long for the desk's own fault."""
+    units = tuple(tuple(f"sm_{number}a" for _entry in range(190)) for number in range(100, 900))
+    monkeypatch.setattr(workload.fatbin, "units", lambda *_given: [(*unit, f"other {at}") for at, unit in enumerate(units * 4)])
+    for number in range(8):
+        (tmp_path / f"{number}.fatbin").write_bytes(workload.fatbin.MAGIC + bytes(100))
+    desk, walk = Long(), Walk(Limits())
+    told = {
+        "images": workload.images(desk, [f"lab/x:{number}" for number in range(20)]),  # type: ignore[arg-type]
+        "paths": workload.paths([str(tmp_path)], lambda: walk),
+    }
+    assert len(packed(told)) < ANSWER_LIMIT and told["images"]["lab/x:0"]["text"] and "lab/x:19" in told["images"]
+    resolution = workload_pip.resolve(desk, ["python3"], "", 5.0)  # type: ignore[arg-type]
+    assert len(packed({"resolution": resolution})) < ANSWER_LIMIT and resolution["refusal"]["kind"] == "other"
 
 
 def test_no_login_of_a_link_comes_into_the_report(tmp_path: Path, index: Index) -> None:
