@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import multiprocessing
+import os
 import random
 import sqlite3
 import struct
@@ -589,6 +590,36 @@ def test_an_interrupted_run_gets_its_report_from_what_the_stages_left(tmp_path: 
     report, stood = report_of(folder, {})
     assert not stood and report["run"]["interrupted"] and all_verdicts(report) == {"pair_01": "UNKNOWN"}
     assert "interrupted" in html(report) and any("interrupted" in line for line in summary(report, "/r"))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "1" * 5000, "\udcff", "[]", '{"stage": []}', '{"findings": 7}', "pipe", None], ids=lambda text: str(text)[:9]
+)
+@pytest.mark.parametrize("name", ["run.json", "parts/facts/desk-01.json"])
+def test_a_run_that_somebody_sent_with_anything_in_it_is_a_report_or_a_sentence(name: str, text: str | None, tmp_path: Path) -> None:
+    lab = lab_of(1)
+    store = RunStore(tmp_path)
+    store.begin(lab.run(store.run_dir))
+    part = next(iter(lab.parts["facts"].values()))
+    store.write(part)
+    path = tmp_path / name
+    if text is None:
+        odd = [{**part.as_dict(), key: value} for key in part.as_dict() for value in (7, "x", [7], {"x": [7]}, None)]
+    else:
+        odd = [text]
+    for item in odd:
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if item == "pipe":
+            os.mkfifo(path)
+        else:
+            path.write_text(item if isinstance(item, str) else json.dumps(item), encoding="utf-8", errors="surrogateescape")
+        try:
+            report, _stood = report_of(tmp_path, {})
+        except ReportError as error:
+            assert "\n" not in str(error)
+        else:
+            assert summary(report, "/r") and not write(tmp_path / "made", report, []).warnings
 
 
 def test_a_run_that_does_not_exist_is_said(tmp_path: Path) -> None:
