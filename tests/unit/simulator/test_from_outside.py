@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import socket
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sparklab import actions, desks, files, net, paths, qemu, recordings, shell, state, vmlab, watcher
+from sparklab import actions, desks, files, image, net, paths, qemu, recordings, shell, state, vm_image, vmlab, watcher
 from sparklab.errors import LabError
 from sparklab.lab import load_description
 
@@ -155,3 +156,21 @@ def test_a_pipe_or_device_in_place_of_a_file_is_not_read(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "files" / "pipe")
     with pytest.raises(LabError, match="not a regular file"):
         recordings.unpack(tmp_path, tmp_path / "state")
+
+
+def test_no_name_of_a_folder_is_a_command_of_an_image_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "my lab; touch owned #"
+    (folder / "vm").mkdir(parents=True)
+    for name in ("packages.txt", "extra-debs.txt", "vm/packages.txt"):
+        (folder / name).write_text("sshd\n")
+    monkeypatch.setattr(image, "FOLDER", folder)
+    monkeypatch.setattr(vm_image, "FOLDER", folder / "vm")
+    monkeypatch.setattr(vm_image.archives, "architecture", lambda _distribution: "amd64")
+    ran: list[str] = []
+    done = SimpleNamespace(returncode=0)
+    monkeypatch.setattr(shell, "run", lambda argv, **_more: ran.extend(argv) or done)
+    image._build_trixie(folder / "built")
+    vm_image._bootstrap("trixie", folder / "work")
+    hooks = [word.partition("=")[2] for word in ran if word.startswith("--customize-hook=") and str(folder) in word]
+    assert len(hooks) >= 6 and not [hook for hook in hooks if "owned" in shlex.split(hook, comments=True)]
+    assert all(str(folder) in " ".join(shlex.split(hook, comments=True)) for hook in hooks)
