@@ -98,6 +98,8 @@ def _place(root: Path, path: str) -> Path:
 
 
 def _content(path: Path) -> str | bytes:
+    if not path.is_file():
+        raise PackError(f"{path} is not a regular file")
     if path.stat().st_size > FILE_LIMIT:
         raise PackError(f"{path} is larger than {FILE_LIMIT} bytes")
     data = path.read_bytes()

@@ -13,7 +13,7 @@ from ..module_utils.judges.marks import LEAST_MEASUREMENTS, MarksError, calibrat
 from ..plugin_utils import plain_yaml
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.stages import stage_of_part
-from ..plugin_utils.run.store import write_atomically
+from ..plugin_utils.run.store import file_text, write_atomically
 
 
 class ActionModule(DeskAction):
@@ -70,7 +70,7 @@ class ActionModule(DeskAction):
 def _refuse_others(path: Path) -> None:
     """The file is written as a whole: other variables in it would be lost. Raises AnsibleActionFail."""
     try:
-        data = plain_yaml.load(path.read_text(encoding="utf-8"))
+        data = plain_yaml.load(file_text(path))
     except FileNotFoundError:
         return
     except (OSError, ValueError, plain_yaml.PlainYamlError):

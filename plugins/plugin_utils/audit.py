@@ -25,7 +25,7 @@ from .lock_file import SCHEMA as LOCK_SCHEMA
 from .lock_file import SIZE_LIMIT, LockFile, LockFileError
 from .lock_file import read as read_lock
 from .run.model import Run, Stack
-from .run.store import RunStore
+from .run.store import RunStore, file_text
 
 COLUMNS = ("DESK", "VENDOR", "DGX OS", "KERNEL", "DRIVER", "CX-7", "VERDICT", "WORST FINDING")
 
@@ -80,7 +80,7 @@ def baseline(value: str | Mapping[str, Any], desks: Mapping[str, Desk], names: I
         raise BaselineError(f"the baseline {value!r} is neither a desk of the inventory nor a file")
     try:
         # Somebody may have sent it, as a lock file.
-        data = plain_yaml.load(path.read_text(encoding="utf-8"), SIZE_LIMIT)
+        data = plain_yaml.load(file_text(path, SIZE_LIMIT), SIZE_LIMIT)
     except (OSError, UnicodeDecodeError, plain_yaml.PlainYamlError) as error:
         raise BaselineError(f"the baseline file {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, Mapping) or not data:

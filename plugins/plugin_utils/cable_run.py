@@ -17,7 +17,7 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Finding
 from .run.model import End, Run
-from .run.store import DONE, FAILED, Part, RunStore, write_atomically
+from .run.store import DONE, FAILED, Part, RunStore, json_of, write_atomically
 
 MEMORY = ".cables.json"
 """Beside the runs: the cabling as the last run saw it."""
@@ -75,10 +75,24 @@ def _why(store: RunStore, name: str, part: Part | None) -> str:
 def remembered(store: RunStore) -> dict[str, Any]:
     """What the last run saw; empty when there was none or it cannot be read."""
     try:
-        data = json.loads((store.run_dir.parent / MEMORY).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        data = json_of(store.run_dir.parent / MEMORY)
+        return {
+            "edges": [
+                edge
+                for edge in data["edges"]
+                if len(edge["ends"]) == 2 and all(_is_place((end["desk"], end["port"])) for end in edge["ends"])
+            ],
+            "dark": [end for end in data["dark"] if _is_place(end)],
+            "macs": {mac: end for mac, end in data["macs"].items() if _is_place(end)},
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return data if isinstance(data, dict) else {}
+
+
+def _is_place(end: Any) -> bool:
+    """Whether it is a desk and a port."""
+    desk, port = end
+    return isinstance(desk, str) and isinstance(port, int)
 
 
 def remember(store: RunStore, lab: LabCables) -> Path:

@@ -16,7 +16,7 @@ from ..module_utils.changes.driver_group import belongs, held_group
 from ..module_utils.judges.driver_lock import DRIFT_PATHS
 from ..module_utils.model.desk import Desk
 from . import plain_yaml
-from .run.store import is_of_others, write_atomically
+from .run.store import file_text, is_of_others, write_atomically
 
 SCHEMA = "labops.dgx_spark/lock/1"
 
@@ -116,7 +116,7 @@ def read(path: Path) -> LockFile:
     """The lock file at ``path``. Raises LockFileError with the path of the bad value."""
     try:
         # Somebody may have sent it: no aliases, which multiply, and no more than a lock has reason to be.
-        data = plain_yaml.load(path.read_text(encoding="utf-8"), SIZE_LIMIT)
+        data = plain_yaml.load(file_text(path, SIZE_LIMIT), SIZE_LIMIT)
     except (OSError, UnicodeDecodeError, plain_yaml.PlainYamlError) as error:
         raise LockFileError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:

@@ -18,6 +18,9 @@ SIZE_LIMIT = 32 * 1024 * 1024
 NODES_LIMIT = 200_000
 """Values in one document."""
 
+NUMBER_LIMIT = 100
+"""Characters of a whole number: making one of 1:1:1... takes time with the square of its length, and no long one can be shown."""
+
 _BASE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -39,6 +42,8 @@ class _Loader(_BASE):  # type: ignore[misc,valid-type]
         self.nodes += 1
         if self.nodes > NODES_LIMIT:
             raise PlainYamlError(f"more than {NODES_LIMIT} values")
+        if node.tag == "tag:yaml.org,2002:int" and len(node.value) > NUMBER_LIMIT:
+            raise PlainYamlError(f"a whole number of more than {NUMBER_LIMIT} characters")
         return super().construct_object(node, deep=deep)
 
     def flatten_mapping(self, node: Any) -> None:

@@ -12,7 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import yaml
 
 
 def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
@@ -46,16 +48,63 @@ def own_text(path: Path) -> str:
         return stream.read(OWN_LIMIT).decode("utf-8", "replace")
 
 
+SENT_LIMIT = 32 * 1024 * 1024
+"""Bytes of a file of YAML that somebody may have sent."""
+NUMBER_LIMIT = 100
+"""Characters of a whole number: making one of 1:1:1... takes time with the square of its length."""
+
+
+class _Sent(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """No aliases and no merge keys, a few lines of which can become gigabytes; no long numbers."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if node in self.constructed_objects:
+            raise yaml.YAMLError("aliases (*name) are not read")
+        if node.tag == "tag:yaml.org,2002:int" and len(node.value) > NUMBER_LIMIT:
+            raise yaml.YAMLError(f"a whole number of more than {NUMBER_LIMIT} characters")
+        return super().construct_object(node, deep)
+
+    def flatten_mapping(self, node: Any) -> None:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _value in node.value):
+            raise yaml.YAMLError("merge keys (<<) are not read")
+
+
+def sent_yaml(path: Path) -> Any:
+    """What a file of YAML holds that somebody may have sent; a pipe or a device in its place is not read.
+
+    :raises OSError: when it is no regular file, or too large.
+    :raises yaml.YAMLError: for anything that is no plain YAML.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        data = stream.read(SENT_LIMIT + 1)
+    if len(data) > SENT_LIMIT:
+        raise OSError(f"{path} is larger than {SENT_LIMIT} bytes")
+    try:
+        return yaml.load(data.decode("utf-8"), Loader=_Sent)
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        # PyYAML lets several of Python's own errors through on odd scalars.
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from error
+
+
 def write_json(path: Path, data: Any, mode: int = 0o644) -> None:
     """Write JSON atomically."""
     write_atomic(path, json.dumps(data, indent=1, sort_keys=True) + "\n", mode)
 
 
+def lock_file(path: Path) -> TextIO:
+    """A file to lock, made when there is none. Who can read it can hold it, so no other user of this machine can."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "w", encoding="ascii")
+
+
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
     """Hold a lock file; waits for as long as another holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="ascii") as stream:
+    with lock_file(path) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -110,10 +111,12 @@ def bootstrap(packages: Sequence[str]) -> list[str]:
 
 def desk_hooks() -> list[str]:
     """What makes a desk's file system of the packages."""
+    # A shell of root's reads them, and a folder may have any name.
+    folder = shlex.quote(str(FOLDER))
     return [
         '--customize-hook=mkdir -p "$1"/opt/build',
-        f'--customize-hook=cp {FOLDER}/uname_shim.c {FOLDER}/limits_shim.c {FOLDER}/customize.sh "$1"/opt/build/',
-        f'--customize-hook=cp -a --no-preserve=ownership {FOLDER}/rootfs/. "$1"/',
+        f'--customize-hook=cp {folder}/uname_shim.c {folder}/limits_shim.c {folder}/customize.sh "$1"/opt/build/',
+        f'--customize-hook=cp -a --no-preserve=ownership {folder}/rootfs/. "$1"/',
         '--customize-hook=chroot "$1" /bin/sh /opt/build/customize.sh',
     ]
 
@@ -129,7 +132,7 @@ def _build_trixie(folder: Path) -> None:
         argv += [
             '--customize-hook=mkdir -p "$1"/var/cache/apt/archives/partial',
             f'--customize-hook=chroot "$1" apt-get -y --download-only --no-install-recommends install {" ".join(extra)}',
-            f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb {work}/debs/',
+            f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb {shlex.quote(str(work))}/debs/',
             *desk_hooks(),
         ]
         done = shell.run([*argv, "trixie", str(work / "base.tar"), MIRROR], timeout=BUILD_TIMEOUT, check=False)

@@ -125,10 +125,10 @@ def destroy(name: str, say: Say = lambda text: None) -> bool:
 def load_description(path: Path) -> dict[str, Any]:
     """Read a lab file."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = files.sent_yaml(path)
     except FileNotFoundError as error:
         raise LabError(f"there is no lab file {path}; the ready ones are in simulator/labs/.", code=2) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise LabError(f"{path} cannot be read: {error}", code=2) from error
     except yaml.YAMLError as error:
         text = " ".join(str(error).split())

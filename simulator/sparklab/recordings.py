@@ -18,21 +18,10 @@ import yaml
 
 from sparklab import paths
 from sparklab.errors import LabError
+from sparklab.files import sent_yaml
 
 FOLDER = "recording"
 """Name of the copy in the desk's state folder."""
-
-SIZE_LIMIT = 32 * 1024 * 1024
-"""Bytes of one of the recording's YAML files."""
-
-
-class _Loader(yaml.SafeLoader):
-    """No aliases and no merge keys: a few lines of them can become gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read")
-        return super().compose_node(parent, index)
 
 
 def find(text: str, beside: Path | None = None) -> Path:
@@ -108,7 +97,14 @@ def unpack(folder: Path, state: Path) -> None:
     if (folder / "files").is_symlink():
         raise LabError(f"{folder / 'files'} is a symbolic link; a recording must contain its own files.", code=2)
     if (folder / "files").is_dir():
-        shutil.copytree(folder / "files", target / "files", symlinks=True, ignore=shutil.ignore_patterns(".gitkeep"))
+        try:
+            shutil.copytree(
+                folder / "files", target / "files", symlinks=True, copy_function=_copy, ignore=shutil.ignore_patterns(".gitkeep")
+            )
+        except OSError as error:
+            # copytree copies what it can and lists (source, target, reason) of the rest.
+            said = error.args[0][0][2] if isinstance(error, shutil.Error) else error
+            raise LabError(f"{folder / 'files'} cannot be copied: {said}", code=2) from error
     _make_links(target / "files", _yaml(folder / "links.yml") if (folder / "links.yml").exists() else {}, folder / "links.yml")
     refused = _paths(folder / "denied.yml")
     document = {"commands": commands(folder), "missing": _paths(folder / "missing.yml")}
@@ -120,6 +116,13 @@ def unpack(folder: Path, state: Path) -> None:
             if not os.path.islink(path):
                 own = "/" + os.path.relpath(path, target / "files")
                 os.chmod(path, 0o600 if any(own == one or own.startswith(one + "/") for one in refused) else 0o644)
+
+
+def _copy(source: str, target: str) -> str:
+    """Copy a file; a device may have no end."""
+    if not os.path.isfile(source):
+        raise OSError(f"{source} is not a regular file")
+    return str(shutil.copy2(source, target))
 
 
 def _make_links(root: Path, links: Any, source: Path) -> None:
@@ -137,8 +140,8 @@ def _make_links(root: Path, links: Any, source: Path) -> None:
 
 def _yaml(path: Path) -> Any:
     try:
-        if path.is_symlink() or path.stat().st_size > SIZE_LIMIT:
-            raise LabError(f"{path} is a link, or larger than {SIZE_LIMIT} bytes.", code=2)
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        if path.is_symlink():
+            raise LabError(f"{path} is a link.", code=2)
+        return sent_yaml(path)
+    except (OSError, yaml.YAMLError) as error:
         raise LabError(f"{path} cannot be read: {' '.join(str(error).split())}", code=2) from error

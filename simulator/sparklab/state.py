@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from sparklab import laws, paths, spec, subnets
 from sparklab.errors import LabError
-from sparklab.files import write_json
+from sparklab.files import held, lock_file, write_json
 
 VERSION = 1
 
@@ -135,8 +134,7 @@ def locked(name: str, wait: float = 300.0) -> Iterator[None]:
     :raises LabError: when another command holds the lab for longer.
     """
     folder = paths.lab_dir(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="ascii") as stream:
+    with lock_file(folder / "lock") as stream:
         end = time.monotonic() + wait
         while True:
             try:
@@ -165,13 +163,8 @@ def names() -> list[str]:
 @contextlib.contextmanager
 def choosing() -> Iterator[None]:
     """Hold the choice of what labs must not share, until it is written in the record: two labs may be started at the same moment."""
-    paths.STATE_ROOT.mkdir(parents=True, exist_ok=True)
-    folder = os.open(paths.STATE_ROOT, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with held(paths.STATE_ROOT / ".lock"):
         yield
-    finally:
-        os.close(folder)
 
 
 def subnets_of_others(name: str) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Mapping
@@ -92,10 +93,10 @@ def _bootstrap(distribution: str, work: Path) -> None:
     argv += [
         '--customize-hook=mkdir -p "$1"/var/cache/apt/archives/partial',
         f'--customize-hook=chroot "$1" {fetch}',
-        f'--customize-hook=dpkg-deb --extract "$1"/var/cache/apt/archives/linux-image-[0-9]*.deb {work}/kernel',
+        f'--customize-hook=dpkg-deb --extract "$1"/var/cache/apt/archives/linux-image-[0-9]*.deb {shlex.quote(str(work))}/kernel',
         '--customize-hook=rm "$1"/var/cache/apt/archives/*.deb',
         *image.desk_hooks(),
-        f'--customize-hook=chroot "$1" /bin/sh -s < {FOLDER}/customize.sh',
+        f'--customize-hook=chroot "$1" /bin/sh -s < {shlex.quote(str(FOLDER))}/customize.sh',
     ]
     done = shell.run([*argv, distribution, str(work / "tree"), image.MIRROR], timeout=image.BUILD_TIMEOUT, check=False)
     if done.returncode != 0:

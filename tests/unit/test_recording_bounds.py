@@ -40,6 +40,9 @@ BOMBS = {
     "merge keys without aliases": "b: {<<: {k: 1}}\n",
     "depth": "[" * 5000 + "]" * 5000,
     "values": "[" + "1," * 200_100 + "1]",
+    "a number in base 60": "a: 1" + ":1" * 4000,
+    "a number by its tag": "a: !!int '1" + ":1" * 4000 + "'",
+    "a number that no text can show": "a: 0x" + "f" * 10_000,
 }
 
 

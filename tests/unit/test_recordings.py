@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,6 +103,11 @@ def test_what_cannot_be_a_recording_is_neither_packed_nor_expanded(tmp_path: Pat
     (tmp_path / "evil.yml").write_text("recording: {name: evil}\nfiles: {/../../evil: x}\n")
     with pytest.raises(module.PackError, match="not a path below"):
         module.expand(tmp_path / "evil.yml", tmp_path / "evil")
+    (tmp_path / "sent/files").mkdir(parents=True)
+    (tmp_path / "sent/recording.yml").write_text("name: sent\n")
+    os.mkfifo(tmp_path / "sent/files/pipe")
+    with pytest.raises(module.PackError, match="not a regular file"):
+        module.pack(tmp_path / "sent")
 
 
 def test_recordings_are_made_where_they_are_missing_and_left_alone_where_they_are_right(

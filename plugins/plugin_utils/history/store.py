@@ -9,8 +9,11 @@ as its report is seen. Several controllers may write at once: each change is one
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +24,7 @@ from ...module_utils.model.history import Carrier, Past
 from ..report.build import stacks_of
 from ..report.read import ReportError, report_file
 from ..report.timing import seconds_between
-from ..report.words import number
+from ..report.words import number, plain, scrubbed
 from .state import counts_of, states_of
 
 FILE = "history.sqlite"
@@ -47,6 +50,9 @@ CREATE INDEX desks_by_name ON desks (name);
 CREATE INDEX findings_of_run ON findings (run);
 """
 NAMES = ("runs", "stacks", "figures", "desks", "findings", "pruned")
+JOURNAL = bytes.fromhex("d9d505f920a163d7")
+"""What a journal of SQLite begins with, and its end where it names a file."""
+STATEMENTS = tuple(text.strip() for text in TABLES.split(";") if text.strip())
 
 
 class HistoryError(Exception):
@@ -138,87 +144,91 @@ class History:
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
         with self._open() as database:
-            found = database.execute(
-                "SELECT id, started, finished, seconds, playbook, check_mode, verdict, folder, stages, versions "
-                "FROM runs ORDER BY started, id"
-            ).fetchall()
+            found = _rows(
+                database.execute(
+                    "SELECT id, started, finished, seconds, playbook, check_mode, verdict, folder, stages, versions "
+                    "FROM runs ORDER BY started, id"
+                ),
+                "tttNtnttjj",
+            )
         return [
-            RunRow(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[7], tuple(json.loads(row[8])), json.loads(row[9]))
+            RunRow(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[7], tuple(_stages(row[8])), _texts(row[9]))
             for row in found
         ]
 
     def past(self, stack: str, members: Sequence[str], figure: str, before: str, limit: int = 30) -> tuple[Past, ...]:
         """A figure of a stack with the same members in runs before a time, oldest first, the last ``limit`` of them."""
         with self._open() as database:
-            found = database.execute(
+            cursor = database.execute(
                 "SELECT runs.id, runs.started, figures.value FROM figures JOIN runs ON runs.id = figures.run "
                 "JOIN stacks ON stacks.run = figures.run AND stacks.name = figures.stack "
                 "WHERE figures.stack = ? AND figures.id = ? AND stacks.members = ? AND runs.started < ? AND runs.check_mode = 0 "
                 "ORDER BY runs.started DESC, runs.id DESC LIMIT ?",
                 (stack, figure, _members(members), before, limit),
-            ).fetchall()
-        return tuple(Past(*row) for row in reversed(found))
+            )
+            return tuple(Past(*row) for row in reversed(_rows(cursor, "ttn")))
 
     def stack_runs(self, stack: str, members: Sequence[str], before: str, limit: int) -> list[tuple[str, str, str, dict[str, float]]]:
         """Runs that measured a stack: id, started, verdict, figures by id; oldest first."""
         with self._open() as database:
-            rows = database.execute(
+            cursor = database.execute(
                 "SELECT runs.id, runs.started, stacks.verdict FROM stacks JOIN runs ON runs.id = stacks.run WHERE stacks.name = ? "
                 "AND stacks.members = ? AND runs.started < ? AND runs.check_mode = 0 AND EXISTS "
                 "(SELECT 1 FROM figures WHERE figures.run = runs.id AND figures.stack = stacks.name) "
                 "ORDER BY runs.started DESC, runs.id DESC LIMIT ?",
                 (stack, _members(members), before, limit),
-            ).fetchall()
+            )
             found = []
-            for run, started, verdict in reversed(rows):
-                values = database.execute("SELECT id, value FROM figures WHERE run = ? AND stack = ?", (run, stack)).fetchall()
+            for run, started, verdict in reversed(_rows(cursor, "ttt")):
+                values = _rows(database.execute("SELECT id, value FROM figures WHERE run = ? AND stack = ?", (run, stack)), "tn")
                 found.append((run, started, verdict, dict(values)))
         return found
 
     def desk_rows(self, desk: str, before: str | None = None) -> list[DeskRow]:
         """What runs saw of a desk that answered, oldest first."""
         with self._open() as database:
-            rows = database.execute(
+            cursor = database.execute(
                 "SELECT runs.id, runs.started, desks.name, desks.verdict, desks.stack, desks.state, desks.boot_id, desks.counts, "
                 "desks.settled FROM desks JOIN runs ON runs.id = desks.run WHERE desks.name = ? AND desks.state != '{}' "
                 "AND (? IS NULL OR runs.started < ?) ORDER BY runs.started, runs.id",
                 (desk, before, before),
-            ).fetchall()
-        return [
-            DeskRow(
-                row[0],
-                row[1],
-                row[2],
-                row[3],
-                row[4],
-                json.loads(row[5]),
-                Carrier(row[0], row[1], row[6], json.loads(row[7])),
-                bool(row[8]),
             )
-            for row in rows
-        ]
+            return [
+                DeskRow(
+                    row[0],
+                    row[1],
+                    row[2],
+                    row[3],
+                    row[4],
+                    _texts(row[5]),
+                    Carrier(row[0], row[1], row[6], _counts(row[7])),
+                    bool(row[8]),
+                )
+                for row in _rows(cursor, "ttttTjTjn")
+            ]
 
     def figures(self, runs: Sequence[str] = ()) -> list[tuple[str, str, str, str, str, str, str, float, str, float | None]]:
         """Figures of some runs (of all without a choice): run, started, playbook, stack, verdict, id, title, value, unit, mark."""
         chosen = f"WHERE runs.id IN ({', '.join('?' * len(runs))}) " if runs else ""
         with self._open() as database:
-            return database.execute(
+            cursor = database.execute(
                 "SELECT runs.id, runs.started, runs.playbook, figures.stack, stacks.verdict, figures.id, figures.title, figures.value, "
                 "figures.unit, figures.mark FROM figures JOIN runs ON runs.id = figures.run "
                 f"JOIN stacks ON stacks.run = figures.run AND stacks.name = figures.stack {chosen}"
                 "ORDER BY runs.started, runs.id, figures.stack, figures.id",
                 tuple(runs),
-            ).fetchall()
+            )
+            return _rows(cursor, "tttttttntN")
 
     def stack_verdicts(self, run: str) -> dict[str, str]:
         """Each stack's verdict in a run."""
         with self._open() as database:
-            return dict(database.execute("SELECT name, verdict FROM stacks WHERE run = ? ORDER BY name", (run,)).fetchall())
+            return dict(_rows(database.execute("SELECT name, verdict FROM stacks WHERE run = ? ORDER BY name", (run,)), "tt"))
 
     def desks_of(self, run: str) -> list[str]:
         """The desks of a run."""
         with self._open() as database:
-            return [row[0] for row in database.execute("SELECT name FROM desks WHERE run = ? ORDER BY name", (run,))]
+            return [row[0] for row in _rows(database.execute("SELECT name FROM desks WHERE run = ? ORDER BY name", (run,)), "t")]
 
     def stage_seconds(self, playbook: str, limit: int = 5) -> dict[str, float]:
         """What each stage of a playbook took in the last runs (the median), in the order of the newest run."""
@@ -256,13 +266,15 @@ class History:
 
     def _connect(self) -> sqlite3.Connection:
         for attempt in (1, 2):
+            self._prepare()
             database = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
             try:
-                version = database.execute("PRAGMA user_version").fetchone()[0]
-                if version != VERSION:
+                if self._journal_is_foreign():
+                    raise sqlite3.DatabaseError("its journal is of another program")
+                if not _is_whole(database):
                     with _transaction(database):
                         # Another controller may have been faster.
-                        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                        if not _is_whole(database):
                             _create(database)
                 return database
             except sqlite3.OperationalError:
@@ -272,18 +284,83 @@ class History:
                 database.close()
                 if attempt == 2:
                     raise
-                # No database any more (torn by a full disk, written over): what it held is in the reports.
+                # No history of ours (torn by a full disk, written over, of another version): what it held is in the reports.
                 self.path.replace(self.path.with_name(f"{FILE}.damaged"))
+                self._journal.unlink(missing_ok=True)
         raise AssertionError("unreachable")
+
+    @property
+    def _journal(self) -> Path:
+        return self.path.with_name(f"{FILE}-journal")
+
+    def _prepare(self) -> None:
+        """Make the file where there is none: like the reports, for the admin. Who may read it may also hold its locks. Raises OSError."""
+        try:
+            if not stat.S_ISREG(os.lstat(self.path).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
+        except FileNotFoundError:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o660))
+
+    def _journal_is_foreign(self) -> bool:
+        """Whether a journal beside it names a file at its end, which SQLite would remove once it has played the journal back.
+
+        SQLite writes such a name where one transaction changes several databases, so none of ours has it.
+        """
+        try:
+            descriptor = os.open(self._journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return True
+            file.seek(-min(len(JOURNAL), os.fstat(descriptor).st_size), os.SEEK_END)
+            return file.read() == JOURNAL
+
+
+def _is_whole(database: sqlite3.Connection) -> bool:
+    """Whether it has our tables; false where there is nothing yet. Raises DatabaseError for anything else: a view or a trigger of a file
+    that somebody sent would work at our questions, without end if it likes."""
+    found = {row[0] for row in database.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+    if found and (found != set(STATEMENTS) or database.execute("PRAGMA user_version").fetchone()[0] != VERSION):
+        raise sqlite3.DatabaseError("it is not a history of this version")
+    return bool(found)
 
 
 def _create(database: sqlite3.Connection) -> None:
-    for name in NAMES:
-        database.execute(f"DROP TABLE IF EXISTS {name}")
-    for statement in TABLES.split(";"):
-        if statement.strip():
-            database.execute(statement)
+    for statement in STATEMENTS:
+        database.execute(statement)
     database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _rows(cursor: Iterable[tuple[Any, ...]], kinds: str) -> list[Any]:
+    """The rows that hold what their columns are for: to SQLite any value does in any column, and the file may be another's.
+
+    ``kinds``: a letter for each column, t for text, n for a number (in capitals: or nothing), j for JSON.
+    """
+    return [
+        tuple(_json(value) if kind == "j" else plain(value) if kind == "t" else value for value, kind in zip(row, kinds, strict=True))
+        for row in cursor
+        if all(map(_fits, row, kinds))
+    ]
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if isinstance(value, (int, float)):
+        return kind in "nN" and number(value) is not None
+    return kind in "tTj" if isinstance(value, str) else value is None and kind in "TN"
+
+
+def _json(text: str) -> Any:
+    try:
+        return scrubbed(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _counts(value: Any) -> dict[str, int]:
+    return {key: item for key, item in value.items() if isinstance(item, int)} if isinstance(value, Mapping) else {}
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 from ..run.model import Run
 from ..run.store import Part, RunStore
 from .build import build
-from .read import ReportError, report_file
+from .read import ReportError, checked, report_file
+from .words import line
 
 REPORT = "report.json"
 
@@ -47,10 +48,10 @@ def report_of(folder: Path, versions: Mapping[str, str]) -> tuple[dict[str, Any]
         return report_file(folder / REPORT)[0], True
     store = RunStore(folder)
     try:
-        run, parts = store.run(), store.everything()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{folder} holds neither a report nor the start of a run: {error}") from None
-    return unfinished(run, parts, versions), False
+        # Somebody may have sent it, with anything in its parts.
+        return checked(unfinished(store.run(), store.everything(), versions), str(folder)), False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
+        raise ReportError(f"{folder} holds neither a report nor a run that can be read: {line(error)[:200]}") from None
 
 
 def unfinished(run: Run, parts: Mapping[str, Mapping[str, Part]], versions: Mapping[str, str]) -> dict[str, Any]:

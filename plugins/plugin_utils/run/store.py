@@ -8,8 +8,10 @@ An action learns what another desk answered from here, and the report is made fr
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,7 +85,7 @@ class RunStore:
 
     def run(self) -> Run:
         """What the run is. Raises OSError or ValueError."""
-        return from_plain(json.loads((self.run_dir / "run.json").read_text(encoding="utf-8")))
+        return from_plain(json_of(self.run_dir / "run.json"))
 
     def keep_waves(self, stage: str, waves: Sequence[Wave]) -> None:
         """Note how a stage goes through the stacks, once for all desks."""
@@ -92,7 +94,7 @@ class RunStore:
     def waves(self, stage: str) -> list[Wave]:
         """The waves of a stage; none when all go at once."""
         try:
-            data = json.loads(self._waves(stage).read_text(encoding="utf-8"))
+            data = json_of(self._waves(stage))
         except FileNotFoundError:
             return []
         return [Wave(item["number"], tuple(item["desks"]), tuple(item["after"])) for item in data]
@@ -110,8 +112,8 @@ class RunStore:
         """The part of a stage and desk, null when the stage has not ended for it."""
         path = self.run_dir / "parts" / stage / f"{file_name(desk)}.json"
         try:
-            return _part(json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError):
+            return _part(json_of(path))
+        except (FileNotFoundError, ValueError):
             return None
 
     def stages(self) -> list[str]:
@@ -133,15 +135,45 @@ class RunStore:
         found = {}
         for path in sorted((self.run_dir / "parts" / stage).glob("*.json")):
             try:
-                part = _part(json.loads(path.read_text(encoding="utf-8")))
-            except json.JSONDecodeError:
+                part = _part(json_of(path))
+            except ValueError:
                 continue
             found[part.desk] = part
         return found
 
 
-def _part(data: Mapping[str, Any]) -> Part:
-    return Part(**{**data, "findings": tuple(data.get("findings") or ())})
+def _part(data: Any) -> Part:
+    """Raises ValueError for what is no part."""
+    try:
+        return Part(**{**data, "findings": tuple(data.get("findings") or ())})
+    except (AttributeError, TypeError):
+        raise ValueError("it is not the part of a run") from None
+
+
+FILE_LIMIT = 256 << 20
+"""Bytes; the largest file of ours, the report of 200 desks, has about five million."""
+
+
+def file_text(path: str | os.PathLike[str], limit: int = FILE_LIMIT, errors: str = "strict") -> str:
+    """The text of a file in a folder that somebody may have sent: a pipe or a device in its place is not waited for, and none is endless.
+
+    Raises OSError, and UnicodeDecodeError, which is a ValueError.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
+    return data.decode("utf-8", errors)
+
+
+def json_of(path: Path) -> Any:
+    """What a file of JSON holds, see `file_text`. Raises OSError, and ValueError for anything else."""
+    try:
+        return json.loads(file_text(path))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
 
 
 def file_name(name: str) -> str:
@@ -158,9 +190,11 @@ def lock_file(path: Path) -> BinaryIO:
 def is_of_others(path: Path, mark: str) -> bool:
     """Whether a file is there that holds something and not the mark of what we would write in its place."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = file_text(path, errors="replace")
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
     return bool(text.strip()) and mark not in text
 
 

@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import io
 import netrc
 import os
 import re
+import socket
 import ssl
-import time
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ AHEAD = 4 << 20
 AGENT = "labops-dgx-spark"
 LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
 """A user, password or token in a link."""
-_QUERY = re.compile(r"(://[^?#\s]*)\?[^#\s]*")
+_LINK = re.compile(r"(?<=://)\S+")
+_QUERY = re.compile(r"\?[^#]*")
 
 
 class FetchError(Exception):
@@ -48,9 +51,83 @@ class _Careful(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """See urllib."""
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        # Its text would be read to an end that it may not have.
+        fp.read = bytes
+        if following is not None:
+            req.watch.drop()  # type: ignore[attr-defined]
+            following.watch = req.watch  # type: ignore[attr-defined]
         if following is not None and urllib.parse.urlsplit(newurl).netloc != urllib.parse.urlsplit(req.full_url).netloc:
             following.headers.pop("Authorization", None)
         return following
+
+
+class _Watch:
+    """Ends a request's connections when its time is over. A limit for each read is none for a server that sends a byte now and then."""
+
+    def __init__(self, seconds: float) -> None:
+        self.late = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def add(self, connection: socket.socket) -> None:
+        """One more connection. What is kept is a copy: TLS takes the socket itself away."""
+        self._sockets.append(connection.dup())
+        if self.late:
+            self._end()
+
+    def _end(self) -> None:
+        self.late = True
+        self.drop()
+
+    def drop(self) -> None:
+        """End the connections that there are."""
+        while self._sockets:
+            with contextlib.suppress(OSError, IndexError), self._sockets.pop() as item:
+                item.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """The request has ended."""
+        self._timer.cancel()
+        self._timer.join()
+        self.drop()
+
+
+class _Watched(http.client.HTTPConnection):
+    watch: _Watch
+
+    def connect(self) -> None:
+        """See http.client."""
+        super().connect()
+        self.watch.add(self.sock)
+
+
+class _WatchedTls(http.client.HTTPSConnection, _Watched):
+    """Its handshake begins when `_Watched` has the connection."""
+
+
+def _maker(kind: type[_Watched], watch: _Watch) -> Any:
+    """What urllib makes a connection with."""
+
+    def made(host: str, **options: Any) -> _Watched:
+        connection = kind(host, **options)
+        connection.watch = watch
+        return connection
+
+    return made
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: Any) -> http.client.HTTPResponse:
+        """See urllib."""
+        return self.do_open(_maker(_Watched, req.watch), req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: Any) -> http.client.HTTPResponse:
+        """See urllib."""
+        return self.do_open(_maker(_WatchedTls, req.watch), req, context=_context())
 
 
 class Web:
@@ -61,8 +138,8 @@ class Web:
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=_context()),
+            _Http(),
+            _Https(),
             urllib.request.HTTPDefaultErrorHandler(),
             _Careful(),
             urllib.request.HTTPErrorProcessor(),
@@ -72,28 +149,40 @@ class Web:
 
     def page(self, url: str, accept: str = "*/*", limit: int = PAGE_LIMIT) -> tuple[str, str]:
         """Content type and text of a page. Raises FetchError."""
-        response = self.open(url, {"Accept": accept})
-        try:
-            data = _drained(response, limit, time.monotonic() + self.limit * 2)
+        with self.open(url, {"Accept": accept}) as response:
+            try:
+                data = _drained(response, limit)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._told(url, error) from None
             kind = str(response.headers.get("Content-Type") or "")
-        except (OSError, http.client.HTTPException) as error:
-            raise self._told(url, error) from None
-        finally:
-            response.close()
         return kind.partition(";")[0].strip().lower(), data.decode("utf-8", "replace")
 
-    def open(self, url: str, headers: Mapping[str, str]) -> Any:
-        """The open response. Raises FetchError."""
+    @contextlib.contextmanager
+    def open(self, url: str, headers: Mapping[str, str], seconds: float | None = None) -> Iterator[Any]:
+        """The open response, for ``seconds`` in all (twice the limit). Raises FetchError."""
         bare, authorization = split_credentials(url)
         if urllib.parse.urlsplit(bare).scheme not in ("http", "https"):
             raise FetchError(f"{shown(url)} is neither http nor https")
         request = urllib.request.Request(bare, headers={"User-Agent": AGENT, "Accept-Encoding": "identity", **headers})
         if authorization:
             request.add_unredirected_header("Authorization", authorization)
+        watch = request.watch = _Watch(seconds or 2 * self.limit)  # type: ignore[attr-defined]
         try:
-            return self._opener.open(request, timeout=self.limit)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._told(url, error) from None
+            try:
+                answer = self._opener.open(request, timeout=self.limit)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise self._told(url, error) from None
+            with answer:
+                yield answer
+        except (FetchError, OSError, http.client.HTTPException):
+            if not watch.late:
+                raise
+        finally:
+            watch.close()
+        if watch.late:
+            raise FetchError(
+                f"{urllib.parse.urlsplit(bare).netloc} did not answer in full within {seconds or 2 * self.limit:.0f} s", "timeout"
+            )
 
     def _told(self, url: str, error: Exception) -> FetchError:
         host = urllib.parse.urlsplit(split_credentials(url)[0]).netloc
@@ -119,17 +208,19 @@ class RangedFile(io.RawIOBase):
         self.fetched = 0
         self._position = 0
         self._start, self._block, self._ahead = 0, b"", BLOCK
-        response = web.open(url, {"Range": f"bytes=-{BLOCK}"})
-        with response:
+        with web.open(url, {"Range": f"bytes=-{BLOCK}"}, self._seconds(BLOCK)) as response:
             span = re.fullmatch(r"bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15})", str(response.headers.get("Content-Range") or "").strip())
             if response.status != 206 or not span:
                 raise FetchError(f"{shown(url)}: the server does not serve byte ranges", "no_ranges")
             self.size = int(span.group(2))
             self._keep(int(span.group(1)), response, BLOCK)
 
+    def _seconds(self, count: int) -> float:
+        return self._web.limit * 4 + count / 200_000
+
     def _keep(self, start: int, response: Any, count: int) -> None:
         try:
-            self._block = _drained(response, count, time.monotonic() + self._web.limit * 4 + count / 200_000, exact=True)
+            self._block = _drained(response, count, exact=True)
         except (OSError, http.client.HTTPException) as error:
             raise FetchError(f"{shown(self._url)} broke off: {type(error).__name__}", "no_network") from None
         self._start = start
@@ -164,10 +255,11 @@ class RangedFile(io.RawIOBase):
             last = min(self.size, max(end, self._position + self._ahead)) - 1
             if self.fetched + last - self._position + 1 > self._budget:
                 raise FetchError(f"more than {self._budget >> 20} MB of {shown(self._url)} would be needed", "too_large")
-            with self._web.open(self._url, {"Range": f"bytes={self._position}-{last}"}) as response:
+            wanted = last - self._position + 1
+            with self._web.open(self._url, {"Range": f"bytes={self._position}-{last}"}, self._seconds(wanted)) as response:
                 if response.status != 206:
                     raise FetchError(f"{shown(self._url)}: the server does not serve byte ranges", "no_ranges")
-                self._keep(self._position, response, last - self._position + 1)
+                self._keep(self._position, response, wanted)
         begin = self._position - self._start
         data = self._block[begin : begin + end - self._position]
         self._position += len(data)
@@ -184,16 +276,15 @@ def download(web: Web, url: str, folder: Path, limit: int, sha256: str | None) -
     temporary = folder / f".{name}.{os.getpid()}"
     digest = hashlib.sha256()
     try:
-        with web.open(url, {}) as response, open(temporary, "xb") as file:
+        with web.open(url, {}, web.limit * 4 + limit / 200_000) as response, open(temporary, "xb") as file:
             told = response.headers.get("Content-Length")
             if told and told.isdigit() and int(told) > limit:
                 raise FetchError(f"{shown(url)} is {int(told) >> 20} MB; the limit is {limit >> 20} MB", "too_large")
-            deadline = time.monotonic() + web.limit * 4 + limit / 200_000
             size = 0
             while chunk := response.read(BLOCK):
                 size += len(chunk)
-                if size > limit or time.monotonic() > deadline:
-                    raise FetchError(f"{shown(url)} is larger or slower than the limit of {limit >> 20} MB allows", "too_large")
+                if size > limit:
+                    raise FetchError(f"{shown(url)} is larger than the limit of {limit >> 20} MB", "too_large")
                 digest.update(chunk)
                 file.write(chunk)
         if sha256 and digest.hexdigest() != sha256:
@@ -233,10 +324,10 @@ def shown(url: str) -> str:
 
 def without_logins(text: str) -> str:
     """A text for people in which no link has a login or a query (a signature, a token): before it is cut, or half of one would be left."""
-    return _QUERY.sub(r"\1", LOGIN.sub("", text))
+    return _LINK.sub(lambda link: _QUERY.sub("", link.group()), LOGIN.sub("", text))
 
 
-def _drained(response: Any, limit: int, deadline: float, exact: bool = False) -> bytes:
+def _drained(response: Any, limit: int, exact: bool = False) -> bytes:
     chunks, size = [], 0
     while size < limit or not exact:
         chunk = response.read(min(BLOCK, limit - size) if exact else BLOCK)
@@ -246,8 +337,6 @@ def _drained(response: Any, limit: int, deadline: float, exact: bool = False) ->
         size += len(chunk)
         if size > limit:
             raise FetchError("the answer is too large", "too_large")
-        if time.monotonic() > deadline:
-            raise FetchError("the answer takes too long", "timeout")
     return b"".join(chunks)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import urllib.parse
@@ -18,6 +19,7 @@ from ...module_utils.judges.workload.wheel import NVIDIA_LIBRARY, cuda_build, mi
 from ...module_utils.model.workload import NEEDS_REBUILD, RUNS, UNKNOWN, WONT_RUN, Judged, Target, Wheel
 from ...module_utils.readers import pip_report, requirement_lines
 from ...module_utils.readers.simple_index import normal
+from ..run.store import file_text
 from ..secret_shapes import telling_key
 from .fetch import FetchError, Web, shown, without_logins
 from .offers import offer, releases
@@ -120,15 +122,14 @@ def _may_be_included(file: Path, folder: Path) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            data = file.read(FILE_LIMIT + 1)
+        text = file_text(path, FILE_LIMIT, "replace")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise FileProblem(f"{path} is larger than {FILE_LIMIT >> 20} MB, so it is not a requirements file") from None
         raise FileProblem(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > FILE_LIMIT:
-        raise FileProblem(f"{path} is larger than {FILE_LIMIT >> 20} MB, so it is not a requirements file")
-    if b"\0" in data:
+    if "\0" in text:
         raise FileProblem(f"{path} is not a text file")
-    return data.decode("utf-8", "replace")
+    return text
 
 
 class Requirements:

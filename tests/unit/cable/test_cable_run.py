@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 import yaml
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import End
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import Speaker, admit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_report import discover, inventory_text
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_run import MEMORY, LabCables, cables_of, desk_parts, remember
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import part_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
 from cabled_lab import Lab, pairs, right
@@ -69,6 +71,25 @@ def test_a_movement_behind_a_run_that_could_not_ask_is_still_told(tmp_path: Path
     silent = Lab(DESKS, [[A1, B1], [A2, B2]], silent=set(DESKS))
     assert told(ask(tmp_path, 3, silent)) == []
     assert len(told(ask(tmp_path, 4, Lab(DESKS, [[A1, B1], [A2, B2]])))) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pipe", "[" * 100_000, "1" * 5000, "\udcff", "[]", "7", '{"edges": [7]}', '{"edges": 7, "dark": [], "macs": {}}',
+        '{"edges": [{"ends": [{"desk": "desk-01"}, {"desk": []}]}], "dark": [], "macs": {}}',
+        '{"edges": [], "dark": [[1, []], 7], "macs": {}}',
+        '{"edges": [], "dark": [], "macs": {"aa:bb:cc:dd:ee:ff": {}}}', '{"edges": [], "dark": [["desk-01", "x"]], "macs": []}',
+    ],
+    ids=lambda text: text[:60],
+)  # fmt: skip
+def test_a_memory_that_somebody_sent_ends_no_run(text: str, tmp_path: Path) -> None:
+    ask(tmp_path, 1, Lab(DESKS, right(PLAN)))
+    memory = tmp_path / MEMORY
+    memory.unlink()
+    os.mkfifo(memory) if text == "pipe" else memory.write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert told(ask(tmp_path, 2, Lab(DESKS, [[A1, B1], [A2, B2]]))) == []
+    assert len(told(ask(tmp_path, 3, Lab(DESKS, right(PLAN))))) == 2
 
 
 def test_a_cable_that_was_taken_out_is_told_and_so_is_its_coming_back(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import multiprocessing
+import os
 import random
 import sqlite3
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +22,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.history import Carrier, Difference, Past, Series
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.judge import with_history
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.since import SinceError, chosen
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.store import FILE, History, HistoryError, last_counts
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.store import FILE, JOURNAL, History, HistoryError, last_counts
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.history.tables import (
     ChoiceError,
     compared,
@@ -366,6 +369,79 @@ def test_a_history_of_another_version_is_made_again(tmp_path: Path) -> None:
     assert len(history.runs()) == 1 and history.figures()
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "CREATE TRIGGER stop BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "DROP TABLE pruned; CREATE VIEW pruned AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id FROM n) SELECT id FROM n",
+    ],
+)
+def test_a_history_that_somebody_sent_runs_nothing(schema: str, tmp_path: Path) -> None:
+    history = History(tmp_path)
+    run(history, lab_of(1))
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.executescript(schema)
+    assert history.sync() == [] and len(history.runs()) == 1 and history.rebuild() == (1, [])
+
+
+def test_a_history_that_somebody_sent_removes_no_file(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    run(history, lab_of(1))
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    name = str(victim).encode()
+    numbers = (0, 0, (tmp_path / FILE).stat().st_size // 4096, 512, 4096)
+    end = struct.pack(">I", (1 << 30) // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL
+    (tmp_path / f"{FILE}-journal").write_bytes((JOURNAL + struct.pack(">5I", *numbers)).ljust(512, b"\0") + end)
+    assert history.sync() == [] and len(history.runs()) == 1
+    assert victim.read_text() == "precious" and not (tmp_path / f"{FILE}-journal").exists()
+
+
+def test_what_is_no_file_is_no_history(tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite"
+    with contextlib.closing(sqlite3.connect(other)) as database:
+        database.executescript("CREATE TABLE runs (theirs)")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / FILE).symlink_to(other)
+    with pytest.raises(HistoryError, match="not a regular file"):
+        History(tmp_path / "runs").sync()
+    with contextlib.closing(sqlite3.connect(other)) as database:
+        assert database.execute("SELECT sql FROM sqlite_master").fetchall() == [("CREATE TABLE runs (theirs)",)]
+
+
+def test_rows_of_another_kind_are_passed_over(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    run(history, lab_of(1))
+    now = lab_of(9)
+    (stack,) = now.run(tmp_path).stacks
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        for values in (
+            "('a', x'ff', '', 1, 'stack_pair', 0, 'PASS', 'a', '', '{}', '[]')",
+            "('b', '2026', '', 'soon', 'stack_pair', 0, 'PASS', 'b', '', '{}', '[]')",
+            "('c', '2026', '', 9e999, 'stack_pair', 0, 'PASS', 'c', '', '{}', '[]')",
+            "('d', '2026', '', 1, 'stack_pair', 0, 'PASS', 'd', '', '7', '" + "[" * 100_000 + "')",
+            """('e', '2026', '', 1, 'stack_pair', 0, 'PASS', 'e', '', '[', '[7, {"stage": "x"}, {"stage": 1, "seconds": "y"}]')""",
+        ):
+            database.execute(f"INSERT INTO runs VALUES {values}")
+        members = json.dumps(sorted(stack.members))
+        for name in "bcde":
+            database.execute("INSERT INTO stacks VALUES (?, ?, 'PASS', 1, ?)", (name, stack.name, members))
+            database.execute("INSERT INTO figures VALUES (?, ?, 'nccl.average', 'x', 'fast', 'GB/s', 'y')", (name, stack.name))
+            for desk in stack.members:
+                database.execute("INSERT INTO desks VALUES (?, ?, 'PASS', 1, '[{', x'00', '[7]', 'no')", (name, desk))
+        database.commit()
+    assert "\x1b" not in "".join([*listed(history.runs()), csv_text(history)])
+    assert history.stage_seconds("stack_pair")
+    report = run(history, now)
+    write(tmp_path / "again", report, summary(report, "/r"))
+    assert compared(history, *history.runs()[-2:])
+
+
+def test_a_history_is_for_the_admin_as_its_reports_are(tmp_path: Path) -> None:
+    History(tmp_path).sync()
+    assert (tmp_path / FILE).stat().st_mode & 0o007 == 0
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="cannot be"):
         History(tmp_path / "none" / "such").sync()
@@ -514,6 +590,36 @@ def test_an_interrupted_run_gets_its_report_from_what_the_stages_left(tmp_path: 
     report, stood = report_of(folder, {})
     assert not stood and report["run"]["interrupted"] and all_verdicts(report) == {"pair_01": "UNKNOWN"}
     assert "interrupted" in html(report) and any("interrupted" in line for line in summary(report, "/r"))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "1" * 5000, "\udcff", "[]", '{"stage": []}', '{"findings": 7}', "pipe", None], ids=lambda text: str(text)[:9]
+)
+@pytest.mark.parametrize("name", ["run.json", "parts/facts/desk-01.json"])
+def test_a_run_that_somebody_sent_with_anything_in_it_is_a_report_or_a_sentence(name: str, text: str | None, tmp_path: Path) -> None:
+    lab = lab_of(1)
+    store = RunStore(tmp_path)
+    store.begin(lab.run(store.run_dir))
+    part = next(iter(lab.parts["facts"].values()))
+    store.write(part)
+    path = tmp_path / name
+    if text is None:
+        odd = [{**part.as_dict(), key: value} for key in part.as_dict() for value in (7, "x", [7], {"x": [7]}, None)]
+    else:
+        odd = [text]
+    for item in odd:
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if item == "pipe":
+            os.mkfifo(path)
+        else:
+            path.write_text(item if isinstance(item, str) else json.dumps(item), encoding="utf-8", errors="surrogateescape")
+        try:
+            report, _stood = report_of(tmp_path, {})
+        except ReportError as error:
+            assert "\n" not in str(error)
+        else:
+            assert summary(report, "/r") and not write(tmp_path / "made", report, []).warnings
 
 
 def test_a_run_that_does_not_exist_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,12 @@ def test_hooks_before_a_commit_are_the_projects_own() -> None:
             program, *words = hook["entry"].split()
             assert program.startswith(".venv/bin/") or (program == "make" and words[0] in TARGETS)
             assert all((ROOT / word).exists() for word in words if word.startswith("tools/"))
+
+
+def test_what_git_leaves_out_is_in_no_tarball() -> None:
+    """A tarball that is built in a folder of work would hold recordings of desks, environments and the like."""
+    ignored = read(ROOT / "galaxy.yml")["build_ignore"]
+    local = [line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()]
+    # ansible-galaxy leaves out what Python compiled by itself.
+    kept = [name for name in local if name not in ("__pycache__", "*.pyc") and not any(fnmatch(name, item) for item in ignored)]
+    assert [name for name in kept if name.split("/")[0] not in ignored] == []

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that desks of a run lock on the controller: another user who can open one can hold it, and the run with it."""
+"""Files on the controller that others may have made or can open: who opens a lock can hold the run with it, and a pipe has no end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.audit import BaselineError, baseline
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lock_file import SIZE_LIMIT, LockFileError, read
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.own_load import PLACES, place, processors
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.reboots import turn_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import is_of_others
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.requirements import FileProblem, wanted_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.shared import Shared
 
 MANY = 1000
@@ -52,3 +56,18 @@ def umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def test_a_pipe_or_a_file_without_end_in_place_of_what_was_sent_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "endless.txt").symlink_to("/dev/zero")
+    (tmp_path / "large.txt").write_text("#" * (SIZE_LIMIT + 1))
+    for path in tmp_path.iterdir():
+        with pytest.raises(LockFileError, match=path.name):
+            read(path)
+        with pytest.raises(BaselineError, match=path.name):
+            baseline(str(path), {})
+        assert is_of_others(path, "mark")
+        if path.name != "large.txt":
+            with pytest.raises(FileProblem, match="not a regular file"):
+                wanted_of(path)

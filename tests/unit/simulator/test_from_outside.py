@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shlex
 import socket
 import threading
 from pathlib import Path
@@ -11,8 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sparklab import actions, desks, files, net, paths, qemu, shell, state, vmlab, watcher
+from sparklab import actions, desks, files, image, net, paths, qemu, recordings, shell, state, vm_image, vmlab, watcher
 from sparklab.errors import LabError
+from sparklab.lab import load_description
 
 OPTION = "--pre-invoke=touch /tmp/owned"
 """Which dpkg would carry out."""
@@ -110,3 +113,64 @@ def test_no_desk_is_this_machines_router(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(net, "batch", lambda _netns, lines, **_more: said.extend(lines))
     net.make("lab-x", 77, 0)
     assert (tmp_path / "sparklab77/accept_ra").read_text() == "0" and said[-1] == "link set sparklab77 up"
+
+
+def test_no_other_user_of_this_machine_holds_a_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "STATE_ROOT", tmp_path / "state")
+    with state.choosing(), state.locked("demo"), files.held(tmp_path / "build.lock"):
+        found = [tmp_path / "build.lock", *(path for path in (tmp_path / "state").rglob("*") if path.is_file())]
+        assert {path.name: path.stat().st_mode & 0o777 for path in found} == {"build.lock": 0o600, ".lock": 0o600, "lock": 0o600}
+        # A folder that others may look into is nothing to lock.
+        descriptor = os.open(tmp_path / "state", os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+    assert state.names() == []
+
+
+BOMBS = {
+    "aliases": "a: &a [x, x]\nb: [*a, *a]\n",
+    "merge keys": "a: {<<: {k: 1}}\n",
+    "depth": "[" * 5000,
+    "a number in base 60": "a: 1" + ":1" * 4000,
+    "a date that is none": "a: 2026-99-99\n",
+    "no text": "a: \udcff",
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_lab_file_or_recording_that_somebody_sent_is_plain_data(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "commands.yml").write_bytes(BOMBS[kind].encode("utf-8", "surrogateescape"))
+    with pytest.raises(LabError, match=r"commands\.yml"):
+        load_description(tmp_path / "commands.yml")
+    with pytest.raises(LabError, match=r"commands\.yml"):
+        recordings.commands(tmp_path)
+
+
+def test_a_pipe_or_device_in_place_of_a_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "commands.yml")
+    with pytest.raises(LabError, match="not a regular file"):
+        recordings.commands(tmp_path)
+    with pytest.raises(LabError, match="not a regular file"):
+        load_description(tmp_path / "commands.yml")
+    (tmp_path / "files").mkdir()
+    os.mkfifo(tmp_path / "files" / "pipe")
+    with pytest.raises(LabError, match="not a regular file"):
+        recordings.unpack(tmp_path, tmp_path / "state")
+
+
+def test_no_name_of_a_folder_is_a_command_of_an_image_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "my lab; touch owned #"
+    (folder / "vm").mkdir(parents=True)
+    for name in ("packages.txt", "extra-debs.txt", "vm/packages.txt"):
+        (folder / name).write_text("sshd\n")
+    monkeypatch.setattr(image, "FOLDER", folder)
+    monkeypatch.setattr(vm_image, "FOLDER", folder / "vm")
+    monkeypatch.setattr(vm_image.archives, "architecture", lambda _distribution: "amd64")
+    ran: list[str] = []
+    done = SimpleNamespace(returncode=0)
+    monkeypatch.setattr(shell, "run", lambda argv, **_more: ran.extend(argv) or done)
+    image._build_trixie(folder / "built")
+    vm_image._bootstrap("trixie", folder / "work")
+    hooks = [word.partition("=")[2] for word in ran if word.startswith("--customize-hook=") and str(folder) in word]
+    assert len(hooks) >= 6 and not [hook for hook in hooks if "owned" in shlex.split(hook, comments=True)]
+    assert all(str(folder) in " ".join(shlex.split(hook, comments=True)) for hook in hooks)

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
+import socket
 import struct
+import threading
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -347,3 +351,57 @@ def test_an_index_that_is_down_does_not_hide_another(index: Index) -> None:
     assert Indexes(fetch.Web(2), ["http://127.0.0.1:9/simple", index.url]).files("thing")
     with pytest.raises(fetch.FetchError):
         Indexes(fetch.Web(2), ["http://127.0.0.1:9/simple"]).files("thing")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n"
+
+
+@contextlib.contextmanager
+def talking(*answers: tuple[bytes, bytes, float]) -> Iterator[str]:
+    """A server that sends each connection a beginning, then the same bytes again and again after a pause."""
+    over = threading.Event()
+
+    def talk(server: socket.socket) -> None:
+        for begin, more, pause in answers:
+            connection, _address = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(begin)
+                while more and not over.wait(pause):
+                    connection.sendall(more)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=talk, args=(server,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        over.set()
+    thread.join(10)
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX: ", HEAD + b"\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_server_that_drips_has_a_limit_in_all(begin: bytes) -> None:
+    with talking((begin, b"x", 0.05)) as url, pytest.raises(fetch.FetchError, match="in full within 1 s") as caught:
+        fetch.Web(0.5).page(url)
+    assert caught.value.kind == "timeout"
+
+
+def test_a_server_that_drips_its_handshake_has_a_limit_in_all() -> None:
+    with talking((b"\x16\x03\x03\x40\x00", b"x", 0.05)) as url, pytest.raises(fetch.FetchError) as caught:
+        fetch.Web(0.5).page(url.replace("http:", "https:"))
+    assert caught.value.kind == "timeout"
+
+
+def test_the_text_of_a_redirect_is_not_read() -> None:
+    there = b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 1000000000\r\n\r\n"
+    with talking(
+        (there, b"x" * 65536, 0.01), (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/html\r\n\r\nhere", b"", 0)
+    ) as url:
+        assert fetch.Web(2).page(url) == ("text/html", "here")
+
+
+def test_many_links_are_made_harmless_in_one_go() -> None:
+    begun = time.process_time()
+    assert fetch.without_logins("://a" * 100_000) == "://a" * 100_000
+    assert time.process_time() - begun < 5
+    told = fetch.without_logins("see https://me:secret@x.example/a?token=1#part, (https://x.example/b?k=v) and a? no://more")
+    assert told == "see https://x.example/a#part, (https://x.example/b and a? no://more"
