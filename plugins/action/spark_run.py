@@ -277,7 +277,7 @@ def _wrong_tags(task_vars: Mapping[str, Any], own: set[str]) -> list[str]:
     else:
         return []
     some = ",".join(tag for tag in wanted if tag in CHOOSABLE) or "rdma,nccl"
-    return [f"{told}: stages have no tags. Leave the option out, or name the stages that shall run, as in -e spark_stages={some}"]
+    return [f"{told}: stages have no tags. Leave the option out, or name the stages to run, as in -e spark_stages={some}"]
 
 
 def _refusal(what: str, problems: Iterable[str]) -> AnsibleActionFail:
