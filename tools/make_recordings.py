@@ -332,6 +332,19 @@ def phased(name: str, number: int) -> Machine:
     )
 
 
+def no_ramdisk(name: str, number: int) -> Machine:
+    """An update that ran out of room in /boot."""
+    return Machine(
+        name,
+        number,
+        "Kernel 6.17.0-1029 and its driver module are there, its initrd is not; 6.17.0-1021 still runs",
+        kernels={NEWER: True, RUNNING: True},
+        ramdisks=(RUNNING,),
+        reboot=["linux-image-6.17.0-1029-nvidia", "linux-base"],
+        expect=["NEXT_BOOT_KERNEL_WITHOUT_INITRD", "REBOOT_REQUIRED"],
+    )
+
+
 FAILED = (
     "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. "
     "Make sure that the latest NVIDIA driver is installed and running."
@@ -764,6 +777,7 @@ DESKS: dict[str, Maker] = {
     "link_bonded": bonded,
     "adapter_unmanaged": unmanaged,
     "plug_too_hot": hot_plug,
+    "kernel_without_initrd": no_ramdisk,
 }
 
 

@@ -133,6 +133,8 @@ class Machine:
     kernel: str = "6.17.0-1021-nvidia"
     kernels: dict[str, bool] = field(default_factory=dict)
     """Installed kernels and whether each has a driver module; the running one alone when empty."""
+    ramdisks: tuple[str, ...] = ()
+    """Kernels whose initrd is in /boot; that of none is listed when empty."""
     kho: str | None = None
     driver: str = "580.167.08"
     module: str | None = ""
@@ -279,6 +281,7 @@ def _kernel(machine: Machine, files: dict[str, str], folders: dict[str, list[str
     )
     files["/etc/default/grub"] = 'GRUB_DEFAULT=0\nGRUB_TIMEOUT_STYLE=hidden\nGRUB_CMDLINE_LINUX_DEFAULT="quiet splash"\n'
     files["/boot/grub/grubenv"] = "# GRUB Environment Block\n"
+    files |= {f"/boot/initrd.img-{release}": "" for release in machine.ramdisks}
     for release, has_driver in machine.kernels.items():
         files[f"/boot/vmlinuz-{release}"] = ""
         folders[f"/lib/modules/{release}"] = []

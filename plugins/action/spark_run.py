@@ -117,6 +117,12 @@ class ActionModule(DeskAction):
         unknown = [item for item in only or () if item not in CHOOSABLE]
         if unknown:
             problems.append(f"spark_stages names {', '.join(unknown)}; stages are {', '.join(CHOOSABLE)}")
+        removing = playbook(name).removes
+        if only is not None and removing and not set(only) & set(removing):
+            problems.append(
+                f"spark_stages names {', '.join(only)}, so {name}.yml would remove nothing; its stages are {', '.join(removing)}"
+            )
+        problems += _wrong_tags(call.task_vars, set(self._task.tags))
         base = Path.cwd() / Path(str(REPORT_DIR.read(own))).expanduser()
         url = str((own.get(WEBHOOK.variable) or {}).get("url")) if isinstance(own.get(WEBHOOK.variable), Mapping) else None
         if url is not None and not url.startswith(("http://", "https://")):
@@ -255,6 +261,23 @@ def _wrong_since(since: str, base: Path) -> list[str]:
     except SinceError as error:
         return [] if (base / Path(since).name).is_dir() and since.strip() else [f"audit_since: {error}"]
     return []
+
+
+def _wrong_tags(task_vars: Mapping[str, Any], own: set[str]) -> list[str]:
+    """Tags on the command line that leave every stage out: stages have none of their own, what comes before and after them always runs.
+
+    ``own``: the tags of this task. A playbook that imports this one may give it some.
+    """
+    wanted, skipped = (list(task_vars.get(f"ansible_{kind}_tags") or ()) for kind in ("run", "skip"))
+    given = own - {"always"}
+    if not given & {*wanted} and not {"all", "untagged", *(["tagged"] if given else [])} & {*wanted} and wanted:
+        told = f"--tags {','.join(wanted)} would leave out every stage"
+    elif named := [tag for tag in skipped if tag in STAGES or (tag == "untagged" and not given)]:
+        told = f"--skip-tags {','.join(named)} does not say which stages are left out"
+    else:
+        return []
+    some = ",".join(tag for tag in wanted if tag in CHOOSABLE) or "rdma,nccl"
+    return [f"{told}: stages have no tags. Leave the option out, or name the stages to run, as in -e spark_stages={some}"]
 
 
 def _refusal(what: str, problems: Iterable[str]) -> AnsibleActionFail:

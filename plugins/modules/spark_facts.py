@@ -303,6 +303,11 @@ ansible_facts:
                       none.
                     type: list
                     elements: str
+                  has_initrd:
+                    description: >-
+                      Whether /boot has the initial ramdisk without which it does not find its root file system; null when /boot has none of
+                      any kernel.
+                    type: bool
               command_line:
                 description: Command line of the running kernel (/proc/cmdline); null when unknown.
                 type: str

@@ -8,6 +8,7 @@ import base64
 import binascii
 import fcntl
 import hashlib
+import hmac
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from .run.store import lock_file, write_atomically
 MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
 """ssh's option for the name under which it looks for a host key."""
+HASHED = "|1|"
 ANY_BYTES = "surrogateescape"
 KEY = re.compile(PUBLIC_KEY)
 NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f$`'\"\\;&<>|()]")
@@ -40,8 +42,9 @@ def alias_of(text: str, desk: str, address: str) -> str | None:
     """What ssh must look for where the network alone told the desk's address: the desk that really has it may be another one that the
     text knows, and its key must not do for this one. Null where the text knows neither."""
     lines = [(_marked(words), words[0].split(",")) for words in _lines(text) if _marked(words)]
-    own = next((names[0] for owner, names in lines if owner == desk), None)
-    taken = any(name == address or name.startswith(f"[{address}]:") for _owner, names in lines for name in names)
+    mine = [name for owner, names in lines if owner == desk for name in names]
+    own = next((desk if name.startswith(HASHED) else name for name in mine if not name.startswith(HASHED) or _is(name, desk)), None)
+    taken = any(_is(name, address) or name.startswith(f"[{address}]:") for _owner, names in lines for name in names)
     return own or (desk if taken else None)
 
 
@@ -64,7 +67,7 @@ def names_of(desk: str, address: str, port: int) -> tuple[str, ...]:
 
 def keys_of(text: str, desk: str) -> tuple[str, ...]:
     """The keys that the text holds for a desk (marked lines only)."""
-    return tuple(" ".join(words[1:3]) for words in _lines(text) if _marked(words) == desk)
+    return tuple(dict.fromkeys(" ".join(words[1:3]) for words in _lines(text) if _marked(words) == desk))
 
 
 def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> str:
@@ -79,7 +82,7 @@ def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> s
             place = len(kept) if place is None else place
             continue
         if owner is not None:
-            left = [name for name in words[0].split(",") if name not in names]
+            left = [name for name in words[0].split(",") if not any(_is(name, item) for item in names)]
             line = " ".join([",".join(left), *words[1:]]) if left else ""
         kept.append(line)
     while kept and not kept[-1].strip():
@@ -123,9 +126,20 @@ def text_of(path: Path) -> str:
         return ""
 
 
+def _is(written: str, name: str) -> bool:
+    """Whether the name of a line is this one; ``ssh-keygen -H`` keeps a salted hash of each name, and our mark behind the key."""
+    if not written.startswith(HASHED):
+        return written == name
+    salt, _bar, kept = written.removeprefix(HASHED).partition("|")
+    try:
+        return hmac.digest(base64.b64decode(salt), name.encode(), "sha1") == base64.b64decode(kept)
+    except ValueError:
+        return False
+
+
 def _lines(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def _marked(words: Sequence[str]) -> str | None:
-    return words[3].removeprefix(MARK) if len(words) == 4 and words[3].startswith(MARK) and words[0][:1] not in ("#", "|", "@") else None
+    return words[3].removeprefix(MARK) if len(words) == 4 and words[3].startswith(MARK) and words[0][:1] not in ("#", "@") else None

@@ -146,13 +146,28 @@ def _missing(side: Side, desk: str, options: NcclOptions) -> list[Problem]:
     if answers[0].error == "missing":
         return [Problem("tool_missing", desk, "Open MPI is not installed (mpirun)")]
     if not answers[1].ok:
-        return [Problem("library", desk, f"{options.program} does not exist", {"program": options.program})]
+        return [_not_run(side, desk, options.program)]
     newer = sorted(set(re.findall(r"version `([A-Za-z]{1,16}_[0-9.]{1,16})' not found", answers[2].stdout)))
     if newer:
         text = f"{options.program} needs {', '.join(newer[:8])}, which this desk's system is too old for"
         return [Problem("newer_system", desk, text, {"needs": newer[:8]})]
     lost = re.findall(r"^[ \t]*([^\s=]{1,255}) => not found", answers[2].stdout, re.MULTILINE)
     return [Problem("library", desk, f"{options.program} needs {', '.join(lost)}", {"missing": lost})] if lost else []
+
+
+def _not_run(side: Side, desk: str, program: str) -> Problem:
+    """Why a program cannot be run by the user: to root, who reads the facts, one in a folder that lets nobody else in is whole."""
+    parts = program.split("/")
+    paths = ["/".join(parts[:count]) for count in range(2, len(parts) + 1)]
+    rows = [line.split(" ", 2) for line in side.run(["stat", "-c", "%A %U %n", "--", *paths]).stdout.splitlines()]
+    mode, owner, last = rows[-1] if rows and len(rows[-1]) == 3 else ("", "", "")
+    evidence = {"program": program, "path": last, "mode": mode, "owner": owner}
+    if last == program:
+        text = f"the login user may not run {program} ({mode} {owner}), or its file system is mounted noexec"
+        return Problem("may_not_run", desk, text, evidence)
+    if mode and mode[-1] not in "xt":
+        return Problem("may_not_run", desk, f"the login user may not enter {last} ({mode} {owner}), where {program} is", evidence)
+    return Problem("library", desk, f"{program} does not exist", {"program": program})
 
 
 def log_settings() -> dict[str, str]:

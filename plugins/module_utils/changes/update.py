@@ -19,6 +19,7 @@ from ..judges.apt_errors import explain
 from ..judges.catalogue import finding
 from ..judges.common import named, same_version
 from ..judges.dgx_os import unknown_major
+from ..judges.driver import next_boot_ramdisk
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.update import CHANGING, INSTALLED, ROLLED_BACK, ROLLING_BACK, STARTED, Change, Journal, Look
@@ -135,7 +136,7 @@ class Updater(AptRunner):
     def _blind(self, facts: Desk, release: str | None) -> Finding | None:
         image = next((item for item in facts.kernel.installed if item.release == release), None)
         if image is not None and image.has_driver:
-            return None
+            return next(iter(next_boot_ramdisk(facts, self.where, release)), None)
         told = "has no R580 open module" if image is not None and image.has_driver is False else "could not be examined"
         message = f"{self.where.subject}: the packages are in, but kernel {release or 'unknown'} that GRUB would start {told}; not rebooted"
         evidence = {"next_boot": release, "with_driver": [item.release for item in facts.kernel.installed if item.has_driver]}

@@ -85,7 +85,9 @@ def _installed(ask: Ask) -> tuple[KernelImage, ...]:
         releases = grub.kernels(f"vmlinuz-{name}" for name in names)
     if not releases:
         ask.miss("kernel.installed", ask.listing("/boot"))
-    return tuple(_image(ask, release) for release in sorted(releases, key=version_key, reverse=True)[:KERNELS_LIMIT])
+    ramdisks = grub.ramdisks(ask.names("/boot"))
+    images = (_image(ask, release) for release in sorted(releases, key=version_key, reverse=True)[:KERNELS_LIMIT])
+    return tuple(dataclasses.replace(image, has_initrd=image.release in ramdisks) if ramdisks else image for image in images)
 
 
 def _image(ask: Ask, release: str) -> KernelImage:

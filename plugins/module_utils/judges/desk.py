@@ -42,18 +42,19 @@ def judge(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     return _first_the_next_boot(found + judge_missing(desk, where, options, found))
 
 
-NO_DRIVER_NEXT = "NEXT_BOOT_KERNEL_WITHOUT_DRIVER"
+NO_GOOD_BOOT = ("NEXT_BOOT_KERNEL_WITHOUT_INITRD", "NEXT_BOOT_KERNEL_WITHOUT_DRIVER")
 _RESTARTS = re.compile(r"\breboots?\b|\brestart|power supply|power the desk off|unplug it", re.IGNORECASE)
 
 
 def _first_the_next_boot(found: list[Finding]) -> list[Finding]:
-    """Other findings' advice to restart, where the next boot would lose the driver: first things first."""
-    if not any(item.code == NO_DRIVER_NEXT and item.severity == "fail" for item in found):
+    """Other findings' advice to restart, where the next boot would lose the driver or the desk: first things first."""
+    blocked = [code for code in NO_GOOD_BOOT if any(item.code == code and item.severity == "fail" for item in found)]
+    if not blocked:
         return found
-    first = f"Before any reboot, do what {NO_DRIVER_NEXT} says. "
+    first = f"Before any reboot, do what {' and '.join(blocked)} says. "
     return [
         dataclasses.replace(item, remedy=first + item.remedy)
-        if item.code != NO_DRIVER_NEXT and item.severity in ("fail", "warn", "unknown") and _RESTARTS.search(item.remedy)
+        if item.code not in NO_GOOD_BOOT and item.severity in ("fail", "warn", "unknown") and _RESTARTS.search(item.remedy)
         else item
         for item in found
     ]

@@ -85,6 +85,7 @@ def judge_driver(desk: Desk, where: Where, options: JudgeOptions) -> list[Findin
         *settings_tools(desk, where),
         *module_kind(desk, where),
         *next_boot(desk, where),
+        *next_boot_ramdisk(desk, where),
         *holds(desk, where, options),
         *kho(desk, where),
         *persistence(desk, where),
@@ -303,6 +304,19 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
             f"install the module package of that kernel ({package}, where there is one), or remove that kernel."
         )
     return [finding("NEXT_BOOT_KERNEL_WITHOUT_DRIVER", where, message, evidence=evidence, remedy=remedy)]
+
+
+def next_boot_ramdisk(desk: Desk, where: Where, release: str | None = None) -> list[Finding]:
+    """NEXT_BOOT_KERNEL_WITHOUT_INITRD; ``release``: the kernel that shall start, where it is not GRUB's choice yet."""
+    image = _image(desk, release or desk.kernel.next_boot)
+    if image is None or image.has_initrd is not False:
+        return []
+    having = [item.release for item in desk.kernel.installed if item.has_initrd]
+    message = (
+        f"The next boot starts kernel {image.release}, but /boot/initrd.img-{image.release} is not there (now running: "
+        f"{desk.kernel.running or 'unknown'}; kernels with theirs: {named(having) or 'none'})."
+    )
+    return [finding("NEXT_BOOT_KERNEL_WITHOUT_INITRD", where, message, evidence={"next_boot": image.release, "with_initrd": having})]
 
 
 def holds(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:

@@ -121,6 +121,15 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("may_not_run",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "may_not_run", "the login user may not run a program of the test on a desk",
+            "On that desk, namei -l PATH shows each folder above the program in the evidence: all must be open to all (sudo chmod o+x "
+            "FOLDER), and findmnt -no OPTIONS -T PATH must not say noexec. If that has to stay so, give the bundle another folder "
+            "(nccl_bundle_folder).",
+        ),
+    ),
+    (
         ("program",),
         Cause(
             "NCCL_LAUNCH_FAILED", "program", "a program was not found on a desk, or may not be executed",

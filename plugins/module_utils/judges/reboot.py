@@ -41,6 +41,12 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
             f"(kernels with one: {named(having) or 'none'}); install linux-modules-nvidia-580-open-{image.release} or remove that kernel"
         )
         causes.append(("fail", told, {"next_boot": image.release, "with_driver": having}))
+    elif image.has_initrd is False:
+        told = (
+            f"the next boot would start kernel {image.release}, whose /boot/initrd.img-{image.release} is not there; see df -h /boot, then "
+            f"sudo update-initramfs -c -k {image.release}, or remove that kernel"
+        )
+        causes.append(("fail", told, {"next_boot": image.release}))
     if desk.apt.first_boot_upgrade == "pending":
         causes.append(("fail", "the first-boot upgrade has not ended; it reboots on its own", {}))
     if desk.apt.broken_packages:

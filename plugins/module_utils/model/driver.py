@@ -40,6 +40,8 @@ class KernelImage:
     """Path of that module (/lib/modules/RELEASE/); null when unknown."""
     modules: tuple[str, ...] = ()
     """Kinds of driver module in its tree: 580-open, 610-open, 580 (proprietary), dkms, other; nvidia-fs and nvidia-uvm are none."""
+    has_initrd: bool | None = None
+    """Whether /boot has the initial ramdisk without which it does not find its root file system; null when /boot has none of any kernel."""
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,14 @@ def kernels(names: Iterable[str]) -> list[str]:
     return sorted(releases, key=_text.version_key, reverse=True)
 
 
+_RAMDISK = re.compile(r"(?:initrd\.img|initrd|initramfs)-(.{1,100}?)(?:\.img(?:\.gz)?|\.gz)?")
+
+
+def ramdisks(names: Iterable[str]) -> set[str]:
+    """Releases whose initial ramdisk is in a listing of /boot, under the names by which GRUB finds it."""
+    return {found.group(1) for name in names if (found := _RAMDISK.fullmatch(name))}
+
+
 def order(settings: dict[str, Any]) -> str | None:
     """The setting that says which kernel comes first, as it stands in its file; null when none does."""
     named = (("GRUB_TOP_LEVEL", settings.get("top_level")), ("GRUB_FLAVOUR_ORDER", settings.get("flavours")))

@@ -188,6 +188,7 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "not_permitted",
         ("error:     permission denied", "error: permission denied", "mkdir: permission denied", "create directory: permission denied"),
     ),
+    ("may_not_run", ("lacked permissions",)),
     (
         "program",
         (
@@ -271,7 +272,7 @@ def of_line(line: str) -> list[dict[str, Any]]:
 
     Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, no_gpu, gpu_busy, cuda, no_device,
     interface, docker0, host_key, ssh, foreign_program, newer_system, library, no_space, shared_memory, read_only, not_permitted,
-    open_files, program, as_root, slots, firewall, mpi_versions, daemon_lost, daemon, oom_killer, other_cpu, killed, crashed,
+    may_not_run, open_files, program, as_root, slots, firewall, mpi_versions, daemon_lost, daemon, oom_killer, other_cpu, killed, crashed,
     modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
     low = line.lower()

@@ -26,6 +26,8 @@ INTERPRETER = re.compile(
     re.IGNORECASE,
 )
 """What a shell says when the Python that Ansible found is none."""
+PYTHON_HOME = re.compile(r"PYTHONHOME = '([^'\n]{1,1000})'")
+"""What a Python that does not start prints of its environment, where that is set."""
 NO_START = ("full", "no_files", "processes")
 """Reasons for which a module cannot start on a desk that lets its user in (see `connection_errors`)."""
 KILLED = (137, -9)
@@ -233,7 +235,13 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     if interpreter is not None:
         text = f"{desk}: stage {stage} failed: the desk's Python does not start: {interpreter[-300:]}"
         remedy = "Set ansible_python_interpreter=/usr/bin/python3 for this desk (the system's Python), then run again."
-        if re.search(r"/usr/bin/python3\b", interpreter):
+        if home := PYTHON_HOME.search(f"{answer.get('module_stderr')}\n{answer.get('module_stdout')}"):
+            text = f"{desk}: stage {stage} failed: the desk's Python does not start with PYTHONHOME={line(home.group(1))[:200]}"
+            remedy = (
+                "Take PYTHONHOME out of /etc/environment, /etc/profile.d and the login user's shell files on the desk (grep -rn PYTHONHOME "
+                "finds it), log in again and run again."
+            )
+        elif re.search(r"/usr/bin/python3\b", interpreter):
             remedy = (
                 "The system's own Python is damaged. Try /usr/bin/python3 --version on the desk, then sudo apt-get install --reinstall "
                 "python3-minimal python3.12-minimal libpython3.12-minimal libpython3.12-stdlib, and run again."

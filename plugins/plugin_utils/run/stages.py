@@ -136,6 +136,8 @@ FACTS = Check("facts", "facts", DESK, title="the desk's facts were read")
 DRIVER = Check("driver", "driver", DESK, title="the driver was compared with the lock")
 CABLE = Check("cable", "cable_map", STACK, key="proven", title="the cable was seen to join the pair's two desks")
 LINK = Check("link", "link", DESK, title="the link is configured as wanted")
+UNLINKED = Check("link", "link", DESK, title="what stacking left was taken away")
+UNLOCKED = Check("driver", "driver", DESK, title="the driver lock was taken away")
 RDMA = Check("rdma", "rdma", STACK, key="measured", title="RDMA was measured in both directions")
 WORKLOAD = Check("workload", "workload", DESK, title="the workload was checked against the desk")
 UPDATE_PLAN = Check("update_plan", "update_plan", DESK, title="what an update would do was checked")
@@ -159,6 +161,8 @@ class Playbook:
     """Stage whose waves every stage follows once they are chosen: a wave then is a stack's whole way."""
     proven_by: str = ""
     """Stage that must have ended well for a wave's desks before the next wave begins, where stages follow one."""
+    removes: tuple[str, ...] = ()
+    """The stages that take something away: without any of them nothing is removed, whatever else went well."""
 
 
 PLAYBOOKS: dict[str, Playbook] = {
@@ -169,9 +173,9 @@ PLAYBOOKS: dict[str, Playbook] = {
         Playbook("onboard", "onboard", (FACTS, DRIVER)),
         Playbook("audit"),
         Playbook("cable_map", required=(FACTS, CABLE)),
-        Playbook("unstack_pair", required=()),
+        Playbook("unstack_pair", required=(UNLINKED,), removes=tuple(name for name in STAGES if name.endswith("_absent"))),
         Playbook("check_workload", required=(FACTS, WORKLOAD)),
-        Playbook("unlock_driver"),
+        Playbook("unlock_driver", required=(FACTS, UNLOCKED), removes=("driver",)),
         Playbook("lock_from"),
         Playbook("update_plan", "update", (FACTS, UPDATE_PLAN)),
         Playbook("update", "update", (FACTS, UPDATE_PLAN, DRIVER, CABLE, LINK, RDMA, NCCL), follows="update", proven_by="update_end"),

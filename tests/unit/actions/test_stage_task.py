@@ -139,6 +139,24 @@ def test_a_python_that_does_not_start_is_told_as_that(tmp_path: Path, said: str,
     assert ("ansible_python_interpreter" in str(kept.findings[0]["remedy"])) is not system
 
 
+def test_a_python_that_looks_for_its_library_elsewhere_is_not_damaged(tmp_path: Path) -> None:
+    paths = "".join(f"  sys.{name} = '/opt/python/lib/python3.12/{name}'\n" for name in ("prefix", "exec_prefix", "path") * 8)
+    said = (
+        "Could not find platform independent libraries <prefix>\nPython path configuration:\n  PYTHONHOME = '/opt/python'\n"
+        f"  PYTHONPATH = (not set)\n  program name = '/usr/bin/python3'\n{paths}Fatal Python error: init_fs_encoding: failed to get the "
+        "Python codec of the filesystem encoding\nPython runtime state: core initialized\n  sys.executable = '/usr/bin/python3'\n"
+        "ModuleNotFoundError: No module named 'encodings'\n"
+    )
+    for key in ("module_stderr", "module_stdout"):
+        run = run_of(folder=tmp_path / key)
+        Script("spark_facts", {}, [{"failed": True, "msg": "Module result deserialization failed.", key: said, "rc": 1}]).run(
+            run=run, stage="facts"
+        )
+        kept = part(run, "facts", "desk-01")
+        assert kept is not None and "PYTHONHOME=/opt/python" in str(kept.findings[0]["message"])
+        assert "/etc/environment" in str(kept.findings[0]["remedy"]) and "damaged" not in str(kept.findings[0]["remedy"])
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -42,6 +42,8 @@ class World:
     nccl: Answer | None = None
     available_kb: int = 110 << 20
     ldd: str = ""
+    stat: str = ""
+    """What ``stat`` tells of a program and the folders above it."""
     counting: bool = True
     users: tuple[tuple[str, str, int, str, int], ...] = ()
     """(desk, gpu or rdma, process (0 for one of the kernel's services), program, start since which it is there)."""
@@ -130,6 +132,8 @@ class ScriptedSide:
             return Answer(command, 0, "NIC statistics:\n" + "".join(f"     {name}: {value}\n" for name, value in rows.items()))
         if command[0] == "ldd":
             return Answer(command, 0, self.world.ldd)
+        if command[0] == "stat":
+            return Answer(command, 1, self.world.stat)
         if command[0] == "test" and (self.name, "program") in self.world.missing:
             return Answer(command, 1)
         return Answer(command, 0)

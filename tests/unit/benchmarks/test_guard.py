@@ -152,6 +152,36 @@ def test_a_program_that_the_loader_cannot_start_is_told_before(
     assert found["evidence"]["cause"] == cause and told in found["message"] and found["where"]["desk"] and cure in found["remedy"]
 
 
+PERF = "/opt/dgx_spark/nccl/bin/all_gather_perf"
+OPEN = "drwxr-xr-x root /opt\ndrwxr-xr-x root /opt/dgx_spark\n"
+
+
+@pytest.mark.parametrize(
+    ("stat", "cause", "told", "cure"),
+    [
+        ("drwxr-x--- root /opt\n", "may_not_run", "may not enter /opt (drwxr-x--- root)", "namei -l"),
+        (f"{OPEN}drwx------ root /opt/dgx_spark/nccl\n", "may_not_run", "may not enter /opt/dgx_spark/nccl", "chmod o+x"),
+        (
+            f"{OPEN}drwxr-xr-x root /opt/dgx_spark/nccl\ndrwxr-xr-x root /opt/dgx_spark/nccl/bin\n-rwxr-xr-x root {PERF}\n",
+            "may_not_run",
+            "noexec",
+            "findmnt",
+        ),
+        (OPEN, "program", "does not exist", "stack_pair.yml"),
+        ("", "program", "does not exist", "stack_pair.yml"),
+    ],
+)
+def test_a_program_that_the_user_may_not_run_is_not_one_that_is_missing(
+    stat: str, cause: str, told: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = world("nccl_pair", missing=frozenset({("desk-02", "program")}), stat=stat)
+    seen = measure("nccl_pair", odd, tmp_path, monkeypatch)
+    found = seen.finding("NCCL_LAUNCH_FAILED")
+    assert set(seen.codes) == {"NCCL_LAUNCH_FAILED"} and odd.starts == 0
+    assert found["evidence"]["cause"] == cause and told in found["message"] and cure in found["remedy"]
+    assert found["where"]["desk"] == "desk-02"
+
+
 @pytest.mark.parametrize("program", ["mpirun", "test", "ldd"])
 def test_a_program_that_hangs_is_not_one_that_is_missing(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hung = world("nccl_pair", hangs=frozenset({("desk-02", program)}))

@@ -125,6 +125,13 @@ def test_a_kernel_without_its_module_is_refused_at_the_look_and_before_the_chang
     assert desk.versions() == before and not result.reboot and desk.read_text(PATH).error == "missing"
 
 
+def test_a_kernel_whose_ramdisk_was_not_made_is_not_rebooted_into(desk: AptRoot) -> None:
+    (desk.root / f"boot/initrd.img-{KERNEL}").write_text("x", encoding="utf-8")
+    updater, result = update(desk)
+    assert [item.code for item in updater.outcome.findings if item.severity == "fail"] == ["NEXT_BOOT_KERNEL_WITHOUT_INITRD"]
+    assert not result.reboot and NEXT_KERNEL in updater.outcome.findings[-1].message
+
+
 def test_an_update_proves_its_kernel_and_waits_for_the_reboot(desk: AptRoot) -> None:
     updater, result = update(desk)
     assert not updater.outcome.failed, updater.outcome.findings

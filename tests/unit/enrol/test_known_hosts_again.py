@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hmac
 from pathlib import Path
 
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import keys_of, remember, text_of
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import alias_of, keys_of, remember, text_of
 
 
 def key(word: str, kind: str = "ssh-ed25519") -> str:
@@ -44,3 +45,32 @@ def test_a_changed_key_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     text = text_of(path)
     assert keys_of(text, "desk-02") == (key("new"),) and keys_of(text, "desk-03") == (key("desk-03"),)
     assert text.startswith("# of the admin\nelsewhere ssh-ed25519 AAAA\n")
+
+
+def hashed(text: str) -> str:
+    """What ``ssh-keygen -H`` makes of a file: a line for each name, which is hashed; the remark stays."""
+    lines = []
+    for line in text.splitlines():
+        names, _blank, rest = line.partition(" ")
+        for number, name in enumerate(names.split(",")):
+            salt = bytes([number]) * 20
+            words = [base64.b64encode(item).decode() for item in (salt, hmac.digest(salt, name.encode(), "sha1"))]
+            lines.append(f"|1|{'|'.join(words)} {rest}\n")
+    return "".join(lines)
+
+
+def test_names_that_ssh_keygen_hashed_are_still_the_desks(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    for number, desk in enumerate(DESKS):
+        remember(path, desk, (desk, f"10.0.0.{number}"), [key(desk)])
+    path.write_text(hashed(text_of(path)) + "|1|bad|bad ssh-ed25519 AAAA dgx_spark:desk-09\n", encoding="utf-8")
+    assert [keys_of(text_of(path), desk) for desk in DESKS] == [(key(desk),) for desk in DESKS]
+    # A desk that was installed anew: the old key does not stay beside the new one.
+    assert remember(path, "desk-02", ("desk-02", "10.0.0.1"), [key("new")]) is True
+    assert keys_of(text_of(path), "desk-02") == (key("new"),) and key("desk-02") not in text_of(path)
+    # An address that now is another desk's leaves the line of the one that had it.
+    remember(path, "desk-03", ("desk-03", "10.0.0.0"), [key("desk-03")])
+    text = text_of(path)
+    assert sum(line.startswith("|1|") and line.endswith(":desk-01") for line in text.splitlines()) == 1
+    assert (alias_of(text, "desk-01", "10.0.0.9"), alias_of(text, "desk-04", "10.0.0.1")) == ("desk-01", "desk-04")
+    assert alias_of(hashed(text), "desk-04", "10.0.0.1") == "desk-04" and alias_of(text, "desk-04", "10.0.0.77") is None

@@ -747,3 +747,38 @@ def test_what_the_adapter_says_of_a_plug_or_of_heat(line: str, told: str, remedy
         and "2 times" in found["CX7_PLUG_ERROR"].message
     )
     assert remedy in found["CX7_PLUG_ERROR"].remedy and "CX7_PCIE_ERRORS" not in found
+
+
+def with_next(*boot: str) -> FakeDesk:
+    """The healthy desk with a newer kernel, whose driver is whole, and these files in /boot."""
+    desk = healthy()
+    desk.files |= {f"/boot/{name}": "" for name in (f"vmlinuz-{NEXT}", *boot)}
+    desk.files[f"/lib/modules/{NEXT}/kernel/nvidia-580-open/nvidia.ko.zst"] = ""
+    return desk
+
+
+@pytest.mark.parametrize(
+    "boot",
+    [
+        (f"initrd.img-{KERNEL}",),
+        (f"initrd.img-{KERNEL}", f"initrd.img-{NEXT}.new", f"initrd.img-{NEXT}.dpkg-bak", "initrd.img", "initrd.img.old"),
+    ],
+)
+def test_a_next_kernel_without_its_ramdisk_does_not_come_up(boot: tuple[str, ...]) -> None:
+    desk = with_next(*boot)
+    desk.files["/run/reboot-required"] = ""
+    found = judged(desk)
+    told = found["NEXT_BOOT_KERNEL_WITHOUT_INITRD"]
+    assert told.severity == "fail" and f"/boot/initrd.img-{NEXT}" in told.message and "update-initramfs -c -k" in told.remedy
+    (refused,) = reboot_refusals(collect(desk), WHERE, force=True)
+    assert refused.severity == "fail" and f"update-initramfs -c -k {NEXT}" in refused.message
+    assert all("do what NEXT_BOOT_KERNEL_WITHOUT_INITRD says" in item.remedy for code, item in found.items() if code == "REBOOT_REQUIRED")
+
+
+@pytest.mark.parametrize(
+    "boot",
+    [(), (f"initrd.img-{NEXT}",), (f"initrd.img-{KERNEL}", f"initrd.img-{NEXT}"), (f"initrd.img-{KERNEL}", f"initramfs-{NEXT}.img")],
+)
+def test_a_next_kernel_whose_ramdisk_is_there_or_of_which_none_was_seen(boot: tuple[str, ...]) -> None:
+    desk = with_next(*boot)
+    assert "NEXT_BOOT_KERNEL_WITHOUT_INITRD" not in judged(desk) and reboot_refusals(collect(desk), WHERE) == []

@@ -253,6 +253,7 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
             "mpi_versions",
         ),
         ("prterun: All nodes which are allocated for this job are already filled.\n", "slots"),
+        ("mpirun was unable to launch the specified application as it lacked permissions\nto execute an executable:\n", "may_not_run"),
         ("A daemon (pid 1234) died unexpectedly with status 127 while attempting\nto launch so we are aborting.\n", "daemon"),
         ("mpirun has detected an attempt to run as root.\n\nRunning as root is *strongly* discouraged", "as_root"),
         ("/bin/sh: 1: orted: not found\nORTE was unable to reliably start one or more daemons.\n", "program"),

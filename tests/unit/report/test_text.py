@@ -116,6 +116,15 @@ def test_a_playbook_that_measures_nothing_does_not_say_unknown(playbook: str, wo
     assert " FAIL " in next(line for line in lines_of(lab) if line.startswith("pair_01"))
 
 
+@pytest.mark.parametrize(("playbook", "stage"), [("unstack_pair", "link"), ("unlock_driver", "driver")])
+def test_what_was_never_reached_was_not_removed(playbook: str, stage: str) -> None:
+    lab = Lab(1, playbook=playbook)
+    del lab.parts[stage]
+    line = next(line for line in lines_of(lab) if line.startswith("pair_01"))
+    assert "removed" not in line and "UNKNOWN" in line
+    assert [item["code"] for item in lab.report()["desks"][0]["findings"] if item["severity"] == "unknown"] == ["REQUIRED_CHECK_MISSING"]
+
+
 def test_an_audit_names_a_pair_whose_desks_differ() -> None:
     lab = Lab(2, playbook="audit")
     assert not any(line.startswith("STACK") for line in lines_of(lab))

@@ -501,3 +501,47 @@ def test_an_empty_wish_is_none(here: Path) -> None:
     assert check(dict.fromkeys((name for name, want in BY_NAME.items() if want.type != "str"), "")) == []
     with pytest.raises(WantError, match="desk-09: pair_link_mtu"):
         BY_NAME["pair_link_mtu"].read({"pair_link_mtu": "x"}, "desk-09")
+
+
+@pytest.mark.parametrize(
+    ("run", "skip", "words"),
+    [
+        (["link"], [], "-e spark_stages=link"),
+        (["facts", "rdma", "nccl"], [], "--tags facts,rdma,nccl would leave out every stage"),
+        (["always"], [], "--tags always"),
+        (["tagged"], [], "--tags tagged"),
+        (["all"], ["nccl", "mine"], "--skip-tags nccl does not say"),
+        (["all"], ["untagged"], "--skip-tags untagged"),
+        (["all"], ["mine"], None),
+        (["untagged"], [], None),
+    ],
+)
+@pytest.mark.parametrize("playbook", ["stack_pair", "unstack_pair"])
+def test_tags_that_leave_stages_out_are_refused(here: Path, playbook: str, run: list[str], skip: list[str], words: str | None) -> None:
+    given = {"ansible_run_tags": run, "ansible_skip_tags": skip}
+    if words is None:
+        assert begin(playbook, hostvars_of(here), **given)["run_id"]
+        return
+    with pytest.raises(AnsibleActionFail, match="no desk was touched") as refused:
+        begin(playbook, hostvars_of(here), **given)
+    assert words in str(refused.value)
+
+
+def test_tags_that_a_playbook_around_this_one_gave_are_taken(here: Path) -> None:
+    hostvars = hostvars_of(here)
+    script = Script("spark_run", {"phase": "begin", "playbook": "audit"})
+    script.task.tags = ["always", "lab"]
+    for run in (["lab"], ["tagged"], ["all"]):
+        assert script.run("desk-01", ansible_play_hosts_all=list(hostvars), hostvars=hostvars, ansible_run_tags=run)["run_id"]
+    with pytest.raises(AnsibleActionFail, match="--tags other"):
+        script.run("desk-01", ansible_play_hosts_all=list(hostvars), hostvars=hostvars, ansible_run_tags=["other"])
+
+
+@pytest.mark.parametrize("playbook", ["unstack_pair", "unlock_driver"])
+def test_stages_that_remove_nothing_are_no_removal(here: Path, playbook: str) -> None:
+    hostvars = hostvars_of(here)
+    with pytest.raises(AnsibleActionFail, match=f"{playbook}.yml would remove nothing; its stages are"):
+        begin(playbook, hostvars, spark_stages="rdma,nccl")
+    one = PLAYBOOKS[playbook].removes[0]
+    assert begin(playbook, hostvars, spark_stages=one)["run_id"]
+    assert begin("audit", hostvars, spark_stages="rdma,nccl")["run_id"]

@@ -49,6 +49,7 @@ class Script:
             action=f"labops.dgx_spark.{name}",
             check_mode=check_mode,
             diff=False,
+            tags=["always"],
             get_name=lambda: "The task",
         )
         self.connection = SimpleNamespace(

@@ -57,6 +57,16 @@ CODES: tuple[Code, ...] = (
         source="community (two reports)",
     ),
     Code(
+        code="NEXT_BOOT_KERNEL_WITHOUT_INITRD",
+        title="The next reboot starts a kernel without its initial ramdisk",
+        severity="fail",
+        meaning="GRUB will start a kernel of which /boot has no initrd.img, while it has those of others: it was not made (often because "
+        "/boot was full at an update) or was removed. Such a kernel does not find its root file system, and the desk does not come up.",
+        remedy="Before any reboot: df -h /boot on the desk, make room if it is full, then sudo update-initramfs -c -k RELEASE and sudo "
+        "update-grub (RELEASE is the kernel in the message), or remove that kernel.",
+        source="Ubuntu (initramfs-tools, grub2)",
+    ),
+    Code(
         code="DRIVER_NOT_HELD",
         title="Kernel and driver packages are not held",
         severity="note",
