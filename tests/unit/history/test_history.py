@@ -419,7 +419,7 @@ def test_rows_of_another_kind_are_passed_over(tmp_path: Path) -> None:
             "('a', x'ff', '', 1, 'stack_pair', 0, 'PASS', 'a', '', '{}', '[]')",
             "('b', '2026', '', 'soon', 'stack_pair', 0, 'PASS', 'b', '', '{}', '[]')",
             "('c', '2026', '', 9e999, 'stack_pair', 0, 'PASS', 'c', '', '{}', '[]')",
-            "('d', '2026', '', 1, 'stack_pair', 0, 'PASS', 'd', '', '7', '" + "[" * 100_000 + "')",
+            "('d\x1b', '2026', '', 1, 'stack_pair', 0, '\x1bPASS', 'd', '', '7', '" + "[" * 100_000 + "')",
             """('e', '2026', '', 1, 'stack_pair', 0, 'PASS', 'e', '', '[', '[7, {"stage": "x"}, {"stage": 1, "seconds": "y"}]')""",
         ):
             database.execute(f"INSERT INTO runs VALUES {values}")
