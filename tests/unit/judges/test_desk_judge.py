@@ -42,6 +42,8 @@ RECOVERED = PcieError("0000:00:00.0", "recovered", "pcieport 0000:00:00.0: AER: 
 Case = tuple[str, Desk, dict[str, Any], str]
 
 # code, desk, options, severity: what must be found.
+BOTH = (NEWER, RUNNING)
+
 RED: tuple[Case, ...] = (
     ("DESK_NOT_GB10", change(DESK, identity__is_gb10=False, identity__vendor="Dell Inc."), {}, "fail"),
     ("DESK_NOT_AARCH64", change(DESK, identity__architecture="x86_64"), {}, "fail"),
@@ -109,6 +111,14 @@ RED: tuple[Case, ...] = (
     (
         "NEXT_BOOT_KERNEL_WITHOUT_DRIVER",
         change(DESK, kernel__next_boot=NEWER, kernel__installed=(KernelImage(NEWER, False), KernelImage(RUNNING, True))),
+        {},
+        "fail",
+    ),
+    (
+        "NEXT_BOOT_KERNEL_WITHOUT_INITRD",
+        change(
+            DESK, kernel__next_boot=NEWER, kernel__installed=tuple(KernelImage(name, True, has_initrd=name == RUNNING) for name in BOTH)
+        ),
         {},
         "fail",
     ),
@@ -301,6 +311,14 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
         change(DESK, kernel__installed=(KernelImage(NEWER, False), KernelImage(RUNNING, True))),
         {},
     ),
+    (
+        "NEXT_BOOT_KERNEL_WITHOUT_INITRD",
+        change(
+            DESK, kernel__next_boot=RUNNING, kernel__installed=tuple(KernelImage(name, True, has_initrd=name == RUNNING) for name in BOTH)
+        ),
+        {},
+    ),
+    ("NEXT_BOOT_KERNEL_WITHOUT_INITRD", change(DESK, kernel__next_boot=NEWER, kernel__installed=(KernelImage(NEWER, True),)), {}),
     ("DRIVER_NOT_HELD", change(DESK, driver__packages=(Package("nvidia-container-toolkit", "1.19"),), driver__holds=()), {}),
     (
         "DRIVER_NOT_HELD",
