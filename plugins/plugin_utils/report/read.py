@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY
+from ..run.store import file_bytes
 from .build import SCHEMA
 from .words import number, scrubbed
-
-LIMIT = 256 * 1024 * 1024
-"""Bytes; a report of 200 desks has about five million."""
 
 VERDICTS = tuple(VERDICT_OF_SEVERITY.values())
 
@@ -28,12 +25,7 @@ class ReportError(ValueError):
 def report_file(path: Path) -> tuple[dict[str, Any], str]:
     """The report in a file and the SHA-256 of the file. Raises ReportError."""
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise ReportError(f"{path} is not a regular file")
-        if about.st_size > LIMIT:
-            raise ReportError(f"{path} is larger than {LIMIT >> 20} MiB")
-        raw = path.read_bytes()
+        raw = file_bytes(path)
     except OSError as error:
         raise ReportError(f"{path} cannot be read: {error.strerror}") from None
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..run.store import file_bytes
 from .certificate import SCHEMA, CertificateError, certificate
 from .read import ReportError, report_file
 from .signing import Signer, SigningError, verify
@@ -41,18 +42,13 @@ def check(
     """
     found = Verified()
     try:
-        if path.exists() and not path.is_file():
-            raise CertificateError(f"{path} is not a regular file")
-        with path.open("rb") as file:
-            raw = file.read(LIMIT + 1)
-        if len(raw) > LIMIT:
-            raise CertificateError(f"{path} is larger than {LIMIT >> 20} MiB")
+        raw = file_bytes(path, LIMIT)
         data = json.loads(raw)
     except OSError as error:
         found.problems.append(f"{path} cannot be read: {error.strerror}")
         return found
-    except (ValueError, RecursionError) as error:
-        found.problems.append(str(error) if isinstance(error, CertificateError) else f"{path} is not JSON")
+    except (ValueError, RecursionError):
+        found.problems.append(f"{path} is not JSON")
         return found
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found.problems.append(f"{path} is not a certificate; {SCHEMA} was expected")
@@ -89,12 +85,8 @@ def _signature(found: Verified, path: Path, raw: bytes, allowed: Path | None, fi
 
 def _page(found: Verified, path: Path, data: dict[str, Any]) -> None:
     page = path.with_suffix(".html")
-    if page.exists() and not page.is_file():
-        found.problems.append(f"the page {page.name} is not a regular file")
-        return
     try:
-        with page.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(file_bytes(page)).hexdigest()
     except FileNotFoundError:
         return
     except OSError as error:

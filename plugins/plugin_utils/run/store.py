@@ -154,18 +154,23 @@ FILE_LIMIT = 256 << 20
 """Bytes; the largest file of ours, the report of 200 desks, has about five million."""
 
 
-def file_text(path: str | os.PathLike[str], limit: int = FILE_LIMIT, errors: str = "strict") -> str:
-    """The text of a file in a folder that somebody may have sent: a pipe or a device in its place is not waited for, and none is endless.
+def file_bytes(path: str | os.PathLike[str], limit: int = FILE_LIMIT) -> bytes:
+    """A file in a folder that somebody may have sent: a pipe or a device in its place is not waited for, and none is endless.
 
-    Raises OSError, and UnicodeDecodeError, which is a ValueError.
+    Raises OSError.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
-    return data.decode("utf-8", errors)
+        raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+    return data
+
+
+def file_text(path: str | os.PathLike[str], limit: int = FILE_LIMIT, errors: str = "strict") -> str:
+    """The text of a file, see `file_bytes`. Raises OSError, and UnicodeDecodeError, which is a ValueError."""
+    return file_bytes(path, limit).decode("utf-8", errors)
 
 
 def json_of(path: Path) -> Any:
