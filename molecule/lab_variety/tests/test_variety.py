@@ -50,6 +50,7 @@ ODD_SHELL = (
 ROUTE = "$(ip -4 route show default | awk '{print $5; exit}')"
 LONG = "SPARK-ROOM-1234567890-1234567890-1234567890-1234567890-DESK-000"
 READ_ONLY, WRITABLE = "mount --rbind /etc /etc && mount -o remount,ro,bind /etc", "umount -l /etc"
+SHIM = "printf '#!/bin/sh\\necho \"pyenv: version lab is not installed\" >&2\\nexit 127\\n' > {0} && chmod 755 {0}"
 NAME = "cat /proc/sys/kernel/hostname > /root/kept-name; hostname {} "
 NAME_BACK = "hostname $(cat /root/kept-name)"
 
@@ -95,6 +96,11 @@ WORKS = {
         "iptables -D FORWARD -j DOCKER-USER; iptables -F DOCKER-USER; iptables -X DOCKER-USER",
     ),
     "a desk that does not change with /etc read-only": Way((PEER,), READ_ONLY, WRITABLE),
+    "broken shims before the system's Python": Way(
+        (PEER,),
+        " && ".join(SHIM.format(f"/usr/local/bin/python{version}") for version in ("3", "3.12", "3.13")),
+        "rm /usr/local/bin/python3*",
+    ),
 }
 
 NAMED = {
@@ -160,11 +166,10 @@ NAMED = {
         code="BECOME_FAILED",
         words="requiretty",
     ),
-    "a broken shim in place of Python": Way(
+    "a system Python that does not start": Way(
         (PEER,),
-        "for name in python3 python3.13 python3.12; do printf '#!/bin/sh\\necho \"pyenv: version lab is not installed\" >&2\\nexit 127\\n' "
-        "> /usr/local/bin/$name && chmod 755 /usr/local/bin/$name; done",
-        "rm /usr/local/bin/python3*",
+        f"mv /usr/bin/python3 /usr/bin/python3.kept && {SHIM.format('/usr/bin/python3')}",
+        "mv /usr/bin/python3.kept /usr/bin/python3",
         verdict="FAIL",
         words="pyenv: version lab is not installed",
     ),
