@@ -320,7 +320,14 @@ ansible_facts:
                   none.
                 type: str
               boot_entry:
-                description: The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none.
+                description: >-
+                  The entry that GRUB is set to start (/boot/grub/grub.cfg, else /etc/default/grub; grubenv); null when its settings choose
+                  none.
+                type: str
+              boot_entry_pending:
+                description: >-
+                  The entry that /etc/default/grub chooses now, where /boot/grub/grub.cfg was written with another choice (update-grub did
+                  not run since); null for none.
                 type: str
               boot_order:
                 description: >-

@@ -15,6 +15,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.reboot import reboot_refusals
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Finding, Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_reducers as reduce
 
 from .fake_desk import DRIVER, KERNEL, NVIDIA_SMI_Q, PACKAGES, PCI, QUERY_GPU, FakeDesk, dpkg, healthy, said
 
@@ -251,12 +253,83 @@ def test_a_pin_that_grub_follows_is_told_as_one(entry: str, chosen: bool) -> Non
     bad = OLDER if chosen else NEXT
     desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/drivers/net/dummy.ko.zst": ""}
     desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_DEFAULT="{entry}"\n'
-    inner = "".join(f"menuentry 'k' {{\n linux /boot/vmlinuz-{name} ro\n}}\n" for name in (KERNEL, KERNEL, OLDER))
-    desk.files["/boot/grub/grub.cfg"] = f"menuentry 'a' {{\n linux /boot/vmlinuz-{KERNEL} ro\n}}\nsubmenu 'b' {{\n{inner}}}\n"
+    first, second = (KERNEL, OLDER) if chosen else (NEXT, KERNEL)
+    inner = "".join(
+        f"menuentry 'DGX OS GNU/Linux, with Linux {name}{more}' $menuentry_id_option 'gnulinux-{name}-{kind}-x' {{\n"
+        f" linux /boot/vmlinuz-{name} ro\n}}\n"
+        for name in (first, second)
+        for more, kind in (("", "advanced"), (" (recovery mode)", "recovery"))
+    )
+    desk.files["/boot/grub/grub.cfg"] = (
+        f"menuentry 'DGX OS GNU/Linux' {{\n linux /boot/vmlinuz-{first} ro\n}}\n"
+        f"submenu 'Advanced options for DGX OS GNU/Linux' $menuentry_id_option 'gnulinux-advanced-x' {{\n{inner}}}\n"
+    )
     found = judged(desk)["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"]
     assert bad in found.message and f"GRUB is set to start {entry!r}." in found.message and "not installed" not in found.message
     assert ("grub-editenv" in found.remedy) is chosen
     assert f"linux-modules-nvidia-580-open-{bad if chosen else 'RELEASE'}" in found.remedy
+
+
+def menu_of(default: str, more: str = "") -> str:
+    """A grub.cfg as update-grub writes it for a bad kernel and the good one."""
+    entries = "".join(
+        f"\tmenuentry 'DGX OS GNU/Linux, with Linux {name}' --class os $menuentry_id_option 'gnulinux-{name}-advanced-1f2e' {{\n"
+        f"\t\tlinux\t/boot/vmlinuz-{name} root=UUID=1f2e ro\n\t}}\n"
+        for name in ("7.0.0-1021-nvidia", KERNEL)
+    )
+    return (
+        f'if [ "${{next_entry}}" ] ; then\n   set default="${{next_entry}}"\nelse\n   set default="{default}"\nfi\n'
+        f"menuentry 'DGX OS GNU/Linux' --class os $menuentry_id_option 'gnulinux-simple-1f2e' {{\n"
+        f"\tlinux\t/boot/vmlinuz-7.0.0-1021-nvidia root=UUID=1f2e ro\n}}\n"
+        f"submenu 'Advanced options for DGX OS GNU/Linux' $menuentry_id_option 'gnulinux-advanced-1f2e' {{\n{entries}}}\n{more}"
+    )
+
+
+PIN = f"gnulinux-{KERNEL}-advanced-1f2e"
+WHOLE_PIN = f"gnulinux-advanced-1f2e>{PIN}"
+TITLE = f"DGX OS GNU/Linux, with Linux {KERNEL}"
+PUT_RIGHT = f"""if [ "x$default" = '{TITLE}' ]; then default='Advanced options for DGX OS GNU/Linux>{TITLE}'; fi;\n"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "environment", "menu", "good", "words"),
+    [
+        (WHOLE_PIN, "", menu_of(WHOLE_PIN), True, ""),
+        (WHOLE_PIN, "", menu_of("0"), False, "sudo update-grub has not run since"),
+        ("0", "", menu_of(WHOLE_PIN), True, ""),
+        ("saved", f"saved_entry={WHOLE_PIN}\n", menu_of("${saved_entry}"), True, ""),
+        ("saved", f"saved_entry={WHOLE_PIN}\n", menu_of("0"), False, "sudo update-grub has not run since"),
+        ("saved", f"saved_entry={PIN}\n", menu_of("${saved_entry}"), False, "another place of its menu (SUBMENU>ENTRY)"),
+        (PIN, "", menu_of(PIN), False, "another place of its menu (SUBMENU>ENTRY)"),
+        (TITLE, "", menu_of(TITLE), False, "another place of its menu (SUBMENU>ENTRY)"),
+        (TITLE, "", menu_of(TITLE, PUT_RIGHT), True, ""),
+        ("0", f"next_entry={WHOLE_PIN}\n", menu_of("0"), True, ""),
+        (WHOLE_PIN, "", None, True, ""),
+    ],
+)
+def test_the_menu_that_update_grub_wrote_decides_what_starts(
+    setting: str, environment: str, menu: str | None, good: bool, words: str
+) -> None:
+    bad = "7.0.0-1021-nvidia"
+    desk = healthy()
+    desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/drivers/net/dummy.ko.zst": ""}
+    desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_DEFAULT="{setting}"\n'
+    desk.files["/boot/grub/grubenv"] = f"# GRUB Environment Block\n{environment}"
+    if menu is not None:
+        desk.files["/boot/grub/grub.cfg"] = menu
+    assert collect(desk).kernel.next_boot == (KERNEL if good else bad)
+    found = judged(desk).get("NEXT_BOOT_KERNEL_WITHOUT_DRIVER")
+    assert (found is None) is good
+    assert found is None or words in found.message
+    remedy = "sudo update-grub, so that" if "has not run" in words else "'SUBMENU>ENTRY'"
+    assert found is None or remedy in found.remedy
+
+
+def test_a_recorded_menu_keeps_what_starts_and_no_command_line() -> None:
+    kept = reduce.grub_menu(menu_of(TITLE, PUT_RIGHT), ())
+    assert (grub.default_of(kept), grub.place_of(TITLE, kept)) == (TITLE, f"Advanced options for DGX OS GNU/Linux>{TITLE}")
+    assert grub.menu(kept) == grub.menu(menu_of(TITLE, PUT_RIGHT)) and "root=" not in kept
+    assert grub.default_of(reduce.grub_menu(menu_of("${saved_entry}"), ())) == "saved"
 
 
 @pytest.mark.parametrize(
