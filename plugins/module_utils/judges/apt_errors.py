@@ -134,6 +134,8 @@ _BUILD = re.compile(
     r"Bad return status for module build on kernel: ([\w.+~-]{1,80})[^\n]{0,80}\n(?:[^\n]{0,300}\n)?.{0,40}?(/var/lib/dkms/\S{1,200})"
 )
 """A module that DKMS could not build: the kernel, and its log (or Consult LOG for more information)."""
+_FILE = r"/(?:dists|pool|\.)/|/(?:InRelease|Release|Packages|Sources|Contents|by-hash)\b|/[^/]{1,200}\.deb$"
+"""Where a file of an archive begins in an address."""
 _UNREAD = re.compile(r"in the keyring (/[^\s'\"]{1,200}) are ignored as the file is not readable by user '_apt'")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
@@ -292,8 +294,8 @@ def problems(text: str) -> list[Problem]:
 
 
 def _archive(address: str) -> str:
-    """The archive of an address: without the file that was asked for."""
-    return re.split(r"/dists/|/pool/|/InRelease|/Release", address.rstrip(".,:;)"))[0].rstrip("/")
+    """The archive of an address: without the file that was asked for. A flat one, as NVIDIA's for CUDA, has no folders of its own."""
+    return re.split(_FILE, address.rstrip(".,:;)"))[0].rstrip("/")
 
 
 def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
@@ -369,7 +371,7 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "/etc/apt/apt.conf.d: Acquire::http::Proxy), a network's sign-in page, or the archive itself. Its keys are not the cause. "
             "Then run sudo apt-get update."
         )
-    if code == "APT_ARCHIVE_UNREACHABLE" and any("/pool/" in line and re.search(r"\s404\s", line) for line in says):
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(r"\.deb\s+404\s", line) for line in says):
         return "The archive has a newer version than the desk's package lists: run sudo apt-get update, then run again."
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (
