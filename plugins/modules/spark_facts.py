@@ -316,8 +316,8 @@ ansible_facts:
                 type: str
               next_boot_kho:
                 description: >-
-                  Value that GRUB's settings (/etc/default/grub, grub.d, nvidia-spark-grub-kho) give the next boot; null when they give
-                  none.
+                  Value that the next boot's entry of /boot/grub/grub.cfg has, else the one of GRUB's settings (/etc/default/grub, grub.d,
+                  nvidia-spark-grub-kho); null for none.
                 type: str
               boot_entry:
                 description: >-

@@ -77,7 +77,8 @@ def grub_menu(text: str, _logins: Collection[str]) -> str:
         if entry:
             found.append(f"{entry.group(1)}{entry.group(2)} {entry.group(3)}{entry.group(4) or ''} {{")
         elif kernel:
-            found.append(kernel.group(1))
+            kept = re.findall(r"(?<=\s)(?:ro|kho=\w{1,16})(?=\s|$)", line)
+            found.append(" ".join((kernel.group(1), *kept)))
         elif line.strip() == "}" or _MENU_DEFAULT.fullmatch(line.rstrip()):
             found.append(line.rstrip())
     return "".join(f"{line}\n" for line in found)

@@ -40,6 +40,7 @@ def gather(ask: Ask, options: Options) -> Kernel:
     settings["default"] = grub.place_of(wished if applied is None else applied, config)
     environment = {key: grub.place_of(value, config) for key, value in environment.items()}
     entries = grub.menu(config)
+    written = grub.kho_of(grub.chosen_entry(settings, environment), entries)
     order = grub.order(settings)
     upcoming, reason = grub.next_release(menu_order([image.release for image in installed], order), settings, environment, entries)
     ask.told("kernel.next_boot", upcoming, reason, ask.listing("/boot"))
@@ -49,7 +50,9 @@ def gather(ask: Ask, options: Options) -> Kernel:
         installed=installed,
         command_line=told["line"],
         kho=told["kho"],
-        next_boot_kho=settings["kho"] or ("off" if packages(ask).installed(KHO_PACKAGE) else None),
+        next_boot_kho=(settings["kho"] or ("off" if packages(ask).installed(KHO_PACKAGE) else None))
+        if written is None
+        else written or None,
         boot_entry=grub.chosen_entry(settings, environment),
         boot_entry_pending=pending,
         boot_order=order,

@@ -44,8 +44,9 @@ def read(text: str) -> dict[str, Any]:
 
 
 def menu(text: str) -> list[dict[str, Any]]:
-    """The menu of a grub.cfg: a list of entries, each with title, id, release (the kernel that it starts, null for anything else) and
-    entries (those of a submenu, null for an entry)."""
+    """The menu of a grub.cfg: a list of entries, each with title, id, release (the kernel that it starts, null for anything else), kho
+    (what ``kho=`` gives that kernel: empty for nothing, null when its line does not tell) and entries (those of a submenu, null for an
+    entry)."""
     top: list[dict[str, Any]] = []
     opened: list[dict[str, Any] | None] = []
     count = 0
@@ -60,6 +61,7 @@ def menu(text: str) -> list[dict[str, Any]]:
                 "title": _text.word(entry.group(2) or entry.group(3)),
                 "id": _text.word(next((item for item in named.groups() if item), None)) if named else None,
                 "release": None,
+                "kho": None,
                 "entries": [] if entry.group(1) == "submenu" else None,
             }
             place = top if inside is None else inside["entries"]
@@ -72,6 +74,9 @@ def menu(text: str) -> list[dict[str, Any]]:
             opened.pop()
         elif inside is not None and inside["release"] is None and (kernel := _LINUX.match(stripped)):
             inside["release"] = _text.word(kernel.group(1), 100)
+            words = stripped[kernel.end() :].split()
+            given = [word.removeprefix("kho=")[:32] for word in words if word.startswith("kho=")]
+            inside["kho"] = (given or [""])[-1] if words else None
     return top
 
 
@@ -95,10 +100,21 @@ def of_menu(entry: str, entries: list[dict[str, Any]]) -> str | None:
 
     As GRUB does it, a submenu without a chosen entry starts its first one.
     """
+    found = _started(entry, entries)
+    return (found["release"] or entry_release(found["title"])) if found else None
+
+
+def kho_of(entry: str | None, entries: list[dict[str, Any]]) -> str | None:
+    """What the menu gives the next kernel with ``kho=``: empty for nothing, null when the menu does not tell."""
+    found = _started(entry or "0", entries) or _started("0", entries)
+    return found["kho"] if found else None
+
+
+def _started(entry: str, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
     found = _chosen(entry, entries)
     while found is not None and found["entries"]:
         found = found["entries"][0]
-    return (found["release"] or entry_release(found["title"])) if found else None
+    return found
 
 
 def _chosen(entry: str, entries: list[dict[str, Any]]) -> dict[str, Any] | None:

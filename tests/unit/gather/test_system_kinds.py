@@ -325,6 +325,29 @@ def test_the_menu_that_update_grub_wrote_decides_what_starts(
     assert found is None or remedy in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("menu", "settings", "warned"),
+    [
+        (" ro", "kho=off", True),
+        (" ro kho=off", "kho=off", False),
+        (" ro kho=off quiet", "", False),
+        (" ro kho=on kho=off", "", False),
+        (" ro", "", True),
+        ("", "kho=off", False),
+        (None, "kho=off", False),
+    ],
+)
+def test_kho_counts_from_the_next_update_grub_on(menu: str | None, settings: str, warned: bool) -> None:
+    bad = "7.0.0-1019-nvidia"
+    desk = healthy()
+    desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/nvidia-580-open/nvidia.ko": ""}
+    desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_CMDLINE_LINUX="{settings}"\n'
+    if menu is not None:
+        desk.files["/boot/grub/grub.cfg"] = f"menuentry 'DGX OS GNU/Linux' {{\n\tlinux\t/boot/vmlinuz-{bad}{menu}\n}}\n"
+    found = [item for item in judge(collect(desk), WHERE, JudgeOptions()) if item.evidence.get("component") == "next kernel"]
+    assert bool(found) is warned
+
+
 def test_a_recorded_menu_keeps_what_starts_and_no_command_line() -> None:
     kept = reduce.grub_menu(menu_of(TITLE, PUT_RIGHT), ())
     assert (grub.default_of(kept), grub.place_of(TITLE, kept)) == (TITLE, f"Advanced options for DGX OS GNU/Linux>{TITLE}")
