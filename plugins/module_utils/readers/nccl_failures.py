@@ -248,8 +248,12 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("port_error", ("async event: port error", "async error event: port error", "got async event : port error", "port error(")),
     ("fatal_event", ("fatal async event", "async fatal event", "device fatal", "local catastrophic error", "got async event : device")),
 )
-_HARMLESS = re.compile(r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:load|open) ")
-"""What Open MPI and libibverbs say of parts that nobody needs; they go on without them."""
+_HARMLESS = re.compile(
+    r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:load|open) |"
+    r"^(?:-?[a-z]{2,5}: )?\S{0,200}(?:/\.(?:bash|z|t?csh|k?sh|profile|login)\w{0,12}|/etc/(?:profile|bash|zsh|csh)[\w./]{0,60}"
+    r"|/profile\.d/[^\s:]{1,100}|/config\.fish)(?::| \()"
+)
+"""What Open MPI and libibverbs say of parts that nobody needs, and shells of lines in a start-up file; they go on without them."""
 _NOT_FATAL = ("non-fatal async event",)
 _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""

@@ -437,3 +437,29 @@ def test_a_connection_from_an_address_of_a_vpn_is_not_only_docker() -> None:
     )
     [found] = judge("pair_a", ENDS, nccl_evidence("", stderr=text, rc=1, ranks=(), growth=()), iterations=20, warmups=5)
     assert found.evidence["cause"] == "docker0" and "VPN" in found.message
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "/home/lab/.bashrc: line 118: conda: command not found",
+        "/etc/profile.d/modules.sh: line 3: modulecmd: command not found",
+        "/home/lab/.zshenv:3: command not found: conda",
+        "-bash: /opt/miniforge/etc/profile.d/conda.sh: No such file or directory",
+        "/home/lab/.bashrc: line 20: /opt/ros/jazzy/setup.bash: No such file or directory",
+        "~/.config/fish/config.fish (line 3): Unknown command: conda",
+        "/home/lab/.cshrc: conda: Command not found.",
+        "/home/lab/.profile: 28: .: cannot open /home/lab/.cargo/env: No such file",
+    ],
+)
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("ORTE was unable to reliably start one or more daemons.\n", "daemon"),
+        ("bash: line 1: orted: command not found\nORTE was unable to reliably start one or more daemons.\n", "program"),
+        ("There are not enough slots available in the system to satisfy the 2\n", "slots"),
+    ],
+)
+def test_what_a_start_up_file_of_the_shell_lacks_is_no_cause(noise: str, text: str, cause: str) -> None:
+    [found] = judge("pair_a", ENDS, nccl_evidence("", stderr=f"{noise}\n{text}", rc=1, ranks=(), growth=()), iterations=20, warmups=5)
+    assert found.evidence["cause"] == cause
