@@ -194,6 +194,23 @@ def _reason(rows: Sequence[str], pattern: str, limit: int = 16) -> list[str]:
     return list(dict.fromkeys(found))[:limit]
 
 
+_PROGRESS = re.compile(r"(?:Setting up|Preparing|Unpacking|Selecting|Processing|Get:|\(Reading|dpkg: )")
+
+
+def _of_script(text: str, limit: int = 3) -> list[str]:
+    """The last words of a package's script that failed, which stand above dpkg's error."""
+    rows = [line.strip() for line in text.splitlines()]
+    end = next((place for place, row in enumerate(rows[1:]) if "script subprocess returned error" in row), None)
+    if end is None or not rows[end].startswith("dpkg: error processing"):
+        return []
+    found: list[str] = []
+    for row in reversed(rows[max(0, end - 20) : end]):
+        if _PROGRESS.match(row) or len(found) == limit:
+            break
+        found += [row[:300]] if row else []
+    return found[::-1]
+
+
 def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | None = None, timeout: bool = False) -> Finding:
     """The finding for a command that failed. ``severity`` is used where the code allows it."""
     remedy: str | None = None
@@ -228,7 +245,15 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
                 "Update or remove that module's own package (dkms remove for one without a package), then sudo dpkg --configure -a and "
                 "sudo apt-get -f install; never apt autoremove. Then run again."
             )
-    told = " ".join(lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2])[:MESSAGE_LIMIT]
+    shown = lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2]
+    script = _of_script(text) if code == "DPKG_BROKEN" else []
+    if script:
+        lines, shown = [*script, *lines], [*script, *shown]
+        remedy = remedy or (
+            "What a package's script ran failed: put right what it says in the message first. Then, on the desk: sudo dpkg --configure -a, "
+            "then sudo apt-get -f install; never apt autoremove. Then run again."
+        )
+    told = " ".join(shown)[:MESSAGE_LIMIT]
     message = f"{where.subject}: {told or 'no message'}"
     evidence = {"command": list(argv)[:24], "says": lines}
     try:

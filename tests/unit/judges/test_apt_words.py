@@ -353,3 +353,28 @@ def test_a_package_that_is_no_longer_there_needs_new_lists(address: str) -> None
     )
     found = explain(["apt-get", "install"], text, WHERE)
     assert found.code == "APT_ARCHIVE_UNREACHABLE" and "newer version than the desk's package lists" in found.remedy
+
+
+FAILED_SCRIPT = (
+    "dpkg: error processing package linux-image-7.0.0-1021-nvidia (--configure):\n"
+    " installed linux-image-7.0.0-1021-nvidia package post-installation script subprocess returned error exit status 1\n"
+    "Errors were encountered while processing:\n linux-image-7.0.0-1021-nvidia\n"
+    "E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+)
+
+
+def test_what_a_packages_script_said_is_told() -> None:
+    text = (
+        "Setting up linux-image-7.0.0-1021-nvidia (7.0.0-1021.21) ...\n"
+        "/etc/kernel/postinst.d/zz-update-grub:\n/usr/sbin/grub-probe: error: failed to get canonical path of `/dev/mapper/x'.\n"
+        "run-parts: /etc/kernel/postinst.d/zz-update-grub exited with return code 1\n"
+    )
+    found = explain(["apt-get", "install"], text + FAILED_SCRIPT, WHERE)
+    assert found.code == "DPKG_BROKEN" and "failed to get canonical path" in found.message and "exit status 1" in found.message
+    assert "Setting up" not in found.message and found.remedy.startswith("What a package's script ran failed")
+
+
+def test_a_script_that_said_nothing_leaves_the_message_as_it_was() -> None:
+    found = explain(["apt-get", "install"], "Setting up x (1) ...\n" + FAILED_SCRIPT, WHERE)
+    assert found.code == "DPKG_BROKEN" and found.message.startswith("desk-01: dpkg: error processing package")
+    assert "script ran failed" not in found.remedy
