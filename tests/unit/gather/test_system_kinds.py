@@ -521,6 +521,34 @@ def test_pcie_errors_are_told_also_where_the_link_is_up() -> None:
     assert "CX7_PCIE_ERRORS" not in judged(logging(healthy(), foreign))
 
 
+FATAL_0, FATAL_2 = (
+    f"pcieport {half}:00:00.0: AER: Uncorrectable (Fatal) error message received from {half}:00:00.0" for half in ("0000", "0002")
+)
+WELL_0, WELL_2 = (f"pcieport {half}:00:00.0: AER: device recovery successful" for half in ("0000", "0002"))
+HEALTH = "mlx5_core 0000:01:00.0: mlx5_health_try_recover:370:(pid 9): "
+BAD, BEGUN, SUCCEEDED = (
+    HEALTH + words for words in ("handling bad device here", "starting health recovery flow", "health recovery succeeded")
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "severity", "words"),
+    [
+        ((FATAL_0, WELL_0), "warn", "It recovered."),
+        ((BAD, BEGUN, SUCCEEDED), "warn", "It recovered."),
+        ((BAD, BEGUN), "fail", ""),
+        ((BAD, BEGUN, HEALTH + "health recovery failed"), "fail", "Its recovery failed."),
+        ((FATAL_0, WELL_0, FATAL_2, WELL_2), "warn", "It recovered."),
+        ((FATAL_0, WELL_0, FATAL_2), "fail", ""),
+        ((FATAL_0, WELL_0, FATAL_0), "fail", ""),
+        ((FATAL_0, WELL_0, BAD, BEGUN, SUCCEEDED), "warn", "It recovered."),
+    ],
+)
+def test_a_recovery_counts_for_its_half_of_the_adapter_until_the_next_error(lines: tuple[str, ...], severity: str, words: str) -> None:
+    found = judged(logging(healthy(), *(f"spark-a1b2 kernel: {line}" for line in lines)))["CX7_PCIE_ERRORS"]
+    assert found.severity == severity and ("ecover" in found.message) is bool(words) and words in found.message
+
+
 def test_a_healthy_desk_says_nothing_of_all_this() -> None:
     facts: Desk = collect(healthy())
     assert (facts.gpu.smi, facts.gpu.dead_readings, facts.kernel.events.gpu_lines, facts.kernel.boot_entry) == ("answered", (), (), None)
