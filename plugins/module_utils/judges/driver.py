@@ -224,7 +224,15 @@ def settings_tools(desk: Desk, where: Where) -> list[Finding]:
     newer = any((version_key(version) or (0,))[0] > key[0] for version in other.values())
     told = named(f"{name} {version}" for name, version in sorted(other.items()))
     message = f"{told} alongside driver {desk.driver.user_space_version or desk.driver.module_version}: from another branch."
-    return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity="warn" if newer else "note")]
+    remedy = None if newer else OLDER_SETTINGS
+    severity = "warn" if newer else "note"
+    return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity=severity, remedy=remedy)]
+
+
+OLDER_SETTINGS = (
+    "Nothing has to be done: an older build takes no library of the driver away. Leave libxnvctrl0 where it is, since Open MPI needs it "
+    "(libhwloc-plugins); nvidia-settings may be removed (sudo apt-get remove nvidia-settings; not autoremove)."
+)
 
 
 NEEDS_OPEN = "requires use of the NVIDIA open"
