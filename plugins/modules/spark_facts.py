@@ -316,11 +316,18 @@ ansible_facts:
                 type: str
               next_boot_kho:
                 description: >-
-                  Value that GRUB's settings (/etc/default/grub, grub.d, nvidia-spark-grub-kho) give the next boot; null when they give
-                  none.
+                  Value that the next boot's entry of /boot/grub/grub.cfg has, else the one of GRUB's settings (/etc/default/grub, grub.d,
+                  nvidia-spark-grub-kho); null for none.
                 type: str
               boot_entry:
-                description: The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none.
+                description: >-
+                  The entry that GRUB is set to start (/boot/grub/grub.cfg, else /etc/default/grub; grubenv); null when its settings choose
+                  none.
+                type: str
+              boot_entry_pending:
+                description: >-
+                  The entry that /etc/default/grub chooses now, where /boot/grub/grub.cfg was written with another choice (update-grub did
+                  not run since); null for none.
                 type: str
               boot_order:
                 description: >-

@@ -202,7 +202,17 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("waiting for privilege escalation", "sudo: timed out", "sudo: timeout"),
+        ("[sudo: [sudo via ansible",),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but the desk's sudo is sudo-rs, which puts its own words before the password prompt that Ansible waits for",
+            "Let Ansible use the desk's other sudo (ansible_become_exe: sudo.ws in the inventory; /usr/bin/sudo.ws comes with the package "
+            "sudo), or allow the login user sudo without a password (NOPASSWD). Then run again.",
+        ),
+    ),
+    (
+        ("waiting for privilege escalation", "waiting for become success", "sudo: timed out", "sudo: timeout"),
         Reason(
             "become",
             "BECOME_FAILED",

@@ -63,17 +63,23 @@ def lines_like(*patterns: str, flags: int = 0) -> Reducer:
 _MENU = re.compile(r"(\s*)(menuentry|submenu) ('[\w ,.()/+~-]{1,200}').*?( \$menuentry_id_option '[\w./+~-]{1,200}')? \{")
 _KERNEL = re.compile(r"(\s*linux(?:efi)?\s+(?:/boot)?/vmlinuz-[\w.+~-]{1,80})(?:\s.*)?")
 
+_PLACE = r"[\w ,.()/+~>-]{1,300}"
+_MENU_DEFAULT = re.compile(
+    rf"""\s*set default="(?:{_PLACE}|\$\{{(?:next|saved)_entry\}})"|\s*if \[ "x\$default" = '{_PLACE}' \]; then default='{_PLACE}'; fi;"""
+)
+
 
 def grub_menu(text: str, _logins: Collection[str]) -> str:
-    """/boot/grub/grub.cfg: titles and ids of the menu and which kernel each starts; no password, no command line."""
+    """/boot/grub/grub.cfg: titles and ids of the menu, which kernel each starts and which is the default; no password, no command line."""
     found = []
     for line in text.split("\n")[:20_000]:
         entry, kernel = _MENU.fullmatch(line.rstrip()), _KERNEL.fullmatch(line.rstrip())
         if entry:
             found.append(f"{entry.group(1)}{entry.group(2)} {entry.group(3)}{entry.group(4) or ''} {{")
         elif kernel:
-            found.append(kernel.group(1))
-        elif line.strip() == "}":
+            kept = re.findall(r"(?<=\s)(?:ro|kho=\w{1,16})(?=\s|$)", line)
+            found.append(" ".join((kernel.group(1), *kept)))
+        elif line.strip() == "}" or _MENU_DEFAULT.fullmatch(line.rstrip()):
             found.append(line.rstrip())
     return "".join(f"{line}\n" for line in found)
 

@@ -33,8 +33,14 @@ def gather(ask: Ask, options: Options) -> Kernel:
     ask.told("kernel.command_line", told["line"], command_line)
     installed = _installed(ask)
     settings, environment = _settings(ask), _environment(ask)
-    # The menu is asked only where an entry is chosen: a title may tell the kernel, a number does not.
-    entries = grub.menu(ask.text("/boot/grub/grub.cfg").text or "") if grub.chosen_entry(settings, environment) else []
+    config = ask.text("/boot/grub/grub.cfg").text or ""
+    wished, applied = settings["default"] or "0", grub.default_of(config)
+    pending = (grub.chosen_entry(settings, environment | {"next_entry": None}) or "0") if applied not in (None, wished) else None
+    # The boot reads grub.cfg alone: a choice in /etc/default/grub counts from the next update-grub on.
+    settings["default"] = grub.place_of(wished if applied is None else applied, config)
+    environment = {key: grub.place_of(value, config) for key, value in environment.items()}
+    entries = grub.menu(config)
+    written = grub.kho_of(grub.chosen_entry(settings, environment), entries)
     order = grub.order(settings)
     upcoming, reason = grub.next_release(menu_order([image.release for image in installed], order), settings, environment, entries)
     ask.told("kernel.next_boot", upcoming, reason, ask.listing("/boot"))
@@ -44,8 +50,11 @@ def gather(ask: Ask, options: Options) -> Kernel:
         installed=installed,
         command_line=told["line"],
         kho=told["kho"],
-        next_boot_kho=settings["kho"] or ("off" if packages(ask).installed(KHO_PACKAGE) else None),
+        next_boot_kho=(settings["kho"] or ("off" if packages(ask).installed(KHO_PACKAGE) else None))
+        if written is None
+        else written or None,
         boot_entry=grub.chosen_entry(settings, environment),
+        boot_entry_pending=pending,
         boot_order=order,
         events=_events(ask),
     )

@@ -83,7 +83,12 @@ def _counted(found: list[dict[str, str]], one: str, two: str) -> list[tuple[str,
 
 
 def _pcie(found: list[dict[str, str]]) -> tuple[PcieError, ...]:
-    return tuple(PcieError(address, kind, line, count) for address, kind, line, count in _counted(found, "address", "kind"))
+    # A recovery counts where nothing went wrong in that half of the adapter afterwards.
+    wrong = {item["address"].partition(":")[0]: place for place, item in enumerate(found) if item["kind"] in ("fatal", "failed", "mlx5")}
+    stands = [
+        item for place, item in enumerate(found) if item["kind"] != "recovered" or place > wrong.get(item["address"].partition(":")[0], -1)
+    ]
+    return tuple(PcieError(address, kind, line, count) for address, kind, line, count in _counted(stands, "address", "kind"))
 
 
 def _plugs(found: list[dict[str, str]]) -> tuple[PlugError, ...]:

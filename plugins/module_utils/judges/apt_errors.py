@@ -134,6 +134,8 @@ _BUILD = re.compile(
     r"Bad return status for module build on kernel: ([\w.+~-]{1,80})[^\n]{0,80}\n(?:[^\n]{0,300}\n)?.{0,40}?(/var/lib/dkms/\S{1,200})"
 )
 """A module that DKMS could not build: the kernel, and its log (or Consult LOG for more information)."""
+_FILE = r"/(?:dists|pool|\.)/|/(?:InRelease|Release|Packages|Sources|Contents|by-hash)\b|/[^/]{1,200}\.deb$"
+"""Where a file of an archive begins in an address."""
 _UNREAD = re.compile(r"in the keyring (/[^\s'\"]{1,200}) are ignored as the file is not readable by user '_apt'")
 _OWN = re.compile(
     r"^\w{3,8}(?:\+\w+)?://(?:[^/]*\.)?(?:repo\.download\.nvidia\.com/(?:spark|baseos)|developer\.download\.nvidia\.com/|"
@@ -192,6 +194,23 @@ def _reason(rows: Sequence[str], pattern: str, limit: int = 16) -> list[str]:
     return list(dict.fromkeys(found))[:limit]
 
 
+_PROGRESS = re.compile(r"(?:Setting up|Preparing|Unpacking|Selecting|Processing|Get:|\(Reading|dpkg: )")
+
+
+def _of_script(text: str, limit: int = 3) -> list[str]:
+    """The last words of a package's script that failed, which stand above dpkg's error."""
+    rows = [line.strip() for line in text.splitlines()]
+    end = next((place for place, row in enumerate(rows[1:]) if "script subprocess returned error" in row), None)
+    if end is None or not rows[end].startswith("dpkg: error processing"):
+        return []
+    found: list[str] = []
+    for row in reversed(rows[max(0, end - 20) : end]):
+        if _PROGRESS.match(row) or len(found) == limit:
+            break
+        found += [row[:300]] if row else []
+    return found[::-1]
+
+
 def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | None = None, timeout: bool = False) -> Finding:
     """The finding for a command that failed. ``severity`` is used where the code allows it."""
     remedy: str | None = None
@@ -226,7 +245,15 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
                 "Update or remove that module's own package (dkms remove for one without a package), then sudo dpkg --configure -a and "
                 "sudo apt-get -f install; never apt autoremove. Then run again."
             )
-    told = " ".join(lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2])[:MESSAGE_LIMIT]
+    shown = lines if code == "DRIVER_LOCK_UNSATISFIABLE" else lines[:2]
+    script = _of_script(text) if code == "DPKG_BROKEN" else []
+    if script:
+        lines, shown = [*script, *lines], [*script, *shown]
+        remedy = remedy or (
+            "What a package's script ran failed: put right what it says in the message first. Then, on the desk: sudo dpkg --configure -a, "
+            "then sudo apt-get -f install; never apt autoremove. Then run again."
+        )
+    told = " ".join(shown)[:MESSAGE_LIMIT]
     message = f"{where.subject}: {told or 'no message'}"
     evidence = {"command": list(argv)[:24], "says": lines}
     try:
@@ -292,8 +319,8 @@ def problems(text: str) -> list[Problem]:
 
 
 def _archive(address: str) -> str:
-    """The archive of an address: without the file that was asked for."""
-    return re.split(r"/dists/|/pool/|/InRelease|/Release", address.rstrip(".,:;)"))[0].rstrip("/")
+    """The archive of an address: without the file that was asked for. A flat one, as NVIDIA's for CUDA, has no folders of its own."""
+    return re.split(_FILE, address.rstrip(".,:;)"))[0].rstrip("/")
 
 
 def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
@@ -369,7 +396,7 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
             "/etc/apt/apt.conf.d: Acquire::http::Proxy), a network's sign-in page, or the archive itself. Its keys are not the cause. "
             "Then run sudo apt-get update."
         )
-    if code == "APT_ARCHIVE_UNREACHABLE" and any("/pool/" in line and re.search(r"\s404\s", line) for line in says):
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(r"\.deb\s+404\s", line) for line in says):
         return "The archive has a newer version than the desk's package lists: run sudo apt-get update, then run again."
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (

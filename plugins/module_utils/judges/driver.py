@@ -224,7 +224,15 @@ def settings_tools(desk: Desk, where: Where) -> list[Finding]:
     newer = any((version_key(version) or (0,))[0] > key[0] for version in other.values())
     told = named(f"{name} {version}" for name, version in sorted(other.items()))
     message = f"{told} alongside driver {desk.driver.user_space_version or desk.driver.module_version}: from another branch."
-    return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity="warn" if newer else "note")]
+    remedy = None if newer else OLDER_SETTINGS
+    severity = "warn" if newer else "note"
+    return [finding("NVIDIA_SETTINGS_OTHER", where, message, evidence={"packages": other}, severity=severity, remedy=remedy)]
+
+
+OLDER_SETTINGS = (
+    "Nothing has to be done: an older build takes no library of the driver away. Leave libxnvctrl0 where it is, since Open MPI needs it "
+    "(libhwloc-plugins); nvidia-settings may be removed (sudo apt-get remove nvidia-settings; not autoremove)."
+)
 
 
 NEEDS_OPEN = "requires use of the NVIDIA open"
@@ -274,10 +282,13 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
     entry = desk.kernel.boot_entry or ""
     # An entry that names a kernel, and another starts: its kernel is gone. A number or a plain title names none.
     gone = image.release not in entry and _NAMES_A_KERNEL.search(entry) is not None
+    there = any(item.release in entry for item in desk.kernel.installed)
     if entry:
-        message += f" GRUB is set to start {entry[:120]!r}" + (
-            ", which is not installed, so it falls back to its first entry." if gone else "."
-        )
+        why = "which is at another place of its menu (SUBMENU>ENTRY)" if there else "which is not installed"
+        message += f" GRUB is set to start {entry[:120]!r}" + (f", {why}, so it falls back to its first entry." if gone else ".")
+    pending = desk.kernel.boot_entry_pending
+    if pending:
+        message += f" The choice of {pending[:120]!r} (/etc/default/grub) does not count yet: sudo update-grub has not run since."
     order = desk.kernel.boot_order if (not entry or gone) and image.release != desk.kernel.installed[0].release else None
     if order:
         message += f" GRUB's settings put it first: {order[:120]}."
@@ -288,10 +299,20 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
         "modules": list(image.modules),
         "boot_entry": desk.kernel.boot_entry,
         "boot_order": desk.kernel.boot_order,
+        "boot_entry_pending": pending,
     }
     package = f"linux-modules-nvidia-580-open-{image.release}"
     remedy = None
-    if any(item.name == package and item.state == "installed" for item in desk.driver.packages):
+    wished = next((item.release for item in desk.kernel.installed if item.has_driver and item.release in (pending or "")), None)
+    if wished:
+        remedy = f"Before any reboot: sudo update-grub, so that GRUB starts {wished}; or install {package}, or remove that kernel."
+    elif gone and there:
+        remedy = (
+            "Before any reboot, give GRUB the entry with its submenu: GRUB_DEFAULT='SUBMENU>ENTRY' in /etc/default/grub and sudo "
+            "update-grub (one that was saved: sudo grub-set-default 'SUBMENU>ENTRY'); sudo grep -E 'submenu|menuentry ' "
+            f"/boot/grub/grub.cfg has their ids. Or install {package}, or remove that kernel."
+        )
+    elif any(item.name == package and item.state == "installed" for item in desk.driver.packages):
         remedy = f"Its package is installed, but its module is missing: sudo apt-get install --reinstall {package}, before any reboot."
     elif entry and desk.kernel.installed[0].has_driver:
         remedy = (

@@ -55,12 +55,14 @@ def plugs(desk: Desk, where: Where) -> list[Finding]:
 
 def pcie(desk: Desk, where: Where) -> list[Finding]:
     """CX7_PCIE_ERRORS, also after the link came back: only a reboot cured it where it was reported."""
-    events = [item for item in desk.kernel.events.pcie_errors if item.address.partition(":")[0] in _domains(desk)]
+    events = [item for item in desk.kernel.events.pcie_errors if _domain(item.address) in _domains(desk)]
     severe = [item for item in events if item.kind in SEVERE]
     if not any(item.kind in KINDS for item in events):
         return []
     failed = any(item.kind == "failed" for item in events)
-    recovered = any(item.kind == "recovered" for item in events) and not failed
+    again = {_domain(item.address) for item in events if item.kind == "recovered"}
+    # Each half of the adapter recovers by itself.
+    recovered = bool(again) and not failed and {_domain(item.address) for item in severe} <= again
     ports = sorted({item.address for item in events})
     told = f"The kernel logged {_kinds(events)} at {named(ports)} (the ConnectX-7 and its root ports) since this boot."
     if failed:
@@ -78,6 +80,10 @@ def pcie(desk: Desk, where: Where) -> list[Finding]:
         "lockups": list(desk.kernel.events.lockups)[:2],
     }
     return [finding("CX7_PCIE_ERRORS", where, told, evidence=evidence, severity=severity)]
+
+
+def _domain(address: str) -> str:
+    return address.partition(":")[0]
 
 
 def _domains(desk: Desk) -> frozenset[str]:

@@ -33,7 +33,8 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ("docker0",),
         Cause(
             "NCCL_LAUNCH_FAILED", "docker0",
-            "a container bridge with the same address on both desks (docker0 trap) got in Open MPI's way",
+            "an address that both desks have (a container bridge: docker0 trap), or that the other desk does not know (a VPN), got in "
+            "Open MPI's way",
             "Let MPI use the fabric network only (OMPI_MCA_btl_tcp_if_include of pair.env), and find out which file in /etc/openmpi or "
             "environment variable of the login user says otherwise.",
         ),
@@ -192,6 +193,11 @@ GID_ERRNO = (22, 61, 101)
 
 DEVICE_ERRNO = (5, 6, 19)
 
+GPU_DIRECT = (
+    "GPUDirect RDMA does not exist on this machine: take NCCL_NET_GDR_LEVEL, NCCL_NET_GDR_C2C and NCCL_DMABUF_ENABLE out of "
+    "/etc/nccl.conf, ~/.nccl.conf and the login user's environment on both desks."
+)
+
 COMPLETIONS: dict[str, Cause] = {
     "RETRY_EXC_ERR": Cause("NCCL_RETRY_EXCEEDED", "retry", "a send gave up (IBV_WC_RETRY_EXC_ERR)"),
     "RNR_RETRY_EXC_ERR": Cause(
@@ -205,8 +211,7 @@ COMPLETIONS: dict[str, Cause] = {
     ),
     "LOC_PROT_ERR": Cause(
         "NCCL_INCOMPLETE", "local_protection", "a rank's own memory was not registered as the adapter needs it (IBV_WC_LOC_PROT_ERR)",
-        "Compare driver, kernel and NCCL on the desks; GPUDirect RDMA does not exist on this machine, so unset NCCL_NET_GDR_LEVEL and "
-        "NCCL_DMABUF_ENABLE.",
+        "Compare driver, kernel and NCCL on the desks. " + GPU_DIRECT,
     ),
     "WR_FLUSH_ERR": Cause(
         "NCCL_CONNECTION_LOST", "flushed", "pending transfers were discarded because their connection had failed (IBV_WC_WR_FLUSH_ERR)",
@@ -229,6 +234,10 @@ AFTER_START: dict[str, Cause] = {
     "no_device": Cause(
         "NCCL_INCOMPLETE", "no_device", "a rank saw no RDMA device",
         "Look for the devices as the login user (ibv_devinfo, /dev/infiniband), then check NCCL_IB_HCA in /etc/nccl.conf and ~/.nccl.conf.",
+    ),
+    "unfit_memory": Cause(
+        "NCCL_INCOMPLETE", "unfit_memory", "the adapter refused a rank's memory, and not for want of it",
+        GPU_DIRECT + " Then run again. If nothing sets them, compare driver, kernel and NCCL on the desks.",
     ),
     "interface": _later("interface"),
     "docker0": _later("docker0"),

@@ -60,9 +60,13 @@ class Kernel:
     kho: str | None = None
     """Value of the ``kho=`` parameter (/proc/cmdline); null when it is not given."""
     next_boot_kho: str | None = None
-    """Value that GRUB's settings (/etc/default/grub, grub.d, nvidia-spark-grub-kho) give the next boot; null when they give none."""
+    """Value that the next boot's entry of /boot/grub/grub.cfg has, else the one of GRUB's settings (/etc/default/grub, grub.d,
+    nvidia-spark-grub-kho); null for none."""
     boot_entry: str | None = None
-    """The entry that GRUB is set to start (/etc/default/grub, grubenv); null when its settings choose none."""
+    """The entry that GRUB is set to start (/boot/grub/grub.cfg, else /etc/default/grub; grubenv); null when its settings choose none."""
+    boot_entry_pending: str | None = None
+    """The entry that /etc/default/grub chooses now, where /boot/grub/grub.cfg was written with another choice (update-grub did not run
+    since); null for none."""
     boot_order: str | None = None
     """The setting that puts a kernel before those of a higher version (GRUB_TOP_LEVEL or GRUB_FLAVOUR_ORDER in /etc/default/grub);
     null for none."""

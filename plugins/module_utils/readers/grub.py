@@ -44,8 +44,9 @@ def read(text: str) -> dict[str, Any]:
 
 
 def menu(text: str) -> list[dict[str, Any]]:
-    """The menu of a grub.cfg: a list of entries, each with title, id, release (the kernel that it starts, null for anything else) and
-    entries (those of a submenu, null for an entry)."""
+    """The menu of a grub.cfg: a list of entries, each with title, id, release (the kernel that it starts, null for anything else), kho
+    (what ``kho=`` gives that kernel: empty for nothing, null when its line does not tell) and entries (those of a submenu, null for an
+    entry)."""
     top: list[dict[str, Any]] = []
     opened: list[dict[str, Any] | None] = []
     count = 0
@@ -60,6 +61,7 @@ def menu(text: str) -> list[dict[str, Any]]:
                 "title": _text.word(entry.group(2) or entry.group(3)),
                 "id": _text.word(next((item for item in named.groups() if item), None)) if named else None,
                 "release": None,
+                "kho": None,
                 "entries": [] if entry.group(1) == "submenu" else None,
             }
             place = top if inside is None else inside["entries"]
@@ -72,7 +74,25 @@ def menu(text: str) -> list[dict[str, Any]]:
             opened.pop()
         elif inside is not None and inside["release"] is None and (kernel := _LINUX.match(stripped)):
             inside["release"] = _text.word(kernel.group(1), 100)
+            words = stripped[kernel.end() :].split()
+            given = [word.removeprefix("kho=")[:32] for word in words if word.startswith("kho=")]
+            inside["kho"] = (given or [""])[-1] if words else None
     return top
+
+
+_DEFAULT = re.compile(r'^\s{0,40}set default="([^"\n]{0,300})"', re.MULTILINE)
+_OLD_TITLE = re.compile(r"""if \[ "x\$default" = '([^'\n]{1,300})' \]; then default='([^'\n]{1,300})'; fi;""")
+
+
+def default_of(text: str) -> str | None:
+    """GRUB_DEFAULT as it was when update-grub wrote this grub.cfg, which is what counts at the boot; null when it is not told."""
+    told = next((value for value in _DEFAULT.findall(text) if value != "${next_entry}"), None)
+    return "saved" if told == "${saved_entry}" else _text.word(told)
+
+
+def place_of(entry: str | None, text: str) -> str | None:
+    """An entry as grub.cfg takes it: one that is named by its title alone, as before GRUB 2, is put right by update-grub."""
+    return next((_text.word(place) for title, place in _OLD_TITLE.findall(text) if title == entry), entry)
 
 
 def of_menu(entry: str, entries: list[dict[str, Any]]) -> str | None:
@@ -80,6 +100,25 @@ def of_menu(entry: str, entries: list[dict[str, Any]]) -> str | None:
 
     As GRUB does it, a submenu without a chosen entry starts its first one.
     """
+    found = _started(entry, entries)
+    return (found["release"] or entry_release(found["title"])) if found else None
+
+
+def kho_of(entry: str | None, entries: list[dict[str, Any]]) -> str | None:
+    """What the menu gives the next kernel with ``kho=``: empty for nothing, null when the menu does not tell."""
+    found = _started(entry or "0", entries) or _started("0", entries)
+    return found["kho"] if found else None
+
+
+def _started(entry: str, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    found = _chosen(entry, entries)
+    while found is not None and found["entries"]:
+        found = found["entries"][0]
+    return found
+
+
+def _chosen(entry: str, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The entry of the menu that is found at a place; null when there is none."""
     found: dict[str, Any] | None = None
     for part in entry.split(">"):
         chosen = next((item for item in entries if part in (item["title"], item["id"])), None)
@@ -88,9 +127,7 @@ def of_menu(entry: str, entries: list[dict[str, Any]]) -> str | None:
         if chosen is None:
             return None
         found, entries = chosen, chosen["entries"] or []
-    while found is not None and found["entries"]:
-        found = found["entries"][0]
-    return found["release"] if found else None
+    return found
 
 
 _NO_KERNEL = re.compile(r"\.old$|\.dpkg-|\.rpm(?:save|new)$|\.sig(?:ned)?$")
@@ -155,11 +192,14 @@ def next_release(
     installed: list[str], settings: dict[str, Any], environment: dict[str, Any], entries: list[dict[str, Any]] | None = None
 ) -> tuple[str | None, str | None]:
     """The release that starts next, and why it is not known. ``installed`` is in the order of the menu, whose entries ``entries`` are."""
-    highest = installed[0] if installed else None
     entry = chosen_entry(settings, environment)
+    first = of_menu("0", entries) if entries else None
+    highest = first if first in installed else installed[0] if installed else None
     if entry is None:
         return highest, None if highest else "no kernel image is listed"
     named = entry_release(entry)
+    if named is not None and entries and _chosen(entry, entries) is None:
+        named = None if highest is None else highest  # at this place the menu has nothing, so GRUB starts its first entry
     if named is not None:
         # GRUB starts the first entry of its menu where the chosen one is gone with its kernel.
         return (named if named in installed or not installed else highest), None

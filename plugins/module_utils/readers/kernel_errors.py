@@ -67,7 +67,7 @@ _HEAT = re.compile(
 _FATAL = re.compile(r"\(Fatal\)|severity=Fatal|DPC: (?:containment event|unmasked uncorrectable)")
 _RECOVERED = re.compile(r"AER: device recovery successful|health recovery succeeded", re.IGNORECASE)
 _FAILED = re.compile(
-    r"recovery (?:flow )?(?:failed|aborted)|reset failed|with error code|can't recover|handling bad device|Failed to (?:recover|load)",
+    r"recovery (?:flow )?(?:failed|aborted)|reset failed|with error code|can't recover|Failed to (?:recover|load)",
     re.IGNORECASE,
 )
 _CHARACTERS = re.compile(r"[^\x20-\x7e]")

@@ -63,6 +63,12 @@ WC_STATUS = {
 
 _WC_NAME = {number: name for name, number in WC_STATUS.items()}
 
+_NOT_REGISTERED = re.compile(
+    r"ibv_reg_(?:dmabuf_)?mr\w{0,10} failed with (?:error |\d{1,4} )?"
+    r"(?:bad address|invalid argument|operation not supported|protocol not supported)"
+)
+"""A rank's memory was refused, and not for want of it."""
+
 # Sign and the texts that make it, in small letters. NCCL's INFO lines are never looked at: a healthy run says "cannot open shared object
 # file: No such file or directory" in them for every plugin that is not there.
 _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -242,8 +248,12 @@ _TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("port_error", ("async event: port error", "async error event: port error", "got async event : port error", "port error(")),
     ("fatal_event", ("fatal async event", "async fatal event", "device fatal", "local catastrophic error", "got async event : device")),
 )
-_HARMLESS = re.compile(r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:load|open) ")
-"""What Open MPI and libibverbs say of parts that nobody needs; they go on without them."""
+_HARMLESS = re.compile(
+    r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:load|open) |"
+    r"^(?:-?[a-z]{2,5}: )?\S{0,200}(?:/\.(?:bash|z|t?csh|k?sh|profile|login)\w{0,12}|/etc/(?:profile|bash|zsh|csh)[\w./]{0,60}"
+    r"|/profile\.d/[^\s:]{1,100}|/config\.fish)(?::| \()"
+)
+"""What Open MPI and libibverbs say of parts that nobody needs, and shells of lines in a start-up file; they go on without them."""
 _NOT_FATAL = ("non-fatal async event",)
 _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""
@@ -270,8 +280,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
     gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
 
-    Signs: versions, gpu_shared, truncated, gpu_memory, registration, cuda_build, other_libcuda, no_gpu, gpu_busy, cuda, no_device,
-    interface, docker0, host_key, ssh, foreign_program, newer_system, library, no_space, shared_memory, read_only, not_permitted,
+    Signs: versions, gpu_shared, truncated, gpu_memory, registration, unfit_memory, cuda_build, other_libcuda, no_gpu, gpu_busy, cuda,
+    no_device, interface, docker0, host_key, ssh, foreign_program, newer_system, library, no_space, shared_memory, read_only, not_permitted,
     may_not_run, open_files, program, as_root, slots, firewall, mpi_versions, daemon_lost, daemon, oom_killer, other_cpu, killed, crashed,
     modify_qp, completion, connect_failed, connection_lost, gid_changed, port_error, fatal_event.
     """
@@ -289,6 +299,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         return [{"sign": "versions", **more, "versions": {rank: version_of(int(code)) for rank, code in pairs}}]
     if "mismatched nccl version" in low:
         return [{"sign": "versions", **more, "versions": {}}]
+    if _NOT_REGISTERED.search(low):
+        return [{"sign": "unfit_memory", **more}]
     modify = _MODIFY.search(low)
     if modify:
         return [{"sign": "modify_qp", **more, **_queue_pair(line, low, modify)}]

@@ -15,6 +15,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options im
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.reboot import reboot_refusals
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Finding, Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_reducers as reduce
 
 from .fake_desk import DRIVER, KERNEL, NVIDIA_SMI_Q, PACKAGES, PCI, QUERY_GPU, FakeDesk, dpkg, healthy, said
 
@@ -251,12 +253,106 @@ def test_a_pin_that_grub_follows_is_told_as_one(entry: str, chosen: bool) -> Non
     bad = OLDER if chosen else NEXT
     desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/drivers/net/dummy.ko.zst": ""}
     desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_DEFAULT="{entry}"\n'
-    inner = "".join(f"menuentry 'k' {{\n linux /boot/vmlinuz-{name} ro\n}}\n" for name in (KERNEL, KERNEL, OLDER))
-    desk.files["/boot/grub/grub.cfg"] = f"menuentry 'a' {{\n linux /boot/vmlinuz-{KERNEL} ro\n}}\nsubmenu 'b' {{\n{inner}}}\n"
+    first, second = (KERNEL, OLDER) if chosen else (NEXT, KERNEL)
+    inner = "".join(
+        f"menuentry 'DGX OS GNU/Linux, with Linux {name}{more}' $menuentry_id_option 'gnulinux-{name}-{kind}-x' {{\n"
+        f" linux /boot/vmlinuz-{name} ro\n}}\n"
+        for name in (first, second)
+        for more, kind in (("", "advanced"), (" (recovery mode)", "recovery"))
+    )
+    desk.files["/boot/grub/grub.cfg"] = (
+        f"menuentry 'DGX OS GNU/Linux' {{\n linux /boot/vmlinuz-{first} ro\n}}\n"
+        f"submenu 'Advanced options for DGX OS GNU/Linux' $menuentry_id_option 'gnulinux-advanced-x' {{\n{inner}}}\n"
+    )
     found = judged(desk)["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"]
     assert bad in found.message and f"GRUB is set to start {entry!r}." in found.message and "not installed" not in found.message
     assert ("grub-editenv" in found.remedy) is chosen
     assert f"linux-modules-nvidia-580-open-{bad if chosen else 'RELEASE'}" in found.remedy
+
+
+def menu_of(default: str, more: str = "") -> str:
+    """A grub.cfg as update-grub writes it for a bad kernel and the good one."""
+    entries = "".join(
+        f"\tmenuentry 'DGX OS GNU/Linux, with Linux {name}' --class os $menuentry_id_option 'gnulinux-{name}-advanced-1f2e' {{\n"
+        f"\t\tlinux\t/boot/vmlinuz-{name} root=UUID=1f2e ro\n\t}}\n"
+        for name in ("7.0.0-1021-nvidia", KERNEL)
+    )
+    return (
+        f'if [ "${{next_entry}}" ] ; then\n   set default="${{next_entry}}"\nelse\n   set default="{default}"\nfi\n'
+        f"menuentry 'DGX OS GNU/Linux' --class os $menuentry_id_option 'gnulinux-simple-1f2e' {{\n"
+        f"\tlinux\t/boot/vmlinuz-7.0.0-1021-nvidia root=UUID=1f2e ro\n}}\n"
+        f"submenu 'Advanced options for DGX OS GNU/Linux' $menuentry_id_option 'gnulinux-advanced-1f2e' {{\n{entries}}}\n{more}"
+    )
+
+
+PIN = f"gnulinux-{KERNEL}-advanced-1f2e"
+WHOLE_PIN = f"gnulinux-advanced-1f2e>{PIN}"
+TITLE = f"DGX OS GNU/Linux, with Linux {KERNEL}"
+PUT_RIGHT = f"""if [ "x$default" = '{TITLE}' ]; then default='Advanced options for DGX OS GNU/Linux>{TITLE}'; fi;\n"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "environment", "menu", "good", "words"),
+    [
+        (WHOLE_PIN, "", menu_of(WHOLE_PIN), True, ""),
+        (WHOLE_PIN, "", menu_of("0"), False, "sudo update-grub has not run since"),
+        ("0", "", menu_of(WHOLE_PIN), True, ""),
+        ("saved", f"saved_entry={WHOLE_PIN}\n", menu_of("${saved_entry}"), True, ""),
+        ("saved", f"saved_entry={WHOLE_PIN}\n", menu_of("0"), False, "sudo update-grub has not run since"),
+        ("saved", f"saved_entry={PIN}\n", menu_of("${saved_entry}"), False, "another place of its menu (SUBMENU>ENTRY)"),
+        (PIN, "", menu_of(PIN), False, "another place of its menu (SUBMENU>ENTRY)"),
+        (TITLE, "", menu_of(TITLE), False, "another place of its menu (SUBMENU>ENTRY)"),
+        (TITLE, "", menu_of(TITLE, PUT_RIGHT), True, ""),
+        ("0", f"next_entry={WHOLE_PIN}\n", menu_of("0"), True, ""),
+        (WHOLE_PIN, "", None, True, ""),
+    ],
+)
+def test_the_menu_that_update_grub_wrote_decides_what_starts(
+    setting: str, environment: str, menu: str | None, good: bool, words: str
+) -> None:
+    bad = "7.0.0-1021-nvidia"
+    desk = healthy()
+    desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/drivers/net/dummy.ko.zst": ""}
+    desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_DEFAULT="{setting}"\n'
+    desk.files["/boot/grub/grubenv"] = f"# GRUB Environment Block\n{environment}"
+    if menu is not None:
+        desk.files["/boot/grub/grub.cfg"] = menu
+    assert collect(desk).kernel.next_boot == (KERNEL if good else bad)
+    found = judged(desk).get("NEXT_BOOT_KERNEL_WITHOUT_DRIVER")
+    assert (found is None) is good
+    assert found is None or words in found.message
+    remedy = "sudo update-grub, so that" if "has not run" in words else "'SUBMENU>ENTRY'"
+    assert found is None or remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("menu", "settings", "warned"),
+    [
+        (" ro", "kho=off", True),
+        (" ro kho=off", "kho=off", False),
+        (" ro kho=off quiet", "", False),
+        (" ro kho=on kho=off", "", False),
+        (" ro", "", True),
+        ("", "kho=off", False),
+        (None, "kho=off", False),
+    ],
+)
+def test_kho_counts_from_the_next_update_grub_on(menu: str | None, settings: str, warned: bool) -> None:
+    bad = "7.0.0-1019-nvidia"
+    desk = healthy()
+    desk.files |= {f"/boot/vmlinuz-{bad}": "", f"/lib/modules/{bad}/kernel/nvidia-580-open/nvidia.ko": ""}
+    desk.files["/etc/default/grub.d/99-lab.cfg"] = f'GRUB_CMDLINE_LINUX="{settings}"\n'
+    if menu is not None:
+        desk.files["/boot/grub/grub.cfg"] = f"menuentry 'DGX OS GNU/Linux' {{\n\tlinux\t/boot/vmlinuz-{bad}{menu}\n}}\n"
+    found = [item for item in judge(collect(desk), WHERE, JudgeOptions()) if item.evidence.get("component") == "next kernel"]
+    assert bool(found) is warned
+
+
+def test_a_recorded_menu_keeps_what_starts_and_no_command_line() -> None:
+    kept = reduce.grub_menu(menu_of(TITLE, PUT_RIGHT), ())
+    assert (grub.default_of(kept), grub.place_of(TITLE, kept)) == (TITLE, f"Advanced options for DGX OS GNU/Linux>{TITLE}")
+    assert grub.menu(kept) == grub.menu(menu_of(TITLE, PUT_RIGHT)) and "root=" not in kept
+    assert grub.default_of(reduce.grub_menu(menu_of("${saved_entry}"), ())) == "saved"
 
 
 @pytest.mark.parametrize(
@@ -423,6 +519,34 @@ def test_pcie_errors_are_told_also_where_the_link_is_up() -> None:
     assert found.severity == "fail" and "0002:00:00.0" in found.message
     foreign = "spark-a1b2 kernel: pcieport 0009:00:00.0: AER: Uncorrectable (Fatal) error message received from 0009:00:00.0"
     assert "CX7_PCIE_ERRORS" not in judged(logging(healthy(), foreign))
+
+
+FATAL_0, FATAL_2 = (
+    f"pcieport {half}:00:00.0: AER: Uncorrectable (Fatal) error message received from {half}:00:00.0" for half in ("0000", "0002")
+)
+WELL_0, WELL_2 = (f"pcieport {half}:00:00.0: AER: device recovery successful" for half in ("0000", "0002"))
+HEALTH = "mlx5_core 0000:01:00.0: mlx5_health_try_recover:370:(pid 9): "
+BAD, BEGUN, SUCCEEDED = (
+    HEALTH + words for words in ("handling bad device here", "starting health recovery flow", "health recovery succeeded")
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "severity", "words"),
+    [
+        ((FATAL_0, WELL_0), "warn", "It recovered."),
+        ((BAD, BEGUN, SUCCEEDED), "warn", "It recovered."),
+        ((BAD, BEGUN), "fail", ""),
+        ((BAD, BEGUN, HEALTH + "health recovery failed"), "fail", "Its recovery failed."),
+        ((FATAL_0, WELL_0, FATAL_2, WELL_2), "warn", "It recovered."),
+        ((FATAL_0, WELL_0, FATAL_2), "fail", ""),
+        ((FATAL_0, WELL_0, FATAL_0), "fail", ""),
+        ((FATAL_0, WELL_0, BAD, BEGUN, SUCCEEDED), "warn", "It recovered."),
+    ],
+)
+def test_a_recovery_counts_for_its_half_of_the_adapter_until_the_next_error(lines: tuple[str, ...], severity: str, words: str) -> None:
+    found = judged(logging(healthy(), *(f"spark-a1b2 kernel: {line}" for line in lines)))["CX7_PCIE_ERRORS"]
+    assert found.severity == severity and ("ecover" in found.message) is bool(words) and words in found.message
 
 
 def test_a_healthy_desk_says_nothing_of_all_this() -> None:

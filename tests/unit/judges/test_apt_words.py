@@ -320,3 +320,61 @@ def test_a_module_that_dkms_cannot_build_is_named() -> None:
     )
     found = explain(["apt-get", "install"], text, WHERE)
     assert found.code == "DPKG_BROKEN" and "/var/lib/dkms/r8127/11.014/build/make.log" in found.remedy and "7.0.0-1021" in found.remedy
+
+
+FLAT = "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa"
+
+
+@pytest.mark.parametrize(
+    "words", ["File has unexpected size (10 != 12). Mirror sync in progress? [IP: 192.0.2.1 443]", "Hash Sum mismatch"]
+)
+@pytest.mark.parametrize("name", ["Packages.gz", "Packages", "./Packages.xz", "by-hash/SHA256/0a1b2c"])
+def test_an_archive_without_folders_is_told_once(words: str, name: str) -> None:
+    text = (
+        f"Err:5 {FLAT}  Packages\n  {words}\nE: Failed to fetch {FLAT}/{name}  {words}\n"
+        "E: Some index files failed to download. They have been ignored, or old ones used instead.\n"
+    )
+    (found,) = archive_findings(text, WHERE)
+    assert (found.code, found.evidence["archive"]) == ("APT_CHECKSUM_WRONG", FLAT)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{FLAT}/./libnccl2_2.31.2-1%2bcuda13.2_arm64.deb",
+        f"{FLAT}/cuda-toolkit-13-0_13.0.3-1_arm64.deb",
+        f"{ARCHIVE}/pool/universe/o/openmpi/openmpi-bin_4.1.6-7ubuntu2_arm64.deb",
+    ],
+)
+def test_a_package_that_is_no_longer_there_needs_new_lists(address: str) -> None:
+    text = (
+        f"E: Failed to fetch {address}  404  Not Found [IP: 192.0.2.1 443]\n"
+        "E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?\n"
+    )
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and "newer version than the desk's package lists" in found.remedy
+
+
+FAILED_SCRIPT = (
+    "dpkg: error processing package linux-image-7.0.0-1021-nvidia (--configure):\n"
+    " installed linux-image-7.0.0-1021-nvidia package post-installation script subprocess returned error exit status 1\n"
+    "Errors were encountered while processing:\n linux-image-7.0.0-1021-nvidia\n"
+    "E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+)
+
+
+def test_what_a_packages_script_said_is_told() -> None:
+    text = (
+        "Setting up linux-image-7.0.0-1021-nvidia (7.0.0-1021.21) ...\n"
+        "/etc/kernel/postinst.d/zz-update-grub:\n/usr/sbin/grub-probe: error: failed to get canonical path of `/dev/mapper/x'.\n"
+        "run-parts: /etc/kernel/postinst.d/zz-update-grub exited with return code 1\n"
+    )
+    found = explain(["apt-get", "install"], text + FAILED_SCRIPT, WHERE)
+    assert found.code == "DPKG_BROKEN" and "failed to get canonical path" in found.message and "exit status 1" in found.message
+    assert "Setting up" not in found.message and found.remedy.startswith("What a package's script ran failed")
+
+
+def test_a_script_that_said_nothing_leaves_the_message_as_it_was() -> None:
+    found = explain(["apt-get", "install"], "Setting up x (1) ...\n" + FAILED_SCRIPT, WHERE)
+    assert found.code == "DPKG_BROKEN" and found.message.startswith("desk-01: dpkg: error processing package")
+    assert "script ran failed" not in found.remedy

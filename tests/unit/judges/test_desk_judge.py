@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -483,3 +484,19 @@ def test_a_removed_package_owns_no_library() -> None:
     found = judge(change(DESK, **{f"driver__{key}": value for key, value in driver.items()}), WHERE, JudgeOptions())
     (wrong,) = [item for item in found if item.code == "DRIVER_BRANCH_WRONG"]
     assert "nvidia-uninstall" in wrong.remedy
+
+
+@pytest.mark.parametrize(
+    ("packages", "severity", "words"),
+    [
+        ((Package("libxnvctrl0", "510.47.03-0ubuntu4"),), "note", "Nothing has to be done"),
+        ((Package("libxnvctrl0", "610.57.04-1"),), "warn", "libxnvctrl0/noble"),
+        ((Package("nvidia-settings", "610.57.04-1"), Package("libxnvctrl0", "510.47.03-0ubuntu4")), "warn", "remove nvidia-settings"),
+    ],
+)
+def test_no_remedy_takes_away_what_open_mpi_needs(packages: tuple[Package, ...], severity: str, words: str) -> None:
+    [found] = [
+        item for item in judge(change(DESK, driver__packages=packages), WHERE, JudgeOptions()) if item.code == "NVIDIA_SETTINGS_OTHER"
+    ]
+    assert found.severity == severity and words in found.remedy
+    assert not re.search(r"remove[^.;]*libxnvctrl0", found.remedy)

@@ -407,3 +407,59 @@ def test_marks_follow_a_link_of_100_gigabit_at_both_ends() -> None:
     assert ("NCCL_SLOW" in codes[0], "NCCL_SLOW" in codes[1]) == (True, False)
     one_end = (halved(ENDS[0]), ENDS[1])
     assert "NCCL_SLOW" in [item.code for item in judge("p", one_end, slow, iterations=20, warmups=5)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Call to ibv_reg_mr_iova2 failed with error Bad address",
+        "Call to ibv_reg_mr failed with error Bad address",
+        "Call to ibv_reg_mr_iova2 failed with 14 Bad address",
+        "Call to ibv_reg_dmabuf_mr failed with error Operation not supported",
+        "Call to ibv_reg_mr_iova2 failed with error Invalid argument",
+    ],
+)
+def test_memory_that_the_adapter_refuses_is_no_want_of_memory(words: str) -> None:
+    found = sick(f"[2026-11-03 09:15:27] a:1:9 [0] misc/ibvwrap.cc:190 (wrap_ibv_reg_mr_iova2) NCCL WARN {words}")
+    assert (found.code, found.evidence["cause"]) == ("NCCL_INCOMPLETE", "unfit_memory")
+    assert "NCCL_NET_GDR_LEVEL" in found.remedy and "kho" not in found.remedy and "memlock" not in found.remedy
+
+
+def test_memory_that_runs_short_stays_want_of_memory() -> None:
+    found = sick("a:1:9 [0] misc/ibvwrap.cc:190 NCCL WARN Call to ibv_reg_mr_iova2 failed with error Cannot allocate memory")
+    assert found.code == "NCCL_ENOMEM"
+
+
+def test_a_connection_from_an_address_of_a_vpn_is_not_only_docker() -> None:
+    text = (
+        "Open MPI detected an inbound MPI TCP connection request from a peer\nthat appears to be part of this MPI job\n"
+        "  Source IP of socket: 100.101.2.3\n  Known IPs of peer:\n\t192.168.100.11\n"
+    )
+    [found] = judge("pair_a", ENDS, nccl_evidence("", stderr=text, rc=1, ranks=(), growth=()), iterations=20, warmups=5)
+    assert found.evidence["cause"] == "docker0" and "VPN" in found.message
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "/home/lab/.bashrc: line 118: conda: command not found",
+        "/etc/profile.d/modules.sh: line 3: modulecmd: command not found",
+        "/home/lab/.zshenv:3: command not found: conda",
+        "-bash: /opt/miniforge/etc/profile.d/conda.sh: No such file or directory",
+        "/home/lab/.bashrc: line 20: /opt/ros/jazzy/setup.bash: No such file or directory",
+        "~/.config/fish/config.fish (line 3): Unknown command: conda",
+        "/home/lab/.cshrc: conda: Command not found.",
+        "/home/lab/.profile: 28: .: cannot open /home/lab/.cargo/env: No such file",
+    ],
+)
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("ORTE was unable to reliably start one or more daemons.\n", "daemon"),
+        ("bash: line 1: orted: command not found\nORTE was unable to reliably start one or more daemons.\n", "program"),
+        ("There are not enough slots available in the system to satisfy the 2\n", "slots"),
+    ],
+)
+def test_what_a_start_up_file_of_the_shell_lacks_is_no_cause(noise: str, text: str, cause: str) -> None:
+    [found] = judge("pair_a", ENDS, nccl_evidence("", stderr=f"{noise}\n{text}", rc=1, ranks=(), growth=()), iterations=20, warmups=5)
+    assert found.evidence["cause"] == cause

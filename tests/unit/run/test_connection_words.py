@@ -287,3 +287,32 @@ def test_a_desk_without_sftp_is_not_shutting_down() -> None:
 def test_a_desk_that_restarts_in_the_middle_has_closed_the_connection(text: str) -> None:
     found = classify(text)
     assert found.kind == "closed" and found.remedy is not None and "restart" in found.remedy
+
+
+PROMPT = "[sudo: [sudo via ansible, key=spnnznrgscgdxdontsjkwrly] password:] Password:"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Task failed: Timeout (12s) waiting for privilege escalation prompt: {PROMPT}",
+        f"Task failed: Timed out waiting for become success or become password prompt.\n>>> Standard Error\n{PROMPT}",
+    ],
+)
+def test_the_prompt_of_sudo_rs_is_told_as_that(text: str) -> None:
+    found = classify(text)
+    assert (found.kind, found.code, found.late) == ("become", "BECOME_FAILED", False)
+    assert "sudo-rs" in found.sentence and "ansible_become_exe: sudo.ws" in str(found.remedy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Timeout (12s) waiting for privilege escalation prompt: ",
+        "Task failed: Timed out waiting for become success or become password prompt.",
+        "Timed out waiting for become success.\n>>> Standard Output\nMOTD",
+        "Premature end of stream waiting for become success or become password prompt.",
+    ],
+)
+def test_a_sudo_that_keeps_ansible_waiting_is_no_desk_that_is_off(text: str) -> None:
+    assert (classify(text).kind, classify(text).code) == ("become", "BECOME_FAILED")

@@ -167,8 +167,9 @@ CODES: tuple[Code, ...] = (
         other_severities=("note",),
         meaning="nvidia-settings or libxnvctrl0 from a newer branch replaces a library of the driver (libnvidia-gtk3.so.VERSION): "
         "containers that get the GPU in legacy mode no longer start, while nvidia-smi works. A note for an older build.",
-        remedy="Bring them to the driver's version or remove them: sudo apt-get remove nvidia-settings libxnvctrl0 (not autoremove). The "
-        "driver_lock role keeps other versions from coming back.",
+        remedy="Remove nvidia-settings (sudo apt-get remove nvidia-settings; not autoremove) or bring it to the driver's version. Open MPI "
+        "needs libxnvctrl0: sudo apt-get install --allow-downgrades libxnvctrl0/noble brings Ubuntu's own build, which takes nothing away. "
+        "The driver_lock role keeps other versions from coming back.",
         source="community (one report; NVIDIA/nvidia-settings issue 124)",
     ),
     Code(
