@@ -23,10 +23,20 @@ def releases(boot: Path) -> list[str]:
     return sorted(found, key=version_key, reverse=True)
 
 
-def menu(boot: Path) -> str:
-    """grub.cfg, as far as anybody reads it: the entries with their titles and ids."""
+def menu(boot: Path, chosen: str) -> str:
+    """grub.cfg, as far as anybody reads it: the default that was chosen, the entries with their titles and ids."""
     listed = releases(boot)
-    lines = ["### made by update-grub", f"menuentry '{NAME}' --class gnu-linux $menuentry_id_option 'gnulinux-simple-{UUID}' {{", "}"]
+    place = "${saved_entry}" if chosen == "saved" else chosen
+    lines = [
+        "### made by update-grub",
+        'if [ "${next_entry}" ] ; then',
+        '   set default="${next_entry}"',
+        "else",
+        f'   set default="{place}"',
+        "fi",
+        f"menuentry '{NAME}' --class gnu-linux $menuentry_id_option 'gnulinux-simple-{UUID}' {{",
+        "}",
+    ]
     lines.append(f"submenu '{SUBMENU[0]}' $menuentry_id_option '{SUBMENU[1]}' {{")
     for release in listed:
         lines += [f"\tmenuentry '{title(release)}' --class gnu-linux $menuentry_id_option '{entry_id(release)}' {{", "\t}"]
@@ -47,7 +57,7 @@ def write_menu(root: Path = Path("/")) -> None:
     """What update-grub does."""
     folder = root / "boot/grub"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "grub.cfg").write_text(menu(root / "boot"), encoding="utf-8")
+    (folder / "grub.cfg").write_text(menu(root / "boot", default(root)), encoding="utf-8")
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -81,6 +91,15 @@ def default(root: Path) -> str:
     return value
 
 
+def written(root: Path) -> str:
+    """The default of grub.cfg, which is all that a boot reads: a later choice counts from the next update-grub on."""
+    try:
+        text = (root / "boot/grub/grub.cfg").read_text(encoding="utf-8")
+    except OSError:
+        return "0"
+    return next((value for value in re.findall(r'set default="(.*)"', text) if value != "${next_entry}"), "0")
+
+
 def start(root: Path = Path("/")) -> str | None:
     """The kernel that starts now; null without one. An entry that was set for one start is used up."""
     listed = releases(root / "boot")
@@ -88,7 +107,7 @@ def start(root: Path = Path("/")) -> str | None:
     once = values.pop("next_entry", "")
     if once:
         set_environment(root, values)
-    chosen = once or (values.get("saved_entry", "0") if (found := default(root)) == "saved" else found)
+    chosen = once or (values.get("saved_entry", "0") if (found := written(root)) == "${saved_entry}" else found)
     return named(chosen, listed) or (listed[0] if listed else None)
 
 

@@ -42,12 +42,18 @@ def test_an_entry_for_one_start_is_used_up_by_it(root: Path, entry: str) -> None
 def test_a_default_stays_and_one_that_is_gone_falls_through(root: Path) -> None:
     setting = root / "etc/default/grub.d/zz.cfg"
     setting.write_text(f'GRUB_DEFAULT="{grub.SUBMENU[0]}>{grub.title(OLD)}"\n')
+    assert grub.start(root) == NEW, "update-grub has not run since"
+    grub.write_menu(root)
     assert (grub.start(root), grub.start(root)) == (OLD, OLD)
     (root / f"boot/vmlinuz-{OLD}").unlink()
     assert grub.start(root) == NEW
     setting.write_text("GRUB_DEFAULT=saved\n")
+    (root / f"boot/vmlinuz-{OLD}").touch()
+    grub.write_menu(root)
     grub.set_environment(root, {"saved_entry": "1>0"})
     assert grub.start(root) == NEW
+    grub.set_environment(root, {"saved_entry": "1>1"})
+    assert grub.start(root) == OLD
 
 
 def test_a_machine_without_kernels_starts_none(tmp_path: Path) -> None:
