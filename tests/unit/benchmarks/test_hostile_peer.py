@@ -110,7 +110,7 @@ def test_a_pipe_that_outlives_its_agent_holds_root_up_no_longer(held: str, tmp_p
     script = f"sh -c 'echo $$ > {holder}; {held}' </dev/null 1>&2 & while [ ! -s {holder} ]; do sleep 0.05; done; echo left >&2; exit 3"
     begun = time.monotonic()
     try:
-        with pytest.raises(side_module.SideError, match="left|y y y"):
+        with pytest.raises(side_module.SideError, match=r"left|y y y"):
             side_module.AgentSide("desk-02", ["sh", "-c", script], "0" * 16, 60.0)
         assert time.monotonic() - begun < 10.0
     finally:
