@@ -139,6 +139,14 @@ def read_map(
             # Two that see nobody but each other are joined, whatever a third one says that it sees.
             if len(others) == 1 and seen.get(other) == {end} and not {end, other} & settled:
                 join(end, other, False)
+    # Two desks that say the same of one cable count more than a third one that says whom it sees.
+    for end in sorted(by_serial, key=end_key):
+        other = by_serial[end]
+        if end not in settled and other not in settled and not seen.get(end) and not seen.get(other):
+            carriers = {ports[end].carrier, ports[other].carrier}
+            if end in strangers or other in strangers or (False in carriers and None not in carriers):
+                continue  # a cable without signal is dark, wherever it ends; a side that is switched off explains it
+            join(end, other, False, ("serial",))
     for end in sorted(seen, key=end_key):
         for other in seen[end]:
             if end in settled or other in settled or len(seen[end]) != 1 or end in hubs:
@@ -148,13 +156,6 @@ def read_map(
             # A desk that was asked and could have seen this end, but did not, leaves the cable half proven.
             asked = other.desk in probes and by_serial.get(end) != other
             join(end, other, asked)
-    for end in sorted(by_serial, key=end_key):
-        other = by_serial[end]
-        if end not in settled and other not in settled and not seen.get(end) and not seen.get(other):
-            carriers = {ports[end].carrier, ports[other].carrier}
-            if end in strangers or other in strangers or (False in carriers and None not in carriers):
-                continue  # a cable without signal is dark, wherever it ends; a side that is switched off explains it
-            join(end, other, False, ("serial",))
 
     found = [_named(strangers[end], remembered or {}) for end in sorted(strangers, key=end_key) if end not in settled]
     settled.update(item.at for item in found)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import Judgement, judge, moved, snapshot
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import Judgement, PairCabling, judge, moved, snapshot
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import read_map
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import (
     CableMap,
@@ -97,6 +97,35 @@ def test_a_desk_that_calls_itself_like_a_switch_hides_it_from_no_other_pair(lie:
     assert cabling is not None and not cabling.proven and {item.code for item in cabling.findings} == {"CABLE_SWITCH"}
 
 
+BLIND = [Neighbour(mac(number, 0, twin), "frame", DESKS[number], "0") for number in (0, 1) for twin in (0, 1)]
+
+
+def of_the_blind(eeprom: bool, seen: Sequence[Neighbour]) -> PairCabling:
+    """The first pair, whose desks see nobody (no IPv6, no LLDP, no raw frames), where the liar says that it sees them."""
+    lab = Lab(DESKS, right(PLAN), deaf=set(DESKS[:2]), eeprom=eeprom)
+    probes = lab.probes()
+    port = probes[LIAR].ports[1]
+    own = tuple(replace(one, carrier=True, neighbours=tuple(seen), methods=("frame",)) for one in port.functions)
+    probes[LIAR] = replace(probes[LIAR], ports=(probes[LIAR].ports[0], replace(port, carrier=True, functions=own)))
+    found = judge(read_map(probes, facts()), PLAN, probes).of_pair("pair_1")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("seen", [BLIND[:2], BLIND[:1], BLIND[2:]])
+def test_two_plugs_of_one_cable_count_more_than_whom_a_third_desk_sees(seen: list[Neighbour]) -> None:
+    cabling = of_the_blind(True, seen)
+    assert cabling.proven and cabling.allowed and [item.code for item in cabling.findings if item.severity in ("fail", "unknown")] == []
+
+
+@pytest.mark.parametrize("seen", [BLIND[:2], BLIND[:1], BLIND[2:]])
+def test_what_a_third_desk_alone_says_of_a_cage_is_no_fault(seen: list[Neighbour]) -> None:
+    cabling = of_the_blind(False, seen)
+    [told] = [item for item in cabling.findings if item.code == "CABLE_ONE_SIDED"]
+    assert not cabling.proven and {item.severity for item in cabling.findings} == {"unknown"}
+    assert f"{LIAR} port 1 of pair pair_3 saw" in told.message and "Move" not in told.message and "plug" not in told.message
+
+
 # ---- whatever one desk says ----------------------------------------------------------------------------------------------
 
 MANY = [f"desk-{number:02d}" for number in range(1, 13)]
@@ -177,3 +206,20 @@ def test_whatever_one_desk_says_of_its_cages_all_other_stacks_are_judged_as_befo
     assert {end.desk for step in found.steps for plug in step.plugs for end in (plug.source, plug.target) if end} <= own
     places = [item.where for item in moved(snapshot(before, honest.edges), after, PAIRED, STACKED)]
     assert all(place.desk in own or place.pair in mine for place in places), places
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(rng=st.randoms(use_true_random=False))
+def test_whatever_one_desk_says_no_fault_is_added_to_a_stack_that_sees_little(rng: Random) -> None:
+    """Desks that see nobody, and a cable that is out: what is not known of them is not known, whoever says what."""
+    lab = sound(rng)
+    lab.eeprom = False
+    lab.deaf |= set(rng.sample(MANY, rng.randrange(4)))
+    if rng.random() < 0.3:
+        lab.cables[1][rng.randrange(2)] = None
+    probes, liar = lab.probes(), rng.choice(MANY)
+    _before, honest = mapped(probes)
+    _after, found = mapped({**probes, liar: anything(rng, liar, [None])})
+    for name, (_proven, _allowed, listed) in told(found).items():
+        faults = {code for code, severity in listed if severity == "fail"}
+        assert liar in MEMBERS[name] or faults <= {code for code, severity in told(honest)[name][2] if severity == "fail"}, name
