@@ -67,10 +67,13 @@ def mac_of(text: str | None) -> str | None:
     return ":".join(plain[index : index + 2] for index in range(0, 12, 2))
 
 
-def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, set[End]]:
+def claimed(
+    facts: Mapping[str, Desk], probes: Mapping[str, CableProbe], remembered: Mapping[str, Sequence[object]] | None = None
+) -> dict[str, set[End]]:
     """Every MAC of a ConnectX-7 function to the cages that have it: several where a bond gives its MAC to its members.
 
-    Desks whose facts have one MAC are known for it; a probe, which nobody compares, says nothing of what is another desk's.
+    Desks whose facts have one MAC are known for it; a probe, which nobody compares, says nothing of what is another desk's. So it is with
+    what an earlier run (``remembered``) saw at a desk whose facts are missing now.
     """
     claims: dict[str, set[End]] = defaultdict(set)
     for name, desk in facts.items():
@@ -79,7 +82,8 @@ def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict
                 mac = mac_of(function.mac)
                 if mac and port.number in PORTS:
                     claims[mac].add(End(name, port.number))
-    owners = {mac: {end.desk for end in ends} for mac, ends in claims.items()}
+    owners = {mac: {str(place[0])} for mac, place in (remembered or {}).items() if place[0] not in facts}
+    owners |= {mac: {end.desk for end in ends} for mac, ends in claims.items()}
     for name, probe in probes.items():
         for probed in probe.ports:
             for item in probed.functions:
@@ -99,10 +103,10 @@ def read_map(
 
     ``probes``: each answering desk's view; ``facts``: each desk's facts (for MACs of desks whose probe failed);
     ``unread``: the inventory's desks without an answer, with the reason in words;
-    ``remembered``: MAC to (desk, port) of an earlier run, which only gives a stranger a name.
+    ``remembered``: MAC to (desk, port) of an earlier run, which gives a stranger a name, and keeps others from taking it.
     """
     missing = dict(unread or {})
-    claims = claimed(facts, probes)
+    claims = claimed(facts, probes, remembered)
     known = {mac: next(iter(ends)) for mac, ends in claims.items() if len(ends) == 1}
     ports = {End(name, port.port): port for name, probe in probes.items() for port in probe.ports}
     sighted = _sightings(ports, claims, facts)

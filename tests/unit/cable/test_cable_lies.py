@@ -126,6 +126,17 @@ def test_what_a_third_desk_alone_says_of_a_cage_is_no_fault(seen: list[Neighbour
     assert f"{LIAR} port 1 of pair pair_3 saw" in told.message and "Move" not in told.message and "plug" not in told.message
 
 
+def test_a_desk_that_does_not_answer_keeps_the_mac_that_it_had_in_an_earlier_run() -> None:
+    """Its partner sees it all the same, and no third desk is taken for it."""
+    lent = (mac(1, 0, 0), mac(1, 0, 1))
+    probes = {name: probe for name, probe in lied(1, [], lent).items() if name != DESKS[1]}
+    known = {name: desk for name, desk in facts().items() if name != DESKS[1]}
+    before = dict.fromkeys(lent, (DESKS[1], 0))
+    found = judge(read_map(probes, known, {DESKS[1]: "no route to host"}, before), PLAN, probes).of_pair("pair_1")
+    assert found is not None and {item.severity for item in found.findings} == {"unknown"}
+    assert any(f"It may be {DESKS[1]}" in item.message for item in found.findings)
+
+
 # ---- whatever one desk says ----------------------------------------------------------------------------------------------
 
 MANY = [f"desk-{number:02d}" for number in range(1, 13)]
