@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ..module_utils.judges.marks import LEAST_MEASUREMENTS, MarksError, calibrated
+from ..module_utils.judges.marks import LEAST_MEASUREMENTS, MarksError, calibrated, nccl_figures, rdma_figures
 from ..plugin_utils import plain_yaml
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.stages import stage_of_part
@@ -47,7 +48,8 @@ class ActionModule(DeskAction):
                     measured[kind].append(dict(part.data))
                     # A slow result is what calibrating is for; a wrong one is not.
                     codes = {str(item["code"]) for item in part.findings if item["severity"] == "fail"}
-                    if wrong := {code for code in codes if not code.endswith("_SLOW")}:
+                    wrong = {code for code in codes if not code.endswith("_SLOW")}
+                    if wrong := wrong or _unreadable(kind, part.data):
                         bad.setdefault(heads[desk], set()).update(wrong)
         if bad:
             told = "; ".join(f"{stack} has {', '.join(sorted(codes))}" for stack, codes in sorted(bad.items()))
@@ -65,6 +67,15 @@ class ActionModule(DeskAction):
             "\n" + "".join(f"{_named(mark)}: {mark['value']}\n" for mark in marks) + f"Written to {path}. " + _usage(path)
         )
         return {"changed": before != text, "path": str(path), "marks": marks}
+
+
+def _unreadable(kind: str, data: Mapping[str, Any]) -> set[str]:
+    """What keeps a measurement from setting marks: a head may answer anything that its documentation allows."""
+    try:
+        (rdma_figures if kind == "rdma" else nccl_figures)(data)
+    except MarksError as error:
+        return {str(error)}
+    return set()
 
 
 def _refuse_others(path: Path) -> None:

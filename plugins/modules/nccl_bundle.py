@@ -20,7 +20,9 @@ options:
     choices: [built, present, absent]
     default: present
   folder:
-    description: Folder of the bundle, below another folder. It is swapped and removed as a whole; one with other things in it is refused.
+    description:
+      - Folder of the bundle, below another folder. It is swapped and removed as a whole; one with other things in it is refused.
+      - So is one that others than root may put something in the place of, or of a folder above it.
     type: path
     default: /opt/dgx_spark/nccl
   archive:
@@ -253,6 +255,7 @@ def main() -> None:
             there = os.path.isdir(folder)
             bundle.refuse_foreign(folder)
             if there and not module.check_mode:
+                bundle.refuse_shared(folder)
                 shutil.rmtree(folder)
                 if os.path.dirname(folder) == OWN:
                     LiveDesk().remove_empty_folder(OWN)

@@ -7,6 +7,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .admission.text import ends
+
+WORDS_LIMIT = 65536
+"""Characters of one text that are looked at: what a desk writes before ssh fails may have no end. ssh's own words come last."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -561,7 +566,7 @@ failed") is not among it."""
 
 def classify(*texts: str, enrolled: bool = False) -> Reason:
     """The reason behind some error texts. ``enrolled``: its host keys are known, so a key that is not known is another one."""
-    text = "\n".join(texts).lower()
+    text = "\n".join(ends(text, WORDS_LIMIT) for text in texts).lower()
     text = _HINT.sub("", text)
     # The controller's own ~/.ssh, which ssh does without where it may not be written (as in a container).
     text = re.sub(r"could not create directory '[^\n]*|failed to add the host to the list of known hosts[^\n]*", "", text)
@@ -579,7 +584,7 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     said = list(_SUDO.finditer(text))
     if said and not _STARTED.search(text, said[-1].end()):
         text += " {sudo}"
-    if re.search(r"account is locked due to .*sudo", text, re.DOTALL) and "permission denied (" not in text:
+    if "sudo" in text.partition("account is locked due to ")[2] and "permission denied (" not in text:
         text += " {sudo locked}"
     text += "".join(f" {mark}" for mark, pattern, _words, _remedy in LOGIN_SHELLS if pattern.search(text))
     for signs, reason in REASONS:

@@ -43,6 +43,9 @@ SSH_FAILED = 255
 NOISE_LIMIT = 65536
 """Bytes that are kept of what is no frame."""
 
+LAST_WORDS = 16
+"""Times that the pipe of a program which has ended is read; it holds 64 KiB."""
+
 GREETING = 30.0
 """Seconds until the agent must have answered for the first time."""
 
@@ -245,7 +248,11 @@ class AgentSide:
         # What ssh said may still lie in the pipe when its end was seen first.
         stream = self._process.stderr
         if stream is not None and not stream.closed and self._process.poll() is not None:
-            self._errors = (self._errors + stream.read())[-4096:]
+            # Its user may hold the pipe open, and fill it for ever.
+            for _part in range(LAST_WORDS):
+                if not select.select((stream,), (), (), 0.0)[0] or not (chunk := os.read(stream.fileno(), 65536)):
+                    break
+                self._errors = (self._errors + chunk)[-4096:]
         text = _plain(self._errors)
         kind = classify_ssh(text)
         ended = self._process.poll()

@@ -18,6 +18,7 @@ import os
 import posixpath
 import re
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -269,23 +270,52 @@ def refuse_foreign(folder: str) -> None:
 
 
 def _is_bundle(folder: str) -> bool:
+    return _installed(folder) is not None
+
+
+def _installed(folder: str) -> dict[str, Any] | None:
+    """The manifest of an installed bundle; null where there is none. Whoever laid it there may have laid a pipe."""
     try:
-        with open(posixpath.join(folder, MANIFEST), encoding="utf-8") as file:
-            manifest = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
+        manifest = json.loads(LiveDesk().read_text(posixpath.join(folder, MANIFEST)).text or "")
+    except (ValueError, RecursionError):
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.get("schema") == SCHEMA and isinstance(manifest.get("files"), dict) else None
+
+
+def refuse_shared(folder: str) -> None:
+    """Root writes, packs and removes the folder: nobody else may put something in the place of it, or of a folder above it. Raises
+    BundleError, OSError."""
+    if posixpath.dirname(folder) == OWN_FOLDER and os.path.isdir(OWN_FOLDER):
+        # Made once under root's umask, perhaps: what lies in it is for everybody to read.
+        LiveDesk().set_mode(OWN_FOLDER, 0o755)
+    mine = (0, os.geteuid())
+    # What a link on the way leads to counts, and so does the place of the link.
+    for inside in (folder, os.path.realpath(folder)):
+        while (above := posixpath.dirname(inside)) != inside:
+            about = os.stat(above) if os.path.isdir(above) else None
+            stays = about is not None and about.st_mode & stat.S_ISVTX and os.path.lexists(inside) and os.lstat(inside).st_uid in mine
+            if about is not None and (about.st_uid not in mine or (about.st_mode & 0o022 and not stays)):
+                mode = f"mode {stat.S_IMODE(about.st_mode):o}, user id {about.st_uid}"
+                raise BundleError(
+                    f"{folder} is not root's alone: others may change {above} ({mode}), and so what root writes there and everybody runs. "
+                    f"Name a folder below root's own in nccl_bundle_folder (the default is {OWN_FOLDER}/nccl), or make {above} root's "
+                    f"(sudo chown root: {above}; sudo chmod go-w {above})"
+                )
+            inside = above
 
 
 def install(archive: str, folder: str) -> dict[str, Any]:
     """Unpack beside the folder, check every file against the manifest, then swap. The manifest. Raises BundleError."""
     refuse_foreign(folder)
     manifest: dict[str, Any] = json.loads(manifest_of(archive))
+    refuse_shared(folder)
     # Hidden: somebody may keep a copy beside it as nccl.old.
     fresh, old = (posixpath.join(posixpath.dirname(folder), f".{posixpath.basename(folder)}.{word}") for word in ("new", "old"))
-    shutil.rmtree(fresh, ignore_errors=True)
     try:
-        make_folder(fresh)
+        _make_way(fresh)
+        make_folder(posixpath.dirname(fresh))
+        os.mkdir(fresh)
+        os.chmod(fresh, 0o755)
         with _opened(archive) as file:
             for name in (*manifest["files"], MANIFEST):
                 _unpack(file, name, fresh)
@@ -294,10 +324,7 @@ def install(archive: str, folder: str) -> dict[str, Any]:
             got = digest(path) if os.path.isfile(path) else None
             if got != wanted:
                 raise BundleError(f"{name} of the bundle has checksum {got}, but its manifest says {wanted}")
-        shutil.rmtree(old, ignore_errors=True)
-        # Made once under root's umask, perhaps: what lies in it is for everybody.
-        if posixpath.dirname(folder) == OWN_FOLDER:
-            LiveDesk().set_mode(OWN_FOLDER, 0o755)
+        _make_way(old)
         if os.path.isdir(folder):
             os.rename(folder, old)
         os.rename(fresh, folder)
@@ -308,6 +335,14 @@ def install(archive: str, folder: str) -> dict[str, Any]:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return manifest
+
+
+def _make_way(path: str) -> None:
+    """Nothing is at a path any more, whatever was left there. Raises OSError."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
@@ -330,13 +365,10 @@ def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
 
 def repack(folder: str, key: str, target: str) -> bool:
     """Pack an installed bundle again when it was built to the same wishes; whether it was."""
-    try:
-        with open(posixpath.join(folder, MANIFEST), encoding="utf-8") as file:
-            manifest = json.load(file)
-    except (OSError, ValueError):
+    manifest = _installed(folder)
+    if manifest is None or manifest.get("key") != key:
         return False
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("key") != key:
-        return False
+    refuse_shared(folder)
     files = {name: posixpath.join(folder, name) for name in manifest["files"]}
     if any(not os.path.isfile(path) or digest(path) != manifest["files"][name] for name, path in files.items()):
         return False

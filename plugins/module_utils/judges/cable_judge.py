@@ -220,7 +220,13 @@ class _View:
                 home = self.home.get(there.desk)
                 stack = self.stack_of.get(there.desk)
                 belongs = f"of pair {home.pair}" if home else f"of stack {stack.name}" if stack else "which is not in a pair"
-                if served:
+                if edge.hearsay(desk) and served:
+                    continue
+                if edge.hearsay(desk):
+                    # Another desk's word alone: nobody is sent to these plugs for it.
+                    message = f"{there} {belongs} saw {here} behind it, but {desk} saw nobody there; {peer} was expected"
+                    found.append(finding("CABLE_ONE_SIDED", where, message, evidence={**self._evidence(edge), "expected": peer}))
+                elif served:
                     message = f"{place(here)} is joined to {there} {belongs}, in addition to the pair's own cable{self._advice(planned)}"
                     found.append(finding("CABLE_UNPLANNED", where, message, evidence=self._evidence(edge)))
                 else:

@@ -67,10 +67,13 @@ def mac_of(text: str | None) -> str | None:
     return ":".join(plain[index : index + 2] for index in range(0, 12, 2))
 
 
-def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict[str, set[End]]:
+def claimed(
+    facts: Mapping[str, Desk], probes: Mapping[str, CableProbe], remembered: Mapping[str, Sequence[object]] | None = None
+) -> dict[str, set[End]]:
     """Every MAC of a ConnectX-7 function to the cages that have it: several where a bond gives its MAC to its members.
 
-    Desks whose facts have one MAC are known for it; a probe, which nobody compares, says nothing of what is another desk's.
+    Desks whose facts have one MAC are known for it; a probe, which nobody compares, says nothing of what is another desk's. So it is with
+    what an earlier run (``remembered``) saw at a desk whose facts are missing now.
     """
     claims: dict[str, set[End]] = defaultdict(set)
     for name, desk in facts.items():
@@ -79,7 +82,8 @@ def claimed(facts: Mapping[str, Desk], probes: Mapping[str, CableProbe]) -> dict
                 mac = mac_of(function.mac)
                 if mac and port.number in PORTS:
                     claims[mac].add(End(name, port.number))
-    owners = {mac: {end.desk for end in ends} for mac, ends in claims.items()}
+    owners = {mac: {str(place[0])} for mac, place in (remembered or {}).items() if place[0] not in facts}
+    owners |= {mac: {end.desk for end in ends} for mac, ends in claims.items()}
     for name, probe in probes.items():
         for probed in probe.ports:
             for item in probed.functions:
@@ -99,10 +103,10 @@ def read_map(
 
     ``probes``: each answering desk's view; ``facts``: each desk's facts (for MACs of desks whose probe failed);
     ``unread``: the inventory's desks without an answer, with the reason in words;
-    ``remembered``: MAC to (desk, port) of an earlier run, which only gives a stranger a name.
+    ``remembered``: MAC to (desk, port) of an earlier run, which gives a stranger a name, and keeps others from taking it.
     """
     missing = dict(unread or {})
-    claims = claimed(facts, probes)
+    claims = claimed(facts, probes, remembered)
     known = {mac: next(iter(ends)) for mac, ends in claims.items() if len(ends) == 1}
     ports = {End(name, port.port): port for name, probe in probes.items() for port in probe.ports}
     sighted = _sightings(ports, claims, facts)
@@ -139,6 +143,14 @@ def read_map(
             # Two that see nobody but each other are joined, whatever a third one says that it sees.
             if len(others) == 1 and seen.get(other) == {end} and not {end, other} & settled:
                 join(end, other, False)
+    # Two desks that say the same of one cable count more than a third one that says whom it sees.
+    for end in sorted(by_serial, key=end_key):
+        other = by_serial[end]
+        if end not in settled and other not in settled and not seen.get(end) and not seen.get(other):
+            carriers = {ports[end].carrier, ports[other].carrier}
+            if end in strangers or other in strangers or (False in carriers and None not in carriers):
+                continue  # a cable without signal is dark, wherever it ends; a side that is switched off explains it
+            join(end, other, False, ("serial",))
     for end in sorted(seen, key=end_key):
         for other in seen[end]:
             if end in settled or other in settled or len(seen[end]) != 1 or end in hubs:
@@ -148,13 +160,6 @@ def read_map(
             # A desk that was asked and could have seen this end, but did not, leaves the cable half proven.
             asked = other.desk in probes and by_serial.get(end) != other
             join(end, other, asked)
-    for end in sorted(by_serial, key=end_key):
-        other = by_serial[end]
-        if end not in settled and other not in settled and not seen.get(end) and not seen.get(other):
-            carriers = {ports[end].carrier, ports[other].carrier}
-            if end in strangers or other in strangers or (False in carriers and None not in carriers):
-                continue  # a cable without signal is dark, wherever it ends; a side that is switched off explains it
-            join(end, other, False, ("serial",))
 
     found = [_named(strangers[end], remembered or {}) for end in sorted(strangers, key=end_key) if end not in settled]
     settled.update(item.at for item in found)

@@ -120,6 +120,8 @@ class StackJudge:
                 if edge.looped:
                     message = f"{desk}: one cable joins its two QSFP cages{self._advice(stack)}"
                     found.append(finding("CABLE_LOOPED", Where(stack.name, desk), message, evidence=_shown(edge)))
+                elif there.desk not in stack.members and edge.hearsay(desk):
+                    found.append(self._hearsay(stack, desk, edge))
                 elif there.desk not in stack.members:
                     here = edge.at(desk)
                     message = f"{place(here)} is joined with {there} {self._belongs(there.desk)}; it belongs to the {stack.topology}"
@@ -260,6 +262,9 @@ class StackJudge:
                     continue
                 if there.desk in stack.members and desk != edge.a.desk:
                     continue  # told at the other end
+                if there.desk not in stack.members and edge.hearsay(desk):
+                    found.append(self._hearsay(stack, desk, edge))
+                    continue
                 only = "" if on_the_switch else f" Join {desk} with the switch by a cable of its own."
                 message = (
                     f"{place(here)} and {there} {self._belongs(there.desk)} see only each other: a direct cable, or two ports of the "
@@ -332,6 +337,12 @@ class StackJudge:
         return {item.at.desk for item in self.cables.unseen if item.at.desk in desks and item.plugged is not False} - {
             item.at.desk for item in self.cables.unseen if item.reason == "no_answer"
         }
+
+    def _hearsay(self, stack: PlannedStack, desk: str, edge: Edge) -> Finding:
+        """What only a desk outside says of a cage of the stack: nobody is sent to its plug for it."""
+        here, there = edge.at(desk), edge.other(desk)
+        message = f"{there} {self._belongs(there.desk)} saw {here} of stack {stack.name} behind it, but {desk} saw nobody there"
+        return finding("CABLE_ONE_SIDED", Where(stack.name, desk, here.port), message, evidence=_shown(edge))
 
     def _stranger(self, stack: PlannedStack, stranger: Any) -> Finding:
         seen = who(stranger.macs, stranger.vendors)

@@ -114,33 +114,57 @@ def calibrated(rdma: Sequence[Mapping[str, Any]], nccl: Sequence[Mapping[str, An
     Marks for states that nobody may call good (the 13 Gb/s state, one function) cannot be calibrated away.
     """
     # What was only shown to be enough has no figure to set a mark from.
-    whole = [item for item in rdma if item.get("measured") and not (item.get("hardest") or {}).get("proves_all")]
-    tables = [item for item in nccl if item.get("measured") and item.get("collective") == "all_gather"]
+    whole = [rdma_figures(item) for item in rdma if item.get("measured") and not _only_enough(item)]
+    tables = [nccl_figures(item) for item in nccl if item.get("measured") and item.get("collective") == "all_gather"]
     if len(whole) < LEAST_MEASUREMENTS or len(tables) < LEAST_MEASUREMENTS:
         raise MarksError(
             f"{len(whole)} RDMA (with pair_proof_depth full) and {len(tables)} NCCL measurements are too few for a mark; "
             f"{LEAST_MEASUREMENTS} of each are needed; raise calibrate_runs or use more pairs"
         )
-    alone = [row[key] for item in whole for row in item["functions"] for key in ("forward_gbps", "back_gbps")]
-    sums = [item[key] for item in whole for key in ("sum_forward_gbps", "sum_back_gbps")]
     found: list[dict[str, Any]] = []
-    for name, values in (("rdma_one_function", alone), ("rdma_both_functions", sums)):
-        known = [float(value) for value in values if value is not None]
+    for place, name in enumerate(("rdma_one_function", "rdma_both_functions")):
+        known = [value for item in whole for value in item[place]]
         if known:
             found.append({"name": name, "value": round(min(known) * BELOW, 2), "reports": len(whole), "source": source})
-    sizes: dict[int, list[float]] = {}
-    for item in tables:
-        for row in item["rows"]:
-            mean = ((row["out_of_place"]["busbw"] or 0.0) + (row["in_place"]["busbw"] or 0.0)) / 2
-            sizes.setdefault(int(row["bytes"]), []).append(mean)
-    for size, reached in sorted(sizes.items()):
-        if len(reached) >= LEAST_MEASUREMENTS:
-            found.append(
-                {"name": "nccl", "bytes": size, "value": round(min(reached) * BELOW, 3), "reports": len(reached), "source": source}
-            )
+    # A size that only some measured would be their word alone, and sizes between two marks are judged by both.
+    sizes = set.intersection(*(set(table) for table in tables))
+    if not sizes:
+        raise MarksError("the NCCL measurements have no message size in common; measure all pairs alike (pair_proof_nccl_max_bytes)")
+    for size in sorted(sizes):
+        value = round(min(table[size] for table in tables) * BELOW, 3)
+        found.append({"name": "nccl", "bytes": size, "value": value, "reports": len(tables), "source": source})
     shipped = {(item.name, item.bytes): item for item in MARKS}
     for entry in found:
         floor = shipped[("nccl_one_function", None)] if entry["name"] == "nccl" else shipped[("rdma_25g", None)]
         if entry["value"] <= floor.value:
             raise MarksError(f"{entry['name']} would be {entry['value']}: {floor.source}; such a pair is not good and cannot set a mark")
+    return found
+
+
+def _only_enough(item: Mapping[str, Any]) -> bool:
+    """Whether the hardest step alone proved everything."""
+    hardest = item.get("hardest")
+    return isinstance(hardest, Mapping) and bool(hardest.get("proves_all"))
+
+
+def rdma_figures(item: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+    """What a result of rdma_pair reached on each function alone, and on both. Raises MarksError: a head may answer anything."""
+    try:
+        alone = [row[key] for row in item["functions"] for key in ("forward_gbps", "back_gbps")]
+        sums = [item[key] for key in ("sum_forward_gbps", "sum_back_gbps")]
+        return [float(value) for value in alone if value is not None], [float(value) for value in sums if value is not None]
+    except (KeyError, TypeError, ValueError):
+        raise MarksError("an RDMA measurement whose figures cannot be read") from None
+
+
+def nccl_figures(item: Mapping[str, Any]) -> dict[int, float]:
+    """The bus bandwidth that a result of nccl_pair reached, by message size (of one that comes twice, the lower). Raises MarksError."""
+    found: dict[int, float] = {}
+    try:
+        for row in item["rows"]:
+            mean = ((row["out_of_place"]["busbw"] or 0.0) + (row["in_place"]["busbw"] or 0.0)) / 2
+            size = int(row["bytes"])
+            found[size] = min(mean, found.get(size, mean))
+    except (KeyError, TypeError, ValueError):
+        raise MarksError("an NCCL measurement whose figures cannot be read") from None
     return found

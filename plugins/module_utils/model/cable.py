@@ -133,6 +133,10 @@ class Edge:
         """Whether it joins two cages of one desk."""
         return self.a.desk == self.b.desk
 
+    def hearsay(self, desk: str) -> bool:
+        """Whether the desk at the other end alone says that it leads to ``desk``, which saw nobody there."""
+        return bool(self.seen_by) and desk not in self.seen_by
+
     def other(self, desk: str) -> End:
         """The end that is not at ``desk`` (the second one of a loop)."""
         return self.b if self.a.desk == desk else self.a

@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -99,6 +101,20 @@ def test_an_agent_that_answers_slowly_for_ever_ends_with_its_measurement() -> No
     with pytest.raises(side_module.SideError) as error:
         agent.ask("hello", patience=3600.0)
     assert (error.value.desk, error.value.kind) == ("desk-02", "timed_out")
+
+
+@pytest.mark.parametrize("held", ["exec sleep 60", "exec yes"])
+def test_a_pipe_that_outlives_its_agent_holds_root_up_no_longer(held: str, tmp_path: Path) -> None:
+    """Whoever may open what a program of its own has open keeps the other end of root's pipe, and may write there without end."""
+    holder = tmp_path / "holder"
+    script = f"sh -c 'echo $$ > {holder}; {held}' </dev/null 1>&2 & while [ ! -s {holder} ]; do sleep 0.05; done; echo left >&2; exit 3"
+    begun = time.monotonic()
+    try:
+        with pytest.raises(side_module.SideError, match=r"left|y y y"):
+            side_module.AgentSide("desk-02", ["sh", "-c", script], "0" * 16, 60.0)
+        assert time.monotonic() - begun < 10.0
+    finally:
+        os.kill(int(holder.read_text(encoding="ascii")), signal.SIGKILL)
 
 
 def test_an_agent_that_takes_no_question_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -387,6 +387,66 @@ def test_a_link_in_the_place_of_our_folder_is_named_and_not_replaced(which: str,
     assert link.is_symlink() and not list(elsewhere.iterdir()) and not Path(f"{own}/nccl.old").exists()
 
 
+@pytest.mark.parametrize(
+    ("mode", "linked", "state"),
+    [
+        *(
+            (mode, linked, state)
+            for mode, linked in ((0o777, False), (0o775, False), (0o777, True))
+            for state in ("present", "absent", "built")
+        ),
+        (0o1777, False, "present"),
+    ],
+)
+def test_root_uses_no_folder_in_whose_place_others_may_put_something(
+    mode: int, linked: bool, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """-e nccl_bundle_folder=/data/nccl on a desk whose /data is for everybody; ``linked``: a link in there leads to where only root is."""
+    archive, data, roots = str(made(tmp_path)), tmp_path / "data", tmp_path / "roots"
+    (roots / "lib").mkdir(parents=True)
+    (roots / "lib/libnccl.so.2").symlink_to(roots / "shadow")
+    (roots / "shadow").write_text("root:secret", encoding="ascii")
+    data.mkdir()
+    folder = data / "nccl"
+    if state != "present":
+        bundle.install(archive, str(folder))
+    (data / ".nccl.new").symlink_to(roots)
+    if linked:
+        data.rename(tmp_path / "kept")
+        data.mkdir()
+        (data / "way").symlink_to(tmp_path / "kept")
+        folder = data / "way/nccl"
+    data.chmod(mode)
+    monkeypatch.setattr(nccl_bundle_module, "claim", lambda *_given: None)
+    monkeypatch.setattr(nccl_bundle_module, "present", lambda given, folder: bundle.install(given["archive"], folder))
+    arguments = {"state": state, "folder": str(folder), "archive": archive, "key": "k", "desk": "desk-01"}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        nccl_bundle_module.main()
+    [found] = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "NCCL_BUNDLE_FAILED" and f"others may change {data} (mode {mode:o}" in found["message"]
+    assert (roots / "shadow").read_text(encoding="ascii") == "root:secret" and folder.exists() is (state != "present")
+
+
+@pytest.mark.parametrize("left", ["link", "file", "folder"])
+def test_what_lies_where_the_new_bundle_is_unpacked_is_taken_away(left: str, tmp_path: Path) -> None:
+    place, elsewhere = tmp_path / "opt/.nccl.new", tmp_path / "elsewhere"
+    place.parent.mkdir()
+    elsewhere.mkdir()
+    {"link": lambda: place.symlink_to(elsewhere), "file": place.touch, "folder": lambda: (place / "lib").mkdir(parents=True)}[left]()
+    bundle.install(str(made(tmp_path)), str(tmp_path / "opt/nccl"))
+    assert (tmp_path / "opt/nccl/manifest.json").is_file() and not (tmp_path / "opt/nccl").is_symlink()
+    assert not list(elsewhere.iterdir()) and not place.exists()
+
+
+def test_a_pipe_in_the_place_of_a_manifest_holds_nobody_up(tmp_path: Path) -> None:
+    folder = tmp_path / "opt/nccl"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "manifest.json")
+    assert not bundle.repack(str(folder), "k", str(tmp_path / "again"))
+    with pytest.raises(bundle.BundleError, match="something else than a bundle"):
+        bundle.install(str(made(tmp_path)), str(folder))
+
+
 def test_the_manifest_on_disk_has_the_checksum_that_the_controller_expects(tmp_path: Path) -> None:
     archive, folder = made(tmp_path), tmp_path / "nccl"
     bundle.install(str(archive), str(folder))

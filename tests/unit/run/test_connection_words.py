@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.connection_errors import classify
 
@@ -316,3 +318,12 @@ def test_the_prompt_of_sudo_rs_is_told_as_that(text: str) -> None:
 )
 def test_a_sudo_that_keeps_ansible_waiting_is_no_desk_that_is_off(text: str) -> None:
     assert (classify(text).kind, classify(text).code) == ("become", "BECOME_FAILED")
+
+
+@pytest.mark.parametrize("word", ["account is locked due to ", "sudo: ", "from unknown port 65535\n", "warning: the x host key ", "a"])
+def test_what_a_desk_writes_before_ssh_fails_may_have_no_end(word: str) -> None:
+    """A login's start-up file that writes megabytes to the error output, and ends as ssh ends."""
+    begun = time.process_time()
+    reason = classify(word * (4_000_000 // len(word)) + "\nssh: connect to host 10.0.0.11 port 22: No route to host")
+    assert time.process_time() - begun < 5.0
+    assert reason.kind in ("no_route", "become", "auth")

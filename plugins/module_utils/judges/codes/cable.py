@@ -70,8 +70,7 @@ CODES: tuple[Code, ...] = (
         code="CABLE_ONE_SIDED",
         title="Only one of the two desks saw the other",
         severity="unknown",
-        meaning="One desk saw the other one's MAC address; the other was asked too and saw nothing. The cable is probably right, but "
-        "half a proof is not a proof.",
+        meaning="One desk saw the other one's MAC address; the other saw nothing. It may be right, but half a proof is not a proof.",
         remedy="Look at the desk that saw nothing: no root (become), no ping, IPv6 disabled on its ConnectX-7 functions, or a firewall "
         "(ufw, nftables). Fix that and run again.",
         source=RULE,
