@@ -9,13 +9,14 @@ import binascii
 import fcntl
 import hashlib
 import hmac
+import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..module_utils.model.kinds import PUBLIC_KEY
-from .run.store import lock_file, write_atomically
+from .run.store import file_text, lock_file, write_atomically
 
 MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
@@ -119,9 +120,11 @@ def for_ssh(path: Path | str) -> str:
 
 
 def text_of(path: Path) -> str:
-    """The file's text, empty when there is none. Bytes of others that are no UTF-8 (a remark) come through as they are."""
+    """The file's text, empty when there is none. Bytes of others that are no UTF-8 (a remark) come through as they are. Raises OSError."""
+    if str(path) == os.devnull:
+        return ""
     try:
-        return path.read_text(encoding="utf-8", errors=ANY_BYTES)
+        return file_text(path, errors=ANY_BYTES)
     except FileNotFoundError:
         return ""
 
