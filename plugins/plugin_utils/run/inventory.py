@@ -17,6 +17,7 @@ from ...module_utils.judges.cable_map import natural
 from ..admission.text import shown
 from ..known_hosts import NO_NAME, looked_for
 from .model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES, Member, Stack
+from .store import file_name
 from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, TOPOLOGY, WantError
 
 DESKS_GROUP = "spark_desks"
@@ -126,6 +127,9 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
             problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a {kind} is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
     names: dict[str, HostEntry] = {}
+    at: dict[str, list[HostEntry]] = {}
+    for host in view.desks:
+        at.setdefault(looked_for(host.address), []).append(host)
     for host in view.desks:
         # Its proven key goes under its name and address: a name that stands for other desks would let its key stand for them too.
         wrong = next((text for text in (host.name, host.address) if NO_NAME.search(text)), None)
@@ -135,13 +139,14 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
                 "shell, that begins with none of -#@|, was expected: known_hosts or ssh would take it for more than this desk"
             )
         own = looked_for(host.name)
-        other = next((item for item in view.desks if item.name != host.name and looked_for(item.address) == own), None)
+        other = next((item for item in at.get(own, ()) if item.name != host.name), None)
         if other is not None and looked_for(host.address) != own:
             problems.append(f"desk {shown(host.name)} has the address of {_named(other)} as its name; give it another one")
-        alike = names.setdefault(own, host)
+        alike = names.setdefault(file_name(own), host)
         if alike is not host:
             problems.append(
-                f"{_named(alike)} and {_named(host)} are one name to ssh, so that the key of one stands for both; rename one of them"
+                f"{_named(alike)} and {_named(host)} are one name to ssh or as a file of the run, so that one would speak for the other; "
+                "rename one of them"
             )
         key = (looked_for(host.address), host.port)
         if key in seen:
