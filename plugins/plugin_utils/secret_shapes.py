@@ -71,6 +71,8 @@ _SWITCHES = 0.3
 _RANDOM_LENGTH = 40
 _TOKEN_LENGTH = 20
 """From here on without a slash and with several characters of each kind: the tokens of most services."""
+_TOKEN_SWITCHES = 0.4
+"""More than in the name of a model or a part, such as DeepSeek-R1-Distill-Qwen-32B."""
 _SAYING_LENGTH = 12
 _PLAIN_WORD = re.compile(r"[a-z-]{1,12}|[A-Z][a-z]{1,11}|not \w{1,12}")
 _YAML_LIMIT = 262_144
@@ -130,7 +132,7 @@ def _telling(text: str, match: re.Match[str]) -> bool:
     if len(bare) >= _RANDOM_LENGTH and re.search(r"\d", bare) and _switches(bare) > _SWITCHES:
         return True
     kinds = [len(re.findall(kind, bare)) for kind in ("[A-Z]", "[a-z]", "[0-9]")]
-    if len(bare) >= _TOKEN_LENGTH and "/" not in bare and min(kinds[:2]) > 2 and kinds[2] > 1 and _switches(bare) > _SWITCHES:
+    if len(bare) >= _TOKEN_LENGTH and "/" not in bare and min(kinds[:2]) > 2 and kinds[2] > 1 and _switches(bare) > _TOKEN_SWITCHES:
         return True
     return bool(re.search("[A-Z]", bare) and re.search("[a-z]", bare)) and _says(bare)
 

@@ -281,6 +281,24 @@ def test_what_looks_like_a_secret_is_cut_wherever_it_stands(marked: str) -> None
     assert sanitiser.leaks(new) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DeepSeek-R1-Distill-Qwen-32B",
+        "Qwen3-VL-235B-A22B-Instruct-FP8",
+        "netplan-enP2p1s0f1np1",
+        "NVIDIA_DGX_Spark_P4242_A.7",
+        "password authentication failed for lab",
+        "a token ring adapter, no secret service",
+        "torch-2.9.1+cu130-cp312-cp312-manylinux_2_28_aarch64.whl",
+        "NJAAKK-N911",
+        "Pin: release l=NVIDIA CUDA",
+    ],
+)
+def test_names_of_models_parts_and_interfaces_are_no_secrets(name: str) -> None:
+    assert secret_shapes.cut(name) == name and not secret_shapes.found(name)
+
+
 def test_the_leak_check_finds_by_shape_what_nobody_learned() -> None:
     sanitiser = Sanitiser("recorded-01")
     for marked in SHAPES[:32]:
