@@ -28,8 +28,8 @@ class ActionModule(DeskAction):
             raise AnsibleActionFail(f"{name} cannot represent the fleet: {reason}")
         path = Path(str(call.given["path"])).expanduser()
         desk: Desk = from_dict(Desk, facts)
-        before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         try:
+            before = lock_file.text_before(path)
             lock = lock_file.from_desk(desk, name, part.findings, utc(), call.given["branch"])
             changed = lock_file.differs(lock, path)
             if changed and not self._task.check_mode:

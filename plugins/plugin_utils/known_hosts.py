@@ -9,13 +9,15 @@ import binascii
 import fcntl
 import hashlib
 import hmac
+import ipaddress
+import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..module_utils.model.kinds import PUBLIC_KEY
-from .run.store import lock_file, write_atomically
+from .run.store import file_text, lock_file, write_atomically
 
 MARK = "dgx_spark:"
 ALIAS = "HostKeyAlias"
@@ -23,6 +25,7 @@ ALIAS = "HostKeyAlias"
 HASHED = "|1|"
 ANY_BYTES = "surrogateescape"
 KEY = re.compile(PUBLIC_KEY)
+_WITH_PORT = re.compile(r"^\[(.*)\]:[0-9]+$")
 NO_NAME = re.compile(r"^[-#@|]|[\s,*?!\[\]\x00-\x1f\x7f$`'\"\\;&<>|()]")
 """In a name or an address: what known_hosts or ssh would take for a pattern, for several names, for another field or for an option, and
 what a shell would take for a command (ssh before 9.6 hands it to a ProxyCommand as it is)."""
@@ -70,8 +73,22 @@ def keys_of(text: str, desk: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(words[1:3]) for words in _lines(text) if _marked(words) == desk))
 
 
+def looked_for(name: str) -> str:
+    """A name or address as ssh looks for it: in small letters, a numeric address in its short form."""
+    numeric, percent, scope = name.partition("%")
+    try:
+        return f"{ipaddress.ip_address(numeric)}{percent}{scope}"
+    except ValueError:
+        return name.lower()
+
+
 def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> str:
-    """The text with exactly these keys for the desk. Another desk's line loses an address that now is this desk's."""
+    """The text with exactly these keys for the desk. Another desk's line loses an address that now is this desk's.
+
+    Raises ValueError for a name of another desk: its key would stand for that desk too.
+    """
+    keys = sorted(keys)
+    bare = {looked_for(_WITH_PORT.sub(r"\1", name)) for name in names}
     kept: list[str] = []
     place: int | None = None
     for line in text.splitlines():
@@ -82,13 +99,18 @@ def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> s
             place = len(kept) if place is None else place
             continue
         if owner is not None:
+            if looked_for(owner) in bare and " ".join(words[1:3]) not in keys:
+                raise ValueError(
+                    f"{desk} has a name or address that ssh takes for the desk {owner}, which has another key; give it another one or take "
+                    f"the lines that end with {MARK}{owner} out of the file where that desk is gone"
+                )
             left = [name for name in words[0].split(",") if not any(_is(name, item) for item in names)]
             line = " ".join([",".join(left), *words[1:]]) if left else ""
         kept.append(line)
     while kept and not kept[-1].strip():
         kept.pop()
     place = len(kept) if place is None else min(place, len(kept))
-    kept[place:place] = [f"{','.join(names)} {key} {MARK}{desk}" for key in sorted(keys)]
+    kept[place:place] = [f"{','.join(names)} {key} {MARK}{desk}" for key in keys]
     return "".join(f"{line}\n" for line in kept)
 
 
@@ -119,9 +141,11 @@ def for_ssh(path: Path | str) -> str:
 
 
 def text_of(path: Path) -> str:
-    """The file's text, empty when there is none. Bytes of others that are no UTF-8 (a remark) come through as they are."""
+    """The file's text, empty when there is none. Bytes of others that are no UTF-8 (a remark) come through as they are. Raises OSError."""
+    if str(path) == os.devnull:
+        return ""
     try:
-        return path.read_text(encoding="utf-8", errors=ANY_BYTES)
+        return file_text(path, errors=ANY_BYTES)
     except FileNotFoundError:
         return ""
 
@@ -129,10 +153,11 @@ def text_of(path: Path) -> str:
 def _is(written: str, name: str) -> bool:
     """Whether the name of a line is this one; ``ssh-keygen -H`` keeps a salted hash of each name, and our mark behind the key."""
     if not written.startswith(HASHED):
-        return written == name
+        return looked_for(written) == looked_for(name)
     salt, _bar, kept = written.removeprefix(HASHED).partition("|")
     try:
-        return hmac.digest(base64.b64decode(salt), name.encode(), "sha1") == base64.b64decode(kept)
+        hashes = [hmac.digest(base64.b64decode(salt), form.encode(), "sha1") for form in (name, looked_for(name))]
+        return base64.b64decode(kept) in hashes
     except ValueError:
         return False
 

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from .admission.text import line as one_line
+from .known_hosts import looked_for
 from .run.model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES
 from .sheet_titles import ALIASES, COLUMNS, NEAR, OWN, header, meant, pairs_by_cells, title
 from .sheet_variables import NoVariable, variable_of
@@ -535,7 +536,7 @@ def _own(entry: Entry, column: str) -> Any:
     value = getattr(entry, column)
     if value is None:
         return None
-    return (value, entry.port) if column == "address" else str(value).casefold()
+    return (looked_for(str(value)), entry.port) if column == "address" else str(value).casefold()
 
 
 def _unique(entries: Sequence[Entry], problems: list[Problem]) -> None:

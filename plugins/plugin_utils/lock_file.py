@@ -102,10 +102,16 @@ def differs(lock: LockFile, path: Path) -> bool:
     return (have.branch, dict(have.facts), dict(have.packages)) != (lock.branch, dict(lock.facts), dict(lock.packages))
 
 
-def write(lock: LockFile, path: Path) -> None:
-    """Write the file; never over one that is no lock. Raises LockFileError."""
+def text_before(path: Path) -> str:
+    """The text of the lock file that is there, empty for none. Raises LockFileError for a file that is no lock: it is nobody's to show."""
     if is_of_others(path, SCHEMA.rpartition("/")[0]):
         raise LockFileError(f"{path} is there and is not a lock file, so it is left alone; name another one with -e lock_file=PATH")
+    return file_text(path, errors="replace") if path.exists() else ""
+
+
+def write(lock: LockFile, path: Path) -> None:
+    """Write the file; never over one that is no lock. Raises LockFileError."""
+    text_before(path)
     try:
         write_atomically(path, to_text(lock), 0o644)
     except OSError as error:

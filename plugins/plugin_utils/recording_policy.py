@@ -110,8 +110,14 @@ _FOLDER_RULES = tuple((re.compile(pattern), re.compile(names)) for pattern, name
 _FILE_RULES = tuple((re.compile(pattern), reducer) for pattern, reducer in _FILES)
 _COMMAND_RULES = tuple((re.compile(pattern), reducer) for pattern, reducer in _COMMANDS)
 
+_TARGETS = re.compile(
+    r"/(?:sys|proc|dev|lib|bin|sbin|boot|run|var/(?:run|lock)|etc/(?:alternatives|systemd|netplan|cdi)|opt/(?:nvidia|dgx_spark)"
+    r"|usr/(?:bin|sbin|lib|share|local/cuda[\w.-]*|src/(?:linux|nvidia)[\w.+-]*))(?:/.*)?"
+)
+"""Where links of the system lead; elsewhere an admin laid it, and the folders' names say who that is."""
+
 STDERR_LIMIT = 600
-"""Characters of an error output that stay."""
+"""Characters of an error output that are looked at."""
 
 
 def file_rule(path: str) -> Reducer | None:
@@ -131,9 +137,20 @@ def reduced_names(folder: str, names: Iterable[str]) -> list[str]:
 
 def keeps_link(path: str, target: str, recorded: Collection[str]) -> bool:
     """Whether a link is recorded; ``recorded`` are the paths of what is."""
-    if _LINKS.fullmatch(path):
-        return True
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return _LINKS.fullmatch(path) is not None or _leads_to(path, target, recorded)
+
+
+def keeps_target(path: str, target: str, recorded: Collection[str]) -> bool:
+    """Whether it is recorded where a link leads, and not only that it is there."""
+    return _TARGETS.fullmatch(_place(path, target)) is not None or _leads_to(path, target, recorded)
+
+
+def _place(path: str, target: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+
+
+def _leads_to(path: str, target: str, recorded: Collection[str]) -> bool:
+    place = _place(path, target)
     return any(item == place or item.startswith(place + "/") for item in recorded)
 
 
@@ -157,6 +174,11 @@ def reduced_file(path: str, text: str, logins: Collection[str]) -> str | None:
     """What of a file is recorded, null for nothing."""
     rule = file_rule(path)
     return None if rule is None else rule(text, logins)
+
+
+def reduced_errors(text: str) -> str:
+    """What of a command's error output is recorded."""
+    return reduce.errors(text[:STDERR_LIMIT], ())
 
 
 def reduced_output(argv: Sequence[str], text: str, logins: Collection[str]) -> str | None:

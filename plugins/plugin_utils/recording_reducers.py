@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ..module_utils.readers import netplan as netplan_reader
+from ..module_utils.readers import nvidia_smi_error
 
 Reducer = Callable[[str, Collection[str]], str]
 
@@ -187,6 +188,9 @@ def _plain(key: str, value: Any) -> Any:
     return value if _WORD.fullmatch(value) or (key == "version" and value.isdecimal()) else None
 
 
+_OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
+"""Folders of the system, without the first slash."""
+
 # Key files ------------------------------------------------------------------------------------------------------------------------
 
 _SECTION_KEYS: Mapping[str, str] = {
@@ -225,7 +229,11 @@ def key_file(text: str, _logins: Collection[str]) -> str:
 
 def unit_file(text: str, _logins: Collection[str]) -> str:
     """A systemd unit: that it is there and how it is grouped, never what it runs or is given."""
-    return lines_like(r"\[(?:Unit|Service|Install)\]", r"(?:Type|WantedBy|RemainAfterExit|Condition\w+)=[\w@.:/!-]{0,120}")(text, ())
+    return lines_like(
+        r"\[(?:Unit|Service|Install)\]",
+        r"(?:Type|WantedBy|RemainAfterExit)=[\w@.:-]{0,120}",
+        rf"Condition(?:Path|File|Directory)\w+=[!|]{{0,2}}/(?:{_OWN}|etc/nvidia/|var/lib/nvidia)[\w@.:/-]{{0,120}}",
+    )(text, ())
 
 
 # Accounts -------------------------------------------------------------------------------------------------------------------------
@@ -474,7 +482,17 @@ _SUBSYSTEM = re.compile(
     r"|RmInitAdapter|module|mlx5|efi|smp|CPU)\b.*"
 )
 _PROGRAM = re.compile(r"(?i)\b(name|comm|task|process|killed process \d+|lockdown)([=: ]+\(?)('?)(?!\d+\b)[^\s,')]{1,64}")
-_IN_BRACKETS = re.compile(r"\[[^\]\s]{1,64}:(\d+)\]")
+_SPACED_PROGRAM = re.compile(
+    r"(?i)(?P<head>\bkilled process \d+ \()[^)]{1,64}(?=\))|(?P<name>\bname=)[^,'=]{1,64}(?=,|$)"
+    r"|(?P<comm>\bcomm: ).{1,16}?(?= (?:Not tainted|Tainted|Kdump|Pid:|PID:|#)|$)|(?P<task>\btask ).{1,16}?(?=[:/]\d)"
+    r"|(?P<lock>\bLockdown: ).{1,16}?(?=: )"
+)
+"""Names with blanks, which only what stands behind them ends."""
+_IN_BRACKETS = re.compile(r"\[[^\]\[]{1,64}:(\d+)\]")
+_GROUPS = re.compile(r"(?i)(\b(?:cpuset|oom_memcg|task_memcg)=|\bcgroup stats for )[^,\s]+")
+"""Control groups: names of containers, pods and of units of people."""
+_OTHERS_PATH = re.compile(r"(?<![\w./])/(?!(?:usr|bin|sbin|lib|proc|sys|dev|boot|run)\b)[A-Za-z_][^\s,'\")\]]*|\bnqn\.[\w.:-]+")
+"""A path outside the folders of the system, and the name of a storage of a network, in which its owner's domain stands."""
 _ODD = re.compile(r"[^\x20-\x7e]")
 
 
@@ -494,7 +512,9 @@ def kernel_log(text: str, _logins: Collection[str]) -> str:
         if re.match(r"(?:Kernel )?command line|printk: ", said, re.IGNORECASE):
             continue
         if _SUBSYSTEM.fullmatch(said):
+            said = _SPACED_PROGRAM.sub(lambda found: f"{found[found.lastgroup or 0]}program", said)
             said = _IN_BRACKETS.sub(r"[program:\1]", _PROGRAM.sub(_program, said))
+            said = _OTHERS_PATH.sub("/path", _GROUPS.sub(r"\1group", said))
             found.append(f"{match['time']}{middle} {_ODD.sub('?', said)}\n")
         elif not found:
             # The first line tells when the log begins.
@@ -504,6 +524,33 @@ def kernel_log(text: str, _logins: Collection[str]) -> str:
 
 def _program(match: re.Match[str]) -> str:
     return f"{match.group(1)}{match.group(2)}{match.group(3)}program"
+
+
+_UNKNOWN_ERROR = "an error that is not recorded"
+_SAID = (
+    "no such (?:file or directory|device|process)|permission denied|operation not permitted|operation not supported|not found"
+    "|connection refused|(?:device or )?resource busy|input/output error|invalid argument|timed out|cannot allocate memory"
+    "|no space left on device|a password is required|not running"
+)
+_ERROR = re.compile(
+    "|".join(
+        (
+            r"Field \"[\w.]{1,80}\" is not a valid field to query",
+            *(re.escape(phrase) for phrase in nvidia_smi_error.PHRASES if not phrase.endswith('"')),
+            r"NVML library version: [\d.]{1,20}",
+            r"RTNETLINK answers: (?:Network is unreachable|No route to host|Invalid argument|Operation not permitted)",
+            r"No journal files were opened due to insufficient permissions",
+            r"Module (?:nvidia\w{0,20}|nouveau|mlx5_\w{1,10}) not found",
+            f"(?i:{_SAID})",
+        )
+    )
+)
+
+
+def errors(text: str, _logins: Collection[str]) -> str:
+    """An error output: of each line the words that tell what kind of error it is. What else stands there may be anybody's name."""
+    found = ((line, _ERROR.search(line)) for line in text.split("\n")[:20])
+    return "".join(f"{match.group() if match else _UNKNOWN_ERROR}\n" for line, match in found if line.strip())
 
 
 # Packages and programs ------------------------------------------------------------------------------------------------------------
@@ -517,14 +564,21 @@ def stanzas(text: str, _logins: Collection[str]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(found))
 
 
-preferences: Reducer = lines_like(
+_PINNED: Reducer = lines_like(
     r"Package: [\w .*?+:/-]{1,4000}",
     r"Pin: (?:version|release) [\w .,*=+:~/-]{1,200}",
     r"Pin: origin \"?(?:[\w.-]+\.)?(?:nvidia|ubuntu|debian)\.(?:com|org)\"?",
     r"Pin-Priority: -?\d{1,6}",
     r"",
 )
-_OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
+_OTHERS_ARCHIVE = re.compile(r"(?<=[ ,])([ol])=(?!(?:NVIDIA|DGX|CUDA|Ubuntu|Debian|Canonical|Mellanox|Docker)\b)[^,\n]+")
+
+
+def preferences(text: str, logins: Collection[str]) -> str:
+    """A file of apt's preferences; an archive that is none of the usual ones is called after its owner."""
+    return _OTHERS_ARCHIVE.sub(r"\1=other", _PINNED(text, logins))
+
+
 _FOREIGN_PATH = re.compile(rf"(?<![\w.])/(?!{_OWN})(?:[^\s/,|]{{1,255}}/){{1,64}}([\w.+-]{{1,64}})[^\s,|]*(?: [^\s,|]+)*")
 _OWN_PATH = re.compile(rf"(?<![\w.])(/{_OWN}[^\s,|]+)(?: [^\s,|]+)+")
 _ARGUMENTS = re.compile(r"(?<=, )([\w.+-]{1,64}) -[^,|\n]*(?=,)")

@@ -149,7 +149,11 @@ def reduced(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     folders = {path: policy.reduced_names(path, names) for path, names in recorded.folders.items() if policy.keeps_path(f"{path}/")}
     return Recorded(
         files={path: text for path, text in files.items() if text is not None},
-        links={path: target for path, target in recorded.links.items() if policy.keeps_link(path, target, kept)},
+        links={
+            path: target if policy.keeps_target(path, target, kept) else NOT_READ
+            for path, target in recorded.links.items()
+            if policy.keeps_link(path, target, kept)
+        },
         folders=folders,
         commands=tuple(
             {"argv": entry["argv"], "responses": [_reduced_response(entry["argv"], response, logins) for response in entry["responses"]]}
@@ -163,14 +167,11 @@ def reduced(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
 
 def _reduced_response(argv: list[str], response: Mapping[str, Any], logins: frozenset[str]) -> dict[str, Any]:
     found = {key: response[key] for key in ("rc", "error") if response.get(key) is not None}
-    for key, limit in (("stdout", TEXT_LIMIT), ("stderr", policy.STDERR_LIMIT)):
-        text = (
-            policy.reduced_output(argv, str(response.get(key) or "")[:limit], logins)
-            if key == "stdout"
-            else str(response.get(key) or "")[:limit]
-        )
-        found |= {key: text} if text else {}
-    return found
+    texts = {
+        "stdout": policy.reduced_output(argv, str(response.get("stdout") or "")[:TEXT_LIMIT], logins),
+        "stderr": policy.reduced_errors(str(response.get("stderr") or "")),
+    }
+    return {**found, **{key: text for key, text in texts.items() if text}}
 
 
 def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:

@@ -58,8 +58,8 @@ _UNIT = r"service|socket|timer|target|mount|automount|path|slice|scope|device|sw
 _MAIL = rf"(?<![\w.+@-])[\w.+-]+@(?![\w.\\-]*\.(?:{_UNIT})\b)[\w-]+(?:\.[\w-]+)*"
 """Also user@host in the comment of a key; a templated unit (getty@tty1.service) is no address."""
 _GUID = r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{4}(?::[0-9A-Fa-f]{4}){3}(?![0-9A-Fa-f:])"
-_OCTETS = r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){6,31}(?![0-9A-Fa-f:])"
-"""Longer hardware addresses (a DHCP client, InfiniBand) and fingerprints."""
+_OCTETS = r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){6,31}|(?:-[0-9A-Fa-f]{2}){7})(?![0-9A-Fa-f:-])"
+"""Longer hardware addresses (a DHCP client, InfiniBand, with hyphens PCIe's serial number of a device) and fingerprints."""
 _DIGITS = r"(?<![0-9A-Za-z])(?=[0-9]*[A-Fa-f])(?=[A-Fa-f]*[0-9])(?!fe80|ff0)[0-9A-Fa-f]{32,128}(?![0-9A-Za-z])"
 """Ids and digests. (32 digits that begin with fe80 or ff0 are an address in the kernel's own spelling.)"""
 _NUMBER = r"(?<![0-9A-Za-z])0x(?=0*[1-9a-f])(?!f+\b)[0-9A-Fa-f]{12,40}(?![0-9A-Za-z])"
@@ -69,8 +69,13 @@ _OPAQUE = (
 )
 
 _SERIAL_FIELD = re.compile(
-    r"(?i)(?:serial(?:[ _-]?(?:number|no|num))?|\bvendor sn|\basset[ _-]?tag|_sn)\b[\"']?[ \t]*[:=][ \t]*[\"']?([^\"'\n,}]*)"
+    r"(?i)(?:serial(?:[ _-]?(?:number|no|num))?|\b(?:vendor )?sn|\basset[ _-]?tag|_sn)\b[\"']?[ \t]*[:=][ \t]*[\"']?([^\"'\n,}]*)"
 )
+_SERIAL_SAID = re.compile(
+    r"(?:(?i:\bserial(?:[ _-]?(?:number|no))?|\basset tag)|\[SN\]|\bSN)[ \t]++(?=(?:[^0-9\s]{0,40}[0-9]){3})"
+    r"([A-Z0-9][A-Z0-9_-]{5,40})(?![A-Za-z0-9])"
+)
+"""Behind the bare word: letters and digits in capitals."""
 _SSID = (
     re.compile(r"(?im)^[ \t]*ssid[ \t]*[:=][ \t]*+\"?([^\"\n]++)\"?[ \t]*$"),
     re.compile(r"(?im)^[ \t]*access-points:[ \t]*\n[ \t]++\"?'?([^\"'\n]+?)\"?'?:"),
@@ -280,8 +285,9 @@ class Sanitiser:
                 self._note("domain", match.group(1))
         if addresses:
             self._addresses.learn_text(text)
-        for match in _SERIAL_FIELD.finditer(text):
-            self._note("serial", match.group(1))
+        for serials in (_SERIAL_FIELD, _SERIAL_SAID):
+            for match in serials.finditer(text):
+                self._note("serial", match.group(1))
         for network in _SSID:
             for match in network.finditer(text):
                 self._note("ssid", match.group(1))
@@ -305,8 +311,13 @@ class Sanitiser:
         if self._pattern is not None:
             return self._pattern
         self._map.clear()
-        originals = {value.lower() for values in self._kinds.values() for value in values}
         corpus = "\n".join(self._corpus)
+        for name in list(self._kinds.get("host", ())):
+            # What makes a name of a host's doubles its hyphens (a volume group), or has underscores for them.
+            for form in (name.replace("-", "--"), name.replace("-", "_")):
+                if form.lower() in corpus:
+                    self._note("host", form)
+        originals = {value.lower() for values in self._kinds.values() for value in values}
         self._addresses.choose(lambda text: text in corpus)
         makers: dict[str, Callable[[int, str], str]] = {
             "host": lambda number, _old: self._standin if number == 1 else f"{self._standin}-{number}",
@@ -321,7 +332,7 @@ class Sanitiser:
             "uuid": lambda number, _old: f"00000000-0000-4000-8000-{number:012x}",
             "guid": lambda number, _old: f"0200:0000:{number >> 16:04x}:{number & 0xFFFF:04x}",
             "mail": lambda number, _old: f"person{number}@example.org",
-            "octets": lambda number, old: ":".join(re.findall("..", f"02{number:0{len(old) // 3 * 2}x}")),
+            "octets": lambda number, old: old[2].join(re.findall("..", f"02{number:0{len(old) // 3 * 2}x}")),
             "digits": lambda number, old: _many_digits(number, len(old)),
             "number": lambda number, old: f"0x02{number:0{len(old) - 4}x}",
         }
@@ -330,7 +341,7 @@ class Sanitiser:
         for kind, values in sources.items():
             numbers = itertools.count(1)
             for value in values:
-                if kind in ("guid", "octets") and not set(value) - set("0:"):
+                if kind in ("guid", "octets") and not set(value) - set("0:-"):
                     continue
                 if value.lower() in self._map:
                     continue
@@ -392,7 +403,7 @@ class Sanitiser:
         """Originals that are still in a text (kinds and places of a mistake in this file, never expected)."""
         found = [value for values in self._kinds.values() for value in values if re.search(_bounded(value), text, re.IGNORECASE)]
         opaque = ("uuid", "key", "fingerprint", "mail", "octets", "digits", "number")
-        found += [value for kind in opaque for value in self._opaque[kind] if value in text and set(value) - set("0:")]
+        found += [value for kind in opaque for value in self._opaque[kind] if value in text and set(value) - set("0:-")]
         found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
         return found + self._addresses.leaks(text) + secret_shapes.found(text)
 

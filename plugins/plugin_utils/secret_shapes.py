@@ -17,10 +17,11 @@ REMOVED = "REMOVED"
 """Takes the place of a secret, which needs no stand-in."""
 
 _LONG_WORDS = (
-    r"password|passwd|passphrase|passcode|psk|secret|token|credential|cookie|api[-_ ]?key|access[-_ ]?key|auth[-_ ]?key"
+    r"passwor[dt]|passwd|passphrase|passcode|kennwort|psk|secret|token|credential|cookie|api[-_ ]?key|access[-_ ]?key|auth[-_ ]?key"
     r"|private[-_ ]?key|pre-?shared[-_ ]?key|wep[-_]?key\d?|session[-_]?id|authorization|anonymous[-_]identity|license[-_]?key"
+    r"|(?-i:[A-Z0-9]_KEY)"
 )
-_WORDS = rf"(?:{_LONG_WORDS}|(?<![A-Za-z])(?:pass|pwd|pin(?!-priority\b)|puk|otp|community)(?![A-Za-z]))"
+_WORDS = rf"(?:{_LONG_WORDS}|(?<![A-Za-z])(?:pass|pwd|pw|pin(?!-priority\b)|puk|otp|community)(?![A-Za-z]))"
 """Parts of a key that name a secret; the short ones as whole words."""
 
 _NO_VALUE = r"(?!(?:release|version|origin) |REMOVED\b)"
@@ -39,7 +40,14 @@ _MEMBER = re.compile(
     rf"(?P<value>{_QUOTED}|\{{[^{{}}\n]*\}}|\[[^\[\]\n]*\]|[^\s,;{{}}\[\]&\"']+)"
 )
 _OPTION = re.compile(rf"(?i)(?P<head>--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}} ++){_NO_VALUE}(?P<value>{_QUOTED}|[^\s\"'-][^\s\"']*)")
-_FIELDS = (_FIELD, _MEMBER, _OPTION)
+_HEADER = re.compile(r"(?i)(?P<head>\bauthorization[\"']?[ \t]*[:=][ \t]*+[\"']?)(?!REMOVED\b)(?P<value>[^\s\"',;}][^\"'\n,;}]*)")
+"""Its value has two words: a scheme, and what is secret."""
+_SAID = re.compile(
+    rf"(?i)(?P<head>(?<![A-Za-z])(?:{_LONG_WORDS})[ \t]++(?:is[ \t]++)?)(?=[^\s]{{0,200}}\d)(?=[^\s]{{0,200}}[A-Za-z])(?!0x|REMOVED)"
+    rf"(?P<value>{_QUOTED}|[^\s\"',;:=]{{6,}})"
+)
+"""Behind the bare word, as in .netrc; what has letters and digits is no prose."""
+_FIELDS = (_HEADER, _FIELD, _MEMBER, _OPTION, _SAID)
 _KEY_OF_SECRET = re.compile(_WORDS, re.IGNORECASE)
 
 _TOKEN = re.compile(
@@ -49,7 +57,8 @@ _TOKEN = re.compile(
     r"|pypi-[\w-]{16,}|tskey-[\w-]{10,}|dop_v1_\w{16,}|SG\.[\w.-]{16,}|shpat_\w{16,}|gsk_\w{16,}|r8_\w{16,}|rk_live_\w{10,}|[sp]k_live_\w{10,}"
     r"|eyJ[\w-]{8,4000}\.[\w-]{4,}(?:\.[\w-]*)?|AGE-SECRET-KEY-\w{10,}|hvs\.[\w-]{10,}|ops_[\w-]{30,})"
     r"|(?i:\b(?:bearer|basic))[ \t]+(?!REMOVED)[A-Za-z0-9+/._~-]{8,}=*"
-    r"|\$(?:1|2[abxy]|5|6|7|y|gy|argon2id?)\$[^\s:,\"']{8,}"
+    r"|\$(?:\d|2[abxy]|[a-z][a-z0-9-]{0,15})\$[^\s:\"']{8,}|\{(?:S?SHA|S?MD5|CRYPT|PBKDF2)[\w-]*\}[^\s\"']{8,}|grub\.pbkdf2\.[\w.]{8,}"
+    r"|(?i:scram-sha-\d{1,4})\$[^\s\"']{8,}|(?<=[?&]sig=)[^\s&\"']{8,}|(?<![A-Za-z0-9])(?=[A-Za-z]{0,7}[G-Zg-z])[A-Za-z]{2,8}[0-9a-f]{32,64}(?![0-9A-Za-z])"
     r"|(?<=://)[^\s/:@\"']{0,80}:[^\s/@\"']{1,120}(?=@)"
     r"|(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])",
     re.DOTALL,
@@ -60,6 +69,10 @@ _SWITCHES = 0.3
 """Changes between capitals, small letters and digits for each character, above which a long run is no word or path (random base64: 0.6)."""
 
 _RANDOM_LENGTH = 40
+_TOKEN_LENGTH = 20
+"""From here on without a slash and with several characters of each kind: the tokens of most services."""
+_TOKEN_SWITCHES = 0.4
+"""More than in the name of a model or a part, such as DeepSeek-R1-Distill-Qwen-32B."""
 _SAYING_LENGTH = 12
 _PLAIN_WORD = re.compile(r"[a-z-]{1,12}|[A-Z][a-z]{1,11}|not \w{1,12}")
 _YAML_LIMIT = 262_144
@@ -117,6 +130,9 @@ def _telling(text: str, match: re.Match[str]) -> bool:
         return False
     bare = run.rstrip("=")
     if len(bare) >= _RANDOM_LENGTH and re.search(r"\d", bare) and _switches(bare) > _SWITCHES:
+        return True
+    kinds = [len(re.findall(kind, bare)) for kind in ("[A-Z]", "[a-z]", "[0-9]")]
+    if len(bare) >= _TOKEN_LENGTH and "/" not in bare and min(kinds[:2]) > 2 and kinds[2] > 1 and _switches(bare) > _TOKEN_SWITCHES:
         return True
     return bool(re.search("[A-Z]", bare) and re.search("[a-z]", bare)) and _says(bare)
 

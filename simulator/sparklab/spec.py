@@ -23,6 +23,9 @@ _GROUP = re.compile(r"[a-z][a-z0-9_]{0,30}\Z")
 _HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _MODEL = re.compile(r"[A-Za-z0-9_]{1,60}\Z")
 _SERIAL = re.compile(r"[A-Za-z0-9-]{1,40}\Z")
+GROUPS = ("all", "ungrouped", "spark_desks", "spark_pairs", "spark_stacks")
+"""Groups of the inventory, in whose place a pair would take the desks' host key checks away."""
+
 _END = re.compile(r"(?P<desk>[a-z][a-z0-9-]*)[/:](?P<port>\d+)\Z")
 
 
@@ -286,9 +289,15 @@ def _cables(raw: Any, where: str, desks: dict[str, DeskSpec], of_switches: dict[
             vendor=str(entry.get("vendor", DEFAULT_CABLE["vendor"])),
             part=str(entry.get("part", DEFAULT_CABLE["part"])),
             serial=str(entry.get("serial", f"SIMC{int(digest('cable', str(name))[:8], 16):010d}")),
-            length_m=float(entry.get("length_m", DEFAULT_CABLE["length_m"])),
+            length_m=_length(entry.get("length_m", DEFAULT_CABLE["length_m"]), spot),
         )
     return cables
+
+
+def _length(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
+        raise LabError(f"{where}: length_m must be metres, more than 0 and less than 1000, not {str(value)[:40]!r}.")
+    return float(value)
 
 
 def _pairs(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, tuple[str, ...]]:
@@ -297,10 +306,12 @@ def _pairs(raw: Any, where: str, desks: dict[str, DeskSpec]) -> dict[str, tuple[
     for name, members in _mapping(raw, f"{where}: pairs").items():
         if not _GROUP.match(str(name)):
             raise LabError(f"{where}: pairs.{name}: a pair's name is a group name: a-z first, then a-z, 0-9 and '_'.")
+        if name in GROUPS:
+            raise LabError(f"{where}: pairs.{name}: {name} is a group of the inventory; choose another name.")
         if not isinstance(members, list):
             raise LabError(f"{where}: pairs.{name} must be a list of desks.")
         for member in members:
-            if member not in desks:
+            if not isinstance(member, str) or member not in desks:
                 raise LabError(f"{where}: pairs.{name} names {member!r}, which is not among the desks.")
         pairs[str(name)] = tuple(str(member) for member in members)
     return pairs

@@ -46,6 +46,7 @@ def test_this_machine_is_audited_recorded_and_replayed_alike(unpacked: Path, tmp
     assert "nvidia_smi_csv" in done.stdout.partition("readers that got nothing")[2] or os.path.exists("/proc/driver/nvidia/version")
     with tarfile.open(tmp_path / "results/to-send.tar.gz") as archive:
         assert "gpu-check/summary.txt" in archive.getnames()
+        assert not any(item.uname or item.gname or item.uid for item in archive.getmembers())
 
 
 def test_a_reader_that_fails_on_what_this_machine_says_is_named(unpacked: Path, tmp_path: Path) -> None:

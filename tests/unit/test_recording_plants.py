@@ -60,6 +60,8 @@ SMALL: dict[str, Any] = {
 }
 """A desk of two files, into which each plant is put alone."""
 
+ERRORS = lines("errors")
+
 PATHS: tuple[dict[str, Any], ...] = (
     {"folders": {"/home/lab": ["«titan-offer».pdf", ".ssh"]}},
     {"folders": {"/home": ["lab", "«anakowalska»"]}},
@@ -70,6 +72,10 @@ PATHS: tuple[dict[str, Any], ...] = (
     {"links": {"/home/lab/work": "/srv/«zebra-gmbh»/titan"}},
     {"links": {"/etc/x": "/home/«anakowalska»/secret"}},
     {"links": {"/etc/systemd/system/multi-user.target.wants/x.service": "/home/«anakowalska»/x.service"}},
+    {"links": {"/usr/local/cuda": "/opt/«zebra-gmbh»/cuda-13"}},
+    {"links": {"/lib/modules/6.17/build": "/usr/src/«zebra-gmbh»/linux"}},
+    {"links": {"/etc/netplan/60-x.yaml": "/srv/«zebra-gmbh»/net.yaml"}},
+    {"links": {"/etc/systemd/system/nvidia-persistenced.service": "/home/lab/«titan».service"}},
     {"denied": ["/home/«anakowalska»/.config"]},
     {"missing": ["/srv/«zebra-gmbh»/titan"]},
 )
@@ -161,7 +167,10 @@ def as_data(parts: Mapping[str, Any]) -> dict[str, Any]:
         elif key == "folders":
             data[key] = {unmarked(path): [unmarked(name) for name in names] for path, names in value.items()}
         elif isinstance(value, dict):
-            data[key] = {unmarked(path): indented(unmarked(text)) if "netplan/" in path else unmarked(text) for path, text in value.items()}
+            data[key] = {
+                unmarked(path): indented(unmarked(text)) if key == "files" and "netplan/" in path else unmarked(text)
+                for path, text in value.items()
+            }
         else:
             data[key] = [unmarked(path) for path in value]
     return data
@@ -187,6 +196,44 @@ def test_no_plant_survives(parts: dict[str, Any], marked: str, tmp_path: Path) -
     there = str(data).replace("\\n", "\n")
     assert {item for item in secrets(marked) if item not in there} == set()
     assert survivors(data, marked, tmp_path) == set()
+
+
+@pytest.mark.parametrize("marked", ERRORS)
+def test_no_plant_survives_in_an_error_output(marked: str, tmp_path: Path) -> None:
+    data = planted(SMALL)
+    data["commands"] = [{"argv": ["sudo", "-n", "nvidia-smi", "-q"], "responses": [{"rc": 1, "stderr": unmarked(marked)}]}]
+    assert survivors(data, marked, tmp_path) == set()
+    assert (tmp_path / "recorded-01/commands.yml").read_text().count("stderr") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", "NVIDIA-SMI has failed"),
+        ('Field "power.draw.titan" is not a valid field to query.', 'Field "power.draw.titan" is not a valid field to query'),
+        ("dmesg: read kernel buffer failed: Operation not permitted", "Operation not permitted"),
+        ("Failed to get unit file state for titan.service: No such file or directory", "No such file or directory"),
+        ("RTNETLINK answers: Network is unreachable", "RTNETLINK answers: Network is unreachable"),
+        ("bash: line 1: titan: command not found", "not found"),
+    ],
+)
+def test_what_kind_of_error_it_was_stays(said: str, stays: str) -> None:
+    data = {**SMALL, "commands": [{"argv": ["nvidia-smi"], "responses": [{"rc": 1, "stderr": f"{said}\n"}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stderr"] == f"{stays}\n"
+
+
+def test_links_of_the_system_and_to_what_is_recorded_stay() -> None:
+    links = {
+        "/usr/local/cuda": "/etc/alternatives/cuda",
+        "/etc/alternatives/cuda": "/usr/local/cuda-13.0",
+        "/boot/vmlinuz": "vmlinuz-6.17.0-1021-nvidia",
+        "/etc/systemd/system/nvidia-persistenced.service": "/dev/null",
+        "/lib/modules/6.17.0/build": "/usr/src/linux-headers-6.17.0",
+    }
+    clean = sanitised(recorded_from_dict({**SMALL, "links": links}), Sanitiser("recorded-01"))
+    kept = {path: target for path, target in links.items() if path != "/etc/alternatives/cuda"}
+    assert clean.links == kept
 
 
 @pytest.mark.parametrize("front", ["|    0   N/A  N/A            1234      C   ", "|    0      1234    C+G   "])
@@ -232,6 +279,24 @@ def test_what_looks_like_a_secret_is_cut_wherever_it_stands(marked: str) -> None
     new = sanitiser.text(text)
     assert [item for item in secrets(marked) if item.lower() in new.lower()] == []
     assert sanitiser.leaks(new) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DeepSeek-R1-Distill-Qwen-32B",
+        "Qwen3-VL-235B-A22B-Instruct-FP8",
+        "netplan-enP2p1s0f1np1",
+        "NVIDIA_DGX_Spark_P4242_A.7",
+        "password authentication failed for lab",
+        "a token ring adapter, no secret service",
+        "torch-2.9.1+cu130-cp312-cp312-manylinux_2_28_aarch64.whl",
+        "NJAAKK-N911",
+        "Pin: release l=NVIDIA CUDA",
+    ],
+)
+def test_names_of_models_parts_and_interfaces_are_no_secrets(name: str) -> None:
+    assert secret_shapes.cut(name) == name and not secret_shapes.found(name)
 
 
 def test_the_leak_check_finds_by_shape_what_nobody_learned() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
+import subprocess
+import tarfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -200,3 +203,13 @@ def test_paths_that_would_leave_the_recording_are_not_written(tmp_path: Path) ->
         "inner/a/files/a/b",
         "inner/a/recording.yml",
     ]
+
+
+def test_what_is_sent_does_not_name_who_made_it(tmp_path: Path) -> None:
+    """The command that record.yml tells: an archive keeps the login name of its files' owner unless it is told not to."""
+    told = next(line for line in (ROOT / "playbooks/record.yml").read_text(encoding="utf-8").splitlines() if "Send it: " in line)
+    command = told.partition("Send it: ")[2].rstrip('"').replace("{{ record_result.path | dirname | quote }}", str(tmp_path))
+    write(recorded_from_dict({"files": {"/etc/hostname": "x"}}), tmp_path / "recorded-01", {"name": "recorded-01"})
+    subprocess.run(shlex.split(command.replace("{{ record_result.name }}", "recorded-01")), check=True, cwd=tmp_path)
+    with tarfile.open(tmp_path / "recorded-01.tar.gz") as archive:
+        assert len(archive.getmembers()) > 2 and not any(item.uname or item.gname for item in archive.getmembers())

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY, Where, verdict
+from .. import secret_shapes
 from ..run.model import DIRECT, Run
 from ..run.stages import DESK, STACK, Check
 from ..run.store import DONE, FAILED, HELD_BACK, SKIPPED, Part
@@ -34,7 +35,7 @@ def build(run: Run, parts: Parts, finished: str, versions: Mapping[str, str] | N
     desks = {name: _desk(name, source, source.checks) for name in source.scope}
     pairs = [_pair(stack, source, desks, source.checks) for stack in source.stacks if stack.in_scope]
     return dict(
-        scrubbed(
+        _discreet(
             {
                 "schema": SCHEMA,
                 "run": {
@@ -60,6 +61,25 @@ def build(run: Run, parts: Parts, finished: str, versions: Mapping[str, str] | N
             }
         )
     )
+
+
+SHORT = 8
+"""Characters below which a text holds no secret."""
+
+
+def _discreet(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain harmless data (`scrubbed`) without passwords and tokens: programs and the kernel are started with some, logs repeat them."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, str):
+            return secret_shapes.cut(value) if len(value) >= SHORT else value
+        if isinstance(value, dict):
+            # Remedies are ours, and name options of passwords.
+            return {key: item if key == "remedy" else told(item) for key, item in value.items()}
+        return [told(item) for item in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = told(scrubbed(data))
+    return found
 
 
 def judge_again(report: dict[str, Any], added: Iterable[FindingData]) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 from ...module_utils.judges.cable_map import natural
 from ..admission.text import shown
-from ..known_hosts import NO_NAME
+from ..known_hosts import NO_NAME, looked_for
 from .model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES, Member, Stack
+from .store import file_name
 from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, TOPOLOGY, WantError
 
 DESKS_GROUP = "spark_desks"
@@ -125,6 +126,10 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
             kind = "pair" if name in view.pairs else "stack"
             problems.append(f"group {name}: spark_pair_head is true for {' and '.join(heads)}; only one desk of a {kind} is the head")
     seen: dict[tuple[str, int], HostEntry] = {}
+    names: dict[str, HostEntry] = {}
+    at: dict[str, list[HostEntry]] = {}
+    for host in view.desks:
+        at.setdefault(looked_for(host.address), []).append(host)
     for host in view.desks:
         # Its proven key goes under its name and address: a name that stands for other desks would let its key stand for them too.
         wrong = next((text for text in (host.name, host.address) if NO_NAME.search(text)), None)
@@ -133,10 +138,17 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
                 f"{shown(wrong)} is the name or address of a desk; one without blanks, commas, brackets, quotes, *?! and signs of a "
                 "shell, that begins with none of -#@|, was expected: known_hosts or ssh would take it for more than this desk"
             )
-        other = next((item for item in view.desks if item.name != host.name and item.address == host.name), None)
-        if other is not None and host.address != host.name:
+        own = looked_for(host.name)
+        other = next((item for item in at.get(own, ()) if item.name != host.name), None)
+        if other is not None and looked_for(host.address) != own:
             problems.append(f"desk {shown(host.name)} has the address of {_named(other)} as its name; give it another one")
-        key = (host.address, host.port)
+        alike = names.setdefault(file_name(own), host)
+        if alike is not host:
+            problems.append(
+                f"{_named(alike)} and {_named(host)} are one name to ssh or as a file of the run, so that one would speak for the other; "
+                "rename one of them"
+            )
+        key = (looked_for(host.address), host.port)
         if key in seen:
             problems.append(
                 f"{_named(seen[key])} and {_named(host)} have the same address {host.address}; give each desk its own ansible_host"

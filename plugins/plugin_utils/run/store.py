@@ -80,7 +80,9 @@ class RunStore:
         self.run_dir = Path(run_dir)
 
     def begin(self, run: Run) -> None:
-        """Note what the run is. Raises OSError."""
+        """Make the run's folder, note what the run is. Raises OSError, also for a folder that is there: another user may have made it."""
+        self.run_dir.parent.mkdir(parents=True, exist_ok=True)
+        self.run_dir.mkdir()
         write_atomically(self.run_dir / "run.json", json.dumps(plain(run), indent=1, sort_keys=True))
 
     def run(self) -> Run:
@@ -187,9 +189,16 @@ def file_name(name: str) -> str:
 
 
 def lock_file(path: Path) -> BinaryIO:
-    """A file to lock, made when there is none. Who can read it can hold it, so no other user of this machine can."""
+    """A file to lock, made when there is none. Who can read it can hold it, so no other user of this machine can.
+
+    Its folder may be another's or have been sent: a link in its place is not followed, a pipe not waited for. Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o660))
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o660), "wb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
 
 
 def is_of_others(path: Path, mark: str) -> bool:

@@ -18,7 +18,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ BLOCK = 1 << 16
 AHEAD = 4 << 20
 """Bytes fetched with one request at most."""
 AGENT = "labops-dgx-spark"
-LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
-"""A user, password or token in a link."""
+LOGIN = re.compile(r"(?<=://)[^/?#\s]*@|^[^/?#\s@:]{1,200}:[^/?#\s@]{1,2000}@(?!sha256:)")
+"""A user, password or token in a link, or in front of what has no scheme (an image)."""
 _LINK = re.compile(r"(?<=://)\S+")
 _QUERY = re.compile(r"\?[^#]*")
 
@@ -298,21 +298,34 @@ def download(web: Web, url: str, folder: Path, limit: int, sha256: str | None) -
 
 
 def split_credentials(url: str) -> tuple[str, str | None]:
-    """The URL without user and password, and the Authorization header for it (from the URL or ~/.netrc)."""
+    """The URL without user and password, and the Authorization header for it (from the URL, or over https from ~/.netrc)."""
     parts = urllib.parse.urlsplit(url)
     user, password = parts.username, parts.password
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    if user is None and parts.hostname:
-        try:
-            found = netrc.netrc().authenticators(parts.hostname)
-        except (OSError, netrc.NetrcParseError):
-            found = None
-        if found:
-            user, password = found[0], found[2]
+    if user is None:
+        user, password = next(iter(own_logins([url]).values()), (None, None))
     if user is None:
         return bare, None
     pair = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password or '')}"
     return bare, "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def own_logins(urls: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """What ~/.netrc holds for the hosts of these links: host to user and password.
+
+    Somebody else may have written them: nothing for a host that one of them reaches without TLS, and never the entry for all other hosts.
+    """
+    hosts: dict[str, bool] = {}
+    for url in urls:
+        with contextlib.suppress(ValueError):
+            parts = urllib.parse.urlsplit(url)
+            if parts.hostname and parts.hostname != "default":
+                hosts[parts.hostname] = hosts.get(parts.hostname, True) and parts.scheme == "https"
+    try:
+        known = netrc.netrc().hosts
+    except (OSError, ValueError, netrc.NetrcParseError):
+        return {}
+    return {host: (known[host][0], known[host][2] or "") for host, safe in hosts.items() if safe and host in known}
 
 
 def shown(url: str) -> str:

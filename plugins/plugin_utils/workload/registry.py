@@ -16,6 +16,7 @@ from pathlib import Path
 from ...module_utils.desk import MISSING, TIMEOUT, Answer
 from ...module_utils.model.workload import Image
 from ...module_utils.readers import image_reference, oci, registry_error
+from .fetch import without_logins
 from .process import run
 
 Runner = Callable[..., Answer]
@@ -47,7 +48,8 @@ class Registry:
         try:
             reference = image_reference.parse(text)
         except image_reference.ReferenceProblem as error:
-            return Image(text[:200], "none", trouble="reference", said=str(error))
+            # What is no reference may be a link with a login in it, which belongs in no report.
+            return Image(without_logins(text)[:200], "none", trouble="reference", said=without_logins(str(error)))
         empty = Image(reference.text, "none")
         if reference.registry in self._down:
             kind, said = self._down[reference.registry]

@@ -7,9 +7,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from ...module_utils.judges.workload.parts import FACTORY, version
 from ...module_utils.model.workload import Target
 from ...module_utils.programs import carrier, fence, pip_resolver
 from ...module_utils.readers import pip_report
+from .fetch import own_logins
 from .process import run
 
 Runner = Callable[..., Answer]
 SYSTEM = "python3"
+NETRC = "netrc"
 OLDEST_GLIBC = 17
 """manylinux_2_17 is manylinux2014, the oldest for aarch64."""
 NEWEST_GLIBC = 99
@@ -96,6 +99,8 @@ def resolve(
     with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
         wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
         wanted.write_text(with_indexes(text, indexes, links), encoding="utf-8")
+        logins = Path(folder) / NETRC
+        logins.write_text(_netrc(own_logins([*indexes, *links])), encoding="utf-8")
         bounds = Path(folder) / "constraints.txt"
         bounds.write_text(literal(constraints), encoding="utf-8")
         argv = [
@@ -123,7 +128,7 @@ def resolve(
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Only what makes the network work: proxy and certificates. The controller's pip settings are not the desk's."""
+    """Only what makes the network work: proxy, certificates, logins. The controller's pip settings are not the desk's."""
     network = (
         "HTTP_PROXY",
         "HTTPS_PROXY",
@@ -136,7 +141,16 @@ def _environment(folder: str) -> dict[str, str]:
     )
     kept = {name: value for name, value in os.environ.items() if name.upper() in network or name == "PIP_CERT"}
     pip = {name: "" for name in os.environ if name.startswith("PIP_") and name not in kept}
-    return {**pip, **kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "TMPDIR": folder}
+    return {**pip, **kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "TMPDIR": folder, "NETRC": os.path.join(folder, NETRC)}
+
+
+def _netrc(logins: Mapping[str, tuple[str, str]]) -> str:
+    """A .netrc for pip, which takes what it finds there to whatever host a link or a redirect names, over http too."""
+
+    def word(text: str) -> str:
+        return re.sub(r"""([\s"'#\\])""", r"\\\1", text)
+
+    return "".join(f"machine {host} login {word(user)} password {word(password)}\n" for host, (user, password) in logins.items())
 
 
 def _told(answer: Answer, report: Path, limit: float) -> Resolved:

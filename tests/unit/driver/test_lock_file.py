@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.driver_lock import lock_file_drift
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, DgxOs
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Driver, Package, Toolkit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import lock_file
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lock_file import LockFileError
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import Part, RunStore
 from samples import INSTALLED, KERNEL, desk
+from scripted_action import Script
 
 WHEN = "2026-11-22T10:00:00Z"
 
@@ -46,6 +51,23 @@ def test_a_file_of_others_is_not_written_over(tmp_path: Path) -> None:
     path.write_text(f"schema: {lock_file.SCHEMA}\nbroken: [\n", encoding="utf-8")
     lock_file.write(lock, path)
     assert lock_file.read(path).made_from == "desk-01"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_of_others_is_not_shown_as_what_was_there_before(tmp_path: Path, check: bool) -> None:
+    """--check --diff with the wrong name showed whatever stood there."""
+    path = tmp_path / "vault.yml"
+    path.write_text("ansible_password: Gletscher77\n", encoding="utf-8")
+    store = RunStore(tmp_path / "run")
+    store.write(Part("facts", "desk-01", "done"))
+    call = SimpleNamespace(desk="desk-01", facts=as_dict(good()), store=store, given={"path": str(path), "branch": 580})
+    script = Script("lock_file", {}, check_mode=check)
+    script.task.diff = True
+    with pytest.raises(AnsibleActionFail, match="is not a lock file") as caught:
+        script.action.work(call)
+    assert "Gletscher77" not in str(caught.value) + str(script.shown)
+    path.unlink()
+    assert script.action.work(call)["diff"]["before"] == ""
 
 
 @pytest.mark.parametrize("severity", ["warn", "unknown", "fail"])

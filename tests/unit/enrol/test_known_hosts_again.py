@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import hmac
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import alias_of, keys_of, remember, text_of
 
 
@@ -45,6 +48,35 @@ def test_a_changed_key_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     text = text_of(path)
     assert keys_of(text, "desk-02") == (key("new"),) and keys_of(text, "desk-03") == (key("desk-03"),)
     assert text.startswith("# of the admin\nelsewhere ssh-ed25519 AAAA\n")
+
+
+@pytest.mark.parametrize(
+    ("desk", "names"),
+    [
+        ("DESK-01", ("DESK-01", "10.0.0.66")),
+        ("other", ("other", "Desk-01")),
+        ("DESK-01", ("[DESK-01]:2222", "[10.0.0.66]:2222")),
+        ("FE80:0::1%eth0", ("FE80:0::1%eth0",)),
+    ],
+)
+def test_no_key_stands_for_another_desk_by_its_name_in_another_spelling(tmp_path: Path, desk: str, names: tuple[str, ...]) -> None:
+    path = tmp_path / "known_hosts"
+    for known in ("desk-01", "fe80::1%eth0"):
+        remember(path, known, (known, "10.0.0.1"), [key(known)])
+    before = text_of(path)
+    with pytest.raises(ValueError, match="that ssh takes for the desk"):
+        remember(path, desk, names, [key("another")])
+    assert text_of(path) == before
+    for known in ("desk-01", "FE80::1%eth0") if shutil.which("ssh-keygen") else ():
+        told = subprocess.run(["ssh-keygen", "-F", known, "-f", str(path)], capture_output=True, text=True, check=True).stdout
+        assert told.count(" found: ") == 1
+
+
+def test_a_desk_that_is_written_otherwise_now_keeps_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    remember(path, "Desk-01", ("Desk-01", "10.0.0.1"), [key("desk")])
+    assert remember(path, "desk-01", ("desk-01", "10.0.0.1"), [key("desk"), key("desk", "ssh-rsa")]) is True
+    assert keys_of(text_of(path), "desk-01") == (key("desk"), key("desk", "ssh-rsa")) and "Desk-01" not in text_of(path)
 
 
 def hashed(text: str) -> str:

@@ -598,11 +598,11 @@ def test_an_interrupted_run_gets_its_report_from_what_the_stages_left(tmp_path: 
 @pytest.mark.parametrize("name", ["run.json", "parts/facts/desk-01.json"])
 def test_a_run_that_somebody_sent_with_anything_in_it_is_a_report_or_a_sentence(name: str, text: str | None, tmp_path: Path) -> None:
     lab = lab_of(1)
-    store = RunStore(tmp_path)
+    store = RunStore(tmp_path / lab.run_id)
     store.begin(lab.run(store.run_dir))
     part = next(iter(lab.parts["facts"].values()))
     store.write(part)
-    path = tmp_path / name
+    path = store.run_dir / name
     if text is None:
         odd = [{**part.as_dict(), key: value} for key in part.as_dict() for value in (7, "x", [7], {"x": [7]}, None)]
     else:
@@ -615,7 +615,7 @@ def test_a_run_that_somebody_sent_with_anything_in_it_is_a_report_or_a_sentence(
         else:
             path.write_text(item if isinstance(item, str) else json.dumps(item), encoding="utf-8", errors="surrogateescape")
         try:
-            report, _stood = report_of(tmp_path, {})
+            report, _stood = report_of(store.run_dir, {})
         except ReportError as error:
             assert "\n" not in str(error)
         else:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import GpuProcess
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import stacks_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.figures import figures_of, headline
@@ -160,6 +161,27 @@ def metrics_of(text: str) -> dict[tuple[str, str], float]:
         found[key] = float(match.group(3))
     assert len(set(typed)) == len(typed)
     return found
+
+
+def test_no_password_of_a_program_or_of_the_kernel_is_in_a_report() -> None:
+    lab = Lab(1)
+    server = GpuProcess(pid=77, name="python3 serve.py --api-key Gletscher77")
+    lab.facts(
+        "desk-01",
+        kernel={"command_line": "root=/dev/x ds=nocloud;s=http://ana:Gletscher77@lab/ token=Gletscher77 ro"},
+        busy={"gpu_processes": (server,)},
+    )
+    text = "desk-01: its GPU is in use by python3 serve.py --api-key Gletscher77 (77)."
+    remedy = "Give the password (--ask-become-pass or a vaulted ansible_become_password)."
+    lab.find(
+        "driver",
+        "desk-01",
+        finding("BUSY_UNKNOWN", Where(desk="desk-01"), text, evidence={"said": "Authorization: Bearer Gletscher77"}, remedy=remedy),
+    )
+    report = lab.report()
+    for made in (report_text(report), html(report), junit(report), "\n".join(summary(report, "/r"))):
+        assert "Gletscher77" not in made
+    assert remedy in report_text(report) and "python3 serve.py --api-key REMOVED" in report_text(report)
 
 
 def test_metrics_have_figures_with_their_marks_and_what_desks_are() -> None:

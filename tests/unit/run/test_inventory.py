@@ -85,12 +85,24 @@ def test_a_broken_inventory_is_refused_by_name(
         ("d-9", "[d-1]:22", "is the name or address"),
         ("d-9", "10.0.0.66,10.0.0.1", "is the name or address"),
         ("10.0.0.1", "10.0.0.66", "desk '10.0.0.1' has the address of d-1 ("),
+        ("D-1", "10.0.0.66", "d-1 ("),
+        ("D-1", "10.0.0.66", "are one name to ssh"),
+        ("d/4", "10.0.0.66", "are one name to ssh or as a file of the run"),
+        ("SPARK-A1B2.local", "10.0.0.66", "has the address of d-2 ("),
+        ("fe80:0::2%eth0", "10.0.0.66", "has the address of d-3 ("),
+        ("d-9", "fe80:0:0::2%eth0", "have the same address"),
     ],
 )
 def test_the_key_of_a_desk_is_no_others(name: str, address: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever may add a machine to the source of an inventory had the key of that machine trusted for every desk."""
     monkeypatch.chdir(tmp_path)
-    desks = {"d-1": {"ansible_host": "10.0.0.1"}, name: {"ansible_host": address}}
+    desks = {
+        "d-1": {"ansible_host": "10.0.0.1"},
+        "d-2": {"ansible_host": "spark-a1b2.local"},
+        "d-3": {"ansible_host": "fe80::2%eth0"},
+        "d_4": {},
+    }
+    desks[name] = {"ansible_host": address}
     with pytest.raises(AnsibleActionFail) as refused:
         begin("enrol", hostvars_of(tmp_path, {}, desks))
     assert words in str(refused.value) and "no desk was touched" in str(refused.value)

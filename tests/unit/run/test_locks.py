@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.audit import BaselineError, baseline
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import remember, text_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.lock_file import SIZE_LIMIT, LockFileError, read
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.own_load import PLACES, place, processors
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.reboots import turn_of
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import is_of_others
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore, is_of_others
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.requirements import FileProblem, wanted_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.workload.shared import Shared
 
@@ -47,6 +48,37 @@ def test_no_other_user_can_open_what_a_run_locks(work: Callable[[Path], None], t
         work(tmp_path)
     locks = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in ("", ".lock")]
     assert locks and not [path for path in locks if path.stat().st_mode & 0o007]
+
+
+@pytest.mark.parametrize("work", (a_turn, a_key, an_answer))
+def test_no_link_is_followed_to_a_lock_and_no_pipe_waited_for(work: Callable[[Path], None], tmp_path: Path) -> None:
+    """A lab's folder that was sent, or one that a colleague can write to: an empty /etc/nologin keeps everybody out."""
+    work(tmp_path / "before")
+    [name] = [path.relative_to(tmp_path / "before") for path in (tmp_path / "before").rglob("*.lock")]
+    for number, lay in enumerate((lambda place: place.symlink_to(tmp_path / "nologin"), os.mkfifo)):
+        place = tmp_path / str(number) / name
+        place.parent.mkdir(parents=True)
+        lay(place)
+        with pytest.raises(OSError):
+            work(tmp_path / str(number))
+    assert not (tmp_path / "nologin").exists()
+
+
+def test_a_pipe_in_place_of_known_hosts_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "known_hosts.txt")
+    with pytest.raises(OSError, match="not a regular file"):
+        a_key(tmp_path)
+    assert text_of(Path(os.devnull)) == ""
+
+
+def test_a_run_takes_no_folder_that_somebody_else_made(tmp_path: Path) -> None:
+    """Its name can be guessed, and whoever owns it decides what the run learned about every desk."""
+    for number, lay in enumerate((Path.mkdir, lambda place: place.symlink_to(tmp_path))):
+        place = tmp_path / f"run-{number}"
+        lay(place)
+        with pytest.raises(OSError):
+            RunStore(place).begin(Run(place.name, str(place), "2026-11-22T10:15:00Z", "audit"))
+    assert not list(tmp_path.rglob("run.json"))
 
 
 @contextlib.contextmanager

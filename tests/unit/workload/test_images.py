@@ -89,6 +89,12 @@ def test_typos(text: str, words: str, spark: Target) -> None:
     assert recorded.asked == []
 
 
+@pytest.mark.parametrize("text", ["https://ana:s3cr3t@nvcr.io/nvidia/x:1", "ana:s3cr3t@nvcr.io/nvidia/x:1", "docker://s3cr3t@x.lab/y"])
+def test_a_login_in_a_name_is_told_nowhere(text: str, spark: Target) -> None:
+    told = judge(Recorded(), text, spark)
+    assert told.verdict == UNKNOWN and "s3cr3t" not in str(told)
+
+
 @pytest.mark.parametrize(
     ("variants", "verdict", "words"),
     [

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
+import netrc
 import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -275,6 +277,51 @@ def test_no_index_is_on_a_command_line_that_others_can_read(spark: Target) -> No
     links = ["https://user:word@files.example/"]
     resolve.resolve("plain\n", spark, ["https://user:word@index.example/simple"], 1.0, links=links, runner=runner)
     assert seen[-1] == "in the file" and not any("user:word" in word for word in seen)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with logins: one with what a .netrc must quote, one for every host without an entry."""
+    path = tmp_path / ".netrc"
+    path.write_text(
+        'machine files.lab login ana password "a b\\"c#d"\nmachine index.lab login bo password x1\ndefault login ana password y2\n'
+    )
+    path.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://index.lab/simple/", "bo:x1"),
+        ("https://files.lab/x.whl", 'ana:a b"c#d'),
+        ("http://index.lab/simple/", None),  # any machine on the way would read it
+        ("https://stranger.example/simple/", None),  # a file that somebody sent may name it
+        ("https://default/simple/", None),
+        ("http://me:own@index.lab/simple/", "me:own"),
+    ],
+)
+def test_what_netrc_holds_goes_over_tls_to_hosts_that_it_names(home: Path, url: str, told: str | None) -> None:
+    authorization = fetch.split_credentials(url)[1]
+    assert (None if authorization is None else base64.b64decode(authorization.removeprefix("Basic ")).decode()) == told
+
+
+def test_pip_gets_no_login_but_those_of_the_indexes(spark: Target, home: Path) -> None:
+    """pip takes a login to whatever host a page or a redirect names."""
+    seen: list[dict[str, tuple[str, str, str]]] = []
+
+    def runner(argv: Sequence[str], _limit: float, env: Mapping[str, str], *_more: Any) -> Answer:
+        seen.append(netrc.netrc(env["NETRC"]).hosts)
+        return Answer(tuple(argv), 1, "")
+
+    for indexes in (
+        ["https://files.lab/simple"],
+        ["http://index.lab/simple", "https://index.lab/other"],
+        ["https://stranger.example/simple"],
+    ):
+        resolve.resolve("plain\n", spark, indexes, 1.0, runner=runner)
+    assert [{host: entry[2] for host, entry in hosts.items()} for hosts in seen] == [{"files.lab": 'a b"c#d'}, {}, {}]
 
 
 def test_pip_finds_no_variable_of_the_desk_in_what_it_resolves(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
