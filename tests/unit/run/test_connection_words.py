@@ -189,7 +189,7 @@ def test_what_a_jump_host_does_is_not_the_desks_doing(text: str, enrolled: bool)
         (f"channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n{CLOSED}", "refused"),
         (f"kex_exchange_identification: Connection closed by remote host\n{CLOSED}", "closed"),
         (DENIED, "auth"),
-        ("Host key verification failed.", "host_key"),
+        ("Host key verification failed.", "host_key_unknown"),
     ],
 )
 def test_a_desk_behind_a_jump_host_is_told_as_ever(text: str, kind: str) -> None:
@@ -287,3 +287,35 @@ def test_a_desk_without_sftp_is_not_shutting_down() -> None:
 def test_a_desk_that_restarts_in_the_middle_has_closed_the_connection(text: str) -> None:
     found = classify(text)
     assert found.kind == "closed" and found.remedy is not None and "restart" in found.remedy
+
+
+CHANGED = (
+    "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nOffending ED25519 key in /home/a/.ssh/known_hosts:3\n"
+    "Host key for 10.0.0.11 has changed and you have requested strict checking.\n"
+)
+
+
+@pytest.mark.parametrize("before", ["", "ssh_askpass: exec(/usr/bin/ssh-askpass): No such file or directory\n", "Welcome to the lab\n"])
+def test_without_a_terminal_ssh_only_says_that_a_key_it_never_saw_was_not_verified(before: str) -> None:
+    text = f"{before}Host key verification failed."
+    assert (classify(text).code, classify(text).kind) == ("HOST_KEY_UNCONFIRMED", "host_key_unknown")
+    assert classify(text, enrolled=True).code == "DESK_IDENTITY_WRONG"
+    assert classify(f"{CHANGED}{text}").code == "DESK_IDENTITY_WRONG"
+
+
+def test_a_revoked_key_is_told_as_that() -> None:
+    text = (
+        "@       WARNING: REVOKED HOST KEY DETECTED!               @\nThe ED25519 host key for 10.0.0.11 is marked as revoked.\n"
+        "ED25519 host key for 10.0.0.11 was revoked and you have requested strict checking.\nHost key verification failed."
+    )
+    found = classify(text)
+    assert (
+        found.code == "DESK_IDENTITY_WRONG"
+        and "revoked" in found.sentence
+        and "@revoked" in found.remedy
+        and "unknown" not in found.sentence
+    )
+
+
+def test_a_name_in_ssh_s_own_configuration_that_it_cannot_expand_is_the_controllers() -> None:
+    assert "its own configuration" in classify("percent_expand: unknown key %k").sentence
