@@ -880,3 +880,32 @@ def test_the_line_that_ssh_keygen_prints_is_a_fingerprint(cell: str) -> None:
 def test_a_fingerprint_of_another_kind_of_key_is_refused() -> None:
     ((_line, column, _found, _expected),) = problems(f"name,address,host_key\ndesk-01,192.0.2.1,3072 {KEY} root@spark (RSA)\n")
     assert column == "host_key"
+
+
+@pytest.mark.parametrize(
+    ("broken", "column"),
+    [
+        ("desk-01,192.0.2.11,pair_a,1.58E+12", "serial"),
+        ("desk 01,192.0.2.11,pair_a,1581924000017", "name"),
+        ("desk-01,192.0.2.11,pair_a,1581924000017,more", ""),
+    ],
+)
+def test_a_desk_whose_line_is_refused_is_no_missing_desk_of_its_pair(broken: str, column: str) -> None:
+    other = "desk-02,192.0.2.12,pair_a,1581924000018\n"
+    found = problems(f"name,address,pair,serial\n{broken}\n{other}desk-03,192.0.2.13,pair_b,1581924000019\n")
+    assert [(line, told) for line, told, _found, _expected in found] == [(2, column), (4, "pair")]
+
+
+def test_a_desk_whose_line_is_refused_is_no_missing_desk_of_its_stack() -> None:
+    rows = [f"desk-0{number},192.0.2.1{number},ring_a,ring,158192400001{number}" for number in (1, 2)]
+    found = problems("\n".join(["name,address,stack,topology,serial", "desk 03,192.0.2.13,ring_a,ring,1581924000013", *rows]) + "\n")
+    assert [(line, told) for line, told, _found, _expected in found] == [(2, "name")]
+    found = problems(
+        "- {name: desk-01, address: 192.0.2.11, pair: pair_a, serial: [1]}\n- {name: desk-02, address: 192.0.2.12, pair: pair_a}\n", "yaml"
+    )
+    assert [(line, told) for line, told, _found, _expected in found] == [(1, "serial")]
+
+
+def test_titles_that_are_all_in_another_language_are_asked_about_at_once() -> None:
+    [(_line, _column, _found, expected)] = problems("Ger\u00e4t;IP-Adresse;Paar;Seriennummer\ndesk-01;192.0.2.11;a;1581924000017\n")
+    assert "is 'Ger\u00e4t' the name, 'IP-Adresse' the address, 'Paar' the pair, 'Seriennummer' the serial?" in expected

@@ -100,6 +100,24 @@ def test_one_remedy_is_told_once() -> None:
     assert sum(line.lstrip().startswith("-> ") for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("desk", "message", "told"),
+    [
+        ("refused", "refused: the connection was refused: sshd is not listening there", "refused: the connection was refused"),
+        ("desk-1", "This is the same machine as desk-10.", "desk-1: This is the same machine as desk-10."),
+        ("desk-1", "This is the same machine as desk-1.lab.", "desk-1: This is the same machine as desk-1.lab."),
+        ("desk-1", "The stack of desk-1 is not alike.", "DESK_UNREACHABLE: The stack of desk-1 is not alike."),
+    ],
+)
+def test_a_finding_names_its_desk_also_where_its_words_hold_the_same_letters(desk: str, message: str, told: str) -> None:
+    lab = Lab(1)
+    report = lab.report()
+    report["desks"][0]["name"] = desk
+    item = finding("DESK_UNREACHABLE", Where(desk=desk), message).as_dict()
+    report["desks"][0]["findings"] = [{**item, "subject": desk}]
+    assert told in " ".join("\n".join(summary(report, FOLDER)).split())
+
+
 def test_what_a_desk_says_cannot_move_the_cursor() -> None:
     lab = Lab(1)
     lab.find("facts", "desk-01", finding("CX7_LINK_DOWN", Where(desk="desk-01"), "a\x1b[2J\x9b1m\u202eb\rc\n\nd", severity="fail"))
