@@ -257,7 +257,7 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
             )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
-    if not said and not raised and NO_ANSWER in words and answer.get("rc") in (0, None):
+    if not said and NO_ANSWER in words and answer.get("rc") in (0, None):
         text = f"{desk}: stage {stage} failed in task '{task}': the login works, but nothing came back: what Ansible started never ran"
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=NO_ANSWER_REMEDY).as_dict()
     if shell := login_shell(told):
