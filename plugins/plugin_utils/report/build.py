@@ -115,6 +115,11 @@ def outcome(report: Mapping[str, Any], stack: Mapping[str, Any]) -> str:
     return "not judged"
 
 
+def desk_word(desk: Mapping[str, Any]) -> str:
+    """The word for a desk: its verdict, or that it was left alone."""
+    return "OUT" if desk.get("out_of_service") else str(desk["verdict"])
+
+
 def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
     """Desk to the sentence why it ends the run as failed: its own verdict or its pair's is FAIL or UNKNOWN."""
     guilty: dict[str, str] = {}
@@ -202,8 +207,10 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
     return {
         "name": name,
         "pair": plan.stack,
-        "out_of_service": plan.out_of_service,
-        "verdict": verdict(item["severity"] for item in findings),
+        # Where stacks are judged, a desk of one that is skipped is skipped with it: what it lacks may be its partner's.
+        "out_of_service": plan.left_alone or (plan.out_of_service and any(check.scope == STACK for check in checks)),
+        # It was not looked at, so it is not called good; tables say OUT and metrics nothing.
+        "verdict": "UNKNOWN" if plan.left_alone else verdict(item["severity"] for item in findings),
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
         **({"workload": list(asked.data.get("workload") or ())} if (asked := source.parts.get("workload", {}).get(name)) else {}),

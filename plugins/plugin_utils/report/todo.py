@@ -56,12 +56,13 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
     where something else is told of why, and neither does a finding whose cause is told of the same desk, or that a later stage weighed
     more."""
     wanted = tuple(severities)
-    everything = [(owner, item) for owner in (*report["pairs"], *report["desks"]) for item in loud(owner["findings"])]
+    owners = [*report["pairs"], *(desk for desk in report["desks"] if not desk.get("out_of_service"))]
+    everything = [(owner, item) for owner in owners for item in loud(owner["findings"])]
     causes = {(_desk(owner, item), item["code"]) for owner, item in everything}
     failed = {_place(owner, item) for owner, item in everything if item["severity"] == "fail"}
     found: dict[tuple[str, str, str], Task] = {}
     reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
-    for owner in (*report["pairs"], *report["desks"]):
+    for owner in owners:
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
             if item["severity"] not in wanted or (explained and _is_consequence(item)):

@@ -104,6 +104,8 @@ def takes_part(run: Run, store: RunStore, desk: str, stage: Stage) -> bool:
 
 
 def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
+    if run.members[desk].left_alone:
+        return Gate(f"{desk} is out of service", silent=not stage.always)
     if stage.asked_by:
         asked = store.part(stage.asked_by, desk)
         if asked is None or not asked.data.get("todo"):
