@@ -88,7 +88,9 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
     stacks = stacks_of(report)
     stacks.sort(key=lambda stack: ORDER.index(word) if (word := outcome(report, stack)) in ORDER else len(ORDER))
     lines = table(PAIR_COLUMNS, [_pair_row(report, stack) for stack in stacks], WIDTH) if stacks else []
-    alone = [desk for desk in desks if desk["pair"] is None or not stacks]
+    # A desk of a stack that is out may itself be in service, and is told then.
+    out = {stack["name"] for stack in stacks if stack.get("out_of_service")}
+    alone = [desk for desk in desks if desk["pair"] is None or not stacks or (desk["pair"] in out and not desk.get("out_of_service"))]
     if alone:
         lines += [""] if lines else []
         lines += table(DESK_COLUMNS, [(line(desk["name"]), desk_word(desk), _desk_reason(desk)) for desk in alone], WIDTH)

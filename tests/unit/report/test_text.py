@@ -123,7 +123,7 @@ def test_a_finding_names_its_desk_also_where_its_words_hold_the_same_letters(des
     assert told in " ".join("\n".join(summary(report, FOLDER)).split())
 
 
-@pytest.mark.parametrize("playbook", ["audit", "enrol", "onboard", "stack_pair"])
+@pytest.mark.parametrize("playbook", ["audit", "enrol", "onboard", "unstack_pair", "stack_pair"])
 def test_a_desk_out_of_service_is_out_everywhere_and_nothing_is_asked_for(playbook: str) -> None:
     lab = Lab(2, playbook=playbook)
     lab.out_of_service.add("pair_02")
@@ -145,7 +145,8 @@ def test_a_desk_out_of_service_is_out_everywhere_and_nothing_is_asked_for(playbo
         # What its partner lacks is the other's doing.
         assert rows["pair_02"] and "CX7_LINK_DOWN" not in " ".join(lines) and 'desk_verdict{desk="desk-04"}' not in metrics
     else:
-        assert rows["desk-03"] and not rows["desk-04"] and "CX7_LINK_DOWN" in " ".join(lines)
+        assert (rows["desk-03"] if playbook != "unstack_pair" else rows["pair_02"]) and not rows["desk-04"]
+        assert "CX7_LINK_DOWN" in " ".join(lines)
         assert 'desk_verdict{desk="desk-04"}' in metrics
 
 
