@@ -37,7 +37,10 @@ _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESS_FORM = "an IP address such as 192.0.2.11, or a host name (a port and a user have columns of their own)"
 _GROUP_FORM = "letters from a to z, digits and underscores, no digit first, such as {} (it becomes a group), or nothing"
-_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
+_SERIAL = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
+"""It has a digit, which the words for a missing one (n/a, TBD, unknown) have not: compared, they would make every desk a wrong one."""
+VACANT = ("none", "null", "tbd", "tba", "na", "unknown")
+"""What people write where a desk is in no pair; two desks of that "pair" would become one."""
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
 """A login user: of the desk, or of a directory service (Mara.Lind, CORP\\lab, lab@corp.example)."""
 _HOST_KEY = re.compile(r"(?:256 )?(?:SHA256:)?([A-Za-z0-9+/]{43})=?(?: [^\n]{0,200}\(ED25519\))?")
@@ -187,6 +190,13 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
                 if titles is None:
                     return [], warnings
                 others = {place: (cells[place].strip(), line) for place, name in enumerate(titles) if name not in COLUMNS}
+                continue
+            swallowed = [part for cell in cells for part in cell.split("\n")[1:] if part.count(separator) >= max(1, len(titles) - 1)]
+            if swallowed:
+                told = f"a cell that begins with a quote and goes on over {len(swallowed)} whole line{'s' if len(swallowed) > 1 else ''}"
+                problems.append(Problem(line, "", told, "the quote's end in the same cell (a quote of its own is written twice)"))
+                parts = re.split(f"[\n{re.escape(separator)}]", separator.join(cells))
+                rows.append(Row(line, {}, dict(enumerate(part.strip() for part in parts)), whole=False))
                 continue
             if len(cells) > len(titles) and any(cell.strip() for cell in cells[len(titles) :]):
                 expected = f"{len(titles)} cells as the title line has; a cell that holds the separator {separator!r} needs quotes"
@@ -371,11 +381,11 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
     if user is not None and not USER.fullmatch(user):
         wrong("user", "a Linux user name")
     pair = row.get("pair") or None
-    if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):
+    if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED or pair.casefold() in VACANT):
         wrong("pair", _GROUP_FORM.format("pair_a"))
         pair = None
     stack = row.get("stack") or None
-    if stack is not None and (not _GROUP.fullmatch(stack) or stack in RESERVED):
+    if stack is not None and (not _GROUP.fullmatch(stack) or stack in RESERVED or stack.casefold() in VACANT):
         wrong("stack", _GROUP_FORM.format("ring_a"))
         stack = None
     elif stack is not None and row.get("pair"):
@@ -395,7 +405,7 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         problems.append(Problem(line, "pair", "nothing", f"the pair in which {name} is {position}"))
     serial = row.get("serial") or None
     if serial is not None and not _SERIAL.fullmatch(serial):
-        wrong("serial", "the serial number on the chassis (letters and digits)")
+        wrong("serial", "the serial number on the chassis (letters and digits), or nothing where it is not known")
     host_key = row.get("host_key") or None
     if host_key is not None:
         match = _HOST_KEY.fullmatch(host_key)

@@ -909,3 +909,30 @@ def test_a_desk_whose_line_is_refused_is_no_missing_desk_of_its_stack() -> None:
 def test_titles_that_are_all_in_another_language_are_asked_about_at_once() -> None:
     [(_line, _column, _found, expected)] = problems("Ger\u00e4t;IP-Adresse;Paar;Seriennummer\ndesk-01;192.0.2.11;a;1581924000017\n")
     assert "is 'Ger\u00e4t' the name, 'IP-Adresse' the address, 'Paar' the pair, 'Seriennummer' the serial?" in expected
+
+
+@pytest.mark.parametrize("end", ["", 'desk-05,192.0.2.15,,,"closed here\n'])
+def test_a_quote_without_an_end_is_told_and_swallows_no_desk(end: str) -> None:
+    rows = ["name,address,pair,serial,note", 'desk-01,192.0.2.11,,,"open', "desk-02,192.0.2.12,pair_a,,", "desk-03,192.0.2.13,pair_a,,"]
+    [(line, column, told, expected)] = problems("\n".join(rows) + "\n" + end)
+    assert (line, column) == (2, "") and f"over {3 if end else 2} whole lines" in told and "quote" in expected
+    alone = problems('name,address,pair,serial,note\ndesk-01,192.0.2.11,pair_a,,"open\ndesk-02,192.0.2.12,pair_a,,\n')
+    assert [item[0] for item in alone] == [2], "its pair is not called incomplete as well"
+
+
+def test_a_cell_of_several_lines_is_a_cell() -> None:
+    text = 'name,address,pair,note\ndesk-01,192.0.2.11,pair_a,"rack 4, left\nsecond line, too"\ndesk-02,192.0.2.12,pair_a,x\n'
+    assert names(read(text, "lab.csv", "csv")) == ["desk-01", "desk-02"]
+
+
+@pytest.mark.parametrize("word", ["n/a", "N/A", "TBD", "unknown", "none", "unbekannt", "not-yet"])
+def test_a_word_for_a_missing_serial_number_is_not_one(word: str) -> None:
+    found = problems(f"name,address,serial\ndesk-01,192.0.2.11,{word}\n")
+    assert [(item[0], item[1]) for item in found] == [(2, "serial")] and "nothing where it is not known" in found[0][3]
+
+
+@pytest.mark.parametrize("word", ["none", "TBD", "NA", "unknown"])
+@pytest.mark.parametrize("column", ["pair", "stack"])
+def test_two_desks_in_no_pair_do_not_become_one_by_a_word_for_none(word: str, column: str) -> None:
+    found = problems(f"name,address,{column}\ndesk-01,192.0.2.11,{word}\ndesk-02,192.0.2.12,{word}\n")
+    assert [(item[0], item[1]) for item in found] == [(2, column), (3, column)] and "or nothing" in found[0][3]
