@@ -399,6 +399,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("no user exists for uid", "you don't exist, go away"),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "ssh on the controller does not start, because its user id has no account, which says nothing about the desk",
+            "Run as a user that has one (whoami must answer in the same terminal). In a container: choose a user of the image, or add the "
+            "id to its /etc/passwd.",
+        ),
+    ),
+    (
         ("openssl version mismatch", "ssh: symbol lookup error", "ssh: error while loading shared libraries"),
         Reason(
             "other",

@@ -53,6 +53,7 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("Bad packet length 1231976033.", "damaged", "arrives damaged"),
         ("ssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect", "damaged", "arrives damaged"),
         ("banner exchange: Connection to 10.0.0.7 port 22: Broken pipe", "closed", "closed by the desk"),
+        ("No user exists for uid 1000650000", "other", "has no account"),
         ("OpenSSL version mismatch. Built against 30000020, you have 30300000", "other", "does not start"),
         ("ssh: symbol lookup error: ssh: undefined symbol: EVP_KDF_ctrl, version OPENSSL_1_1_1b", "other", "does not start"),
         ("Not allowed at this time", "closed", "blocks the controller for a while"),
