@@ -194,8 +194,11 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
     ]
     told = any(part.state == FAILED or part.failing_codes or part.held_back for part in own)
     in_stack = plan.stack is not None and not plan.out_of_service
+    checks = tuple(checks)
+    # Where stacks are judged, a desk of one that is skipped is skipped with it: what it lacks may be its partner's.
+    out = plan.left_alone or (plan.out_of_service and any(check.scope == STACK for check in checks))
     for check in checks:
-        if check.scope != DESK or told or plan.out_of_service:
+        if check.scope != DESK or told or out:
             continue
         if check.stage == "link" and (not in_stack or not all(source.desks[other].in_scope for other in plan.others)):
             continue
@@ -207,8 +210,7 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
     return {
         "name": name,
         "pair": plan.stack,
-        # Where stacks are judged, a desk of one that is skipped is skipped with it: what it lacks may be its partner's.
-        "out_of_service": plan.left_alone or (plan.out_of_service and any(check.scope == STACK for check in checks)),
+        "out_of_service": out,
         # It was not looked at, so it is not called good; tables say OUT and metrics nothing.
         "verdict": "UNKNOWN" if plan.left_alone else verdict(item["severity"] for item in findings),
         "facts": dict(facts.data.get("spark") or {}) if facts else {},

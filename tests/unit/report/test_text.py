@@ -150,6 +150,18 @@ def test_a_desk_out_of_service_is_out_everywhere_and_nothing_is_asked_for(playbo
         assert 'desk_verdict{desk="desk-04"}' in metrics
 
 
+def test_the_partner_of_a_desk_out_of_service_is_not_called_good_unseen() -> None:
+    lab = Lab(1, playbook="audit")
+    lab.out_of_service.add("pair_01")
+    lab.left_alone.add("desk-01")
+    lab.parts = {}
+    assert [(desk["name"], desk["out_of_service"], desk["verdict"]) for desk in lab.report()["desks"]] == [
+        ("desk-01", True, "UNKNOWN"),
+        ("desk-02", False, "UNKNOWN"),
+    ]
+    assert list(bad_desks(lab.report())) == ["desk-02"]
+
+
 def test_what_a_desk_says_cannot_move_the_cursor() -> None:
     lab = Lab(1)
     lab.find("facts", "desk-01", finding("CX7_LINK_DOWN", Where(desk="desk-01"), "a\x1b[2J\x9b1m\u202eb\rc\n\nd", severity="fail"))
