@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -17,6 +18,10 @@ from ..plugin_utils.run.stages import stage_of_part
 from ..plugin_utils.run.store import file_text, write_atomically
 
 
+VARS_ENDINGS = ("", ".yml", ".yaml", ".json")
+"""How a file of variables that Ansible reads for a group or a host may end."""
+
+
 class ActionModule(DeskAction):
     """Arguments: path (of the file of marks on the controller), runs (only asks whether that many are enough)."""
 
@@ -25,6 +30,7 @@ class ActionModule(DeskAction):
         run, store = call.run, call.store
         measuring = [stack for stack in run.stacks if run.in_scope(stack) and not stack.out_of_service]
         path = Path(str(call.given["path"])).expanduser()
+        _refuse_hiding(path)
         _refuse_others(path)
         if (runs := call.given["runs"]) is not None:
             stacks, count = f"{len(measuring)} {'stack' if len(measuring) == 1 else 'stacks'}", runs * len(measuring)
@@ -76,6 +82,22 @@ def _unreadable(kind: str, data: Mapping[str, Any]) -> set[str]:
     except MarksError as error:
         return {str(error)}
     return set()
+
+
+def _refuse_hiding(path: Path) -> None:
+    """Ansible reads group_vars/all.yml no more once there is a folder group_vars/all. Raises AnsibleActionFail."""
+    folder = path.absolute().parent
+    if folder.parent.name not in ("group_vars", "host_vars") or folder.is_dir():
+        return
+    beside = next((item for ending in VARS_ENDINGS if (item := folder.with_name(folder.name + ending)).is_file()), None)
+    if beside is not None:
+        first = beside if beside != folder else folder.with_name(f"{folder.name}.yml")
+        moved = f"mv {quote(str(beside))} {quote(str(first))} && " if first != beside else ""
+        cure = f"{moved}mkdir {quote(str(folder))} && mv {quote(str(first))} {quote(str(folder))}/"
+        raise AnsibleActionFail(
+            f"{path} would need the folder {folder}, beside which Ansible no longer reads {beside}; every variable in it would be lost to "
+            f"later runs. Move it into the folder first ({cure}), then run again."
+        )
 
 
 def _refuse_others(path: Path) -> None:

@@ -19,7 +19,7 @@ from ..plugin_utils import alone, audit
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.cable_report import discover, inventory_text, text_map
 from ..plugin_utils.cable_run import LabCables, cables_of, desk_parts, remember
-from ..plugin_utils.known_hosts import ALIAS, ssh_arguments
+from ..plugin_utils.known_hosts import ssh_arguments
 from ..plugin_utils.logins import logins_of
 from ..plugin_utils.run.clock import utc_precise
 from ..plugin_utils.run.stages import STAGES, is_wanted, playbook
@@ -30,11 +30,16 @@ from ..plugin_utils.run.wants import BASELINE, KNOWN_HOSTS, WANTS, judge_wants
 PART_OF = {"desks": "together", "cables": "cable_map", "logins": "enrol_pairs", "updates": "update_targets"}
 """Subject to the part that it leaves."""
 SSH_ARGUMENTS = "ansible_ssh_extra_args"
+WAYS = ("ansible_ssh_common_args", SSH_ARGUMENTS)
+"""How ssh gets to a desk (ProxyJump, a configuration of its own)."""
+SECRETIVE = "proxycommand"
+"""ssh's option that may hold a password (sshpass, a proxy's)."""
 HOST_VARIABLES = (
     "ansible_host",
     "ansible_port",
     "ansible_user",
     "ansible_ssh_private_key_file",
+    "ansible_python_interpreter",
     "spark_expected_serial",
     "spark_expected_host_key",
     "spark_out_of_service",
@@ -118,18 +123,28 @@ class ActionModule(DeskAction):
             raise AnsibleActionFail(f"{path} already exists and is left alone; name a new file with -e write_inventory=PATH")
         run = call.run
         found = discover(lab.cables, list(run.members), {stack.name: list(stack.members) for stack in run.stacks})
-        variables = {}
-        for name in run.members:
-            values = call.task_vars["hostvars"].get(name) or {}
-            variables[name] = {key: values[key] for key in HOST_VARIABLES if values.get(key) is not None}
-            # The address that its MAC had is written down; whose key opens it is still asked by its name.
-            if ALIAS in str(values.get(SSH_ARGUMENTS)):
-                variables[name][SSH_ARGUMENTS] = values[SSH_ARGUMENTS]
         # The host keys that enrolment proved go along, else every desk of the new inventory would be a stranger.
         known_hosts = self.value(call.task_vars, KNOWN_HOSTS.variable)
         shared = {KNOWN_HOSTS.variable: str(known_hosts), SSH_ARGUMENTS: ssh_arguments(str(known_hosts))} if known_hosts else {}
+        variables: dict[str, dict[str, Any]] = {}
+        left: dict[str, list[str]] = {}
+        for name in run.members:
+            values = call.task_vars["hostvars"].get(name) or {}
+            variables[name] = {key: values[key] for key in HOST_VARIABLES if values.get(key) is not None}
+            # Without its own way (a jump host, the name under which its key is known) a desk would not be reached any more.
+            for key in WAYS:
+                way = str(values.get(key) or "")
+                if SECRETIVE in way.lower():
+                    left.setdefault(key, []).append(name)
+                elif way and way != shared.get(key):
+                    variables[name][key] = way
         write_atomically(path, inventory_text(found, variables, moment, shared))
         self._display.display(f"\nInventory that matches the cabling: {path}")
+        for key, desks in left.items():
+            self._display.display(
+                f"  {key} of {', '.join(desks)} is not carried over, because a ProxyCommand may hold a password: put it into "
+                f"{path.parent / 'group_vars' / 'spark_desks.yml'}"
+            )
         for desk, reason in found.unsure.items():
             self._display.display(f"  {desk} is not in a {'pair or stack' if found.stacks else 'pair'}: {reason}")
         return str(path)

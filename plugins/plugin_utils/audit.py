@@ -198,7 +198,8 @@ def adapter(facts: Mapping[str, Any]) -> str:
 
 
 def rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row for each desk of a report: desk, vendor, dgx_os, kernel, driver, cx7, verdict, worst (code, or null), findings (codes)."""
+    """One row for each desk of a report: desk, vendor, dgx_os, kernel, driver, cx7, verdict, out_of_service, worst (a code, or null) and
+    findings (codes)."""
     found = []
     for desk in report["desks"]:
         facts = desk.get("facts") or {}
@@ -217,6 +218,7 @@ def rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "driver": fact("driver", "module_version"),
                 "cx7": adapter(facts),
                 "verdict": desk["verdict"],
+                "out_of_service": desk.get("out_of_service") is True,
                 "worst": told[0]["code"] if told else None,
                 "findings": [{"code": item["code"], "severity": item["severity"], "message": item["message"]} for item in told],
             }
@@ -232,8 +234,10 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
         more = f" (+{len(loud) - 1})" if len(loud) > 1 else ""
         notes = len(row["findings"]) - len(loud)
         worst = f"{loud[0]['code']}{more}" if loud else (f"{notes} note{'s' if notes > 1 else ''}" if notes else "-")
+        word = "OUT" if row["out_of_service"] else row["verdict"]
+        worst = "out of service" if row["out_of_service"] else worst
         values = (row["dgx_os"], row["kernel"], row["driver"])
-        lines.append((row["desk"], row["vendor"], *(str(value or "-") for value in values), row["cx7"], row["verdict"], worst))
+        lines.append((row["desk"], row["vendor"], *(str(value or "-") for value in values), row["cx7"], word, worst))
     return lines
 
 

@@ -79,7 +79,7 @@ def login_shell(text: str) -> tuple[str, str] | None:
     return next(((words, remedy) for _mark, pattern, words, remedy in LOGIN_SHELLS if pattern.search(text)), None)
 
 
-UNKNOWN_KEY = ("host key is known for", "because host key checking is enabled")
+UNKNOWN_KEY = ("host key is known for", "because host key checking is enabled", "{unknown key}")
 """ssh's own words for a key that it does not know, and Ansible's for any unknown or changed key where a password is set."""
 
 HOST_KEY = Reason(
@@ -88,6 +88,15 @@ HOST_KEY = Reason(
     "the desk's ssh host key is unknown or differs from the known one",
     "If the desk was re-imaged or its address or port has changed, run enrol.yml again, which compares its serial number; otherwise "
     "another machine answers at this address: check the lease and the cable.",
+)
+
+REVOKED_KEY = Reason(
+    "host_key",
+    "DESK_IDENTITY_WRONG",
+    "the ssh host key that it presents is marked as revoked in a known_hosts file of the controller",
+    "Give the desk new host keys at its console (sudo rm /etc/ssh/ssh_host_*; sudo ssh-keygen -A; sudo systemctl restart ssh) and run "
+    "enrol.yml again, which compares its serial number. Where the key was revoked by mistake, take the line that begins with @revoked out "
+    "of that file (ssh -v shows which files are read).",
 )
 
 REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
@@ -310,6 +319,10 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("revoked host key detected", "is marked as revoked", "was revoked and you have requested"),
+        REVOKED_KEY,
+    ),
+    (
         ("host key verification failed", "remote host identification has changed", "host key for"),
         HOST_KEY,
     ),
@@ -390,6 +403,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "unprotected private key file",
             "too long for unix domain socket",
             "controlpath too long",
+            "percent_expand: ",
         ),
         Reason(
             "other",
@@ -397,6 +411,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "ssh on the controller rejects its own configuration or key, which says nothing about the desk",
             "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again. "
             "A path that is too long: export ANSIBLE_SSH_CONTROL_PATH_DIR=/tmp/cp.",
+        ),
+    ),
+    (
+        ("no user exists for uid", "you don't exist, go away"),
+        Reason(
+            "other",
+            "DESK_UNREACHABLE",
+            "ssh on the controller does not start, because its user id has no account, which says nothing about the desk",
+            "Run as a user that has one (whoami must answer in the same terminal). In a container: choose a user of the image, or add the "
+            "id to its /etc/passwd.",
         ),
     ),
     (
@@ -554,6 +578,9 @@ _KEY = re.compile(
     r"load key |unprotected private key file|sign_and_send_pubkey: |identity file \S{1,255} not accessible|no such identity: "
 )
 """A key that ssh could not read or sign with; it matters where a login was refused then."""
+_OTHER_KEY = re.compile(r"identification has changed|has changed and you have|revoked|differs from the key|offending")
+"""What ssh says before it gives up where it knows another key. Of a key that it does not know at all it asks on a terminal, and without
+one says nothing but that the verification failed."""
 _PIPE_CLOSED = "connection closed by unknown port 65535"
 """What ssh says where it speaks through a jump host (a pipe, which has no address) and that way ends."""
 _JUMP = re.compile(
@@ -578,6 +605,8 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
         text += " {jump}"
     if _KEY.search(text.rpartition("permission denied (")[0]):
         text += " {key}"
+    if "host key verification failed" in text and not _OTHER_KEY.search(text):
+        text += " {unknown key}"
     text = _CONTROLLER.sub("{controller}", text)
     if _SUDOERS.search(text):
         text += " {sudoers}"

@@ -23,8 +23,8 @@ from . import enrol_program
 from .admission import first_contact
 from .admission.admit import AnswerInvalid
 from .admission.text import ends, everything, line
-from .connection_errors import classify, login_shell
-from .known_hosts import fingerprint, keys_of, names_of, remember, text_of
+from .connection_errors import REVOKED_KEY, classify, login_shell
+from .known_hosts import fingerprint, keys_of, names_of, remember, revoked_in, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
 
 PROGRAM = carrier.text([user_files, enrol_program])
@@ -176,8 +176,12 @@ class Enrolment:
             raise Unreachable(f"{wanted.address} presents no host key that ssh can use")
         self.trusted = self.host_keys
         shown = [fingerprint(key) for key in self.host_keys]
-        known = keys_of(text_of(wanted.known_hosts), wanted.desk)
+        listed = text_of(wanted.known_hosts)
+        known = keys_of(listed, wanted.desk)
         self.outcome.data["host_key_fingerprints"] = [item for item in shown if item]
+        if revoked := sorted({fingerprint(key) or "" for key in revoked_in(listed) & set(self.host_keys)}):
+            message = f"{REVOKED_KEY.sentence} ({wanted.known_hosts}): {', '.join(revoked)}"
+            self._stop(REVOKED_KEY.code, message, {"revoked": revoked}, remedy=REVOKED_KEY.remedy)
         in_sheet = wanted.host_key in shown if wanted.host_key else None
         if in_sheet is False:
             self.changed_from = f"the lab sheet says {wanted.host_key}"

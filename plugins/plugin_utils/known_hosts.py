@@ -82,6 +82,11 @@ def looked_for(name: str) -> str:
         return name.lower()
 
 
+def revoked_in(text: str) -> frozenset[str]:
+    """The keys that nobody may be trusted with any more (``@revoked``), whichever names their lines give."""
+    return frozenset(" ".join(words[2:4]) for words in _lines(text) if words[0] == "@revoked" and len(words) > 3)
+
+
 def merged(text: str, desk: str, names: Sequence[str], keys: Iterable[str]) -> str:
     """The text with exactly these keys for the desk. Another desk's line loses an address that now is this desk's.
 

@@ -38,7 +38,10 @@ _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESS_FORM = "an IP address such as 192.0.2.11, or a host name (a port and a user have columns of their own)"
 _GROUP_FORM = "letters from a to z, digits and underscores, no digit first, such as {} (it becomes a group), or nothing"
-_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
+_SERIAL = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._/-]{2,63}")
+"""It has a digit, which the words for a missing one (n/a, TBD, unknown) have not: compared, they would make every desk a wrong one."""
+VACANT = ("none", "null", "tbd", "tba", "na", "unknown")
+"""What people write where a desk is in no pair; two desks of that "pair" would become one."""
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\-]{0,127}")
 """A login user: of the desk, or of a directory service (Mara.Lind, CORP\\lab, lab@corp.example)."""
 _HOST_KEY = re.compile(r"(?:256 )?(?:SHA256:)?([A-Za-z0-9+/]{43})=?(?: [^\n]{0,200}\(ED25519\))?")
@@ -125,6 +128,8 @@ class Row:
     """Any other column, by its place or key, to its cell."""
     own: dict[str, str] = field(default_factory=dict)
     """Variable to its value: those of the others that are the admin's own."""
+    whole: bool = True
+    """False for one that is refused as it stands; what its cells mean is then not certain."""
 
 
 def read(text: str, source: str, kind: str) -> Sheet:
@@ -132,11 +137,12 @@ def read(text: str, source: str, kind: str) -> Sheet:
     text = text.removeprefix("\ufeff")
     problems: list[Problem] = []
     rows, warnings = (_csv_rows if kind == "csv" else _yaml_rows)(text, problems)
-    entries = [entry for row in rows if (entry := _entry(row, problems)) is not None]
+    entries = [entry for row in rows if row.whole and (entry := _entry(row, problems)) is not None]
     if not entries and not problems:
         problems.append(Problem(0, "", "no desk", "one line for each desk below a line of column titles (at least name and address)"))
-    pairs = _pairs(entries, problems)
-    stacks = _stacks(entries, problems)
+    doubtful = _doubtful(rows, entries)
+    pairs = _pairs(entries, doubtful, problems)
+    stacks = _stacks(entries, doubtful, problems)
     _unique(entries, problems)
     if problems:
         raise SheetError(source, problems)
@@ -186,9 +192,17 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
                     return [], warnings
                 others = {place: (cells[place].strip(), line) for place, name in enumerate(titles) if name not in COLUMNS}
                 continue
+            swallowed = [part for cell in cells for part in cell.split("\n")[1:] if part.count(separator) >= max(1, len(titles) - 1)]
+            if swallowed:
+                told = f"a cell that begins with a quote and goes on over {len(swallowed)} whole line{'s' if len(swallowed) > 1 else ''}"
+                problems.append(Problem(line, "", told, "the quote's end in the same cell (a quote of its own is written twice)"))
+                parts = re.split(f"[\n{re.escape(separator)}]", separator.join(cells))
+                rows.append(Row(line, {}, dict(enumerate(part.strip() for part in parts)), whole=False))
+                continue
             if len(cells) > len(titles) and any(cell.strip() for cell in cells[len(titles) :]):
                 expected = f"{len(titles)} cells as the title line has; a cell that holds the separator {separator!r} needs quotes"
                 problems.append(Problem(line, "", f"{len(cells)} cells", expected))
+                rows.append(Row(line, {}, dict(enumerate(cell.strip() for cell in cells)), whole=False))
                 continue
             known = {title: cell.strip() for title, cell in zip(titles, cells, strict=False) if title in COLUMNS}
             own = {place: cells[place].strip() if place < len(cells) else "" for place in others}
@@ -212,8 +226,9 @@ def _titles(cells: Sequence[str], line: int, problems: list[Problem]) -> list[st
     if "name" not in titles:
         listed = ", ".join(cell.strip() for cell in cells if cell.strip())
         expected = f"a title line with name and some of {', '.join(COLUMNS)}"
-        maybe = next((cell.strip() for cell in cells if meant(cell, (), titles) == "name"), None)
-        expected += f"; is {maybe!r} the name?" if maybe else ""
+        maybe = {column: cell.strip() for cell in reversed(cells) if (column := meant(cell, (), titles))}
+        asked = ", ".join(f"{cell!r} the {column}" for column, cell in reversed(maybe.items()))
+        expected += f"; is {asked}?" if "name" in maybe else ""
         expected += "; a full-width comma or semicolon separates no cells" if re.search("[\uff0c\uff1b]", listed) else ""
         problems.append(Problem(line, "", f"the titles {listed[:120]}", expected))
         return None
@@ -227,6 +242,7 @@ def _others(
 ) -> None:
     """Make variables of the columns that are not read (place to title and line). One that may be a known column is asked about."""
     named: dict[str, str] = {}
+    rows = [row for row in rows if row.whole]
     for place, (told, line) in titles.items():
         holding = [row for row in rows if place in row.others]
         cells = [row.others[place] for row in holding]
@@ -309,8 +325,7 @@ def _yaml_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]
             if where is own:
                 others.setdefault(place, (place, at))
         used |= set(cells)
-        if whole:
-            rows.append(Row(line, cells, own))
+        rows.append(Row(line, cells, own, whole=whole))
     _others(rows, others, sorted(used), problems, warnings)
     return rows, warnings
 
@@ -367,11 +382,11 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
     if user is not None and not USER.fullmatch(user):
         wrong("user", "a Linux user name")
     pair = row.get("pair") or None
-    if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED):
+    if pair is not None and (not _GROUP.fullmatch(pair) or pair in RESERVED or pair.casefold() in VACANT):
         wrong("pair", _GROUP_FORM.format("pair_a"))
         pair = None
     stack = row.get("stack") or None
-    if stack is not None and (not _GROUP.fullmatch(stack) or stack in RESERVED):
+    if stack is not None and (not _GROUP.fullmatch(stack) or stack in RESERVED or stack.casefold() in VACANT):
         wrong("stack", _GROUP_FORM.format("ring_a"))
         stack = None
     elif stack is not None and row.get("pair"):
@@ -391,7 +406,7 @@ def _entry(desk: Row, problems: list[Problem]) -> Entry | None:
         problems.append(Problem(line, "pair", "nothing", f"the pair in which {name} is {position}"))
     serial = row.get("serial") or None
     if serial is not None and not _SERIAL.fullmatch(serial):
-        wrong("serial", "the serial number on the chassis (letters and digits)")
+        wrong("serial", "the serial number on the chassis (letters and digits), or nothing where it is not known")
     host_key = row.get("host_key") or None
     if host_key is not None:
         match = _HOST_KEY.fullmatch(host_key)
@@ -459,7 +474,13 @@ def _plain_mac(mac: str | None) -> str | None:
     return ":".join(digits[index : index + 2] for index in range(0, 12, 2))
 
 
-def _pairs(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+def _doubtful(rows: Iterable[Row], entries: Iterable[Entry]) -> frozenset[str]:
+    """Every cell of the rows that no desk was made of: of a pair or stack among them it is not known how many desks it has."""
+    read = {entry.line for entry in entries}
+    return frozenset(cell for row in rows if row.line not in read for cell in (*row.cells.values(), *row.others.values()))
+
+
+def _pairs(entries: Sequence[Entry], doubtful: frozenset[str], problems: list[Problem]) -> dict[str, tuple[str, ...]]:
     members: dict[str, list[Entry]] = {}
     names = {entry.name for entry in entries}
     for entry in entries:
@@ -470,6 +491,8 @@ def _pairs(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple
         listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in found)
         if pair in names:
             problems.append(Problem(line, "pair", repr(pair), "a name that is not a desk's name"))
+        if len(found) < PAIR_SIZE and pair in doubtful:
+            continue
         if len(found) != PAIR_SIZE:
             plural = "desk" if len(found) == 1 else "desks"
             problems.append(Problem(line, "pair", f"{len(found)} {plural} in {pair}: {listed}", "two desks in a pair"))
@@ -484,7 +507,7 @@ def _pairs(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple
 _COUNTS = {DIRECT: "two desks", RING: "three desks in a ring", SWITCH: "two desks and more on a switch"}
 
 
-def _stacks(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _stacks(entries: Sequence[Entry], doubtful: frozenset[str], problems: list[Problem]) -> dict[str, tuple[str, tuple[str, ...]]]:
     members: dict[str, list[Entry]] = {}
     names = {entry.name for entry in entries} | {entry.pair for entry in entries if entry.pair}
     for entry in entries:
@@ -503,6 +526,8 @@ def _stacks(entries: Sequence[Entry], problems: list[Problem]) -> dict[str, tupl
             continue
         word = next(iter(told), None) or DIRECT
         least, most = SIZES[word]
+        if stack in doubtful:
+            continue
         if not least <= len(found) <= (most or len(found)):
             what = f"{len(found)} desk{'' if len(found) == 1 else 's'} in {stack}: {listed}"
             if not told and len(found) > least:

@@ -16,11 +16,15 @@ from ..desk import Answer, Desk, WritableDesk
 from ..judges.apt_errors import codes, explain, problems
 from ..model.finding import Where
 from ..readers import group, passwd
+from .bundle import OWN_FOLDER
+from .settings import FOLDER
 
 INSTALLED, CONFIGURATION = "installed", "config-files"
 """States of dpkg: there, and removed with its configuration left behind."""
 
 RECORD = "/var/lib/dgx_spark/pair_tools.json"
+FOLDERS = (posixpath.dirname(RECORD), FOLDER, OWN_FOLDER)
+"""Where this collection leaves anything on a desk: records, settings, the bundle."""
 INSTALL_SECONDS = 900.0
 """Open MPI and its dependencies are about 30 MB."""
 
@@ -140,6 +144,8 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     outcome = Outcome()
     noted = recorded(desk)
     if not noted:
+        if not check_mode:
+            _tidy(desk, outcome)
         return outcome
     there, left_over, foreign = _present(desk), _in_state(desk, CONFIGURATION), set(_names(desk, "had_configuration"))
     present = [name for name in noted if name in there]
@@ -240,16 +246,21 @@ def _remove_accounts(desk: WritableDesk, outcome: Outcome) -> None:
 
 
 def _tidy(desk: WritableDesk, outcome: Outcome) -> None:
-    """Take our folder away when nothing is in it any more; say what is."""
-    folder = posixpath.dirname(RECORD)
-    listed = desk.list_dir(folder)
-    if listed.error is None and not listed.names:
-        with contextlib.suppress(OSError):
-            desk.remove_empty_folder(folder)
-    elif listed.names:
-        outcome.kept.append(
-            f"{folder}: {', '.join(sorted(listed.names)[:5])} of other roles (the driver lock and the link keep their own records)"
-        )
+    """Take our folders away in which nothing is any more; say what is in the others. It is the last that a pair's removal does."""
+    for folder in FOLDERS:
+        listed = desk.list_dir(folder)
+        if listed.error is None and not listed.names:
+            with contextlib.suppress(OSError):
+                desk.remove_empty_folder(folder)
+                outcome.changed = True
+        elif listed.names:
+            names = ", ".join(sorted(listed.names)[:5])
+            why = (
+                "of other roles (the driver lock and the link keep their own records)"
+                if folder == FOLDERS[0]
+                else "in it (files of others, or of a part that this run did not take away)"
+            )
+            outcome.kept.append(f"{folder}: {names} {why}")
 
 
 def _note(desk: WritableDesk, content: Mapping[str, Any]) -> None:

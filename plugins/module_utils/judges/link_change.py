@@ -154,12 +154,14 @@ def _catches_all(routed: ipaddress.IPv4Network, wanted: ipaddress.IPv4Network) -
 def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], ours: Collection[str]) -> list[Finding]:
     """CX7_ADDRESS_OVERLAP against the main routing table and, for a link that is set already, what the kernel answers.
 
-    ``ours``: interfaces of our own file, whose routes will go.
+    ``ours``: interfaces of our own file, whose routes will go. Beside an address that is there already a wider route takes nothing (the
+    longest prefix wins), as the facts' own check has it: only a link that is still to be made keeps clear of it.
     """
     reason = unread_reason(desk, "network.routed_networks")
     if reason is not None:
         return [refused(where, f"the desk's routes could not be read ({reason})", severity="unknown")]
     mine = {item.netdev for item in planned} | set(ours)
+    held = {(item.netdev, f"{address.address}/{address.prefix_length}") for item in desk.cx7.functions for address in item.addresses}
     found: dict[tuple[str, str], Finding] = {}
     """By function and the interface that takes its traffic: a route explains what the kernel answers when it is asked for the way."""
     for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
@@ -173,6 +175,8 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
             continue
         for item in planned:
             wanted = ipaddress.IPv4Interface(item.address).network
+            if (item.netdev, item.address) in held and not routed.subnet_of(wanted):
+                continue
             if wanted.overlaps(routed) and not _catches_all(routed, wanted) and (item.netdev, netdev) not in found:
                 message = f"{wanted} for {item.netdev} overlaps {routed}, which is {routed_over(netdev)}."
                 evidence = {"wanted": str(wanted), "routed": str(routed), "interface": netdev}

@@ -135,6 +135,11 @@ def outcome(report: Mapping[str, Any], stack: Mapping[str, Any]) -> str:
     return "not judged"
 
 
+def desk_word(desk: Mapping[str, Any]) -> str:
+    """The word for a desk: its verdict, or that it was left alone."""
+    return "OUT" if desk.get("out_of_service") else str(desk["verdict"])
+
+
 def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
     """Desk to the sentence why it ends the run as failed: its own verdict or its pair's is FAIL or UNKNOWN."""
     guilty: dict[str, str] = {}
@@ -209,8 +214,11 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
     ]
     told = any(part.state == FAILED or part.failing_codes or part.held_back for part in own)
     in_stack = plan.stack is not None and not plan.out_of_service
+    checks = tuple(checks)
+    # Where stacks are judged, a desk of one that is skipped is skipped with it: what it lacks may be its partner's.
+    out = plan.left_alone or (plan.out_of_service and any(check.scope == STACK for check in checks))
     for check in checks:
-        if check.scope != DESK or told or plan.out_of_service:
+        if check.scope != DESK or told or out:
             continue
         if check.stage == "link" and (not in_stack or not all(source.desks[other].in_scope for other in plan.others)):
             continue
@@ -222,8 +230,9 @@ def _desk(name: str, source: Source, checks: Iterable[Check]) -> dict[str, Any]:
     return {
         "name": name,
         "pair": plan.stack,
-        "out_of_service": plan.out_of_service,
-        "verdict": verdict(item["severity"] for item in findings),
+        "out_of_service": out,
+        # It was not looked at, so it is not called good; tables say OUT and metrics nothing.
+        "verdict": "UNKNOWN" if plan.left_alone else verdict(item["severity"] for item in findings),
         "facts": dict(facts.data.get("spark") or {}) if facts else {},
         "findings": worst_first(findings),
         **({"workload": list(asked.data.get("workload") or ())} if (asked := source.parts.get("workload", {}).get(name)) else {}),

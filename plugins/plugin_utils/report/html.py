@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from ...module_utils.judges.catalogue import CODES
 from ..cable_report import WORDS as CABLE_WORDS
-from .build import ORDER, outcome, stacks_of
+from .build import ORDER, desk_word, outcome, stacks_of
 from .charts import nccl_chart, rdma_chart, trend_chart
 from .figures import mark_at, rows_of
 from .levels import moved
@@ -297,12 +297,13 @@ def _finding(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _desk(number: int, desk: Mapping[str, Any], stack: Mapping[str, Any] | None, report: Mapping[str, Any]) -> dict[str, Any]:
     facts = desk.get("facts") or {}
-    verdict = desk["verdict"]
+    verdict = desk_word(desk)
+    own_rank = ORDER.index(verdict) if verdict in ORDER else len(ORDER)
     stack_word = stack["word"] if stack else ""
     beside = ""
-    if stack and stack_word in ORDER and ORDER.index(stack_word) < ORDER.index(verdict):
+    if stack and stack_word in ORDER and ORDER.index(stack_word) < own_rank:
         beside = f"its stack {stack['name']} is {stack_word}"
-    rank = min(ORDER.index(verdict), ORDER.index(stack_word) + 0.5 if stack_word in ORDER else len(ORDER))
+    rank = min(own_rank, ORDER.index(stack_word) + 0.5 if stack_word in ORDER else len(ORDER))
     quiet = [_finding(item) for item in desk["findings"] if item["severity"] in ("note",)]
     own = [_finding(item) for item in desk["findings"] if item["severity"] in ("fail", "unknown", "warn")]
     return {

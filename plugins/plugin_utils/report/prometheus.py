@@ -44,7 +44,11 @@ def prometheus(report: Mapping[str, Any], finished_epoch: float, labels: Mapping
     judged = [item for item in stacks if not item.get("out_of_service") and (item.get("judged", True) or item["verdict"] != "UNKNOWN")]
     family("stack_verdict", help_text, [({"stack": line(item["name"])}, VALUES[item["verdict"]]) for item in judged])
     family("pair_verdict", help_text, [({"pair": line(item["name"])}, VALUES[item["verdict"]]) for item in judged])
-    family("desk_verdict", help_text, [({"desk": line(item["name"])}, VALUES[item["verdict"]]) for item in desks])
+    family(
+        "desk_verdict",
+        help_text,
+        [({"desk": line(item["name"])}, VALUES[item["verdict"]]) for item in desks if not item.get("out_of_service")],
+    )
     _figures(family, stacks)
     _infos(family, desks)
     found: list[Sample] = []

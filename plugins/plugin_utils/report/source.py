@@ -28,6 +28,8 @@ class PlannedDesk:
     """The desks at the far end of its cables."""
     out_of_service: bool
     in_scope: bool
+    left_alone: bool = False
+    """Whether it is out of service itself, and not only its stack."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def source_of(run: Run, parts: Parts) -> Source:
     for name, member in run.members.items():
         stack = run.stack(member.stack)
         others = stack.neighbours(name) if stack else ()
-        desks[name] = PlannedDesk(name, member.stack, tuple(others), member.out_of_service, member.in_scope)
+        desks[name] = PlannedDesk(name, member.stack, tuple(others), member.out_of_service, member.in_scope, member.left_alone)
     stacks = tuple(
         PlannedStack(item.name, item.topology, item.head, item.members, item.out_of_service, run.in_scope(item)) for item in run.stacks
     )

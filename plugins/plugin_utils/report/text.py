@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import audit
 from ..workload import table as workload
-from .build import ORDER, outcome, stacks_of
+from .build import ORDER, desk_word, outcome, stacks_of
 from .levels import moved
 from .todo import loud, tasks, why
 from .words import duration, line, moment, short
@@ -88,10 +88,12 @@ def _tables(report: Mapping[str, Any]) -> list[str]:
     stacks = stacks_of(report)
     stacks.sort(key=lambda stack: ORDER.index(word) if (word := outcome(report, stack)) in ORDER else len(ORDER))
     lines = table(PAIR_COLUMNS, [_pair_row(report, stack) for stack in stacks], WIDTH) if stacks else []
-    alone = [desk for desk in desks if desk["pair"] is None or not stacks]
+    # A desk of a stack that is out may itself be in service, and is told then.
+    out = {stack["name"] for stack in stacks if stack.get("out_of_service")}
+    alone = [desk for desk in desks if desk["pair"] is None or not stacks or (desk["pair"] in out and not desk.get("out_of_service"))]
     if alone:
         lines += [""] if lines else []
-        lines += table(DESK_COLUMNS, [(line(desk["name"]), desk["verdict"], why(desk["findings"])) for desk in alone], WIDTH)
+        lines += table(DESK_COLUMNS, [(line(desk["name"]), desk_word(desk), _desk_reason(desk)) for desk in alone], WIDTH)
     return lines
 
 
@@ -108,7 +110,11 @@ def _levels(report: Mapping[str, Any]) -> list[str]:
 
 
 def _worst_first(owners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(owners, key=lambda owner: ORDER.index(owner["verdict"]))
+    return sorted(owners, key=lambda owner: ORDER.index(word) if (word := desk_word(owner)) in ORDER else len(ORDER))
+
+
+def _desk_reason(desk: Mapping[str, Any]) -> str:
+    return "out of service" if desk.get("out_of_service") else why(desk["findings"])
 
 
 def _audit(report: Mapping[str, Any]) -> list[str]:
@@ -199,7 +205,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 def _enrol_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
     enrolled = next((item for item in desk["findings"] if item["code"] == "DESK_ENROLLED"), None)
     identity = line(enrolled["evidence"].get("identity", "")) if enrolled else ""
-    return line(desk["name"]), desk["verdict"], line(desk["pair"] or ""), "yes" if enrolled else "no", identity, why(desk["findings"])
+    return line(desk["name"]), desk_word(desk), line(desk["pair"] or ""), "yes" if enrolled else "no", identity, _desk_reason(desk)
 
 
 def _pair_row(report: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str, ...]:
@@ -237,12 +243,12 @@ def _onboard_row(desk: Mapping[str, Any]) -> tuple[str, ...]:
     container = "started" if "CONTAINER_GPU_OK" in codes else "FAILED" if "CONTAINER_GPU_FAILED" in codes else "UNKNOWN"
     return (
         line(desk["name"]),
-        desk["verdict"],
+        desk_word(desk),
         fact("identity", "hostname"),
         fact("limits", "user"),
         docker,
         fact("dgx_os", "version"),
         fact("driver", "module_version"),
-        container,
-        why(desk["findings"]),
+        container if not desk.get("out_of_service") else "-",
+        _desk_reason(desk),
     )

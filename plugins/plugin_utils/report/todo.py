@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,11 +31,13 @@ class Told:
 
     message: str
     subjects: list[str] = field(default_factory=list)
+    bare: set[str] = field(default_factory=set)
+    """Those whose name stood in front of the sentence and was taken off."""
 
     @property
     def text(self) -> str:
         """The sentence, with what it is about in front where it does not say so itself."""
-        missing = [item for item in self.subjects if item.split()[0] not in self.message and item not in self.message]
+        missing = [item for item in self.subjects if item in self.bare or not _says(self.message, item)]
         return f"{', '.join(missing)}: {self.message}" if missing else self.message
 
 
@@ -53,12 +56,13 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
     where something else is told of why, and neither does a finding whose cause is told of the same desk, or that a later stage weighed
     more."""
     wanted = tuple(severities)
-    everything = [(owner, item) for owner in (*report["pairs"], *report["desks"]) for item in loud(owner["findings"])]
+    owners = [*report["pairs"], *(desk for desk in report["desks"] if not desk.get("out_of_service"))]
+    everything = [(owner, item) for owner in owners for item in loud(owner["findings"])]
     causes = {(_desk(owner, item), item["code"]) for owner, item in everything}
     failed = {_place(owner, item) for owner, item in everything if item["severity"] == "fail"}
     found: dict[tuple[str, str, str], Task] = {}
     reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
-    for owner in (*report["pairs"], *report["desks"]):
+    for owner in owners:
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
             if item["severity"] not in wanted or (explained and _is_consequence(item)):
@@ -73,15 +77,23 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
             subject = sentence(item.get("subject") or "")
             message = sentence(item["message"])
             # What is said of several desks in the same words is told once.
-            if subject == _desk(owner, item):
-                message = message.removeprefix(f"{subject}: ")
+            prefix = f"{subject}: " if subject == _desk(owner, item) else ""
+            bare = bool(prefix) and message.startswith(prefix)
+            message = message.removeprefix(prefix)
             told = next((told for told in task.told if told.message == message), None)
             if told is None:
                 told = Told(message)
                 task.told.append(told)
             if subject and subject not in told.subjects:
                 told.subjects.append(subject)
+            if bare:
+                told.bare.add(subject)
     return sorted(found.values(), key=lambda task: (-SEVERITIES.index(task.severity), task.told[0].subjects[:1], task.code))
+
+
+def _says(message: str, subject: str) -> bool:
+    """Whether a sentence names a subject, or the desk that it begins with: desk-1 is not named by desk-10."""
+    return any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", message) for name in (subject.split()[0], subject))
 
 
 def _desk(owner: Mapping[str, Any], item: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..history.store import overall
-from .build import outcome, stacks_of
+from .build import desk_word, outcome, stacks_of
 from .todo import why
 from .words import line
 
@@ -53,9 +53,9 @@ def told(report: Mapping[str, Any], folder: str) -> dict[str, Any]:
         "counts": counts,
         "stacks": stacks,
         "desks": [
-            {"name": line(desk["name"]), "verdict": desk["verdict"], "why": why(desk["findings"])}
+            {"name": line(desk["name"]), "verdict": desk_word(desk), "why": why(desk["findings"])}
             for desk in report["desks"]
-            if desk["verdict"] != "PASS"
+            if desk_word(desk) not in ("PASS", "OUT")
         ],
         "report": folder,
     }

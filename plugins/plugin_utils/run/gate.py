@@ -28,8 +28,17 @@ INTERPRETER = re.compile(
 """What a shell says when the Python that Ansible found is none."""
 PYTHON_HOME = re.compile(r"PYTHONHOME = '([^'\n]{1,1000})'")
 """What a Python that does not start prints of its environment, where that is set."""
+OWN_PYTHON = re.compile(r"/usr/bin/python3(?:\.12)?(?![\w.])")
+"""The system's Python; another one there (python3.11) is one that somebody named and that the desk never had."""
 NO_START = ("full", "no_files", "processes")
 """Reasons for which a module cannot start on a desk that lets its user in (see `connection_errors`)."""
+NO_ANSWER = "No start of json char found"
+"""Ansible's words for an output in which there is no result of a module."""
+NO_ANSWER_REMEDY = (
+    "Log in by hand: ssh USER@ADDRESS 'echo hello' must print hello. If it prints nothing, a start-up file of the user's shell (~/.bashrc, "
+    "/etc/bash.bashrc) ends the shell with exit or starts another program with exec, or the key has a forced command (command= in "
+    "~/.ssh/authorized_keys, ForceCommand of sshd). Let them do so in interactive shells only, then run again."
+)
 KILLED = (137, -9)
 """How a program ends that was killed; the shell's way to say so, and Python's."""
 KILLED_REMEDY = (
@@ -95,6 +104,8 @@ def takes_part(run: Run, store: RunStore, desk: str, stage: Stage) -> bool:
 
 
 def _closed(run: Run, store: RunStore, desk: str, stage: Stage) -> Gate:
+    if run.members[desk].left_alone:
+        return Gate(f"{desk} is out of service", silent=not stage.always)
     if stage.asked_by:
         asked = store.part(stage.asked_by, desk)
         if asked is None or not asked.data.get("todo"):
@@ -241,13 +252,16 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
                 "Take PYTHONHOME out of /etc/environment, /etc/profile.d and the login user's shell files on the desk (grep -rn PYTHONHOME "
                 "finds it), log in again and run again."
             )
-        elif re.search(r"/usr/bin/python3\b", interpreter):
+        elif OWN_PYTHON.search(interpreter):
             remedy = (
                 "The system's own Python is damaged. Try /usr/bin/python3 --version on the desk, then sudo apt-get install --reinstall "
                 "python3-minimal python3.12-minimal libpython3.12-minimal libpython3.12-stdlib, and run again."
             )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
+    if not said and NO_ANSWER in words and answer.get("rc") in (0, None):
+        text = f"{desk}: stage {stage} failed in task '{task}': the login works, but nothing came back: what Ansible started never ran"
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=NO_ANSWER_REMEDY).as_dict()
     if shell := login_shell(told):
         text = f"{desk}: stage {stage} failed: {shell[0]}: {told[-300:]}"
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=shell[1]).as_dict()

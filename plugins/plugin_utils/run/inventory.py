@@ -105,6 +105,7 @@ def members_of(view: InventoryView, stacks: Sequence[Stack], scope: Iterable[str
             host.name in inside,
             host.ssh_port,
             stack.rounds if stack else 1,
+            host.out_of_service,
         )
     return members
 

@@ -34,12 +34,15 @@ class Member:
     rank: int = 0
     """Place in its stack, from 0; the head has 0."""
     out_of_service: bool = False
+    """Whether it or another desk of its stack is: the stack is skipped."""
     in_scope: bool = True
     """Whether this run may touch it (``--limit``)."""
     ssh_port: int = 22
     """Where its sshd listens for the other desks."""
     rounds: int = 1
     """In how many rounds the paths of its stack are measured at most; time limits of a measurement grow with it."""
+    left_alone: bool = False
+    """Whether it is itself out of service: nothing is read from it and nothing done on it."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,9 @@ class Run:
     def only(self, stack: Stack, run_dir: str) -> Run:
         """The same run with these desks as its only stack and a folder of its own: a trial of isolate.yml."""
         members = {
-            desk: dataclasses.replace(self.members[desk], stack=stack.name, rank=rank, out_of_service=False, in_scope=True)
+            desk: dataclasses.replace(
+                self.members[desk], stack=stack.name, rank=rank, out_of_service=False, in_scope=True, left_alone=False
+            )
             for rank, desk in enumerate(stack.members)
         }
         return dataclasses.replace(self, run_dir=run_dir, members=members, stacks=(stack,))

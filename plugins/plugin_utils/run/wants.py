@@ -80,7 +80,12 @@ PAIR_HEAD = Want(
     None,
     "Whether this desk is the head of its pair. Without it, the head is the first desk in natural name order.",
 )
-OUT_OF_SERVICE = Want("spark_out_of_service", "bool", False, "Keeps a desk listed while its stack is skipped; the report says so.")
+OUT_OF_SERVICE = Want(
+    "spark_out_of_service",
+    "bool",
+    False,
+    "Keeps a desk listed and leaves it alone: nothing is read from it or done on it, and its stack is skipped; the report says so.",
+)
 TOPOLOGY = Want(
     "spark_topology",
     "str",

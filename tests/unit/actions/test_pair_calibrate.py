@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ def test_a_file_with_other_variables_is_left_alone_before_any_desk_is_measured(t
         with pytest.raises(AnsibleActionFail, match=r"holds something else than marks.*spark_marks\.yml"):
             Script("pair_calibrate", {"path": str(path), **arguments}).run("desk-01", run_of(folder=tmp_path / "run", playbook="calibrate"))
     assert path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("name", ["all.yml", "all.yaml", "all.json", "all"])
+def test_marks_do_not_hide_the_variables_that_the_lab_has_already(tmp_path: Path, name: str) -> None:
+    beside = tmp_path / "group_vars" / name
+    beside.parent.mkdir()
+    beside.write_text("ansible_user: lab\n", encoding="utf-8")
+    path = tmp_path / "group_vars" / "all" / "spark_marks.yml"
+    for arguments in ({"runs": 3}, {}):
+        with pytest.raises(AnsibleActionFail, match=rf"no longer reads \S*{name};.*mkdir ") as said:
+            Script("pair_calibrate", {"path": str(path), **arguments}).run("desk-01", run_of(folder=tmp_path / "run", playbook="calibrate"))
+    cure = str(said.value).partition("first (")[2].partition("), then")[0]
+    assert not path.parent.is_dir() and subprocess.run(["sh", "-ec", cure], check=True).returncode == 0
+    assert [item.read_text(encoding="utf-8") for item in path.parent.iterdir()] == ["ansible_user: lab\n"]
+    assert Script("pair_calibrate", {"path": str(path), "runs": 3}).run("desk-01", run_of(folder=tmp_path / "run", playbook="calibrate"))
 
 
 def test_a_stack_with_a_fault_sets_no_mark_and_is_named(tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def test_modules_run_on_the_systems_python_unless_another_is_named(named: dict[s
         ("/bin/sh: 1: /usr/bin/python3: Exec format error", True),
         ("/bin/sh: line 1: /usr/bin/python3: No such file or directory", True),
         ("/usr/bin/python3: error while loading shared libraries: libexpat.so.1: cannot open shared object file", True),
+        ("/bin/sh: 1: /usr/bin/python3.12: Exec format error", True),
+        ("/bin/sh: 1: /usr/bin/python3.11: not found", False),
         ("env: 'python3': No such file or directory", False),
         ("/opt/conda/bin/python3: Permission denied", False),
         ("Fatal Python error: init_fs_encoding\nModuleNotFoundError: No module named 'encodings'", False),
@@ -137,6 +139,17 @@ def test_a_python_that_does_not_start_is_told_as_that(tmp_path: Path, said: str,
     kept = part(run, "facts", "desk-01")
     assert kept is not None and "Python does not start" in str(kept.findings[0]["message"])
     assert ("ansible_python_interpreter" in str(kept.findings[0]["remedy"])) is not system
+
+
+def test_a_login_that_runs_nothing_and_says_nothing_is_told_as_that(tmp_path: Path) -> None:
+    run = run_of(folder=tmp_path)
+    said = {"msg": "Module result deserialization failed: No start of json char found", "module_stdout": "", "module_stderr": ""}
+    answer = {"failed": True, "rc": 0, **said}
+    Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and "nothing came back" in str(kept.findings[0]["message"])
+    remedy = str(kept.findings[0]["remedy"])
+    assert "echo hello" in remedy and "ForceCommand" in remedy and ".bashrc" in remedy
 
 
 def test_a_python_that_looks_for_its_library_elsewhere_is_not_damaged(tmp_path: Path) -> None:

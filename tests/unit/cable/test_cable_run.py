@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import Speaker, admit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_report import discover, inventory_text
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.cable_run import MEMORY, LabCables, cables_of, desk_parts, remember
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.known_hosts import ssh_arguments
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import part_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, FAILED, SKIPPED, Part, RunStore
 from cabled_lab import Lab, pairs, right
 from sample_run import run_of
+from scripted_action import Script
 
 DESKS, PLAN = pairs(2)
 A1, A2, B1, B2 = (End(desk, 0) for desk in DESKS)
@@ -123,3 +126,34 @@ def test_each_desk_gets_its_part_and_a_pair_finding_is_written_once(tmp_path: Pa
     assert not any(part.data["allowed"] or part.data["proven"] for part in parts.values())
     fine = desk_parts(ask(tmp_path, 2, Lab(DESKS, right(PLAN))), RUN, "now")
     assert all(part.data["allowed"] and part.data["proven"] and part.data["port"] == 0 for part in fine.values())
+
+
+def test_a_written_inventory_reaches_its_desks_the_way_the_old_one_did(tmp_path: Path) -> None:
+    run = dataclasses.replace(RUN, run_dir=str(tmp_path / "run"))
+    lab = Lab(DESKS, right(PLAN))
+    for desk in DESKS:
+        RunStore(run.run_dir).write(Part("cable", desk, DONE, data={"cable": as_dict(lab.probe(desk))}))
+    known, path = str(tmp_path / "known_hosts.txt"), tmp_path / "inventory" / "hosts.yml"
+    usual = ssh_arguments(known)
+    secret = '-o ProxyCommand="sshpass -p s3cret ssh -W %h:%p bastion"'
+    hostvars: dict[str, dict[str, str]] = {
+        "desk-01": {"ansible_ssh_common_args": "-o ProxyJump=lab@bastion", "ansible_ssh_extra_args": usual},
+        "desk-02": {"ansible_ssh_extra_args": ssh_arguments(known, "desk-02"), "ansible_python_interpreter": "/usr/bin/python3"},
+        "desk-03": {"ansible_ssh_common_args": secret, "ansible_password": "s3cret"},
+        "desk-04": {"ansible_ssh_extra_args": "-F /srv/lab/ssh.config"},
+    }
+    path.parent.mkdir()
+    script = Script("spark_judge", {"subject": "cables", "write_inventory": str(path)})
+    script.run("desk-01", run, hostvars=hostvars, spark_known_hosts=known)
+    groups = yaml.safe_load(path.read_text(encoding="utf-8"))
+    hosts = {name: values or {} for pair in groups["spark_pairs"]["children"].values() for name, values in pair["hosts"].items()}
+    assert hosts == {
+        "desk-01": {"ansible_ssh_common_args": "-o ProxyJump=lab@bastion"},
+        "desk-02": hostvars["desk-02"],
+        "desk-03": {},
+        "desk-04": hostvars["desk-04"],
+    }
+    assert groups["spark_desks"]["vars"] == {"spark_known_hosts": known, "ansible_ssh_extra_args": usual}
+    said = "\n".join(script.shown)
+    assert "ansible_ssh_common_args of desk-03 is not carried over" in said and f"{path.parent}/group_vars/spark_desks.yml" in said
+    assert "s3cret" not in said + path.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.link_plan import LinkOptions, LinkPlan, LinkRequest, plan, resolve
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.owners import owners_of
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import overlaps
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import owners as judge_owners
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
@@ -188,6 +189,16 @@ def test_a_link_that_is_as_wanted_is_refused_where_its_network_leads_elsewhere(r
     made = plan(facts, WHERE, wants)
     assert not made.steps and made.is_refused == bool(routed or led)
     assert {item.code for item in made.findings} == ({"CX7_ADDRESS_OVERLAP"} if routed or led else set())
+
+
+@pytest.mark.parametrize("route", ["192.168.96.0/20 dev br-5f1c0a9e7d21", "192.168.0.0/16 dev enP7s7", "192.168.100.0/22 dev wg0"])
+def test_a_wider_route_takes_nothing_from_a_link_that_is_set_and_facts_say_the_same(route: str) -> None:
+    facts = linked()
+    facts = replace(facts, network=replace(facts.network, routed_networks=(route,)))
+    wants, _problems = resolve(facts, WHERE, [LinkRequest(0, ADDRESSES)])
+    assert plan(facts, WHERE, wants).findings == () and overlaps(facts, WHERE, JudgeOptions(purpose="stacked")) == []
+    facts = replace(desk(), network=replace(desk().network, routed_networks=(route,)))
+    assert {item.code for item in plan(facts, WHERE, wants).findings} == {"CX7_ADDRESS_OVERLAP"}
 
 
 def test_a_tunnel_for_the_whole_private_block_is_an_overlap() -> None:

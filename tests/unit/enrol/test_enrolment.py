@@ -100,6 +100,18 @@ def test_red_another_key_than_the_known_one(known_hosts: Path) -> None:
     assert run.codes == {"DESK_IDENTITY_WRONG": "fail"} and not run.desk.logins and keys_of(run.known, "desk-01") == (KEY,)
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("proof", [{"host_key": PRINT}, {}])
+def test_red_a_revoked_key_gets_no_password_whatever_else_speaks_for_it(known_hosts: Path, proof: dict[str, str], known: bool) -> None:
+    if known:
+        remember(known_hosts, "desk-01", NAMES, [KEY])
+    known_hosts.write_text(f"{known_hosts.read_text() if known else ''}@revoked * {KEY}\n", encoding="utf-8")
+    before = known_hosts.read_text()
+    run = enrol(ScriptedDesk(), known_hosts, says=True, **proof)
+    assert run.codes == {"DESK_IDENTITY_WRONG": "fail"} and not run.desk.logins and not run.desk.touched and not run.person.asked
+    assert PRINT in run.shown and "revoked" in run.shown and run.known == before
+
+
 @pytest.mark.parametrize("old", ["sheet", "known_hosts"])
 def test_the_right_serial_number_excuses_an_old_key_and_says_so(known_hosts: Path, old: str) -> None:
     if old == "known_hosts":

@@ -880,3 +880,59 @@ def test_the_line_that_ssh_keygen_prints_is_a_fingerprint(cell: str) -> None:
 def test_a_fingerprint_of_another_kind_of_key_is_refused() -> None:
     ((_line, column, _found, _expected),) = problems(f"name,address,host_key\ndesk-01,192.0.2.1,3072 {KEY} root@spark (RSA)\n")
     assert column == "host_key"
+
+
+@pytest.mark.parametrize(
+    ("broken", "column"),
+    [
+        ("desk-01,192.0.2.11,pair_a,1.58E+12", "serial"),
+        ("desk 01,192.0.2.11,pair_a,1581924000017", "name"),
+        ("desk-01,192.0.2.11,pair_a,1581924000017,more", ""),
+    ],
+)
+def test_a_desk_whose_line_is_refused_is_no_missing_desk_of_its_pair(broken: str, column: str) -> None:
+    other = "desk-02,192.0.2.12,pair_a,1581924000018\n"
+    found = problems(f"name,address,pair,serial\n{broken}\n{other}desk-03,192.0.2.13,pair_b,1581924000019\n")
+    assert [(line, told) for line, told, _found, _expected in found] == [(2, column), (4, "pair")]
+
+
+def test_a_desk_whose_line_is_refused_is_no_missing_desk_of_its_stack() -> None:
+    rows = [f"desk-0{number},192.0.2.1{number},ring_a,ring,158192400001{number}" for number in (1, 2)]
+    found = problems("\n".join(["name,address,stack,topology,serial", "desk 03,192.0.2.13,ring_a,ring,1581924000013", *rows]) + "\n")
+    assert [(line, told) for line, told, _found, _expected in found] == [(2, "name")]
+    found = problems(
+        "- {name: desk-01, address: 192.0.2.11, pair: pair_a, serial: [1]}\n- {name: desk-02, address: 192.0.2.12, pair: pair_a}\n", "yaml"
+    )
+    assert [(line, told) for line, told, _found, _expected in found] == [(1, "serial")]
+
+
+def test_titles_that_are_all_in_another_language_are_asked_about_at_once() -> None:
+    [(_line, _column, _found, expected)] = problems("Ger\u00e4t;IP-Adresse;Paar;Seriennummer\ndesk-01;192.0.2.11;a;1581924000017\n")
+    assert "is 'Ger\u00e4t' the name, 'IP-Adresse' the address, 'Paar' the pair, 'Seriennummer' the serial?" in expected
+
+
+@pytest.mark.parametrize("end", ["", 'desk-05,192.0.2.15,,,"closed here\n'])
+def test_a_quote_without_an_end_is_told_and_swallows_no_desk(end: str) -> None:
+    rows = ["name,address,pair,serial,note", 'desk-01,192.0.2.11,,,"open', "desk-02,192.0.2.12,pair_a,,", "desk-03,192.0.2.13,pair_a,,"]
+    [(line, column, told, expected)] = problems("\n".join(rows) + "\n" + end)
+    assert (line, column) == (2, "") and f"over {3 if end else 2} whole lines" in told and "quote" in expected
+    alone = problems('name,address,pair,serial,note\ndesk-01,192.0.2.11,pair_a,,"open\ndesk-02,192.0.2.12,pair_a,,\n')
+    assert [item[0] for item in alone] == [2], "its pair is not called incomplete as well"
+
+
+def test_a_cell_of_several_lines_is_a_cell() -> None:
+    text = 'name,address,pair,note\ndesk-01,192.0.2.11,pair_a,"rack 4, left\nsecond line, too"\ndesk-02,192.0.2.12,pair_a,x\n'
+    assert names(read(text, "lab.csv", "csv")) == ["desk-01", "desk-02"]
+
+
+@pytest.mark.parametrize("word", ["n/a", "N/A", "TBD", "unknown", "none", "unbekannt", "not-yet"])
+def test_a_word_for_a_missing_serial_number_is_not_one(word: str) -> None:
+    found = problems(f"name,address,serial\ndesk-01,192.0.2.11,{word}\n")
+    assert [(item[0], item[1]) for item in found] == [(2, "serial")] and "nothing where it is not known" in found[0][3]
+
+
+@pytest.mark.parametrize("word", ["none", "TBD", "NA", "unknown"])
+@pytest.mark.parametrize("column", ["pair", "stack"])
+def test_two_desks_in_no_pair_do_not_become_one_by_a_word_for_none(word: str, column: str) -> None:
+    found = problems(f"name,address,{column}\ndesk-01,192.0.2.11,{word}\ndesk-02,192.0.2.12,{word}\n")
+    assert [(item[0], item[1]) for item in found] == [(2, column), (3, column)] and "or nothing" in found[0][3]

@@ -43,6 +43,8 @@ class AptDesk:
         self.files: dict[str, str] = {}
         self.ran: list[list[str]] = []
         self.folders: list[str] = []
+        """Folders that were taken away."""
+        self.made: set[str] = set()
         self.accounts: dict[str, str] = {}
         """File to the lines that an installation adds to it."""
         self.warns = ""
@@ -98,13 +100,13 @@ class AptDesk:
 
     def list_dir(self, path: str) -> Listing:
         names = tuple(name.removeprefix(path + "/") for name in self.files if name.startswith(path + "/"))
-        return Listing(path, names)
+        return Listing(path, names) if names or path in self.made else Listing(path, error="missing")
 
     def remove_empty_folder(self, path: str) -> None:
         self.folders.append(path)
 
     def make_folder(self, path: str, mode: int = 0o755) -> None:
-        return None
+        self.made.add(path)
 
 
 ARCHIVE = {"perftest": {"libibverbs1"}, "openmpi-bin": {"libopenmpi3t64"}}
@@ -161,6 +163,23 @@ def test_what_we_installed_leaves_no_configuration_and_no_empty_folder() -> None
     outcome = tools.remove(desk, 60, False)
     assert desk.left_over == set() and desk.present == {"perftest"} and outcome.kept == []
     assert desk.folders == ["/var/lib/dgx_spark"]
+
+
+@pytest.mark.parametrize("had", [frozenset({"perftest", "openmpi-bin"}), frozenset({"perftest"})])
+def test_what_others_keep_in_our_folders_stays_and_is_named_also_where_no_package_was_added(had: frozenset[str]) -> None:
+    desk = AptDesk(set(had), ARCHIVE)
+    desk.files |= {"/etc/dgx_spark/notes.txt": "mine", "/etc/dgx_spark/pair.env~": "old"}
+    desk.made.add("/opt/dgx_spark")
+    tools.install(desk, WANT, [], 60, False)
+    checked = tools.remove(desk, 60, True)
+    assert checked.kept == [] and desk.folders == []
+    outcome = tools.remove(desk, 60, False)
+    [kept] = outcome.kept
+    assert kept.startswith("/etc/dgx_spark: notes.txt, pair.env~ ") and "files of others" in kept
+    assert outcome.changed and "/opt/dgx_spark" in desk.folders and "/etc/dgx_spark" not in desk.folders
+    desk.made.clear()
+    again = tools.remove(desk, 60, False)
+    assert not again.changed and again.kept == [kept]
 
 
 def test_a_folder_that_dpkg_leaves_is_named() -> None:

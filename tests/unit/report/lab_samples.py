@@ -56,6 +56,7 @@ class Lab:
         self.check_mode = False
         self.scope: set[str] | None = None
         self.out_of_service: set[str] = set()
+        self.left_alone: set[str] = set()
         self.run_findings: list[dict[str, Any]] = []
         self.parts: dict[str, dict[str, Part]] = {}
         for name, desks in self.members.items():
@@ -154,6 +155,7 @@ class Lab:
             self.members,
             scope=self.scope,
             out=self.out_of_service,
+            left_alone=self.left_alone,
             folder=folder,
             run_id=self.run_id,
             started=self.started,

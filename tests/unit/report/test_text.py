@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.junit import junit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.prometheus import prometheus
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.text import summary
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.webhook import told as posted
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.words import duration, moment, plain, scrubbed, size, told
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part
 from lab_samples import Lab, every_failure
@@ -98,6 +103,63 @@ def test_one_remedy_is_told_once() -> None:
     lines = lines_of(lab)
     assert sum("CX7_FUNCTION_MISSING: desk-" in line for line in lines) == 3
     assert sum(line.lstrip().startswith("-> ") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("desk", "message", "told"),
+    [
+        ("refused", "refused: the connection was refused: sshd is not listening there", "refused: the connection was refused"),
+        ("desk-1", "This is the same machine as desk-10.", "desk-1: This is the same machine as desk-10."),
+        ("desk-1", "This is the same machine as desk-1.lab.", "desk-1: This is the same machine as desk-1.lab."),
+        ("desk-1", "The stack of desk-1 is not alike.", "DESK_UNREACHABLE: The stack of desk-1 is not alike."),
+    ],
+)
+def test_a_finding_names_its_desk_also_where_its_words_hold_the_same_letters(desk: str, message: str, told: str) -> None:
+    lab = Lab(1)
+    report = lab.report()
+    report["desks"][0]["name"] = desk
+    item = finding("DESK_UNREACHABLE", Where(desk=desk), message).as_dict()
+    report["desks"][0]["findings"] = [{**item, "subject": desk}]
+    assert told in " ".join("\n".join(summary(report, FOLDER)).split())
+
+
+@pytest.mark.parametrize("playbook", ["audit", "enrol", "onboard", "unstack_pair", "stack_pair"])
+def test_a_desk_out_of_service_is_out_everywhere_and_nothing_is_asked_for(playbook: str) -> None:
+    lab = Lab(2, playbook=playbook)
+    lab.out_of_service.add("pair_02")
+    lab.left_alone.add("desk-03")
+    for stage in lab.parts:
+        lab.parts[stage].pop("desk-03", None)
+    dark = finding("CX7_LINK_DOWN", Where(desk="desk-04"), "No port has a link: the other desk is off.", severity="warn")
+    lab.find("facts", "desk-04", dark)
+    report = lab.report()
+    lines = summary(report, FOLDER, notes=True)
+    rows = {line.split()[0]: "OUT" in line.split() for line in lines if line.startswith(("desk-", "pair_"))}
+    metrics, cases = prometheus(report, 0.0), ElementTree.fromstring(junit(report))
+    desk = next(item for item in report["desks"] if item["name"] == "desk-03")
+    assert desk["verdict"] == "UNKNOWN" and desk["out_of_service"] and "desk-03" not in bad_desks(report)
+    assert 'desk_verdict{desk="desk-03"}' not in metrics and "desk-03" not in [item["name"] for item in posted(report, "")["desks"]]
+    suite = next(item for item in cases if item.get("name") == "desk desk-03")
+    assert len(suite.findall("testcase/skipped")) == len(suite.findall("testcase"))
+    if playbook == "stack_pair":
+        # What its partner lacks is the other's doing.
+        assert rows["pair_02"] and "CX7_LINK_DOWN" not in " ".join(lines) and 'desk_verdict{desk="desk-04"}' not in metrics
+    else:
+        assert (rows["desk-03"] if playbook != "unstack_pair" else rows["pair_02"]) and not rows["desk-04"]
+        assert "CX7_LINK_DOWN" in " ".join(lines)
+        assert 'desk_verdict{desk="desk-04"}' in metrics
+
+
+def test_the_partner_of_a_desk_out_of_service_is_not_called_good_unseen() -> None:
+    lab = Lab(1, playbook="audit")
+    lab.out_of_service.add("pair_01")
+    lab.left_alone.add("desk-01")
+    lab.parts = {}
+    assert [(desk["name"], desk["out_of_service"], desk["verdict"]) for desk in lab.report()["desks"]] == [
+        ("desk-01", True, "UNKNOWN"),
+        ("desk-02", False, "UNKNOWN"),
+    ]
+    assert list(bad_desks(lab.report())) == ["desk-02"]
 
 
 def test_what_a_desk_says_cannot_move_the_cursor() -> None:

@@ -55,6 +55,7 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
         ("Bad packet length 1231976033.", "damaged", "arrives damaged"),
         ("ssh_dispatch_run_fatal: Connection to 10.0.0.7 port 22: message authentication code incorrect", "damaged", "arrives damaged"),
         ("banner exchange: Connection to 10.0.0.7 port 22: Broken pipe", "closed", "closed by the desk"),
+        ("No user exists for uid 1000650000", "other", "has no account"),
         ("OpenSSL version mismatch. Built against 30000020, you have 30300000", "other", "does not start"),
         ("ssh: symbol lookup error: ssh: undefined symbol: EVP_KDF_ctrl, version OPENSSL_1_1_1b", "other", "does not start"),
         ("Not allowed at this time", "closed", "blocks the controller for a while"),
@@ -191,7 +192,7 @@ def test_what_a_jump_host_does_is_not_the_desks_doing(text: str, enrolled: bool)
         (f"channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n{CLOSED}", "refused"),
         (f"kex_exchange_identification: Connection closed by remote host\n{CLOSED}", "closed"),
         (DENIED, "auth"),
-        ("Host key verification failed.", "host_key"),
+        ("Host key verification failed.", "host_key_unknown"),
     ],
 )
 def test_a_desk_behind_a_jump_host_is_told_as_ever(text: str, kind: str) -> None:
@@ -327,3 +328,35 @@ def test_what_a_desk_writes_before_ssh_fails_may_have_no_end(word: str) -> None:
     reason = classify(word * (4_000_000 // len(word)) + "\nssh: connect to host 10.0.0.11 port 22: No route to host")
     assert time.process_time() - begun < 5.0
     assert reason.kind in ("no_route", "become", "auth")
+
+
+CHANGED = (
+    "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nOffending ED25519 key in /home/a/.ssh/known_hosts:3\n"
+    "Host key for 10.0.0.11 has changed and you have requested strict checking.\n"
+)
+
+
+@pytest.mark.parametrize("before", ["", "ssh_askpass: exec(/usr/bin/ssh-askpass): No such file or directory\n", "Welcome to the lab\n"])
+def test_without_a_terminal_ssh_only_says_that_a_key_it_never_saw_was_not_verified(before: str) -> None:
+    text = f"{before}Host key verification failed."
+    assert (classify(text).code, classify(text).kind) == ("HOST_KEY_UNCONFIRMED", "host_key_unknown")
+    assert classify(text, enrolled=True).code == "DESK_IDENTITY_WRONG"
+    assert classify(f"{CHANGED}{text}").code == "DESK_IDENTITY_WRONG"
+
+
+def test_a_revoked_key_is_told_as_that() -> None:
+    text = (
+        "@       WARNING: REVOKED HOST KEY DETECTED!               @\nThe ED25519 host key for 10.0.0.11 is marked as revoked.\n"
+        "ED25519 host key for 10.0.0.11 was revoked and you have requested strict checking.\nHost key verification failed."
+    )
+    found = classify(text)
+    assert (
+        found.code == "DESK_IDENTITY_WRONG"
+        and "revoked" in found.sentence
+        and "@revoked" in found.remedy
+        and "unknown" not in found.sentence
+    )
+
+
+def test_a_name_in_ssh_s_own_configuration_that_it_cannot_expand_is_the_controllers() -> None:
+    assert "its own configuration" in classify("percent_expand: unknown key %k").sentence

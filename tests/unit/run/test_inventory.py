@@ -137,10 +137,10 @@ def test_each_desk_knows_its_place_in_natural_order_and_whether_the_run_may_touc
     seen = view({"pair_b": ("d-10", "d-9")}, **{"d-2": {}, "d-9": {"out_of_service": True}})
     members = members_of(seen, stacks_of(seen), ["d-2", "d-10"])
     assert list(members) == ["d-2", "d-9", "d-10"]
-    assert [(item.stack, item.rank, item.out_of_service, item.in_scope) for item in members.values()] == [
-        (None, 0, False, True),
-        ("pair_b", 0, True, False),
-        ("pair_b", 1, True, True),
+    assert [(item.stack, item.rank, item.out_of_service, item.in_scope, item.left_alone) for item in members.values()] == [
+        (None, 0, False, True, False),
+        ("pair_b", 0, True, False, True),
+        ("pair_b", 1, True, True, False),
     ]
 
 

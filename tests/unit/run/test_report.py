@@ -241,7 +241,7 @@ def test_a_failed_result_with_findings_keeps_its_own() -> None:
         ("ssh: connect to host 10.0.0.9 port 22: Connection timed out", "timed_out"),
         ("ssh: Could not resolve hostname desk-9: Name or service not known", "name"),
         ("labadmin@10.0.0.9: Permission denied (publickey,password).", "auth"),
-        ("Host key verification failed.", "host_key"),
+        ("Host key verification failed.", "host_key_unknown"),
         (
             "No ED25519 host key is known for 10.0.0.9 and you have requested strict checking. Host key verification failed.",
             "host_key_unknown",

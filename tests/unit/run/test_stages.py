@@ -311,3 +311,17 @@ def test_a_desk_that_was_held_back_is_skipped_by_what_follows(store: RunStore) -
 def test_the_table_cannot_be_changed_by_mistake() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         STAGES["link"].waves = False  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))
+def test_a_desk_out_of_service_is_left_alone_by_every_stage_and_its_partner_by_those_of_the_stack(tmp_path: Path, stage: Any) -> None:
+    run = run_of(folder=tmp_path, out={"pair_a"}, left_alone={"desk-02"})
+    store = RunStore(run.run_dir)
+    if stage.asked_by:
+        for desk in ("desk-01", "desk-02"):
+            store.write(Part(stage.asked_by, desk, DONE, "pair_a", data={"todo": True}))
+    closed = gate(run, store, "desk-02", stage)
+    assert not closed.proceed
+    if not stage.after_change:
+        assert closed.reason == "desk-02 is out of service" and closed.silent is not stage.always
+    assert gate(run, store, "desk-01", stage).proceed is (stage.scope == DESK and not stage.after_change)

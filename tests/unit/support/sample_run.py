@@ -17,11 +17,13 @@ def run_of(
     *,
     scope: Collection[str] | None = None,
     out: Collection[str] = (),
+    left_alone: Collection[str] = (),
     folder: Path | str = "",
     topology: str = "direct",
     **more: Any,
 ) -> Run:
-    """A run of stack_pair.yml unless ``more`` says otherwise; the first desk of a pair is its head. ``out`` are pairs out of service.
+    """A run of stack_pair.yml unless ``more`` says otherwise; the first desk of a pair is its head. ``out`` are pairs out of service,
+    ``left_alone`` the desks for which they are.
 
     ``topology``: how the desks of each "pair" are joined.
     """
@@ -31,7 +33,7 @@ def run_of(
     members = {name: Member(name, name, in_scope=name in inside) for name in alone}
     for pair, desks in pairs.items():
         for rank, name in enumerate(desks):
-            members[name] = Member(name, name, pair, rank, pair in out, name in inside)
+            members[name] = Member(name, name, pair, rank, pair in out, name in inside, left_alone=name in left_alone)
     stacks = tuple(Stack(pair, tuple(desks), topology, pair in out) for pair, desks in pairs.items())
     settings: dict[str, Any] = {"run_id": "r", "run_dir": str(folder), "started": "s", "playbook": "stack_pair", **more}
     return Run(members=members, stacks=stacks, **settings)
