@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..model.finding import Finding, Where
 from .catalogue import finding
+from .common import named
 
 REFUSED_LOCK = r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
@@ -125,6 +126,8 @@ _REACHED = re.compile(
     r"(?:\[IP: )?([A-Za-z0-9][A-Za-z0-9.-]{0,252})"
 )
 """The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
+_NO_TUNNEL = r"Invalid response from proxy: (?!HTTP/\S{1,5} (?:407|429|50[0-9]))\S"
+"""A proxy that will not pass https on; 407 asks for a login, and 5xx is a proxy that has its own trouble."""
 _KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 """A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
 _OTHERS_FILE = re.compile(r"trying to overwrite .{1,300}, which is also in package ([a-z0-9][a-z0-9+.:-]{1,100})")
@@ -380,6 +383,12 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         own = next((cure for words, cure in CURES.items() if any(re.search(words, line) for line in says)), None)
         if own is not None:
             return own
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(_NO_TUNNEL, line) for line in says):
+        return (
+            "apt's proxy (apt-config dump | grep -i proxy shows it) does not pass https on: allow CONNECT in it (apt-cacher-ng: "
+            "PassThroughPattern: .* in its acng.conf, then restart it), or let apt go past it with the line "
+            'Acquire::https::Proxy "DIRECT"; in a new file of /etc/apt/apt.conf.d. Then run sudo apt-get update.'
+        )
     if code == "APT_ARCHIVE_UNREACHABLE" and (proxy := _proxy(archive, says)) is not None:
         return (
             f"apt goes through a proxy{proxy} that does not respond as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
@@ -417,15 +426,24 @@ def _proxy(archive: str | None, says: Sequence[str]) -> str | None:
 
 
 def archive_findings(text: str, where: Where, severity: str = "warn") -> list[Finding]:
-    """Findings about the archives from what ``apt-get update`` printed, warnings included. An archive that somebody added and that
-    nothing here needs is a note; a list of archives that apt cannot read at all is a failure."""
-    found = []
+    """Findings about the archives from what ``apt-get update`` printed, warnings included. Archives that one cure puts right are one
+    finding. An archive that somebody added and that nothing here needs is a note; a list of archives that apt cannot read at all is a
+    failure."""
+    alike: dict[tuple[str, bool, str | None], list[Problem]] = {}
     for problem in problems(text):
-        chosen = severity if problem.needed else "note"
-        if problem.code == "APT_SOURCES_BROKEN":
+        # The catalogue's own remedy is not about one cause: each archive may have another.
+        cure = problem.remedy or problem.archive
+        alike.setdefault((problem.code, problem.needed, cure), []).append(problem)
+    found = []
+    for (code, needed, _cured), same in alike.items():
+        first = same[0]
+        chosen = severity if needed else "note"
+        if code == "APT_SOURCES_BROKEN":
             chosen = "fail"
-        archive = f"{problem.archive}: " if problem.archive and problem.archive not in problem.says[0] else ""
-        evidence = {"archive": problem.archive, "says": list(problem.says)}
-        message = f"{where.subject}: {archive}{problem.says[0]}"
-        found.append(finding(problem.code, where, message, evidence=evidence, severity=chosen, remedy=problem.remedy))
+        archive = f"{first.archive}: " if first.archive and first.archive not in first.says[0] else ""
+        others = [item.archive for item in same[1:] if item.archive]
+        more = f" The same of {named(others)}." if others else ""
+        evidence = {"archive": first.archive, "says": [line for item in same for line in item.says][:12]}
+        message = f"{where.subject}: {archive}{first.says[0]}{more}"
+        found.append(finding(code, where, message, evidence=evidence, severity=chosen, remedy=first.remedy))
     return found
