@@ -367,12 +367,11 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         return (
             f"There is no archive at this address: correct the source's path, or disable the source ({file}). Then run sudo apt-get update."
         )
+    if any(re.search(r"not valid yet|ertificate\b[^\n]{0,80} not yet (?:valid|activated)", line) for line in says):
+        return (
+            "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then run sudo apt-get update."
+        )
     if code == "APT_RELEASE_TIME":
-        if any("not valid yet" in line for line in says):
-            return (
-                "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then run sudo apt-get "
-                "update."
-            )
         return f"{archive or 'The archive'} is out of date: a mirror or proxy stopped updating. Use another one ({file})."
     if code == "APT_ORIGIN_CHANGED":
         return (
@@ -407,6 +406,12 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(r"\.deb\s+404\s", line) for line in says):
         return "The archive has a newer version than the desk's package lists: run sudo apt-get update, then run again."
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(r"ertificate\b[^\n]{0,80} (?:has )?expired", line) for line in says):
+        return (
+            f"What answered for {archive or 'the archive'} has a certificate that has expired by the desk's clock: see timedatectl (sudo "
+            "timedatectl set-ntp true). If the clock is right, the certificate of the archive, or of a proxy that intercepts TLS, must be "
+            "renewed there. Then run sudo apt-get update."
+        )
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (
             "Something between the desk and the archive answers with its own certificate (a proxy that intercepts TLS), or the desk's "

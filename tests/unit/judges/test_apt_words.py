@@ -97,6 +97,29 @@ def test_a_clock_that_is_behind_is_one_finding_for_all_archives() -> None:
     assert found.code == "APT_RELEASE_TIME" and ARCHIVE in found.message and SPARK in found.message and "timedatectl" in found.remedy
 
 
+GNUTLS = (
+    "Certificate verification failed: The certificate is NOT trusted. The certificate {0}  Could not handshake: Error in the certificate "
+    "verification."
+)
+OPENSSL = "SSL connection failed: error:0A000086:SSL routines::certificate verify failed (certificate {0}) / Success"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure", "other"),
+    [
+        (GNUTLS.format("chain uses not yet valid certificate."), "clock is behind", "intercepts"),
+        (OPENSSL.format("is not yet valid"), "clock is behind", "intercepts"),
+        (GNUTLS.format("chain uses expired certificate."), "expired by the desk's clock", "ca-certificates"),
+        (OPENSSL.format("has expired"), "expired by the desk's clock", "ca-certificates"),
+        (GNUTLS.format("issuer is unknown."), "intercepts TLS", "set-ntp"),
+    ],
+)
+def test_a_certificate_says_what_is_wrong_with_it(words: str, cure: str, other: str) -> None:
+    why = f"{words} [IP: 192.0.2.7 443]"
+    (found,) = archive_findings(f"Err:1 {SPARK} noble InRelease\n  {why}\nW: Failed to fetch {SPARK}/dists/InRelease  {why}\n", WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and cure in found.remedy and other not in found.remedy
+
+
 def test_a_proxy_that_apt_cannot_read_is_named() -> None:
     found = explain(["apt-get", "update"], "E: Unsupported proxy configured: socks9://proxy.lab", WHERE)
     assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-config dump" in found.remedy
