@@ -214,6 +214,33 @@ def _of_script(text: str, limit: int = 3) -> list[str]:
     return found[::-1]
 
 
+_GONE_VERSION = re.compile(r"Version '([^'\s]{1,100})' for '([^'\s]{1,100})' was not found")
+_REMOVALS = re.compile(r"^The following packages will be REMOVED:\n((?: [^\n]{0,2000}\n?){1,50})", re.MULTILINE)
+_OF_THE_DESK = re.compile(r"nv|dgx|linux|cuda|lib")
+"""How names of driver, kernel, DGX OS and libraries begin, which no remedy lets anybody remove."""
+
+
+def _unsatisfied(text: str) -> str | None:
+    """What to do about packages that apt cannot bring together; null for what the catalogue says."""
+    gone = _GONE_VERSION.search(text)
+    if gone:
+        version, name = gone.groups()
+        return (
+            f"No archive of the desk has {name} {version} (apt-cache madison {name} lists what there is). Bring one desk to versions that "
+            "the archives have, write a new lock file from it (playbooks/lock_from.yml) and enforce that one (driver_lock_from), or give "
+            "the desks a mirror that keeps older versions."
+        )
+    removals = _REMOVALS.search(text)
+    names = [word.rstrip("*") for word in removals.group(1).split()] if removals else []
+    if names and not any(_OF_THE_DESK.match(name) for name in names):
+        listed = " ".join(names[:8])
+        return (
+            f"What stands in the way is {named(names, 4)}, which needs other versions (apt-cache show {listed}). Update it, or remove it "
+            f"where nothing needs it (sudo apt-get remove {listed}; never apt autoremove). Then run again."
+        )
+    return None
+
+
 def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | None = None, timeout: bool = False) -> Finding:
     """The finding for a command that failed. ``severity`` is used where the code allows it."""
     remedy: str | None = None
@@ -231,6 +258,8 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
             )
         elif code == "APT_FAILED":
             remedy = next((cure for words, cure in CURES.items() if re.search(words, text, re.IGNORECASE)), None)
+        if code == "DRIVER_LOCK_UNSATISFIABLE":
+            remedy = _unsatisfied(text)
         if code == "DPKG_BROKEN" and (other := _OTHERS_FILE.search(text)):
             remedy = (
                 f"Two packages have one file. Remove the one that does not belong on the desk (sudo apt-get remove {other.group(1)}, if it "

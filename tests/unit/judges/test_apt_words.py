@@ -448,3 +448,10 @@ def test_a_script_that_said_nothing_leaves_the_message_as_it_was() -> None:
     found = explain(["apt-get", "install"], "Setting up x (1) ...\n" + FAILED_SCRIPT, WHERE)
     assert found.code == "DPKG_BROKEN" and found.message.startswith("desk-01: dpkg: error processing package")
     assert "script ran failed" not in found.remedy
+
+
+@pytest.mark.parametrize("name", ["nvidia-driver-580-open", "libnvidia-compute-580", "linux-nvidia-hwe-24.04", "dgx-release", "nv-limits"])
+def test_no_remedy_removes_what_the_desk_lives_from(name: str) -> None:
+    text = f"The following packages will be REMOVED:\n  lab-tools {name}\nE: Packages need to be removed but remove is disabled.\n"
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "DRIVER_LOCK_UNSATISFIABLE" and "apt-get remove" not in found.remedy
