@@ -220,16 +220,24 @@ _OF_THE_DESK = re.compile(r"nv|dgx|linux|cuda|lib")
 """How names of driver, kernel, DGX OS and libraries begin, which no remedy lets anybody remove."""
 
 
+def outrun(text: str, setting: str) -> str | None:
+    """What to do where no archive has a version that was asked for; ``setting``: the variable that names the file of the versions."""
+    gone = _GONE_VERSION.search(text)
+    if gone is None:
+        return None
+    version, name = gone.groups()
+    return (
+        f"No archive of the desk has {name} {version} (apt-cache madison {name} lists what there is). Bring one desk to versions that the "
+        f"archives have, write a new lock file from it (playbooks/lock_from.yml) and give that one ({setting}), or give the desks a mirror "
+        "that keeps older versions."
+    )
+
+
 def _unsatisfied(text: str) -> str | None:
     """What to do about packages that apt cannot bring together; null for what the catalogue says."""
-    gone = _GONE_VERSION.search(text)
+    gone = outrun(text, "driver_lock_from")
     if gone:
-        version, name = gone.groups()
-        return (
-            f"No archive of the desk has {name} {version} (apt-cache madison {name} lists what there is). Bring one desk to versions that "
-            "the archives have, write a new lock file from it (playbooks/lock_from.yml) and enforce that one (driver_lock_from), or give "
-            "the desks a mirror that keeps older versions."
-        )
+        return gone
     removals = _REMOVALS.search(text)
     names = [word.rstrip("*") for word in removals.group(1).split()] if removals else []
     if names and not any(_OF_THE_DESK.match(name) for name in names):
