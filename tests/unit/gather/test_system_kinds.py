@@ -715,6 +715,16 @@ def test_an_nvidia_smi_that_does_not_run_is_no_missing_right(answer: object, roo
     assert gap.severity == "unknown" and "--reinstall" in gap.remedy and "--become" not in gap.remedy
 
 
+@pytest.mark.parametrize("words", ["Insufficient Permissions", "GPU access blocked by the operating system"])
+@pytest.mark.parametrize("root", [True, False])
+def test_a_gpu_that_is_kept_from_root_is_told_as_that(words: str, root: bool) -> None:
+    answer = said(f"Failed to initialize NVML: {words}\n", rc=4)
+    found = judge(dataclasses.replace(collect(with_smi(healthy(), answer)), privileged=root), WHERE, JudgeOptions())
+    (gap,) = [item for item in found if item.code == "FACTS_INCOMPLETE"]
+    assert gap.severity == "unknown" and words in gap.message and "not the cause" not in gap.remedy
+    assert ("ls -l /dev/nvidia*" in gap.remedy) is root and ("--become" in gap.remedy) is not root
+
+
 def test_the_drivers_watchdog_is_a_failure_of_the_driver() -> None:
     line = "spark-a1b2 kernel: NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked!  Notify Timeout Seconds: 7"
     found = judged(logging(healthy(), line))["GPU_ERRORS_LOGGED"]
