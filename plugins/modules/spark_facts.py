@@ -292,15 +292,15 @@ ansible_facts:
                     type: str
                   has_driver:
                     description: >-
-                      Whether its module tree has a driver module (/lib/modules), else whether a package provides it; null when unknown.
+                      Whether R580's open module is what it loads (/lib/modules), else whether a package provides it; null when unknown.
                     type: bool
                   module_path:
-                    description: Path of that module (/lib/modules/RELEASE/); null when unknown.
+                    description: Path of that module (/lib/modules/RELEASE/), or of the one that is loaded in its place; null when unknown.
                     type: str
                   modules:
                     description: >-
-                      Kinds of driver module in its tree: 580-open, 610-open, 580 (proprietary), dkms, other; nvidia-fs and nvidia-uvm are
-                      none.
+                      Kinds of driver module in its tree, the one that is loaded first where that is known: 580-open, 610-open, 580
+                      (proprietary), unknown; nvidia-fs and nvidia-uvm are none.
                     type: list
                     elements: str
                   has_initrd:

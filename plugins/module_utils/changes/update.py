@@ -19,7 +19,7 @@ from ..judges.apt_errors import explain
 from ..judges.catalogue import finding
 from ..judges.common import named, same_version
 from ..judges.dgx_os import unknown_major
-from ..judges.driver import next_boot_ramdisk
+from ..judges.driver import lack, next_boot_ramdisk, uncover
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.update import CHANGING, INSTALLED, ROLLED_BACK, ROLLING_BACK, STARTED, Change, Journal, Look
@@ -137,10 +137,12 @@ class Updater(AptRunner):
         image = next((item for item in facts.kernel.installed if item.release == release), None)
         if image is not None and image.has_driver:
             return next(iter(next_boot_ramdisk(facts, self.where, release)), None)
-        told = "has no R580 open module" if image is not None and image.has_driver is False else "could not be examined"
+        told, remedy = "could not be examined", None
+        if image is not None and image.has_driver is False:
+            told, remedy = lack(image).removeprefix("which "), f"On the desk: {uncover(image)}." if image.module_path else None
         message = f"{self.where.subject}: the packages are in, but kernel {release or 'unknown'} that GRUB would start {told}; not rebooted"
         evidence = {"next_boot": release, "with_driver": [item.release for item in facts.kernel.installed if item.has_driver]}
-        return finding("UPDATE_KERNEL_WITHOUT_MODULE", self.where, message, evidence=evidence)
+        return finding("UPDATE_KERNEL_WITHOUT_MODULE", self.where, message, evidence=evidence, remedy=remedy)
 
     def _moved(self, facts: Desk, changes: Sequence[Change], installed: Mapping[str, str]) -> bool:
         """Whether apt would now do something else than what the look said, or something that an update may not do."""

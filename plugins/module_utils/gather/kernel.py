@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 from ..desk import MISSING
 from ..model.boot import menu_order
@@ -111,19 +112,44 @@ def _image(ask: Ask, release: str) -> KernelImage:
         found += [item for item in _modules(ask, tree, release) if item not in found]
         if top.error == MISSING and ask.names(root):
             seen = True
+    first = _first(ask, release, found)
+    if first is not None:
+        found = [first, *(item for item in found if item != first)]
     kinds = tuple(dict.fromkeys(kind for kind, _path in found))[:8]
-    path = next((path for kind, path in found if _is_ours(kind)), None)
+    path = next((path for kind, path in found[: 1 if first else None] if _is_ours(kind)), None)
     if path is not None:
         return KernelImage(release, True, path, kinds)
-    if UNKNOWN in kinds:
+    if UNKNOWN in (kinds if first is None else kinds[:1]):
         place = next(path for kind, path in found if kind == UNKNOWN)
         ask.miss("kernel.installed", f"it is not known which driver {place} belongs to (modinfo -k {release} nvidia)")
         return KernelImage(release, None, place, kinds)
+    if any(_is_ours(kind) for kind in kinds):
+        return KernelImage(release, False, found[0][1], kinds)
     packaged = _packaged(ask, release)
     if packaged and not (seen and (whole or found)):
         ask.miss("kernel.installed", f"the package of the driver's module for {release} is installed, but the module's file was not seen")
         return KernelImage(release, None, None, kinds)
     return KernelImage(release, False if seen else packaged, None, kinds)
+
+
+def _first(ask: Ask, release: str, found: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """The file that modprobe takes where modules of several kinds are there: the one that modinfo names, else one below updates, which
+    Ubuntu's depmod puts before all others. Null when it cannot be told, or where there is no choice."""
+    if len({kind for kind, _path in found}) < 2:
+        return None
+    named = _modinfo(ask, release)["filename"]
+    told = (item for item in found if named and _in_tree(item[1]) == _in_tree(named))
+    return next(told, None) or next((item for item in found if "/updates/" in item[1]), None)
+
+
+def _modinfo(ask: Ask, release: str) -> dict[str, Any]:
+    answer = ask.run("modinfo", "-k", release, "nvidia")
+    return modinfo.read(answer.stdout if answer.ok else "")
+
+
+def _in_tree(path: str) -> str:
+    """A module's path below the module trees, which are at /lib and at /usr/lib."""
+    return path.partition("/lib/modules/")[2]
 
 
 UNKNOWN = "unknown"
@@ -151,7 +177,7 @@ def _modules(ask: Ask, tree: str, release: str) -> list[tuple[str, str]]:
     for folder in (f"{tree}/updates/dkms", f"{tree}/updates", f"{tree}/extra", f"{tree}/weak-updates", f"{tree}/kernel/drivers/video"):
         file = _file(ask, folder)
         if file is not None:
-            found.append((_built(ask, release, dkms=folder.endswith("dkms")), file))
+            found.append((_built(ask, release, file), file))
     return found
 
 
@@ -159,13 +185,13 @@ def _file(ask: Ask, folder: str) -> str | None:
     return next((f"{folder}/{name}" for name in ask.names(folder) if name in _MODULE_FILES), None)
 
 
-def _built(ask: Ask, release: str, dkms: bool) -> str:
+def _built(ask: Ask, release: str, file: str) -> str:
     """The kind of a module that was built on the desk: what its file says, else the packages it is built from, else what is loaded."""
-    answer = ask.run("modinfo", "-k", release, "nvidia")
-    told = modinfo.read(answer.stdout) if answer.ok else {"version": None, "license": None}
-    if told["version"]:
+    told = _modinfo(ask, release)
+    of_another = _in_tree(told["filename"] or "") not in ("", _in_tree(file))
+    if told["version"] and not of_another:
         return _kind(told["version"], told["license"] != "NVIDIA")
-    if dkms:
+    if "/updates/dkms/" in file:
         database = packages(ask)
         here = [item for item in (database.by_name or {}).values() if database.installed(item.name)]
         sources = {_kind(upstream(item.version) or "", item.name.endswith("-open")) for item in here if item.name.startswith("nvidia-dkms")}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..model.finding import Finding, Where
 from .catalogue import finding
+from .common import named
 
 REFUSED_LOCK = r"Could not get lock|is another process using it|locked by another process|Unable to lock|dpkg frontend lock"
 NO_ROOM = r"No space left on device|don't have enough free space|Disk quota exceeded|not enough free disk space"
@@ -125,6 +126,8 @@ _REACHED = re.compile(
     r"(?:\[IP: )?([A-Za-z0-9][A-Za-z0-9.-]{0,252})"
 )
 """The machine that apt wanted to reach, which is a proxy where the address of the archive names another one."""
+_NO_TUNNEL = r"Invalid response from proxy: (?!HTTP/\S{1,5} (?:407|429|50[0-9]))\S"
+"""A proxy that will not pass https on; 407 asks for a login, and 5xx is a proxy that has its own trouble."""
 _KEY = re.compile(r"(?:EXPKEYSIG|REVKEYSIG|NO_PUBKEY|Missing key|[Kk]ey on) ([0-9A-F]{16,40})((?: [^\s,;]{1,80}@[^\s,;]{1,80})?)")
 """A key and its owner; KEYEXPIRED names no key but the second in which it expired."""
 _OTHERS_FILE = re.compile(r"trying to overwrite .{1,300}, which is also in package ([a-z0-9][a-z0-9+.:-]{1,100})")
@@ -211,6 +214,41 @@ def _of_script(text: str, limit: int = 3) -> list[str]:
     return found[::-1]
 
 
+_GONE_VERSION = re.compile(r"Version '([^'\s]{1,100})' for '([^'\s]{1,100})' was not found")
+_REMOVALS = re.compile(r"^The following packages will be REMOVED:\n((?: [^\n]{0,2000}\n?){1,50})", re.MULTILINE)
+_OF_THE_DESK = re.compile(r"nv|dgx|linux|cuda|lib")
+"""How names of driver, kernel, DGX OS and libraries begin, which no remedy lets anybody remove."""
+
+
+def outrun(text: str, setting: str) -> str | None:
+    """What to do where no archive has a version that was asked for; ``setting``: the variable that names the file of the versions."""
+    gone = _GONE_VERSION.search(text)
+    if gone is None:
+        return None
+    version, name = gone.groups()
+    return (
+        f"No archive of the desk has {name} {version} (apt-cache madison {name} lists what there is). Bring one desk to versions that the "
+        f"archives have, write a new lock file from it (playbooks/lock_from.yml) and give that one ({setting}), or give the desks a mirror "
+        "that keeps older versions."
+    )
+
+
+def _unsatisfied(text: str) -> str | None:
+    """What to do about packages that apt cannot bring together; null for what the catalogue says."""
+    gone = outrun(text, "driver_lock_from")
+    if gone:
+        return gone
+    removals = _REMOVALS.search(text)
+    names = [word.rstrip("*") for word in removals.group(1).split()] if removals else []
+    if names and not any(_OF_THE_DESK.match(name) for name in names):
+        listed = " ".join(names[:8])
+        return (
+            f"What stands in the way is {named(names, 4)}, which needs other versions (apt-cache show {listed}). Update it, or remove it "
+            f"where nothing needs it (sudo apt-get remove {listed}; never apt autoremove). Then run again."
+        )
+    return None
+
+
 def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | None = None, timeout: bool = False) -> Finding:
     """The finding for a command that failed. ``severity`` is used where the code allows it."""
     remedy: str | None = None
@@ -228,6 +266,8 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
             )
         elif code == "APT_FAILED":
             remedy = next((cure for words, cure in CURES.items() if re.search(words, text, re.IGNORECASE)), None)
+        if code == "DRIVER_LOCK_UNSATISFIABLE":
+            remedy = _unsatisfied(text)
         if code == "DPKG_BROKEN" and (other := _OTHERS_FILE.search(text)):
             remedy = (
                 f"Two packages have one file. Remove the one that does not belong on the desk (sudo apt-get remove {other.group(1)}, if it "
@@ -364,12 +404,11 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         return (
             f"There is no archive at this address: correct the source's path, or disable the source ({file}). Then run sudo apt-get update."
         )
+    if any(re.search(r"not valid yet|ertificate\b[^\n]{0,80} not yet (?:valid|activated)", line) for line in says):
+        return (
+            "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then run sudo apt-get update."
+        )
     if code == "APT_RELEASE_TIME":
-        if any("not valid yet" in line for line in says):
-            return (
-                "The desk's clock is behind (or the archive's ahead): timedatectl; sudo timedatectl set-ntp true. Then run sudo apt-get "
-                "update."
-            )
         return f"{archive or 'The archive'} is out of date: a mirror or proxy stopped updating. Use another one ({file})."
     if code == "APT_ORIGIN_CHANGED":
         return (
@@ -380,6 +419,12 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         own = next((cure for words, cure in CURES.items() if any(re.search(words, line) for line in says)), None)
         if own is not None:
             return own
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(_NO_TUNNEL, line) for line in says):
+        return (
+            "apt's proxy (apt-config dump | grep -i proxy shows it) does not pass https on: allow CONNECT in it (apt-cacher-ng: "
+            "PassThroughPattern: .* in its acng.conf, then restart it), or let apt go past it with the line "
+            'Acquire::https::Proxy "DIRECT"; in a new file of /etc/apt/apt.conf.d. Then run sudo apt-get update.'
+        )
     if code == "APT_ARCHIVE_UNREACHABLE" and (proxy := _proxy(archive, says)) is not None:
         return (
             f"apt goes through a proxy{proxy} that does not respond as one: apt-config dump | grep -i proxy shows it, /etc/apt/apt.conf.d "
@@ -398,6 +443,12 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(r"\.deb\s+404\s", line) for line in says):
         return "The archive has a newer version than the desk's package lists: run sudo apt-get update, then run again."
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(r"ertificate\b[^\n]{0,80} (?:has )?expired", line) for line in says):
+        return (
+            f"What answered for {archive or 'the archive'} has a certificate that has expired by the desk's clock: see timedatectl (sudo "
+            "timedatectl set-ntp true). If the clock is right, the certificate of the archive, or of a proxy that intercepts TLS, must be "
+            "renewed there. Then run sudo apt-get update."
+        )
     if code == "APT_ARCHIVE_UNREACHABLE" and any("ertificate" in line for line in says):
         return (
             "Something between the desk and the archive answers with its own certificate (a proxy that intercepts TLS), or the desk's "
@@ -417,15 +468,24 @@ def _proxy(archive: str | None, says: Sequence[str]) -> str | None:
 
 
 def archive_findings(text: str, where: Where, severity: str = "warn") -> list[Finding]:
-    """Findings about the archives from what ``apt-get update`` printed, warnings included. An archive that somebody added and that
-    nothing here needs is a note; a list of archives that apt cannot read at all is a failure."""
-    found = []
+    """Findings about the archives from what ``apt-get update`` printed, warnings included. Archives that one cure puts right are one
+    finding. An archive that somebody added and that nothing here needs is a note; a list of archives that apt cannot read at all is a
+    failure."""
+    alike: dict[tuple[str, bool, str | None], list[Problem]] = {}
     for problem in problems(text):
-        chosen = severity if problem.needed else "note"
-        if problem.code == "APT_SOURCES_BROKEN":
+        # The catalogue's own remedy is not about one cause: each archive may have another.
+        cure = problem.remedy or problem.archive
+        alike.setdefault((problem.code, problem.needed, cure), []).append(problem)
+    found = []
+    for (code, needed, _cured), same in alike.items():
+        first = same[0]
+        chosen = severity if needed else "note"
+        if code == "APT_SOURCES_BROKEN":
             chosen = "fail"
-        archive = f"{problem.archive}: " if problem.archive and problem.archive not in problem.says[0] else ""
-        evidence = {"archive": problem.archive, "says": list(problem.says)}
-        message = f"{where.subject}: {archive}{problem.says[0]}"
-        found.append(finding(problem.code, where, message, evidence=evidence, severity=chosen, remedy=problem.remedy))
+        archive = f"{first.archive}: " if first.archive and first.archive not in first.says[0] else ""
+        others = [item.archive for item in same[1:] if item.archive]
+        more = f" The same of {named(others)}." if others else ""
+        evidence = {"archive": first.archive, "says": [line for item in same for line in item.says][:12]}
+        message = f"{where.subject}: {archive}{first.says[0]}{more}"
+        found.append(finding(code, where, message, evidence=evidence, severity=chosen, remedy=first.remedy))
     return found

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..model.proof import Growth
+
 BAND = (0.5, 2.0)
 """Measured growth over expected bytes that still counts as the same bytes.
 
@@ -67,6 +69,21 @@ def state_of(real: int | None, low: int, high: int) -> str:
     if real < STILL * low:
         return "still"
     return "fits" if BAND[0] * low <= real <= BAND[1] * high else "outside"
+
+
+RESTARTED = (
+    "These counters started again from zero during the measurement: the adapter's driver was loaded again, or the adapter was reset or "
+    "went away for a moment (as it does when the cable is moved). journalctl -k of the desk shows when. Measure again; if it happens "
+    "again, see CX7_LINK_FLAPPED and CX7_PCIE_ERRORS of the desk."
+)
+"""Remedy where counters went backwards."""
+
+
+def restarted(growth: Growth | None, netdev: str) -> bool:
+    """Whether a function's counters started again in between. What starts one of them again does so to all, so none of them tells how
+    many bytes went."""
+    grown = [None if growth is None else growth.grown(netdev, item.name) for item in COUNTERS]
+    return any(value is not None and value < 0 for value in grown)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,8 @@ def presence(desk: Desk, where: Where) -> list[Finding]:
     elif refused and (image is None or image.has_driver is not False):
         why = f"the kernel {kernel} rejected the module's signature, because its key is not enrolled ({refused[0]})"
         remedy = KEY_REMEDY
+    elif image is not None and image.has_driver is False and image.module_path:
+        why, remedy = f"the running kernel is {kernel}, {lack(image)}", f"On the desk: {uncover(image)}; then reboot."
     elif image is not None and image.has_driver is False:
         why = f"the running kernel {kernel} has no driver module"
     elif image is not None and image.has_driver:
@@ -264,6 +266,22 @@ def module_kind(desk: Desk, where: Where) -> list[Finding]:
     return [finding("DRIVER_PROPRIETARY", where, message, evidence=evidence)]
 
 
+def lack(image: KernelImage) -> str:
+    """What a kernel without the driver lacks, as the rest of a sentence about it."""
+    if image.module_path:
+        return f"which would load {image.module_path} ({image.modules[0]}) in place of its R580 open module"
+    return "which has no R580 open module"
+
+
+def uncover(image: KernelImage) -> str:
+    """How the module that is loaded in place of R580's goes away."""
+    return (
+        f"remove the driver that built {image.module_path} (sudo dkms status names it, dpkg -l 'nvidia-dkms*' its package: sudo apt-get "
+        "remove that one; for one of a .run file: sudo nvidia-uninstall). Then modinfo -k "
+        f"{image.release} -F filename nvidia must name R580's module"
+    )
+
+
 _NAMES_A_KERNEL = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}")
 
 
@@ -274,10 +292,10 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
         return []
     having = [item.release for item in desk.kernel.installed if item.has_driver]
     message = (
-        f"The next boot starts kernel {image.release}, which has no R580 open module "
+        f"The next boot starts kernel {image.release}, {lack(image)} "
         f"(now running: {desk.kernel.running or 'unknown'}; kernels with a module: {named(having) or 'none'})."
     )
-    if image.modules:
+    if image.modules and not image.module_path:
         message += f" It has only {named(image.modules)}."
     entry = desk.kernel.boot_entry or ""
     # An entry that names a kernel, and another starts: its kernel is gone. A number or a plain title names none.
@@ -312,6 +330,8 @@ def next_boot(desk: Desk, where: Where) -> list[Finding]:
             "update-grub (one that was saved: sudo grub-set-default 'SUBMENU>ENTRY'); sudo grep -E 'submenu|menuentry ' "
             f"/boot/grub/grub.cfg has their ids. Or install {package}, or remove that kernel."
         )
+    elif image.module_path:
+        remedy = f"Before any reboot: {uncover(image)}."
     elif any(item.name == package and item.state == "installed" for item in desk.driver.packages):
         remedy = f"Its package is installed, but its module is missing: sudo apt-get install --reinstall {package}, before any reboot."
     elif entry and desk.kernel.installed[0].has_driver:

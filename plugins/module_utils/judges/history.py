@@ -133,9 +133,12 @@ def judge_flaps(desk: str, before: Carrier, now: Carrier) -> list[Finding]:
     found = []
     for netdev, count in sorted(now.counts.items()):
         grown = count - before.counts.get(netdev, count)
-        if grown <= 0:
+        if grown == 0:
             continue
         message = f"{netdev} lost its link {times(grown)} since run {before.run} ({before.started})."
+        if grown < 0:
+            # The kernel takes a function away with its cable, and counts anew when it comes back.
+            message = f"{netdev} went away and came back since run {before.run} ({before.started}); its count of lost links began again."
         evidence = {"before": before.counts[netdev], "now": count, "run": before.run}
         found.append(finding("CX7_LINK_FLAPPED", Where(desk=desk, function=netdev), message, evidence=evidence))
     return found

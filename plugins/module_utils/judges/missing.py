@@ -58,6 +58,10 @@ _SMI_BROKEN = re.compile(
 """Why nvidia-smi gave no answer, where it could not run at all: neither a missing right nor a word about the GPU."""
 
 
+_ROOT_REFUSED = re.compile(r"insufficient permissions|access blocked by the operating system", re.IGNORECASE)
+"""What nvidia-smi says where the GPU's device files are kept from it."""
+
+
 def judge_missing(desk: Desk, where: Where, options: JudgeOptions, found: Iterable[Finding]) -> list[Finding]:
     """FACTS_INCOMPLETE: one finding with everything that could not be read and why."""
     explained = tuple(prefix for item in found for prefix in EXPLAINED_BY.get(item.code, ()))
@@ -98,6 +102,11 @@ def _remedy(desk: Desk, unread: Mapping[str, str]) -> str | None:
             "nvidia-smi itself does not run on the desk (the reasons say why); permissions are not the cause. Install again what "
             "dpkg -S /usr/bin/nvidia-smi libnvidia-ml.so.1 names (sudo apt-get install --reinstall PACKAGE, which keeps the version), then "
             "sudo ldconfig; if it still crashes, reboot the desk. Then run again."
+        )
+    if desk.privileged and any(path.startswith("gpu.") and _ROOT_REFUSED.search(reason) for path, reason in unread.items()):
+        return (
+            "The GPU was kept even from root, as in a container that has rules for devices. Look at ls -l /dev/nvidia* and "
+            "systemd-detect-virt where Ansible logs in; the login must lead to the desk itself. Then run again."
         )
     if desk.privileged:
         return "The facts were read as root, so permissions are not the cause: see the reasons in the evidence, then run again."

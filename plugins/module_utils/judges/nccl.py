@@ -11,7 +11,7 @@ from ..model.finding import Finding, Where
 from ..model.link import Endpoint, members
 from ..model.proof import Locked, NcclEvidence, NcclOutput, Problem
 from .catalogue import finding
-from .counters import BAND, COUNTERS, state_of
+from .counters import BAND, COUNTERS, RESTARTED, restarted, state_of
 from .known_versions import evidence_of, known_bad, told
 from .marks import at_speed, link_speed, mark, nccl_mark
 from .marks_data import MARKS, Mark
@@ -302,7 +302,9 @@ def _path(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, iteration
     if doubtful:
         names = ", ".join(f"{row['counter']} of {row['desk']} ({row['state']})" for row in doubtful[:4])
         shown = {"counters": doubtful, "band": list(BAND), "transport": said.transport}
-        return [finding("NCCL_COUNTERS_UNKNOWN", where, f"pair {pair}: counters do not confirm the bytes: {names}", evidence=shown)]
+        message = f"pair {pair}: counters do not confirm the bytes: {names}"
+        remedy = RESTARTED if any(row["state"] == "backwards" for row in doubtful) else None
+        return [finding("NCCL_COUNTERS_UNKNOWN", where, message, evidence=shown, remedy=remedy)]
     return []
 
 
@@ -334,17 +336,18 @@ def counter_rows(ends: Sequence[Endpoint], evidence: NcclEvidence, iterations: i
             grown = [None if seen is None else seen.grown(name, counter.name) for name in names]
             known = [value * counter.unit for value in grown if value is not None]
             total = sum(known) if len(known) == len(grown) and known else None
-            if total is not None and min(known) < 0:
-                total = min(known)  # what went backwards must not hide in a sum
             state = state_of(total, low, high)
             if counter.physical and state == "outside" and any(state_of(value, low, high) == "fits" for value in known):
                 state, total = "fits", max(known)  # each function shows the whole port
             elif state in ("fits", "outside") and not counter.physical and total and _lame(mine, known, total):
                 state = "one_half"
+            # What went backwards must not hide in a sum.
+            if min(known, default=0) < 0 or (state not in ("fits", "unread") and any(restarted(seen, name) for name in names)):
+                state, total = "backwards", None
             rows.append(
                 {
                     "desk": desk, "counter": counter.name, "state": state, "bytes": total, "expected_bytes": [low, high],
-                    "by_function": dict(zip(names, grown, strict=True)),
+                    "by_function": {name: None if (value or 0) < 0 else value for name, value in zip(names, grown, strict=True)},
                 }
             )  # fmt: skip
     return rows

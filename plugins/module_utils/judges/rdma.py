@@ -13,7 +13,7 @@ from ..model.finding import Finding, Where
 from ..model.link import Endpoint, Path
 from ..model.proof import Locked, Neighbour, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from .catalogue import finding
-from .counters import BAND
+from .counters import BAND, RESTARTED
 from .marks import at_speed, link_speed, mark
 from .marks_data import MARKS, Mark
 from .rdma_hardest import FULL_WIDTH, weigh
@@ -411,7 +411,9 @@ def _counters(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> li
     if doubtful:
         names = ", ".join(f"{row['counter']} of {row['desk']} {row['function']} ({row['state']})" for row in doubtful[:4])
         shown = {"counters": doubtful, "band": list(BAND)}
-        return [finding("RDMA_COUNTERS_UNKNOWN", where, f"pair {pair}: counters do not confirm the bytes: {names}", evidence=shown)]
+        message = f"pair {pair}: counters do not confirm the bytes: {names}"
+        remedy = RESTARTED if any(row["state"] == "backwards" for row in doubtful) else None
+        return [finding("RDMA_COUNTERS_UNKNOWN", where, message, evidence=shown, remedy=remedy)]
     return []
 
 

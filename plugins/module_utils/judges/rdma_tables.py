@@ -9,7 +9,7 @@ from typing import Any
 
 from ..model.link import Endpoint
 from ..model.proof import Growth, RdmaEvidence
-from .counters import COUNTERS, PHYSICAL, state_of
+from .counters import COUNTERS, PHYSICAL, restarted, state_of
 
 
 def _expected(evidence: RdmaEvidence, desk: str, place: int | None, sent: bool) -> tuple[int, int]:
@@ -44,6 +44,8 @@ def counter_rows(ends: Sequence[Endpoint], evidence: RdmaEvidence, growth: dict[
                 states = [state_of(real, low, high) for low, high in spans]
                 state = "fits" if "fits" in states else states[0]
                 low, high = spans[states.index(state)]
+                if state not in ("fits", "unread") and restarted(mine, function.netdev):
+                    state, real = "backwards", None
                 rows.append(
                     {
                         "desk": end.desk, "function": function.netdev, "counter": counter.name, "state": state,

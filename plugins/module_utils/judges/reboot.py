@@ -10,6 +10,7 @@ from .busy import busy_findings
 from .catalogue import finding
 from .common import named, same_version
 from .dgx_os import rules_unknown
+from .driver import lack, uncover
 
 
 def reboot_reasons(desk: Desk) -> list[str]:
@@ -36,10 +37,8 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
         causes.append(("unknown", told, {"next_boot": kernel.next_boot}))
     elif not image.has_driver:
         having = [item.release for item in kernel.installed if item.has_driver]
-        told = (
-            f"the next boot would start kernel {image.release}, which has no R580 open module "
-            f"(kernels with one: {named(having) or 'none'}); install linux-modules-nvidia-580-open-{image.release} or remove that kernel"
-        )
+        cure = uncover(image) if image.module_path else f"install linux-modules-nvidia-580-open-{image.release} or remove that kernel"
+        told = f"the next boot would start kernel {image.release}, {lack(image)} (kernels with one: {named(having) or 'none'}); {cure}"
         causes.append(("fail", told, {"next_boot": image.release, "with_driver": having}))
     elif image.has_initrd is False:
         told = (

@@ -13,6 +13,7 @@ from ..model.boot import menu_order
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.update import BEGUN, CHANGING, INSTALLED, ROLLED_BACK, ROLLING_BACK, STARTED, Change, Firmware, Journal, Look
+from .apt_errors import outrun
 from .busy import busy_findings
 from .catalogue import finding
 from .common import named, version_key
@@ -133,7 +134,10 @@ def _no_way(look: Look, where: Where) -> list[Finding]:
     if look.refusal is None:
         return []
     message = f"{where.subject}: apt finds no way to the wanted versions: {look.refusal}"
-    return [finding("UPDATE_UNSATISFIABLE", where, message, evidence={"apt": look.refusal, "archives": list(look.archives_failed)})]
+    # Where an archive did not respond, it may be the one that has the version.
+    remedy = None if look.archives_failed else outrun(look.refusal, "desk_update_from")
+    evidence = {"apt": look.refusal, "archives": list(look.archives_failed)}
+    return [finding("UPDATE_UNSATISFIABLE", where, message, evidence=evidence, remedy=remedy)]
 
 
 def _removals(look: Look, where: Where) -> list[Finding]:

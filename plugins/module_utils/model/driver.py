@@ -35,11 +35,12 @@ class KernelImage:
     release: str
     """As ``uname -r`` would say."""
     has_driver: bool | None = None
-    """Whether its module tree has a driver module (/lib/modules), else whether a package provides it; null when unknown."""
+    """Whether R580's open module is what it loads (/lib/modules), else whether a package provides it; null when unknown."""
     module_path: str | None = None
-    """Path of that module (/lib/modules/RELEASE/); null when unknown."""
+    """Path of that module (/lib/modules/RELEASE/), or of the one that is loaded in its place; null when unknown."""
     modules: tuple[str, ...] = ()
-    """Kinds of driver module in its tree: 580-open, 610-open, 580 (proprietary), dkms, other; nvidia-fs and nvidia-uvm are none."""
+    """Kinds of driver module in its tree, the one that is loaded first where that is known: 580-open, 610-open, 580 (proprietary),
+    unknown; nvidia-fs and nvidia-uvm are none."""
     has_initrd: bool | None = None
     """Whether /boot has the initial ramdisk without which it does not find its root file system; null when /boot has none of any kernel."""
 

@@ -25,6 +25,8 @@ FOLDER = Path("/etc/dgx_spark")
 PAIR_SSH = "/usr/local/bin/pair-ssh"
 ANSWER = "dgx_spark_answer"
 """Stands before the answer: a login may print something first."""
+GONE = "-1"
+"""Stands for a file that is not there: a function goes away with its cable, and its counter too."""
 MARK = "dgx_spark_pair"
 """Ends our lines in /etc/hosts."""
 SECONDS, LIMIT = 20.0, 65536
@@ -98,9 +100,10 @@ def moved(host: str) -> str | None:
 
 def there(paths: Sequence[str], host: str) -> Sequence[str | None] | None:
     """The texts of files on another desk, null when it cannot be asked."""
+    read = [word for path in paths for word in ("cat", path, "||", "echo", f"{GONE};")]
     try:
         with subprocess.Popen(
-            [PAIR_SSH, address_of(host), "echo", f"{ANSWER};", "cat", *paths],
+            [PAIR_SSH, address_of(host), "echo", f"{ANSWER};", *read],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd="/",
         ) as process:  # fmt: skip
             late = threading.Timer(SECONDS, process.kill)
@@ -117,7 +120,8 @@ def there(paths: Sequence[str], host: str) -> Sequence[str | None] | None:
         return None
     # What is no number and no boot id would be the peer's own words on this desk's terminal.
     told = answer.rpartition(ANSWER.encode())[2].split()
-    lines = [word.decode("ascii") for word in told if re.fullmatch(rb"[0-9a-f-]{1,64}", word)]
+    words = [word.decode("ascii") for word in told if re.fullmatch(rb"[0-9a-f-]{1,64}", word)]
+    lines = [None if word == GONE else word for word in words]
     return lines if code == 0 and len(lines) == len(paths) else None
 
 
@@ -130,7 +134,7 @@ def compare(desk: str, proven: Mapping[str, Any], seen: Sequence[str | None], sa
         same = False
     for netdev, value in zip(sorted(links), seen[1:], strict=False):
         if value != links[netdev]:
-            say(f"{desk}: the link of {netdev} went down since the proof ({links[netdev]} -> {value})")
+            say(f"{desk}: the link of {netdev} went down since the proof ({links[netdev]} -> {value or 'gone'})")
             same = False
     return same
 

@@ -266,6 +266,9 @@ _CONNECT = re.compile(
     r"|: connect returned |failed to tcp connect|pml add procs failed|unable to reach each other|timeout waiting for connection"
 )
 
+_TORN = re.compile(r"call to (?:recv from|send to) \S{1,80} failed|\b(?:readv|writev|recv|send)(?:\([^)]{0,30}\))? failed: ")
+"""A connection that stood and broke, whatever the reason is: the other side's silence comes as a time limit or as no route."""
+
 
 def read(text: str) -> list[dict[str, Any]]:
     """The signs of a text, in order, each line once; lines of NCCL's INFO level are left out. See ``of_line``."""
@@ -331,6 +334,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         found.append({"sign": "ssh", **more})
     if not found and _SSH_ENDED.match(low):
         found.append({"sign": "daemon_lost", **more})
+    if not found and _TORN.search(low):
+        found.append({"sign": "connection_lost", **more})
     if not found and _CONNECT.search(low):
         found.append({"sign": "connect_failed", **more})
     return found

@@ -312,6 +312,33 @@ def test_half_a_group_is_not_moved(root: AptRoot) -> None:
     assert root.state() == before
 
 
+def whole(driver_version: str) -> dict[str, str]:
+    """A fleet lock file's driver."""
+    return dict.fromkeys(
+        ("nvidia-driver-580-open", "nvidia-utils-580", "libnvidia-compute-580", "nvidia-kernel-common-580"), driver_version
+    )
+
+
+def test_a_fleet_lock_file_that_the_archives_outran_is_told_as_that(root: AptRoot) -> None:
+    before = root.state()
+    result = lock(root, level="exact", versions=whole("580.167.08-0ubuntu0.24.04.1"))
+    found = result["findings"][0]
+    assert result["failed"] and found["code"] == "DRIVER_LOCK_UNSATISFIABLE" and root.state() == before
+    assert "playbooks/lock_from.yml" in found["remedy"] and "driver_lock_state=paused" not in found["remedy"]
+    name = found["remedy"].partition("apt-cache madison ")[2].split()[0]
+    assert root.run(["apt-cache", "madison", name]).stdout.strip()
+
+
+def test_a_package_of_somebody_that_stands_in_the_way_is_named_in_the_remedy(root: AptRoot) -> None:
+    root.install([Control("lab-tools", "1.0", depends=f"nvidia-utils-580 (= {OLD})")])
+    result = lock(root, level="exact", versions=whole(NEW))
+    found = result["findings"][0]
+    assert result["failed"] and found["code"] == "DRIVER_LOCK_UNSATISFIABLE"
+    assert "sudo apt-get remove lab-tools;" in found["remedy"]
+    assert root.apt("-y", "remove", "lab-tools").ok
+    assert not lock(root, level="exact", versions=whole(NEW)).get("failed")
+
+
 class Killed(BaseException):
     """Stands for kill -9: nothing after it is done, no handler is run."""
 

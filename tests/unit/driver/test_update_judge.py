@@ -140,6 +140,13 @@ def test_the_way_back_from_an_update_that_goes_on_leads_to_its_beginning() -> No
     assert [item.evidence["lost"] for item in told_now if item.code == "UPDATE_NO_WAY_BACK"] == [["libnccl2=2.29", "dgx-oobe=0.25.1"]]
 
 
+@pytest.mark.parametrize(("failed", "cured"), [((), True), (("APT_ARCHIVE_UNREACHABLE",), False)])
+def test_a_lock_file_that_the_archives_outran_is_told_as_that(failed: tuple[str, ...], cured: bool) -> None:
+    words = "E: Version '580.142-1' for 'nvidia-driver-580-open' was not found"
+    [item] = [item for item in outlook(look(refusal=words, archives_failed=failed)).findings if item.code == "UPDATE_UNSATISFIABLE"]
+    assert ("apt-cache madison nvidia-driver-580-open" in item.remedy and "(desk_update_from)" in item.remedy) is cured
+
+
 def test_a_hold_of_somebody_else_is_named() -> None:
     found = outlook(GOOD, foreign=("nvidia-driver-580-open", "docker-ce"))
     assert told(found) == [("UPDATE_UNSATISFIABLE", "fail")] and "nvidia-driver-580-open" in found.findings[0].message

@@ -219,6 +219,40 @@ def test_a_module_that_was_built_on_the_desk_is_asked_what_it_is(answer: str | N
     assert image.has_driver is has_driver
 
 
+BUILT = f"/lib/modules/{NEXT}/updates/dkms/nvidia.ko.zst"
+PREBUILT = f"/usr/lib/modules/{NEXT}/kernel/nvidia-580-open/nvidia.ko"
+
+
+@pytest.mark.parametrize(
+    ("said", "dkms", "has_driver"),
+    [
+        (None, "nvidia-dkms-610-open=610.57.04-0ubuntu0.24.04.3", False),
+        (f"filename: {BUILT}\nversion: 610.57.04\nlicense: Dual MIT/GPL\n", "", False),
+        (f"filename: {PREBUILT}\nversion: 580.178.04\nlicense: Dual MIT/GPL\n", "nvidia-dkms-610-open=610.57.04-1", True),
+        (None, "nvidia-dkms-580-open=580.178.04-1", True),
+        (None, "", None),
+    ],
+    ids=["packages", "modinfo", "a depmod.d file turns the order", "dkms of r580", "not known"],
+)
+def test_a_built_module_covers_the_prebuilt_one(said: str | None, dkms: str, has_driver: bool | None) -> None:
+    """Ubuntu's depmod puts what is below updates before all others, so a module that DKMS built is loaded, not the package's."""
+    desk = next_kernel(healthy(), "kernel/nvidia-580-open/nvidia.ko", "updates/dkms/nvidia.ko.zst")
+    built = dict(item.split("=") for item in (dkms,) if item)
+    kept = {name: version for name, version in PACKAGES.items() if has_driver is not None or not name.startswith("libnvidia-compute")}
+    desk.files["/var/lib/dpkg/status"] = dpkg(kept | {f"linux-image-{NEXT}": "7.0.0-1021.21"} | built)
+    if said is not None:
+        desk.commands[f"modinfo -k {NEXT} nvidia"] = said
+    facts = collect(desk)
+    image = next(item for item in facts.kernel.installed if item.release == NEXT)
+    found = judged(desk).get("NEXT_BOOT_KERNEL_WITHOUT_DRIVER")
+    assert (image.has_driver, found is not None) == (has_driver, has_driver is False)
+    if found:
+        assert f"would load {BUILT} (610-open) in place of its R580 open module" in found.message
+        assert "sudo dkms status" in found.remedy and f"install linux-modules-nvidia-580-open-{NEXT}" not in found.remedy
+        refused = next(item for item in reboot_refusals(facts, WHERE) if BUILT in item.message)
+        assert "sudo dkms status" in refused.message
+
+
 def test_the_package_database_alone_never_makes_a_driver() -> None:
     recorded = healthy()
     recorded.absent = NOT_RECORDED
@@ -679,6 +713,16 @@ def test_an_nvidia_smi_that_does_not_run_is_no_missing_right(answer: object, roo
     found = judge(dataclasses.replace(collect(with_smi(healthy(), answer)), privileged=root), WHERE, JudgeOptions())
     (gap,) = [item for item in found if item.code == "FACTS_INCOMPLETE"]
     assert gap.severity == "unknown" and "--reinstall" in gap.remedy and "--become" not in gap.remedy
+
+
+@pytest.mark.parametrize("words", ["Insufficient Permissions", "GPU access blocked by the operating system"])
+@pytest.mark.parametrize("root", [True, False])
+def test_a_gpu_that_is_kept_from_root_is_told_as_that(words: str, root: bool) -> None:
+    answer = said(f"Failed to initialize NVML: {words}\n", rc=4)
+    found = judge(dataclasses.replace(collect(with_smi(healthy(), answer)), privileged=root), WHERE, JudgeOptions())
+    (gap,) = [item for item in found if item.code == "FACTS_INCOMPLETE"]
+    assert gap.severity == "unknown" and words in gap.message and "not the cause" not in gap.remedy
+    assert ("ls -l /dev/nvidia*" in gap.remedy) is root and ("--become" in gap.remedy) is not root
 
 
 def test_the_drivers_watchdog_is_a_failure_of_the_driver() -> None:

@@ -253,6 +253,12 @@ def test_the_judge_counts_growth_within_one_boot() -> None:
     assert judge_flaps("d", before, Carrier("r2", "2026", "c", {"a": 9})) == []
 
 
+def test_a_count_that_began_anew_is_a_link_that_was_lost() -> None:
+    """The adapter's functions go away with the cable and come back with it, within one boot."""
+    [item] = judge_flaps("d", Carrier("r1", "2026", "b", {"a": 9, "b": 0}), Carrier("r2", "2026", "b", {"a": 1, "b": 0}))
+    assert item.where.function == "a" and "went away and came back since run r1" in item.message and "-8" not in item.message
+
+
 # ---- different since -----------------------------------------------------------------------------------------------------------------
 
 RUNS = [("r1", "2026-11-20T10:00:00Z"), ("r2", "2026-11-23T10:00:00Z"), ("r3", "2026-11-23T18:00:00Z"), ("r4", "2026-11-25T10:00:00Z")]

@@ -50,6 +50,76 @@ def test_a_proxy_that_does_not_answer_is_not_the_archives_fault(words: str, name
     assert named is None or named in found.remedy
 
 
+SPARK = "https://repo.download.nvidia.com/spark/ubuntu/arm64"
+CUDA = "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("HTTP/1.0 403 CONNECT denied (ask the admin to allow HTTPS tunnels)     [IP: 192.0.2.9 3142]", 'Acquire::https::Proxy "DIRECT";'),
+        ("HTTP/1.1 403 Forbidden  Server: squid/6.6  Mime-Version: 1.0 [IP: 192.0.2.9 3128]", 'Acquire::https::Proxy "DIRECT";'),
+        ("HTTP/1.1 405 Method Not Allowed  Server: nginx [IP: 192.0.2.9 80]", 'Acquire::https::Proxy "DIRECT";'),
+        ("HTTP/1.1 407 Proxy Authentication Required  Server: squid/6.6 [IP: 192.0.2.9 3128]", "requires a login"),
+        ("HTTP/1.1 503 Service Unavailable  Server: squid/6.6 [IP: 192.0.2.9 3128]", "Wait some minutes"),
+    ],
+)
+def test_a_proxy_that_passes_no_https_on_is_named(words: str, cure: str) -> None:
+    why = f"Invalid response from proxy: {words}"
+    text = f"Hit:1 {ARCHIVE} noble InRelease\nErr:2 {SPARK} noble InRelease\n  {why}\nW: Failed to fetch {SPARK}/dists/InRelease  {why}\n"
+    (found,) = archive_findings(text, WHERE)
+    assert (found.code, found.severity) == ("APT_ARCHIVE_UNREACHABLE", "warn") and cure in found.remedy
+    assert explain(["apt-get"], f"E: Failed to fetch {SPARK}/pool/a_1_arm64.deb  {why}\n", WHERE).remedy == found.remedy
+
+
+@pytest.mark.parametrize(
+    ("why", "findings"),
+    [
+        ("Invalid response from proxy: HTTP/1.0 403 CONNECT denied (ask the admin)     [IP: 192.0.2.9 3142]", 1),
+        ("Could not connect to proxy.lab:3142 (192.0.2.9). - connect (111: Connection refused)", 1),
+        ("Connection timed out [IP: 203.0.113.1 443]", 2),
+    ],
+    ids=["no tunnel", "no proxy", "each for itself"],
+)
+def test_one_proxy_is_one_finding_for_all_its_archives(why: str, findings: int) -> None:
+    text = "".join(f"Err:1 {url} InRelease\n  {why}\nW: Failed to fetch {url}/InRelease  {why}\n" for url in (SPARK, CUDA))
+    found = archive_findings(f"{text}W: Some index files failed to download. They have been ignored, or old ones used instead.\n", WHERE)
+    assert len(found) == findings and all(url in " ".join(item.message for item in found) for url in (SPARK, CUDA))
+
+
+def test_a_clock_that_is_behind_is_one_finding_for_all_archives() -> None:
+    text = "".join(
+        f"E: Release file for {url}/dists/noble/InRelease is not valid yet (invalid for another 3h 2min 1s). Updates for this repository "
+        "will not be applied.\n"
+        for url in (ARCHIVE, SPARK)
+    )
+    (found,) = archive_findings(text, WHERE)
+    assert found.code == "APT_RELEASE_TIME" and ARCHIVE in found.message and SPARK in found.message and "timedatectl" in found.remedy
+
+
+GNUTLS = (
+    "Certificate verification failed: The certificate is NOT trusted. The certificate {0}  Could not handshake: Error in the certificate "
+    "verification."
+)
+OPENSSL = "SSL connection failed: error:0A000086:SSL routines::certificate verify failed (certificate {0}) / Success"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure", "other"),
+    [
+        (GNUTLS.format("chain uses not yet valid certificate."), "clock is behind", "intercepts"),
+        (OPENSSL.format("is not yet valid"), "clock is behind", "intercepts"),
+        (GNUTLS.format("chain uses expired certificate."), "expired by the desk's clock", "ca-certificates"),
+        (OPENSSL.format("has expired"), "expired by the desk's clock", "ca-certificates"),
+        (GNUTLS.format("issuer is unknown."), "intercepts TLS", "set-ntp"),
+    ],
+)
+def test_a_certificate_says_what_is_wrong_with_it(words: str, cure: str, other: str) -> None:
+    why = f"{words} [IP: 192.0.2.7 443]"
+    (found,) = archive_findings(f"Err:1 {SPARK} noble InRelease\n  {why}\nW: Failed to fetch {SPARK}/dists/InRelease  {why}\n", WHERE)
+    assert found.code == "APT_ARCHIVE_UNREACHABLE" and cure in found.remedy and other not in found.remedy
+
+
 def test_a_proxy_that_apt_cannot_read_is_named() -> None:
     found = explain(["apt-get", "update"], "E: Unsupported proxy configured: socks9://proxy.lab", WHERE)
     assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-config dump" in found.remedy
@@ -378,3 +448,10 @@ def test_a_script_that_said_nothing_leaves_the_message_as_it_was() -> None:
     found = explain(["apt-get", "install"], "Setting up x (1) ...\n" + FAILED_SCRIPT, WHERE)
     assert found.code == "DPKG_BROKEN" and found.message.startswith("desk-01: dpkg: error processing package")
     assert "script ran failed" not in found.remedy
+
+
+@pytest.mark.parametrize("name", ["nvidia-driver-580-open", "libnvidia-compute-580", "linux-nvidia-hwe-24.04", "dgx-release", "nv-limits"])
+def test_no_remedy_removes_what_the_desk_lives_from(name: str) -> None:
+    text = f"The following packages will be REMOVED:\n  lab-tools {name}\nE: Packages need to be removed but remove is disabled.\n"
+    found = explain(["apt-get", "install"], text, WHERE)
+    assert found.code == "DRIVER_LOCK_UNSATISFIABLE" and "apt-get remove" not in found.remedy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.machinery
 import importlib.util
+import shutil
 import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -170,6 +171,28 @@ def test_what_the_peer_says_to_pair_check_is_numbers_and_a_boot_id(
     monkeypatch.setattr(module, "PAIR_SSH", str(agent))
     monkeypatch.setattr(module, "Path", lambda path: SimpleNamespace(read_text=lambda encoding, errors: texts[str(path)]))
     assert module.there(["/a", "/b", "/c"], "pair-peer") == told
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "tcsh", "fish"])
+def test_a_function_that_went_away_on_the_peer_is_no_peer_that_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not here")
+    module = importlib.reload(pair_check)
+    (tmp_path / "boot_id").write_text("0f9e8d7c-6b5a\n")
+    (tmp_path / "count").write_text("3\n")
+    agent = tmp_path / "pair-ssh"
+    agent.write_text(f'#!/bin/sh\nshift\nexec {shell} -c "$*"\n', encoding="ascii")
+    agent.chmod(0o755)
+    monkeypatch.setattr(module, "PAIR_SSH", str(agent))
+    monkeypatch.setattr(module, "address_of", lambda host: "192.168.100.11")
+    paths = [str(tmp_path / name) for name in ("boot_id", "gone", "count")]
+    assert module.there(paths, "pair-peer") == ["0f9e8d7c-6b5a", None, "3"]
+    told: list[str] = []
+    proven = {"boot_id": {"d": "0f9e8d7c-6b5a"}, "links": {"d": {"a": "3", "b": "3"}}}
+    assert not module.compare("d", proven, module.there(paths, "pair-peer"), told.append)
+    assert told == ["d: the link of a went down since the proof (3 -> gone)"]
 
 
 def test_bytes_of_others_are_no_damage(

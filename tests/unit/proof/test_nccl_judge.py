@@ -57,11 +57,11 @@ HANGS = {"rc": None, "error": "timeout"}
 MEMORY = {"needed_kb": memory_needed_kb(16 * GIB), "available_kb": 30 << 20}
 
 
-def turned_back(growth: tuple[Growth, ...]) -> tuple[Growth, ...]:
+def turned_back(growth: tuple[Growth, ...], left: int = 5) -> tuple[Growth, ...]:
     """One function of the second desk was set to nothing while NCCL ran: its counters count from nothing again."""
     after = {name: dict(values) for name, values in growth[1].after.items()}
     last = sorted(after)[-1]
-    after[last] = dict.fromkeys(after[last], 5)
+    after[last] = dict.fromkeys(after[last], left)
     return (growth[0], dataclasses.replace(growth[1], after=after))
 
 
@@ -105,6 +105,15 @@ RED = (
 @pytest.mark.parametrize(("code", "severity", "evidence"), RED)
 def test_a_sick_run_has_its_code_and_no_other(code: str, severity: str, evidence: NcclEvidence) -> None:
     assert found(evidence) == {code: severity}
+
+
+@pytest.mark.parametrize("left", [5, 1000 + 40, 3000 + 10])
+def test_counters_that_started_again_are_told_as_that(left: int) -> None:
+    """One of them hardly grew beside its other function: that is no half, and no route past the cable."""
+    evidence = nccl_evidence(growth=turned_back(nccl_growth(nccl_moved(FIGURES)), left))
+    [told] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert told.code == "NCCL_COUNTERS_UNKNOWN" and "Measure again" in told.remedy and "record.yml" not in told.remedy
+    assert all(value is None or value >= 0 for row in told.evidence["counters"] for value in (row["bytes"], *row["by_function"].values()))
 
 
 @pytest.mark.parametrize("names", [("spark", "spark"), ("spark", "spark-2"), (None, None)])

@@ -208,6 +208,20 @@ def test_a_counter_that_went_backwards_says_nothing_of_the_bytes(counter: str) -
     assert (item.code, item.severity) == ("RDMA_COUNTERS_UNKNOWN", "unknown") and "(backwards)" in item.message
 
 
+@pytest.mark.parametrize("left", [5, 1000 + 40, 3000 + 10])
+def test_counters_that_started_again_are_told_as_that(left: int) -> None:
+    """A reset near the end leaves counters that went backwards beside such as hardly grew: none of them tells of the bytes."""
+    growth = list(rdma_evidence().growth)
+    after = {name: dict(values) for name, values in growth[1].after.items()}
+    after[NETDEVS[1]] = dict.fromkeys(after[NETDEVS[1]], left)
+    growth[1] = Growth("desk-02", growth[1].before, after)
+    evidence = rdma_evidence(growth=tuple(growth))
+    [item] = judge("pair_a", ENDS, evidence)
+    assert item.code == "RDMA_COUNTERS_UNKNOWN" and "Measure again" in item.remedy and "record.yml" not in item.remedy
+    assert {row["function"] for row in item.evidence["counters"]} == {NETDEVS[1]}
+    assert all(row["bytes"] is None or row["bytes"] >= 0 for row in summary(ENDS, evidence)["counters"])
+
+
 def test_a_labs_own_mark_takes_the_place_of_a_thin_one() -> None:
     marks = with_lab_marks([{"name": "rdma_one_function", "value": 108.85}])
     assert found(rdma_evidence(), marks=marks) == {"RDMA_SLOW": "fail"}

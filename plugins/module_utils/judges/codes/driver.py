@@ -51,7 +51,8 @@ CODES: tuple[Code, ...] = (
         title="The next reboot starts a kernel without a GPU driver",
         severity="fail",
         meaning="GRUB will start a kernel whose module tree has no R580 open module (prebuilt or built by DKMS); a module from another "
-        "branch, the proprietary one, nvidia-fs and nvidia-uvm do not count. The desk works until it is rebooted.",
+        "branch, the proprietary one, nvidia-fs and nvidia-uvm do not count. Or the kernel has it, but would load another that was built "
+        "beside it. The desk works until it is rebooted.",
         remedy="Before any reboot, install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
         "kernel.",
         source="community (two reports)",

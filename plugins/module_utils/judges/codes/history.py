@@ -11,8 +11,8 @@ CODES: tuple[Code, ...] = (
         code="CX7_LINK_FLAPPED",
         title="The link went down between two runs",
         severity="warn",
-        meaning="carrier_down_count of a function grew since the last run in the history, although no desk of the stack was rebooted and "
-        "no stage of this collection changed a link: the plug was moved, or the link is not stable.",
+        meaning="carrier_down_count of a function grew, or began again, since the last run in the history, although no desk of the stack "
+        "was rebooted and no stage of this collection changed a link: the plug was moved, or the link is not stable.",
         remedy="Seat the cable firmly or replace it, reboot both desks with the cable in, and measure again.",
         follows_from=("CABLE_DARK", "CX7_LINK_DOWN"),
         source="community (one report)",
