@@ -54,7 +54,6 @@ COUNTERS: tuple[Counter, ...] = (
 
 SYSFS = tuple(item for item in COUNTERS if not item.physical)
 PHYSICAL = tuple(item for item in COUNTERS if item.physical)
-BY_NAME = {item.name: item for item in COUNTERS}
 
 
 def state_of(real: int | None, low: int, high: int) -> str:
@@ -84,38 +83,3 @@ def restarted(growth: Growth | None, netdev: str) -> bool:
     many bytes went."""
     grown = [None if growth is None else growth.grown(netdev, item.name) for item in COUNTERS]
     return any(value is not None and value < 0 for value in grown)
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One counter's growth beside what it should have been."""
-
-    counter: str
-    grown_bytes: int | None
-    expected_bytes: int
-
-    @property
-    def ratio(self) -> float | None:
-        """Growth over expectation, null when unread."""
-        return None if self.grown_bytes is None or not self.expected_bytes else self.grown_bytes / self.expected_bytes
-
-    @property
-    def state(self) -> str:
-        """unread, still, outside, fits"""
-        if self.ratio is None:
-            return "unread"
-        if self.ratio < STILL:
-            return "still"
-        return "fits" if BAND[0] <= self.ratio <= BAND[1] else "outside"
-
-
-def compare(name: str, grown: int | None, expected_bytes: int, *, port_bytes: int | None = None) -> Compared:
-    """A counter's growth (raw counts) beside the expected bytes.
-
-    A physical counter may count its function alone or the whole port: whichever expectation lies nearer is taken.
-    """
-    listed = BY_NAME[name]
-    real = None if grown is None else grown * listed.unit
-    if real is not None and listed.physical and port_bytes and abs(real - port_bytes) < abs(real - expected_bytes):
-        return Compared(name, real, port_bytes)
-    return Compared(name, real, expected_bytes)
