@@ -68,6 +68,9 @@ class Answer:
 class Door(Protocol):
     """One way to one desk."""
 
+    host_key: str | None
+    """The host key of the machine that the last login reached; null before."""
+
     def host_keys(self) -> tuple[str, ...]:
         """All host keys that the desk shows (``type base64``), the preferred one first. Raises Unreachable."""
 
@@ -89,6 +92,7 @@ class SshDoor:
 
     def __init__(self, address: str, port: int) -> None:
         self.address, self.port = address, port
+        self.host_key: str | None = None
         self._transport: Any = None
 
     def _open(self, algorithms: Sequence[str] | None = None) -> Any:
@@ -141,7 +145,7 @@ class SshDoor:
         if _public(transport) not in host_keys:
             transport.close()
             raise Unreachable(f"remote host identification has changed at {self.address} between two connections")
-        self._transport = transport
+        self._transport, self.host_key = transport, _public(transport)
         try:
             for private in _keys(key):
                 try:

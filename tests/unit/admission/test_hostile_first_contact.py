@@ -55,9 +55,19 @@ LINES = [
 @pytest.mark.parametrize("key", LINES, ids=range(len(LINES)))
 def test_no_line_but_its_own_gets_into_known_hosts(tmp_path: Path, key: str) -> None:
     run = enrol(tmp_path, Hostile(more={"host_keys": [KEY, key]}), host_key=PRINT)
-    assert run.codes == {"DESK_ANSWER_INVALID": "fail"} and run.known == "" and not run.desk.touched
+    assert run.known == f"desk-01,192.0.2.11 {KEY} dgx_spark:desk-01\n"
     assert fingerprint(key) is None and remember(tmp_path / "known", "desk-01", ("desk-01",), [KEY, key])
     assert (tmp_path / "known").read_text(encoding="utf-8") == f"desk-01 {KEY} dgx_spark:desk-01\n"
+
+
+@pytest.mark.parametrize(
+    "proof", [{"host_key": PRINT, "serial": None}, {"serial": None, "says": True}, {}], ids=["sheet", "person", "serial"]
+)
+def test_a_desk_makes_no_key_of_another_desk_known_as_its_own(tmp_path: Path, proof: dict[str, Any]) -> None:
+    """It passes one of several first connections on to desk-02, or tells that desk's public key: either way ssh would later take desk-02,
+    to which it passes connections on, for desk-01, and a run about desk-01 alone would change desk-02."""
+    run = enrol(tmp_path, Hostile(keys=(KEY, OTHER_KEY), more={"host_keys": [KEY, OTHER_KEY]}), **proof)
+    assert not run.outcome.failed and keys_of(run.known, "desk-01") == (KEY,)
 
 
 def test_a_key_that_the_handshake_shows_is_a_key(tmp_path: Path) -> None:
@@ -71,9 +81,9 @@ def test_a_key_that_the_handshake_shows_is_a_key(tmp_path: Path) -> None:
         '{"look": [], "changes": []}',
         '{"look": {}}',
         '{"look": ' + "[" * 100_000,
-        '{"look": {"first_boot": "done", "oobe": "no", "host_keys": [], "serial": null}}',
-        '{"look": {"first_boot": "done", "oobe": false, "host_keys": {}, "serial": null}}',
-        '{"look": {"first_boot": 1, "oobe": false, "host_keys": [], "serial": null}}',
+        '{"look": {"first_boot": "done", "oobe": "no", "serial": null}}',
+        '{"look": {"first_boot": "done", "oobe": false, "uid": {}, "serial": null}}',
+        '{"look": {"first_boot": 1, "oobe": false, "serial": null}}',
     ],
     ids=range(6),
 )
