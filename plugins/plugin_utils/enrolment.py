@@ -124,9 +124,8 @@ class Enrolment:
         self.outcome = Outcome()
         self.host_keys: tuple[str, ...] = ()
         self.trusted: tuple[str, ...] = ()
-        """Those of them that are proven: a password goes to no other, and no other is known afterwards. Where only the serial number can
-        prove the desk: all of them until the login, then the one that the login met. Any other key the desk can pass on from another
-        machine, or read anywhere, and that machine would later be taken for this desk."""
+        """Those of them that are proven: a password goes to no other. Where only the serial number can prove the desk: all of them until
+        the login, then the one that the login met."""
         self.changed_from: str | None = None
         self.root = False
 
@@ -325,7 +324,9 @@ class Enrolment:
             roots: dict[str, Any] = {"user": wanted.user, "apply": apply, "avahi": wanted.avahi, "hostname": wanted.hostname}
             roots["sudo_commands"] = None if wanted.sudo_commands is None else list(wanted.sudo_commands)
             self._change(roots, root=True)
-        names, keys = names_of(wanted.desk, wanted.address, wanted.port), self.trusted
+        names = names_of(wanted.desk, wanted.address, wanted.port)
+        # All kinds of the desk's keys, but none that it passed on from another machine, which would later be taken for this desk.
+        keys = [key for key in self.host_keys if key in self.trusted or self.door.has(key)]
         if remember(wanted.known_hosts, wanted.desk, names, keys, write=apply):
             self.outcome.changes.append(f"known_hosts: {len(keys)} host key{'' if len(keys) == 1 else 's'}")
         if not apply and self.outcome.changes:

@@ -60,14 +60,20 @@ def test_no_line_but_its_own_gets_into_known_hosts(tmp_path: Path, key: str) -> 
     assert (tmp_path / "known").read_text(encoding="utf-8") == f"desk-01 {KEY} dgx_spark:desk-01\n"
 
 
-@pytest.mark.parametrize(
-    "proof", [{"host_key": PRINT, "serial": None}, {"serial": None, "says": True}, {}], ids=["sheet", "person", "serial"]
-)
+@dataclass
+class Passing(Hostile):
+    """Passes one of the first connections on to desk-02, and tells that desk's public key."""
+
+    def host_keys(self) -> tuple[str, ...]:
+        return (*super().host_keys(), OTHER_KEY)
+
+
+@pytest.mark.parametrize("proof", [{"host_key": PRINT, "serial": None}, {"serial": None, "says": True}, {}])
 def test_a_desk_makes_no_key_of_another_desk_known_as_its_own(tmp_path: Path, proof: dict[str, Any]) -> None:
-    """It passes one of several first connections on to desk-02, or tells that desk's public key: either way ssh would later take desk-02,
-    to which it passes connections on, for desk-01, and a run about desk-01 alone would change desk-02."""
-    run = enrol(tmp_path, Hostile(keys=(KEY, OTHER_KEY), more={"host_keys": [KEY, OTHER_KEY]}), **proof)
-    assert not run.outcome.failed and keys_of(run.known, "desk-01") == (KEY,)
+    """ssh would later take desk-02, to which it passes connections on, for desk-01: a run about desk-01 alone would change desk-02."""
+    own = "ssh-ed25519 b3duMg=="
+    run = enrol(tmp_path, Passing(keys=(KEY, own), more={"host_keys": [KEY, own, OTHER_KEY]}), **proof)
+    assert not run.outcome.failed and set(keys_of(run.known, "desk-01")) == {KEY, own}
 
 
 def test_a_key_that_the_handshake_shows_is_a_key(tmp_path: Path) -> None:

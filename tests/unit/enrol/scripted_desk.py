@@ -91,6 +91,9 @@ class ScriptedDesk:
         self.inside = True
         return "password"
 
+    def has(self, host_key: str) -> bool:
+        return self.inside and host_key in self.keys
+
     def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
         if not self.inside:
             raise Lost("there is no connection")
