@@ -326,7 +326,7 @@ class Enrolment:
             self._change(roots, root=True)
         names = names_of(wanted.desk, wanted.address, wanted.port)
         # All kinds of the desk's keys, but none that it passed on from another machine, which would later be taken for this desk.
-        keys = [key for key in self.host_keys if key in self.trusted or self.door.has(key)]
+        keys = [key for key in self.host_keys if key == self.door.host_key or self.door.has(key)]
         if remember(wanted.known_hosts, wanted.desk, names, keys, write=apply):
             self.outcome.changes.append(f"known_hosts: {len(keys)} host key{'' if len(keys) == 1 else 's'}")
         if not apply and self.outcome.changes:

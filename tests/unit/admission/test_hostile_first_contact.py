@@ -68,11 +68,13 @@ class Passing(Hostile):
         return (*super().host_keys(), OTHER_KEY)
 
 
-@pytest.mark.parametrize("proof", [{"host_key": PRINT, "serial": None}, {"serial": None, "says": True}, {}])
+@pytest.mark.parametrize("proof", [{"host_key": PRINT, "serial": None}, {"serial": None, "says": True}, {}, {"known": True}])
 def test_a_desk_makes_no_key_of_another_desk_known_as_its_own(tmp_path: Path, proof: dict[str, Any]) -> None:
     """ssh would later take desk-02, to which it passes connections on, for desk-01: a run about desk-01 alone would change desk-02."""
     own = "ssh-ed25519 b3duMg=="
-    run = enrol(tmp_path, Passing(keys=(KEY, own), more={"host_keys": [KEY, own, OTHER_KEY]}), **proof)
+    if proof.get("known"):
+        remember(tmp_path / "known_hosts.txt", "desk-01", ("desk-01", "192.0.2.11"), [KEY, OTHER_KEY])
+    run = enrol(tmp_path, Passing(keys=(KEY, own), more={"host_keys": [KEY, own, OTHER_KEY]}), **{} if "known" in proof else proof)
     assert not run.outcome.failed and set(keys_of(run.known, "desk-01")) == {KEY, own}
 
 
