@@ -46,6 +46,9 @@ STOPPED = "spark_stopped"
 """Fact of a desk whose results cannot be kept, and why. Facts live in Ansible's own process, when no file can be written."""
 SYSTEM_PYTHON = "/usr/bin/python3"
 """What runs our modules where the admin names no Python: python3-apt is in the system's alone, whatever newer one Ansible would find."""
+BEGINS = "/"
+"""Where every command on a desk begins. A login begins in its user's home, and Python that reads a module from standard input, as root too,
+takes what the module imports first from the folder that it was started in."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible's reading of an answer raises over one that is no result of a module."""
 
@@ -408,6 +411,10 @@ class DeskAction(ActionBase):
         named = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
         searched = not named or str(named).startswith("auto")
         return {**task_vars, **({"ansible_python_interpreter": SYSTEM_PYTHON} if searched else {})}
+
+    def _low_level_execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """See `BEGINS`."""
+        return super()._low_level_execute_command(*arguments, **{"chdir": BEGINS, **options})
 
     def _parse_returned_data(self, res: Any, *more: Any) -> Any:
         """See `read_harmless`."""

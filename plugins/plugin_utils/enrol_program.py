@@ -35,7 +35,6 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 """
 CLOSED = ("passwordauthentication no", "kbdinteractiveauthentication no")
-SSH_FOLDER = "/etc/ssh"
 HOSTS = "/etc/hosts"
 AVAHI = "/etc/avahi/avahi-daemon.conf"
 NETDEVS = "/sys/class/net"
@@ -105,16 +104,6 @@ def look(user: str) -> dict[str, object]:
     if first_boot == "done" and run("systemctl", "is-active", FIRST_BOOT_UNIT).stdout.strip() == "activating":
         first_boot = "pending"
     oobe = run("systemctl", "is-active", OOBE_UNIT).stdout.strip()
-    keys = []
-    try:
-        names = sorted(os.listdir(SSH_FOLDER))
-    except OSError:
-        names = []
-    for name in names:
-        if re.fullmatch(r"ssh_host_[a-z0-9]+_key\.pub", name):
-            words = (text_of(f"{SSH_FOLDER}/{name}") or "").split()
-            if len(words) >= 2:
-                keys.append(" ".join(words[:2]))
     return {
         "user": user,
         "uid": account.pw_uid,
@@ -126,7 +115,6 @@ def look(user: str) -> dict[str, object]:
         "boot_id": (text_of("/proc/sys/kernel/random/boot_id") or "").strip() or None,
         "first_boot": first_boot,
         "oobe": oobe in ("active", "activating", "reloading"),
-        "host_keys": keys,
     }
 
 

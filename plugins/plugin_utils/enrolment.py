@@ -124,7 +124,8 @@ class Enrolment:
         self.outcome = Outcome()
         self.host_keys: tuple[str, ...] = ()
         self.trusted: tuple[str, ...] = ()
-        """Those of them that are proven: a password goes to no other. All of them where only the serial number can prove the desk."""
+        """Those of them that are proven: a password goes to no other. Where only the serial number can prove the desk: all of them until
+        the login, then the one that the login met."""
         self.changed_from: str | None = None
         self.root = False
 
@@ -132,10 +133,11 @@ class Enrolment:
         """Go the whole way, or to the first thing that stops it."""
         try:
             by, entered = self._first_contact()
-            look = self._identify(by, entered)
-            if look["first_boot"] == "pending":
-                look = self._await_upgrade()
-            self._set_up(look)
+            if by is None and self.door.host_key:
+                self.trusted = (self.door.host_key,)
+            if self._identify(by, entered)["first_boot"] == "pending":
+                self._await_upgrade()
+            self._set_up()
         except _Stop:
             pass
         except Unreachable as error:
@@ -270,7 +272,7 @@ class Enrolment:
 
     # ---- patience
 
-    def _await_upgrade(self) -> dict[str, Any]:
+    def _await_upgrade(self) -> None:
         """Wait for the upgrade of the first boot and the restart that it does by itself; a lost connection is part of it."""
         wanted = self.wanted
         begun, told = self.clock(), -TELL_SECONDS
@@ -302,7 +304,7 @@ class Enrolment:
             if again["first_boot"] != "pending" and again["boot_id"] == look["boot_id"]:
                 self.outcome.data["first_boot"] = again["first_boot"]
                 self.say(f"{wanted.desk}: first-boot upgrade is done")
-                return again
+                return
 
     def _look_again(self) -> dict[str, Any]:
         """Look once more, over a new connection where the old one is gone. The host key must be the one that was trusted."""
@@ -318,7 +320,7 @@ class Enrolment:
 
     # ---- setting up
 
-    def _set_up(self, look: Mapping[str, Any]) -> None:
+    def _set_up(self) -> None:
         wanted, apply = self.wanted, not self.wanted.check_mode
         own = {"user": wanted.user, "key": wanted.key.public, "apply": apply}
         self._change(own, root=False)
@@ -326,12 +328,11 @@ class Enrolment:
             roots: dict[str, Any] = {"user": wanted.user, "apply": apply, "avahi": wanted.avahi, "hostname": wanted.hostname}
             roots["sudo_commands"] = None if wanted.sudo_commands is None else list(wanted.sudo_commands)
             self._change(roots, root=True)
-        # Read over the connection that was just proven, so all kinds of the desk's keys may be known from now on.
-        keys = list(look["host_keys"])
-        if not set(keys) & set(self.trusted):
-            keys = list(self.trusted)
-        if remember(wanted.known_hosts, wanted.desk, names_of(wanted.desk, wanted.address, wanted.port), keys, write=apply):
-            self.outcome.changes.append(f"known_hosts: {len(keys)} host keys")
+        names = names_of(wanted.desk, wanted.address, wanted.port)
+        # All kinds of the desk's keys, but none that it passed on from another machine, which would later be taken for this desk.
+        keys = [key for key in self.host_keys if key == self.door.host_key or self.door.has(key)]
+        if remember(wanted.known_hosts, wanted.desk, names, keys, write=apply):
+            self.outcome.changes.append(f"known_hosts: {len(keys)} host key{'' if len(keys) == 1 else 's'}")
         if not apply and self.outcome.changes:
             return
         error = self._proof()

@@ -5,10 +5,12 @@ go over standard input only."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
 import shlex
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +32,9 @@ QUIET = "labops_dgx_spark_ssh"
 """Logger that says nothing."""
 logging.getLogger(QUIET).addHandler(logging.NullHandler())
 logging.getLogger(QUIET).propagate = False
+
+PROVE = "hostkeys-prove-00@openssh.com"
+"""How OpenSSH's own client asks a server to sign for its other host keys (PROTOCOL, 2.5)."""
 
 CONNECT_SECONDS = 10.0
 OUTPUT_LIMIT = 1024 * 1024
@@ -68,6 +73,9 @@ class Answer:
 class Door(Protocol):
     """One way to one desk."""
 
+    host_key: str | None
+    """The host key of the machine that the last login reached; null before."""
+
     def host_keys(self) -> tuple[str, ...]:
         """All host keys that the desk shows (``type base64``), the preferred one first. Raises Unreachable."""
 
@@ -76,6 +84,9 @@ class Door(Protocol):
 
         Raises Unreachable, Rejected.
         """
+
+    def has(self, host_key: str) -> bool:
+        """Whether the machine behind the open connection itself has this host key, which it may have shown for another one."""
 
     def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
         """Run a command. Raises Lost."""
@@ -89,6 +100,7 @@ class SshDoor:
 
     def __init__(self, address: str, port: int) -> None:
         self.address, self.port = address, port
+        self.host_key: str | None = None
         self._transport: Any = None
 
     def _open(self, algorithms: Sequence[str] | None = None) -> Any:
@@ -141,7 +153,7 @@ class SshDoor:
         if _public(transport) not in host_keys:
             transport.close()
             raise Unreachable(f"remote host identification has changed at {self.address} between two connections")
-        self._transport = transport
+        self._transport, self.host_key = transport, _public(transport)
         try:
             for private in _keys(key):
                 try:
@@ -161,6 +173,31 @@ class SshDoor:
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(f"connection closed by {self.address} port {self.port} during the login of {user}: {error}") from None
         raise Rejected(f"permission denied for {user}: no key matches and no password was given")
+
+    def has(self, host_key: str) -> bool:
+        """See `Door`. What is signed names this very connection, so nobody can have it signed elsewhere."""
+        import paramiko
+
+        transport = self._transport
+        if transport is None or host_key == self.host_key:
+            return transport is not None
+        kind, blob = host_key.split()[0], base64.b64decode(host_key.split()[1])
+        # paramiko waits for ever.
+        late = threading.Timer(CONNECT_SECONDS, transport.close)
+        late.start()
+        try:
+            answer = transport.global_request(PROVE, (blob,))
+            if answer is None:
+                return False
+            signed = paramiko.Message()
+            for part in (PROVE, transport.session_id, blob):
+                signed.add_string(part)
+            key = paramiko.PKey.from_type_string(kind, blob)
+            return bool(key.verify_ssh_sig(signed.asbytes(), paramiko.Message(answer.get_binary())))
+        except (paramiko.SSHException, EOFError, OSError, ValueError, TypeError):
+            return False
+        finally:
+            late.cancel()
 
     def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
         """See `Door`."""

@@ -289,19 +289,39 @@ def refuse_shared(folder: str) -> None:
         # Made once under root's umask, perhaps: what lies in it is for everybody to read.
         LiveDesk().set_mode(OWN_FOLDER, 0o755)
     mine = (0, os.geteuid())
-    # What a link on the way leads to counts, and so does the place of the link.
-    for inside in (folder, os.path.realpath(folder)):
-        while (above := posixpath.dirname(inside)) != inside:
-            about = os.stat(above) if os.path.isdir(above) else None
-            stays = about is not None and about.st_mode & stat.S_ISVTX and os.path.lexists(inside) and os.lstat(inside).st_uid in mine
-            if about is not None and (about.st_uid not in mine or (about.st_mode & 0o022 and not stays)):
-                mode = f"mode {stat.S_IMODE(about.st_mode):o}, user id {about.st_uid}"
-                raise BundleError(
-                    f"{folder} is not root's alone: others may change {above} ({mode}), and so what root writes there and everybody runs. "
-                    f"Name a folder below root's own in nccl_bundle_folder (the default is {OWN_FOLDER}/nccl), or make {above} root's "
-                    f"(sudo chown root: {above}; sudo chmod go-w {above})"
-                )
-            inside = above
+    for above, inside in _way(folder):
+        about = os.stat(above) if os.path.isdir(above) else None
+        stays = about is not None and about.st_mode & stat.S_ISVTX and os.path.lexists(inside) and os.lstat(inside).st_uid in mine
+        if about is not None and (about.st_uid not in mine or (about.st_mode & 0o022 and not stays)):
+            mode = f"mode {stat.S_IMODE(about.st_mode):o}, user id {about.st_uid}"
+            raise BundleError(
+                f"{folder} is not root's alone: others may change {above} ({mode}), and so what root writes there and everybody runs. "
+                f"Name a folder below root's own in nccl_bundle_folder (the default is {OWN_FOLDER}/nccl), or make {above} root's "
+                f"(sudo chown root: {above}; sudo chmod go-w {above})"
+            )
+
+
+LINKS_LIMIT = 40
+"""Links in one path, as Linux follows."""
+
+
+def _way(path: str) -> Iterator[tuple[str, str]]:
+    """Every folder that the kernel passes on the way to a path, with what it looks for there: each link's own place, and where it leads.
+    Raises OSError."""
+    here, parts, links = "/", path.split("/"), 0
+    while parts:
+        part = parts.pop(0)
+        inside = posixpath.normpath(posixpath.join(here, part))
+        if part not in ("", ".", ".."):
+            yield here, inside
+        if os.path.islink(inside):
+            links += 1
+            if links > LINKS_LIMIT:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.readlink(inside)
+            here, parts = "/" if target.startswith("/") else here, target.split("/") + parts
+            continue
+        here = inside
 
 
 def install(archive: str, folder: str) -> dict[str, Any]:

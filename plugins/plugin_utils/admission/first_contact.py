@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ...module_utils.model.kinds import HostName, PublicKey, UserName
+from ...module_utils.model.kinds import HostName, UserName
 from .admit import AnswerInvalid
 from .schema import Refused, of_dataclass
 
@@ -24,7 +24,6 @@ class Look:
     first_boot: str
     """done, pending or absent"""
     oobe: bool
-    host_keys: tuple[PublicKey, ...]
     serial: str | None
     user: UserName | None = None
     uid: int | None = None

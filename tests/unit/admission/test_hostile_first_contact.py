@@ -55,9 +55,27 @@ LINES = [
 @pytest.mark.parametrize("key", LINES, ids=range(len(LINES)))
 def test_no_line_but_its_own_gets_into_known_hosts(tmp_path: Path, key: str) -> None:
     run = enrol(tmp_path, Hostile(more={"host_keys": [KEY, key]}), host_key=PRINT)
-    assert run.codes == {"DESK_ANSWER_INVALID": "fail"} and run.known == "" and not run.desk.touched
+    assert run.known == f"desk-01,192.0.2.11 {KEY} dgx_spark:desk-01\n"
     assert fingerprint(key) is None and remember(tmp_path / "known", "desk-01", ("desk-01",), [KEY, key])
     assert (tmp_path / "known").read_text(encoding="utf-8") == f"desk-01 {KEY} dgx_spark:desk-01\n"
+
+
+@dataclass
+class Passing(Hostile):
+    """Passes one of the first connections on to desk-02, and tells that desk's public key."""
+
+    def host_keys(self) -> tuple[str, ...]:
+        return (*super().host_keys(), OTHER_KEY)
+
+
+@pytest.mark.parametrize("proof", [{"host_key": PRINT, "serial": None}, {"serial": None, "says": True}, {}, {"known": True}])
+def test_a_desk_makes_no_key_of_another_desk_known_as_its_own(tmp_path: Path, proof: dict[str, Any]) -> None:
+    """ssh would later take desk-02, to which it passes connections on, for desk-01: a run about desk-01 alone would change desk-02."""
+    own = "ssh-ed25519 b3duMg=="
+    if proof.get("known"):
+        remember(tmp_path / "known_hosts.txt", "desk-01", ("desk-01", "192.0.2.11"), [KEY, OTHER_KEY])
+    run = enrol(tmp_path, Passing(keys=(KEY, own), more={"host_keys": [KEY, own, OTHER_KEY]}), **{} if "known" in proof else proof)
+    assert not run.outcome.failed and set(keys_of(run.known, "desk-01")) == {KEY, own}
 
 
 def test_a_key_that_the_handshake_shows_is_a_key(tmp_path: Path) -> None:
@@ -71,9 +89,9 @@ def test_a_key_that_the_handshake_shows_is_a_key(tmp_path: Path) -> None:
         '{"look": [], "changes": []}',
         '{"look": {}}',
         '{"look": ' + "[" * 100_000,
-        '{"look": {"first_boot": "done", "oobe": "no", "host_keys": [], "serial": null}}',
-        '{"look": {"first_boot": "done", "oobe": false, "host_keys": {}, "serial": null}}',
-        '{"look": {"first_boot": 1, "oobe": false, "host_keys": [], "serial": null}}',
+        '{"look": {"first_boot": "done", "oobe": "no", "serial": null}}',
+        '{"look": {"first_boot": "done", "oobe": false, "uid": {}, "serial": null}}',
+        '{"look": {"first_boot": 1, "oobe": false, "serial": null}}',
     ],
     ids=range(6),
 )

@@ -108,7 +108,8 @@ def wanted_reboot(tmp_path: Path, answers: list[object]) -> tuple[Script, list[s
     script, rebooted = Script("desk_reboot", {"policy": "always"}, answers), []
 
     def builtin(name: str, **_more: object) -> SimpleNamespace:
-        return SimpleNamespace(run=lambda task_vars: rebooted.append(name) or {"changed": True}, _parse_returned_data=dict)
+        doors = {"_parse_returned_data": dict, "_low_level_execute_command": dict}
+        return SimpleNamespace(run=lambda task_vars: rebooted.append(name) or {"changed": True}, **doors)
 
     script.task.copy = lambda: script.task
     script.action._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=builtin))

@@ -67,6 +67,7 @@ class ScriptedDesk:
     requests: list[dict[str, Any]] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     inside: bool = False
+    host_key: str | None = None
 
     # ---- the door
 
@@ -81,6 +82,7 @@ class ScriptedDesk:
             raise self.unreachable.pop(0)
         if not set(host_keys) & set(self.keys):
             raise Unreachable("remote host identification has changed between two connections")
+        self.host_key = next(item for item in self.keys if item in host_keys)
         if user == USER and key.public in self.authorised:
             self.inside = True
             return "key"
@@ -88,6 +90,9 @@ class ScriptedDesk:
             raise Rejected(f"permission denied for {user}")
         self.inside = True
         return "password"
+
+    def has(self, host_key: str) -> bool:
+        return self.inside and host_key in self.keys
 
     def run(self, argv: Sequence[str], stdin: str = "", seconds: float = 60.0) -> Answer:
         if not self.inside:
@@ -125,7 +130,6 @@ class ScriptedDesk:
             "boot_id": boot,
             "first_boot": state,
             "oobe": self.oobe,
-            "host_keys": list(self.keys),
         }
         return Answer(0, f"{self.greets}{json.dumps(answer)}\n", self.echoes)
 

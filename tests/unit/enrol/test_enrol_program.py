@@ -63,7 +63,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
         "SUDOERS": "etc/sudoers.d/90-dgx-spark-{user}",
         "SSHD": "etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf",
         "SSHD_CONFIG": "etc/ssh/sshd_config",
-        "SSH_FOLDER": "etc/ssh",
         "HOSTS": "etc/hosts",
         "AVAHI": "etc/avahi/avahi-daemon.conf",
         "NETDEVS": "sys/class/net",
@@ -123,14 +122,6 @@ def test_the_first_boot_upgrade(root: Root, flag: bool, unit: bool, active: str,
 def test_the_wizard(root: Root, active: str, oobe: bool) -> None:
     root.answers[f"systemctl is-active {program.OOBE_UNIT}"] = (0, f"{active}\n", "")
     assert program.look(USER)["oobe"] is oobe
-
-
-def test_public_host_keys_are_read_and_private_ones_are_not(root: Root) -> None:
-    root.put("etc/ssh/ssh_host_ed25519_key.pub", "ssh-ed25519 AAAA root@spark\n")
-    root.put("etc/ssh/ssh_host_rsa_key.pub", "ssh-rsa BBBB\n")
-    root.put("etc/ssh/ssh_host_ed25519_key", "PRIVATE\n")
-    root.put("etc/ssh/ssh_host_broken_key.pub", "\n")
-    assert program.look(USER)["host_keys"] == ["ssh-ed25519 AAAA", "ssh-rsa BBBB"]
 
 
 # ---- the login user's key ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,6 +32,7 @@ class Server(paramiko.ServerInterface):
         self.authorised, self.cuts = authorised, cuts
         self.passwords: list[str] = []
         self.transport: paramiko.Transport | None = None
+        self.signs: Callable[[bytes, bytes], bytes | None] = lambda _blob, _session: None
 
     def check_auth_password(self, username: str, password: str) -> int:
         self.passwords.append(password)
@@ -52,6 +53,10 @@ class Server(paramiko.ServerInterface):
         threading.Thread(target=self.answer, args=(channel, command), daemon=True).start()
         return True
 
+    def check_global_request(self, kind: str, msg: paramiko.Message) -> bool | tuple[bytes]:
+        signed = self.signs(msg.get_binary(), self.transport.session_id) if kind == ssh_door.PROVE and self.transport else None
+        return (signed,) if signed is not None else False
+
     def answer(self, channel: paramiko.Channel, command: bytes) -> None:
         read = bytearray()
         while data := channel.recv(65536):
@@ -65,6 +70,15 @@ class Server(paramiko.ServerInterface):
         channel.close()
 
 
+def signature(key: paramiko.PKey, blob: bytes, session: bytes) -> bytes:
+    """As OpenSSH signs that it has a key."""
+    text = paramiko.Message()
+    for part in (ssh_door.PROVE, session, blob):
+        text.add_string(part)
+    made: bytes = key.sign_ssh_data(text.asbytes(), "rsa-sha2-512" if key.get_name() == "ssh-rsa" else key.get_name()).asbytes()
+    return made
+
+
 class Desk:
     """An ssh server on a port of this machine, with as many host keys as it is given."""
 
@@ -72,6 +86,7 @@ class Desk:
         self.keys = list(keys)
         self.authorised: str | None = None
         self.cuts = False
+        self.signs = self.proves
         self.servers: list[Server] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
@@ -85,9 +100,13 @@ class Desk:
                 return
             threading.Thread(target=self.greet, args=(wire,), daemon=True).start()
 
+    def proves(self, blob: bytes, session: bytes) -> bytes | None:
+        """The signature of the host key that is asked for; null for one that it has not."""
+        return next((signature(key, blob, session) for key in self.keys if key.asbytes() == blob), None)
+
     def greet(self, wire: socket.socket) -> None:
         transport, server = paramiko.Transport(wire), Server(self.authorised, self.cuts)
-        server.transport = transport
+        server.transport, server.signs = transport, self.signs
         self.servers.append(server)
         for key in self.keys:
             transport.add_server_key(key)
@@ -163,6 +182,41 @@ def test_no_password_goes_to_a_machine_with_another_key_than_was_shown(desk: Des
     with pytest.raises(Unreachable, match="has changed"):
         door.login(USER, PASSWORD, NO_KEY, shown)
     assert desk.passwords == []
+
+
+def test_a_machine_has_the_keys_that_it_signs_for(desk: Desk, door: SshDoor) -> None:
+    assert not door.has(public(KEY))
+    door.login(USER, PASSWORD, NO_KEY, door.host_keys())
+    assert door.host_key == public(KEY)
+    assert door.has(public(KEY)) and door.has(public(RSA)) and not door.has(public(ANOTHER))
+    assert door.run(["echo"]).rc == 3
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        lambda blob, session: signature(KEY, blob, session),
+        lambda blob, session: signature(ANOTHER, blob, session[::-1]),
+        lambda blob, session: b"",
+        lambda blob, session: b"\xff" * 64,
+        lambda blob, session: None,
+    ],
+    ids=["another key", "another connection", "nothing", "noise", "no"],
+)
+def test_a_machine_that_passes_a_key_on_does_not_have_it(desk: Desk, door: SshDoor, signs: Callable[[bytes, bytes], bytes | None]) -> None:
+    desk.signs = signs
+    door.login(USER, PASSWORD, NO_KEY, door.host_keys())
+    assert not door.has(public(ANOTHER))
+
+
+def test_a_machine_that_is_silent_about_a_key_holds_nobody_up(desk: Desk, door: SshDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = threading.Event()
+    desk.signs = lambda _blob, _session: bytes(hung.wait(20))
+    door.login(USER, PASSWORD, NO_KEY, door.host_keys())
+    monkeypatch.setattr(ssh_door, "CONNECT_SECONDS", 0.3)
+    begun = time.monotonic()
+    assert not door.has(public(ANOTHER)) and time.monotonic() - begun < 5
+    hung.set()
 
 
 def test_a_connection_that_ends_in_the_middle_is_lost(desk: Desk, door: SshDoor) -> None:

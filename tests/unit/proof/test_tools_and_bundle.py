@@ -411,16 +411,17 @@ def test_a_link_in_the_place_of_our_folder_is_named_and_not_replaced(which: str,
     [
         *(
             (mode, linked, state)
-            for mode, linked in ((0o777, False), (0o775, False), (0o777, True))
+            for mode, linked in ((0o777, 0), (0o775, 0), (0o777, 1), (0o777, 2))
             for state in ("present", "absent", "built")
         ),
-        (0o1777, False, "present"),
+        (0o1777, 0, "present"),
     ],
 )
 def test_root_uses_no_folder_in_whose_place_others_may_put_something(
-    mode: int, linked: bool, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mode: int, linked: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """-e nccl_bundle_folder=/data/nccl on a desk whose /data is for everybody; ``linked``: a link in there leads to where only root is."""
+    """-e nccl_bundle_folder=/data/nccl on a desk whose /data is for everybody; ``linked``: a link in there leads to where only root is (1),
+    and so does a link of root's elsewhere that leads to it (2)."""
     archive, data, roots = str(made(tmp_path)), tmp_path / "data", tmp_path / "roots"
     (roots / "lib").mkdir(parents=True)
     (roots / "lib/libnccl.so.2").symlink_to(roots / "shadow")
@@ -435,6 +436,9 @@ def test_root_uses_no_folder_in_whose_place_others_may_put_something(
         data.mkdir()
         (data / "way").symlink_to(tmp_path / "kept")
         folder = data / "way/nccl"
+    if linked == 2:
+        (tmp_path / "short").symlink_to(data / "way")
+        folder = tmp_path / "short/nccl"
     data.chmod(mode)
     monkeypatch.setattr(nccl_bundle_module, "claim", lambda *_given: None)
     monkeypatch.setattr(nccl_bundle_module, "present", lambda given, folder: bundle.install(given["archive"], folder))
