@@ -28,6 +28,11 @@ options:
       - User that tests run as, whose limits and trust are read. Defaults to the user that the module runs as.
       - The action plugin of this module fills in the user that Ansible logs in as.
     type: str
+  ssh_port:
+    description:
+      - Port of the desk's ssh server that the other desks of its stack will come in on, for which C(sshd -T) is asked.
+      - The action plugin of this module fills in the run's. Defaults to 22, or to the server's own where that is not among its ports.
+    type: int
   include_serial:
     description: Whether the chassis serial number is returned. Its SHA-256 always is.
     type: bool
@@ -1234,6 +1239,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes im
 ARGUMENTS = {
     "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
     "login_user": {"type": "str"},
+    "ssh_port": {"type": "int"},
     "include_serial": {"type": "bool", "default": False},
     "session_address": {"type": "str"},
     "run_id": {"type": "str"},
@@ -1266,6 +1272,7 @@ def main() -> None:
     options = Options(
         subsets=subsets,
         login_user=given["login_user"],
+        ssh_port=given["ssh_port"],
         include_serial=given["include_serial"],
         run_id=given["run_id"],
         now=time.time(),

@@ -87,7 +87,7 @@ def grub_menu(text: str, _logins: Collection[str]) -> str:
 
 sshd_config: Reducer = lines_like(
     r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
-    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups|forcecommand) [\w@.,:+-]{1,2000}",
+    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups|forcecommand|port) [\w@.,:+-]{1,2000}",
 )
 """``sshd -T``: what decides over keys, and nobody's name."""
 
