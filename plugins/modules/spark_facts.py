@@ -1042,6 +1042,12 @@ ansible_facts:
                 description: Groups (/etc/group).
                 type: list
                 elements: str
+              root_free_kb:
+                description: What users can still write to the root file system, in kB (C(stat -f)); null when unknown.
+                type: int
+              root_free_inodes:
+                description: Files that can still be made there (C(stat -f)); null when unknown, as on a file system without such a limit.
+                type: int
           clock:
             description: Time keeping.
             type: dict
