@@ -1048,6 +1048,9 @@ ansible_facts:
               root_free_inodes:
                 description: Files that can still be made there (C(stat -f)); null when unknown, as on a file system without such a limit.
                 type: int
+              root_read_only:
+                description: Whether the root file system is mounted read-only (C(findmnt)); null when unknown.
+                type: bool
           clock:
             description: Time keeping.
             type: dict

@@ -92,6 +92,11 @@ sshd_config: Reducer = lines_like(
 """``sshd -T``: what decides over keys, and nobody's name."""
 
 
+def root_options(text: str, _logins: Collection[str]) -> str:
+    """Whether the root file system may be written to: the other options may hold names of volumes and servers."""
+    return text[:2] if re.match(r"r[ow](?:,|\s|$)", text) else ""
+
+
 def presence(text: str, _logins: Collection[str]) -> str:
     """For a file of which only the presence tells something."""
     return "# Its content was not recorded.\n" if text else ""

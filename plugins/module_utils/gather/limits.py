@@ -15,6 +15,7 @@ from .options import Options
 
 ROOM = ("stat", "-f", "-c", "%a %S %d %c", "/")
 """Free blocks for users, their size, free inodes, all inodes."""
+MOUNTED = ("findmnt", "-n", "-o", "OPTIONS", "/")
 ANCESTORS = 12
 """Parents to look through for a process of the login user (module, sudo, shell, sshd)."""
 
@@ -65,6 +66,7 @@ def gather(ask: Ask, options: Options) -> Limits:
     return Limits(
         root_free_kb=free_kb,
         root_free_inodes=free_inodes,
+        root_read_only=_read_only(ask),
         user=user.get("name"),
         memlock_soft=soft,
         memlock_hard=hard,
@@ -83,6 +85,13 @@ def _room(ask: Ask) -> tuple[int | None, int | None]:
         return None, None
     blocks, size, inodes, all_inodes = words
     return None if blocks is None or size is None else blocks * size // 1024, inodes if all_inodes else None
+
+
+def _read_only(ask: Ask) -> bool | None:
+    """Whether the kernel takes no writes to the root file system, as after an error of its drive."""
+    answer = ask.run(*MOUNTED)
+    options = answer.stdout.strip().split(",") if answer.ok else []
+    return options[0] == "ro" if options[:1] in (["ro"], ["rw"]) else None
 
 
 def groups_of(ask: Ask, user: dict[str, Any]) -> tuple[str, ...]:

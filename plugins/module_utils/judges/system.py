@@ -107,7 +107,10 @@ def memory(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
 
 
 def room(desk: Desk, where: Where) -> list[Finding]:
-    """DISK_FULL, as a warning: nothing is written by reading a desk, and what has to write fails for itself."""
+    """ROOT_READ_ONLY; DISK_FULL, as a warning: nothing is written by reading a desk, and what has to write fails for itself."""
+    if desk.limits.root_read_only:
+        message = "The root file system is mounted read-only: nothing can be changed, installed or logged on the desk."
+        return [finding("ROOT_READ_ONLY", where, message, evidence={"path": "/"})]
     free_kb, inodes = desk.limits.root_free_kb, desk.limits.root_free_inodes
     left = []
     if free_kb is not None and free_kb < LEAST_ROOM_KB:

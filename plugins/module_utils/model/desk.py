@@ -232,6 +232,8 @@ class Limits:
     """What users can still write to the root file system, in kB (``stat -f``); null when unknown."""
     root_free_inodes: int | None = None
     """Files that can still be made there (``stat -f``); null when unknown, as on a file system without such a limit."""
+    root_read_only: bool | None = None
+    """Whether the root file system is mounted read-only (``findmnt``); null when unknown."""
 
 
 @dataclass(frozen=True)

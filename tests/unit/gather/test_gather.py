@@ -946,3 +946,25 @@ def test_a_full_root_file_system_is_told_with_what_is_used_up() -> None:
     desk.commands["stat -f -c %a %S %d %c /"] = "98304000 4096 12 61054976\n"
     [found] = [item for item in judge(collect(desk), Where(desk="desk-01"), JudgeOptions()) if item.code == "DISK_FULL"]
     assert found.severity == "warn" and "12 inodes" in found.message and "MiB" not in found.message and "df -i /" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("told", "read_only"),
+    [
+        ("rw,relatime,errors=remount-ro\n", False),
+        ("ro,relatime,errors=remount-ro\n", True),
+        ("rw\n", False),
+        ("\n", None),
+        ("x,ro\n", None),
+        (None, None),
+    ],
+)
+def test_a_root_file_system_that_the_kernel_made_read_only(told: str | None, read_only: bool | None) -> None:
+    """After an error of the drive everything that runs goes on, and nothing that has to write does."""
+    desk = healthy()
+    if told is not None:
+        desk.commands["findmnt -n -o OPTIONS /"] = told
+    facts = collect(desk)
+    assert facts.limits.root_read_only is read_only
+    found = {item.code: item.severity for item in judge(facts, Where(desk="desk-01"), JudgeOptions())}
+    assert found.get("ROOT_READ_ONLY") == ("fail" if read_only else None)
