@@ -81,6 +81,14 @@ def test_the_server_is_asked_for_the_port_that_the_peer_comes_in_on(port: int | 
     assert facts.network.sshd.key_files == ("/home/lab/.ssh/authorized_keys", "/home/lab/.ssh/authorized_keys2")
 
 
+def test_the_command_to_check_with_tells_the_server_all_that_a_match_block_may_ask_for() -> None:
+    """sshd refuses to answer where a Match LocalPort or LocalAddress block stands in its files and -C has no lport or laddr."""
+    desk = desk_with(SSHD.replace("pubkeyauthentication yes", "pubkeyauthentication no"))
+    [found] = [item for item in judge(collect(desk), HERE, JudgeOptions(purpose=STACK)) if item.code == "PAIR_LOGIN_CLOSED"]
+    keys = [pair.partition("=")[0] for pair in sshd_question(10, 11).rpartition(" ")[2].split(",")]
+    assert all(f"{key}=" in found.remedy for key in keys)
+
+
 def test_a_port_that_the_server_will_not_speak_of_leaves_what_it_said() -> None:
     desk = healthy()
     desk.commands[sshd_question(10, 11)] = SSHD.replace("port 22\n", "port 2222\n")
