@@ -18,6 +18,7 @@ from ..plugin_utils.run.stages import stage_of_part
 from ..plugin_utils.run.store import file_text, write_atomically
 
 
+HEAD = "---\n# Marks of this lab, from pairs that its admin calls good. Put this file in group_vars/all.\n"
 VARS_ENDINGS = ("", ".yml", ".yaml", ".json")
 """How a file of variables that Ansible reads for a group or a host may end."""
 
@@ -65,8 +66,7 @@ class ActionModule(DeskAction):
             marks = calibrated(measured["rdma"], measured["nccl"], f"calibrate.yml, run {run.run_id}, {pairs}")
         except MarksError as error:
             raise AnsibleActionFail(str(error)) from error
-        head = "---\n# Marks of this lab, from pairs that its admin calls good. Put this file in group_vars/all.\n"
-        text = head + plain_yaml.for_ansible({"pair_proof_marks": marks})
+        text = HEAD + plain_yaml.for_ansible({"pair_proof_marks": marks})
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         write_atomically(path, text)
         self._display.display(
@@ -101,17 +101,22 @@ def _refuse_hiding(path: Path) -> None:
 
 
 def _refuse_others(path: Path) -> None:
-    """The file is written as a whole: other variables in it would be lost. Raises AnsibleActionFail."""
+    """The file is written as a whole: other variables in it would be lost, and what somebody noted there. Raises AnsibleActionFail."""
+    text = ""
     try:
-        data = plain_yaml.load(file_text(path))
+        text = file_text(path)
+        data = plain_yaml.load(text)
     except FileNotFoundError:
         return
     except (OSError, ValueError, plain_yaml.PlainYamlError):
         data = ""
-    if data is not None and not (isinstance(data, dict) and set(data) <= {"pair_proof_marks"}):
+    notes = [line for line in text.splitlines() if line.lstrip().startswith("#") and line not in HEAD.splitlines()]
+    if notes or (data is not None and not (isinstance(data, dict) and set(data) <= {"pair_proof_marks"})):
+        # A file of another name beside it would be that of another group's variables.
+        folder = path.absolute().parent
+        own = (folder.parent if folder.name in ("group_vars", "host_vars") else folder) / "spark_marks.yml"
         raise AnsibleActionFail(
-            f"{path} holds something else than marks and is left alone; name a file of its own, such as -e calibrate_file="
-            f"{path.with_name('spark_marks.yml')}"
+            f"{path} holds something else than marks and is left alone; name a file of its own, such as -e calibrate_file={quote(str(own))}"
         )
 
 

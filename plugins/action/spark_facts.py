@@ -25,6 +25,8 @@ class ActionModule(DeskAction):
             arguments.setdefault("login_user", user)
         if call.known_run:
             arguments.setdefault("run_id", call.known_run.run_id)
+            if (member := call.known_run.members.get(call.desk)) is not None:
+                arguments.setdefault("ssh_port", member.ssh_port)
         arguments["judge_options"] = self._options(call)
         expected = dict(arguments.get("expected_identity") or {})
         serial = self.value(call.task_vars, "spark_expected_serial")

@@ -31,6 +31,7 @@ from ..plugin_utils.run.clock import utc
 from ..plugin_utils.run.gate import changed_since_facts, takes_part
 from ..plugin_utils.run.inventory import InventoryError, members_of, stacks_of, view_of_inventory
 from ..plugin_utils.run.model import Run, plain
+from ..plugin_utils.run.playbook_file import stages_in
 from ..plugin_utils.run.stages import PLAYBOOKS, STAGES, playbook
 from ..plugin_utils.run.store import RunStore, Wave
 from ..plugin_utils.run.wants import (
@@ -114,9 +115,7 @@ class ActionModule(DeskAction):
         except (WantError, WaveError) as error:
             problems.append(str(error))
         only = [item.strip() for item in wish] if (wish := ONLY_STAGES.read(own)) is not None else None
-        unknown = [item for item in only or () if item not in CHOOSABLE]
-        if unknown:
-            problems.append(f"spark_stages names {', '.join(unknown)}; stages are {', '.join(CHOOSABLE)}")
+        problems += _wrong_stages(only, name, self._stages())
         removing = playbook(name).removes
         if only is not None and removing and not set(only) & set(removing):
             problems.append(
@@ -154,6 +153,11 @@ class ActionModule(DeskAction):
                 "write to"
             ) from None
         return {**plain(run), "changed": False}
+
+    def _stages(self) -> frozenset[str]:
+        """The stages of the playbook that this task stands in; empty where they are not told there."""
+        path = str(self._task.get_path() or "").rpartition(":")[0]
+        return stages_in(path, self._loader.load_from_file) if path else frozenset()
 
     # ---- waves ------------------------------------------------------------------------------------------------------
 
@@ -261,6 +265,21 @@ def _wrong_since(since: str, base: Path) -> list[str]:
     except SinceError as error:
         return [] if (base / Path(since).name).is_dir() and since.strip() else [f"audit_since: {error}"]
     return []
+
+
+def _wrong_stages(only: list[str] | None, playbook_name: str, has: frozenset[str]) -> list[str]:
+    """What is wrong with the wish for these stages only. ``has``: those of the playbook, empty where they are not known.
+
+    A stage that the playbook does not have would be left out in silence, in a run that ends well.
+    """
+    choosable = [name for name in CHOOSABLE if not has or name in has]
+    unknown = [name for name in only or () if name not in choosable]
+    if not unknown:
+        return []
+    if not choosable:
+        return [f"spark_stages names {', '.join(unknown)}; {playbook_name}.yml has no stages to choose from: leave spark_stages out"]
+    stages = f"the stages of {playbook_name}.yml" if has else "stages"
+    return [f"spark_stages names {', '.join(unknown)}; {stages} are {', '.join(choosable)}"]
 
 
 def _wrong_tags(task_vars: Mapping[str, Any], own: set[str]) -> list[str]:

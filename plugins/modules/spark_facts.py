@@ -28,6 +28,11 @@ options:
       - User that tests run as, whose limits and trust are read. Defaults to the user that the module runs as.
       - The action plugin of this module fills in the user that Ansible logs in as.
     type: str
+  ssh_port:
+    description:
+      - Port of the desk's ssh server that the other desks of its stack will come in on, for which C(sshd -T) is asked.
+      - The action plugin of this module fills in the run's. Defaults to 22, or to the server's own where that is not among its ports.
+    type: int
   include_serial:
     description: Whether the chassis serial number is returned. Its SHA-256 always is.
     type: bool
@@ -1037,6 +1042,15 @@ ansible_facts:
                 description: Groups (/etc/group).
                 type: list
                 elements: str
+              root_free_kb:
+                description: What users can still write to the root file system, in kB (C(stat -f)); null when unknown.
+                type: int
+              root_free_inodes:
+                description: Files that can still be made there (C(stat -f)); null when unknown, as on a file system without such a limit.
+                type: int
+              root_read_only:
+                description: Whether the root file system is mounted read-only (C(findmnt)); null when unknown.
+                type: bool
           clock:
             description: Time keeping.
             type: dict
@@ -1234,6 +1248,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes im
 ARGUMENTS = {
     "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
     "login_user": {"type": "str"},
+    "ssh_port": {"type": "int"},
     "include_serial": {"type": "bool", "default": False},
     "session_address": {"type": "str"},
     "run_id": {"type": "str"},
@@ -1266,6 +1281,7 @@ def main() -> None:
     options = Options(
         subsets=subsets,
         login_user=given["login_user"],
+        ssh_port=given["ssh_port"],
         include_serial=given["include_serial"],
         run_id=given["run_id"],
         now=time.time(),

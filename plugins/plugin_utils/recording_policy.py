@@ -77,6 +77,8 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"nmcli -t .*\bdevice(?: status)?", reduce.kept),
     (r"timedatectl(?: show| status)?", reduce.time_settings),
     (r"(?:uname -[amrn]|hostname|modinfo .*|stat -c \S+ \S+ .*|systemctl is-(?:active|enabled) [\w@.-]+)", reduce.kept),
+    (r"stat -f -c %a %S %d %c /", reduce.kept),
+    (r"findmnt -n -o OPTIONS /", reduce.root_options),
     (r"systemctl show -p SubState -p NRestarts [\w@.-]+", reduce.kept),
     (r"rdma (?:-j )?(?:resource|link|dev)(?: show)?(?: \w+)?", reduce.kept),
     (r"(?:ethtool|ibdev2netdev|lspci|lsmod|nvidia-ctk|ulimit)\b.*|(?:ba)?sh -c ulimit [-\w ]+", reduce.kept),

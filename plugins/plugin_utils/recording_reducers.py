@@ -87,9 +87,14 @@ def grub_menu(text: str, _logins: Collection[str]) -> str:
 
 sshd_config: Reducer = lines_like(
     r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
-    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups|forcecommand) [\w@.,:+-]{1,2000}",
+    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups|forcecommand|port) [\w@.,:+-]{1,2000}",
 )
 """``sshd -T``: what decides over keys, and nobody's name."""
+
+
+def root_options(text: str, _logins: Collection[str]) -> str:
+    """Whether the root file system may be written to: the other options may hold names of volumes and servers."""
+    return text[:2] if re.match(r"r[ow](?:,|\s|$)", text) else ""
 
 
 def presence(text: str, _logins: Collection[str]) -> str:

@@ -13,6 +13,9 @@ from ..readers.text import to_int
 from .ask import Ask
 from .options import Options
 
+ROOM = ("stat", "-f", "-c", "%a %S %d %c", "/")
+"""Free blocks for users, their size, free inodes, all inodes."""
+MOUNTED = ("findmnt", "-n", "-o", "OPTIONS", "/")
 ANCESTORS = 12
 """Parents to look through for a process of the login user (module, sudo, shell, sshd)."""
 
@@ -59,7 +62,11 @@ def gather(ask: Ask, options: Options) -> Limits:
     if soft is None and hard is None:
         soft, hard = _recorded_ulimit(ask)
     ask.told("limits.memlock_soft", soft, f"no process of {user.get('name') or 'the login user'} to read and no line in limits.conf")
+    free_kb, free_inodes = _room(ask)
     return Limits(
+        root_free_kb=free_kb,
+        root_free_inodes=free_inodes,
+        root_read_only=_read_only(ask),
         user=user.get("name"),
         memlock_soft=soft,
         memlock_hard=hard,
@@ -68,6 +75,23 @@ def gather(ask: Ask, options: Options) -> Limits:
         home=user.get("home"),
         groups=groups,
     )
+
+
+def _room(ask: Ask) -> tuple[int | None, int | None]:
+    """What is left on the root file system. One without a number of inodes says 0 of 0."""
+    answer = ask.run(*ROOM)
+    words = [to_int(word) for word in answer.stdout.split()] if answer.ok else []
+    if len(words) != 4:
+        return None, None
+    blocks, size, inodes, all_inodes = words
+    return None if blocks is None or size is None else blocks * size // 1024, inodes if all_inodes else None
+
+
+def _read_only(ask: Ask) -> bool | None:
+    """Whether the kernel takes no writes to the root file system, as after an error of its drive."""
+    answer = ask.run(*MOUNTED)
+    options = answer.stdout.strip().split(",") if answer.ok else []
+    return options[0] == "ro" if options[:1] in (["ro"], ["rw"]) else None
 
 
 def groups_of(ask: Ask, user: dict[str, Any]) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Options:
     subsets: tuple[str, ...] = SUBSETS
     login_user: str | None = None
     """The user that tests run as; null for the one that gathers."""
+    ssh_port: int | None = None
+    """Where the desk's sshd listens for the other desks; null when nobody told."""
     include_serial: bool = False
     run_id: str | None = None
     now: float | None = None

@@ -25,6 +25,7 @@ from .options import Options
 OWN, PEER = "192.168.100.11", "192.168.100.10"
 """Addresses of a pair as they are given by default, for a desk that has none yet."""
 KEY_TYPE = "ssh-ed25519"
+SSH_PORT = 22
 FILES_LIMIT = 16
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@\\-]{0,255}\$?")
 
@@ -39,14 +40,10 @@ def _gather(ask: Ask, options: Options) -> SshServer:
     name, home = user.get("name"), user.get("home")
     if not name or not home or not _USER.fullmatch(name):
         return SshServer()
-    mine, theirs = _addresses(ask)
-    question = ("sshd", "-T", "-C", f"user={name},host={theirs},addr={theirs},laddr={mine},lport=22")
-    # The addresses in a recording are stand-ins, and whose they are is not always told there.
-    answer = ask.first_answer(question, *ask.recorded("sshd", "-T"))
-    if not answer.ok:
-        ask.miss("network.sshd", answer)
+    said = _said(ask, name, options.ssh_port)
+    if said is None:
         return SshServer()
-    said = sshd_config.read(answer.stdout)
+    theirs = _addresses(ask)[1]
     named = said["authorized_keys_files"]
     files = None if named is None else tuple(path for path in (_path(item, user) for item in named[:FILES_LIMIT]) if path)
     accepted = said["pubkey_algorithms"]
@@ -58,6 +55,23 @@ def _gather(ask: Ask, options: Options) -> SshServer:
         runs_commands=_runs_commands(said["force_command"], said["max_sessions"]),
         user_allowed=_all_of(_allowed(name, theirs, said), _groups_allowed(ask, user, said)),
     )
+
+
+def _said(ask: Ask, name: str, port: int | None) -> dict[str, Any] | None:
+    """What sshd goes by for the peer's connection, at the port that it will come in on: a Match block may ask for that too (LocalPort)."""
+    mine, theirs = _addresses(ask)
+    asked = f"user={name},host={theirs},addr={theirs},laddr={mine},lport="
+    # The addresses in a recording are stand-ins, and whose they are is not always told there.
+    answer = ask.first_answer(("sshd", "-T", "-C", f"{asked}{port or SSH_PORT}"), *ask.recorded("sshd", "-T"))
+    said = sshd_config.read(answer.stdout)
+    if answer.ok and port is None and said["ports"] and SSH_PORT not in said["ports"]:
+        # Nobody told the port, and it is another one.
+        again = ask.run("sshd", "-T", "-C", f"{asked}{said['ports'][0]}")
+        answer, said = (again, sshd_config.read(again.stdout)) if again.ok else (answer, said)
+    if not answer.ok:
+        ask.miss("network.sshd", answer)
+        return None
+    return said
 
 
 def _addresses(ask: Ask) -> tuple[str, str]:

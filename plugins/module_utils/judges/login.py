@@ -34,7 +34,8 @@ def _closed(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         severity = options.used("note")
         remedy = (
             f"Let {user} in with a key alone from the pair's networks: a Match Address block in /etc/ssh/sshd_config.d, then sudo "
-            "systemctl reload ssh. Check with: sudo sshd -T -C user=USER,host=ADDRESS,addr=ADDRESS (ADDRESS: the other desk's)."
+            "systemctl reload ssh. Check with: sudo sshd -T -C user=USER,host=PEER,addr=PEER,laddr=OWN,lport=PORT (PEER and OWN: the "
+            "addresses of the other desk and of this one on their cable; PORT: this desk's ssh port)."
         )
         return [finding("PAIR_LOGIN_CLOSED", where, message, severity=severity, evidence={"settings": reasons}, remedy=remedy)]
     home = desk.limits.home

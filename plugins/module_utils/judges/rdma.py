@@ -244,10 +244,19 @@ def _routed_elsewhere(where: Where, item: Problem, evidence: dict[str, Any]) -> 
 
 
 def _firewall(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
-    rule = f"ufw allow in on {item.evidence.get('netdev')} from {item.evidence.get('source')} comment dgx_spark_pair"
+    """ufw is what DGX OS has and what the role opens; where it is off, no rule of it helps."""
+    netdev, source = item.evidence.get("netdev"), item.evidence.get("source")
+    blocked = f"{item.desk}: TCP from {item.evidence.get('from')} to {item.evidence.get('to')} is blocked"
+    if item.evidence.get("ufw_active") is False:
+        remedy = (
+            f"On {item.desk}: sudo nft list ruleset and sudo iptables -S show which filter drops it. Let TCP in there on {netdev} from "
+            f"{source} where that filter is set up (/etc/nftables.conf, firewall-cmd, a security program), then run again."
+        )
+        message = f"{blocked} by a packet filter other than ufw, which is off there"
+        return finding("PAIR_FIREWALL_BLOCKS", where, message, evidence=evidence, remedy=remedy)
+    rule = f"ufw allow in on {netdev} from {source} comment dgx_spark_pair"
     owner = "ufw is active there" if item.evidence.get("ufw_active") else "a packet filter"
-    message = f"{item.desk}: TCP from {item.evidence.get('from')} to {item.evidence.get('to')} is blocked ({owner}); missing rule: {rule}"
-    return finding("PAIR_FIREWALL_BLOCKS", where, message, evidence={**evidence, "rule": rule})
+    return finding("PAIR_FIREWALL_BLOCKS", where, f"{blocked} ({owner}); rule: {rule}", evidence={**evidence, "rule": rule})
 
 
 def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:

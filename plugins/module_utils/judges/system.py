@@ -23,6 +23,9 @@ FULL_MEMORY_GIB = 112.0
 HALF_MEMORY_GIB = (52.0, 64.0)
 """GiB between which memory fits the 64 GB model. No report of its MemTotal was found: the visible share of the 128 GB model, halved."""
 
+LEAST_ROOM_KB, LEAST_INODES = 256 * 1024, 1000
+"""Below these a root file system is as good as full: apt's lists, a kernel's log or mpirun's folder no longer fit."""
+
 KERNEL_OR_DRIVER = re.compile(r"^(linux-|nvidia|libnvidia)")
 
 
@@ -33,6 +36,7 @@ def judge_system(desk: Desk, where: Where, options: JudgeOptions) -> list[Findin
         *reboot(desk, where, options),
         *clock(desk, where),
         *memory(desk, where, options),
+        *room(desk, where),
         *memlock(desk, where, options),
         *firewall(desk, where),
         *known_bad(desk, where),
@@ -100,6 +104,25 @@ def memory(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
         return [finding("MEMORY_SHORT", where, message, severity="note", evidence=evidence)]
     message = f"{size:.1f} GiB of memory are visible; about 121 GiB were expected (or about 60 on the 64 GB model)."
     return [finding("MEMORY_SHORT", where, message, evidence=evidence)]
+
+
+def room(desk: Desk, where: Where) -> list[Finding]:
+    """ROOT_READ_ONLY; DISK_FULL, as a warning: nothing is written by reading a desk, and what has to write fails for itself."""
+    if desk.limits.root_read_only:
+        message = "The root file system is mounted read-only: nothing can be changed, installed or logged on the desk."
+        return [finding("ROOT_READ_ONLY", where, message, evidence={"path": "/"})]
+    free_kb, inodes = desk.limits.root_free_kb, desk.limits.root_free_inodes
+    left = []
+    if free_kb is not None and free_kb < LEAST_ROOM_KB:
+        left.append((f"{free_kb // 1024} MiB", "df -h / shows it, sudo du -xhd1 / what takes the space"))
+    if inodes is not None and inodes < LEAST_INODES:
+        left.append((f"{inodes} inodes (files that can still be made)", "df -i / shows it, sudo du -x --inodes -d2 / in which folders"))
+    if not left:
+        return []
+    message = f"The root file system is full: {named([what for what, _how in left])} left."
+    evidence = {"path": "/", "free_kb": free_kb, "free_inodes": inodes}
+    remedy = f"Free some: {'; '.join(how for _what, how in left)}. Caches of pip, conda, npm, containers and models are the usual ones."
+    return [finding("DISK_FULL", where, message, severity="warn", evidence=evidence, remedy=remedy)]
 
 
 def memlock(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:

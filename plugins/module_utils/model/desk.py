@@ -228,6 +228,12 @@ class Limits:
     """Home folder (/etc/passwd); null when unknown."""
     groups: tuple[str, ...] = ()
     """Groups (/etc/group)."""
+    root_free_kb: int | None = None
+    """What users can still write to the root file system, in kB (``stat -f``); null when unknown."""
+    root_free_inodes: int | None = None
+    """Files that can still be made there (``stat -f``); null when unknown, as on a file system without such a limit."""
+    root_read_only: bool | None = None
+    """Whether the root file system is mounted read-only (``findmnt``); null when unknown."""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,23 @@ from typing import Any
 
 from . import text as _text
 
-WORDS = ("authorizedkeysfile", "allowusers", "denyusers", "allowgroups", "denygroups", "pubkeyacceptedalgorithms", "authenticationmethods")
+WORDS = (
+    "authorizedkeysfile",
+    "allowusers",
+    "denyusers",
+    "allowgroups",
+    "denygroups",
+    "pubkeyacceptedalgorithms",
+    "authenticationmethods",
+    "port",
+)
 """Keywords with a list; those that may stand several times are put together."""
 
 
 def read(text: str) -> dict[str, Any]:
     """Keys: authorized_keys_files, allow_users, deny_users, allow_groups, deny_groups, pubkey_algorithms, authentication_methods (lists,
     null where not said), pubkey_authentication (bool or null), force_command (a text, empty for none, null where not said), max_sessions
-    (int or null)."""
+    (int or null), ports (list, empty where not said)."""
     lists: dict[str, list[str]] = {}
     single: dict[str, str] = {}
     for line in _text.lines(text, _text.TEXT_LIMIT):
@@ -38,5 +47,6 @@ def read(text: str) -> dict[str, Any]:
         "authentication_methods": lists.get("authenticationmethods"),
         "pubkey_authentication": {"yes": True, "no": False}.get(single.get("pubkeyauthentication", "").lower()),
         "force_command": None if forced is None else "" if forced.lower() == "none" else _text.word(forced, 200),
+        "ports": [port for port in map(_text.to_int, lists.get("port") or ()) if port is not None and 0 < port < 65536],
         "max_sessions": _text.to_int(single.get("maxsessions")),
     }

@@ -135,7 +135,13 @@ def outcome(report: Mapping[str, Any], stack: Mapping[str, Any]) -> str:
     if stack.get("judged", True) or stack["verdict"] != "UNKNOWN" or any(item["severity"] == "unknown" for item in stack["reasons"]):
         return str(stack["verdict"])
     if report["run"]["playbook"] in ("unstack_pair", "unlock_driver"):
-        return "would remove" if report["run"].get("check_mode") else "removed"
+        word = "would remove" if report["run"].get("check_mode") else "removed"
+        # With --limit desk-01 the other desk keeps all that it has.
+        inside = {desk["name"] for desk in report["desks"]}
+        reached = [member["desk"] for member in stack["members"] if member["desk"] in inside]
+        if len(reached) == len(stack["members"]):
+            return word
+        return f"{word} on {reached[0]} only" if len(reached) == 1 else f"{word} on {len(reached)} of {len(stack['members'])} desks"
     return "not judged"
 
 

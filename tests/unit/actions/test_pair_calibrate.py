@@ -27,7 +27,17 @@ def calibrated(folder: Path, *codes: str) -> str:
     return str(said.value)
 
 
-@pytest.mark.parametrize("text", ["ansible_user: lab\npair_proof_marks: []\n", "$ANSIBLE_VAULT;1.1;AES256\n6162\n", "- a\n", "a: [\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ansible_user: lab\npair_proof_marks: []\n",
+        "$ANSIBLE_VAULT;1.1;AES256\n6162\n",
+        "- a\n",
+        "a: [\n",
+        "# ansible_user: lab\n",
+        "pair_proof_marks: []\n  # for rack 4\n",
+    ],
+)
 def test_a_file_with_other_variables_is_left_alone_before_any_desk_is_measured(tmp_path: Path, text: str) -> None:
     path = tmp_path / "all.yml"
     path.write_text(text, encoding="utf-8")
@@ -35,6 +45,23 @@ def test_a_file_with_other_variables_is_left_alone_before_any_desk_is_measured(t
         with pytest.raises(AnsibleActionFail, match=r"holds something else than marks.*spark_marks\.yml"):
             Script("pair_calibrate", {"path": str(path), **arguments}).run("desk-01", run_of(folder=tmp_path / "run", playbook="calibrate"))
     assert path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("folder", ["group_vars", "host_vars", "group_vars/all", "marks"])
+def test_the_file_that_is_advised_instead_is_one_that_can_be_used(tmp_path: Path, folder: str) -> None:
+    """group_vars/spark_marks.yml would be the file of a group spark_marks, which no inventory has."""
+    path = tmp_path / folder / "spark_pairs.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text("ansible_user: lab\n", encoding="utf-8")
+    with pytest.raises(AnsibleActionFail) as said:
+        Script("pair_calibrate", {"path": str(path), "runs": 3}).run("desk-01", run_of(folder=tmp_path / "run", playbook="calibrate"))
+    advised = Path(str(said.value).rpartition("calibrate_file=")[2])
+    assert advised.name == "spark_marks.yml" and advised.parent == (tmp_path if folder.endswith("_vars") else path.parent)
+
+
+def test_marks_that_were_written_before_are_written_anew(tmp_path: Path) -> None:
+    for _time in (1, 2):
+        assert answered(tmp_path, {})["marks"]
 
 
 @pytest.mark.parametrize("name", ["all.yml", "all.yaml", "all.json", "all"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +347,12 @@ def test_the_time_limit_of_a_task_ends_the_work_and_not_the_run(tmp_path: Path) 
     kept = part(run, "facts", "desk-01")
     assert result["failed"] is False and kept is not None and kept.failing_codes == ("STAGE_TIMEOUT",)
     assert "The task" in str(kept.findings[0]["message"])
+
+
+def test_the_facts_are_told_where_the_other_desks_will_knock(tmp_path: Path) -> None:
+    """``sshd -T`` is asked for that very port: a Match block may decide by it."""
+    run = run_of(folder=tmp_path)
+    members = {**run.members, "desk-01": replace(run.members["desk-01"], ssh_port=2222)}
+    script = Script("spark_facts", {}, [{}])
+    script.run(run=replace(run, members=members), stage="facts")
+    assert script.asked[0]["ssh_port"] == 2222

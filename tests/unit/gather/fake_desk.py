@@ -265,9 +265,9 @@ maxstartups 10:30:100
 """What sshd 9.6 says, shortened."""
 
 
-def sshd_question(own: int, peer: int, user: str = "lab") -> str:
+def sshd_question(own: int, peer: int, user: str = "lab", port: int = 22) -> str:
     """How the ssh server of a desk with this fabric address is asked."""
-    return f"sshd -T -C user={user},host=192.168.100.{peer},addr=192.168.100.{peer},laddr=192.168.100.{own},lport=22"
+    return f"sshd -T -C user={user},host=192.168.100.{peer},addr=192.168.100.{peer},laddr=192.168.100.{own},lport={port}"
 
 
 def healthy(cabled: int | None = 0) -> FakeDesk:

@@ -11,6 +11,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import DAMAG
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import busy as busy_facts
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect, gather
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.session import session_address
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import overlaps
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
@@ -919,3 +920,51 @@ def test_an_interface_that_is_switched_off_leads_nothing_elsewhere():
     answer = json.dumps([{"dst": "192.168.100.1", "gateway": "10.0.0.1", "dev": "enP7s7"}])
     desk.commands["ip -j route get 192.168.100.1 from 192.168.100.10"] = answer
     assert collect(desk).network.led_elsewhere == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "kb", "inodes"),
+    [
+        ("98304000 4096 0 61054976\n", 393_216_000, 0),
+        ("0 4096 61000000 61054976\n", 0, 61_000_000),
+        ("98304000 4096 0 0\n", 393_216_000, None),
+        ("x", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_is_left_on_the_root_file_system(told: str | None, kb: int | None, inodes: int | None) -> None:
+    """btrfs has no number of inodes and says 0 of 0; a recording from before does not hold the question."""
+    desk = healthy()
+    if told is not None:
+        desk.commands["stat -f -c %a %S %d %c /"] = told
+    limits = collect(desk).limits
+    assert (limits.root_free_kb, limits.root_free_inodes) == (kb, inodes)
+
+
+def test_a_full_root_file_system_is_told_with_what_is_used_up() -> None:
+    desk = healthy()
+    desk.commands["stat -f -c %a %S %d %c /"] = "98304000 4096 12 61054976\n"
+    [found] = [item for item in judge(collect(desk), Where(desk="desk-01"), JudgeOptions()) if item.code == "DISK_FULL"]
+    assert found.severity == "warn" and "12 inodes" in found.message and "MiB" not in found.message and "df -i /" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("told", "read_only"),
+    [
+        ("rw,relatime,errors=remount-ro\n", False),
+        ("ro,relatime,errors=remount-ro\n", True),
+        ("rw\n", False),
+        ("\n", None),
+        ("x,ro\n", None),
+        (None, None),
+    ],
+)
+def test_a_root_file_system_that_the_kernel_made_read_only(told: str | None, read_only: bool | None) -> None:
+    """After an error of the drive everything that runs goes on, and nothing that has to write does."""
+    desk = healthy()
+    if told is not None:
+        desk.commands["findmnt -n -o OPTIONS /"] = told
+    facts = collect(desk)
+    assert facts.limits.root_read_only is read_only
+    found = {item.code: item.severity for item in judge(facts, Where(desk="desk-01"), JudgeOptions())}
+    assert found.get("ROOT_READ_ONLY") == ("fail" if read_only else None)

@@ -61,6 +61,41 @@ def test_the_server_is_asked_for_the_very_connection_that_the_peer_will_make() -
 
 
 @pytest.mark.parametrize(
+    ("port", "said", "asked"),
+    [
+        (2222, "port 22\nport 2222\n", [2222]),
+        (22, "port 2222\n", [22]),
+        (None, "port 2222\n", [22, 2222]),
+        (None, "port 22\nport 2222\n", [22]),
+        (None, "", [22]),
+    ],
+)
+def test_the_server_is_asked_for_the_port_that_the_peer_comes_in_on(port: int | None, said: str, asked: list[int]) -> None:
+    """A Match LocalPort block decides over port 22 alone, or over the other one alone."""
+    desk = healthy()
+    told = SSHD.replace("port 22\n", said)
+    for at in (22, 2222):
+        desk.commands[sshd_question(10, 11, port=at)] = told if at == asked[-1] else told.replace(FILES, "authorizedkeysfile none")
+    facts = collect(desk, Options(login_user="lab", ssh_port=port))
+    assert [item for item in desk.asked if "sshd" in item] == [sshd_question(10, 11, port=at) for at in asked]
+    assert facts.network.sshd.key_files == ("/home/lab/.ssh/authorized_keys", "/home/lab/.ssh/authorized_keys2")
+
+
+def test_the_command_to_check_with_tells_the_server_all_that_a_match_block_may_ask_for() -> None:
+    """sshd refuses to answer where a Match LocalPort or LocalAddress block stands in its files and -C has no lport or laddr."""
+    desk = desk_with(SSHD.replace("pubkeyauthentication yes", "pubkeyauthentication no"))
+    [found] = [item for item in judge(collect(desk), HERE, JudgeOptions(purpose=STACK)) if item.code == "PAIR_LOGIN_CLOSED"]
+    keys = [pair.partition("=")[0] for pair in sshd_question(10, 11).rpartition(" ")[2].split(",")]
+    assert all(f"{key}=" in found.remedy for key in keys)
+
+
+def test_a_port_that_the_server_will_not_speak_of_leaves_what_it_said() -> None:
+    desk = healthy()
+    desk.commands[sshd_question(10, 11)] = SSHD.replace("port 22\n", "port 2222\n")
+    assert collect(desk, Options(login_user="lab")).network.sshd.key_files is not None
+
+
+@pytest.mark.parametrize(
     ("old", "new", "severity"),
     [
         ("pubkeyauthentication yes", "pubkeyauthentication no", "fail"),

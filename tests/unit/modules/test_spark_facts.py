@@ -71,7 +71,8 @@ def test_every_fact_is_documented_with_type_and_null():
 
 SOURCE = re.compile(
     r"/(?:etc|proc|sys|run|boot|usr|var|opt|lib)/|DMI|nvidia-smi|sysfs|dpkg|package database|netplan|pcie_hotplug|grubenv|_link_"
-    r"|C\((?:ip|uname|rdma|modinfo|ethtool|timedatectl|systemctl|journalctl|time|DGX_\w+|Mem\w+|Swap\w+|Cma\w+)\b|O\(|RV\(|this collection"
+    r"|C\((?:ip|uname|rdma|modinfo|ethtool|timedatectl|systemctl|journalctl|stat|findmnt|time)\b"
+    r"|C\((?:DGX_\w+|Mem\w+|Swap\w+|Cma\w+)\b|O\(|RV\(|this collection"
 )
 """What names a source: a file, a tool, an option, another fact."""
 

@@ -102,6 +102,21 @@ def test_a_sick_pair_has_its_code_and_no_other(code: str, severity: str, evidenc
 
 
 @pytest.mark.parametrize(
+    ("ufw", "has", "lacks"),
+    [
+        (True, ("ufw is active there", "ufw allow in on enp1s0f0np0 from 192.168.100.10", "sudo ufw status numbered"), "is off there"),
+        (None, ("a packet filter", "ufw allow in on enp1s0f0np0 from 192.168.100.10", "pair_trust_open_firewall"), "is off there"),
+        (False, ("ufw, which is off there", "sudo nft list ruleset", "on enp1s0f0np0 from 192.168.100.10"), "ufw allow"),
+    ],
+)
+def test_a_rule_of_ufw_is_no_cure_where_ufw_is_off(ufw: bool | None, has: tuple[str, ...], lacks: str) -> None:
+    """A lab's own /etc/nftables.conf with policy drop: ssh and ping pass, perftest does not."""
+    [item] = judge("pair_a", ENDS, problem("firewall", netdev="enp1s0f0np0", source="192.168.100.10", ufw_active=ufw))
+    said = f"{item.message} {item.remedy} {item.evidence}"
+    assert all(words in said for words in has) and lacks not in said
+
+
+@pytest.mark.parametrize(
     ("kind", "words"),
     [
         ("retry", "too many retries"),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks, build, outcome, stacks_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.junit import junit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.prometheus import prometheus
@@ -17,6 +17,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.webhook im
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.words import duration, moment, plain, scrubbed, size, told
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part
 from lab_samples import Lab, every_failure
+from sample_run import run_of
 
 FOLDER = "/r/20261123T101500Z-aaaa"
 
@@ -176,6 +177,25 @@ def test_a_playbook_that_measures_nothing_does_not_say_unknown(playbook: str, wo
     assert word in line and "UNKNOWN" not in line
     lab.lose("desk-02")
     assert " FAIL " in next(line for line in lines_of(lab) if line.startswith("pair_01"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "check_mode", "word"),
+    [
+        (("d-1",), False, "removed on d-1 only"),
+        (("d-2",), True, "would remove on d-2 only"),
+        (("d-1", "d-3"), False, "removed on 2 of 3 desks"),
+        (("d-1", "d-2", "d-3"), False, "removed"),
+    ],
+)
+def test_a_desk_that_is_not_in_the_run_keeps_what_it_has(scope: tuple[str, ...], check_mode: bool, word: str) -> None:
+    desks = ("d-1", "d-2", "d-3")[: max(2, int(max(scope)[-1]))]
+    topology = "direct" if len(desks) == 2 else "ring"
+    run = run_of({"stack": desks}, scope=scope, playbook="unstack_pair", check_mode=check_mode, topology=topology)
+    parts = {stage: {name: Part(stage, name, DONE, "stack") for name in scope} for stage in ("facts", "link")}
+    report = build(run, parts, "2026-11-28T06:00:00Z")
+    assert [outcome(report, stack) for stack in stacks_of(report)] == [word]
+    assert bad_desks(report) == {}
 
 
 @pytest.mark.parametrize(("playbook", "stage"), [("unstack_pair", "link"), ("unlock_driver", "driver")])

@@ -24,7 +24,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import PLAYBOOKS, STAGES, required
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WANTS, WantError, check, judge_wants
-from house import ROOT, role_options
+from house import ROOT, role_options, role_uses
 from sample_run import run_of
 from scripted_action import Script, part
 
@@ -544,4 +544,44 @@ def test_stages_that_remove_nothing_are_no_removal(here: Path, playbook: str) ->
         begin(playbook, hostvars, spark_stages="rdma,nccl")
     one = PLAYBOOKS[playbook].removes[0]
     assert begin(playbook, hostvars, spark_stages=one)["run_id"]
-    assert begin("audit", hostvars, spark_stages="rdma,nccl")["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "stages", "left"),
+    [
+        ("stack_pair", "reboot", "reboot; the stages of stack_pair.yml are dgx_os, driver, persistence, tools, keys, cable, link, trust,"),
+        ("stack_pair", "rdma,reboot,nccl", "names reboot; the stages of stack_pair.yml are"),
+        ("audit", "rdma,nccl", "names rdma, nccl; audit.yml has no stages to choose from: leave spark_stages out"),
+        ("onboard", "rdma", "names rdma; the stages of onboard.yml are dgx_os, driver, persistence, containers, reboot"),
+        ("calibrate", "rdma_before", "names rdma_before; the stages of calibrate.yml are rdma, nccl"),
+        ("unstack_pair", "trust_absent,link", "names link; the stages of unstack_pair.yml are settings_absent, trust_absent, link_absent"),
+    ],
+)
+def test_a_stage_that_the_playbook_does_not_have_is_refused(here: Path, playbook: str, stages: str, left: str) -> None:
+    """It would be left out in silence, and nothing would be measured in a run that ends well."""
+    with pytest.raises(AnsibleActionFail, match="no desk was touched") as refused:
+        begin(playbook, hostvars_of(here), spark_stages=stages)
+    assert left in str(refused.value)
+
+
+def test_every_stage_of_a_playbook_can_be_chosen(here: Path) -> None:
+    for name in PLAYBOOKS:
+        for use in [use for file in (f"{name}.yml", *BROUGHT_IN.get(name, ())) for use in role_uses(ROOT / "playbooks" / file)]:
+            stage = STAGES[str(use.stage)]
+            if not stage.always and not PLAYBOOKS[name].removes:
+                assert begin(name, hostvars_of(here), spark_stages=stage.name)["run_id"], (name, stage.name)
+
+
+BROUGHT_IN = {"update": ("tasks/update_wave.yml",), "onboard": ("tasks/reboot_wave.yml",), "calibrate": ("tasks/calibrate_measure.yml",)}
+
+
+def test_a_playbook_whose_stages_are_not_known_beforehand_takes_every_stage(here: Path) -> None:
+    hostvars = hostvars_of(here)
+    script = Script("spark_run", {"phase": "begin", "playbook": "audit"})
+    for text in ("- hosts: all\n  vars: {spark_stage: '{{ x }}'}\n", "- import_playbook: gone.yml\n", "- hosts: all\n", "a: [\n"):
+        script.playbook = str(here / "own.yml")
+        Path(script.playbook).write_text(text, encoding="utf-8")
+        hosts = {"ansible_play_hosts_all": list(hostvars), "hostvars": hostvars, "spark_stages": "rdma"}
+        assert script.run("desk-01", **hosts)["run_id"], text
+        with pytest.raises(AnsibleActionFail, match="names speed; stages are"):
+            script.run("desk-01", **{**hosts, "spark_stages": "speed"})

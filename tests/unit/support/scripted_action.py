@@ -8,10 +8,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run, plain
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import Part, RunStore
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = ROOT / "roles"
 ACTIONS = "ansible_collections.labops.dgx_spark.plugins.action"
 Answer = Mapping[str, Any]
 
@@ -42,6 +44,9 @@ class Script:
         """Module of every execution."""
         self.shown: list[str] = []
         """What the admin reads."""
+        own = ROOT / f"playbooks/{(args or {}).get('playbook')}.yml"
+        self.playbook = str(own) if own.is_file() else ""
+        """File that the task stands in."""
         self.task = SimpleNamespace(
             args=dict(args or {}),
             async_val=0,
@@ -51,13 +56,14 @@ class Script:
             diff=False,
             tags=["always"],
             get_name=lambda: "The task",
+            get_path=lambda: f"{self.playbook}:9" if self.playbook else None,
         )
         self.connection = SimpleNamespace(
             _shell=SimpleNamespace(tmpdir="x", join_path=lambda *parts: "/".join(parts)), get_option=lambda _name: user, reset=lambda: None
         )
         templar = SimpleNamespace(template=lambda value: value)
         player = SimpleNamespace(password=password, become_pass=become, remote_user=user)
-        self.action = self.module.ActionModule(self.task, self.connection, player, None, templar, None)
+        self.action = self.module.ActionModule(self.task, self.connection, player, DataLoader(), templar, None)
         self.action._load_name = f"labops.dgx_spark.{name}"
         self.action._display = SimpleNamespace(
             display=self.shown.append, warning=self.shown.append, error=self.shown.append, vvv=lambda _text: None

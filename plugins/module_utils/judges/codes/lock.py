@@ -180,11 +180,23 @@ CODES: tuple[Code, ...] = (
         source="apt's own message",
     ),
     Code(
+        code="ROOT_READ_ONLY",
+        title="The root file system cannot be written to",
+        severity="fail",
+        meaning="The kernel mounts the root file system read-only, or made it so after an error of the drive or of the file system "
+        "(ext4's errors=remount-ro). Programs that run go on, so that the desk looks healthy until something has to be written.",
+        remedy="sudo dmesg | grep -iE 'nvme|ext4|remount|I/O error' shows why. Copy what matters, then reboot: the file system is checked "
+        "while the desk starts. If it happens again, the drive is failing (sudo nvme smart-log /dev/nvme0).",
+        source="this collection's rule (mount(8), ext4(5))",
+    ),
+    Code(
         code="DISK_FULL",
         title="Not enough disk space",
         severity="fail",
+        other_severities=("warn",),
         meaning="The file system has less space than the packages to be kept or installed need (the evidence has both figures, in "
-        "bytes). This is checked before anything is changed.",
+        "bytes). This is checked before anything is changed. A warning where hardly anything can be written to the root file system any "
+        "more, which the facts show in every run.",
         remedy="Free some space (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or "
         "set driver_lock_keep_debs=false to do without a rollback. Where df -h shows room, df -i shows whether the inodes are used up: "
         "caches of many small files (pip, conda, npm, build folders) take them.",

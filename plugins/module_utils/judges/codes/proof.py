@@ -52,7 +52,8 @@ TRUST: tuple[Code, ...] = (
         meaning="A TCP connection from one desk's fabric address to the other's was dropped or refused, although something was listening "
         "there. RDMA itself bypasses a firewall, but perftest, MPI and NCCL connect over TCP first.",
         remedy="Let the pair_trust role open the pair's fabric interfaces (pair_trust_open_firewall: true, the default), or add the rule "
-        "that the message names on the blocking desk.",
+        "that the message names on the blocking desk. Where sudo ufw status numbered shows that rule there already, another filter drops "
+        "it: sudo nft list ruleset shows which.",
         source="community (ufw active by default: one report), this collection's rule",
     ),
     Code(
