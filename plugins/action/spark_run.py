@@ -25,6 +25,7 @@ from ..plugin_utils.actions import STOPPED, Call, DeskAction
 from ..plugin_utils.addressing import STATIC, Numbers, wrong_numbers, wrong_sources
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
+from ..plugin_utils.report.webhook import wrong as wrong_address
 from ..plugin_utils.report.write import Wishes
 from ..plugin_utils.run import role_options
 from ..plugin_utils.run.clock import utc
@@ -124,9 +125,9 @@ class ActionModule(DeskAction):
             )
         problems += _wrong_tags(call.task_vars, set(self._task.tags))
         base = Path.cwd() / Path(str(REPORT_DIR.read(own))).expanduser()
-        url = str((own.get(WEBHOOK.variable) or {}).get("url")) if isinstance(own.get(WEBHOOK.variable), Mapping) else None
-        if url is not None and not url.startswith(("http://", "https://")):
-            problems.append("spark_webhook has no url that begins with http:// or https://")
+        hook = own.get(WEBHOOK.variable)
+        if isinstance(hook, Mapping) and (problem := wrong_address(str(hook.get("url") or ""))):
+            problems.append(problem)
         problems += _wrong_since(str(own.get(SINCE.variable) or SINCE.default), base)
         if problems:
             raise _refusal("the request cannot be carried out", problems)

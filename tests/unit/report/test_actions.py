@@ -144,6 +144,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         Receiver.taken.append((self.path, dict(self.headers.items()), body))
+        if self.path == "/no-http":
+            self.wfile.write(b"t0ken\r\n\r\n")
+            return
         self.send_response({"/gone": 410, "/moved": 302}.get(self.path, 204))
         if self.path == "/moved":
             self.send_header("Location", "/elsewhere")
@@ -172,7 +175,11 @@ def test_the_webhook_gets_one_post(tmp_path: Path, receiver: str) -> None:
     assert told["schema"] == "labops.dgx_spark/verdict/1" and told["verdict"] == "PASS" and shown.warnings == []
 
 
-@pytest.mark.parametrize("target", ["/gone", "/moved", "closed", "file:///etc/passwd", "http://", "http://[", ""])
+HOSTLESS = ("file:///etc/passwd", "http://", "http://[", "", "http://127.0.0.1:9/a hook?key=t0ken", "http://127.0.0.1:t0ken/")
+WITH_LOGIN = ("https://ana:t0ken@127.0.0.1/hook", "https://t0ken@127.0.0.1:9/hook")
+
+
+@pytest.mark.parametrize("target", ["/gone", "/moved", "/no-http", "closed", *HOSTLESS, *WITH_LOGIN])
 def test_a_webhook_that_fails_is_a_warning_without_secrets(tmp_path: Path, receiver: str, target: Any) -> None:
     url = {"closed": "http://127.0.0.1:9/t0ken"}.get(target, f"{receiver}{target}" if str(target).startswith("/") else target)
     webhook = {"url": url, "headers": {"Authorization": "Bearer s3cret", "Bad\nName": "s3cret"} if target == "closed" else {"X": "s3cret"}}
