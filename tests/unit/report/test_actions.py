@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import json
 import threading
@@ -269,6 +270,21 @@ def test_several_runs_become_one_report_that_the_history_does_not_count(tmp_path
     result, _shown = run("report_again", {"runs": "0001, 0003", "report_dir": str(tmp_path)})
     assert Path(result["path"]).parent == tmp_path / "merged" and (Path(result["path"]) / "index.html").is_file()
     assert len(run("run_history", {"report_dir": str(tmp_path)})[0]["lines"]) == 4
+
+
+def test_a_report_of_several_runs_goes_into_a_folder_that_is_made_for_it(tmp_path: Path) -> None:
+    """In a folder of reports that somebody sent, links may wait under all names that it could have."""
+    reports, own = tmp_path / "reports", tmp_path / "own"
+    own.mkdir()
+    (own / "index.html").write_text("mine")
+    runs(reports)
+    (reports / "merged").mkdir()
+    now = datetime.datetime.now(datetime.UTC)
+    for seconds in range(60):
+        (reports / "merged" / f"{now + datetime.timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}").symlink_to(own)
+    with pytest.raises(AnsibleActionFail, match="cannot be made"):
+        run("report_again", {"runs": "0001, 0003", "report_dir": str(reports)})
+    assert [item.name for item in own.iterdir()] == ["index.html"] and (own / "index.html").read_text() == "mine"
 
 
 @pytest.mark.parametrize("wanted", [None, "", [], "zz"])
