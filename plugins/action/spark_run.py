@@ -199,14 +199,16 @@ def _verdict(call: Call) -> dict[str, Any]:
     report = call.given.get("report") or {}
     if "guilty" not in report:
         return {"failed": True, "msg": f"{call.desk}: there is no report of this run, so there is no verdict"}
+    verdict = (report.get("desks") or {}).get(call.desk)
     reason = report["guilty"].get(call.desk)
-    if reason is None and report.get("unwritten"):
-        verdict = report.get("desks", {}).get(call.desk, "PASS")
+    if reason is None and verdict is None:
+        reason = f"the report of this run does not name {call.desk}, so there is no verdict on it"
+    elif reason is None and report.get("unwritten"):
         reason = f"{call.desk} is {verdict}, but the report could not be written: {'; '.join(report['unwritten'])}"
     return {
         "changed": False,
         "failed": reason is not None,
-        "msg": reason or f"{call.desk}: {report.get('desks', {}).get(call.desk, 'PASS')}",
+        "msg": reason or f"{call.desk}: {verdict}",
     }
 
 

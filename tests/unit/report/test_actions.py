@@ -18,7 +18,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import wri
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WantError
-from lab_samples import Lab
+from lab_samples import Lab, renamed
 from scripted_action import Script
 
 
@@ -121,6 +121,30 @@ def test_on_a_full_disk_the_table_is_seen_and_the_verdict_fails(tmp_path: Path, 
     monkeypatch.undo()
     again, _shown = run("report_again", {"runs": "last", "report_dir": str(tmp_path)})
     assert again["changed"] and (tmp_path / "20261123T101500Z-aaaa" / "report.json").is_file(), "as the message promised"
+
+
+@pytest.mark.parametrize("name", ["sk-lab-berlin-desk-01", "SparkDesk07RackB2Lab3X", "token:7"])
+def test_a_name_that_looks_like_a_token_costs_no_desk_its_verdict(name: str, tmp_path: Path) -> None:
+    """It was replaced as a secret: the desk was not in its own report, and what was wrong with it failed nothing."""
+    lab, names = Lab(1), {"desk-01": name, "pair_01": "pair_A1b2C3d4E5f6G7h8I9"}
+    lab.members = renamed(lab.members, names)
+    lab.parts = renamed(lab.parts, names)
+    text = f"{name}: lost as mount --token s3cretT0ken was called on {name}"
+    lab.find("driver", name, finding("DESK_STAGE_FAILED", Where(desk=name), text))
+    value = stage(tmp_path, lab)
+    result, _shown = report(value)
+    assert result["desks"] == {name: "FAIL", "desk-02": "PASS"} and result["pairs"] == {"pair_A1b2C3d4E5f6G7h8I9": "FAIL"}
+    ended = Script("spark_run", {"phase": "verdict", "report": result}).run(name, value)
+    assert ended["failed"] and ended["msg"].startswith(f"{name} is FAIL: DESK_STAGE_FAILED: {name}: lost as")
+    told = "".join(path.read_text() for path in (tmp_path / lab.run_id).glob("*.*"))
+    assert name in told and f"--token REMOVED was called on {name}" in told and "s3cret" not in told
+
+
+def test_a_desk_that_its_report_does_not_name_did_not_pass(tmp_path: Path) -> None:
+    value = stage(tmp_path, Lab(1))
+    result, _shown = report(value)
+    ended = Script("spark_run", {"phase": "verdict", "report": result}).run("desk-03", value)
+    assert ended["failed"] and "does not name desk-03" in ended["msg"]
 
 
 def test_a_since_that_nobody_understands_costs_only_the_comparison(tmp_path: Path) -> None:
