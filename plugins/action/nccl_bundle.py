@@ -12,6 +12,7 @@ import os
 import re
 import resource
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.run.gate import takes_part
 from ..plugin_utils.run.model import Run
 from ..plugin_utils.run.stages import STAGES
-from ..plugin_utils.run.store import RunStore
+from ..plugin_utils.run.store import RunStore, write_atomically
 
 MODULE = "labops.dgx_spark.nccl_bundle"
 BUILT = re.compile(re.escape(f"{received.PLACE}/{received.HANDED_PREFIX}") + r"[A-Za-z0-9_]{8}/bundle\.tar\.gz")
@@ -71,7 +72,7 @@ class ActionModule(DeskAction):
         builder = str(given.get("builder") or "") or default_builder(call.run, call.store)
         if desk == builder and (refused := wishes.refused(desk)):
             return self.refused(refused)
-        if desk != builder or wishes.cached.is_file():
+        if desk != builder or wishes.is_kept():
             return {"changed": False, "builder": builder, "bundle": str(wishes.cached)}
         arguments = {
             "state": "built",
@@ -90,11 +91,9 @@ class ActionModule(DeskAction):
                 arguments[name] |= {"archive": self._send(source, folder, f"{name}.tar"), "sha256": bundle.digest(str(source))}
         answer = self.execute(MODULE, arguments, call)
         if not answer.get("failed"):
-            fresh = wishes.cached.with_suffix(".part")
-            fresh.parent.mkdir(parents=True, exist_ok=True)
-            self._fetch(answer, fresh)
-            wishes.pin(json.loads(bundle.manifest_of(str(fresh))))
-            os.replace(fresh, wishes.cached)
+            with _fresh(wishes.cached) as fresh:
+                self._fetch(answer, fresh)
+                wishes.pin(json.loads(bundle.manifest_of(str(fresh))))
             answer["bundle"] = str(wishes.cached)
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return answer
@@ -104,7 +103,7 @@ class ActionModule(DeskAction):
         given, desk = call.given, call.desk
         wishes = Wishes(given)
         path = wishes.given_archive() if given.get("archive") else wishes.cached
-        if not path.is_file():
+        if not (path.is_file() if given.get("archive") else wishes.is_kept()):
             if self._task.check_mode:
                 return {"changed": True, "msg": "in check mode: the bundle would be built first"}
             text = f"{desk}: there is no bundle to install; see the findings of the builder desk"
@@ -150,6 +149,20 @@ class ActionModule(DeskAction):
         self._transfer_file(str(path), target)
         self._fixup_perms2([folder, target])
         return target
+
+
+@contextlib.contextmanager
+def _fresh(target: Path) -> Iterator[Path]:
+    """A new file that nobody else knows the name of, and that takes the target's place at the end."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -256,10 +269,7 @@ class Wishes:
         asked = {_tagged(dict(self.given.get(name) or {})) for name in SOURCES}
         both = {**{key: value for key, value in fresh.items() if key in asked}, **known}
         if both != known:
-            path = self.cache / COMMITS
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(both, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            os.replace(part, path)
+            write_atomically(self.cache / COMMITS, json.dumps(both, indent=1, sort_keys=True) + "\n", mode=0o644)
 
     def _commits(self) -> dict[str, str]:
         try:
@@ -272,6 +282,18 @@ class Wishes:
     def cached(self) -> Path:
         """The bundle on the controller."""
         return self.cache / f"{self.key[:32]}.tar.gz"
+
+    def is_kept(self) -> bool:
+        """Whether it is there. Raises BundleError for one that another user laid in a folder of everybody's: it runs on every desk."""
+        if not self.cached.is_file():
+            return False
+        owner = self.cached.lstat().st_uid
+        if self.cache.stat().st_mode & 0o002 and owner not in (0, os.geteuid()):
+            raise bundle.BundleError(
+                f"{self.cached} belongs to user id {owner}, and everybody may write to its folder; a bundle that this user (id "
+                f"{os.geteuid()}) built was expected. Name a folder of your own (nccl_bundle_cache), or remove the file where it is yours"
+            )
+        return True
 
     def source(self, name: str) -> Path:
         """The source archive on the controller; a folder is packed first."""
@@ -321,11 +343,10 @@ def packed(folder: Path, cache: Path) -> Path:
             archive.addfile(entry, io.BytesIO(content))
     data = buffer.getvalue()
     target = cache / f"source-{folder.name}-{hashlib.sha256(data).hexdigest()[:16]}.tar"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
-        fresh.write_bytes(data)
-        os.replace(fresh, target)
+    # Its name tells what was in it when it was made, not what is in it.
+    if not target.is_file() or target.read_bytes() != data:
+        with _fresh(target) as fresh:
+            fresh.write_bytes(data)
     return target
 
 

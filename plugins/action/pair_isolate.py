@@ -27,9 +27,10 @@ from ..module_utils.judges.isolate import (
     advance,
 )
 from ..plugin_utils.actions import Call, DeskAction
+from ..plugin_utils.admission.text import line
 from ..plugin_utils.endpoints import EndpointError, desk_facts
 from ..plugin_utils.run.model import DIRECT, SWITCH, Run, Stack, plain
-from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, write_atomically
+from ..plugin_utils.run.store import DONE, Part, RunStore, file_name, json_of, write_atomically
 from ..plugin_utils.terminal import ask
 
 HOSTS = {AS_IT_IS: 20, GOOD_FOR_PEER: 22, GOOD_FOR_HEAD: 24, OTHER_PORT: 26, WITHOUT_SWITCH: 28}
@@ -165,12 +166,20 @@ def rebooted(run: Run, store: RunStore, desks: list[str]) -> bool:
 def read_trials(path: Path) -> list[Trial]:
     """Trials of earlier runs of the playbook."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        # It lies in the folder of reports, which somebody may have sent.
+        return [_trial(item) for item in json_of(path)]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
-        raise AnsibleActionFail(f"{path} cannot be read ({error}); start again with isolate_restart=true") from error
-    return [Trial(item["kind"], item["verdict"], bool(item["rebooted"]), tuple(item.get("codes") or ())) for item in data]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AnsibleActionFail(f"{path} cannot be read ({line(str(error))}); start again with isolate_restart=true") from error
+
+
+def _trial(item: Mapping[str, Any]) -> Trial:
+    """Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
+    kind, verdict = item["kind"], item["verdict"]
+    if kind not in HOSTS or verdict not in (PASS, FAIL, UNKNOWN):
+        raise ValueError("an entry is not a trial")
+    return Trial(kind, verdict, bool(item["rebooted"]), tuple(line(str(code)) for code in item.get("codes") or ()))
 
 
 def trial_folder(run: Run, kind: str) -> Path:

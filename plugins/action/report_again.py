@@ -50,6 +50,8 @@ class ActionModule(DeskAction):
         result: dict[str, Any] = {"changed": not self._task.check_mode, "path": str(target), "runs": [str(folder) for folder in folders]}
         if self._task.check_mode:
             return result
+        if several and not call.given.get("to"):
+            _make(target)
         written = write(target, report, lines, Wishes(certificates=False), again=stands)
         if written.problems:
             result.update(failed=True, msg=f"the report in {target} is incomplete: {'; '.join(written.problems)}")
@@ -60,3 +62,14 @@ class ActionModule(DeskAction):
             with_history(report, History(base), datetime.datetime.now().astimezone())
         except HistoryError as error:
             self._display.warning(f"{error}; the report says nothing about earlier runs")
+
+
+def _make(folder: Path) -> None:
+    """Make a folder of our own: in one of reports that somebody sent, a link may wait under its name. Raises AnsibleActionFail."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except OSError as error:
+        raise AnsibleActionFail(
+            f"{folder} cannot be made ({error.strerror}); run again, or name another folder with -e report_to=PATH"
+        ) from None

@@ -25,6 +25,7 @@ from ..plugin_utils.actions import STOPPED, Call, DeskAction
 from ..plugin_utils.addressing import STATIC, Numbers, wrong_numbers, wrong_sources
 from ..plugin_utils.history.since import SinceError, moment_of
 from ..plugin_utils.report.files import Asked, write_report
+from ..plugin_utils.report.webhook import wrong as wrong_address
 from ..plugin_utils.report.write import Wishes
 from ..plugin_utils.run import role_options
 from ..plugin_utils.run.clock import utc
@@ -123,9 +124,9 @@ class ActionModule(DeskAction):
             )
         problems += _wrong_tags(call.task_vars, set(self._task.tags))
         base = Path.cwd() / Path(str(REPORT_DIR.read(own))).expanduser()
-        url = str((own.get(WEBHOOK.variable) or {}).get("url")) if isinstance(own.get(WEBHOOK.variable), Mapping) else None
-        if url is not None and not url.startswith(("http://", "https://")):
-            problems.append("spark_webhook has no url that begins with http:// or https://")
+        hook = own.get(WEBHOOK.variable)
+        if isinstance(hook, Mapping) and (problem := wrong_address(str(hook.get("url") or ""))):
+            problems.append(problem)
         problems += _wrong_since(str(own.get(SINCE.variable) or SINCE.default), base)
         if problems:
             raise _refusal("the request cannot be carried out", problems)
@@ -202,14 +203,16 @@ def _verdict(call: Call) -> dict[str, Any]:
     report = call.given.get("report") or {}
     if "guilty" not in report:
         return {"failed": True, "msg": f"{call.desk}: there is no report of this run, so there is no verdict"}
+    verdict = (report.get("desks") or {}).get(call.desk)
     reason = report["guilty"].get(call.desk)
-    if reason is None and report.get("unwritten"):
-        verdict = report.get("desks", {}).get(call.desk, "PASS")
+    if reason is None and verdict is None:
+        reason = f"the report of this run does not name {call.desk}, so there is no verdict on it"
+    elif reason is None and report.get("unwritten"):
         reason = f"{call.desk} is {verdict}, but the report could not be written: {'; '.join(report['unwritten'])}"
     return {
         "changed": False,
         "failed": reason is not None,
-        "msg": reason or f"{call.desk}: {report.get('desks', {}).get(call.desk, 'PASS')}",
+        "msg": reason or f"{call.desk}: {verdict}",
     }
 
 

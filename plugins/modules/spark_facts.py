@@ -314,7 +314,9 @@ ansible_facts:
                       any kernel.
                     type: bool
               command_line:
-                description: Command line of the running kernel (/proc/cmdline); null when unknown.
+                description: >-
+                  Command line of the running kernel (/proc/cmdline), of the parameters that kernel, driver and boot loader know: another
+                  one may hold a password; null when unknown.
                 type: str
               kho:
                 description: Value of the C(kho=) parameter (/proc/cmdline); null when it is not given.
@@ -1079,7 +1081,7 @@ ansible_facts:
                     description: Process id; 0 for a service of the kernel, which is not a process.
                     type: int
                   name:
-                    description: Name.
+                    description: The program without its arguments, which may hold a password; of Python also the module or the script.
                     type: str
                   kind:
                     description: C(C) for compute, C(G) for graphics; null when unknown.
@@ -1099,7 +1101,7 @@ ansible_facts:
                     description: Process id; 0 for a service of the kernel, which is not a process.
                     type: int
                   name:
-                    description: Name.
+                    description: The program without its arguments, which may hold a password; of Python also the module or the script.
                     type: str
                   kind:
                     description: C(C) for compute, C(G) for graphics; null when unknown.

@@ -72,10 +72,11 @@ class Secrets:
     become: str | None = field(default=None, repr=False)
 
     def blot(self, text: str) -> str:
-        """The text without the secrets."""
-        for secret in (self.password, self.become):
-            if secret:
-                text = text.replace(secret, "********")
+        """The text without the secrets; the longer one first, which may begin with the other, and as texts of several lines are joined."""
+        told = [secret for secret in (self.password, self.become) if secret]
+        forms = {form for secret in told for form in (secret, " ".join(secret.split())) if form}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, "********")
         return text
 
     def blot_all(self, value: Any) -> Any:

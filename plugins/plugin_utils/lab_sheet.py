@@ -221,7 +221,15 @@ def _cells(line: str, separator: str | None) -> list[str]:
         return []
 
 
+TITLES_LIMIT = 1000
+"""Titles of one sheet; each is compared with all that are known, and somebody may have sent it."""
+
+
 def _titles(cells: Sequence[str], line: int, problems: list[Problem]) -> list[str] | None:
+    count = sum(bool(cell.strip()) for cell in cells)
+    if count > TITLES_LIMIT:
+        problems.append(Problem(line, "", f"{count} column titles", f"{TITLES_LIMIT} at most"))
+        return None
     titles = [title(cell) for cell in cells]
     if "name" not in titles:
         listed = ", ".join(cell.strip() for cell in cells if cell.strip())

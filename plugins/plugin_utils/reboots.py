@@ -16,7 +16,7 @@ from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from .actions import BEGINS, Call, DeskAction, read_harmless
 from .admission.text import line
-from .run.store import lock_file, write_atomically
+from .run.store import file_name, lock_file, write_atomically
 
 
 class RebootingAction(DeskAction):
@@ -83,7 +83,7 @@ class Turn:
 def turn_of(run_dir: Path, group: str, desk: str, what: str = "reboot") -> Iterator[Turn]:
     """Wait until no other desk of the group is away. ``lost`` names one that went in this run and has not come back."""
     folder = run_dir / what
-    path = folder / f"{group.replace('/', '_')}.json"
+    path = folder / f"{file_name(group)}.json"
     with lock_file(path.with_suffix(".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lost = next((name for name, state in _states(path).items() if name != desk and state == "away"), None)

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from ..module_utils.readers import kernel_command_line, nvidia_smi_error
 from ..module_utils.readers import netplan as netplan_reader
-from ..module_utils.readers import nvidia_smi_error
 
 Reducer = Callable[[str, Collection[str]], str]
 
@@ -442,23 +442,10 @@ def ip_address(text: str, logins: Collection[str]) -> str:
 
 # Kernel ---------------------------------------------------------------------------------------------------------------------------
 
-_PARAMETERS = re.compile(
-    r"(?:BOOT_IMAGE|root|ro|rw|quiet|splash|nosplash|console|crashkernel|kho|init_on_alloc|init_on_free|iommu(?:\.\w+)?|pci|pcie_\w+"
-    r"|initcall_blacklist|earlycon|efi|mitigations|nvidia[\w.-]*|mlx5_core\.\w+|cma|hugepages|default_hugepagesz|hugepagesz|numa_\w+"
-    r"|transparent_hugepage|isolcpus|nohz_full|rcu_nocbs|panic|loglevel|audit|apparmor|selinux|security|module_blacklist|modprobe\.blacklist"
-    r"|fsck\.\w+|rootwait|rootflags|rootfstype|net\.ifnames|biosdevname|ipv6\.disable|cgroup\w*|systemd\.unified_cgroup_hierarchy|arm64\.\w+"
-    r"|arm-smmu[\w.-]*|vt\.handoff|swiotlb|mem|memmap|nomodeset|plymouth\.\w+|kpti|lockdown|vfio[\w.-]*)"
-)
-_PARAMETER_VALUE = re.compile(r"[\w.,:/=+@-]{0,120}")
-
 
 def command_line(text: str, _logins: Collection[str]) -> str:
     """The kernel's command line: the parameters that kernel, driver and boot loader know; an unknown one may be a token."""
-    words = []
-    for word in text.split()[:400]:
-        name, _equals, value = word.partition("=")
-        if _PARAMETERS.fullmatch(name) and _PARAMETER_VALUE.fullmatch(value):
-            words.append(word)
+    words = kernel_command_line.known(text)
     return " ".join(words) + "\n" if words else ""
 
 

@@ -11,7 +11,7 @@ from ..desk import MISSING, TIMEOUT, Answer
 from ..model.desk import Busy
 from ..model.driver import GpuProcess
 from ..model.proof import DeskUse
-from ..readers import compute_apps, passwd, proc_status, rdma_resource
+from ..readers import compute_apps, passwd, proc_status, process_name, rdma_resource
 from .side import Side
 
 TIME_LIMIT = 15.0
@@ -49,7 +49,8 @@ def _reason(answer: Answer) -> str:
 def _processes(side: Side, found: Sequence[dict[str, Any]], own: set[int]) -> tuple[GpuProcess, ...]:
     others = [item for item in found if item["pid"] not in own]
     return tuple(
-        GpuProcess(item["pid"], item["name"], item.get("kind"), item.get("memory_mib"), _user(side, item["pid"])) for item in others
+        GpuProcess(item["pid"], process_name.read(item["name"]), item.get("kind"), item.get("memory_mib"), _user(side, item["pid"]))
+        for item in others
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..desk import DENIED, MISSING
 from ..model.desk import Busy
 from ..model.driver import GpuProcess
-from ..readers import compute_apps, proc_status, rdma_resource
+from ..readers import compute_apps, proc_status, process_name, rdma_resource
 from .ask import Ask
 from .functions import functions
 from .gpu import smi
@@ -100,4 +100,4 @@ def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:
 
 def _process(ask: Ask, item: dict[str, Any]) -> GpuProcess:
     uid = proc_status.read(ask.text(f"/proc/{item['pid']}/status").text or "")["uid"]
-    return GpuProcess(item["pid"], item["name"], item.get("kind"), item.get("memory_mib"), user_name(ask, uid))
+    return GpuProcess(item["pid"], process_name.read(item["name"]), item.get("kind"), item.get("memory_mib"), user_name(ask, uid))

@@ -57,7 +57,8 @@ class Kernel:
     installed: tuple[KernelImage, ...] = ()
     """Installed kernels, highest version first (/boot/vmlinuz-*, else the package database)."""
     command_line: str | None = None
-    """Command line of the running kernel (/proc/cmdline); null when unknown."""
+    """Command line of the running kernel (/proc/cmdline), of the parameters that kernel, driver and boot loader know: another one may hold
+    a password; null when unknown."""
     kho: str | None = None
     """Value of the ``kho=`` parameter (/proc/cmdline); null when it is not given."""
     next_boot_kho: str | None = None
@@ -169,7 +170,7 @@ class GpuProcess:
     pid: int
     """Process id; 0 for a service of the kernel, which is not a process."""
     name: str
-    """Name."""
+    """The program without its arguments, which may hold a password; of Python also the module or the script."""
     kind: str | None = None
     """``C`` for compute, ``G`` for graphics; null when unknown."""
     memory_mib: int | None = None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..run.store import DONE, FAILED, HELD_BACK, SKIPPED, Part
 from .figures import figures_of, headline
 from .source import Parts, PlannedStack, Source, in_words_of, source_of
 from .timing import changed_on, epoch, finished_stages, seconds_between
-from .words import scrubbed
+from .words import plain, scrubbed
 
 SCHEMA = "labops.dgx_spark/report/1"
 BAD = ("FAIL", "UNKNOWN")
@@ -59,7 +60,8 @@ def build(run: Run, parts: Parts, finished: str, versions: Mapping[str, str] | N
                 "desks": [desks[name] for name in source.scope],
                 "cables": _cables(source),
                 "changed": changed_on(source.everything()),
-            }
+            },
+            [*run.members, *(stack.name for stack in run.stacks)],
         )
     )
 
@@ -68,15 +70,24 @@ SHORT = 8
 """Characters below which a text holds no secret."""
 
 
-def _discreet(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain harmless data (`scrubbed`) without passwords and tokens: programs and the kernel are started with some, logs repeat them."""
+def _discreet(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Plain harmless data (`scrubbed`) without passwords and tokens: programs and the kernel are started with some, logs repeat them.
 
+    ``names`` of desks and stacks stay, whatever they look like: by them all parts of a report are found, and a desk its verdict.
+    """
     # Desks of a lab are alike: what stands in all of them is looked through once.
     cut = functools.cache(secret_shapes.cut)
+    odd = sorted((name for name in set(map(plain, names)) if cut(name) != name), key=len, reverse=True)
+    apart = re.compile(f"({'|'.join(map(re.escape, odd))})") if odd else None
+
+    def discreet(text: str) -> str:
+        if apart is None:
+            return cut(text)
+        return "".join(part if number % 2 else cut(part) for number, part in enumerate(apart.split(text)))
 
     def told(value: Any) -> Any:
         if isinstance(value, str):
-            return cut(value) if len(value) >= SHORT else value
+            return discreet(value) if len(value) >= SHORT else value
         if isinstance(value, dict):
             # Remedies are ours, and name options of passwords.
             return {key: item if key == "remedy" else told(item) for key, item in value.items()}

@@ -99,12 +99,6 @@ def _template() -> jinja2.Template:
     return environment.from_string((HERE / "certificate.html.j2").read_text(encoding="utf-8"))
 
 
-def file_name(stack: str) -> str:
-    """A file name for a stack: names of groups may hold anything."""
-    safe = "".join(char if (char.isalnum() and char.isascii()) or char in "._-" else "_" for char in stack).lstrip(".") or "stack"
-    return safe if safe == stack else f"{safe[:80]}-{hashlib.sha256(stack.encode()).hexdigest()[:8]}"
-
-
 def _proven(stack: Mapping[str, Any]) -> bool:
     return stack["verdict"] in CERTIFIED and bool(stack.get("judged", True)) and _measured(stack)
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -69,15 +71,27 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
-def post(url: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> None:
-    """One POST of JSON. Raises WebhookError."""
+def wrong(url: str) -> str | None:
+    """What is wrong with an address, without a word of it: any part may be a secret. Null for one that can be asked."""
     try:
         parts = urllib.parse.urlsplit(url)
-        where, known = parts.hostname or "", parts.scheme in ("http", "https")
+        known, login, _port = parts.scheme in ("http", "https") and bool(parts.hostname), "@" in parts.netloc, parts.port
     except ValueError:
-        where, known = "", False
-    if not where or not known:
-        raise WebhookError("spark_webhook.url is not an http or https address")
+        known, login = False, False
+    if login:
+        # urllib would look the whole of it up as the name of a host.
+        return "spark_webhook.url holds a user or a password; put it into spark_webhook.headers (Authorization: Basic ...)"
+    if not known or re.search(r"[\x00-\x20\x7f]", url):
+        return "spark_webhook has no url that begins with http:// or https:// and has a host, no blank and, if any, a port's number"
+    return None
+
+
+def post(url: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> None:
+    """One POST of JSON. Raises WebhookError."""
+    problem = wrong(url)
+    if problem:
+        raise WebhookError(problem)
+    where = urllib.parse.urlsplit(url).hostname or ""
     try:
         request = urllib.request.Request(
             url,
@@ -95,6 +109,6 @@ def post(url: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> No
         raise WebhookError(f"{where} answered {error.code}") from None
     except urllib.error.URLError as error:
         raise WebhookError(f"{where}: {line(error.reason)}") from None
-    except (OSError, ValueError) as error:
-        # The text of a ValueError may repeat a header.
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # The text of a ValueError may repeat a header; that of an answer which is no HTTP is the other side's.
         raise WebhookError(f"{where}: {type(error).__name__}") from None

@@ -13,8 +13,8 @@ from typing import Any
 
 from .. import audit
 from ..cable_report import picture
-from ..run.store import is_of_others, write_atomically
-from .certificate import certificates, file_name, page
+from ..run.store import file_name, is_of_others, write_atomically
+from .certificate import certificates, page
 from .certificate import text as certificate_text
 from .html import html
 from .junit import junit

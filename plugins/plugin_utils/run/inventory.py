@@ -17,7 +17,6 @@ from ...module_utils.judges.cable_map import natural
 from ..admission.text import shown
 from ..known_hosts import NO_NAME, looked_for
 from .model import DIRECT, RING, SIZES, SWITCH, TOPOLOGIES, Member, Stack
-from .store import file_name
 from .wants import OUT_OF_SERVICE, PAIR_HEAD, SSH_PORT, STACK_MEMBERS, TOPOLOGY, WantError
 
 DESKS_GROUP = "spark_desks"
@@ -143,11 +142,10 @@ def _problems(view: InventoryView, hosts: Mapping[str, HostEntry]) -> list[str]:
         other = next((item for item in at.get(own, ()) if item.name != host.name), None)
         if other is not None and looked_for(host.address) != own:
             problems.append(f"desk {shown(host.name)} has the address of {_named(other)} as its name; give it another one")
-        alike = names.setdefault(file_name(own), host)
+        alike = names.setdefault(own, host)
         if alike is not host:
             problems.append(
-                f"{_named(alike)} and {_named(host)} are one name to ssh or as a file of the run, so that one would speak for the other; "
-                "rename one of them"
+                f"{_named(alike)} and {_named(host)} are one name to ssh, so that the key of one stands for both; rename one of them"
             )
         key = (looked_for(host.address), host.port)
         if key in seen:

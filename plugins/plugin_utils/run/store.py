@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -183,9 +185,15 @@ def json_of(path: Path) -> Any:
         raise ValueError(f"{path} is nested too deeply") from None
 
 
+_DIGEST = re.compile(r"-[0-9a-f]{32}$")
+
+
 def file_name(name: str) -> str:
-    """The name of a desk or a stack as part of a file's name."""
-    return name.replace("/", "_")
+    """The name of a desk or a stack as a file's name: it stays in its folder, and no other name gives the same one."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
+    if plain == name and len(name) <= 100 and not _DIGEST.search(name):
+        return name
+    return f"{plain[:80]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def lock_file(path: Path) -> BinaryIO:

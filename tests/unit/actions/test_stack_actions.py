@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,21 @@ def test_a_desk_on_a_switch_is_measured_over_it_then_without_it(tmp_path: Path) 
     second = Script("pair_isolate", given).run("desk-01", run)
     assert (second["kind"], second["desks"], second["head_host"]) == ("without_switch", ["desk-02", "desk-03"], 28)
     assert second["plan"]["stacks"][0]["topology"] == "direct"
+
+
+@pytest.mark.parametrize(
+    "left", ["pipe", "{", "5", "[5]", "{}{}", '[{"kind": "as_it_is"}]', '[{"kind": ["x"], "verdict": "FAIL", "rebooted": 1}]', "[" * 20000]
+)
+def test_notes_of_trials_that_are_none_are_named_with_their_cure(left: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    run = started(tmp_path / "run", "switch")
+    notes = run.folder.parent / "isolate-lab_a-desk-02-desk-01.json"
+    if left == "pipe":
+        os.mkfifo(notes)
+    else:
+        notes.write_text(left)
+    with pytest.raises(AnsibleActionFail, match="start again with isolate_restart=true"):
+        Script("pair_isolate", {"pair": "lab_a", "cable": ["desk-02", "desk-01"], "good": "desk-03"}).run("desk-01", run)
 
 
 def test_a_trial_asks_no_dhcp_server() -> None:

@@ -292,6 +292,19 @@ def test_a_closed_gate_asks_no_desk_and_says_why(tmp_path: Path) -> None:
     assert kept is not None and kept.state == SKIPPED and kept.reason == result["stage"]["reason"] and result["changed"] is False
 
 
+@pytest.mark.parametrize("name", ["d/1", "d_1", "ü" * 300, "d" * 300, ".", "d-" + "0" * 32])
+def test_every_name_has_a_part_of_its_own(name: str, tmp_path: Path) -> None:
+    """One that is no name of a file ended the judgement of all desks."""
+    store = RunStore(tmp_path)
+    assert store.part("facts", name) is None
+    path = store.write(Part("facts", name, DONE))
+    assert path.parent == tmp_path / "parts/facts" and list(store.parts("facts")) == [name]
+    others = {name.replace("/", "_"), name.replace("_", "/"), name[:100], path.stem} - {name}
+    assert [other for other in others if store.part("facts", other)] == []
+    kept = store.part("facts", name)
+    assert kept is not None and kept.desk == name
+
+
 def test_a_desk_that_a_stage_does_not_concern_leaves_no_part(tmp_path: Path) -> None:
     run = run_of({}, ("desk-09",), folder=tmp_path)
     script = Script("cx7_link", {"pair": {}})

@@ -304,3 +304,16 @@ def test_hosts_in_none_of_our_groups_are_desks_too(tmp_path: Path) -> None:
     done = this.play("own.yml")
     assert done.returncode == 0 and said(done, HEAD, "dgx_os") == "ok, DGX OS 7.5.0", done.stdout
     assert said(done, HEAD, "pair_link") == f"nothing to do, {HEAD} is not in a pair"
+
+
+def test_desks_with_names_that_are_much_alike_are_each_judged_by_themselves(tmp_path: Path) -> None:
+    """A slash was an underscore in the name of a file, so that one desk's facts stood for the other's."""
+    sick = answers(PEER, spark_facts=recorded("plain_ubuntu", PEER))
+    this = ScriptedLab(tmp_path, {HEAD: answers(HEAD), PEER: sick})
+    tree = load(tmp_path / "hosts.yml")
+    hosts = tree["spark_desks"]["hosts"]
+    named = {"d/1": hosts[HEAD], "d_1": hosts[PEER]}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"spark_desks": {"hosts": named}}), encoding="utf-8")
+    done = play(this, "dgx_os")
+    assert said(done, "d/1", "dgx_os") == "ok, DGX OS 7.5.0", done.stdout
+    assert said(done, "d_1", "dgx_os").startswith("not done: d_1 failed in stage facts"), done.stdout

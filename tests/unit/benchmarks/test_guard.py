@@ -33,6 +33,16 @@ def test_a_job_that_began_since_the_facts_is_not_measured_over(
 
 @pytest.mark.parametrize("name", STAGES)
 @pytest.mark.parametrize(("since", "code"), [(0, "PAIR_BUSY"), (1, "PAIR_DISTURBED")])
+def test_whoever_uses_a_desk_is_told_without_the_passwords_of_the_job(
+    name: str, since: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = (("desk-02", "gpu", 4711, "python3 train.py --token s3cret", since),)
+    seen = measure(name, world(name, users=users), tmp_path, monkeypatch)
+    assert "python3 train.py (process 4711, user mara)" in seen.finding(code)["message"] and "s3cret" not in str(seen.result)
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(("since", "code"), [(0, "PAIR_BUSY"), (1, "PAIR_DISTURBED")])
 def test_a_file_server_over_rdma_is_a_user_without_a_process(
     name: str, since: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

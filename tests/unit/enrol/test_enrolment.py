@@ -401,6 +401,14 @@ def test_secrets_are_nowhere_to_be_seen(known_hosts: Path, desk: ScriptedDesk) -
     assert not [request for request in desk.requests if PASSWORD in str(request) or SUDO_PASSWORD in str(request)]
 
 
+@pytest.mark.parametrize(("password", "become", "part"), [("lab", "lab2026!x", "2026!x"), ("lab", "two  blanks7", "blanks7")])
+def test_no_half_of_a_secret_is_left(known_hosts: Path, password: str, become: str, part: str) -> None:
+    """One that begins with the other, and one whose blanks become one where lines are joined."""
+    desk = ScriptedDesk(password=password, sudo_password="another", echoes=f"sudo got {become} after {password}")
+    run = enrol(desk, known_hosts, secrets=Secrets(password, become))
+    assert run.codes == {"BECOME_FAILED": "fail"} and part not in run.shown and "sudo got ********" in run.shown
+
+
 # ---- the two login users of a pair -------------------------------------------------------------------------------------
 
 

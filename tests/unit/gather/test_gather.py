@@ -636,6 +636,16 @@ def test_who_computes_is_known_while_nvidia_smi_cannot_say(words, holders, told)
     assert [item.name for item in busy.gpu_processes] == (told or [])
 
 
+def test_facts_hold_no_password_of_a_job_or_of_the_kernel():
+    desk = healthy()
+    told = str(desk.commands["nvidia-smi -q"])
+    desk.commands["nvidia-smi -q"] = told.replace("/usr/lib/xorg/Xorg", "/usr/bin/python3 -m serve --api-key s3cret")
+    desk.files["/proc/cmdline"] = "root=/dev/nvme0n1p2 ro ds=nocloud;s=http://ana:s3cret@lab/ kho=off\n"
+    facts = collect(desk)
+    assert facts.kernel.command_line == "root=/dev/nvme0n1p2 ro kho=off" and "s3cret" not in str(facts)
+    assert [item.name for item in facts.busy.gpu_processes] == ["/usr/bin/python3 -m serve"]
+
+
 def test_who_computes_is_unknown_where_a_user_holds_more_open_than_there_is_time_for(monkeypatch):
     monkeypatch.setattr(busy_facts, "OPEN_LIMIT", 3)
     desk = healthy()

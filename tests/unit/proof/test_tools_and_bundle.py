@@ -26,6 +26,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bu
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Listing, LiveDesk, Text
 from ansible_collections.labops.dgx_spark.plugins.modules import nccl_bundle as nccl_bundle_module
 from ansible_collections.labops.dgx_spark.plugins.modules import pair_tools as pair_tools_module
+from sample_run import run_of
 from scripted_action import Script
 
 
@@ -677,6 +678,40 @@ def test_a_link_in_a_folder_of_source_brings_no_file_of_the_controller_to_a_desk
     with tarfile.open(archive) as file:
         found = {item.name: item.linkname for item in file.getmembers()}
     assert found == {"nccl/LICENSE": "../id_ed25519", "nccl/Makefile": "", "nccl/home": str(tmp_path), "nccl/more.mk": "Makefile"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "foreign", "sent"), [(0o777, False, True), (0o755, True, True), (0o1777, True, False), (0o777, True, False)]
+)
+def test_a_bundle_that_another_user_laid_into_a_folder_of_everybodys_goes_to_no_desk(
+    mode: int, foreign: bool, sent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """-e nccl_bundle_cache=/var/tmp/nccl: its name follows from what everybody knows, and what is in it runs on every desk."""
+    cache = tmp_path / "cache"
+    sources = {"nccl": {"url": "u", "tag": "v1"}, "nccl_tests": {"url": "t", "tag": "v2"}}
+    script = Script("nccl_bundle", {"state": "present", "cache": str(cache), **sources}, [{"changed": True}])
+    path = nccl_bundle.Wishes(script.action._checked()).cached
+    cache.mkdir()
+    cache.chmod(mode)
+    made(tmp_path).rename(path)
+    if foreign:
+        if os.geteuid() == 0:
+            os.chown(path, 4242, 4242)
+        monkeypatch.setattr(nccl_bundle.os, "geteuid", lambda: 4243)
+    answer = script.run(run=run_of(folder=tmp_path))
+    assert (len(script.asked) == 1) is sent, answer
+    assert sent or ("NCCL_BUNDLE_FAILED" in str(answer["findings"]) and "nccl_bundle_cache" in answer["msg"])
+
+
+def test_what_lies_under_the_name_of_a_packed_source_is_no_proof_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "nccl"
+    folder.mkdir()
+    (folder / "a.c").write_text("int a;\n")
+    archive = nccl_bundle.packed(folder, tmp_path / "cache")
+    good = archive.read_bytes()
+    archive.write_bytes(b"somebody else's")
+    assert nccl_bundle.packed(folder, tmp_path / "cache").read_bytes() == good
+    assert [item.name for item in (tmp_path / "cache").iterdir()] == [archive.name]
 
 
 def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:

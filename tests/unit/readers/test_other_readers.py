@@ -35,6 +35,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
     passwd,
     proc_limits,
     proc_locks,
+    process_name,
     rdma_resource,
     timedatectl,
     uevent,
@@ -309,6 +310,34 @@ def test_what_blocks_the_module(line, blocks):
 def test_a_command_line_that_blocks_the_module():
     read = kernel_command_line.read("ro module_blacklist=nvidia_drm modprobe.blacklist=nouveau,nvidia kho=off\n")
     assert read["blocked"] == ["modprobe.blacklist=nouveau,nvidia"] and read["kho"] == "off"
+
+
+def test_a_command_line_is_told_without_what_may_be_a_password():
+    line = "BOOT_IMAGE=/boot/vmlinuz-6.17.0-1021-nvidia root=/dev/nvme0n1p2 ro console=ttyS0,921600 pci=pcie_bus_safe"
+    assert kernel_command_line.read(f"{line}\n")["line"] == line
+    secret = "ds=nocloud;s=http://ana:s3cret@lab/ token=s3cret s3cret rd.luks.key=s3cret console=s3cret;x"
+    assert kernel_command_line.read(f"{line} {secret}\n")["line"] == line
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("python3", "python3"),
+        (
+            "/usr/bin/python3.12 -u -m vllm.entrypoints.openai.api_server --api-key s3cret",
+            "/usr/bin/python3.12 -u -m vllm.entrypoints.openai.api_server",
+        ),
+        ("python3 train.py --token s3cret", "python3 train.py"),
+        ("python3 -c import os; login('s3cret')", "python3"),
+        ("python3 s3cret", "python3"),
+        ("/usr/local/bin/ollama runner --key s3cret", "/usr/local/bin/ollama"),
+        ("VLLM::EngineCore", "VLLM::EngineCore"),
+        ("[Insufficient Permissions]", "[Insufficient Permissions]"),
+        (" ", "unknown"),
+    ],
+)
+def test_a_process_is_named_without_its_arguments(told, name):
+    assert process_name.read(told) == name
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import json
 import threading
@@ -17,7 +18,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import wri
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.wants import WantError
-from lab_samples import Lab
+from lab_samples import Lab, renamed
 from scripted_action import Script
 
 
@@ -122,6 +123,30 @@ def test_on_a_full_disk_the_table_is_seen_and_the_verdict_fails(tmp_path: Path, 
     assert again["changed"] and (tmp_path / "20261123T101500Z-aaaa" / "report.json").is_file(), "as the message promised"
 
 
+@pytest.mark.parametrize("name", ["sk-lab-berlin-desk-01", "SparkDesk07RackB2Lab3X", "token:7"])
+def test_a_name_that_looks_like_a_token_costs_no_desk_its_verdict(name: str, tmp_path: Path) -> None:
+    """It was replaced as a secret: the desk was not in its own report, and what was wrong with it failed nothing."""
+    lab, names = Lab(1), {"desk-01": name, "pair_01": "pair_A1b2C3d4E5f6G7h8I9"}
+    lab.members = renamed(lab.members, names)
+    lab.parts = renamed(lab.parts, names)
+    text = f"{name}: lost as mount --token s3cretT0ken was called on {name}"
+    lab.find("driver", name, finding("DESK_STAGE_FAILED", Where(desk=name), text))
+    value = stage(tmp_path, lab)
+    result, _shown = report(value)
+    assert result["desks"] == {name: "FAIL", "desk-02": "PASS"} and result["pairs"] == {"pair_A1b2C3d4E5f6G7h8I9": "FAIL"}
+    ended = Script("spark_run", {"phase": "verdict", "report": result}).run(name, value)
+    assert ended["failed"] and ended["msg"].startswith(f"{name} is FAIL: DESK_STAGE_FAILED: {name}: lost as")
+    told = "".join(path.read_text() for path in (tmp_path / lab.run_id).glob("*.*"))
+    assert name in told and f"--token REMOVED was called on {name}" in told and "s3cret" not in told
+
+
+def test_a_desk_that_its_report_does_not_name_did_not_pass(tmp_path: Path) -> None:
+    value = stage(tmp_path, Lab(1))
+    result, _shown = report(value)
+    ended = Script("spark_run", {"phase": "verdict", "report": result}).run("desk-03", value)
+    assert ended["failed"] and "does not name desk-03" in ended["msg"]
+
+
 def test_a_since_that_nobody_understands_costs_only_the_comparison(tmp_path: Path) -> None:
     result, shown = report(stage(tmp_path, Lab(1, playbook="audit")), audit_since="someday")
     assert result["desks"] == {"desk-01": "PASS", "desk-02": "PASS"} and "someday" in shown.warnings[0]
@@ -144,6 +169,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         Receiver.taken.append((self.path, dict(self.headers.items()), body))
+        if self.path == "/no-http":
+            self.wfile.write(b"t0ken\r\n\r\n")
+            return
         self.send_response({"/gone": 410, "/moved": 302}.get(self.path, 204))
         if self.path == "/moved":
             self.send_header("Location", "/elsewhere")
@@ -172,7 +200,11 @@ def test_the_webhook_gets_one_post(tmp_path: Path, receiver: str) -> None:
     assert told["schema"] == "labops.dgx_spark/verdict/1" and told["verdict"] == "PASS" and shown.warnings == []
 
 
-@pytest.mark.parametrize("target", ["/gone", "/moved", "closed", "file:///etc/passwd", "http://", "http://[", ""])
+HOSTLESS = ("file:///etc/passwd", "http://", "http://[", "", "http://127.0.0.1:9/a hook?key=t0ken", "http://127.0.0.1:t0ken/")
+WITH_LOGIN = ("https://ana:t0ken@127.0.0.1/hook", "https://t0ken@127.0.0.1:9/hook")
+
+
+@pytest.mark.parametrize("target", ["/gone", "/moved", "/no-http", "closed", *HOSTLESS, *WITH_LOGIN])
 def test_a_webhook_that_fails_is_a_warning_without_secrets(tmp_path: Path, receiver: str, target: Any) -> None:
     url = {"closed": "http://127.0.0.1:9/t0ken"}.get(target, f"{receiver}{target}" if str(target).startswith("/") else target)
     webhook = {"url": url, "headers": {"Authorization": "Bearer s3cret", "Bad\nName": "s3cret"} if target == "closed" else {"X": "s3cret"}}
@@ -262,6 +294,21 @@ def test_several_runs_become_one_report_that_the_history_does_not_count(tmp_path
     result, _shown = run("report_again", {"runs": "0001, 0003", "report_dir": str(tmp_path)})
     assert Path(result["path"]).parent == tmp_path / "merged" and (Path(result["path"]) / "index.html").is_file()
     assert len(run("run_history", {"report_dir": str(tmp_path)})[0]["lines"]) == 4
+
+
+def test_a_report_of_several_runs_goes_into_a_folder_that_is_made_for_it(tmp_path: Path) -> None:
+    """In a folder of reports that somebody sent, links may wait under all names that it could have."""
+    reports, own = tmp_path / "reports", tmp_path / "own"
+    own.mkdir()
+    (own / "index.html").write_text("mine")
+    runs(reports)
+    (reports / "merged").mkdir()
+    now = datetime.datetime.now(datetime.UTC)
+    for seconds in range(60):
+        (reports / "merged" / f"{now + datetime.timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}").symlink_to(own)
+    with pytest.raises(AnsibleActionFail, match="cannot be made"):
+        run("report_again", {"runs": "0001, 0003", "report_dir": str(reports)})
+    assert [item.name for item in own.iterdir()] == ["index.html"] and (own / "index.html").read_text() == "mine"
 
 
 @pytest.mark.parametrize("wanted", [None, "", [], "zz"])

@@ -14,13 +14,13 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.certificat
     CertificateError,
     certificate,
     certificates,
-    file_name,
     page,
     text,
 )
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.read import report_file
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.verifying import check
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.write import Wishes, write
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import file_name
 from lab_samples import Lab, every_failure
 
 
@@ -179,7 +179,7 @@ def test_names_make_files_that_stay_in_their_folder(name: str, expected: str | N
     made = file_name(name)
     assert "/" not in made and not made.startswith(".") and 0 < len(made) < 120
     assert expected is None or made == expected
-    assert file_name("a/b") != file_name("a:b")
+    assert file_name("a/b") != file_name("a:b") and (made == name or file_name(made) != made)
 
 
 def test_a_key_that_cannot_sign_is_a_warning_and_the_report_stands(tmp_path: Path) -> None:

@@ -87,7 +87,6 @@ def test_a_broken_inventory_is_refused_by_name(
         ("10.0.0.1", "10.0.0.66", "desk '10.0.0.1' has the address of d-1 ("),
         ("D-1", "10.0.0.66", "d-1 ("),
         ("D-1", "10.0.0.66", "are one name to ssh"),
-        ("d/4", "10.0.0.66", "are one name to ssh or as a file of the run"),
         ("SPARK-A1B2.local", "10.0.0.66", "has the address of d-2 ("),
         ("fe80:0::2%eth0", "10.0.0.66", "has the address of d-3 ("),
         ("d-9", "fe80:0:0::2%eth0", "have the same address"),
@@ -100,7 +99,6 @@ def test_the_key_of_a_desk_is_no_others(name: str, address: str, words: str, tmp
         "d-1": {"ansible_host": "10.0.0.1"},
         "d-2": {"ansible_host": "spark-a1b2.local"},
         "d-3": {"ansible_host": "fe80::2%eth0"},
-        "d_4": {},
     }
     desks[name] = {"ansible_host": address}
     with pytest.raises(AnsibleActionFail) as refused:

@@ -484,6 +484,13 @@ def test_a_webhook_without_an_address_is_refused_without_its_secrets(here: Path,
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("url", ["https://ana:s3cret@hooks.lab/x", "https://hooks.lab/a b?key=s3cret", "http://hooks.lab:s3cret/"])
+def test_a_webhook_that_cannot_be_asked_is_refused_before_any_desk(here: Path, url: str) -> None:
+    with pytest.raises(AnsibleActionFail, match="spark_webhook") as refused:
+        begin("audit", hostvars_of(here, spark_webhook={"url": url}))
+    assert "s3cret" not in str(refused.value)
+
+
 def test_a_run_of_this_folder_may_be_compared_with_by_its_id(here: Path) -> None:
     with pytest.raises(AnsibleActionFail, match="audit_since"):
         begin("audit", hostvars_of(here, audit_since="20261101T101500Z-3f2a"))
