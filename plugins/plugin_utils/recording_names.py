@@ -133,30 +133,29 @@ def _family(folder: str) -> int | None:
 
 def _in_order(names: Sequence[str]) -> dict[str, str]:
     """A stand-in for each name that is not plain, between those of its neighbours."""
+    behind: list[str | None] = []
+    later: str | None = None
+    for name in reversed(names):
+        behind.append(later)
+        later = name if _plain_file(name) else later
     found: dict[str, str] = {}
-    before = ""
-    for place, name in enumerate(names):
-        behind = next((other for other in names[place + 1 :] if _plain_file(other)), None)
-        found[name] = before = name if _plain_file(name) else _between(before, behind, name, len(found) + 1)
+    anchor = before = ""
+    for name, limit in zip(names, reversed(behind), strict=True):
+        anchor = name if _plain_file(name) else anchor
+        found[name] = before = name if _plain_file(name) else _between(before, limit, anchor, name, len(found) + 1)
     return found
 
 
-def _between(before: str, behind: str | None, name: str, number: int) -> str:
+def _between(before: str, behind: str | None, anchor: str, name: str, number: int) -> str:
+    """A stand-in behind the one before and before the next plain name; ``anchor`` is the plain name before."""
     parts = _NAME.fullmatch(name)
     assert parts is not None  # the pattern takes any text
     ending = parts["ending"] + (".bak" if parts["off"] else "")
     front = f"{parts['dot']}{parts['number']}{parts['dash'] or ('-' if parts['number'] else '')}"
-    stem, _dot, _rest = before.partition(".") if not before.startswith(".") else (before, "", "")
-    choices = (
-        f"{front}settings{number:03}",
-        f"{front}zsettings{number:03}",
-        f"{stem}-settings{number:03}",
-        f"{before}-settings{number:03}",
-    )
-    for choice in (*choices, f"+{number:03}"):
-        if before < choice + ending and (behind is None or choice + ending < behind):
-            return choice + ending
-    return f"{before}-{number:03}{ending}"
+    stem = anchor.partition(".")[0] or anchor
+    fronts = (*(f"{one}settings" for one in (front, f"{front}z", f"{stem}-", f"{anchor}-")), "+", "!", " ")
+    choices = [f"{one}{number:05}{ending}" for one in fronts]
+    return next((one for one in choices if before < one and (behind is None or one < behind)), f"{before}-{number:05}{ending}")
 
 
 # Other names that stand in several places -------------------------------------------------------------------------------------------
