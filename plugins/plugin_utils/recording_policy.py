@@ -12,9 +12,16 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Sequence
 
+from ..module_utils.gather.apt import LOCKS
+from ..module_utils.gather.gpu import QUERY, SAME_COLUMNS
+from . import recording_names as names
 from . import recording_reducers as reduce
 from .recording_reducers import Reducer
 
+_SYSFS = (
+    r"/sys/(?:class|devices|bus)/(?:.*/)?(?:\d+|address|carrier\w*|operstate|speed|mtu|flags|type|phys_\w+|fw_ver|rate|state|link_layer"
+    r"|(?:node|sys_image)_guid|(?:hw_)?counters/\w+|(?:current|max)_link_(?:speed|width)|vendor|device|class|hotplug_enabled|debug_state)"
+)
 _FILES: tuple[tuple[str, Reducer], ...] = (
     # Accounts, ssh, names.
     (r"/etc/passwd", reduce.passwd),
@@ -22,7 +29,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/etc/security/limits(?:\.conf|\.d/[\w.-]+)", reduce.limits_conf),
     (r"/etc/(?:hostname|machine-id)", reduce.kept),
     (r"/etc/hosts", reduce.hosts),
-    (r"/etc/ssh/ssh_host_\w+_key\.pub", reduce.public_key),
+    (r"/etc/ssh/ssh_host_(?:ed25519|ecdsa|rsa|dsa)_key\.pub", reduce.public_key),
     (r"/.+/\.ssh/authorized_keys", reduce.authorized_keys),
     (r"/.+/\.ssh/known_hosts", reduce.known_hosts),
     (r"/.+/\.ssh/id_ed25519_dgx_spark_pair\.pub", reduce.public_key),
@@ -54,59 +61,108 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/usr/local/cuda(?:-[\d.]+)?/version\.json", reduce.cuda_version),
     (r"/proc/cmdline", reduce.command_line),
     (r"/proc/(?:\d+|self)/status", reduce.process_status),
-    (r"/proc/(?:\d+|self)/comm", reduce.lines_like(r"[\w.:+-]{1,15}")),
+    (r"/proc/(?:\d+|self)/comm", reduce.process_name),
     (r"/proc/(?:\d+|self)/limits", reduce.lines_like(r"[A-Z][\w ]{1,160}")),
-    (
-        r"/proc/(?:version|meminfo|loadavg|modules|stat|uptime|locks|driver/nvidia/.+|sys/.+|(?:\d+/|self/)?net/(?:route|if_inet6))",
-        reduce.kept,
-    ),
+    (r"/proc/modules", reduce.modules),
+    (r"/proc/driver/nvidia/gpus/[0-9a-f:.]+/information", reduce.gpu_information),
+    (r"/proc/version", reduce.kernel_version),
+    (r"/proc/locks", reduce.held_locks),
+    (r"/proc/(?:meminfo|loadavg|stat|uptime|driver/nvidia/version|(?:\d+/|self/)?net/(?:route|if_inet6))", reduce.kept),
+    (r"/proc/sys/(?:kernel/(?:hostname|osrelease|arch|random/boot_id)|net/ipv[46]/[\w./-]+)", reduce.kept),
     (
         r"/proc/net/arp",
         reduce.lines_like(r"IP address +HW type .*", r"[0-9.]{7,15} +0x\w+ +0x\w+ +(?:[0-9a-f]{2}:){5}[0-9a-f]{2} +\S{1,15} +[\w.-]{1,15}"),
     ),
-    (r"/sys/(?:class|devices|bus|module|fs/cgroup|kernel|firmware)/(?:.*/)?(?!ifalias$)[^/]+", reduce.kept),
+    (
+        r"/sys/(?:class|devices/virtual)/dmi/id/(?:bios_(?:date|version)|(?:board|product)_(?:name|version|serial)|board_vendor|sys_vendor)",
+        reduce.one_line,
+    ),
+    (r"/sys/module/nvidia/version|/sys/firmware/efi/efivars/SecureBoot-[0-9a-f-]{36}", reduce.kept),
+    (r"/sys/fs/cgroup/(?:[\w.@-]+/)*nvidia-persistenced\.service/cgroup\.procs", reduce.numbers),
+    (
+        r"/sys/(?:class|devices|bus)/(?:.*/)?uevent",
+        reduce.lines_like(
+            r"(?:DRIVER|PCI_CLASS|PCI_ID|PCI_SUBSYS_ID|PCI_SLOT_NAME|MODALIAS|INTERFACE|IFINDEX|DEVTYPE|NAME)=[\w:.-]{0,120}"
+        ),
+    ),
+    (_SYSFS, reduce.one_line),
 )
 
+_COLUMNS = "|".join(map(re.escape, sorted({*QUERY[1].partition("=")[2].split(","), *SAME_COLUMNS}, key=len, reverse=True)))
+_LOG_OPTIONS = r"(?: (?:-[kbTxeHw]+|-b 0|--dmesg|--boot|--no-pager|--kernel|--ctime|-o [a-z-]+|--output[= ][a-z-]+|--time-format[= ]\w+))*"
+_OUR_PATHS = r"(?: /(?:etc/dgx_spark|opt/dgx_spark|var/lib/dgx_spark|usr/local/bin/pair-[a-z]+)[\w./+-]{0,160})+"
+_UNIT = r"[\w@.-]{1,80}"
+
 _COMMANDS: tuple[tuple[str, Reducer], ...] = (
-    (r"nvidia-smi\b.* ?--query-(?:compute|accounted)-apps\b.*", reduce.process_table),
-    (r"nvidia-smi\b.* -q\b.*", reduce.process_list),
-    (r"nvidia-smi\b.*", reduce.programs),
-    (r"(?:journalctl|dmesg)\b.*", reduce.kernel_log),
+    (
+        r"nvidia-smi --query-compute-apps=pid,process_name,used_(?:gpu_)?memory --format=csv(?:,noheader)?(?:,nounits)?",
+        reduce.process_table,
+    ),
+    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", reduce.readings),
+    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", reduce.process_list),
+    (r"nvidia-smi --version", reduce.versions),
+    (r"nvidia-smi", reduce.programs),
+    (rf"(?:journalctl|dmesg){_LOG_OPTIONS}", reduce.kernel_log),
     (r"ip(?: -j| -br| -brief| -4| -6| -d| -details)* a(?:ddr(?:ess)?)?(?: show)?(?: dev [\w.-]+)?", reduce.ip_address),
-    (r"ip -j route get [0-9.]+ from [0-9.]+", reduce.kept),
-    (r"nmcli -t .*\bdevice(?: status)?", reduce.kept),
+    (r"ip -j route get [0-9.]+ from [0-9.]+", reduce.route),
+    (r"nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device(?: status)?", reduce.connections),
     (r"timedatectl(?: show| status)?", reduce.time_settings),
-    (r"(?:uname -[amrn]|hostname|modinfo .*|stat -c \S+ \S+ .*|systemctl is-(?:active|enabled) [\w@.-]+)", reduce.kept),
-    (r"stat -f -c %a %S %d %c /", reduce.kept),
+    (r"uname -[amrn]|hostname", reduce.kernel_version),
+    (r"modinfo(?: -F license| -k [\w.+~-]{1,100})? nvidia", reduce.module_information),
+    (rf"stat -c (?:%i %n(?: (?:{'|'.join(LOCKS)}))+|%a %u %s %n --{_OUR_PATHS})|(?:ba)?sh -c ulimit [-\w ]+|ulimit [-\w ]+", reduce.sizes),
+    (r"stat -f -c %a %S %d %c /", reduce.sizes),
     (r"findmnt -n -o OPTIONS /", reduce.root_options),
-    (r"systemctl show -p SubState -p NRestarts [\w@.-]+", reduce.kept),
-    (r"rdma (?:-j )?(?:resource|link|dev)(?: show)?(?: \w+)?", reduce.kept),
-    (r"(?:ethtool|ibdev2netdev|lspci|lsmod|nvidia-ctk|ulimit)\b.*|(?:ba)?sh -c ulimit [-\w ]+", reduce.kept),
-    (r"(?:dpkg-query|dpkg|apt-mark|apt-cache)\b.*", reduce.kept),
-    (r"(?:lslocks|fuser)\b.*", reduce.programs),
+    (rf"systemctl is-(?:active|enabled) {_UNIT}|dpkg --print-architecture|arch", reduce.one_word),
+    (rf"systemctl (?:show(?: -p [A-Za-z]+){{1,8}}|status(?: --no-pager)?) {_UNIT}", reduce.unit_state),
+    (r"rdma resource(?: show)? qp", reduce.queue_pairs),
+    (r"rdma (?:-j )?link(?: show)?", reduce.rdma_links),
+    (r"ibdev2netdev", reduce.lines_like(r"[\w-]{1,40} port \d+ ==> [\w.-]{1,40} \((?:Up|Down)\)")),
+    (r"ethtool(?: -i)? [\w.@-]{1,40}", reduce.interface_details),
+    (r"lspci(?: -(?:D|nn|n|vv|v|k|Dnn|Dvv|nnvv|d 15b3:(?:[0-9a-f]{4})?|s [0-9a-f:.]{1,12}))*", reduce.bus),
+    (r"(?:nvidia-ctk|nvcc) --version", reduce.versions),
+    (r"dpkg-query .*|apt-mark showhold|dpkg --get-selections", reduce.package_lines),
+    (r"dpkg (?:-l|--list)(?: [\w.*+-]{1,80})*", reduce.package_table),
+    (r"dpkg (?:--audit|-C)", reduce.audited),
+    (r"lslocks(?: -J)?", reduce.locks),
+    (rf"fuser(?: (?:{'|'.join(LOCKS)}))+", reduce.numbers),
     (r"ufw status", reduce.ufw_status),
     (r"sshd -T -C \S+", reduce.sshd_config),
 )
+"""Whole command lines: one that is asked nowhere, or that a recording made by hand does not replay, is not recorded at all."""
 
 _ANY = r"[^/]+"
+_MODULE_TREE = (
+    r"\d+\.\d+[\w.+~-]*|kernel|drivers|video|updates|dkms|extra|weak-updates|nvidia-\d{3}(?:-server|srv)?(?:-open)?"
+    r"|nvidia(?:[-_](?:uvm|drm|modeset|peermem|fs))?\.ko(?:\.\w{2,3})?"
+)
 _FOLDERS: tuple[tuple[str, str], ...] = (
-    (r"/(?:sys|proc|lib/modules|usr/lib/modules)(?:/.*)?", _ANY),
+    (r"/(?:usr/)?lib/modules(?:/.*)?", _MODULE_TREE),
+    (
+        r"/sys/fs/cgroup(?:/.*)?",
+        r"(?:system|user|init)\.(?:slice|scope)|systemd|unified|(?:nvidia|systemd|dbus|ssh|NetworkManager|chrony|docker)[a-z-]{0,24}\.service",
+    ),
+    (r"/(?:sys|proc)(?:/.*)?", _ANY),
     (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)[\w.+~-]*|grub|efi|grubenv|grub\.cfg"),
-    (r"/etc/ssh", r"ssh_host_\w+_key(?:\.pub)?|sshd?_config(?:\.d)?"),
+    (r"/etc/ssh", r"ssh_host_(?:ed25519|ecdsa|rsa|dsa)_key(?:\.pub)?|sshd?_config(?:\.d)?"),
     (r"/etc/systemd/system", r"(?:(?:multi-user|graphical|basic|sysinit|network-online)\.target\.(?:wants|requires)|nvidia-[\w.-]+)"),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[\w.-]+\.(?:wants|requires)", r"(?:nvidia|dgx|NetworkManager|systemd|ssh|chrony)[\w@.-]*"),
     (r"/run/(?:NetworkManager|chrony|systemd(?:/\w+)*)", r"[a-z.-]{1,40}|\d{1,6}"),
-    (r"/var/lib/(?:dpkg/updates|nvidia-spark-run-apt-upgrade-once)", r"[\w.-]{1,60}"),
+    (r"/var/lib/dpkg/updates", r"\d{1,6}"),
+    (r"/var/lib/nvidia-spark-run-apt-upgrade-once", r"[a-z]{1,12}"),
     (r"/home|/root|/", r"(?!)"),
     (r"/.+/\.ssh", r"authorized_keys|known_hosts|id_ed25519_dgx_spark_pair(?:\.pub)?"),
-    (r"/opt/dgx_spark(?:/nccl)?|/var/lib/dgx_spark(?:/\w+)?", r"[\w.-]{1,60}"),
+    (r"/etc/dgx_spark", r"pair\.env|hostfile|trust\.json|[a-z_]{1,20}\.(?:env|json)"),
+    (
+        r"/opt/dgx_spark(?:/nccl)?|/var/lib/dgx_spark(?:/\w+)?",
+        r"(?:nccl|bin|lib|link|driver_lock|update|manifest\.json|(?:journal|lock)\.json|keys?)",
+    ),
 )
 """Folders and which of their names are recorded; elsewhere the names of files that a rule above names."""
 
 _LINKS = re.compile(r"/(?:sys|proc|lib|usr|bin|sbin|boot|run|var/run|var/lock|etc/systemd/system|etc/cdi|etc/netplan)(?:/.*)?")
 """Links whose targets the system chose. Others stay when something recorded lies behind them."""
 
-_PLACES = re.compile(r"/(?:sys|proc|lib|usr|opt|boot|run|var/lib|var/run|var/cache/apt|etc)/.*|/.+/\.ssh(?:/.*)?")
+_SYSTEM = ("/lib", "/usr", "/opt", "/boot", "/run", "/var", "/etc", "/bin", "/sbin", "/home", "/root", "/dev")
 
 _FOLDER_RULES = tuple((re.compile(pattern), re.compile(names)) for pattern, names in _FOLDERS)
 _FILE_RULES = tuple((re.compile(pattern), reducer) for pattern, reducer in _FILES)
@@ -125,26 +181,47 @@ STDERR_LIMIT = 600
 def file_rule(path: str) -> Reducer | None:
     """How a file is reduced; null when it is not recorded."""
     plain = posixpath.normpath(path)
+    if "/systemd/system/" in plain and not names.plain(posixpath.basename(plain)):
+        return None
     return next((reducer for pattern, reducer in _FILE_RULES if pattern.fullmatch(plain)), None)
 
 
-def reduced_names(folder: str, names: Iterable[str]) -> list[str]:
+def reduced_names(folder: str, found: Iterable[str]) -> list[str]:
     """Which names of a folder are recorded."""
     plain = posixpath.normpath(folder)
     rule = next((wanted for pattern, wanted in _FOLDER_RULES if pattern.fullmatch(plain)), None)
     if rule is not None:
-        return [name for name in names if rule.fullmatch(name)]
-    return [name for name in names if file_rule(f"{plain}/{name}") is not None]
+        return [name for name in found if rule.fullmatch(name) and _is_plain(plain, name)]
+    return [name for name in found if file_rule(f"{plain}/{name}") is not None]
+
+
+def _is_plain(folder: str, name: str) -> bool:
+    """Names of units and below /run may be anybody's, whatever they begin with."""
+    return ("/systemd/" not in folder and not folder.startswith("/run/")) or names.plain(name)
 
 
 def keeps_link(path: str, target: str, recorded: Collection[str]) -> bool:
     """Whether a link is recorded; ``recorded`` are the paths of what is."""
-    return _LINKS.fullmatch(path) is not None or _leads_to(path, target, recorded)
+    return (_LINKS.fullmatch(path) is not None and keeps_path(path)) or _leads_to(path, target, recorded)
 
 
 def keeps_target(path: str, target: str, recorded: Collection[str]) -> bool:
     """Whether it is recorded where a link leads, and not only that it is there."""
     return _TARGETS.fullmatch(_place(path, target)) is not None or _leads_to(path, target, recorded)
+
+
+def shown_target(path: str, target: str, recorded: Collection[str]) -> str:
+    """Where a link leads, as it is recorded: a folder of the system that somebody named is called ``other``."""
+    plain = target.startswith(("/sys/", "/proc/")) or path.startswith(("/sys/", "/proc/")) or _leads_to(path, target, recorded)
+    if plain or file_rule(_place(path, target)) is not None:
+        return target
+    return "/".join(part if names.plain(part) or re.fullmatch(_MODULE_TREE, part) else _other(part) for part in target.split("/"))
+
+
+def _other(part: str) -> str:
+    library = re.fullmatch(r"(lib(?:nvidia-[a-z0-9-]{1,30}|cuda))(\.so[\d.]*)", part)
+    kernel = re.fullmatch(r"[\w.]{0,12}-\d+\.\d+[\w.+~-]*|linux-headers-[\w.+~-]*|aarch64-linux-gnu|cuda(?:-[\d.]+)?", part)
+    return part if library or kernel else "other"
 
 
 def _place(path: str, target: str) -> str:
@@ -158,7 +235,11 @@ def _leads_to(path: str, target: str, recorded: Collection[str]) -> bool:
 
 def keeps_path(path: str) -> bool:
     """Whether it is recorded that a path is not there or may not be read."""
-    return _PLACES.fullmatch(path) is not None or file_rule(path) is not None
+    plain = posixpath.normpath(path)
+    if file_rule(plain) is not None or re.fullmatch(r"/(?:sys|proc)(?:/.*)?|/(?:[\w.-]+/)+\.ssh", plain):
+        return True
+    parts = [part for part in plain.split("/") if not re.fullmatch(_MODULE_TREE, part)]
+    return plain.startswith(_SYSTEM) and names.plain("/".join(parts))
 
 
 def command_rule(argv: Sequence[str]) -> Reducer | None:
@@ -169,6 +250,8 @@ def command_rule(argv: Sequence[str]) -> Reducer | None:
     if not words:
         return None
     line = " ".join([posixpath.basename(words[0]), *words[1:]])
+    if posixpath.basename(words[0]) == "systemctl" and not names.plain(words[-1]):
+        return None
     return next((reducer for pattern, reducer in _COMMAND_RULES if pattern.fullmatch(line)), None)
 
 

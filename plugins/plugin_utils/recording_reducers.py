@@ -8,6 +8,8 @@ afterwards (see `sanitiser`). A reducer takes the text and the names of the logi
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -15,8 +17,13 @@ from typing import Any
 
 import yaml
 
-from ..module_utils.readers import kernel_command_line, nvidia_smi_error
+from ..module_utils.gather.apt import LOCKS
+from ..module_utils.gather.driver import NOT_LOADED
+from ..module_utils.readers import kernel_command_line, kernel_errors, nvidia_smi_error, nvidia_smi_q, uname
+from ..module_utils.readers import kernel_log as plug_log
 from ..module_utils.readers import netplan as netplan_reader
+from ..module_utils.readers import sshd_config as sshd_reader
+from . import recording_names as names
 
 Reducer = Callable[[str, Collection[str]], str]
 
@@ -85,11 +92,44 @@ def grub_menu(text: str, _logins: Collection[str]) -> str:
     return "".join(f"{line}\n" for line in found)
 
 
-sshd_config: Reducer = lines_like(
-    r"authorizedkeysfile(?: [\w.%/-]{1,200}){1,8}",
-    r"(?:pubkeyauthentication|authenticationmethods|pubkeyacceptedalgorithms|maxsessions|maxstartups|forcecommand|port) [\w@.,:+-]{1,2000}",
+_SSHD_VALUE = re.compile(r"[\w@.,:+*-]{1,2000}")
+_USUAL_KEYS = re.compile(
+    r"(?:(?:%h|/root)/)?\.ssh/authorized_keys2?|/etc/ssh/(?:authorized_keys/)?%[uU]|/etc/ssh/authorized_keys(?:\.d/%[uU])?|none"
 )
-"""``sshd -T``: what decides over keys, and nobody's name."""
+_SSHD_WORDS = ("pubkeyauthentication", "authenticationmethods", "pubkeyacceptedalgorithms", "maxsessions", "maxstartups", "port")
+
+
+def sshd_config(text: str, logins: Collection[str]) -> str:
+    """``sshd -T``: what decides over keys. Of files, commands, users and groups only what kind they are and whether the login user's is
+    among them."""
+    found = []
+    for line in text.split("\n")[:4000]:
+        keyword, _blank, value = line.strip().partition(" ")
+        if keyword in _SSHD_WORDS and _SSHD_VALUE.fullmatch(value):
+            found.append(f"{keyword} {value}")
+        elif keyword == "authorizedkeysfile":
+            found.append(f"{keyword} {' '.join(_keys_file(item, logins) for item in value.split()[:16])}")
+        elif keyword == "forcecommand":
+            found.append(f"{keyword} {'none' if value.lower() == 'none' else 'program'}")
+        elif keyword in sshd_reader.WORDS:
+            found += [f"{keyword} {_who(item, logins, keyword.endswith('users'))}" for item in value.split()[:64]]
+    return "".join(f"{line}\n" for line in found)
+
+
+def _keys_file(path: str, logins: Collection[str]) -> str:
+    own = re.sub("|".join([re.escape(name) for name in logins] or ["(?!)"]), "%u", path)
+    return path if _USUAL_KEYS.fullmatch(path) or re.fullmatch(r"/home/%u/\.ssh/authorized_keys2?", own) else "/etc/ssh/other/%u"
+
+
+def _who(pattern: str, logins: Collection[str], user: bool) -> str:
+    """A pattern of users or groups: whether it is the login user's stays, and from which addresses."""
+    bare, at, host = pattern.lstrip("!").partition("@") if user else (pattern.lstrip("!"), "", "")
+    negated = "!" if pattern.startswith("!") else ""
+    place = f"@{host}" if at and re.fullmatch(r"[0-9A-Fa-f.:/*?]+", host) else "@elsewhere.example" if at else ""
+    if user:
+        mine = next((name for name in sorted(logins) if fnmatch.fnmatchcase(name, bare)), None)
+        return f"{negated}{'*' if bare == '*' else mine or 'other'}{place}"
+    return f"{negated}{bare if bare == '*' or bare in PLAIN_GROUPS or bare in logins or re.fullmatch('group[0-9]+', bare) else 'other'}"
 
 
 def root_options(text: str, _logins: Collection[str]) -> str:
@@ -188,6 +228,8 @@ def _plain(key: str, value: Any) -> Any:
         return value if value.lower() in _FLAG else None
     if key in _ADDRESS_KEYS:
         return value if _ADDRESS.fullmatch(value) or value == "default" else None
+    if key == "driver":
+        return names.plain_words(value) if _WORD.fullmatch(value) else None
     if key == "name" and re.fullmatch(r"[\w .:*?\[\]-]{1,64}", value):
         return value
     return value if _WORD.fullmatch(value) or (key == "version" and value.isdecimal()) else None
@@ -236,7 +278,7 @@ def unit_file(text: str, _logins: Collection[str]) -> str:
     """A systemd unit: that it is there and how it is grouped, never what it runs or is given."""
     return lines_like(
         r"\[(?:Unit|Service|Install)\]",
-        r"(?:Type|WantedBy|RemainAfterExit)=[\w@.:-]{0,120}",
+        r"Type=(?:simple|exec|forking|oneshot|dbus|notify|idle)|RemainAfterExit=\w{1,5}|WantedBy=(?:multi-user|graphical|basic|sysinit)\.target",
         rf"Condition(?:Path|File|Directory)\w+=[!|]{{0,2}}/(?:{_OWN}|etc/nvidia/|var/lib/nvidia)[\w@.:/-]{{0,120}}",
     )(text, ())
 
@@ -310,6 +352,9 @@ def public_key(text: str, _logins: Collection[str]) -> str:
     return f"{found.group()}\n" if found else ""
 
 
+_KNOWN_HOST = re.compile(r"pair-(?:head|peer\d*)|stack-\d{1,3}|(?:ip6-)?(?:localhost|loopback|localdomain)")
+
+
 def hosts(text: str, _logins: Collection[str]) -> str:
     """/etc/hosts: localhost, this collection's names (pair-...), and nothing of anybody else."""
     found = []
@@ -318,14 +363,14 @@ def hosts(text: str, _logins: Collection[str]) -> str:
         if len(words) < 2 or not _ADDRESS.fullmatch(words[0]):
             continue
         ours = line.rstrip().endswith(MARK)
-        names = [name for name in words[1:] if re.fullmatch(r"pair-[a-z0-9-]{1,30}|(?:ip6-)?(?:localhost|loopback|localdomain)", name)]
-        if names:
-            found.append(f"{words[0]} {' '.join(names)}{f' # {MARK}' if ours else ''}\n")
+        known = [name for name in words[1:] if _KNOWN_HOST.fullmatch(name)]
+        if known:
+            found.append(f"{words[0]} {' '.join(known)}{f' # {MARK}' if ours else ''}\n")
     return "".join(found)
 
 
-PAIR_SETTING = r"(?:NCCL|UCX|OMPI|PRTE|GLOO|TP|MN)_[A-Za-z0-9_]{1,60}=[\w.,:=/^-]{0,200}"
-pair_env: Reducer = lines_like(
+PAIR_SETTING = r"(?:(?:NCCL|UCX|OMPI|PRTE|GLOO|TP)_[A-Za-z0-9_]{1,60}|MN_IF_NAME)=[\w.,:=/^-]{0,200}"
+_PAIR_ENV = lines_like(
     r"# Settings that this pair was proven with\..{0,200}",
     r"# pair [\w.-]{1,64}",
     r"# desk [\w.-]{1,64} \((?:head|peer)\)",
@@ -334,20 +379,37 @@ pair_env: Reducer = lines_like(
     r"# link_changes [\w.-]{1,64}(?: [\w.-]{1,20}=(?:\d{1,9}|None))*",
     PAIR_SETTING,
 )
-"""pair.env: the lines that this collection writes."""
+
+
+def pair_env(text: str, logins: Collection[str]) -> str:
+    """pair.env: the lines that this collection writes; a value that names nothing of NCCL's, UCX's or the network's is left out."""
+    return "".join(f"{_setting(line)}\n" for line in _PAIR_ENV(text, logins).split("\n") if line)
+
+
+def _setting(line: str) -> str:
+    name, equals, value = line.partition("=")
+    if line.startswith("#") or not equals:
+        return line
+    parts = re.split(r"([,:=^/])", value)
+    return f"{name}={''.join(part if _usual(part) else 'other' for part in parts)}"
+
+
+def _usual(part: str) -> bool:
+    return names.plain_interface(part) or re.fullmatch(r"[\d.]*|[,:=^/]", part) is not None
+
 
 hostfile: Reducer = lines_like(r"[0-9A-Fa-f.:]{2,45} slots=\d{1,3}")
 
 
 # JSON -----------------------------------------------------------------------------------------------------------------------------
 
-_NAME = re.compile(r"[\w.+:@/=~-]{1,200}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.+:-]{1,120}")
 
 
 def json_like(shape: Any) -> Reducer:
     """A JSON text of which only what a shape names stays.
 
-    A shape is a dict (allowed keys to shapes; the key `*` stands for every key that looks like a name), a list of one shape, or a
+    A shape is a dict (allowed keys to shapes; the key `*` stands for every key that looks like a package), a list of one shape, or a
     pattern that a text or number must wholly match; true and null always may.
     """
 
@@ -404,10 +466,10 @@ manifest = json_like(
     {
         **dict.fromkeys(("schema", "key", "gencode"), r"[\w./ ,=-]{1,200}"),
         "sources": [{"name": r"[\w.-]{1,40}", "tag": r"[\w.-]{1,60}", "commit": r"[0-9a-f]{7,64}"}],
-        "files": {"*": r"(?:sha256:)?[0-9a-f]{64}"},
+        "files": {},
     }
 )
-cuda_version = json_like({"*": {"name": r"[\w. ()-]{1,80}", "version": r"[\w.-]{1,40}"}})
+cuda_version = json_like({key: {"name": r"CUDA(?: SDK| NVCC| Toolkit)?", "version": r"[\d.]{1,40}"} for key in ("cuda", "cuda_nvcc")})
 _ADDRESS_INFO = {
     **dict.fromkeys(("local", "broadcast", "peer", "address"), r"[0-9A-Fa-f:.]{2,45}"),
     **dict.fromkeys(("family", "scope", "prefixlen", "valid_life_time", "preferred_life_time", "protocol"), r"[\w-]{1,40}"),
@@ -437,7 +499,7 @@ def ip_address(text: str, logins: Collection[str]) -> str:
         r"\s+(?:link/|inet6? |altname (?:en|wl)|valid_lft )[\w .:/,-]{0,300}",
         r"[\w.@-]{1,40}\s+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT|TESTING)\b[\w .:/,<>-]{0,2000}",
     )
-    return plain(text, ())
+    return re.sub(r" (?:link-netns|alias) \S+", "", plain(text, ()))
 
 
 # Kernel ---------------------------------------------------------------------------------------------------------------------------
@@ -445,9 +507,22 @@ def ip_address(text: str, logins: Collection[str]) -> str:
 
 def command_line(text: str, _logins: Collection[str]) -> str:
     """The kernel's command line: the parameters that kernel, driver and boot loader know; an unknown one may be a token."""
-    words = kernel_command_line.known(text)
+    words = []
+    for word in kernel_command_line.known(text):
+        name, _equals, value = word.partition("=")
+        words.append(f"{name}={_parameter(value)}" if value else word)
     return " ".join(words) + "\n" if words else ""
 
+
+def _parameter(value: str) -> str:
+    """A value with every word replaced that is no usual one; ids, numbers with a unit and places of devices stay."""
+    return "".join(part if place % 2 else names.plain_words(part) for place, part in enumerate(_ID_OR_SIZE.split(value)))
+
+
+_ID_OR_SIZE = re.compile(
+    r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|\d+\.\d+(?:\.\d+)?-\d+-[a-z]+|(?<![A-Za-z0-9])(?:0x[0-9a-f]{1,16}"
+    r"|\d{1,9}[KMGkmgns]?|\d{1,3}n\d{1,3}p\d{1,3}|[oyn]{1,3}|r[ow])(?![A-Za-z0-9]))"
+)
 
 grub: Reducer = lines_like(
     r"# GRUB Environment Block",
@@ -477,7 +552,8 @@ _PROGRAM = re.compile(r"(?i)\b(name|comm|task|process|killed process \d+|lockdow
 _SPACED_PROGRAM = re.compile(
     r"(?i)(?P<head>\bkilled process \d+ \()[^)]{1,64}(?=\))|(?P<name>\bname=)[^,'=]{1,64}(?=,|$)"
     r"|(?P<comm>\bcomm: ).{1,16}?(?= (?:Not tainted|Tainted|Kdump|Pid:|PID:|#)|$)|(?P<task>\btask ).{1,16}?(?=[:/]\d)"
-    r"|(?P<lock>\bLockdown: ).{1,16}?(?=: )"
+    r"|(?P<lock>\bLockdown: ).{1,16}?(?=: )|(?P<reaped>\breaped process \d+ \()[^)]{1,64}(?=\))"
+    r"|(?P<symbol>\b(?:Unknown symbol|version of symbol) )\S{1,128}"
 )
 """Names with blanks, which only what stands behind them ends."""
 _IN_BRACKETS = re.compile(r"\[[^\]\[]{1,64}:(\d+)\]")
@@ -485,11 +561,22 @@ _GROUPS = re.compile(r"(?i)(\b(?:cpuset|oom_memcg|task_memcg)=|\bcgroup stats fo
 """Control groups: names of containers, pods and of units of people."""
 _OTHERS_PATH = re.compile(r"(?<![\w./])/(?!(?:usr|bin|sbin|lib|proc|sys|dev|boot|run)\b)[A-Za-z_][^\s,'\")\]]*|\bnqn\.[\w.:-]+")
 """A path outside the folders of the system, and the name of a storage of a network, in which its owner's domain stands."""
+_OTHERS_MODULE = re.compile(
+    r"(?i)(\b(?:module |insert )['\"])(?!nvidia)[\w-]{1,64}(?=['\"])|(\bmodule )(?!nvidia)[\w-]{2,64}(?=:)"
+    r"|(\bLoading of )(?!nvidia|unsigned)[\w-]{1,64}"
+)
 _ODD = re.compile(r"[^\x20-\x7e]")
 
 
+def _of_use(line: str) -> bool:
+    """Whether the readers of the kernel log find something in a line."""
+    told = kernel_errors.read(line) | {"lines": 0, "events": [], "hotplug_started": False}
+    plugs = plug_log.read(line)
+    return any(value not in (None, 0, [], {}) for value in told.values()) or bool(plugs["events"] or plugs["hotplug_started"])
+
+
 def kernel_log(text: str, _logins: Collection[str]) -> str:
-    """The kernel log: lines of the subsystems that a desk's health depends on. Names of host and programs are left out."""
+    """The kernel log: the lines that its readers find something in. Names of host, programs, modules and folders are left out."""
     found = []
     for line in text.split("\n"):
         match = _LOG_LINE.fullmatch(line[:2000].rstrip("\r")) if line else None
@@ -503,7 +590,8 @@ def kernel_log(text: str, _logins: Collection[str]) -> str:
             middle = " spark kernel:" if match["kernel"] else ""
         if re.match(r"(?:Kernel )?command line|printk: ", said, re.IGNORECASE):
             continue
-        if _SUBSYSTEM.fullmatch(said):
+        if _SUBSYSTEM.fullmatch(said) and _of_use(line):
+            said = _OTHERS_MODULE.sub(lambda found: f"{found[found.lastindex or 0]}module", said)
             said = _SPACED_PROGRAM.sub(lambda found: f"{found[found.lastgroup or 0]}program", said)
             said = _IN_BRACKETS.sub(r"[program:\1]", _PROGRAM.sub(_program, said))
             said = _OTHERS_PATH.sub("/path", _GROUPS.sub(r"\1group", said))
@@ -529,6 +617,7 @@ _ERROR = re.compile(
         (
             r"Field \"[\w.]{1,80}\" is not a valid field to query",
             *(re.escape(phrase) for phrase in nvidia_smi_error.PHRASES if not phrase.endswith('"')),
+            *(re.escape(phrase) for phrase in NOT_LOADED),
             r"NVML library version: [\d.]{1,20}",
             r"RTNETLINK answers: (?:Network is unreachable|No route to host|Invalid argument|Operation not permitted)",
             r"No journal files were opened due to insufficient permissions",
@@ -547,7 +636,7 @@ def errors(text: str, _logins: Collection[str]) -> str:
 
 # Packages and programs ------------------------------------------------------------------------------------------------------------
 
-_STANZA = re.compile(r"(?:Package|Status|Architecture|Version|Source|Multi-Arch|Auto-Installed): [\w .+:~()-]{1,200}")
+_STANZA = re.compile(r"(?:Package|Status|Architecture|Version|Multi-Arch|Auto-Installed): [\w .+:~()-]{1,200}")
 
 
 def stanzas(text: str, _logins: Collection[str]) -> str:
@@ -563,80 +652,319 @@ _PINNED: Reducer = lines_like(
     r"Pin-Priority: -?\d{1,6}",
     r"",
 )
-_OTHERS_ARCHIVE = re.compile(r"(?<=[ ,])([ol])=(?!(?:NVIDIA|DGX|CUDA|Ubuntu|Debian|Canonical|Mellanox|Docker)\b)[^,\n]+")
+_PINNED_TO = re.compile(r"(?m)^(Pin: (?:version|release) )(.*)$")
+_OF_ARCHIVE = re.compile(r"([a-z]=)?([^,\n]*)")
 
 
 def preferences(text: str, logins: Collection[str]) -> str:
-    """A file of apt's preferences; an archive that is none of the usual ones is called after its owner."""
-    return _OTHERS_ARCHIVE.sub(r"\1=other", _PINNED(text, logins))
+    """A file of apt's preferences; what is not the usual of an archive or a version is left out."""
 
+    def usual(found: re.Match[str]) -> str:
+        return found[1] + _OF_ARCHIVE.sub(lambda part: (part[1] or "") + names.plain_words(part[2]), found[2])
 
-_FOREIGN_PATH = re.compile(rf"(?<![\w.])/(?!{_OWN})(?:[^\s/,|]{{1,255}}/){{1,64}}([\w.+-]{{1,64}})[^\s,|]*(?: [^\s,|]+)*")
-_OWN_PATH = re.compile(rf"(?<![\w.])(/{_OWN}[^\s,|]+)(?: [^\s,|]+)+")
-_ARGUMENTS = re.compile(r"(?<=, )([\w.+-]{1,64}) -[^,|\n]*(?=,)")
+    return _PINNED_TO.sub(usual, _PINNED(text, logins))
 
 
 _TABLE_ROW = re.compile(r"(?m)^(\|(?: {1,20}(?:\d{1,10}|N/A)){2,5} {1,20}[CGM+]{1,4} {1,20})(\S.*?)(?= +\S+ *\|$)")
 """A process of plain ``nvidia-smi``: what stands before its name, and the name."""
-_TABLE_NAME = re.compile(rf"/{_OWN}\S+|(?:[^\s/]{{0,255}}/){{0,64}}([\w.+:-]{{1,64}})")
 
 
 def _table_row(match: re.Match[str]) -> str:
-    found = _TABLE_NAME.match(match.group(2))
-    return match.group(1) + (found.group(1) or found.group() if found else "-").ljust(len(match.group(2)))
+    return match.group(1) + names.program(match.group(2)).ljust(len(match.group(2)))
+
+
+_TABLE_LINE = re.compile(r"[|+][^\n]{0,300}|\w{3} \w{3} [\d :]{10,20}|")
 
 
 def programs(text: str, _logins: Collection[str]) -> str:
-    """An answer of nvidia-smi or another program that names processes: names without folders of people and without arguments."""
-    text = _TABLE_ROW.sub(_table_row, text)
-    for pattern in (_FOREIGN_PATH, _OWN_PATH, _ARGUMENTS):
-        text = pattern.sub(r"\1", text)
-    return text
+    """Plain `nvidia-smi`: its table, each program called as everybody knows it or `program`; of errors their kind."""
+    lines = _TABLE_ROW.sub(_table_row, text).split("\n")[:4000]
+    return "\n".join(line if _TABLE_LINE.fullmatch(line) else _said(line) for line in lines)
 
 
-_NAME_LINE = re.compile(r"(?m)^([ \t]+Name[ \t]+: )(?:[^\s/]{0,255}/){0,64}([\w.+-]{1,64}).*$")
-_PLAIN_CELL = re.compile(r"\d[\w. %]{0,30}|\[[\w /]{1,30}\]|")
-_FIRST_WORD = re.compile(r"(?:[^\s/]{0,255}/){0,64}([\w.+-]{1,64})")
+def _said(line: str) -> str:
+    return ": ".join(found.group() for found in _ERROR.finditer(line))
+
+
+_DETAIL = re.compile(r"([ \t]*)([A-Z][\w /().-]{0,60}?)([ \t]*:[ \t]?)(.*)")
+_HEADING = re.compile(r"([ \t]*)([A-Z][\w /().-]{0,60}?)[ \t]*")
+_READ_KEYS = frozenset(("Attached GPUs", "Process ID", "Type", "Used GPU Memory", "Processes", *nvidia_smi_q.FIELDS))
+_READING = re.compile(r"[\w .,:/%()\[\]+-]{0,120}")
 
 
 def process_list(text: str, _logins: Collection[str]) -> str:
-    """`nvidia-smi -q`: of each process its name without folders and without arguments, which may hold a key."""
-    return programs(_NAME_LINE.sub(r"\1\2", text), ())
-
-
-def _process_cell(cell: str) -> str:
-    """A number, or the name of a program without folders and without arguments."""
-    if _PLAIN_CELL.fullmatch(cell):
-        return cell
-    word = _FIRST_WORD.match(cell)
-    return word.group(1) if word else "-"
-
-
-def process_table(text: str, _logins: Collection[str]) -> str:
-    """`nvidia-smi --query-compute-apps`: numbers, and of each process its name alone."""
+    """`nvidia-smi -q`: the fields that are read; of each process its program, without folders and without arguments."""
     found = []
-    for place, row in enumerate(text.split("\n")[:20_000]):
-        cells = [cell.strip() for cell in row.split(",")]
-        if place == 0 and all(re.fullmatch(r"[a-z_]{1,40}(?: \[\w+\])?", cell) for cell in cells):
-            found.append(row)
-            continue
-        found.append(", ".join(_process_cell(cell) for cell in cells))
+    for line in text.split("\n")[:20_000]:
+        field, heading = _DETAIL.fullmatch(line), _HEADING.fullmatch(line)
+        if re.fullmatch(r"GPU [0-9A-Fa-f:.]{7,20}|=+[\w =-]{0,60}", line) or (field is None and heading and heading[2] in _READ_KEYS):
+            found.append(line)
+        elif field is None:
+            found.append(_said(line) or (f"{heading[1]}Section" if heading else ""))
+        elif field[2] == "Name":
+            found.append(f"{field[1]}{field[2]}{field[3]}{names.program(field[4])}")
+        elif (field[2] in _READ_KEYS or nvidia_smi_error.dead(field[4])) and _READING.fullmatch(field[4]):
+            name = field[2] if field[2] in _READ_KEYS else "Reading"
+            found.append(f"{field[1]}{name}{field[3]}{field[4]}")
+        elif not field[4]:
+            found.append(f"{field[1]}Section")
+        elif _said(line):
+            found.append(_said(line))
     return "\n".join(found)
 
 
-process_status: Reducer = lines_like(r"(?:Name|State|Pid|PPid|Tgid|Uid|Gid|NoNewPrivs|Seccomp):\t[\w \t().+/-]{0,120}")
-cdi: Reducer = lines_like(
-    r"(?:cdiVersion|kind): ['\"]?[\w./-]{1,60}['\"]?",
-    r"\s*-? ?\s*(?:hostPath|containerPath|path): ['\"]?/(?:usr|lib|opt/nvidia|dev|run/nvidia)[\w./+-]{0,160}['\"]?",
-    r"\s*[\"](?:cdiVersion|kind|hostPath|containerPath|path)[\"]: ?[\"][\w./+-]{1,160}[\"],?",
+_PLAIN_CELL = re.compile(r"\d{0,9}(?:\.\d{1,9})?(?: ?(?:MiB|%))?|\[[\w /]{1,30}\]")
+
+
+def process_table(text: str, _logins: Collection[str]) -> str:
+    """`nvidia-smi --query-compute-apps`: numbers, and of each process its program."""
+    found = []
+    for place, row in enumerate(text.split("\n")[:20_000]):
+        cells = [cell.strip() for cell in row.split(",")]
+        if place == 0 and all(re.fullmatch(r"(?:pid|process_name|used_gpu_memory|used_memory)(?: \[\w+\])?", cell) for cell in cells):
+            found.append(row)
+            continue
+        found.append(", ".join(cell if _PLAIN_CELL.fullmatch(cell) else names.program(cell) for cell in cells))
+    return "\n".join(found)
+
+
+readings: Reducer = lines_like(r"[\w .,:/%()\[\]+-]{0,600}")
+"""Columns of `nvidia-smi --query-gpu`, all of them of the known ones (see the policy)."""
+
+
+def queue_pairs(text: str, _logins: Collection[str]) -> str:
+    """`rdma resource show qp`: each queue pair with the program that has it; a service of the kernel is told as one."""
+    found = []
+    for line in text.split("\n")[:20_000]:
+        words = line.split()
+        if words[:1] != ["link"] or len(words) < 2:
+            continue
+        front = [item for pair in itertools.pairwise(words) if pair[0] in ("lqpn", "type", "state", "pid") for item in pair]
+        name = line.partition(" comm ")[2].strip()
+        if name.startswith("["):
+            name = name if re.fullmatch(r"\[(?:ib|mlx5|rdma|nvme|nvmet|smc|rpc|svc|isert|srp)\w{0,12}\]", name) else "[service]"
+        else:
+            name = names.program(name)
+        if all(re.fullmatch(r"[\w/-]{1,40}", word) for word in (words[1], *front)):
+            found.append(" ".join(("link", words[1], *front, "comm", name)) + "\n")
+    return "".join(found)
+
+
+def locks(text: str, _logins: Collection[str]) -> str:
+    """`lslocks`: who holds a lock of the package manager."""
+    if text.lstrip()[:1] != "{":
+        lines = [line.split() for line in text.split("\n")[:2000]]
+        held = [words for words in lines if len(words) > 3 and words[1].isdecimal() and words[-1] in LOCKS]
+        return "".join(f"{names.program(words[0])} {words[1]} - {words[-1]}\n" for words in held)
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return UNPARSED
+    rows = told.get("locks") if isinstance(told, dict) else None
+    found = [item for item in rows if isinstance(item, dict) and item.get("path") in LOCKS] if isinstance(rows, list) else []
+    kept = [{"command": names.program(str(item.get("command"))), "pid": item.get("pid"), "path": item["path"]} for item in found]
+    return json.dumps({"locks": [item for item in kept if re.fullmatch(r"\d{1,9}", str(item["pid"]))]}) + "\n"
+
+
+def connections(text: str, _logins: Collection[str]) -> str:
+    """`nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device`: rows of four fields. (Names of profiles that tell something are replaced.)"""
+    field = r"(?:[^:\\\n]|\\.)"
+    return lines_like(rf"{field}{{1,60}}:[\w-]{{1,40}}:[\w ()-]{{1,60}}:{field}{{0,120}}")(text, ())
+
+
+module_information: Reducer = lines_like(
+    r"filename: +/(?:usr/)?lib/modules/[\w./+~-]{1,200}",
+    r"(?:version|srcversion|license|firmware): +[\w ./()-]{0,120}",
+    r"vermagic: +[\w .+~-]{1,160}",
+    r"(?:NVIDIA|(?:Dual )?[A-Z][A-Z/]{2,12}(?: v2)?)",
 )
-release: Reducer = lines_like(
+"""`modinfo`: what is read of it; no signer, no signature, no parameter."""
+
+loaded_modules: Reducer = lines_like(
+    r"(?:nvidia\w{0,20}|nouveau|mlx5_\w{1,12}|ib_\w{1,12}|rdma_\w{1,12}) \d{1,12} [\w, ()-]{0,400}(?: 0x[0-9a-f]+)?[ ()A-Z]{0,12}"
+)
+
+
+def modules(text: str, logins: Collection[str]) -> str:
+    """/proc/modules: the modules that are looked for, and who uses them of these."""
+    others = re.compile(r"(?<=[ ,])(?!nvidia|nouveau|mlx5_|ib_|rdma_|Live\b|Loading\b|Unloading\b)[a-z]\w*,")
+    return others.sub("", loaded_modules(text, logins))
+
+
+bus: Reducer = lines_like(
+    r"[0-9a-fA-F:.]{7,12} [^\n]{0,60}?\[[0-9a-f]{4}\]: [^\n]{0,200}",
+    r"[0-9a-fA-F:.]{7,12} (?:[\w /-]{3,50}(?: \[[0-9a-f]{4}\])?:|\"|[0-9a-f]{4}:) ?[\w \[\]():,./&+-]{0,200}",
+    r"\s+Lnk(?:Cap|Sta)2?:\s[\w ,.#:/+()<>=-]{0,300}",
+    r"",
+)
+"""`lspci`: the devices, and with -vv the width of their links; no serial number, no product data."""
+
+audit: Reducer = lines_like(r" [a-z0-9][a-z0-9.+-]{1,99}(?::[a-z0-9]+)?(?: .*)?")
+
+
+def audited(text: str, logins: Collection[str]) -> str:
+    """`dpkg --audit`: the packages, not what their makers say about them."""
+    return "".join(f" {line.split()[0]}\n" for line in audit(text, logins).split("\n") if line.strip())
+
+
+def package_table(text: str, _logins: Collection[str]) -> str:
+    """`dpkg -l`: state, name, version and architecture; not the description."""
+    found = []
+    for line in text.split("\n")[:50_000]:
+        words = line.split()
+        if re.match(r"\+\+\+-|Desired=|\|", line):
+            found.append(
+                "||/ Name Version Architecture Description" if line.startswith("||/") else re.sub(r"[^|/=?()\w+-]", " ", line)[:200]
+            )
+        elif len(words) > 3 and re.fullmatch(r"[a-zA-Z]{2,3}", words[0]) and re.fullmatch(r"[\w.+:-]{2,120}", words[1]):
+            found.append("  ".join([*words[:4], "-"]))
+    return "".join(f"{line}\n" for line in found)
+
+
+package_lines: Reducer = lines_like(r"['\"]?[a-z0-9][a-z0-9.+-]{1,120}(?::[a-z0-9]+)?(?:[ \t=][\w.+:~\t '\"|/-]{0,200})?")
+"""`dpkg-query` in any format, `apt-mark showhold`, `dpkg --get-selections`: names, versions, architectures, states."""
+
+
+def one_word(text: str, _logins: Collection[str]) -> str:
+    """An answer of one word of systemd, dpkg or uname."""
+    return lines_like(r"[a-z][\w-]{1,32}")(text, ())
+
+
+def unit_state(text: str, logins: Collection[str]) -> str:
+    """`systemctl status` or `show`: the state and whether it is started at boot."""
+    kept = lines_like(
+        r"(?:SubState|NRestarts|ActiveState|UnitFileState|LoadState)=[\w-]{0,40}",
+        r"\s*Active: [a-z]+(?: \([\w-]{1,30}\))?.*",
+        r"\s*Loaded: [a-z]+ .*",
+    )(text, logins)
+    kept = re.sub(r"(?m)^(\s*Active: [a-z]+(?: \([\w-]{1,30}\))?).*$", r"\1", kept)
+    return re.sub(r"(?m)^(\s*Loaded: [a-z]+ \()[^;\n]*(;\s*[a-z-]+)?.*$", r"\1path\2)", kept)
+
+
+versions: Reducer = lines_like(r"[\w .,:/()+~-]{0,200}")
+"""`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`."""
+
+sizes: Reducer = lines_like(
+    rf"\d{{1,20}} (?:{'|'.join(LOCKS)})",
+    r"\d{3,4} \d{1,9} \d{1,15} /(?:etc/dgx_spark|opt/dgx_spark|var/lib/dgx_spark|usr/local/bin/pair-)[\w./+-]{0,160}",
+    r"unlimited|\d{1,20}",
+)
+"""`stat` of the package locks and of our files, `ulimit -l`."""
+
+
+def process_name(text: str, _logins: Collection[str]) -> str:
+    """/proc/PID/comm."""
+    return names.program(text.split("\n")[0].strip()) + "\n" if text.strip() else ""
+
+
+_STATUS_LINES = lines_like(r"(?:State|Pid|PPid|Tgid|Uid|Gid|NoNewPrivs|Seccomp):\t[\w \t().+/-]{0,120}")
+
+
+def process_status(text: str, logins: Collection[str]) -> str:
+    """/proc/PID/status: whose process it is, and the program."""
+    found = re.search(r"(?m)^Name:\t(.*)$", text)
+    return (f"Name:\t{names.program(found.group(1))}\n" if found else "") + _STATUS_LINES(text, logins)
+
+
+_CDI_PART = re.compile(
+    r"^(?:cdiVersion|kind): ['\"]?(?:[\d.]{1,12}|nvidia\.com/gpu)['\"]?"
+    r"|[\"](?:cdiVersion|kind)[\"]: ?[\"](?:[\d.]{1,12}|nvidia\.com/gpu)[\"]"
+    r"|\b(?:hostPath|containerPath|path)\"?: ?['\"]?/(?:usr/|lib/|opt/nvidia/)[\w./+-]{0,160}?"
+    r"/lib(?:cuda|nvidia-[a-z0-9-]{1,40})\.so[\d.]{0,20}['\"]?",
+    re.MULTILINE,
+)
+_CDI_FOLDER = re.compile(r"/(?:[\w.+-]+/)+(?=lib(?:cuda|nvidia-))")
+
+
+def cdi(text: str, _logins: Collection[str]) -> str:
+    """A CDI specification: the driver's libraries that it names, for their versions; folders that are not the system's go."""
+    parts = (found.group() for found in itertools.islice(_CDI_PART.finditer(text), 4000))
+    return "".join(f"{_CDI_FOLDER.sub('/usr/lib/aarch64-linux-gnu/', part)}\n" for part in parts)
+
+
+_RELEASE_LINES = lines_like(
     r"",
     r"DGX_(?:NAME|PRETTY_NAME|SWBUILD_DATE|SWBUILD_VERSION|COMMIT_ID|PLATFORM|SERIAL_NUMBER|OTA_VERSION|OTA_DATE)=.{0,120}",
     r"(?:PRETTY_NAME|NAME|VERSION|VERSION_ID|VERSION_CODENAME|ID|ID_LIKE|BUILD_TYPE|UBUNTU_CODENAME|BUILD_ID)=.{0,120}",
 )
+_DATE = re.compile(r"(?m)^(DGX_(?:SWBUILD_DATE|OTA_DATE|COMMIT_ID)=)(.*)$")
+_DATE_WORD = re.compile(
+    r"(?!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|UTC|CES?T|[EP][SD]T|GMT|[AP]M)\b)[^\W\d]{2,}"
+)
+_HEXADECIMAL = re.compile(r"\"?[0-9a-f-]{4,64}\"?")
+_FREE_NAME = re.compile(r"(?m)^((?:DGX_)?(?:PRETTY_NAME|NAME|PLATFORM|VERSION|ID|ID_LIKE|BUILD_TYPE)=)(.*)$")
+
+
+def release(text: str, logins: Collection[str]) -> str:
+    """os-release, dgx-release and the like: names and versions of the system; a word that is not the distribution's is left out."""
+    kept = _RELEASE_LINES(text, logins)
+    kept = _DATE.sub(lambda found: found[1] + (found[2] if _HEXADECIMAL.fullmatch(found[2]) else _DATE_WORD.sub("other", found[2])), kept)
+    return _FREE_NAME.sub(lambda found: found[1] + names.plain_words(found[2]), kept)
+
+
 time_settings: Reducer = lines_like(
     r"(?:LocalRTC|CanNTP|NTP|NTPSynchronized)=(?:yes|no)", r"\s*(?:System clock synchronized|NTP service): [\w/]{1,20}"
 )
 ufw_conf: Reducer = lines_like(r"\s*ENABLED=\"?(?:yes|no)\"?\s*")
 ufw_status: Reducer = lines_like(r"Status: (?:active|inactive)")
+numbers: Reducer = lines_like(r"[\d\sa-zA-Z]{0,4000}")
+"""Process ids, with the letters of `fuser` behind them."""
+
+
+def one_line(text: str, _logins: Collection[str]) -> str:
+    """A file of sysfs: its first lines, of the characters that the kernel and firmware write."""
+    return lines_like(r"[\x20-\x7e]{0,200}")(text, ())
+
+
+route = json_like(
+    [
+        {
+            **dict.fromkeys(("dst", "from", "gateway", "prefsrc", "src"), r"[0-9A-Fa-f:./]{2,49}|default"),
+            **dict.fromkeys(("dev", "scope", "protocol", "type", "table"), r"[\w.@-]{1,40}"),
+            **dict.fromkeys(("uid", "metric"), r"\d{1,10}"),
+            "flags": [r"[a-z_]{1,20}"],
+            "cache": [r"[a-z_]{1,20}"],
+        }
+    ]
+)
+_RDMA_LINK = json_like(
+    [
+        {
+            **dict.fromkeys(("ifname", "netdev", "state", "physical_state"), r"[\w.@:-]{1,40}"),
+            **dict.fromkeys(("ifindex", "port", "netdev_index"), r"\d{1,9}"),
+        }
+    ]
+)
+
+
+def rdma_links(text: str, logins: Collection[str]) -> str:
+    """`rdma link`, as JSON or plain."""
+    if text.lstrip()[:1] in ("[", "{"):
+        return _RDMA_LINK(text, logins)
+    return lines_like(r"(?:\d+/\d+: |link )[\w-]{1,40}(?:/\d+:?)? (?:\w+ [\w.@:-]{1,60} ?){1,12}")(text, ())
+
+
+interface_details: Reducer = lines_like(
+    r"Settings for [\w.@-]{1,40}:",
+    r"\s*(?:Speed|Duplex|Port|PHYAD|Transceiver|Auto-negotiation|Link detected"
+    r"|driver|version|firmware-version|expansion-rom-version|bus-info): .{0,60}",
+)
+"""`ethtool` and `ethtool -i`."""
+
+
+def kernel_version(text: str, _logins: Collection[str]) -> str:
+    """/proc/version or `uname`: the release and the machine, not who built it where."""
+    words = text.split("\n")[0].split()
+    if words[:2] == ["Linux", "version"]:
+        return f"Linux version {' '.join(words[2:3])}\n"
+    if words[:1] == ["Linux"] and len(words) > 3:
+        return " ".join((*words[:3], *(word for word in words[3:] if word in uname.MACHINES), "GNU/Linux")) + "\n"
+    return f"{words[0]}\n" if len(words) == 1 else ""
+
+
+held_locks: Reducer = lines_like(
+    r"\d{1,9}: (?:-> )? *[A-Z]{3,8} +[A-Z]{3,12} +(?:READ|WRITE) +-?\d{1,10} [0-9a-fA-F:]{3,18}:\d{1,19} [\dEOF ]{1,60}"
+)
+gpu_information: Reducer = lines_like(
+    r"(?:Model|GPU Firmware|Video BIOS|Bus Location|Bus Type|Device Minor|DMA Size|IRQ):\s*[\w .:()-]{0,80}"
+)

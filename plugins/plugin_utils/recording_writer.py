@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fnmatch
 import json
 import os
+import posixpath
+import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from . import recording_names as names
 from . import recording_policy as policy
+from . import recording_reducers as reduce
 from .sanitiser import Sanitiser
 
 NOT_READ = "/.not-recorded"
@@ -34,6 +39,15 @@ ENTRIES_LIMIT = 50_000
 PACKED_LIMIT = 24 * 1024 * 1024
 UNPACKED_LIMIT = 96 * 1024 * 1024
 """Bytes of a recording as the module sends it, and as it is unpacked; one of a real desk has about 4 MB."""
+
+PACKAGES = "/var/lib/dpkg/status"
+PREFERENCES = "/etc/apt/preferences.d"
+_PACKAGE_FILES = re.compile(
+    r"/var/lib/(?:dpkg/status|apt/extended_states|dgx_spark/(?:driver_lock/lock|update/journal)\.json)"
+    rf"|/(?:var/)?run/reboot-required\.pkgs|{PREFERENCES}/.*"
+)
+_PACKAGE_TOOLS = frozenset(("dpkg", "dpkg-query", "apt-mark"))
+_BOOT_FILES = re.compile(r"/boot/grub/(?:grub\.cfg|grubenv)|/etc/default/grub(?:\.d/.*)?")
 
 PATH_LIMIT = 4096
 TEXT_LIMIT = 16 * 1024 * 1024
@@ -150,7 +164,7 @@ def reduced(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     return Recorded(
         files={path: text for path, text in files.items() if text is not None},
         links={
-            path: target if policy.keeps_target(path, target, kept) else NOT_READ
+            path: policy.shown_target(path, target, kept) if policy.keeps_target(path, target, kept) else NOT_READ
             for path, target in recorded.links.items()
             if policy.keeps_link(path, target, kept)
         },
@@ -184,8 +198,8 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     for path, target in recorded.links.items():
         sanitiser.learn_path(path)
         sanitiser.learn_path(target)
-    for path, names in recorded.folders.items():
-        for name in names:
+    for path, found in recorded.folders.items():
+        for name in found:
             sanitiser.learn_path(f"{path}/{name}")
     for entry in recorded.commands:
         for response in entry["responses"]:
@@ -193,7 +207,9 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     for path in (*recorded.denied, *recorded.missing):
         sanitiser.learn_path(path)
     new = sanitiser.text
-    recorded = reduced(recorded, sanitiser)
+    packages = names.Packages()
+    packages.learn(recorded.files.get(PACKAGES, ""))
+    recorded = _renamed(reduced(_grouped(recorded, sanitiser.logins), sanitiser), packages)
     result = Recorded(
         files={new(path): sanitiser.file(path, text) for path, text in recorded.files.items()},
         links={new(path): new(target) for path, target in recorded.links.items()},
@@ -211,6 +227,8 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
         denied=tuple(new(path) for path in recorded.denied),
         missing=tuple(new(path) for path in recorded.missing),
     )
+    menus = names.retitled({path: text for path, text in result.files.items() if _BOOT_FILES.fullmatch(path)})
+    result = replace(result, files={**result.files, **menus})
     for place, text in _texts(result):
         if sanitiser.leaks(text):
             raise LeakError(
@@ -220,11 +238,85 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     return result
 
 
+def _grouped(recorded: Recorded, logins: frozenset[str]) -> Recorded:
+    """With the groups of the login user called as in its recording, also where sshd names them; how is in /etc/group alone."""
+    called: dict[str, str] = {}
+    for line in recorded.files.get("/etc/group", "").split("\n"):
+        cells = line.split(":")
+        if len(cells) > 3 and cells[2].isdecimal() and (logins & set(cells[3].split(",")) or cells[0] in logins):
+            called[cells[0]] = reduce.group_name(cells[0], cells[2], logins)
+
+    def line_of(line: str) -> str:
+        keyword, _blank, value = line.partition(" ")
+        if not keyword.endswith("groups"):
+            return line
+        words = (
+            called.get(word) or next((new for old, new in called.items() if fnmatch.fnmatchcase(old, word)), word) for word in value.split()
+        )
+        return " ".join((keyword, *(word if "*" not in word or word == "*" else "other" for word in words)))
+
+    def answer(argv: Sequence[str], response: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "sshd" not in argv[:3] or not response.get("stdout"):
+            return response
+        return {**response, "stdout": "\n".join(map(line_of, response["stdout"].split("\n")))}
+
+    commands = tuple({**entry, "responses": [answer(entry["argv"], item) for item in entry["responses"]]} for entry in recorded.commands)
+    return replace(recorded, commands=commands)
+
+
+def _renamed(recorded: Recorded, packages: names.Packages) -> Recorded:
+    """With stand-ins for files of settings and for packages that somebody named."""
+    settings = names.SettingFiles()
+    targets = (posixpath.join(posixpath.dirname(path), target) for path, target in recorded.links.items())
+    for path in (*recorded.files, *recorded.links, *targets, *recorded.denied, *recorded.missing):
+        settings.learn(path)
+    for folder, found in recorded.folders.items():
+        for name in found:
+            settings.learn(f"{folder}/{name}")
+
+    for path, text in recorded.files.items():
+        if path.startswith(f"{PREFERENCES}/"):
+            packages.learn_list("\n".join("\n".join(found.split()) for found in re.findall(r"(?m)^Package: (.*)$", text)))
+        elif path.endswith("/reboot-required.pkgs"):
+            packages.learn_list(text)
+        elif path.endswith("/driver_lock/lock.json"):
+            for name in re.findall(r'"([\w.-]{1,80})"', "".join(re.findall(r'(?s)"pins": \[(.*?)\]', text))):
+                settings.learn(f"{PREFERENCES}/{name}")
+            packages.learn_list(
+                "\n".join(
+                    re.findall(r'"([a-z0-9][\w.+-]{1,80})"', "".join(re.findall(r'(?s)"(?:held|protected|conflicts)": \[(.*?)\]', text)))
+                )
+            )
+    for entry in recorded.commands:
+        for item in entry["responses"] if set(entry["argv"][:3]) & _PACKAGE_TOOLS else ():
+            packages.learn_list(item.get("stdout") or "")
+
+    def text_of(path: str, text: str) -> str:
+        if path.endswith("/driver_lock/lock.json"):
+            text = re.sub(r'"([\w.-]{1,80})"', lambda found: f'"{settings.name(PREFERENCES, found.group(1))}"', text)
+        return packages.text(text, path == PACKAGES or path.startswith(PREFERENCES)) if _PACKAGE_FILES.fullmatch(path) else text
+
+    def response_of(argv: Sequence[str], response: Mapping[str, Any]) -> Mapping[str, Any]:
+        told = response.get("stdout")
+        return {**response, "stdout": packages.text(told)} if told and set(argv[:3]) & _PACKAGE_TOOLS else response
+
+    return Recorded(
+        files={settings.path(path): text_of(path, text) for path, text in recorded.files.items()},
+        links={settings.path(path): settings.target(path, target) for path, target in recorded.links.items()},
+        folders={path: [settings.name(path, name) for name in found] for path, found in recorded.folders.items()},
+        commands=tuple(
+            {**entry, "responses": [response_of(entry["argv"], item) for item in entry["responses"]]} for entry in recorded.commands
+        ),
+        denied=tuple(settings.path(path) for path in recorded.denied),
+        missing=tuple(settings.path(path) for path in recorded.missing),
+    )
+
+
 def _texts(recorded: Recorded) -> Iterable[tuple[str, str]]:
     for path, text in (*recorded.files.items(), *recorded.links.items()):
         yield path, f"{path}\n{text}"
-    for path, names in recorded.folders.items():
-        yield path, "\n".join((path, *names))
+    for path, found in recorded.folders.items():
+        yield path, "\n".join((path, *found))
     for entry in recorded.commands:
         argv = " ".join(entry["argv"])
         yield f"command {argv}", "\n".join((argv, *(str(value) for response in entry["responses"] for value in response.values())))

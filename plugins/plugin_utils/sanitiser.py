@@ -21,7 +21,8 @@ from typing import Any
 from ..module_utils.readers import netplan
 from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
-from .recording_reducers import MARK, PLAIN_PROFILE
+from .recording_names import plain, plain_interface, release_of
+from .recording_reducers import MARK, PLAIN_PROFILE, SECTIONS
 from .secret_shapes import REMOVED
 
 GENERIC = frozenset(
@@ -90,8 +91,16 @@ _DOMAIN_SETTING = (
 )
 """Search domains of systemd-networkd and resolved, NetworkManager and netplan. One word may be a domain there."""
 _RESOLVER_FILES = re.compile(r"/resolv\.conf$")
-_PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):[^:\n]*:[^:\n]*$")
+_PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):([^:\n]*):[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
+_SSH_HOME = re.compile(r"(.*)/([^/]+)/\.ssh(?:/|$)")
+_NET_FOLDER = re.compile(r"^/sys/.*/(?:net|infiniband)/([^/]+)")
+_NET_NAME = (
+    re.compile(r"\"(?:ifname|link|master|netdev|dev)\": ?\"([\w.@:-]{1,40})\""),
+    re.compile(r"(?m)(?:^\d{1,9}: (?=[^\n]*: <)| netdev )([\w.@-]{1,40})"),
+    re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([\w.@* -]{1,200})$"),
+)
+_STACK = re.compile(r"\"stack\"\s*:\s*\"([\w.-]{1,64})\"")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?[\s:=]+["']?([0-9a-f]{12,40})\b""")
 
@@ -105,6 +114,7 @@ _PAIR_NAME = re.compile(r"(?m)^# pair ([\w.-]{1,64})$")
 _OUR_HOSTS = re.compile(rf"(?m)^([^\s#@|]+) .* {MARK}$")
 _NETPLAN_FILES = re.compile(r"/netplan/[^/]+\.ya?ml$")
 _SPACED_PROFILE = re.compile(r"netplan-(?:en|wl|eth)\w{1,13}-(.+)")
+_NO_NAME = re.compile(r"[\d.:]+|[\w.]*[*?\[][^/]*")
 _WITH_UUID = re.compile(rf"(.+)-{_UUID}")
 
 PROFILE_FILES = re.compile(r"/system-connections/([^/]+?)(?:\.nmconnection)?$")
@@ -144,17 +154,31 @@ class Sanitiser:
         """Find what must be replaced in a file and in its name."""
         self._learn(path)
         content = text.strip()
+        self._path(path)
         if SERIAL_FILES.search(path):
-            self._note("serial", content)
+            self._note("serial", content, sure=True)
         elif HOSTNAME_FILES.search(path):
             self._host(content)
+        elif path == "/proc/sys/kernel/osrelease":
+            self._release(content)
         elif MACHINE_ID_FILES.search(path):
             self._note("id", content)
         elif SWITCH_ID_FILES.search(path):
             self._note("switch", content)
+        if path == "/proc/version":
+            self._release(text.removeprefix("Linux version ").split(" ")[0])
         if ROUTE_FILE.search(path):
+            for line in text.split("\n")[1:4000]:
+                self._interface(line.split("\t")[0].strip())
             self._addresses.learn_routes(text)
         self._learn(text, addresses=not NO_ADDRESS_FILES.search(path), resolver=bool(_RESOLVER_FILES.search(path)))
+        if path.endswith("/update/journal.json"):
+            for match in _STACK.finditer(text):
+                self._note("pair", match.group(1))
+        if re.search(r"/systemd/network/|/system-connections/", path):
+            for match in _NET_NAME[2].finditer(text):
+                for name in match.group(1).split():
+                    self._interface(name)
         if path.endswith("/passwd"):
             self._accounts(text)
         if path.endswith("/pair.env"):
@@ -165,7 +189,7 @@ class Sanitiser:
         if path.endswith("/known_hosts"):
             for match in _OUR_HOSTS.finditer(text):
                 for name in match.group(1).split(","):
-                    if not re.fullmatch(r"[\d.:a-f\[\]]+|pair-\w+", name):
+                    if not re.fullmatch(r"[\d.:a-f\[\]]+|pair-(?:head|peer\d*)|stack-\d+", name):
                         self._host(name.strip("[]").partition("]")[0])
         if _NETPLAN_FILES.search(path):
             self._netplan(text)
@@ -194,6 +218,9 @@ class Sanitiser:
                 if key == "access-points":
                     for name in value:
                         self._note("ssid", str(name))
+                if key in SECTIONS:
+                    for name in value:
+                        self._interface(str(name))
                 waiting += [(str(name), item) for name, item in value.items()]
             elif isinstance(value, list):
                 waiting += [(key, item) for item in value]
@@ -203,6 +230,8 @@ class Sanitiser:
     def _netplan_value(self, key: str, value: str) -> None:
         if key == "name":
             self._profile(value)
+        elif key in ("set-name", "link", "interfaces"):
+            self._interface(value)
         elif "ssid" in key.lower():
             self._note("ssid", value)
         elif key in ("identity", "anonymous-identity"):
@@ -222,11 +251,19 @@ class Sanitiser:
                 self._host(stdout.strip())
             elif program == "uname" and fields[0] == "Linux" and len(fields) > 2:
                 self._host(fields[1])
+                self._release(fields[2])
             for match in re.finditer(r"(?im)^[ \t]*(?:static )?hostname:[ \t]*(\S+)", stdout):
                 self._host(match.group(1))
+        if program == "uname" and words[1:] == ["-r"]:
+            self._release(stdout.strip())
+        if program in ("ip", "rdma"):
+            for pattern in _NET_NAME[:2]:
+                for match in pattern.finditer(stdout):
+                    self._interface(match.group(1))
         if program == "nmcli":
             for line in stdout.splitlines():
                 fields = re.split(r"(?<!\\):", line)
+                self._interface(fields[0])
                 if len(fields) >= 4:
                     self._profile(fields[3].replace("\\:", ":"))
         if program == "getent" and "passwd" in words:
@@ -237,9 +274,25 @@ class Sanitiser:
     def learn_path(self, path: str) -> None:
         """Find what must be replaced in a path or the target of a link."""
         self._learn(path)
+        self._path(path)
         profile = PROFILE_FILES.search(path)
         if profile:
             self._profile(profile.group(1))
+
+    def _path(self, path: str) -> None:
+        home, interface = _SSH_HOME.match(path), _NET_FOLDER.match(path)
+        if home and home.group(2) != "root":
+            self._note("user", home.group(2))
+            self._homes(home.group(1))
+        if interface:
+            self._interface(interface.group(1))
+        if path.startswith(("/boot/", "/lib/modules/", "/usr/lib/modules/")):
+            self._release(path.removeprefix("/usr").removeprefix("/lib/modules").removeprefix("/boot")[1:].partition("/")[0])
+
+    def _release(self, name: str) -> None:
+        release = release_of(name)
+        if release:
+            self._note("release", release)
 
     def _host(self, name: str) -> None:
         short, _dot, domain = name.strip().partition(".")
@@ -255,16 +308,28 @@ class Sanitiser:
 
     def _accounts(self, text: str) -> None:
         for match in _PASSWD.finditer(text):
-            name, number, comment = match.groups()
+            name, number, comment, home = match.groups()
             if int(number) >= 1000 and int(number) != 65534:
                 self._note("user", name)
                 self._note("person", comment.split(",")[0])
+                self._homes(home.rpartition("/")[0])
 
-    def _note(self, kind: str, value: str) -> None:
+    def _homes(self, folder: str) -> None:
+        """Folders above homes: the name of a domain, a company or a room."""
+        for part in folder.split("/"):
+            if not plain(part):
+                self._note("home", part)
+
+    def _interface(self, name: str) -> None:
+        for part in (name.partition("@")[0], name.partition("@")[0].rpartition(".")[0]):
+            if part and not plain_interface(part) and not _NO_NAME.fullmatch(part):
+                self._note("interface", part)
+
+    def _note(self, kind: str, value: str, sure: bool = False) -> None:
         value = value.strip()
         if len(value) < 2 or value.lower() in GENERIC or value.lower() in NO_SERIAL or not re.search(r"\w", value):
             return
-        if not set(value) - set("0-. ") or (kind == "serial" and (len(value) < 4 or not re.search(r"\d", value))):
+        if not set(value) - set("0-. ") or (kind == "serial" and (len(value) < 4 or not (sure or re.search(r"\d", value)))):
             return
         if not any(value.lower() == other.lower() for others in self._kinds.values() for other in others):
             self._kinds.setdefault(kind, []).append(value)
@@ -328,6 +393,9 @@ class Sanitiser:
             "switch": lambda number, _old: f"{0x02 << 56 | number:016x}",
             "ssid": lambda number, _old: f"wireless{number}",
             "pair": lambda number, _old: f"pair{number}",
+            "home": lambda number, _old: f"homes{number}",
+            "interface": lambda number, _old: f"net{number}",
+            "release": lambda number, old: f"{''.join(re.findall(r'^[0-9.]+(?:-[0-9]+)?', old))}-custom{number}",
             "domain": lambda number, _old: f"site{number}.example",
             "uuid": lambda number, _old: f"00000000-0000-4000-8000-{number:012x}",
             "guid": lambda number, _old: f"0200:0000:{number >> 16:04x}:{number & 0xFFFF:04x}",

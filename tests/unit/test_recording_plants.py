@@ -8,8 +8,9 @@ Each line of recording_plants/*.txt is a plant with marked secrets: what stands 
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import JudgeOptions, judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub
 from ansible_collections.labops.dgx_spark.plugins.module_utils.recorder import RecordingDesk
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils import secret_shapes
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_names, secret_shapes
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recording_writer import LeakError, recorded_from_dict, sanitised, write
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.sanitiser import Sanitiser
@@ -82,6 +84,9 @@ PATHS: tuple[dict[str, Any], ...] = (
 
 SHAPES = lines("shapes")
 
+NAMES = lines("names")
+"""``KIND (PATH OR COMMAND) TEXT``: names that somebody chose, and what no question asks. In a file ¦ stands for a pipe."""
+
 
 def unmarked(text: str) -> str:
     """The text as the desk has it: | is a new line (|| at the end of one: YAML's literal style)."""
@@ -128,9 +133,9 @@ def everything(folder: Path) -> str:
     return text
 
 
-def survivors(data: dict[str, Any], marked: str, folder: Path) -> set[str]:
+def survivors(data: dict[str, Any], marked: str, folder: Path, hosts: Sequence[str] = ("spark-4a14",)) -> set[str]:
     """Which of the marked secrets are in the recording that would be sent; nothing when it is refused."""
-    sanitiser = Sanitiser("recorded-01", hostnames=["spark-4a14"], users=["lab"])
+    sanitiser = Sanitiser("recorded-01", hostnames=hosts, users=["lab"])
     try:
         clean = sanitised(recorded_from_dict(data), sanitiser)
     except LeakError:
@@ -182,6 +187,21 @@ def indented(text: str) -> str:
     return "\n".join([head, version, first if first.startswith("  ") else f"  {first}", *(f"  {line}" for line in rest)]) + "\n"
 
 
+def of_name(line: str) -> dict[str, Any]:
+    """The desk's answers with one plant of names.txt."""
+    kind, _space, rest = line.partition(" (")
+    place, _end, text = rest.rstrip(")").partition(") ") if rest.endswith(")") and ") " not in rest else rest.partition(") ")
+    place, text = unmarked(place), unmarked(text).replace("¦", "|")
+    data = planted(SMALL)
+    if kind in ("stdout", "stderr"):
+        data["commands"].append({"argv": place.split(" "), "responses": [{"rc": 0, kind: text}]})
+    elif kind in ("file", "link", "folder"):
+        data[f"{kind}s"][place] = f"{text}\n" if kind == "file" else text if kind == "link" else text.split("\n")
+    else:
+        data[kind].append(place)
+    return data
+
+
 ALL = list(cases())
 
 
@@ -196,6 +216,17 @@ def test_no_plant_survives(parts: dict[str, Any], marked: str, tmp_path: Path) -
     there = str(data).replace("\\n", "\n")
     assert {item for item in secrets(marked) if item not in there} == set()
     assert survivors(data, marked, tmp_path) == set()
+
+
+@pytest.mark.parametrize("marked", NAMES)
+def test_no_name_that_somebody_chose_survives(marked: str, tmp_path: Path) -> None:
+    data = of_name(marked)
+    there = str(data).replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
+    assert {item for item in secrets(marked) if item not in there} == set()
+    data["files"].setdefault("/etc/passwd", "")
+    data["files"]["/etc/passwd"] += "adkowalski:x:1003:1003:A K:/home/adkowalski:/bin/sh\n"
+    data["files"].setdefault("/etc/hostname", "zebra-17\n")
+    assert survivors(data, marked, tmp_path, hosts=["zebra-17"]) == set()
 
 
 @pytest.mark.parametrize("marked", ERRORS)
@@ -334,3 +365,123 @@ def test_what_apts_preferences_say_stays(tmp_path: Path) -> None:
     assert {path: clean.files[path] for path in texts} == texts
     secret = secret_shapes.cut("pin: 4711\nwps-pin=release\nPin:  12345678\npin: 'release 1'\n")
     assert "4711" not in secret and "=release" not in secret and "12345678" not in secret
+
+
+SETTINGS = (
+    *(["50-cloud-init.yaml", "50-zebra.yaml", "90-dgx-spark-link.yaml", "99-nvidia-sync-cluster.yaml"],),
+    *(
+        ["50-aaa.yaml", "50-cloud-init.yaml", "50-zebra.yaml"],
+        ["aaa.yaml", "zzz.yaml"],
+        ["zebra.yaml"],
+        ["01-a.yaml", "99-b.yaml", "zebra.yml"],
+    ),
+    *(["90-dgx-spark-link.yaml", "90-dgx-spark-link.yaml.zebra", "90-dgx-spark-linkage.yaml", "91-zebra.yaml.bak"],),
+    *([".zebra.yaml", "!zebra.yaml", "00-installer-config.yaml", "zebra"], [f"{number:02}-titan{number}.yaml" for number in range(40)]),
+)
+
+
+@pytest.mark.parametrize("found", SETTINGS, ids=[item[0] for item in SETTINGS])
+def test_files_of_settings_keep_their_order_under_other_names(found: list[str]) -> None:
+    """A later file wins, so the stand-ins are read in the order of the originals; a name that tells nothing stays."""
+    files = recording_names.SettingFiles()
+    for place, name in enumerate(found):
+        files.learn(f"{('/etc', '/run', '/usr/lib')[place % 3]}/netplan/{name}")
+    new = [files.name("/etc/netplan", name) for name in sorted(found)]
+    assert new == sorted(new) and len(set(new)) == len(found)
+    assert not re.search("zebra|titan|aaa|zzz|linkage", " ".join(new))
+    assert [files.path(f"/run/netplan/{name}") for name in sorted(found)] == [f"/run/netplan/{name}" for name in new]
+    assert all(
+        name == other
+        for name, other in zip(sorted(found), new, strict=True)
+        if re.match("50-cloud|90-dgx-spark-link.yaml$|99-nvidia|00-in", name)
+    )
+    assert [name.endswith((".yaml", ".yml")) for name in new] == [name.endswith((".yaml", ".yml")) for name in sorted(found)]
+
+
+def test_a_file_of_settings_has_one_stand_in_in_every_folder_and_file() -> None:
+    lock = '{"schema": "x/1", "pins": ["zebra-pin", "zz-dgx-spark-driver-lock"]}'
+    texts = {"/etc/apt/preferences.d/zebra-pin": "Package: *\nPin: release a=noble\nPin-Priority: 1\n"}
+    data = {**SMALL, "files": {**SMALL["files"], **texts, "/var/lib/dgx_spark/driver_lock/lock.json": lock}}
+    data["folders"] = {"/etc/apt/preferences.d": ["zebra-pin", "nvidia-dgx"]}
+    clean = sanitised(recorded_from_dict(data), Sanitiser("recorded-01"))
+    [path] = [path for path in clean.files if "preferences" in path]
+    name = path.rpartition("/")[2]
+    assert name in clean.folders["/etc/apt/preferences.d"] and "nvidia-dgx" in clean.folders["/etc/apt/preferences.d"]
+    assert json.loads(clean.files["/var/lib/dgx_spark/driver_lock/lock.json"])["pins"] == [name, "zz-dgx-spark-driver-lock"]
+
+
+@pytest.mark.parametrize(
+    ("said", "groups", "allowed"),
+    [
+        ("allowusers lab bkowalska", "", True),
+        ("allowusers bkowalska", "", False),
+        ("denyusers la*", "", False),
+        ("allowgroups projekt-titan", "projekt-titan:x:1100:lab", True),
+        ("allowgroups projekt-*", "projekt-titan:x:1100:lab", True),
+        ("allowgroups vorstand", "projekt-titan:x:1100:lab", False),
+        ("denygroups projekt-titan", "projekt-titan:x:1100:lab", False),
+    ],
+)
+def test_whether_sshd_lets_the_login_user_in_stays(healthy: dict[str, Any], said: str, groups: str, allowed: bool, tmp_path: Path) -> None:
+    question = ("sshd", "-T", "-C", "user=lab,host=10.0.0.1,addr=10.0.0.1,laddr=10.0.0.2,lport=22")
+    told = f"pubkeyauthentication yes\n{said}\nauthorizedkeysfile .ssh/authorized_keys /srv/zebra/%u\nforcecommand none\n"
+    group = f"{healthy['files'].get('/etc/group', '')}{groups}\n"
+    data = planted(healthy, commands={question: told}, files={"/etc/group": group})
+    sanitiser = Sanitiser("recorded-01", hostnames=["spark-4a14"], users=["lab"])
+    clean = write(sanitised(recorded_from_dict(data), sanitiser), tmp_path / "clean", {"name": "d", "login_user": sanitiser.text("lab")})
+    recording, desk = load(clean)
+    server = collect(desk, Options(login_user=recording.login_user)).network.sshd
+    assert server.user_allowed is allowed and server.runs_commands is True
+    assert not re.search("kowalska|titan|vorstand|zebra", everything(clean))
+
+
+def test_titles_of_the_boot_menu_still_lead_to_their_kernel() -> None:
+    """The same title has one stand-in in every file, so that the entry that GRUB starts is found again."""
+    menu = (
+        "menuentry 'Ubuntu' --class x $menuentry_id_option 'gnulinux-simple-1' {\n\tlinux /boot/vmlinuz-6.17.0-1014-nvidia ro\n}\n"
+        "submenu 'Zebra GmbH' $menuentry_id_option 'zebra-advanced' {\n"
+        "menuentry 'Titan, with Linux 6.17.0-1021-nvidia' $menuentry_id_option 'titan-1' {\n"
+        "\tlinux /boot/vmlinuz-6.17.0-1021-nvidia ro\n}\n}\n"
+    )
+    chosen = "Zebra GmbH>Titan, with Linux 6.17.0-1021-nvidia"
+    files = {
+        "/boot/grub/grub.cfg": menu,
+        "/etc/default/grub": f'GRUB_DEFAULT="{chosen}"\n',
+        "/boot/grub/grubenv": f"saved_entry={chosen}\n",
+    }
+    clean = sanitised(recorded_from_dict({**SMALL, "files": {**SMALL["files"], **files}}), Sanitiser("recorded-01")).files
+    assert not re.search("(?i)zebra|titan|gmbh", str(clean))
+    entries = grub.menu(clean["/boot/grub/grub.cfg"])
+    for path, key in (("/etc/default/grub", "default"), ("/boot/grub/grubenv", "saved_entry")):
+        assert grub.of_menu(grub.read(clean[path])[key], entries) == "6.17.0-1021-nvidia"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *(
+            "nvidia-smi --query-gpu=serial,uuid --format=csv",
+            "nvidia-smi --query-gpu=name,serial --format=csv",
+            "nvidia-smi pmon",
+        ),
+        *(
+            "nmcli -t -f DEVICE,CONNECTION device",
+            "nmcli -t -f NAME,UUID connection show",
+            "apt-cache policy x",
+            "modinfo zebra",
+            "ip addr add x",
+        ),
+        *(
+            "fuser -v /dev/nvidia0",
+            "systemctl is-active zebra",
+            "ethtool -m enP7s7",
+            "stat -c %U %n /x",
+            "journalctl -u zebra",
+            "lspci -xxx",
+        ),
+        *("rdma -j resource show qp", "sshd -T", "dmesg --file /srv/zebra", "bash -c ulimit -l; env", "dpkg -s zebra"),
+    ],
+)
+def test_a_command_that_nothing_asks_is_not_recorded(argv: str) -> None:
+    data = {**SMALL, "commands": [{"argv": argv.split(" "), "responses": [{"rc": 0, "stdout": "x"}]}]}
+    assert sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands == ()

@@ -11,7 +11,7 @@ from . import text as _text
 
 _PARAMETERS = re.compile(
     r"(?:BOOT_IMAGE|root|ro|rw|quiet|splash|nosplash|console|crashkernel|kho|init_on_alloc|init_on_free|iommu(?:\.\w+)?|pci|pcie_\w+"
-    r"|initcall_blacklist|earlycon|efi|mitigations|nvidia[\w.-]*|mlx5_core\.\w+|cma|hugepages|default_hugepagesz|hugepagesz|numa_\w+"
+    r"|initcall_blacklist|earlycon|efi|mitigations|nvidia\.NVreg_\w+|nvidia[-_]drm\.\w+|mlx5_core\.\w+|cma|hugepages|default_hugepagesz|hugepagesz|numa_\w+"
     r"|transparent_hugepage|isolcpus|nohz_full|rcu_nocbs|panic|loglevel|audit|apparmor|selinux|security|module_blacklist|modprobe\.blacklist"
     r"|fsck\.\w+|rootwait|rootflags|rootfstype|net\.ifnames|biosdevname|ipv6\.disable|cgroup\w*|systemd\.unified_cgroup_hierarchy|arm64\.\w+"
     r"|arm-smmu[\w.-]*|vt\.handoff|swiotlb|mem|memmap|nomodeset|plymouth\.\w+|kpti|lockdown|vfio[\w.-]*)"

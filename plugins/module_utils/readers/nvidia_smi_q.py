@@ -104,6 +104,9 @@ _NUMBERS = {
     ("Utilization", "GPU"): "utilisation_percent",
 }
 
+FIELDS = (*_VERSIONS, *_STATES, *_RESETS, *_TEXTS, *(item for pair in _NUMBERS for item in pair), "GPU Reset Status")
+"""Names of the fields and sections that are read, besides those of processes."""
+
 
 def _take(gpu: dict[str, Any], section: str, name: str, value: str, told: bool) -> None:
     if section == "Processes" or name == "Processes":
