@@ -23,7 +23,8 @@ from . import enrol_program
 from .admission import first_contact
 from .admission.admit import AnswerInvalid
 from .admission.text import ends, everything, line
-from .connection_errors import REVOKED_KEY, classify, login_shell
+from .connection_errors import classify
+from .connection_reasons import REVOKED_KEY, login_shell
 from .known_hosts import fingerprint, keys_of, names_of, remember, revoked_in, text_of
 from .ssh_door import AdminKey, Answer, Door, Lost, Rejected, Unreachable
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .connection_errors import Reason
+from .connection_reasons import Reason
 from .run.store import lock_file
 
 OVERLOADED = 4.0

@@ -12,7 +12,8 @@ from typing import Any
 from ...module_utils.judges.catalogue import finding
 from ...module_utils.model.finding import Where
 from ..admission.text import line
-from ..connection_errors import classify, login_shell
+from ..connection_errors import classify
+from ..connection_reasons import login_shell
 from ..own_load import REMEDY
 from .model import Run
 from .stages import DESK, EVERYTHING, STACK, STAGES, STOPS_DESK, UNIT, Stage, is_wanted, playbook, stage_of_part
@@ -31,7 +32,7 @@ PYTHON_HOME = re.compile(r"PYTHONHOME = '([^'\n]{1,1000})'")
 OWN_PYTHON = re.compile(r"/usr/bin/python3(?:\.12)?(?![\w.])")
 """The system's Python; another one there (python3.11) is one that somebody named and that the desk never had."""
 NO_START = ("full", "no_files", "processes")
-"""Reasons for which a module cannot start on a desk that lets its user in (see `connection_errors`)."""
+"""Reasons for which a module cannot start on a desk that lets its user in (see `connection_reasons`)."""
 NO_ANSWER = "No start of json char found"
 """Ansible's words for an output in which there is no result of a module."""
 NO_ANSWER_REMEDY = (

@@ -244,7 +244,7 @@ RED: tuple[Case, ...] = (
 )
 
 ELSEWHERE = {
-    "AUTH_FAILED": "made by the connection itself (plugin_utils/connection_errors.py)",
+    "AUTH_FAILED": "made by the connection itself (plugin_utils/connection_reasons.py)",
     "BECOME_FAILED": "made by the connection itself",
     "OOBE_PENDING": "made by first contact",
     "DESK_IDENTITY_DUPLICATE": "a fleet judge (test_fleet.py)",
