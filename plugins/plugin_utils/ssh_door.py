@@ -284,6 +284,8 @@ def prove(address: str, port: int, user: str, known_hosts: Path, key: AdminKey) 
         "-o",
         "GlobalKnownHostsFile=/dev/null",
     ]
+    # The admin's own configuration may forward the agent to every machine: root of a desk that has it logs in to all others.
+    command += ["-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "ClearAllForwardings=yes"]
     command += ["-o", "UpdateHostKeys=no", "-o", f"ConnectTimeout={CONNECT_SECONDS:.0f}", "-p", str(port)]
     if key.private is not None and key.private.exists():
         command += ["-i", str(key.private.absolute()), "-o", "IdentitiesOnly=yes"]

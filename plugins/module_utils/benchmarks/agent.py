@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -259,14 +260,9 @@ class Server:
         return {"path": path}
 
     def remove_files(self) -> None:
-        """Remove what was written for the measurement, and its folders."""
-        folders = {os.path.dirname(path) for path in self.files}
-        for folder in folders:
-            with contextlib.suppress(OSError):
-                for name in os.listdir(folder):
-                    os.unlink(os.path.join(folder, name))
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+        """Remove what was written for the measurement, and its folders with what mpirun left there."""
+        for folder in {os.path.dirname(path) for path in self.files}:
+            shutil.rmtree(folder, ignore_errors=True)
         self.files.clear()
 
     def clean_up(self) -> None:

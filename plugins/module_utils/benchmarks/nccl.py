@@ -110,7 +110,7 @@ def _stages(
     before = _counters(sides, ends)
     evidence = dataclasses.replace(evidence, argv=tuple(argv))
     yield evidence
-    environment = {**launch.environment, "LD_LIBRARY_PATH": f"{options.bundle}/lib", **log_settings()}
+    environment = {**launch.environment, "LD_LIBRARY_PATH": f"{options.bundle}/lib", **log_settings(), **session_settings(folder)}
     started = sides[head].start(argv, timeout=options.time_limit, env=environment, cwd="/")
     if started.pid is None:
         yield dataclasses.replace(evidence, problems=(Problem("tool_missing", head, "mpirun cannot be started"),))
@@ -173,6 +173,15 @@ def _not_run(side: Side, desk: str, program: str) -> Problem:
 def log_settings() -> dict[str, str]:
     """What makes NCCL tell its transport."""
     return {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT,NET"}
+
+
+def session_settings(folder: str) -> dict[str, str]:
+    """What keeps Open MPI's session in the measurement's own folder, on the head and on the desks where mpirun starts its daemon.
+
+    By itself it takes /tmp/ompi.HOST.UID, whoever made that: another user's, with links in it, makes it write into any folder of the login
+    user, and empty that folder at the end. The second name is Open MPI 4's, the third Open MPI 5's; both go to the daemons.
+    """
+    return dict.fromkeys(("TMPDIR", "OMPI_MCA_orte_tmpdir_base", "PRTE_MCA_prte_tmpdir_base"), folder)
 
 
 def command(folder: str, options: NcclOptions, ranks: int = 2) -> list[str]:

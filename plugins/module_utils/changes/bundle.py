@@ -9,6 +9,7 @@ By choice NCCL itself is not compiled but taken from the desk's packages or from
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import gzip
 import io
@@ -88,6 +89,8 @@ class Spec:
     extra: tuple[str, ...] = ()
     user: str | None = None
     """Who builds; null: this process' own user."""
+    scratch: str = ""
+    """The folder in which the tools build and keep what is between two of their steps."""
     commands: list[list[str]] = field(default_factory=list, compare=False)
 
 
@@ -98,6 +101,7 @@ def build(desk: LiveDesk, spec: Spec, room: str, key: str) -> tuple[dict[str, An
     in it leads nowhere that the user may not go, and only our copies are hashed and packed.
     """
     work = given_away(room, spec.user)
+    spec = dataclasses.replace(spec, scratch=work)
     of_nccl, of_tests = spec.sources
     nccl = {BUILD: _fetch, SYSTEM: _linked, WHEEL: _unpacked_wheel}[spec.library](desk, spec, of_nccl, work)
     tests = _fetch(desk, spec, of_tests, work)
@@ -404,7 +408,8 @@ def without_login(url: str) -> str:
 def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
     spec.commands.append([without_login(word) for word in argv])
     path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    answer = desk.run(argv, timeout=timeout, env={"PATH": path}, user=spec.user)
+    # nvcc's files between its steps have names that everybody can tell beforehand: in /tmp another user could have made them.
+    answer = desk.run(argv, timeout=timeout, env={"PATH": path, "TMPDIR": spec.scratch}, user=spec.user)
     if not answer.ok:
         said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]
         raise BundleError(f"{what} could not be built ({answer.error or f'rc {answer.rc}'})", said)

@@ -54,6 +54,8 @@ class World:
     hangs: frozenset[tuple[str, str]] = frozenset()
     """(desk, program) that gives no answer."""
     log: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
+    environments: list[Mapping[str, str]] = dataclasses.field(default_factory=list)
+    """Of the programs that were started, in their order."""
     octets: dict[tuple[str, str, str], int] = dataclasses.field(default_factory=dict)
     listening: dict[str, set[int]] = dataclasses.field(default_factory=lambda: {"desk-01": set(), "desk-02": set()})
     starts: int = 0
@@ -171,6 +173,7 @@ class ScriptedSide:
         if world.lose_after is not None and world.starts > world.lose_after:
             raise SideError("desk-02", "lost", "the connection ended without any output")
         world.log.append((self.name, "start", tuple(argv)))
+        world.environments.append(dict(env or {}))
         if (self.name, argv[0]) in world.missing:
             return Started(None, None, MISSING)
         pid = 100 + world.starts

@@ -166,6 +166,17 @@ def test_mpirun_runs_once_on_the_head_with_lists_only() -> None:
     assert [(item.desk, item.rank) for item in evidence.ranks] == [("desk-01", 0), ("desk-02", 1)]
 
 
+def test_mpirun_keeps_its_session_where_no_other_user_can_make_it_first() -> None:
+    """Open MPI takes /tmp/ompi.HOST.UID from whoever made it, follows a link in it and removes what lies there at its end."""
+    world = World(nccl=good_run())
+    measure_nccl(world)
+    [environment], [(_desk, argv)] = world.environments, started(world)
+    folder = argv[argv.index("--hostfile") + 1].removesuffix("/hostfile")
+    # By the environment for the head; by settings of Open MPI, which mpirun hands on, for the daemon on the other desk.
+    names = ("TMPDIR", "OMPI_MCA_orte_tmpdir_base", "PRTE_MCA_prte_tmpdir_base")
+    assert [environment.get(name) for name in names] == [folder] * len(names)
+
+
 def test_a_largest_size_below_the_smallest_one_is_measured_alone() -> None:
     """As the remedies advise: choose a smaller maximum size."""
     world = World(nccl=good_run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from types import SimpleNamespace
 
 import paramiko
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import ssh_door
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.ssh_door import AdminKey, Lost, Rejected, SshDoor, Unreachable
+from house import PLAYBOOKS, load
 
 USER, PASSWORD = "labadmin", "hunter2-Zebra"
 
@@ -331,3 +334,25 @@ def test_the_proof_of_a_login_keeps_a_part_of_what_never_ends(tmp_path: Path, mo
         assert told == "ssh gave no answer within 1 s" and tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
+
+
+# ---- what is forwarded -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", ["playbooks", "proof"])
+def test_nothing_of_the_controllers_is_forwarded_whatever_its_own_configuration_says(
+    of: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root of a desk that has the admin's agent logs in to every other desk."""
+    own = tmp_path / "config"
+    own.write_text("Host *\n  ForwardAgent yes\n  ForwardX11 yes\n  RemoteForward 9999 localhost:22\n", encoding="utf-8")
+    if of == "playbooks":
+        given = shlex.split(load(PLAYBOOKS / "group_vars/all.yml")["ansible_ssh_args"])
+    else:
+        asked: list[list[str]] = []
+        monkeypatch.setattr(ssh_door.process, "run", lambda argv, limit: asked.append(list(argv)) or Answer(tuple(argv), 0))
+        assert ssh_door.prove("192.0.2.7", 22, "lab", tmp_path / "known_hosts", AdminKey("ssh-ed25519 AAAA")) is None
+        given = asked[0][1 : asked[0].index("--")]
+    said = subprocess.run(["ssh", "-F", str(own), *given, "-G", "desk-01"], capture_output=True, text=True, check=True).stdout
+    told = dict(line.partition(" ")[::2] for line in said.splitlines())
+    assert [told.get(name) for name in ("forwardagent", "forwardx11", "clearallforwardings")] == ["no", "no", "yes"]

@@ -750,7 +750,7 @@ def test_no_user_knows_the_next_room_or_sees_into_it(monkeypatch: pytest.MonkeyP
 MAKES = """all: src.build
 \tmkdir -p build && printf program > build/all_gather_perf && printf program > build/all_reduce_perf
 src.build:
-\tid -un > who && mkdir -p build/lib && {library}
+\tid -un > who && stat -c '%U %a' $$TMPDIR > scratch && mkdir -p build/lib && {library}
 """
 BUILDS = "printf library > build/lib/libnccl.so.2.1 && ln -s libnccl.so.2.1 build/lib/libnccl.so.2"
 
@@ -773,6 +773,8 @@ def test_a_bundle_is_built_as_the_user_and_packed_from_our_own_copies(public: Pa
         assert os.stat(archive).st_mode & 0o777 == 0o600 and os.stat(archive).st_uid == 0
         who = list(Path(room).rglob("who"))
         assert who and {path.read_text(encoding="ascii") for path in who} == {"nobody\n"} and os.stat(room).st_mode & 0o777 == 0o711
+        # nvcc's files between its steps have names that another user can make first where many may write.
+        assert {path.read_text(encoding="ascii") for path in Path(room).rglob("scratch")} == {"nobody 700\n"}
         bundle.install(archive, str(public / "installed"))
         handed = received.handed(archive, "nobody")
     about = os.lstat(os.path.dirname(handed))
