@@ -390,7 +390,7 @@ class LinkChange:
             for item in port.functions
             if item.netdev in asked
         ]
-        return [item for item in network_findings(facts, self.where, given) if item.severity == "fail"] if given else []
+        return [item for item in network_findings(facts, self.where, given, fresh=True) if item.severity == "fail"] if given else []
 
     def _unleased(self, facts: Facts, netdevs: Sequence[str], patience: float) -> list[Finding]:
         """CX7_NO_LEASE of functions that got no lease."""

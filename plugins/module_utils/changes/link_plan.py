@@ -352,14 +352,15 @@ def leases_of(desk: Desk) -> dict[str, str]:
     return found
 
 
-def network_findings(desk: Desk, where: Where, planned: Sequence[PlannedFunction]) -> list[Finding]:
-    """Networks that twins share or that the desk reaches otherwise: of the addresses that are to be set, and of those that were leased."""
+def network_findings(desk: Desk, where: Where, planned: Sequence[PlannedFunction], fresh: bool = False) -> list[Finding]:
+    """Networks that twins share or that the desk reaches otherwise: of the addresses that are to be set, and of those that were leased
+    (``fresh``: by the change that is being confirmed)."""
     leases = leases_of(desk)
     told = [replace(item, address=leases.get(item.netdev, DHCP)) if item.address == DHCP else item for item in planned]
     told = [item for item in told if item.address != DHCP]
     found = [
         *subnet_findings(where, told),
-        *overlap_findings(desk, where, told, {item.netdev for item in interfaces_of(desk.setup.link_file)}),
+        *overlap_findings(desk, where, told, {item.netdev for item in interfaces_of(desk.setup.link_file)}, fresh),
     ]
     by_server = any(item.address == DHCP for item in planned)
     return [replace(item, remedy=BY_SERVER) if by_server and item.code != "CX7_CHANGE_REFUSED" else item for item in found]

@@ -151,11 +151,12 @@ def _catches_all(routed: ipaddress.IPv4Network, wanted: ipaddress.IPv4Network) -
     return wanted.subnet_of(routed) and (routed.prefixlen < 8 or (block is not None and routed.prefixlen < block.prefixlen))
 
 
-def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], ours: Collection[str]) -> list[Finding]:
+def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], ours: Collection[str], fresh: bool = False) -> list[Finding]:
     """CX7_ADDRESS_OVERLAP against the main routing table and, for a link that is set already, what the kernel answers.
 
     ``ours``: interfaces of our own file, whose routes will go. Beside an address that is there already a wider route takes nothing (the
-    longest prefix wins), as the facts' own check has it: only a link that is still to be made keeps clear of it.
+    longest prefix wins), as the facts' own check has it: a link that is still to be made keeps clear of it, and so does one whose
+    addresses came with the change that is being confirmed (``fresh``).
     """
     reason = unread_reason(desk, "network.routed_networks")
     if reason is not None:
@@ -175,7 +176,7 @@ def overlap_findings(desk: Desk, where: Where, planned: Sequence[PlannedLike], o
             continue
         for item in planned:
             wanted = ipaddress.IPv4Interface(item.address).network
-            if (item.netdev, item.address) in held and not routed.subnet_of(wanted):
+            if not fresh and (item.netdev, item.address) in held and not routed.subnet_of(wanted):
                 continue
             if wanted.overlaps(routed) and not _catches_all(routed, wanted) and (item.netdev, netdev) not in found:
                 message = f"{wanted} for {item.netdev} overlaps {routed}, which is {routed_over(netdev)}."
