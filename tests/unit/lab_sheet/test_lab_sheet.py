@@ -566,6 +566,33 @@ def test_a_heading_above_the_titles_is_passed_over_with_a_word(above: str) -> No
     assert sheet.warnings and all("is above the titles" in warning for warning in sheet.warnings)
 
 
+@pytest.mark.parametrize("above", ["", "sep=;\n", "Lab list;;;\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_titles_may_have_line_ends_in_them(above: str, end: str) -> None:
+    """Alt+Enter in a spreadsheet. The first title must not be lost: each cell would then stand below its neighbour's."""
+    rows = ['"Asset\ntag";"Name";"IP\naddress";"Serial\nnumber"', "LAB-7;desk-01;192.0.2.11;1581924000017", "LAB-8;desk-02;192.0.2.12;"]
+    sheet = read(above + end.join(rows) + end, "lab.csv", "csv")
+    assert names(sheet) == ["desk-01", "desk-02"]
+    assert host_variables(sheet.desks[0], sheet) == {
+        "ansible_host": "192.0.2.11",
+        "spark_expected_serial": "1581924000017",
+        "spark_asset_tag": "LAB-7",
+    }
+    assert sheet.desks[0].line == above.count("\n") + 5
+    assert len(sheet.warnings) == above.count("Lab list")
+
+
+def test_a_title_of_two_lines_is_asked_about_like_one_of_one() -> None:
+    """The second half of such a title is none of its own, though it is the very word that is looked for."""
+    [(line, _column, _found, expected)] = problems('"Host\nname";"IP\naddress";Pair\ndesk-01;192.0.2.11;\n')
+    assert line == 1 and expected.endswith("is 'Host\\nname' the name?")
+
+
+def test_a_stray_quote_in_a_title_joins_no_rows() -> None:
+    sheet = read('name,address,screen 19"\ndesk-01,192.0.2.11,a\ndesk-02,192.0.2.12,"b"\n', "lab.csv", "csv")
+    assert [desk.line for desk in sheet.desks] == [2, 3] and not sheet.warnings
+
+
 def test_a_name_in_another_language_is_asked_about() -> None:
     with pytest.raises(SheetError, match="is 'Rechner' the name"):
         read("Rechner,address,pair\ndesk-01,192.0.2.1,\n", "lab.csv", "csv")
