@@ -526,6 +526,16 @@ def test_a_column_that_groups_desks_by_two_is_named_where_no_other_names_the_pai
     assert [titles in warning and "must be pair" in warning for warning in warnings] == ([True] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("title", "cell", "told"),
+    [("Pair (A/B)", "a", True), ("Pair-Nr.", "1", True), ("Stack (cable)", "a", True), ("x_pair (A/B)", "a", False), ("Room", "a", False)],
+)
+def test_one_pair_below_a_title_with_a_remark_is_not_passed_over(title: str, cell: str, told: bool) -> None:
+    """A lab of two desks: its only pair would be none, without a word."""
+    sheet = read(f"name,address,{title}\ndesk-01,192.0.2.1,{cell}\ndesk-02,192.0.2.2,{cell}\n", "lab.csv", "csv")
+    assert [f"{title!r} has each of its values at two desks" in warning for warning in sheet.warnings] == [True] * told
+
+
 def test_a_question_can_be_answered_with_no() -> None:
     assert read("name,address,x_Seriennummer\ndesk-01,192.0.2.1,7\n", "lab.csv", "csv").warnings == ()
     # Where the sheet has the column, one like it is the admin's own.
