@@ -167,14 +167,14 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
     match = re.fullmatch(r"\"?sep=(.)\"?", lines[first].strip())
     told = match.group(1) if match else None
     first += match is not None
-    found = header({number: _cells(lines[number], told) for number in range(first, min(first + TITLE_LINES, len(lines)))})
+    found = header(_first_rows(lines, first, told))
     if found is not None and found > first:
         above = [line.strip(" \t,;") for line in lines[first:found]]
         warnings += [
             f"line {number + 1} ({line[:60]!r}) is above the titles and is not used" for number, line in enumerate(above, first) if line
         ]
         first = found
-    separator = told or (max(",;\t", key=lines[first].count) if first < len(lines) else ",")
+    separator = told or (max(",;\t", key=_row_at(lines, first).count) if first < len(lines) else ",")
     body = "\n".join(lines[first:])
     reader = csv.reader(io.StringIO(body), delimiter=separator, strict=False)
     titles: list[str] | None = None
@@ -213,12 +213,29 @@ def _csv_rows(text: str, problems: list[Problem]) -> tuple[list[Row], list[str]]
     return rows, warnings
 
 
-def _cells(line: str, separator: str | None) -> list[str]:
-    """The cells of one line taken alone; none of a line that begins or ends a cell with several lines."""
-    try:
-        return next(csv.reader([line], delimiter=separator or max(",;\t", key=line.count)), [])
-    except csv.Error:
-        return []
+def _row_at(lines: Sequence[str], number: int) -> str:
+    """The row that begins in a line: on to the line where each quote has its other one, for a quoted title may have a line end in it
+    (Alt+Enter). The line alone where none has."""
+    for end in range(number + 1, min(number + TITLE_LINES, len(lines)) + 1):
+        text = "\n".join(lines[number:end])
+        if text.count('"') % 2 == 0:
+            return text
+    return lines[number]
+
+
+def _first_rows(lines: Sequence[str], first: int, separator: str | None) -> dict[int, list[str]]:
+    """The rows among which the titles are looked for, by the line in which each begins; a row that cannot be read alone has no cells."""
+    rows: dict[int, list[str]] = {}
+    number = first
+    while number < min(first + TITLE_LINES, len(lines)):
+        row = _row_at(lines, number)
+        reader = csv.reader(io.StringIO(row), delimiter=separator or max(",;\t", key=row.count))
+        try:
+            rows[number] = next(reader, [])
+        except csv.Error:
+            rows[number] = []
+        number += max(reader.line_num, 1)
+    return rows
 
 
 TITLES_LIMIT = 1000

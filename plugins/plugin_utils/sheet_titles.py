@@ -210,9 +210,12 @@ def meant(text: str, cells: Sequence[str], titles: Sequence[str], names: Sequenc
 
 
 def pairs_by_cells(text: str, cells: Sequence[str], titles: Sequence[str]) -> bool:
-    """Whether a column may name the pairs, in whatever language, of a sheet that has none: each of its values stands at two desks."""
+    """Whether a column may name the pairs, in whatever language, of a sheet that has none: each of its values stands at two desks. One
+    value alone says so where the title begins with the word."""
     counts = Counter(cell for cell in cells if cell)
-    return not {"pair", "stack"} & set(titles) and not plain(text).startswith(OWN) and len(counts) > 1 and set(counts.values()) == {2}
+    if {"pair", "stack"} & set(titles) or plain(text).startswith(OWN) or set(counts.values()) != {2}:
+        return False
+    return len(counts) > 1 or plain(text).partition("_")[0] in ("pair", "stack")
 
 
 def header(rows: Mapping[int, Sequence[str]]) -> int | None:

@@ -16,7 +16,7 @@ from functools import partial
 
 from ..desk import Answer, WritableDesk
 from ..judges.apt_errors import explain
-from ..judges.catalogue import finding
+from ..judges.catalogue import CODES, finding
 from ..judges.common import named
 from ..model.finding import Finding, Where
 from . import apt_preferences, apt_text, lock_model, lock_record
@@ -35,6 +35,13 @@ DRIVERS = f'?or(?source-package("{DRIVER_SOURCES}"),?name("{DRIVER_NAMES}"))'
 """apt's pattern (apt-patterns(7)) for every package that may be one of a driver, among all that apt knows."""
 
 APT_CACHE = "/var/cache/apt/archives"
+
+UNSATISFIABLE = "DRIVER_LOCK_UNSATISFIABLE"
+UNFIT = (
+    "The lock file's versions do not fit what else this desk or its archives have, such as the modules of a newer kernel, which need the "
+    "newer driver; no kernel is removed for them. Write a new lock file from the desk that has the newest packages "
+    "(playbooks/lock_from.yml) and give that one (driver_lock_from)."
+)
 
 
 class Applier(AptRunner):
@@ -123,6 +130,8 @@ class Applier(AptRunner):
             refusal = self._simulate(step.packages, moving, pins, leaving=step.leaving)
             self._leaving = step.leaving if refusal is None else ()
         if refusal is not None:
+            if refusal.code == UNSATISFIABLE and refusal.remedy == CODES[UNSATISFIABLE].remedy:
+                refusal = replace(refusal, remedy=UNFIT)  # an update never brings a desk to the versions of a file
             self.outcome.fail(refusal)
 
     # --- steps ---

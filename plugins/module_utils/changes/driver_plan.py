@@ -216,6 +216,12 @@ def _repair(desk: Desk, want: WantedLock, where: Where) -> tuple[Step | None, li
     return Step(REPAIR, "; ".join(reasons), tuple(packages)), []
 
 
+OLDER = (
+    "Where the older packages are meant, run again with -e driver_lock_allow_downgrade=true. Otherwise write a new lock file from a desk "
+    "that is as it should be (playbooks/lock_from.yml) and give that one (driver_lock_from)."
+)
+
+
 def _move(group: tuple[Package, ...], want: WantedLock, where: Where, foreign: frozenset[str]) -> tuple[Step | None, list[Finding]]:
     """The step that brings installed packages to the wanted versions, all of them at once. ``foreign``: holds that are not the lock's."""
     targets = [(item, want.versions[item.name]) for item in group if want.versions.get(item.name, item.version) != item.version]
@@ -224,7 +230,7 @@ def _move(group: tuple[Package, ...], want: WantedLock, where: Where, foreign: f
     down = [f"{item.name} {item.version} -> {version}" for item, version in targets if compare(version, item.version) < 0]
     if down and not want.allow_downgrade:
         message = f"{where.subject}: the lock file requires older packages ({', '.join(down[:4])}) and driver_lock_allow_downgrade is false"
-        return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down})]
+        return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down}, remedy=OLDER)]
     leaving = superseded(group, want.versions)
     stuck = sorted(name for name in (*(item.name for item, _version in targets), *leaving) if name in foreign)
     if stuck:

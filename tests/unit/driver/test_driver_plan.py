@@ -183,6 +183,8 @@ def test_wanted_versions_move_together_and_never_down_by_themselves() -> None:
     assert next(step for step in made.steps if step.kind == "move").packages == ("libnccl2=2.31.2-1+cuda13.0",)
     down = make(start, versions={"libnccl2": "2.20-1"}, level="exact")
     assert down.blocked and "DRIVER_LOCK_UNSATISFIABLE" in codes(down)
+    [told] = [item.remedy for item in down.findings if item.code == "DRIVER_LOCK_UNSATISFIABLE"]
+    assert "-e driver_lock_allow_downgrade=true" in told and "driver_lock_state=paused" not in told
     assert not make(start, versions={"libnccl2": "2.20-1"}, level="exact", allow_downgrade=True).blocked
 
 

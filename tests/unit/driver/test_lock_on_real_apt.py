@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import aptroot
@@ -337,6 +338,28 @@ def test_a_package_of_somebody_that_stands_in_the_way_is_named_in_the_remedy(roo
     assert "sudo apt-get remove lab-tools;" in found["remedy"]
     assert root.apt("-y", "remove", "lab-tools").ok
     assert not lock(root, level="exact", versions=whole(NEW)).get("failed")
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_modules_that_need_the_newer_driver_are_named_and_the_way_out_is_another_file(root: AptRoot, locked: bool) -> None:
+    """A prebuilt module package depends on its driver. Without the lock's holds apt would remove it, with them it finds no way."""
+    modules = f"linux-modules-nvidia-580-open-{NEXT_KERNEL}"
+    newer = kernel(NEXT_KERNEL, KERNEL_NEW)
+    newer[1] = replace(newer[1], depends=f"{newer[1].depends}, nvidia-kernel-common-580 (>= {NEW})")
+    root.install([*driver(580, NEW), *newer])
+    root.archive("spark", "Spark", [*aptroot.stock_controls(), *driver(580, NEW), *newer])
+    assert root.apt("update").ok
+    if locked:
+        assert not lock(root).get("failed")
+    before = root.state()
+    result = lock(root, level="exact", versions=whole(OLD), allow_downgrade=True)
+    found = result["findings"][0]
+    assert result["failed"] and found["code"] == "DRIVER_LOCK_UNSATISFIABLE" and root.state() == before
+    assert modules in found["message"]
+    assert "playbooks/lock_from.yml" in found["remedy"] and "driver_lock_state=paused" not in found["remedy"]
+    current = root.versions()
+    fits = lock(root, level="exact", versions={name: current[name] for name in (*whole(NEW), modules)})
+    assert not fits.get("failed"), fits
 
 
 class Killed(BaseException):

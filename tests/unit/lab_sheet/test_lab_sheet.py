@@ -526,6 +526,16 @@ def test_a_column_that_groups_desks_by_two_is_named_where_no_other_names_the_pai
     assert [titles in warning and "must be pair" in warning for warning in warnings] == ([True] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("title", "cell", "told"),
+    [("Pair (A/B)", "a", True), ("Pair-Nr.", "1", True), ("Stack (cable)", "a", True), ("x_pair (A/B)", "a", False), ("Room", "a", False)],
+)
+def test_one_pair_below_a_title_with_a_remark_is_not_passed_over(title: str, cell: str, told: bool) -> None:
+    """A lab of two desks: its only pair would be none, without a word."""
+    sheet = read(f"name,address,{title}\ndesk-01,192.0.2.1,{cell}\ndesk-02,192.0.2.2,{cell}\n", "lab.csv", "csv")
+    assert [f"{title!r} has each of its values at two desks" in warning for warning in sheet.warnings] == [True] * told
+
+
 def test_a_question_can_be_answered_with_no() -> None:
     assert read("name,address,x_Seriennummer\ndesk-01,192.0.2.1,7\n", "lab.csv", "csv").warnings == ()
     # Where the sheet has the column, one like it is the admin's own.
@@ -564,6 +574,33 @@ def test_a_heading_above_the_titles_is_passed_over_with_a_word(above: str) -> No
     assert [desk.name for desk in sheet.desks] == ["desk-01"]
     assert sheet.desks[0].line == above.count("\n") + 2
     assert sheet.warnings and all("is above the titles" in warning for warning in sheet.warnings)
+
+
+@pytest.mark.parametrize("above", ["", "sep=;\n", "Lab list;;;\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_titles_may_have_line_ends_in_them(above: str, end: str) -> None:
+    """Alt+Enter in a spreadsheet. The first title must not be lost: each cell would then stand below its neighbour's."""
+    rows = ['"Asset\ntag";"Name";"IP\naddress";"Serial\nnumber"', "LAB-7;desk-01;192.0.2.11;1581924000017", "LAB-8;desk-02;192.0.2.12;"]
+    sheet = read(above + end.join(rows) + end, "lab.csv", "csv")
+    assert names(sheet) == ["desk-01", "desk-02"]
+    assert host_variables(sheet.desks[0], sheet) == {
+        "ansible_host": "192.0.2.11",
+        "spark_expected_serial": "1581924000017",
+        "spark_asset_tag": "LAB-7",
+    }
+    assert sheet.desks[0].line == above.count("\n") + 5
+    assert len(sheet.warnings) == above.count("Lab list")
+
+
+def test_a_title_of_two_lines_is_asked_about_like_one_of_one() -> None:
+    """The second half of such a title is none of its own, though it is the very word that is looked for."""
+    [(line, _column, _found, expected)] = problems('"Host\nname";"IP\naddress";Pair\ndesk-01;192.0.2.11;\n')
+    assert line == 1 and expected.endswith("is 'Host\\nname' the name?")
+
+
+def test_a_stray_quote_in_a_title_joins_no_rows() -> None:
+    sheet = read('name,address,screen 19"\ndesk-01,192.0.2.11,a\ndesk-02,192.0.2.12,"b"\n', "lab.csv", "csv")
+    assert [desk.line for desk in sheet.desks] == [2, 3] and not sheet.warnings
 
 
 def test_a_name_in_another_language_is_asked_about() -> None:
