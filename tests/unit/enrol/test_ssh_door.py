@@ -187,6 +187,17 @@ def test_no_password_goes_to_a_machine_with_another_key_than_was_shown(desk: Des
     assert desk.passwords == []
 
 
+def test_a_login_names_what_rsa_keys_are_proven_with_after_what_was_proven(
+    desk: Desk, door: SshDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSH signs for an RSA key by SHA-1 where the client did not name another way, and that proves nothing any more."""
+    named: list[str] = []
+    opened = door._open
+    monkeypatch.setattr(door, "_open", lambda algorithms: named.extend(algorithms) or opened(algorithms))
+    door.login(USER, PASSWORD, NO_KEY, [public(KEY)])
+    assert named == [*ssh_door.KEY_TYPES["ecdsa"], *ssh_door.KEY_TYPES["ssh-rsa"]]
+
+
 def test_a_machine_has_the_keys_that_it_signs_for(desk: Desk, door: SshDoor) -> None:
     assert not door.has(public(KEY))
     door.login(USER, PASSWORD, NO_KEY, door.host_keys())
