@@ -149,7 +149,8 @@ def _in_order(names: Sequence[str]) -> dict[str, str]:
 def _between(before: str, behind: str | None, anchor: str, name: str, number: int) -> str:
     """A stand-in behind the one before and before the next plain name; ``anchor`` is the plain name before."""
     parts = _NAME.fullmatch(name)
-    assert parts is not None  # the pattern takes any text
+    if parts is None:
+        raise ValueError("the pattern takes any text")
     ending = parts["ending"] + (".bak" if parts["off"] else "")
     front = f"{parts['dot']}{parts['number']}{parts['dash'] or ('-' if parts['number'] else '')}"
     stem = anchor.partition(".")[0] or anchor
@@ -161,7 +162,8 @@ def _between(before: str, behind: str | None, anchor: str, name: str, number: in
 # Other names that stand in several places -------------------------------------------------------------------------------------------
 
 _INTERFACE = re.compile(
-    r"(?:en|wl|ww|ib|sl)(?:x[0-9a-f]{12}|[oPpsfdbunvicka0-9]{1,13})|eth\d{1,4}|lo|br-[0-9a-f]{12}|(?:veth|cali)[0-9a-f]{4,11}|docker_gwbridge|roce(?:x[0-9a-f]{12}|[oPpsfdbunx0-9]{1,14})"
+    r"(?:en|wl|ww|ib|sl)(?:x[0-9a-f]{12}|[oPpsfdbunvicka0-9]{1,13})|eth\d{1,4}|lo|br-[0-9a-f]{12}|(?:veth|cali)[0-9a-f]{4,11}|docker_gwbridge"
+    r"|roce(?:x[0-9a-f]{12}|[oPpsfdbunx0-9]{1,14})"
     r"|(?:docker|br|bond|dummy|vlan|tun|tap|wg|team|vrf|gre|gretap|sit|virbr|lxcbr|lxdbr|cni|usb|can|ifb|wwan|wlan|tailscale|podman|vxlan"
     r"|fabric|cx|mgmt|rdma|roce|port|net|flannel|tunl|mlx)(?:[-_.:]?[a-z]?\d{0,5}){0,2}"
 )
