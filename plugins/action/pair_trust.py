@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils.changes import trust
+from ..module_utils.judges.catalogue import finding
 from ..module_utils.judges.login import keys_elsewhere
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
@@ -38,7 +39,13 @@ class ActionModule(DeskAction):
             raise AnsibleActionFail(str(error)) from error
         if arguments is None:
             return {"changed": False, "commands": []}
-        return self.execute(MODULE, arguments, call)
+        answer = self.execute(MODULE, arguments, call)
+        if not answer.get("unguarded"):
+            return answer
+        stack = call.stack
+        where = Where(desk=call.desk, pair=stack.name if stack is not None else None)
+        found = finding("PAIR_MPI_PORTS_OPEN", where, f"Open MPI's ports stay open to everybody: {answer['unguarded']}.")
+        return {**answer, "findings": [*(answer.get("findings") or ()), found.as_dict()]}
 
     @staticmethod
     def _wanted(state: str, call: Call) -> dict[str, Any] | None:
@@ -67,6 +74,7 @@ class ActionModule(DeskAction):
             (other, desk_facts(store, other), ends[other]),
             bootstrap=call.given["bootstrap"],
             open_firewall=call.given["open_firewall"],
+            guard_mpi=call.given["guard_mpi"],
             port=call.run.members[other].ssh_port,
         )
         return None if trust.is_there(facts, arguments) else arguments
@@ -82,4 +90,11 @@ def _of_stack(stack: Stack, name: str, facts: Desk, call: Call) -> dict[str, Any
             port = call.run.members[other].ssh_port
             others.append(trust.Other(other, desk_facts(call.store, other), ends[name], ends[other], port))
     bootstrap = meets_at(stack, call.given["bootstrap"])
-    return trust.wanted_in_stack((name, facts), others, stack.head, bootstrap=bootstrap, open_firewall=call.given["open_firewall"])
+    return trust.wanted_in_stack(
+        (name, facts),
+        others,
+        stack.head,
+        bootstrap=bootstrap,
+        open_firewall=call.given["open_firewall"],
+        guard_mpi=call.given["guard_mpi"],
+    )

@@ -10,7 +10,7 @@ short_description: Maintain the small files of a DGX Spark pair on a desk
 version_added: 1.0.0
 description:
   - Maintains this collection's own files, its lines in C(authorized_keys) and C(/etc/hosts), the pair's ssh key and the
-    firewall rules for the pair's fabric interfaces, all in one execution.
+    firewall rules for the pair's fabric interfaces and for Open MPI's ports, all in one execution.
   - Other lines and rules are never touched. A line of this collection ends with C(dgx_spark_pair); a rule has that as its comment.
   - The private key is made on the desk and never leaves it.
   - Nothing below a login user's home is read or written as root. A helper that runs as that user does it, keeps every other byte and
@@ -86,6 +86,18 @@ options:
         description: The peer's address.
         type: str
         required: true
+  guard:
+    description: Who may reach the ports that Open MPI uses in a measurement; without it, what guards them is left alone.
+    type: dict
+    suboptions:
+      uid:
+        description: Number of the login user, whose programs may. Without it, what guards the ports is removed.
+        type: int
+      sources:
+        description: Addresses of the other desks, which may; on each of these, its own rules decide for which user.
+        type: list
+        elements: str
+        default: []
 attributes:
   check_mode:
     description: Plans and changes nothing in check mode.
@@ -121,6 +133,10 @@ steps:
   returned: always
   type: list
   elements: str
+unguarded:
+  description: Why Open MPI's ports stay open to everybody.
+  returned: when they should be guarded and cannot be
+  type: str
 public_key:
   description: The pair's public key, when a key is kept.
   returned: when a key was wanted
@@ -131,6 +147,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import pair_files
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model import mpi_guard
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs.homes import LiveHomes
 
 
@@ -168,6 +185,10 @@ def main() -> None:
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                 },
             },
+            "guard": {
+                "type": "dict",
+                "options": {"uid": {"type": "int"}, "sources": {"type": "list", "elements": "str", "default": []}},
+            },
             "rules": {
                 "type": "list",
                 "elements": "dict",
@@ -178,25 +199,35 @@ def main() -> None:
     )
     claim(module, "pair_files")
     given, desk = module.params, LiveHomes()
-    key = given["key"]
+    key, guard = given["key"], given["guard"]
     want = pair_files.Wanted(
         files=tuple(pair_files.WantedFile(item["path"], item["content"], int(item["mode"], 8)) for item in given["files"]),
         lines=tuple(
             pair_files.WantedLines(item["path"], tuple(item["lines"]), item["user"], int(item["mode"], 8)) for item in given["lines"]
         ),
         key=pair_files.WantedKey(key["path"], key["user"], key["state"] == "present") if key else None,
+        guard=mpi_guard.Guard(guard["uid"], tuple(guard["sources"])) if guard and guard["uid"] is not None else None,
+        no_guard=guard is not None and guard["uid"] is None,
         rules=None if given["rules"] is None else tuple(pair_files.Rule(item["netdev"], item["source"]) for item in given["rules"]),
     )
+    unguarded = None
     try:
-        steps = pair_files.plan(pair_files.read(desk, want), want)
+        have = pair_files.read(desk, want)
+        steps = pair_files.plan(have, want)
+        if want.guard is not None and have.guard is None:
+            unguarded = "iptables cannot be asked"
         run = [argv for step in steps for argv in pair_files.commands(step)]
         if not module.check_mode:
             run = pair_files.apply(desk, steps)
+    except pair_files.UnguardedError as error:
+        run, unguarded = error.commands, str(error)
     except pair_files.PairFilesError as error:
         module.fail_json(msg=str(error))
     result = {"changed": bool(steps), "commands": run, "steps": [f"{step.kind} {step.path}" for step in steps]}
     if module._diff:
         result["diff"] = pair_files.difference(steps)
+    if unguarded:
+        result["unguarded"] = unguarded
     if want.key is not None:
         result["public_key"] = desk.read_as(want.key.user, (), (want.key.path,))[0].text
     module.exit_json(**result)

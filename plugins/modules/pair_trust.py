@@ -10,7 +10,8 @@ short_description: Let the two DGX Sparks of a pair log in to each other
 version_added: 1.0.0
 description:
   - Creates the pair's key on the desk, lets the peer's key run commands from the peer's fabric addresses only, copies the peer's ssh host
-    keys over Ansible's own connection, opens the firewall for the peer on the pair's fabric interfaces, or removes all of it.
+    keys over Ansible's own connection, opens the firewall for the peer on the pair's fabric interfaces, closes Open MPI's ports to others,
+    or removes all of it.
   - Works out on the controller, from both desks' facts in the run, what there is to do, and runs M(labops.dgx_spark.pair_files) on the desk
     only if there is something.
   - An action plugin; it needs the run's plan as C(spark_plan).
@@ -27,6 +28,10 @@ options:
     default: fabric
   open_firewall:
     description: Whether to allow the peer's addresses in on the pair's fabric interfaces.
+    type: bool
+    default: true
+  guard_mpi:
+    description: Whether to keep everybody but the login user of the pair's desks away from the ports that Open MPI uses in a measurement.
     type: bool
     default: true
 attributes:
@@ -57,4 +62,8 @@ commands:
   returned: always
   type: list
   elements: list
+unguarded:
+  description: Why Open MPI's ports stay open to everybody, which is PAIR_MPI_PORTS_OPEN as well.
+  returned: when they should be guarded and cannot be
+  type: str
 """

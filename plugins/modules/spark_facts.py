@@ -1144,6 +1144,21 @@ ansible_facts:
                   This collection's firewall rules (ufw) as C(INTERFACE ADDRESS); null when there is no firewall or it was not asked.
                 type: list
                 elements: str
+              mpi_guard:
+                description: Who may reach Open MPI's ports on the desk; null when it was not asked or when there is no iptables.
+                type: dict
+                contains:
+                  enabled:
+                    description: Whether a reboot brings them back.
+                    type: bool
+                  ipv4:
+                    description: The rules in force (C(iptables -S)); null when they could not be asked.
+                    type: list
+                    elements: str
+                  ipv6:
+                    description: The rules in force (C(ip6tables -S)); null when they could not be asked.
+                    type: list
+                    elements: str
               trust_public_key:
                 description: Public key that the desk uses towards its peer, read from the private half that is there; null when unknown.
                 type: str

@@ -26,7 +26,7 @@ gcp gdm generic get getty gjs gnome gnu gnulinux gpu graph graphical group grub 
 hwe ib ibm ifname igx image img info infra init initrd installer intel iser isert iwlwifi jammy java journald json jupyter k
 kernel keys kho kvm kwin lab label landlock lib libc libcuda libexec libnvidia limits link links linux llama local lock lockdown
 login logind lowlatency lts madvise main manager map mapper mdadm memlock memory memtest menu mesa microcode ml mlx mode modeset
-modesetting modules mount mpirun multi multiverse mutter nccl net netdev netif netplan network networkd networkmanager never next
+modesetting modules mount mpi mpirun multi multiverse mutter nccl net netdev netif netplan network networkd networkmanager never next
 nfs nm nmconnection no noaer noble node none notebook nouveau null numbat nvidia nvme nvreg ob oem off ollama once online open opt
 options oracle orted orterun os oss ota other package packagekitd pair partuuid path pcie peermem performance perftest perl
 persiste persistenced person pin plasmashell platform pref preferences pro proc program proposed prte prted python rare raspi ray

@@ -41,7 +41,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     # What this collection left.
     (r"/etc/dgx_spark/pair\.env", reduce.pair_env),
     (r"/etc/dgx_spark/hostfile", reduce.hostfile),
-    (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+", reduce.presence),
+    (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+|/etc/systemd/system/dgx-spark-mpi\.service", reduce.presence),
     (r"/var/lib/dgx_spark/link/journal\.json", reduce.journal),
     (r"/var/lib/dgx_spark/driver_lock/lock\.json", reduce.driver_lock),
     (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
@@ -90,7 +90,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
 
 _COLUMNS = "|".join(map(re.escape, sorted({*QUERY[1].partition("=")[2].split(","), *SAME_COLUMNS}, key=len, reverse=True)))
 _LOG_OPTIONS = r"(?: (?:-[kbTxeHw]+|-b 0|--dmesg|--boot|--no-pager|--kernel|--ctime|-o [a-z-]+|--output[= ][a-z-]+|--time-format[= ]\w+))*"
-_OUR_PATHS = r"(?: /(?:etc/dgx_spark|opt/dgx_spark|var/lib/dgx_spark|usr/local/bin/pair-[a-z]+)[\w./+-]{0,160})+"
+_OUR_PATHS = r"(?: /(?:(?:etc|opt|var/lib)/dgx_spark|usr/local/bin/pair-[a-z]+|etc/systemd/system/dgx-spark-)[\w./+-]{0,160})+"
 _UNIT = r"[\w@.-]{1,80}"
 
 _COMMANDS: tuple[tuple[str, Reducer], ...] = (
@@ -126,6 +126,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"lslocks(?: -J)?", reduce.locks),
     (rf"fuser(?: (?:{'|'.join(LOCKS)}))+", reduce.numbers),
     (r"ufw status", reduce.ufw_status),
+    (r"ip6?tables -w 5 -S", reduce.mpi_guard),
     (r"sshd -T -C \S+", reduce.sshd_config),
 )
 """Whole command lines: one that is asked nowhere, or that a recording made by hand does not replay, is not recorded at all."""

@@ -906,6 +906,12 @@ time_settings: Reducer = lines_like(
     r"(?:LocalRTC|CanNTP|NTP|NTPSynchronized)=(?:yes|no)", r"\s*(?:System clock synchronized|NTP service): [\w/]{1,20}"
 )
 ufw_conf: Reducer = lines_like(r"\s*ENABLED=\"?(?:yes|no)\"?\s*")
+mpi_guard: Reducer = lines_like(
+    r"-A (?:INPUT|OUTPUT) -p tcp [\w ,:-]{1,120} -j dgx-spark-mpi-(?:in|out)",
+    r"-A dgx-spark-mpi-(?:in|out) (?:-i lo |-s [0-9a-f.:]{2,45}(?:/\d{1,3})? |-m owner --uid-owner \d{1,10} )?"
+    r"(?:-p tcp )?-j (?:RETURN|DROP|REJECT --reject-with tcp-reset)",
+)
+"""Rules of others say which networks the admin knows."""
 ufw_status: Reducer = lines_like(r"Status: (?:active|inactive)")
 numbers: Reducer = lines_like(r"[\d\sa-zA-Z]{0,4000}")
 """Process ids, with the letters of `fuser` behind them."""

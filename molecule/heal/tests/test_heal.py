@@ -24,6 +24,16 @@ ARTEFACTS = {
         'ufw show added | grep dgx_spark_pair | sed "s/^ufw //; s/ comment.*//" | xargs -L1 ufw --force delete',
         "ufw show added | grep -q dgx_spark_pair",
     ),
+    "the guard of MPI's ports": (
+        DESK,
+        "rm /etc/systemd/system/dgx-spark-mpi.service /etc/systemd/system/multi-user.target.wants/dgx-spark-mpi.service",
+        "systemctl is-enabled dgx-spark-mpi.service",
+    ),
+    "the guard's rules": (
+        PEER,
+        "iptables -D OUTPUT -p tcp --dport 28400:28499 --syn -j dgx-spark-mpi-out",
+        "iptables -S OUTPUT | grep -q dgx-spark-mpi-out",
+    ),
     "pair-ssh": (PEER, "rm /usr/local/bin/pair-ssh", "test -x /usr/local/bin/pair-ssh"),
     "pair-check": (DESK, "rm /usr/local/bin/pair-check", "test -x /usr/local/bin/pair-check"),
     "the record of trust": (PEER, "rm /etc/dgx_spark/trust.json", "test -s /etc/dgx_spark/trust.json"),
@@ -78,6 +88,30 @@ def test_it_is_put_back(name: str, tmp_path: Path) -> None:
     assert code == 0 and changes > 0, output[-3000:]
     assert {pair["name"]: pair["verdict"] for pair in report["pairs"] if pair["verdict"] != "UNKNOWN"} == {"pair_a": "PASS"}
     assert host.run(is_there).rc == 0, "it was not put back"
+
+
+SERVES = "import socket, time; server = socket.create_server(('0.0.0.0', 28401)); time.sleep(60)"
+CONNECTS = "import socket, sys; socket.create_connection((sys.argv[1], 28401), 3)"
+
+
+def test_only_the_login_user_of_the_pairs_desks_reaches_the_ports_of_open_mpi() -> None:
+    """Whoever connects to its daemons has them run a program as the login user."""
+    served = as_root(PEER).run(f'systemd-run --quiet --unit=serves --property=User=labadmin python3 -c "{SERVES}"')
+    assert served.rc == 0, served.stderr
+    own = as_root(PEER).check_output("ip -4 -o addr show scope global | grep -v 192.168.10 | head -n 1").split()[3].split("/")[0]
+    assert as_root(PEER).run("for i in $(seq 20); do ss -ltn | grep -q :28401 && exit; sleep 0.2; done; exit 1").rc == 0
+    connects = f'python3 -c "{CONNECTS}"'
+    for user, opened in (("labadmin", True), ("nobody", False), ("root", False)):
+        for desk, address in ((PEER, "127.0.0.1"), (PEER, "192.168.100.11"), (DESK, "192.168.100.11")):
+            told = as_root(desk).run(f"runuser -u {user} -- {connects} {address}")
+            assert (told.rc == 0) is opened, (user, desk, address, told.stderr)
+    # ufw is off for this, as on a desk where somebody turned it off: the pair's guard stands by itself.
+    assert as_root(PEER).run("ufw disable").rc == 0
+    try:
+        assert as_root("desk-03").run(f"runuser -u labadmin -- {connects} {own}").rc != 0
+    finally:
+        assert as_root(PEER).run("ufw --force enable").rc == 0
+    as_root(PEER).run("systemctl stop serves")
 
 
 def test_a_link_in_place_of_authorized_keys_stays_and_one_to_roots_file_is_named(tmp_path: Path) -> None:

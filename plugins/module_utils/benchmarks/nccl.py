@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..judges.nccl import memory_needed_kb
+from ..model import mpi_guard
 from ..model.link import Endpoint, members, paths_of
 from ..model.proof import Counters, Growth, NcclEvidence, NcclOutput, Problem, Rank
 from ..programs import carrier
 from ..readers import nccl_tests as nccl_reader
 from ..readers.text import json_value
 from . import launcher
-from .common import all_right, available_kb, both_neighbours, counters, probe
+from .common import all_right, available_kb, both_neighbours, counters, listening_ports, probe
 from .side import FORMS, Side, SideError
 
 BUNDLE = "/opt/dgx_spark/nccl"
@@ -100,6 +101,10 @@ def _stages(
         yield evidence
         if evidence.problems:
             return
+    pmix, taken = _mpi_ports(sides)
+    if taken or pmix is None:
+        yield dataclasses.replace(evidence, problems=taken)
+        return
     # Made with mode 0700 by the login user; the token is random.
     folder = f"/tmp/dgx-spark-{token}"
     for side, env in zip(sides.values(), launch.envs, strict=True):
@@ -111,6 +116,7 @@ def _stages(
     evidence = dataclasses.replace(evidence, argv=tuple(argv))
     yield evidence
     environment = {**launch.environment, "LD_LIBRARY_PATH": f"{options.bundle}/lib", **log_settings(), **session_settings(folder)}
+    environment |= mpi_guard.settings(pmix)
     started = sides[head].start(argv, timeout=options.time_limit, env=environment, cwd="/")
     if started.pid is None:
         yield dataclasses.replace(evidence, problems=(Problem("tool_missing", head, "mpirun cannot be started"),))
@@ -126,6 +132,19 @@ def _stages(
         left_running=left,
         ranks=tuple(_rank(side, desk, folder) for desk, side in sides.items()),
         growth=tuple(Growth(desk, before[desk], after[desk]) for desk in sides),
+    )
+
+
+def _mpi_ports(sides: Mapping[str, Side]) -> tuple[int | None, tuple[Problem, ...]]:
+    """A port for PMIx that is free on every desk, and the desks where programs listen on all that Open MPI could take: it aborts then."""
+    used = {desk: listening_ports(side) for desk, side in sides.items()}
+    free = next((port for port in mpi_guard.PMIX if all(port not in ports for ports in used.values())), None)
+    lost = [(desk, mpi_guard.DAEMONS) for desk, ports in used.items() if ports.issuperset(mpi_guard.DAEMONS)]
+    if free is None:
+        lost += [(desk, mpi_guard.PMIX) for desk, ports in used.items() if not ports.isdisjoint(mpi_guard.PMIX)]
+    text = "programs listen on the TCP ports from {0} to {1}, which Open MPI needs one of"
+    return free, tuple(
+        Problem("mpi_ports", desk, text.format(ports[0], ports[-1]), {"first": ports[0], "last": ports[-1]}) for desk, ports in lost
     )
 
 

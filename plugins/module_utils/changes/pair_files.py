@@ -1,6 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small state of a pair on a desk: files of ours, our lines in files of others, the pair's key, firewall rules. Read, plan, apply."""
+"""Small state of a pair on a desk: files of ours, our lines in files of others, the pair's key, firewall rules, who may reach MPI's ports.
+
+Read, plan, apply.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..desk import DAMAGED, DENIED, Answer, HomesDesk, Text
+from ..model import mpi_guard
+from ..model.desk import MpiGuard
+from ..model.mpi_guard import SERVICE
 from ..programs import user_files
 
 MARK = "dgx_spark_pair"
@@ -29,6 +35,14 @@ FOLDER_MODE = 0o755
 
 class PairFilesError(Exception):
     """Something is wanted that this code never does, or a step failed. The text says what to do."""
+
+
+class UnguardedError(PairFilesError):
+    """Everything else was done, and Open MPI's ports stay open to everybody. ``commands``: those that were run."""
+
+    def __init__(self, text: str, commands: Sequence[list[str]]) -> None:
+        self.commands = list(commands)
+        super().__init__(text)
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,10 @@ class Wanted:
     key: WantedKey | None = None
     rules: tuple[Rule, ...] | None = None
     """Firewall rules with our mark, exactly these; null: left alone."""
+    guard: mpi_guard.Guard | None = None
+    """Who may reach Open MPI's ports; null: left alone."""
+    no_guard: bool = False
+    """Whether what guards them goes."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,8 @@ class Have:
     wrong_modes: frozenset[str] = frozenset()
     """Files and folders of ours with another owner or mode than wanted."""
     rules: tuple[Rule, ...] | None = None
+    guard: MpiGuard | None = None
+    """What guards Open MPI's ports; null without iptables."""
     unread: dict[str, str] = field(default_factory=dict)
 
 
@@ -105,7 +125,7 @@ class Step:
     """One thing to do."""
 
     kind: str
-    """write, remove, folder, lines, make_key, remove_key, allow, forbid"""
+    """write, remove, folder, lines, make_key, remove_key, allow, forbid, guard, unguard"""
     path: str
     before: str | None = None
     after: str | None = None
@@ -151,7 +171,12 @@ def read(desk: HomesDesk, want: Wanted) -> Have:
             rules = rules_of(told.stdout)
         elif told.error != "missing":
             unread["ufw"] = told.error or f"rc {told.rc}"
-    return Have(contents, key.text is not None, key.error == DAMAGED, _wrong_modes(desk, want), rules, unread)
+    guard = None
+    if want.guard is not None or want.no_guard:
+        contents[mpi_guard.UNIT] = desk.read_text(mpi_guard.UNIT).text
+        rules_of_each = (answer.stdout if answer.ok else None for answer in map(desk.run, mpi_guard.COMMANDS))
+        guard = mpi_guard.found(desk.read_link(mpi_guard.WANTED_BY).target is not None, *rules_of_each)
+    return Have(contents, key.text is not None, key.error == DAMAGED, _wrong_modes(desk, want), rules, guard, unread)
 
 
 def _as_it_is(desk: HomesDesk, path: str, text: str | None) -> str | None:
@@ -217,7 +242,26 @@ def plan(have: Have, want: Wanted) -> list[Step]:
     if want.rules is not None and have.rules is not None:
         steps += [Step("forbid", "ufw", rule=rule) for rule in have.rules if rule not in want.rules]
         steps += [Step("allow", "ufw", rule=rule) for rule in want.rules if rule not in have.rules]
-    return steps
+    return [*steps, *_guard_steps(have, want)]
+
+
+def _guard_steps(have: Have, want: Wanted) -> list[Step]:
+    """Without iptables there is nothing that could guard."""
+    path, before = mpi_guard.UNIT, have.contents.get(mpi_guard.UNIT)
+    for source in want.guard.sources if want.guard is not None else ():
+        if re.fullmatch(_PLAIN, source) is None:
+            raise PairFilesError(f"{path}: {source[:60]!r} is not an address that can be let in")
+    if want.guard is not None and have.guard is not None:
+        text = mpi_guard.unit(want.guard)
+        right = before == text and path not in have.wrong_modes and mpi_guard.in_force(want.guard, have.guard)
+        return [] if right else [Step("guard", path, before, text)]
+    if not want.no_guard:
+        return []
+    if before is None and have.guard is not None and (have.guard.enabled or have.guard.ipv4 or have.guard.ipv6):
+        # The unit is what knows how they go.
+        before = mpi_guard.unit(mpi_guard.Guard(0, ()))
+        return [Step("guard", path, None, before), Step("unguard", path, before)]
+    return [Step("unguard", path, before)] if before is not None else []
 
 
 _PLAIN = r"[0-9A-Fa-f.:]+"
@@ -263,6 +307,14 @@ def commands(step: Step) -> list[list[str]]:
         return [["ufw", *step.rule.words, "comment", MARK]]
     if step.kind == "forbid" and step.rule is not None:
         return [["ufw", "--force", "delete", *step.rule.words]]
+    if step.kind == "guard":
+        return [
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "enable", "--quiet", SERVICE],
+            ["systemctl", "restart", SERVICE],
+        ]
+    if step.kind == "unguard":
+        return [["systemctl", "disable", "--now", "--quiet", SERVICE]]
     return []
 
 
@@ -275,16 +327,29 @@ def apply(desk: HomesDesk, steps: Sequence[Step]) -> list[list[str]]:
             if answer.get("error"):
                 raise PairFilesError(str(answer["error"])[:600])
             continue
-        if step.kind in ("write", "remove", "folder", "lines"):
+        if step.kind in ("write", "remove", "folder", "lines", "guard"):
             done += _write(desk, step)
-            continue
         for argv in commands(step):
             said: Answer = desk.run(argv, timeout=30.0)
             done.append(argv)
             if not said.ok:
                 words = " ".join((said.stderr or said.stdout).split())[-300:]
-                raise PairFilesError(f"{' '.join(argv[:6])} failed ({said.error or said.rc}): {words}")
+                text = f"{' '.join(argv[:6])} failed ({said.error or said.rc}): {words}"
+                raise _unguarded(desk, text, done) if step.kind == "guard" else PairFilesError(text)
+        if step.kind == "unguard":
+            done += _write(desk, step)
     return done
+
+
+def _unguarded(desk: HomesDesk, text: str, done: Sequence[list[str]]) -> UnguardedError:
+    """A unit that fails would fail at every boot."""
+    away = Step("unguard", mpi_guard.UNIT)
+    said = desk.run(["journalctl", "-u", SERVICE, "-n", "12", "-o", "cat", "--no-pager"], timeout=30.0)
+    for argv in commands(away):
+        desk.run(argv, timeout=30.0)
+    _write(desk, away)
+    reason = next((line for line in said.stdout.splitlines() if "tables" in line and "Main process" not in line), "")
+    return UnguardedError(f"{text}; {reason[:200]}" if reason else text, [*done, *commands(away)])
 
 
 def _request(step: Step) -> dict[str, Any]:
@@ -321,7 +386,7 @@ def difference(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """The steps as Ansible shows a difference."""
     shown = []
     for step in steps:
-        if step.kind in ("write", "remove", "lines"):
+        if step.kind in ("write", "remove", "lines", "guard", "unguard"):
             before, after = step.before or "", step.after or ""
             if step.kind == "lines":
                 before, after = ours(before), ours(after)  # keys of others are nobody's business

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..model import mpi_guard
 from ..model.data import sha256
-from ..model.desk import Desk
+from ..model.desk import Desk, MpiGuard
 from ..model.link import KNOWN_HOSTS, Endpoint
 from .pair_files import MARK
 from .settings import FABRIC, FOLDER, PAIR_SSH
@@ -37,11 +38,12 @@ if [ "$*" = 'echo $SHELL' ]; then
     exit
 fi
 # The command goes as plain characters to /bin/sh there, whatever the login shell is. The mark of a running measurement goes along, so
-# that what it leaves on the other desk can be found and ended.
+# that what it leaves on the other desk can be found and ended, and the port that MPI's daemon uses there, which nobody else may reach.
 if [ $# -gt 0 ]; then
     line=$*
     if [ -n "$DGX_SPARK_MEASUREMENT" ]; then
-        line="export DGX_SPARK_MEASUREMENT=$DGX_SPARK_MEASUREMENT; $line"
+        pmix=${PMIX_MCA_ptl_base_ipv4_port:+" PMIX_MCA_ptl_base_ipv4_port=$PMIX_MCA_ptl_base_ipv4_port"}
+        line="export DGX_SPARK_MEASUREMENT=$DGX_SPARK_MEASUREMENT$pmix; $line"
     fi
     coded=$(printf '%s' "$line" | base64 -w 0)
     set -- "/bin/sh -c 'eval \\"\\$(echo $coded | base64 -d)\\"'"
@@ -128,6 +130,7 @@ def wanted(
     *,
     bootstrap: str = FABRIC,
     open_firewall: bool = True,
+    guard_mpi: bool = True,
     port: int = SSH_PORT,
 ) -> dict[str, Any]:
     """Arguments of pair_files for one desk; ``port``: where the other desk's ssh listens.
@@ -153,7 +156,8 @@ def wanted(
     both = {*sources, *addresses_of(end, bootstrap)} if _one_home(facts, peer_facts) else set()
     authorized = [authorized_line(peer_facts.setup.trust_public_key, sorted(both) or sources)]
     known = known_host_lines(peer_facts.setup.host_public_keys, sources, port)
-    return _arguments(me[:2], (user, home), authorized, known, rules, pair_ssh_script(dict.fromkeys(sources, port)))
+    arguments = _arguments(me[:2], (user, home), authorized, known, rules, pair_ssh_script(dict.fromkeys(sources, port)))
+    return arguments | _guarded(facts, sources if guard_mpi else None)
 
 
 def _one_home(one: Desk, other: Desk) -> bool:
@@ -177,7 +181,13 @@ class Other:
 
 
 def wanted_in_stack(
-    me: tuple[str, Desk], others: Sequence[Other], head: str, *, bootstrap: str = FABRIC, open_firewall: bool = True
+    me: tuple[str, Desk],
+    others: Sequence[Other],
+    head: str,
+    *,
+    bootstrap: str = FABRIC,
+    open_firewall: bool = True,
+    guard_mpi: bool = True,
 ) -> dict[str, Any]:
     """Arguments of pair_files for one member: the head knows every member's host keys, every member lets the head in and nobody else.
 
@@ -220,7 +230,16 @@ def wanted_in_stack(
             if bootstrap != FABRIC and other.mine.management_netdev and other.theirs.management_address:
                 source = address(other.name, other.theirs.management_address)
                 rules.append({"netdev": other.mine.management_netdev, "source": source})
-    return _arguments(me, (user, home), authorized, known, rules, pair_ssh_script(ports, of_pair=False))
+    met = [source for other in others for source in addresses_of(other.theirs, bootstrap)]
+    arguments = _arguments(me, (user, home), authorized, known, rules, pair_ssh_script(ports, of_pair=False))
+    return arguments | _guarded(facts, met if guard_mpi else None)
+
+
+def _guarded(facts: Desk, sources: Sequence[str] | None) -> dict[str, Any]:
+    """Who may reach Open MPI's ports: the login user, here and from the other desks. Nothing where that user's number is not known."""
+    if sources is None:
+        return {"guard": {}}
+    return {} if facts.limits.uid is None else {"guard": {"uid": facts.limits.uid, "sources": sorted(set(sources))}}
 
 
 def _arguments(
@@ -317,6 +336,7 @@ def unwanted(facts: Desk) -> dict[str, Any]:
         "lines": [*_no_lines((user, home)), *_no_lines(former), *_no_lines_in(facts, user, home)],
         "key": {"path": key_path(place), "user": owner, "state": "absent"},
         "rules": [],
+        "guard": {},
     }
 
 
@@ -329,11 +349,23 @@ def is_there(facts: Desk, arguments: dict[str, Any]) -> bool:
         all(kept.get(path) == digest for path, digest in wanted.items())
         and not {*wanted, FOLDER} & set(setup.wrong_modes)
         and setup.firewall_rules in (None, rules)
+        and _is_guarded(facts, arguments.get("guard"))
         and all(
             sorted(have) == sorted(line for item in arguments["lines"] if item["path"] == path for line in item["lines"])
             for path, have in _lines_of(facts, arguments)
         )
     )
+
+
+def _is_guarded(facts: Desk, wanted: Mapping[str, Any] | None) -> bool:
+    found, kept = facts.setup.mpi_guard, facts.setup.pair_files.get(mpi_guard.UNIT)
+    if wanted is None:
+        return True
+    if not wanted:
+        return kept is None and (found is None or found == MpiGuard(ipv4=(), ipv6=found.ipv6 and ()))
+    guard = mpi_guard.Guard(wanted["uid"], tuple(wanted["sources"]))
+    right = kept == sha256(mpi_guard.unit(guard)) and mpi_guard.UNIT not in facts.setup.wrong_modes
+    return found is None or (right and mpi_guard.in_force(guard, found))
 
 
 def _lines_of(facts: Desk, arguments: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
@@ -348,4 +380,5 @@ def is_gone(facts: Desk) -> bool:
     """Whether nothing of ours is there any more."""
     setup = facts.setup
     left = (setup.trust_public_key, setup.trust_key_damaged, setup.trust_authorized, setup.trust_known_hosts, setup.firewall_rules)
-    return not any((*left, setup.trust_left_in)) and not {RECORD, PAIR_SSH, KNOWN_HOSTS} & set(setup.pair_files)
+    unguarded = _is_guarded(facts, {})
+    return unguarded and not any((*left, setup.trust_left_in)) and not {RECORD, PAIR_SSH, KNOWN_HOSTS} & set(setup.pair_files)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..desk import DAMAGED, MISSING, NOT_RECORDED, Answer, Text
+from ..model import mpi_guard
 from ..model.data import from_dict, sha256
-from ..model.desk import Setup, SshServer
+from ..model.desk import MpiGuard, Setup, SshServer
 from ..model.kinds import Kind, PublicKeyLine
 from ..model.update import Journal
 from ..readers import ufw, update_journal
@@ -61,16 +62,17 @@ def gather(ask: Ask, options: Options) -> Setup:
         ask.miss("setup.trust_authorized", authorized)
     inside = ask.names(SETTINGS)[:64]
     files = {f"{SETTINGS}/{item}": _digest(ask, f"{SETTINGS}/{item}") for item in inside if item != "pair.env"}
-    files |= {path: _digest(ask, path) for path in (PREFERENCES, *PROGRAMS)}
+    files |= {path: _digest(ask, path) for path in (PREFERENCES, mpi_guard.UNIT, *PROGRAMS)}
     hosts = ask.text("/etc/hosts")
     names = _marked(hosts)
     if names:
         files["/etc/hosts"] = sha256("\n".join(names))
     modes = {SETTINGS: FOLDER_MODE, **{f"{SETTINGS}/{item}": FILE_MODE for item in inside}} if inside else {}
     modes |= {path: PROGRAM_MODE for path in PROGRAMS if files.get(path)}
+    modes |= {mpi_guard.UNIT: FILE_MODE} if files.get(mpi_guard.UNIT) else {}
     public = word(key.text, 2000)
     usable = public is not None and PUBLIC.fullmatch(public) is not None
-    trusted = any((authorized.text, known.text, key.text, key.error == DAMAGED, inside, files.get(PROGRAMS[1])))
+    trusted = any((authorized.text, known.text, key.text, key.error == DAMAGED, inside, files.get(PROGRAMS[1]), files.get(mpi_guard.UNIT)))
     return Setup(
         link_file=_whole(ask, OURS),
         link_journal=_journal(ask),
@@ -78,6 +80,7 @@ def gather(ask: Ask, options: Options) -> Setup:
         pair_files={path: digest for path, digest in sorted(files.items()) if digest},
         wrong_modes=_wrong_modes(ask, modes),
         firewall_rules=_firewall_rules(ask) if trusted else None,
+        mpi_guard=_mpi_guard(ask) if trusted else None,
         trust_public_key=public if usable else None,
         trust_key_damaged=key.error == DAMAGED or (public is not None and not usable),
         trust_authorized=_marked(authorized),
@@ -138,6 +141,12 @@ def _firewall_rules(ask: Ask) -> tuple[str, ...] | None:
     """Our rules as ufw keeps them; only lines of ours are asked for. ``grep`` says 1 for none and 2 for no such file."""
     answer = ask.run("grep", "-s", f"comment={MARK.encode().hex()}$", UFW_RULES)
     return ufw.allowed(answer.stdout, MARK) if answer.error is None and answer.rc in (0, 1) else None
+
+
+def _mpi_guard(ask: Ask) -> MpiGuard | None:
+    """The rules themselves: a unit that says it is active does not know who flushed them."""
+    ipv4, ipv6 = (answer.stdout if answer.ok else None for answer in (ask.run(*argv) for argv in mpi_guard.COMMANDS))
+    return mpi_guard.found(ask.target(mpi_guard.WANTED_BY) is not None, ipv4, ipv6)
 
 
 def _bundle(ask: Ask) -> str | None:

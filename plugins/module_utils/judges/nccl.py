@@ -92,7 +92,7 @@ def _known_bad(stack: str, said: NcclOutput) -> list[Finding]:
 
 def _not_started(pair: str, seen: Sequence[Problem]) -> list[Finding]:
     memory = [item for item in seen if item.kind == "memory"]
-    launch = [item for item in seen if item.kind in ("tool_missing", "library", "newer_system", "may_not_run")]
+    launch = [item for item in seen if item.kind in ("tool_missing", "library", "newer_system", "may_not_run", "mpi_ports")]
     found = problems(pair, [item for item in seen if item not in memory and item not in launch], "NCCL_PEER_NOT_READY")
     for item in launch:
         cause = {"tool_missing": "mpirun", "library": "library" if "missing" in item.evidence else "program"}.get(item.kind, item.kind)

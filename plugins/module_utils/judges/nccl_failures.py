@@ -131,6 +131,13 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ),
     ),
     (
+        ("mpi_ports",),
+        Cause(
+            "NCCL_LAUNCH_FAILED", "mpi_ports", "other programs have the TCP ports that Open MPI uses in a measurement",
+            "sudo ss -ltnp 'sport >= :28400 and sport <= :28499' on that desk shows them; end them, or have them listen elsewhere.",
+        ),
+    ),
+    (
         ("program",),
         Cause(
             "NCCL_LAUNCH_FAILED", "program", "a program was not found on a desk, or may not be executed",

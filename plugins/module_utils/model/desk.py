@@ -262,6 +262,18 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class MpiGuard:
+    """This collection's firewall rules for the ports of Open MPI's daemons (chains ``dgx-spark-mpi-in`` and ``dgx-spark-mpi-out``)."""
+
+    enabled: bool = False
+    """Whether a reboot brings them back."""
+    ipv4: tuple[str, ...] | None = None
+    """The rules in force (``iptables -S``); null when they could not be asked."""
+    ipv6: tuple[str, ...] | None = None
+    """The rules in force (``ip6tables -S``); null when they could not be asked."""
+
+
+@dataclass(frozen=True)
 class Setup:
     """What this collection has set up on the desk before (fingerprints of its own files)."""
 
@@ -278,6 +290,8 @@ class Setup:
     """Files and folders of this collection whose owner or mode has changed, so that a login user cannot read or run them."""
     firewall_rules: tuple[str, ...] | None = None
     """This collection's firewall rules (ufw) as ``INTERFACE ADDRESS``; null when there is no firewall or it was not asked."""
+    mpi_guard: MpiGuard | None = None
+    """Who may reach Open MPI's ports on the desk; null when it was not asked or when there is no iptables."""
     trust_public_key: PublicKeyLine | None = None
     """Public key that the desk uses towards its peer, read from the private half that is there; null when unknown."""
     trust_key_damaged: bool = False

@@ -21,7 +21,7 @@ class Problem:
 
     kind: str
     """firewall, trust, host_key, no_route, refused, timed_out, lost, login, tool_missing, port_busy, gid, neighbour, library,
-    newer_system (the program needs a newer C library than the desk has), failed, memory, route (the peer's address is
+    mpi_ports, newer_system (the program needs a newer C library than the desk has), failed, memory, route (the peer's address is
     routed elsewhere), no_answer (a command on the desk ran out of time)"""
     desk: str
     text: str

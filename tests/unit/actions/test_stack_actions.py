@@ -192,6 +192,30 @@ def test_a_ring_has_no_dhcp_server(tmp_path: Path) -> None:
     assert script.asked == [] and "no DHCP server on a direct cable" in result["msg"]
 
 
+@pytest.mark.parametrize("topology", ["ring", "switch"])
+def test_mpis_ports_are_for_the_login_user_of_the_stacks_desks(tmp_path: Path, topology: str) -> None:
+    run = started(tmp_path, topology)
+    for desk in DESKS:
+        script, _result = on(run, "pair_trust", desk, "trust", {"state": "present", "bootstrap": "fabric"}, [{"changed": True}])
+        guard, authorized = script.asked[0]["guard"], str(script.asked[0]["lines"])
+        assert guard["uid"] == 1000 and len(guard["sources"]) >= 2
+        # Who may log in for MPI is among those who may connect to it.
+        assert desk == "desk-01" or any(source in authorized for source in guard["sources"])
+        script, _result = on(
+            run, "pair_trust", desk, "trust", {"state": "present", "bootstrap": "fabric", "guard_mpi": False}, [{"changed": True}]
+        )
+        assert script.asked[0]["guard"] == {}
+
+
+@pytest.mark.parametrize("unguarded", [None, "there is no owner match"])
+def test_a_desk_that_cannot_guard_mpis_ports_is_named(tmp_path: Path, unguarded: str | None) -> None:
+    run = started(tmp_path, "switch")
+    answer = {"changed": True, "commands": [], **({"unguarded": unguarded} if unguarded else {})}
+    _script, result = on(run, "pair_trust", "desk-02", "trust", {"state": "present", "bootstrap": "fabric"}, [answer])
+    told = [(item["code"], item["severity"], item["where"]["desk"]) for item in result.get("findings") or ()]
+    assert told == ([("PAIR_MPI_PORTS_OPEN", "note", "desk-02")] if unguarded else [])
+
+
 def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path: Path) -> None:
     kept: dict[str, Setup] = {}
     for number, hosts in enumerate((dict(zip(DESKS, (77, 78, 79), strict=True)), dict(zip(DESKS, (77, 78, 91), strict=True)))):

@@ -10,6 +10,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import se
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import nccl as nccl_judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import rdma as rdma_judge
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model import mpi_guard
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path
 from proof_samples import ENDS, end, function, nccl_text
 from scripted_side import ScriptedSide, World
@@ -175,6 +176,40 @@ def test_mpirun_keeps_its_session_where_no_other_user_can_make_it_first() -> Non
     # By the environment for the head; by settings of Open MPI, which mpirun hands on, for the daemon on the other desk.
     names = ("TMPDIR", "OMPI_MCA_orte_tmpdir_base", "PRTE_MCA_prte_tmpdir_base")
     assert [environment.get(name) for name in names] == [folder] * len(names)
+
+
+def ports_in(value: str) -> list[int]:
+    return [int(port) for port in value.split("-")]
+
+
+def test_every_port_of_open_mpi_is_in_the_guarded_range() -> None:
+    """Its daemons run what anybody who connects to them asks for."""
+    world = World(nccl=good_run())
+    measure_nccl(world)
+    [environment] = world.environments
+    first, last = map(int, mpi_guard.PORTS.split(":"))
+    settings = mpi_guard.settings(first + 8)
+    assert settings.items() <= environment.items()
+    assert all(first <= port <= last for name, value in settings.items() if "range" not in name for port in ports_in(value))
+    for family in ("v4", "v6"):
+        begins, count = (int(environment[f"OMPI_MCA_btl_tcp_port_{name}_{family}"]) for name in ("min", "range"))
+        assert begins + count <= last + 1
+
+
+def test_a_port_that_a_program_of_either_desk_has_is_not_pmixs() -> None:
+    """Open MPI aborts over one that is taken."""
+    world = World(nccl=good_run(), listening={"desk-01": {28408}, "desk-02": {28409, 28400}})
+    evidence = measure_nccl(world)
+    assert [environment["PMIX_MCA_ptl_base_ipv4_port"] for environment in world.environments] == ["28410"] and not evidence.problems
+
+
+@pytest.mark.parametrize("ports", [mpi_guard.PMIX, mpi_guard.DAEMONS])
+def test_a_desk_whose_programs_have_all_of_the_ports_is_named(ports: range) -> None:
+    world = World(nccl=good_run(), listening={"desk-01": set(), "desk-02": set(ports)})
+    [found] = nccl_judge.judge("pair_a", ENDS, measure_nccl(world), iterations=20, warmups=5)
+    assert started(world) == []
+    assert (found.code, found.where.desk, found.evidence["cause"]) == ("NCCL_LAUNCH_FAILED", "desk-02", "mpi_ports")
+    assert f"from {ports[0]} to {ports[-1]}" in found.message and "ss -ltnp" in (found.remedy or "")
 
 
 def test_a_largest_size_below_the_smallest_one_is_measured_alone() -> None:

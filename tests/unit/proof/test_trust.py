@@ -225,6 +225,11 @@ def test_pair_ssh_is_a_sound_script_that_hands_the_mark_on(tmp_path: Path) -> No
         ["sh", str(script), "192.168.100.11", "orted", "-x 1"], capture_output=True, text=True, check=True, env=environment
     )
     assert sent(told.stdout) == ("192.168.100.11", "export DGX_SPARK_MEASUREMENT=abc; orted -x 1")
+    port = {"PMIX_MCA_ptl_base_ipv4_port": "28408"}
+    ported = subprocess.run(
+        ["sh", str(script), "192.168.100.11", "orted"], capture_output=True, text=True, check=True, env=environment | port
+    )
+    assert sent(ported.stdout)[1] == "export DGX_SPARK_MEASUREMENT=abc PMIX_MCA_ptl_base_ipv4_port=28408; orted"
     assert "/home/lab/.ssh/id_ed25519_dgx_spark_pair" in told.stdout
     environment.pop("DGX_SPARK_MEASUREMENT")
     plain = subprocess.run(["sh", str(script), "192.168.100.11", "orted"], capture_output=True, text=True, check=True, env=environment)
