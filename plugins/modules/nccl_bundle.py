@@ -202,7 +202,7 @@ def source(desk: LiveDesk, name: str, asked: dict, user: str | None, room: str) 
     words = {key: str(asked[key]) for key in ("url", "tag", "commit", "archive", "version") if asked.get(key)}
     if "archive" in words:
         words["archive"] = received.received(desk, words["archive"], str(asked.get("sha256") or ""), user, room, f"{name}.tar")
-        os.chmod(words["archive"], 0o644)
+        received.lend(words["archive"], user)
     return bundle.Source(name, **words)
 
 

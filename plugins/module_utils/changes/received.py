@@ -14,7 +14,6 @@ import hashlib
 import os
 import posixpath
 import pwd
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ PREFIX = "dgx-spark-"
 HANDED_PREFIX = "dgx-spark-handed-"
 LEFT_SECONDS = 86400.0
 """Age at which a room of ours is nobody's any more: its module was killed."""
+REMOVE_SECONDS = 600.0
 
 
 class ReceivedError(Exception):
@@ -56,17 +56,21 @@ def room() -> Iterator[str]:
     """A new folder of ours that nobody else may list, gone afterwards. What an earlier module that was killed left goes first."""
     for name in os.listdir(PLACE):
         path = posixpath.join(PLACE, name)
-        # Whoever made it may have nested it deeper than Python can go.
-        with contextlib.suppress(OSError, RecursionError):
+        with contextlib.suppress(OSError):
             about = os.lstat(path)
             ours = name.startswith(HANDED_PREFIX) or (name.startswith(PREFIX) and about.st_uid == os.geteuid())
             if ours and about.st_mtime < time.time() - LEFT_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=PLACE)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(path: str) -> None:
+    """Not by shutil: whoever made what is in it may have nested it deeper than Python, or its open files, can go."""
+    LiveDesk().run(["rm", "-rf", "--one-file-system", "--", path], timeout=REMOVE_SECONDS)
 
 
 def given_away(folder: str, user: str | None) -> str:
@@ -77,6 +81,13 @@ def given_away(folder: str, user: str | None) -> str:
         os.chmod(folder, 0o711)
         os.chown(inside, account.pw_uid, account.pw_gid)
     return inside
+
+
+def lend(path: str, user: str | None) -> None:
+    """Let a user read a file of ours that lies where everybody may pass, and nobody else."""
+    if user is not None:
+        os.chown(path, -1, pwd.getpwnam(user).pw_gid)
+        os.chmod(path, 0o640)
 
 
 def received(desk: LiveDesk, source: str, sha256: str, user: str | None, folder: str, name: str) -> str:
