@@ -83,7 +83,7 @@ options:
     type: int
     default: 300
   user:
-    description: The login user, who builds and whose files are received; defaults to the user that sudo reports.
+    description: The login user, who builds and whose files are received; defaults to the user who became root.
     type: str
     default: ''
   cache:

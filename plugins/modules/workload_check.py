@@ -115,7 +115,7 @@ options:
     type: str
     default: ''
   user:
-    description: The login user, who looks into paths and runs pip on the desk; defaults to the user that sudo reports.
+    description: The login user, who looks into paths and runs pip on the desk; defaults to the user who became root.
     type: str
     default: ''
 attributes:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 
 from ..desk import LiveDesk
+from ..programs import lease
 
 PLACE = "/var/tmp"
 """On a disk: sources of NCCL with what is built of them are a few gigabytes."""
@@ -41,14 +42,22 @@ def digest(path: str) -> str:
 
 
 def login_user(named: str | None) -> str | None:
-    """Whose files are received: the one that the controller names, else the one that sudo tells; null for this process' own."""
-    name = named or (os.environ.get("SUDO_USER") if os.geteuid() == 0 else None)
+    """Whose files are received: the one that the controller names, else the one who became root; null for this process' own."""
+    name = named or (_became_root() if os.geteuid() == 0 else None)
     if not name:
         return None
     try:
         return name if pwd.getpwnam(name).pw_uid != os.geteuid() else None
     except KeyError:
         raise ReceivedError(f"there is no user {name} on the desk; set ansible_user to the login user") from None
+
+
+def _became_root() -> str | None:
+    """Who logged in, as sudo tells it, else (su, doas) as the kernel notes it."""
+    name = os.environ.get("SUDO_USER")
+    with contextlib.suppress(KeyError, ValueError):
+        name = name or pwd.getpwuid(int(lease.logged_in() or "")).pw_name
+    return name
 
 
 @contextlib.contextmanager

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import received
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import lease
 from ansible_collections.labops.dgx_spark.plugins.modules import workload_check
 from person import Person
 
@@ -41,6 +43,19 @@ def program(person: Person) -> Path:
     folder.mkdir(mode=0o700)
     shutil.copy("/bin/true", folder / "customer")
     return folder / "customer"
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_who_became_root_without_sudo_is_known_where_the_kernel_notes_it(
+    person: Person, program: Path, noted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ansible_become_method: su, and a login user that ssh's own configuration names."""
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(lease, "LOGIN_UID", str(tmp_path / "loginuid"))
+    (tmp_path / "loginuid").write_text(f"{person.uid}\n" if noted else "4294967295", encoding="ascii")
+    [found] = told({"paths": [str(program)]}, capsys)["paths"]
+    assert found["trouble"] == ("Permission denied" if noted else None)
+    assert received.login_user("") == (person.name if noted else None)
 
 
 @pytest.mark.parametrize("through", ["", "/customer"])
