@@ -36,13 +36,14 @@ class ActionModule(DeskAction):
     def work(self, call: Call) -> dict[str, Any]:
         """Ask the desk, then registries and indexes."""
         asked = asked_of(call.given)
-        answer = self.execute(MODULE, {"desk": call.desk, "images": list(asked.images), "paths": list(asked.paths)}, call)
+        own = {"desk": call.desk, "user": call.given.get("user") or self.login_user(call.task_vars) or ""}
+        answer = self.execute(MODULE, {**own, "images": list(asked.images), "paths": list(asked.paths)}, call)
         if answer.get("failed"):
             return answer
 
         def on_desk(text: str, constraints: str, indexes: Sequence[str]) -> Mapping[str, Any]:
             arguments = {
-                "desk": call.desk,
+                **own,
                 "resolve_text": text,
                 "constraints_text": constraints,
                 "indexes": list(indexes),

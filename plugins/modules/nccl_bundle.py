@@ -83,7 +83,7 @@ options:
     type: int
     default: 300
   user:
-    description: The login user, who builds and whose files are received; defaults to the user that sudo reports.
+    description: The login user, who builds and whose files are received; defaults to the user who became root.
     type: str
     default: ''
   cache:
@@ -202,7 +202,7 @@ def source(desk: LiveDesk, name: str, asked: dict, user: str | None, room: str) 
     words = {key: str(asked[key]) for key in ("url", "tag", "commit", "archive", "version") if asked.get(key)}
     if "archive" in words:
         words["archive"] = received.received(desk, words["archive"], str(asked.get("sha256") or ""), user, room, f"{name}.tar")
-        os.chmod(words["archive"], 0o644)
+        received.lend(words["archive"], user)
     return bundle.Source(name, **words)
 
 

@@ -30,7 +30,7 @@ options:
     type: dict
     default: {}
   user:
-    description: The login user, whose files are received; defaults to the user that sudo reports. The action plugin fills it in.
+    description: The login user, whose files are received; defaults to the user who became root. The action plugin fills it in.
     type: str
     default: ''
   lock_timeout:

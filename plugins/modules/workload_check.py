@@ -44,7 +44,9 @@ options:
     elements: str
     default: []
   paths:
-    description: Absolute paths on the desk - a program, library, folder or virtual environment. Links in folders are not followed.
+    description:
+      - Absolute paths on the desk - a program, library, folder or virtual environment. Links in folders are not followed.
+      - They are looked into as the login user, also where the module runs as root.
     type: list
     elements: str
     default: []
@@ -110,6 +112,10 @@ options:
     description:
       - Constraints for them.
       - The action plugin fills it in.
+    type: str
+    default: ''
+  user:
+    description: The login user, who looks into paths and runs pip on the desk; defaults to the user who became root.
     type: str
     default: ''
 attributes:
@@ -216,10 +222,12 @@ findings:
 import base64
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import received
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload, workload_pip
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier, fence, pip_resolver
@@ -229,6 +237,26 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.tree import Limit
 def packed(told: Mapping[str, object]) -> str:
     """One text for the controller."""
     return base64.b64encode(json.dumps(told).encode()).decode()
+
+
+MARGIN = 60.0
+"""Seconds for the beginning and the end of what is done as the login user."""
+
+
+def seconds(paths: list) -> float:
+    """How long looking into these paths may take."""
+    return len(paths) * Limits().seconds + MARGIN
+
+
+def resolved(live: LiveDesk, asked: dict) -> dict:
+    """What pip makes of the requirements, which lie in a folder that its user alone may enter: an index may hold a login."""
+    with tempfile.TemporaryDirectory(prefix="dgx-spark-") as folder:
+        files = {"-r": os.path.join(folder, "requirements.txt"), "-c": os.path.join(folder, "constraints.txt")}
+        live.write_text(files["-r"], workload_pip.with_indexes(asked["resolve_text"], asked["indexes"]), 0o600)
+        live.write_text(files["-c"], workload_pip.literal(asked["constraints_text"]), 0o600)
+        words = ["{}", *workload_pip.SHARED, "--no-cache-dir", "--report", "-"]
+        command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
+        return workload_pip.resolve(live, command, carrier.feed(carrier.text([fence, pip_resolver])), asked["resolve_limit"])
 
 
 def main() -> None:
@@ -253,23 +281,24 @@ def main() -> None:
             "authfile": {"type": "str"},
             "resolve_text": {"type": "str", "default": ""},
             "constraints_text": {"type": "str", "default": ""},
+            "user": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     asked, live = module.params, LiveDesk()
-    if asked["resolve_text"]:
-        files = {"-r": os.path.join(module.tmpdir, "requirements.txt"), "-c": os.path.join(module.tmpdir, "constraints.txt")}
-        live.write_text(files["-r"], workload_pip.with_indexes(asked["resolve_text"], asked["indexes"]), 0o600)
-        live.write_text(files["-c"], workload_pip.literal(asked["constraints_text"]), 0o600)
-        words = ["{}", *workload_pip.SHARED, "--no-cache-dir", "--report", "-"]
-        command = carrier.argv(*words, *(part for option, path in files.items() for part in (option, path)))
-        resolution = workload_pip.resolve(live, command, carrier.feed(carrier.text([fence, pip_resolver])), asked["resolve_limit"])
-        module.exit_json(changed=False, findings=[], told=packed({"resolution": resolution}))
-    told = {
-        "offers": workload.offers(live, live.free_bytes),
-        "images": workload.images(live, asked["images"]),
-        "paths": workload.paths(asked["paths"], lambda: Walk(Limits())),
-    }
+    try:
+        # What others put where they may write, and what strangers publish, is nothing for root to look into.
+        user = received.login_user(asked["user"]) if os.geteuid() == 0 else None
+        if asked["resolve_text"]:
+            resolution = live.done_as(user, lambda: resolved(live, asked), asked["resolve_limit"] + MARGIN)
+            module.exit_json(changed=False, findings=[], told=packed({"resolution": resolution}))
+        told = {
+            "offers": workload.offers(live, live.free_bytes),
+            "images": workload.images(live, asked["images"]),
+            "paths": live.done_as(user, lambda: workload.paths(asked["paths"], lambda: Walk(Limits())), seconds(asked["paths"])),
+        }
+    except (OSError, received.ReceivedError) as error:
+        module.fail_json(msg=f"{asked['desk']}: {error}")
     module.exit_json(changed=False, findings=[], told=packed(told))
 
 

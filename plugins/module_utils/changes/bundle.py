@@ -8,6 +8,7 @@ By choice NCCL itself is not compiled but taken from the desk's packages or from
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import errno
@@ -25,6 +26,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from ..desk import Answer, Desk, LiveDesk, make_folder
 from ..programs.user_files import next_step
@@ -169,8 +171,9 @@ def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, s
         if len(names) == 1 and desk.run(["test", "-d", f"{folder}/{names[0]}"], user=spec.user).ok:
             folder = f"{folder}/{names[0]}"
         return {"name": source.name, "url": "", "tag": source.tag, "commit": digest(source.archive), "folder": folder}
-    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, source.url, folder]
-    _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}")
+    url, login = _shown(source.url)
+    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, url, folder]
+    _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}", login)
     commit = _run(desk, spec, ["git", "-C", folder, "rev-parse", "HEAD"], 30.0, source.name).stdout.strip()
     if source.commit and commit != source.commit:
         raise BundleError(f"{source.name} {source.tag} has commit {commit}; {source.commit} was expected")
@@ -255,7 +258,7 @@ def manifest_of(archive: str) -> str:
 
 
 def refuse_foreign(folder: str) -> None:
-    """The folder is swapped or removed as a whole: it must be one of ours, and no link to elsewhere. Raises BundleError."""
+    """The folder is swapped or removed as a whole: it must be one of ours, and no link to elsewhere. Raises BundleError, OSError."""
     parent = posixpath.dirname(folder)
     for path in (folder, *([parent] if parent == OWN_FOLDER else [])):
         if os.path.islink(path):
@@ -265,8 +268,12 @@ def refuse_foreign(folder: str) -> None:
             )
     if not posixpath.isabs(folder) or parent == "/":
         raise BundleError(f"{folder or '/'} is not a folder for a bundle; an absolute path below another folder was expected")
+    if folder.startswith(f"{OWN_FOLDER}/"):
+        return
+    # Before it is looked into: a link of a user's on the way would lead root anywhere.
+    refuse_shared(folder)
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    if names and not folder.startswith(f"{OWN_FOLDER}/") and not _is_bundle(folder):
+    if names and not _is_bundle(folder):
         raise BundleError(
             f"{folder} holds something else than a bundle ({', '.join(names[:4])}), which would be lost; nccl_bundle_folder must name a "
             f"folder of the bundle's own, such as {folder}/nccl"
@@ -389,10 +396,10 @@ def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
 
 def repack(folder: str, key: str, target: str) -> bool:
     """Pack an installed bundle again when it was built to the same wishes; whether it was."""
+    refuse_shared(folder)
     manifest = _installed(folder)
     if manifest is None or manifest.get("key") != key:
         return False
-    refuse_shared(folder)
     files = {name: posixpath.join(folder, name) for name in manifest["files"]}
     if any(not os.path.isfile(path) or digest(path) != manifest["files"][name] for name, path in files.items()):
         return False
@@ -405,11 +412,28 @@ def without_login(url: str) -> str:
     return re.sub(r"(?<=://)[^/?#\s]*@", "", url)
 
 
-def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
+_WEB = re.compile(r"(https?://)([^/?#\s]*)@([^/?#\s]+)", re.IGNORECASE)
+
+
+def _shown(url: str) -> tuple[str, dict[str, str]]:
+    """A repository's link as git's command line has it, which every user of the desk can read, and the environment, which only the user
+    who builds can read, with the login that stood in it."""
+    found = _WEB.match(url)
+    if found is None:
+        return url, {}
+    scheme, login, host = found.groups()
+    told = unquote(login if ":" in login else f"{login}:")
+    header = f"Authorization: Basic {base64.b64encode(told.encode()).decode()}"
+    setting = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"http.{scheme}{host}/.extraHeader", "GIT_CONFIG_VALUE_0": header}
+    return f"{scheme}{host}{url[found.end() :]}", setting
+
+
+def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str, more: Mapping[str, str] | None = None) -> Answer:
+    """``more``: of its environment."""
     spec.commands.append([without_login(word) for word in argv])
     path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     # nvcc's files between its steps have names that everybody can tell beforehand: in /tmp another user could have made them.
-    answer = desk.run(argv, timeout=timeout, env={"PATH": path, "TMPDIR": spec.scratch}, user=spec.user)
+    answer = desk.run(argv, timeout=timeout, env={"PATH": path, "TMPDIR": spec.scratch, **(more or {})}, user=spec.user)
     if not answer.ok:
         said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]
         raise BundleError(f"{what} could not be built ({answer.error or f'rc {answer.rc}'})", said)

@@ -14,12 +14,12 @@ import hashlib
 import os
 import posixpath
 import pwd
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 
 from ..desk import LiveDesk
+from ..programs import lease
 
 PLACE = "/var/tmp"
 """On a disk: sources of NCCL with what is built of them are a few gigabytes."""
@@ -28,6 +28,7 @@ PREFIX = "dgx-spark-"
 HANDED_PREFIX = "dgx-spark-handed-"
 LEFT_SECONDS = 86400.0
 """Age at which a room of ours is nobody's any more: its module was killed."""
+REMOVE_SECONDS = 600.0
 
 
 class ReceivedError(Exception):
@@ -41,8 +42,8 @@ def digest(path: str) -> str:
 
 
 def login_user(named: str | None) -> str | None:
-    """Whose files are received: the one that the controller names, else the one that sudo tells; null for this process' own."""
-    name = named or (os.environ.get("SUDO_USER") if os.geteuid() == 0 else None)
+    """Whose files are received: the one that the controller names, else the one who became root; null for this process' own."""
+    name = named or (_became_root() if os.geteuid() == 0 else None)
     if not name:
         return None
     try:
@@ -51,22 +52,34 @@ def login_user(named: str | None) -> str | None:
         raise ReceivedError(f"there is no user {name} on the desk; set ansible_user to the login user") from None
 
 
+def _became_root() -> str | None:
+    """Who logged in, as sudo tells it, else (su, doas) as the kernel notes it."""
+    name = os.environ.get("SUDO_USER")
+    with contextlib.suppress(KeyError, ValueError):
+        name = name or pwd.getpwuid(int(lease.logged_in() or "")).pw_name
+    return name
+
+
 @contextlib.contextmanager
 def room() -> Iterator[str]:
     """A new folder of ours that nobody else may list, gone afterwards. What an earlier module that was killed left goes first."""
     for name in os.listdir(PLACE):
         path = posixpath.join(PLACE, name)
-        # Whoever made it may have nested it deeper than Python can go.
-        with contextlib.suppress(OSError, RecursionError):
+        with contextlib.suppress(OSError):
             about = os.lstat(path)
             ours = name.startswith(HANDED_PREFIX) or (name.startswith(PREFIX) and about.st_uid == os.geteuid())
             if ours and about.st_mtime < time.time() - LEFT_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=PLACE)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(path: str) -> None:
+    """Not by shutil: whoever made what is in it may have nested it deeper than Python, or its open files, can go."""
+    LiveDesk().run(["rm", "-rf", "--one-file-system", "--", path], timeout=REMOVE_SECONDS)
 
 
 def given_away(folder: str, user: str | None) -> str:
@@ -77,6 +90,13 @@ def given_away(folder: str, user: str | None) -> str:
         os.chmod(folder, 0o711)
         os.chown(inside, account.pw_uid, account.pw_gid)
     return inside
+
+
+def lend(path: str, user: str | None) -> None:
+    """Let a user read a file of ours that lies where everybody may pass, and nobody else."""
+    if user is not None:
+        os.chown(path, -1, pwd.getpwnam(user).pw_gid)
+        os.chmod(path, 0o640)
 
 
 def received(desk: LiveDesk, source: str, sha256: str, user: str | None, folder: str, name: str) -> str:

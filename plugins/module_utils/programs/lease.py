@@ -24,6 +24,8 @@ NAME = "\0dgx_spark/working"
 VARIABLE = "DGX_SPARK_RUN"
 """Environment variable of a module: JSON with ``run`` (its id) and ``by`` (admin and controller)."""
 
+LOGIN_UID, NOBODY_LOGGED_IN = "/proc/self/loginuid", str(2**32 - 1)
+
 PATIENCE = 3.0
 """Seconds for a holder to say who it is."""
 
@@ -74,8 +76,16 @@ def take(me: Mapping[str, str], what: str, name: str = NAME) -> dict[str, str] |
 
 def _may_be_ours(uid: str) -> bool:
     """Whether a user may hold the name for our run: root, this user, or the one who became root. Everybody may ask for a run's id."""
-    asked_by = os.environ.get("SUDO_UID")
+    asked_by = os.environ.get("SUDO_UID") or logged_in()
     return uid in ("0", str(os.getuid()), asked_by) or (os.getuid() == 0 and asked_by is None)
+
+
+def logged_in() -> str | None:
+    """Who logged in, whatever made root of that; null where nobody did, or where the kernel keeps no note of it."""
+    with contextlib.suppress(OSError), open(LOGIN_UID, encoding="ascii") as file:
+        uid = file.read().strip()
+        return None if uid in ("", NOBODY_LOGGED_IN) else uid
+    return None
 
 
 def give_back() -> None:

@@ -71,19 +71,30 @@ def test_the_loser_is_told_who_and_since_when_and_the_mark_ends_with_its_process
 
 
 @pytest.mark.parametrize(
-    ("holder_uid", "own", "sudo", "ours"),
+    ("holder_uid", "own", "sudo", "logged_in", "ours"),
     [
-        ("0", 1000, None, True),
-        ("1000", 0, "1000", True),
-        ("1000", 1000, None, True),
-        ("1001", 0, None, True),
-        ("1001", 0, "1000", False),
-        ("1001", 1000, None, False),
-        ("", 0, "1000", False),
+        ("0", 1000, None, None, True),
+        ("1000", 0, "1000", None, True),
+        ("1000", 1000, None, None, True),
+        ("1001", 0, None, None, True),
+        ("1001", 0, None, "4294967295", True),
+        ("1001", 0, None, "0", False),
+        ("1001", 0, None, "1000", False),
+        ("1000", 0, None, "1000", True),
+        ("1001", 0, "1000", None, False),
+        ("1001", 1000, None, None, False),
+        ("", 0, "1000", None, False),
     ],
 )
 def test_another_user_answers_for_no_run_of_ours(
-    name: str, holder_uid: str, own: int, sudo: str | None, ours: bool, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    holder_uid: str,
+    own: int,
+    sudo: str | None,
+    logged_in: str | None,
+    ours: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """Everybody may ask a holder for the run's id, and then hold the name with it."""
     first = holder(name, "run-1")
@@ -93,6 +104,9 @@ def test_another_user_answers_for_no_run_of_ours(
     monkeypatch.delenv("SUDO_UID", raising=False)
     if sudo is not None:
         monkeypatch.setenv("SUDO_UID", sudo)
+    monkeypatch.setattr(lease, "LOGIN_UID", str(tmp_path / "loginuid"), raising=False)
+    if logged_in is not None:
+        (tmp_path / "loginuid").write_text(logged_in, encoding="ascii")
     try:
         assert lease.take({"run": "run-1", "by": "x"}, "rdma_pair", name) == (None if ours else said)
     finally:

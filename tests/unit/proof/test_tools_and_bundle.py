@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tarfile
+import threading
 import tracemalloc
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -556,6 +561,39 @@ def test_a_token_in_the_link_of_a_repository_goes_into_no_manifest(tmp_path: Pat
     assert got["url"] == "https://git.lab/nccl" and "s3cret" not in repr(commands) and "git.lab" in repr(commands)
 
 
+@pytest.mark.parametrize(
+    ("login", "told"),
+    [("bob:s3cret", "bob:s3cret"), ("s3cret", "s3cret:"), ("bob%40lab:s3cret%2F", "bob@lab:s3cret/")],
+)
+def test_the_login_of_a_repository_is_in_no_list_of_processes(tmp_path: Path, login: str, told: str) -> None:
+    """Every user of the desk reads the command lines of all, git's own helpers' too."""
+    seen: list[tuple[str | None, bool]] = []
+
+    class Repository(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            lines = b""
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    lines += path.read_bytes()
+            seen.append((self.headers["Authorization"], b"s3cret" in lines))
+            self.send_error(404)
+
+        def log_message(self, *_words: Any) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    spec = bundle.Spec((bundle.Source("nccl"), bundle.Source("nccl-tests")))
+    try:
+        of_lab = bundle.Source("nccl", f"http://{login}@127.0.0.1:{server.server_port}/nccl.git", "v1")
+        with pytest.raises(bundle.BundleError, match="nccl v1 could not be built"):
+            bundle._fetch(LiveDesk(), spec, of_lab, str(tmp_path))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert seen and set(seen) == {(f"Basic {base64.b64encode(told.encode()).decode()}", False)}
+
+
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_a_header_without_end_is_not_read(tmp_path: Path, kind: bytes) -> None:
     """tarfile reads a header as large as the archive says."""
@@ -609,31 +647,36 @@ def test_a_manifest_that_is_a_link_or_nested_is_no_manifest(tmp_path: Path) -> N
             bundle.manifest_of(str(archive))
 
 
-def test_a_folder_that_somebody_nested_without_end_stops_no_build(public: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anybody may make it in /var/tmp under a name like ours; before Python 3.13 it cannot be removed."""
-    monkeypatch.setattr(received, "PLACE", str(public))
-    trap = public / f"{received.HANDED_PREFIX}abcd_123"
-    trap.mkdir()
-    here = os.open(trap, os.O_RDONLY)
-    for _level in range(sys.getrecursionlimit() + 200):
+def nest(folder: Path, levels: int) -> None:
+    """A folder in a folder in a folder, more than a path can name."""
+    here = os.open(folder, os.O_RDONLY)
+    for _level in range(levels):
         os.mkdir("d", dir_fd=here)
         inner = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = inner
     os.close(here)
-    os.utime(trap, (1, 1))
 
-    def too_deep(path: str, ignore_errors: bool = False) -> None:
-        if path == str(trap):
-            raise RecursionError
-        os.rmdir(path)
 
+@pytest.mark.parametrize("whose", ["left by others", "of the build"])
+def test_a_folder_that_somebody_nested_without_end_stops_no_build(public: Path, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """Anybody may make it in /var/tmp under a name like ours, and the user who builds in our own; Python cannot remove it."""
+    monkeypatch.setattr(received, "PLACE", str(public))
+    trap = public / f"{received.HANDED_PREFIX}abcd_123"
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        with monkeypatch.context() as patched:
-            patched.setattr(received.shutil, "rmtree", too_deep)
-            with received.room() as room:
-                assert os.path.isdir(room)
+        if whose == "left by others":
+            trap.mkdir()
+            nest(trap, sys.getrecursionlimit() + 200)
+            os.utime(trap, (1, 1))
+        # As many open files as a login has.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+        with received.room() as room:
+            if whose == "of the build":
+                nest(Path(received.given_away(room, "nobody")), sys.getrecursionlimit() + 200)
+        assert not list(public.iterdir())
     finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
         subprocess.run(["rm", "-rf", str(trap)], check=False)
 
 
@@ -794,6 +837,34 @@ def test_what_a_build_leads_to_is_read_with_the_users_rights_alone(public: Path,
         with pytest.raises(bundle.BundleError, match=r"the build did not produce .*libnccl"):
             bundle.build(LiveDesk(), spec, room, "k")
         assert not any(b"hash" in path.read_bytes() for path in Path(room).iterdir() if path.is_file())
+
+
+def test_a_source_that_was_sent_is_for_the_user_who_builds_alone(public: Path) -> None:
+    """The way through root's folder is open to everybody while that user builds."""
+    sent = public / "sent.tar"
+    sent.write_bytes(b"the lab's own")
+    sent.chmod(0o644)
+    asked = {"archive": str(sent), "sha256": bundle.digest(str(sent))}
+    with received.room() as room:
+        copy = nccl_bundle_module.source(LiveDesk(), "nccl", asked, "nobody", room).archive
+        received.given_away(room, "nobody")
+        assert LiveDesk().run(["cat", copy], user="nobody").stdout == "the lab's own"
+        assert not LiveDesk().run(["cat", copy], user="daemon").ok and os.stat(copy).st_uid == 0
+
+
+def test_a_folder_that_a_user_leads_elsewhere_is_not_looked_into(public: Path) -> None:
+    """-e nccl_bundle_folder=/home/lab/b/nccl, where b is that user's link."""
+    private, home = public / "private", public / "home"
+    (private / "nccl/of-root").mkdir(parents=True)
+    private.chmod(0o700)
+    home.mkdir()
+    (home / "b").symlink_to(private)
+    os.chown(home, 65534, 65534)
+    with pytest.raises(bundle.BundleError, match="is not root's alone") as caught:
+        bundle.refuse_foreign(str(home / "b/nccl"))
+    assert "of-root" not in str(caught.value)
+    with pytest.raises(bundle.BundleError, match="is not root's alone"):
+        bundle.repack(str(home / "b/nccl"), "k", str(public / "again"))
 
 
 def test_a_file_that_was_swapped_after_it_was_announced_is_not_used(public: Path) -> None:
