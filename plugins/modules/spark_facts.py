@@ -1235,6 +1235,7 @@ ansible_facts:
 """
 
 import time
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -1285,6 +1286,7 @@ def main() -> None:
         login_user=given["login_user"],
         ssh_port=given["ssh_port"],
         include_serial=given["include_serial"],
+        judge_serial=bool(expected.get("serial")),
         run_id=given["run_id"],
         now=time.time(),
         session_address=given["session_address"] or session_address(desk),
@@ -1292,6 +1294,8 @@ def main() -> None:
     facts, processes = gather(desk, options)
     where = Where(pair=given["pair"], desk=given["desk"] or facts.identity.hostname)
     findings = judge(facts, where, judging)
+    if not options.include_serial:
+        facts = replace(facts, identity=replace(facts.identity, serial=None))
     module.exit_json(
         changed=False,
         ansible_facts={"spark": as_dict(facts)},

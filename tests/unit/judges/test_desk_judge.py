@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.common import serials_apart
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import PURPOSES, JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Route, SshServer
@@ -376,6 +377,23 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
 @pytest.mark.parametrize(("code", "desk", "options"), GREEN, ids=[f"{item[0]}-{number}" for number, item in enumerate(GREEN)])
 def test_green_near_miss(code: str, desk: Desk, options: dict[str, Any]) -> None:
     assert code not in codes(desk, JudgeOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "told"),
+    [
+        ("1581294000017", "1581924000017", ("...8129...", "...8192...")),
+        ("1581924000017", "1581924000018", ("...0017", "...0018")),
+        ("158192400017", "1581924000017", ("...000... (12 characters)", "...0000... (13 characters)")),
+        ("1581924000017", "158192400017", ("...0000... (13 characters)", "...000... (12 characters)")),
+        ("S0MEwhere", "X", ("...here (9 characters)", "X (1 characters)")),
+        ("1581924000017", "ABCDEFGHIJKLM", ("...0017", "...JKLM")),
+        ("", "1581924000017", (" (0 characters)", "...0017 (13 characters)")),
+    ],
+)
+def test_serial_numbers_are_told_apart_where_they_differ(wanted: str, found: str, told: tuple[str, str]) -> None:
+    assert serials_apart(wanted, found) == told
+    assert not any(sum(map(str.isalnum, part.partition(" (")[0])) > 4 for part in told)
 
 
 def test_one_cause_makes_one_finding() -> None:
