@@ -11,6 +11,7 @@ from ..model.finding import Finding, Where
 from ..model.port import Function
 from .catalogue import finding
 from .common import fact, older, same_version, version_key
+from .driver import driver_absent
 from .link import linked
 from .options import AUDIT, JudgeOptions
 
@@ -67,7 +68,9 @@ def _evidence(names: tuple[str, str], differences: dict[str, tuple[Any, Any]]) -
 def drift(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[Finding]:
     """PAIR_DRIFT, one finding for each weight, and CX7_FIRMWARE_DRIFT between the desks."""
     found = []
-    for paths, severity in ((MUST_AGREE, "fail"), (SHOULD_AGREE, "warn")):
+    # A desk without a driver is no model for the other one; DRIVER_MISSING says what becomes of its kernel.
+    lost = driver_absent(head) or driver_absent(peer)
+    for paths, severity in ((MUST_AGREE, "fail"), ({} if lost else SHOULD_AGREE, "warn")):
         differences = _differences(head, peer, paths)
         if differences:
             message = f"The desks differ: {_told(names, differences)}."

@@ -495,6 +495,20 @@ def test_no_advice_sends_a_desk_into_a_boot_without_driver() -> None:
     assert not told["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"].startswith(first)
 
 
+def test_a_kernel_without_a_driver_that_starts_again_is_one_cause() -> None:
+    events = KernelEvents(lockups=("watchdog: BUG: soft lockup - CPU#3",))
+    kernels = (KernelImage(NEWER, False), KernelImage(RUNNING, True))
+    absent = {"driver__loaded": False, "driver__module_version": None, "kernel__running": NEWER, "kernel__installed": kernels}
+    sick = change(DESK, kernel__next_boot=NEWER, kernel__events=events, **absent)
+    told = {item.code: item for item in judge(sick, WHERE, JudgeOptions())}
+    assert told["DRIVER_MISSING"].severity == "fail" and told["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"].severity == "note"
+    assert told["KERNEL_LOCKUP"].remedy.startswith("Before any reboot, do what DRIVER_MISSING says. ")
+    assert not told["DRIVER_MISSING"].remedy.startswith("Before any reboot")
+    # Another kernel that starts next is a cause of its own.
+    other = change(sick, kernel__next_boot="9.9.9-1-nvidia", kernel__installed=(KernelImage("9.9.9-1-nvidia", False), *kernels))
+    assert {item.code: item.severity for item in judge(other, WHERE, JudgeOptions())}["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"] == "fail"
+
+
 @pytest.mark.parametrize("state", ["config-files", "not-installed"])
 def test_a_removed_package_need_not_be_held(state: str) -> None:
     left = Package("nvidia-driver-590-open", "590.48.01-0ubuntu0.24.04.1", state=state)

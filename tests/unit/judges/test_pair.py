@@ -56,6 +56,15 @@ def test_red(peer: Desk, purpose: str, expected: tuple[str, str]) -> None:
     assert found(peer, purpose) == [expected]
 
 
+@pytest.mark.parametrize("lost", ["head", "peer"])
+def test_a_desk_without_a_driver_is_no_model_for_the_other(lost: str) -> None:
+    """The desk that an update left without a driver has the newer kernel: nobody is to bring the other one up to it."""
+    newer = {"driver__loaded": False, "driver__module_version": None, "kernel__running": "7.9.0-1029-nvidia", "dgx_os__version": "7.9.0"}
+    one, other = (change(HEAD, **newer), PEER) if lost == "head" else (HEAD, change(PEER, **newer))
+    assert found(other, "stacked", one) == []
+    assert found(change(other, driver__loaded=True), "stacked", change(one, driver__loaded=True)) == [("PAIR_DRIFT", "warn")]
+
+
 def test_green_what_one_desk_does_not_tell_is_no_difference() -> None:
     quiet = change(PEER, driver__module_version=None, toolkit__nccl=None, limits__user=None, cx7__firmware=None)
     quiet = with_linked(quiet, mtu=None, firmware=None)

@@ -50,9 +50,10 @@ CODES: tuple[Code, ...] = (
         code="NEXT_BOOT_KERNEL_WITHOUT_DRIVER",
         title="The next reboot starts a kernel without a GPU driver",
         severity="fail",
+        other_severities=("note",),
         meaning="GRUB will start a kernel whose module tree has no R580 open module (prebuilt or built by DKMS); a module from another "
         "branch, the proprietary one, nvidia-fs and nvidia-uvm do not count. Or the kernel has it, but would load another that was built "
-        "beside it. The desk works until it is rebooted.",
+        "beside it. The desk works until it is rebooted. A note where that kernel runs already: DRIVER_MISSING says what to do.",
         remedy="Before any reboot, install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
         "kernel.",
         source="community (two reports)",
