@@ -49,6 +49,20 @@ def with_smi(desk: FakeDesk, answer: object) -> FakeDesk:
 # --- the GPU ---
 
 
+INFOROM = "WARNING: infoROM is corrupted at gpu 000F:01:00.0\n"
+
+
+def test_readings_with_a_warning_behind_them_are_readings() -> None:
+    """nvidia-smi ends with 14 then, and all that it was asked stands before the warning."""
+    desk = healthy()
+    for words, answer in healthy().commands.items():
+        if words.startswith("nvidia-smi"):
+            desk.commands[words] = said(answer + INFOROM, rc=14)
+    assert dataclasses.replace(collect(desk), collected_at=None) == dataclasses.replace(collect(healthy()), collected_at=None)
+    # Without that word 14 is a failure as any other.
+    assert collect(with_smi(healthy(), said("no words", rc=14))).gpu.smi == "refused"
+
+
 @pytest.mark.parametrize("word", ["[GPU requires reset]", "[GPU is lost]", "ERR!", "[Unknown Error]"])
 def test_a_gpu_that_answers_with_words_is_dead(word: str) -> None:
     desk = healthy()

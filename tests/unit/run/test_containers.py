@@ -249,6 +249,19 @@ def test_docker_group() -> None:
     assert judge_docker_group(HERE, None, ()) == []
 
 
+def test_a_container_whose_nvidia_smi_warns_sees_the_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Desk:
+        def run(self, argv: list[str], **_more: object) -> Answer:
+            warned = "NVIDIA GB10\nWARNING: infoROM is corrupted at gpu 000F:01:00.0\n"
+            return THERE if argv[1] == "image" else Answer(tuple(argv), 14, warned)
+
+    monkeypatch.setattr(gpu_container, "LiveDesk", Desk)
+    monkeypatch.setattr(gpu_container, "claim", lambda *_words: None)
+    with patch_module_args({"image": "x"}), pytest.raises(SystemExit):
+        gpu_container.main()
+    assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == "CONTAINER_GPU_OK"
+
+
 def test_a_container_that_does_not_start_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The time limit ends docker's client, and an image of somebody else may go on for ever."""
     ran: list[list[str]] = []
