@@ -219,6 +219,23 @@ def test_a_file_that_the_cdi_description_names_and_the_desk_lacks(form: str, pat
     assert found.code == FAILED and "nvidia-ctk cdi generate" in found.remedy and "Nothing in docker's words" not in found.remedy
 
 
+HOOK = "docker: Error response from daemon: error during container init: error running prestart hook #0: stderr: nvidia-container-cli: "
+
+
+@pytest.mark.parametrize(
+    ("run", "cure"),
+    [
+        (Answer((), 125, "", f"{HOOK}initialization error: nvml error: insufficient permissions: unknown"), "NVreg_DeviceFileMode"),
+        (Answer((), 4, "", "Failed to initialize NVML: Insufficient Permissions\n"), "NVreg_DeviceFileMode"),
+        (Answer((), 125, "", f"{HOOK}container error: cgroup subsystem devices not found: unknown"), "rootless"),
+        (Answer((), 125, "", f"{HOOK}initialization error: driver rpc error: timed out: unknown"), "The desk's own driver"),
+    ],
+)
+def test_what_no_new_description_of_the_devices_cures(run: Answer, cure: str) -> None:
+    (found,) = judge_container(HERE, "x", THERE, run)
+    assert found.code == FAILED and cure in found.remedy and not found.remedy.startswith("Read the error")
+
+
 def test_a_banner_does_not_hide_the_gpu() -> None:
     (found,) = judge_container(HERE, "x", THERE, Answer((), 0, BANNER))
     assert found.code == "CONTAINER_GPU_OK"
