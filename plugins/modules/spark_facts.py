@@ -1050,6 +1050,20 @@ ansible_facts:
               root_free_inodes:
                 description: Files that can still be made there (C(stat -f)); null when unknown, as on a file system without such a limit.
                 type: int
+              other_room:
+                description: The same of /boot, /home, /tmp, /var and /var/lib/docker where they are file systems of their own (C(df)).
+                type: list
+                elements: dict
+                contains:
+                  path:
+                    description: Where it is looked at (C(df)).
+                    type: str
+                  free_kb:
+                    description: What users can still write there, in kB (C(df)); null when unknown.
+                    type: int
+                  free_inodes:
+                    description: Files that can still be made there (C(df)); null when unknown, as on a file system without such a limit.
+                    type: int
               root_read_only:
                 description: Whether the root file system is mounted read-only (C(findmnt)); null when unknown.
                 type: bool

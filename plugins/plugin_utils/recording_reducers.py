@@ -19,6 +19,7 @@ import yaml
 
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.driver import NOT_LOADED
+from ..module_utils.gather.limits import FOLDERS
 from ..module_utils.readers import kernel_command_line, kernel_errors, nvidia_smi_error, nvidia_smi_q, uname
 from ..module_utils.readers import kernel_log as plug_log
 from ..module_utils.readers import netplan as netplan_reader
@@ -843,6 +844,9 @@ def unit_state(text: str, logins: Collection[str]) -> str:
 
 versions: Reducer = lines_like(r"[\w .,:/()+~-]{0,200}")
 """`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`."""
+
+room: Reducer = lines_like(r"(?:\d{1,20} ){3}\d{1,20}", rf"(?:{'|'.join(FOLDERS)})(?: +(?:\d{{1,20}}|-)){{3}}")
+"""What is left on file systems, of folders that every desk has."""
 
 sizes: Reducer = lines_like(
     rf"\d{{1,20}} (?:{'|'.join(LOCKS)})",
