@@ -564,6 +564,10 @@ ansible_facts:
                   Error.
                 type: list
                 elements: str
+              warnings:
+                description: What nvidia-smi adds to its readings as a warning (a damaged infoROM).
+                type: list
+                elements: str
               recovery_action:
                 description: 'Recovery that the driver asks for: None when the GPU is healthy, Reset, Reboot, Drain ...; null when unknown.'
                 type: str

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from ..module_utils.desk import INFOROM
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.driver import NOT_LOADED
 from ..module_utils.gather.limits import FOLDERS
@@ -619,6 +620,7 @@ _ERROR = re.compile(
             r"Field \"[\w.]{1,80}\" is not a valid field to query",
             *(re.escape(phrase) for phrase in nvidia_smi_error.PHRASES if not phrase.endswith('"')),
             *(re.escape(phrase) for phrase in NOT_LOADED),
+            re.escape(INFOROM),
             r"NVML library version: [\d.]{1,20}",
             r"RTNETLINK answers: (?:Network is unreachable|No route to host|Invalid argument|Operation not permitted)",
             r"No journal files were opened due to insufficient permissions",

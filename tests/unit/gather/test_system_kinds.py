@@ -58,7 +58,11 @@ def test_readings_with_a_warning_behind_them_are_readings() -> None:
     for words, answer in healthy().commands.items():
         if words.startswith("nvidia-smi"):
             desk.commands[words] = said(answer + INFOROM, rc=14)
-    assert dataclasses.replace(collect(desk), collected_at=None) == dataclasses.replace(collect(healthy()), collected_at=None)
+    seen, usual = (dataclasses.replace(collect(item), collected_at=None) for item in (desk, healthy()))
+    assert seen.gpu.warnings == (INFOROM.strip(),) and usual.gpu.warnings == ()
+    assert dataclasses.replace(seen, gpu=dataclasses.replace(seen.gpu, warnings=())) == usual
+    for reducer in (reduce.readings, reduce.process_list, reduce.programs, reduce.versions):
+        assert "\nWARNING: infoROM is corrupted" in reducer(f"a\n{INFOROM}", ())
     # Without that word 14 is a failure as any other.
     assert collect(with_smi(healthy(), said("no words", rc=14))).gpu.smi == "refused"
 

@@ -153,6 +153,15 @@ CODES: tuple[Code, ...] = (
         source="community (Xids seen on GB10); NVIDIA (list of Xids)",
     ),
     Code(
+        code="GPU_WARNED",
+        title="nvidia-smi warns of the GPU",
+        severity="note",
+        meaning="The GPU works and all readings are there, but nvidia-smi adds a warning to them: its infoROM, which holds the board's own "
+        "data, is damaged. Nothing of this collection depends on it.",
+        remedy="Save the output of sudo nvidia-bug-report.sh and ask NVIDIA or the desk's vendor.",
+        source="NVIDIA (nvidia-smi manual, return code 14)",
+    ),
+    Code(
         code="GPU_MEMORY_MODE",
         title="Programs cannot use the GPU: addressing mode None",
         severity="fail",
