@@ -650,6 +650,11 @@ def no_addressing(name: str, number: int) -> Machine:
     return Machine(name, number, "nvidia-smi works, programs find no GPU: addressing mode None", expect=["GPU_MEMORY_MODE"])
 
 
+def warned_gpu(name: str, number: int) -> Machine:
+    """Readings with a warning behind them."""
+    return Machine(name, number, "nvidia-smi warns of a damaged infoROM behind all its readings", expect=["GPU_WARNED"])
+
+
 def newer_settings(name: str, number: int) -> Machine:
     """One package of another archive."""
     packages = {"nvidia-settings": "610.57.04-1ubuntu1", "libxnvctrl0": "610.57.04-1ubuntu1"}
@@ -771,6 +776,7 @@ DESKS: dict[str, Maker] = {
     "gpu_requires_reset": dead_gpu,
     "gpu_errors_of_programs": program_errors,
     "gpu_addressing_none": no_addressing,
+    "gpu_inforom": warned_gpu,
     "nvidia_settings_newer": newer_settings,
     "cx7_pcie_errors": pcie_errors,
     "kernel_lockup": lockup,
@@ -792,6 +798,9 @@ def adjusted(name: str, parts: dict[str, Any]) -> dict[str, Any]:
             entry["responses"] = [{"rc": 0, "stdout": "x86_64\n"}]
         if name == "gpu_requires_reset" and entry["argv"][0] == "nvidia-smi":
             _reworded(entry, r"\b37( C)?\b|\b\d+ MHz|\b4\.21 W|\b0 %", "[GPU requires reset]")
+        if name == "gpu_inforom" and entry["argv"][0] == "nvidia-smi":
+            for response in entry["responses"]:
+                response.update(rc=14, stdout=response.get("stdout", "") + "WARNING: infoROM is corrupted at gpu 000F:01:00.0\n")
         if name == "gpu_addressing_none" and entry["argv"] == ["nvidia-smi", "-q"]:
             _reworded(entry, r"(?m)^(    Persistence Mode +: Enabled\n)", "\\1    Addressing Mode                       : None\n")
     return parts

@@ -21,7 +21,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, NoReturn, Protocol
 
 FILE_LIMIT = 4 * 1024 * 1024
@@ -95,6 +95,19 @@ class Answer:
     def ok(self) -> bool:
         """Whether it ran to its end and returned 0."""
         return self.error is None and self.rc == 0
+
+
+INFOROM = "WARNING: infoROM is corrupted"
+"""With this behind its readings, all of which are there, nvidia-smi ends with 14."""
+
+
+def readings(answer: Answer) -> Answer:
+    """A command's answer; where nvidia-smi only adds a warning to its readings, they come as usual and the warning as error output."""
+    if answer.rc != 14 or answer.error is not None or INFOROM not in answer.stdout:
+        return answer
+    lines = answer.stdout.splitlines(keepends=True)
+    warned = "".join(line for line in lines if line.startswith(INFOROM))
+    return replace(answer, rc=0, stdout="".join(line for line in lines if not line.startswith(INFOROM)), stderr=answer.stderr + warned)
 
 
 class Desk(Protocol):

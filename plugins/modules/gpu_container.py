@@ -68,7 +68,7 @@ import secrets
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
-from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import TIMEOUT, LiveDesk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import TIMEOUT, LiveDesk, readings
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, unfit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
@@ -99,7 +99,7 @@ def main() -> None:
     if inspect.ok and not module.check_mode and unfit(described) is None:
         query, name = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], f"dgx-spark-gpu-{secrets.token_hex(4)}"
         commands.append(["docker", "run", "--rm", "--name", name, "--network", "none", "--gpus", "all", image, *query])
-        run = live.run(commands[-1], timeout=limit)
+        run = readings(live.run(commands[-1], timeout=limit))
         if run.error == TIMEOUT:
             # Only docker's client has ended; the image's own start may go on for ever.
             commands.append(["docker", "rm", "--force", name])

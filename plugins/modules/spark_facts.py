@@ -564,6 +564,10 @@ ansible_facts:
                   Error.
                 type: list
                 elements: str
+              warnings:
+                description: What nvidia-smi adds to its readings as a warning (a damaged infoROM).
+                type: list
+                elements: str
               recovery_action:
                 description: 'Recovery that the driver asks for: None when the GPU is healthy, Reset, Reboot, Drain ...; null when unknown.'
                 type: str
@@ -1050,6 +1054,20 @@ ansible_facts:
               root_free_inodes:
                 description: Files that can still be made there (C(stat -f)); null when unknown, as on a file system without such a limit.
                 type: int
+              other_room:
+                description: The same of /boot, /home, /tmp, /var and /var/lib/docker where they are file systems of their own (C(df)).
+                type: list
+                elements: dict
+                contains:
+                  path:
+                    description: Where it is looked at (C(df)).
+                    type: str
+                  free_kb:
+                    description: What users can still write there, in kB (C(df)); null when unknown.
+                    type: int
+                  free_inodes:
+                    description: Files that can still be made there (C(df)); null when unknown, as on a file system without such a limit.
+                    type: int
               root_read_only:
                 description: Whether the root file system is mounted read-only (C(findmnt)); null when unknown.
                 type: bool
@@ -1250,6 +1268,7 @@ ansible_facts:
 """
 
 import time
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -1300,6 +1319,7 @@ def main() -> None:
         login_user=given["login_user"],
         ssh_port=given["ssh_port"],
         include_serial=given["include_serial"],
+        judge_serial=bool(expected.get("serial")),
         run_id=given["run_id"],
         now=time.time(),
         session_address=given["session_address"] or session_address(desk),
@@ -1307,6 +1327,8 @@ def main() -> None:
     facts, processes = gather(desk, options)
     where = Where(pair=given["pair"], desk=given["desk"] or facts.identity.hostname)
     findings = judge(facts, where, judging)
+    if not options.include_serial:
+        facts = replace(facts, identity=replace(facts.identity, serial=None))
     module.exit_json(
         changed=False,
         ansible_facts={"spark": as_dict(facts)},

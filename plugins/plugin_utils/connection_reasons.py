@@ -143,6 +143,16 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
+        ("sudo: pam account management error: authentication service cannot", "sudo: pam authentication error: authentication service"),
+        Reason(
+            "become",
+            "BECOME_FAILED",
+            "the login works, but sudo cannot look up the account",
+            "At the desk as root or with pkexec: a user of a directory needs its service there (systemctl status sssd; sssctl "
+            "domain-status DOMAIN), a local one its line in /etc/shadow (pwck -r names a missing one, pwconv adds it). Then run again.",
+        ),
+    ),
+    (
         ("{sudoers}",),
         Reason(
             "become",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.judges.catalogue import finding
+from ..module_utils.judges.common import serials_apart
 from ..module_utils.model.finding import Finding, Where
 from ..module_utils.programs import carrier, user_files
 from . import enrol_program
@@ -247,8 +248,10 @@ class Enrolment:
         if not self.root and self.secrets.become is not None:
             self._no_root("becoming root with sudo does not work")
         if wanted.serial and serial and serial.strip().casefold() != wanted.serial.strip().casefold():
+            expected, found = serials_apart(wanted.serial.strip(), serial.strip())
             message = (
-                "the serial number of the chassis at this address is not the one in the lab sheet: a lease moved, or desks were swapped"
+                "the serial number of the chassis at this address is not the one in the lab sheet (shortened: "
+                f"{expected} was expected, {found} was found): a lease moved, desks were swapped, or the sheet is wrong"
             )
             self._stop("DESK_IDENTITY_WRONG", message, {"compared": "serial number"})
         if by is None and not (wanted.serial and serial):

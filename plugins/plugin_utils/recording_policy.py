@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.gpu import QUERY, SAME_COLUMNS
+from ..module_utils.gather.limits import FOLDERS
 from . import recording_names as names
 from . import recording_reducers as reduce
 from .recording_reducers import Reducer
@@ -110,7 +111,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"uname -[amrn]|hostname", reduce.kernel_version),
     (r"modinfo(?: -F license| -k [\w.+~-]{1,100})? nvidia", reduce.module_information),
     (rf"stat -c (?:%i %n(?: (?:{'|'.join(LOCKS)}))+|%a %u %s %n --{_OUR_PATHS})|(?:ba)?sh -c ulimit [-\w ]+|ulimit [-\w ]+", reduce.sizes),
-    (r"stat -f -c %a %S %d %c /", reduce.sizes),
+    (rf"stat -f -c %a %S %d %c /|df -k --output=target,avail,iavail,itotal(?: (?:{'|'.join(FOLDERS)}))+", reduce.room),
     (r"findmnt -n -o OPTIONS /", reduce.root_options),
     (rf"systemctl is-(?:active|enabled) {_UNIT}|dpkg --print-architecture|arch", reduce.one_word),
     (rf"systemctl (?:show(?: -p [A-Za-z]+){{1,8}}|status(?: --no-pager)?) {_UNIT}", reduce.unit_state),

@@ -17,8 +17,10 @@ from typing import Any
 
 import yaml
 
+from ..module_utils.desk import INFOROM
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.driver import NOT_LOADED
+from ..module_utils.gather.limits import FOLDERS
 from ..module_utils.readers import kernel_command_line, kernel_errors, nvidia_smi_error, nvidia_smi_q, uname
 from ..module_utils.readers import kernel_log as plug_log
 from ..module_utils.readers import netplan as netplan_reader
@@ -618,6 +620,7 @@ _ERROR = re.compile(
             r"Field \"[\w.]{1,80}\" is not a valid field to query",
             *(re.escape(phrase) for phrase in nvidia_smi_error.PHRASES if not phrase.endswith('"')),
             *(re.escape(phrase) for phrase in NOT_LOADED),
+            re.escape(INFOROM),
             r"NVML library version: [\d.]{1,20}",
             r"RTNETLINK answers: (?:Network is unreachable|No route to host|Invalid argument|Operation not permitted)",
             r"No journal files were opened due to insufficient permissions",
@@ -843,6 +846,9 @@ def unit_state(text: str, logins: Collection[str]) -> str:
 
 versions: Reducer = lines_like(r"[\w .,:/()+~-]{0,200}")
 """`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`."""
+
+room: Reducer = lines_like(r"(?:\d{1,20} ){3}\d{1,20}", rf"(?:{'|'.join(FOLDERS)})(?: +(?:\d{{1,20}}|-)){{3}}")
+"""What is left on file systems, of folders that every desk has."""
 
 sizes: Reducer = lines_like(
     rf"\d{{1,20}} (?:{'|'.join(LOCKS)})",

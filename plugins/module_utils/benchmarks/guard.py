@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..desk import MISSING, TIMEOUT, Answer
+from ..desk import MISSING, TIMEOUT, Answer, readings
 from ..model.desk import Busy
 from ..model.driver import GpuProcess
 from ..model.proof import DeskUse
@@ -38,7 +38,7 @@ def _use(side: Side) -> DeskUse:
 def _answer(side: Side, argv: Sequence[str]) -> Answer:
     """Asked again once, with three times the time, where an answer was late: an overloaded desk is not a busy one."""
     answer = side.run(argv, timeout=TIME_LIMIT)
-    return side.run(argv, timeout=3 * TIME_LIMIT) if answer.error == TIMEOUT else answer
+    return readings(side.run(argv, timeout=3 * TIME_LIMIT) if answer.error == TIMEOUT else answer)
 
 
 def _reason(answer: Answer) -> str:

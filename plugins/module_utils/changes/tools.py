@@ -14,6 +14,7 @@ from typing import Any
 
 from ..desk import Answer, Desk, WritableDesk
 from ..judges.apt_errors import codes, explain, problems
+from ..judges.common import named
 from ..model.finding import Where
 from ..readers import group, passwd
 from .bundle import OWN_FOLDER
@@ -155,20 +156,26 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
     outcome.kept += [f"{name}: its configuration files were on the desk before" for name in noted if name in foreign]
     outcome.changed = True
     outcome.removed = present
-    steps = [(verb, names) for verb, names in (("purge", purged), ("remove", removed)) if names]
-    for verb, names in steps:
-        # --no-remove cannot be given to a removal, so it is simulated first: nothing that we did not add may go with it.
-        simulated = _run(desk, apt([verb, "--simulate", *names], lock_timeout), lock_timeout)
-        going = {line.split()[1] for line in simulated.stdout.splitlines() if line.startswith(("Remv ", "Purg "))}
-        if not simulated.ok:
-            raise _refused("nothing was removed", simulated, remedy=AGAIN)
-        if others := sorted(going - set(noted)):
+    # --no-remove cannot be given to a removal, so it is simulated first: nothing that we did not add may go with it.
+    wanted = [(verb, names) for verb, names in (("purge", purged), ("remove", removed)) if names]
+    needed: dict[str, list[str]] = {}
+    along = False
+    for verb, names in wanted:
+        if _others(desk, verb, names, noted, lock_timeout):
+            along = True
+            by_name = {name: _others(desk, verb, [name], noted, lock_timeout) for name in names}
+            needed |= {name: found for name, found in by_name.items() if found}
+    going = [name for name in noted if name not in needed]
+    outcome.removed = [name for name in present if name in going]
+    outcome.kept += _needed_by(needed)
+    steps = [(verb, chosen) for verb, names in wanted if (chosen := [name for name in names if name in going])]
+    for verb, names in steps if along else ():
+        if others := _others(desk, verb, names, going, lock_timeout):
             remedy = (
                 "Others installed that, and it needs packages of this collection's. Remove it first (sudo apt-get remove "
                 f"{' '.join(others)}), then run unstack_pair.yml again; to keep it, delete {RECORD} on the desk: all that it names stays."
             )
-            text = f"{', '.join(others)} would be removed as well, so nothing was removed"
-            raise ToolsError(text, _said(simulated), remedy=remedy)
+            raise ToolsError(f"{', '.join(others)} would be removed as well, so nothing was removed", remedy=remedy)
     for verb, names in steps:
         command = apt([verb, *names], lock_timeout)
         outcome.commands.append(command)
@@ -181,13 +188,34 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
                 for name, folder in _NOT_EMPTY.findall(answer.stderr + answer.stdout)
             ]
     if not check_mode:
-        _remove_accounts(desk, outcome)
+        if not needed:
+            _remove_accounts(desk, outcome)
         try:
             desk.remove(RECORD)
         except OSError as error:
             raise ToolsError(f"{RECORD} cannot be removed: {error.strerror}") from error
         _tidy(desk, outcome)
     return outcome
+
+
+def _others(desk: Desk, verb: str, names: Sequence[str], ours: Sequence[str], lock_timeout: int) -> list[str]:
+    """Packages of others that apt would take away with these. Raises ToolsError."""
+    simulated = _run(desk, apt([verb, "--simulate", *names], lock_timeout), lock_timeout)
+    if not simulated.ok:
+        raise _refused("nothing was removed", simulated, remedy=AGAIN)
+    going = {line.split()[1] for line in simulated.stdout.splitlines() if line.startswith(("Remv ", "Purg "))}
+    return sorted(going - set(ours))
+
+
+def _needed_by(needed: Mapping[str, Sequence[str]]) -> list[str]:
+    """What stays because somebody installed what needs it, with the command that takes it away."""
+    names: dict[str, list[str]] = {}
+    for name, others in needed.items():
+        names.setdefault(named(others, 5), []).append(name)
+    return [
+        f"{named(ours, 5)}: needed by {others}, which others installed; once that is gone: sudo apt-get purge {' '.join(ours)}"
+        for others, ours in names.items()
+    ]
 
 
 def recorded(desk: Desk) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
-from ..desk import DEFAULT_TIMEOUT, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Answer, Desk, Link, Listing, Text
+from ..desk import DEFAULT_TIMEOUT, DENIED, MISSING, NOT_RECORDED, TIMEOUT, Answer, Desk, Link, Listing, Text, readings
 from ..readers import loadavg
 from ..readers import text as _text
 
@@ -104,6 +104,7 @@ class Ask:
         answer, asked = self.desk.run(argv, timeout=timeout), 1
         if answer.error == TIMEOUT and (stretch := self._stretch()) is not None:
             answer, asked = self.desk.run(argv, timeout=timeout * stretch), 2
+        answer = readings(answer)
         with self._lock:
             self._answers[argv] = answer
             self.processes += asked * (answer.error not in (MISSING, NOT_RECORDED))

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..desk import MISSING, Answer
+from ..desk import INFOROM, MISSING, Answer
 from ..model.driver import Gpu
 from ..readers import gpu_information, nvidia_smi_csv, nvidia_smi_error, nvidia_smi_q, nvidia_smi_table
+from ..readers import text as _text
 from .ask import Ask, Source, first
 from .options import Options
 from .pci import pci
@@ -52,6 +53,8 @@ class Smi:
         """Text of the failed answer."""
         self.dead: list[str] = []
         """Words such as ``GPU requires reset`` that stood in place of readings."""
+        self.warned: list[str] = []
+        """Warnings beside the readings."""
 
     def value(self, detail: str, column: str) -> Any:
         """A value of the first GPU: from -q, else from a query."""
@@ -111,6 +114,7 @@ def _ask_smi(ask: Ask) -> Smi:
 def _judge(found: Smi, answer: Any) -> None:
     """Keep an error: its text decides, because nvidia-smi may print one and still return 0."""
     found.sources.append(answer)
+    found.warned += [_text.word(line, 200) or "" for line in answer.stderr.splitlines() if line.startswith(INFOROM)]
     if answer.error == MISSING:
         found.missing = True
         return
@@ -211,6 +215,7 @@ def gather(ask: Ask, options: Options) -> Gpu:
         count=count,
         kernel_driver=next((pci(ask).drivers.get(address) for address in pci(ask).gb10()), None),
         smi=_state(told),
+        warnings=tuple(dict.fromkeys(told.warned))[:8],
         dead_readings=tuple(dict.fromkeys(told.dead))[:8],
         recovery_action=reset if reset and action in (None, "None") else action,
         addressing_mode=told.value("addressing_mode", "addressing_mode"),

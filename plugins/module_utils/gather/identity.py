@@ -59,7 +59,7 @@ def gather(ask: Ask, options: Options) -> Identity:
         gb10_evidence=evidence,
         machine_id=_sha256(machine_id),
         host_key_fingerprints=tuple(item for item in (_fingerprint(key) for key in keys) if item),
-        serial=number if options.include_serial else None,
+        serial=number if options.include_serial or options.judge_serial else None,
         serial_sha256=_sha256(number),
         boot_id=ask.word("/proc/sys/kernel/random/boot_id"),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..model.desk import Limits
+from ..model.desk import Limits, Room
 from ..readers import group, limits_conf, passwd, proc_limits, proc_status
 from ..readers.text import to_int
 from .ask import Ask
@@ -15,6 +15,10 @@ from .options import Options
 
 ROOM = ("stat", "-f", "-c", "%a %S %d %c", "/")
 """Free blocks for users, their size, free inodes, all inodes."""
+FOLDERS = ("/boot", "/home", "/tmp", "/var", "/var/lib/docker")
+"""Those that labs give a file system of its own, and without room in which a desk is no good."""
+OTHER_ROOM = ("df", "-k", "--output=target,avail,iavail,itotal", *FOLDERS)
+"""Where the file system of each is mounted, kB for users, free inodes, all inodes. A folder that is not there has no line."""
 MOUNTED = ("findmnt", "-n", "-o", "OPTIONS", "/")
 ANCESTORS = 12
 """Parents to look through for a process of the login user (module, sudo, shell, sshd)."""
@@ -66,6 +70,7 @@ def gather(ask: Ask, options: Options) -> Limits:
     return Limits(
         root_free_kb=free_kb,
         root_free_inodes=free_inodes,
+        other_room=_other_room(ask),
         root_read_only=_read_only(ask),
         user=user.get("name"),
         memlock_soft=soft,
@@ -85,6 +90,17 @@ def _room(ask: Ask) -> tuple[int | None, int | None]:
         return None, None
     blocks, size, inodes, all_inodes = words
     return None if blocks is None or size is None else blocks * size // 1024, inodes if all_inodes else None
+
+
+def _other_room(ask: Ask) -> tuple[Room, ...]:
+    """What is left on the other file systems, each told once."""
+    found: dict[str, Room] = {}
+    for line in ask.run(*OTHER_ROOM).stdout.splitlines():
+        path, *words = line.split() or [""]
+        if path in FOLDERS and len(words) == 3:
+            free_kb, inodes, all_inodes = map(to_int, words)
+            found[path] = Room(path, free_kb, inodes if all_inodes else None)
+    return tuple(found.values())
 
 
 def _read_only(ask: Ask) -> bool | None:

@@ -35,6 +35,8 @@ class Options:
     ssh_port: int | None = None
     """Where the desk's sshd listens for the other desks; null when nobody told."""
     include_serial: bool = False
+    judge_serial: bool = False
+    """Whether the serial number is needed for what the facts are judged by; it goes no further than that."""
     run_id: str | None = None
     now: float | None = None
     """Seconds since 1970 when the gathering began; null when there is no live clock (a replay)."""

@@ -69,6 +69,25 @@ def named(items: Iterable[object], limit: int = 8) -> str:
     return f"{', '.join(words[:limit])} and {len(words) - limit} more"
 
 
+def serials_apart(wanted: str, found: str) -> tuple[str, str]:
+    """Two different serial numbers, each shortened to at most four characters where they differ."""
+    same = 0
+    while wanted[same : same + 1].lower() == found[same : same + 1].lower() != "":
+        same += 1
+    rests = wanted[same:], found[same:]
+    after = 0
+    while after < min(map(len, rests)) and rests[0][-1 - after].lower() == rests[1][-1 - after].lower():
+        after += 1
+    shown = []
+    for text in (wanted, found):
+        end = len(text) - after
+        start = max(0, same - 3, end - 4)
+        shown.append(f"{'...' if start else ''}{text[start:end]}{'...' if after else ''}")
+    if len(wanted) != len(found):
+        shown = [f"{part} ({len(text)} characters)" for part, text in zip(shown, (wanted, found), strict=True)]
+    return shown[0], shown[1]
+
+
 def times(number: int) -> str:
     """A count in words: once, 2 times."""
     return "once" if number == 1 else f"{number} times"

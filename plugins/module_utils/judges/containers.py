@@ -82,6 +82,10 @@ REMEDIES: dict[str, str | None] = {
     "nvidia-smi the others; then sudo systemctl restart nvidia-cdi-refresh, and run again.",
     docker_error.RULES: "docker may not set rules for devices here, as in rootless mode or inside another container: use the desk's own "
     f"docker as root, or let the CDI mode do without them: {CDI_MODE}. Then run again.",
+    docker_error.FILES: "The container may not open the GPU's device files: ls -l /dev/nvidia* on the desk must show crw-rw-rw-. If not, "
+    "take NVreg_DeviceFileMode, NVreg_DeviceFileUID and NVreg_DeviceFileGID out of the file that grep -r NVreg_DeviceFile "
+    "/etc/modprobe.d names, then sudo update-initramfs -u and reboot. If they are right, docker runs rootless or with user namespaces: "
+    f"use the desk's own docker as root, or the CDI mode: {CDI_MODE}. Then run again.",
     docker_error.CACHE: "The toolkit does not find the desk's ldconfig: the file that the message names comes from libc-bin (sudo apt-get "
     "install --reinstall libc-bin), and /etc/nvidia-container-runtime/config.toml names it (ldconfig). Then run again.",
     docker_error.LOST: "If nvidia-smi fails on the desk too, see its GPU findings. If not, the container lost its right to the GPU's "

@@ -42,10 +42,11 @@ OPEN_MODULE = (
 
 
 def judge_gpu(desk: Desk, where: Where) -> list[Finding]:
-    """GPU_NOT_FOUND, GPU_FAILED, GPU_ERRORS_LOGGED, GPU_MEMORY_MODE and GPU_POWER_CAPPED."""
+    """GPU_NOT_FOUND, GPU_FAILED, GPU_ERRORS_LOGGED, GPU_WARNED, GPU_MEMORY_MODE and GPU_POWER_CAPPED."""
     dead = failed(desk, where)
     missing = presence(desk, where) if not dead else []
-    return [*missing, *dead, *([] if dead or missing else logged(desk, where)), *addressing(desk, where), *power(desk, where)]
+    found = [*missing, *dead, *([] if dead or missing else logged(desk, where))]
+    return [*found, *warned(desk, where), *addressing(desk, where), *power(desk, where)]
 
 
 def _explained(desk: Desk) -> bool:
@@ -155,6 +156,14 @@ def logged(desk: Desk, where: Where) -> list[Finding]:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def warned(desk: Desk, where: Where) -> list[Finding]:
+    """GPU_WARNED."""
+    told = desk.gpu.warnings
+    if not told:
+        return []
+    return [finding("GPU_WARNED", where, f"nvidia-smi warns: {named(told, 2)}.", evidence={"warnings": list(told)})]
 
 
 def addressing(desk: Desk, where: Where) -> list[Finding]:

@@ -9,7 +9,7 @@ import hashlib
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from .catalogue import finding
-from .common import named, older, unread_reason
+from .common import named, older, serials_apart, unread_reason
 from .dgx_os import unknown_major
 from .options import JudgeOptions
 
@@ -36,13 +36,14 @@ def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[F
             unknown.append(f"the chassis serial could not be read ({unread_reason(desk, 'identity.serial_sha256') or 'no answer'})")
         else:
             same = identity.serial_sha256.lower() in wanted
-            (right if same else wrong).append("the chassis serial" if same else "the chassis serial is different")
+            (right if same else wrong).append("the chassis serial" if same else f"the chassis serial is different{_serials(desk, options)}")
     if keys:
         if not identity.host_key_fingerprints:
             unknown.append(f"the ssh host keys could not be read ({unread_reason(desk, 'identity.host_key_fingerprints') or 'no answer'})")
         else:
             same = bool(keys & frozenset(identity.host_key_fingerprints))
-            (right if same else wrong).append("the ssh host key" if same else "none of the ssh host keys is the expected one")
+            told = f"({named(sorted(keys), 1)} was expected, {named(identity.host_key_fingerprints, 1)} was found)"
+            (right if same else wrong).append("the ssh host key" if same else f"none of the ssh host keys is the expected one {told}")
     evidence = {"hostname": identity.hostname, "product": identity.product, "matching": right, "differing": wrong, "unread": unknown}
     if wrong:
         message = f"The machine that answers is not the one in the lab sheet: {' and '.join(wrong)} (it calls itself {identity.hostname})."
@@ -51,6 +52,14 @@ def expected_identity(desk: Desk, where: Where, options: JudgeOptions) -> list[F
         message = f"It is not known whether this is the machine in the lab sheet: {' and '.join(unknown)}."
         return [finding("DESK_IDENTITY_WRONG", where, message, evidence=evidence, severity="unknown")]
     return []
+
+
+def _serials(desk: Desk, options: JudgeOptions) -> str:
+    """What was expected and what was found, shortened; empty where one of them is known as a hash only."""
+    if options.expected_serial is None or desk.identity.serial is None:
+        return ""
+    wanted, found = serials_apart(options.expected_serial.strip(), desk.identity.serial.strip())
+    return f" (shortened: {wanted} was expected, {found} was found)"
 
 
 def serial_hashes(options: JudgeOptions) -> frozenset[str]:

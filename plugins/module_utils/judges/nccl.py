@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -127,17 +128,17 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
     if not said.ranks:
         launch = launch_cause(said.signs)
         if launch is not None:
-            return [_caused(pair, *launch, shown)]
+            return [_caused(pair, ends, *launch, shown)]
     cause = run_cause(said.signs)
     if cause is not None and cause[0].name != "cuda":
-        return [_caused(pair, *cause, shown)]
+        return [_caused(pair, ends, *cause, shown)]
     memory = _out_of_memory(pair, ends, evidence, shown)
     if memory is not None:
         return [memory]
     if cause is not None:
-        return [_caused(pair, *cause, shown)]
+        return [_caused(pair, ends, *cause, shown)]
     if evidence.error == "timeout" and not said.ranks and (shared := _shared_name(ends)):
-        return [_caused(pair, ONE_NAME, {"sign": ONE_NAME.name, "hostname": shared}, shown)]
+        return [_caused(pair, ends, ONE_NAME, {"sign": ONE_NAME.name, "hostname": shared}, shown)]
     if evidence.error == "timeout":
         reached = f"{len(said.rows)} rows of the table" if said.ranks else "before the first rank reported"
         return [finding("NCCL_TIMEOUT", where, f"pair {pair}: stopped at the time limit, reached {reached}", evidence=shown)]
@@ -145,7 +146,7 @@ def _ended_badly(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence) ->
         return drift
     echo = consequence(said.signs)
     if echo is not None and (said.ranks or echo[0].name in ("crashed", "killed")):
-        return [_caused(pair, *echo, shown)]
+        return [_caused(pair, ends, *echo, shown)]
     if evidence.rc != 0 and not said.ranks:
         message = f"pair {pair}: mpirun ended with {evidence.rc} before a rank reported"
         remedy = "The last lines in the evidence are what mpirun, the login and the test said. Fix what they name and run again."
@@ -160,9 +161,10 @@ def _shared_name(ends: Sequence[Endpoint]) -> str | None:
     return next((name for name in names if name and names.count(name) > 1), None)
 
 
-def _caused(pair: str, cause: Cause, sign: Mapping[str, Any], shown: Mapping[str, Any]) -> Finding:
+def _caused(pair: str, ends: Sequence[Endpoint], cause: Cause, sign: Mapping[str, Any], shown: Mapping[str, Any]) -> Finding:
     told = {key: value for key, value in sign.items() if key != "sign" and value is not None}
-    place = f" (on {sign['node']})" if sign.get("node") else ""
+    node = sign.get("node") or _speaker(ends, str(sign.get("line") or ""))
+    place = f" (on {node})" if node else ""
     return finding(
         cause.code,
         Where(pair=pair),
@@ -170,6 +172,17 @@ def _caused(pair: str, cause: Cause, sign: Mapping[str, Any], shown: Mapping[str
         evidence={"cause": cause.name, **told, **shown},
         remedy=cause.remedy,
     )
+
+
+def _speaker(ends: Sequence[Endpoint], line: str) -> str | None:
+    """The desk whose rank said a line, as NCCL (HOST:PID:TID [GPU]) and nccl-tests (HOST: Test, HOST pid PID:) begin it."""
+    named = {end.desk: re.escape((end.hostname or "").partition(".")[0]) for end in ends}
+    said = {
+        desk
+        for desk, name in named.items()
+        if name and re.search(rf"(?:^|[\s\]]){name}(?:\.[\w.-]{{1,253}})?(?::\d|: Test | pid \d)", line)
+    }
+    return said.pop() if len(said) == 1 else None
 
 
 def _refused(pair: str, sign: Mapping[str, Any], evidence: NcclEvidence, shown: Mapping[str, Any]) -> Finding:
@@ -188,10 +201,12 @@ def _refused(pair: str, sign: Mapping[str, Any], evidence: NcclEvidence, shown: 
 
 
 def _out_of_memory(pair: str, ends: Sequence[Endpoint], evidence: NcclEvidence, shown: dict[str, Any]) -> Finding | None:
-    signs = {sign["sign"] for sign in evidence.output.signs}
+    signs = {sign["sign"]: str(sign["line"]) for sign in reversed(evidence.output.signs)}
     if "gpu_memory" in signs:
+        desk = _speaker(ends, signs["gpu_memory"])
+        place = f" on {desk}" if desk else ""
         return finding(
-            "NCCL_ENOMEM", Where(pair=pair), f"pair {pair}: a rank ran out of GPU memory (CUDA out of memory)",
+            "NCCL_ENOMEM", Where(pair=pair), f"pair {pair}: a rank{place} ran out of GPU memory (CUDA out of memory)",
             evidence={**shown, "cause": "gpu_memory", "available_kb": dict(evidence.available_kb)},
             remedy="Free memory on both desks (the GPU shares it with all other programs) or choose a smaller maximum size "
             "(pair_proof_nccl_max_bytes), then run again.",

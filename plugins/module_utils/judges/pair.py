@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..model.desk import Desk
@@ -11,6 +12,8 @@ from ..model.finding import Finding, Where
 from ..model.port import Function
 from .catalogue import finding
 from .common import fact, older, same_version, version_key
+from .driver import driver_absent
+from .known_versions import matches
 from .link import linked
 from .options import AUDIT, JudgeOptions
 
@@ -48,15 +51,27 @@ def _differences(head: Desk, peer: Desk, paths: dict[str, str]) -> dict[str, tup
     return found
 
 
-def _told(names: tuple[str, str], differences: dict[str, tuple[Any, Any]], comparable: bool = True) -> str:
-    """``comparable``: whether the versions are of one series, so that one of them can be behind."""
+UPDATE_BOTH = (
+    "Update both, past the version that reports name: playbooks/onboard.yml --limit PAIR -e driver_lock_state=paused opens the lock on "
+    "both; update both desks (DGX Dashboard, or apt dist-upgrade) and reboot them with the cable in; playbooks/stack_pair.yml --limit "
+    "PAIR then locks and measures."
+)
+
+
+def _ahead(one: Any, two: Any) -> int | None:
+    """Which of two versions is the later one (0 or 1). The kernel with large pages is no later one."""
+    left, right = (str(value).removesuffix("-64k") for value in (one, two))
+    return 1 if older(left, right) else 0 if older(right, left) else None
+
+
+def _told(names: tuple[str, str], differences: dict[str, tuple[Any, Any]], comparable: bool = True, bad: Collection[str] = ()) -> str:
+    """``comparable``: whether the versions are of one series, so that one of them can be behind. ``bad``: versions that reports name."""
     parts = []
-    for label, (one, two) in differences.items():
-        # The kernel with large pages is no later one.
-        left, right = (str(value).removesuffix("-64k") for value in (one, two))
-        behind = None if not comparable else names[0] if older(left, right) else names[1] if older(right, left) else None
-        hint = f" ({behind} is behind)" if behind else ""
-        parts.append(f"{label} {one} on {names[0]}, {two} on {names[1]}{hint}")
+    for label, both in differences.items():
+        ahead = _ahead(*both) if comparable else None
+        more = "" if ahead is None or both[ahead] not in bad else ", and VERSION_KNOWN_BAD speaks of the later version"
+        hint = "" if ahead is None else f" ({names[1 - ahead]} is behind{more})"
+        parts.append(f"{label} {both[0]} on {names[0]}, {both[1]} on {names[1]}{hint}")
     return "; ".join(parts)
 
 
@@ -67,11 +82,16 @@ def _evidence(names: tuple[str, str], differences: dict[str, tuple[Any, Any]]) -
 def drift(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[Finding]:
     """PAIR_DRIFT, one finding for each weight, and CX7_FIRMWARE_DRIFT between the desks."""
     found = []
-    for paths, severity in ((MUST_AGREE, "fail"), (SHOULD_AGREE, "warn")):
+    # A desk without a driver is no model for the other one; DRIVER_MISSING says what becomes of its kernel.
+    lost = driver_absent(head) or driver_absent(peer)
+    bad = frozenset(version for desk in (head, peer) for _entry, version in matches(desk))
+    for paths, severity in ((MUST_AGREE, "fail"), ({} if lost else SHOULD_AGREE, "warn")):
         differences = _differences(head, peer, paths)
         if differences:
-            message = f"The desks differ: {_told(names, differences)}."
-            found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences)))
+            message = f"The desks differ: {_told(names, differences, bad=bad)}."
+            later = [both[ahead] for both in differences.values() if (ahead := _ahead(*both)) is not None]
+            remedy = UPDATE_BOTH if any(version in bad for version in later) else None
+            found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences), remedy=remedy))
     vendors = (vendor(head), vendor(peer))
     across = None not in vendors and vendors[0] != vendors[1]
     severity = "note" if across else "warn"

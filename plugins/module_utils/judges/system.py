@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from ..model.desk import Desk
+from ..model.desk import Desk, Room
 from ..model.finding import Finding, Where
 from .catalogue import finding
 from .common import named, same_version
@@ -111,18 +112,28 @@ def room(desk: Desk, where: Where) -> list[Finding]:
     if desk.limits.root_read_only:
         message = "The root file system is mounted read-only: nothing can be changed, installed or logged on the desk."
         return [finding("ROOT_READ_ONLY", where, message, evidence={"path": "/"})]
-    free_kb, inodes = desk.limits.root_free_kb, desk.limits.root_free_inodes
-    left = []
-    if free_kb is not None and free_kb < LEAST_ROOM_KB:
-        left.append((f"{free_kb // 1024} MiB", "df -h / shows it, sudo du -xhd1 / what takes the space"))
-    if inodes is not None and inodes < LEAST_INODES:
-        left.append((f"{inodes} inodes (files that can still be made)", "df -i / shows it, sudo du -x --inodes -d2 / in which folders"))
-    if not left:
-        return []
-    message = f"The root file system is full: {named([what for what, _how in left])} left."
-    evidence = {"path": "/", "free_kb": free_kb, "free_inodes": inodes}
-    remedy = f"Free some: {'; '.join(how for _what, how in left)}. Caches of pip, conda, npm, containers and models are the usual ones."
-    return [finding("DISK_FULL", where, message, severity="warn", evidence=evidence, remedy=remedy)]
+    rooms = (Room("/", desk.limits.root_free_kb, desk.limits.root_free_inodes), *desk.limits.other_room)
+    return [_full(where, item, left) for item in rooms if (left := _lack(item))]
+
+
+def _lack(item: Room) -> list[tuple[str, str]]:
+    """What is used up of a file system, and what shows it."""
+    left, path = [], item.path
+    if item.free_kb is not None and item.free_kb < LEAST_ROOM_KB:
+        left.append((f"{item.free_kb // 1024} MiB", f"df -h {path} shows it, sudo du -xhd1 {path} what takes the space"))
+    if item.free_inodes is not None and item.free_inodes < LEAST_INODES:
+        inodes = f"{item.free_inodes} inodes (files that can still be made)"
+        left.append((inodes, f"df -i {path} shows it, sudo du -x --inodes -d2 {path} in which folders"))
+    return left
+
+
+def _full(where: Where, item: Room, left: Sequence[tuple[str, str]]) -> Finding:
+    place = "The root file system" if item.path == "/" else f"The file system of {item.path}"
+    message = f"{place} is full: {named([what for what, _how in left])} left."
+    usual = "Kernels that nobody boots" if item.path == "/boot" else "Caches of pip, conda, npm, containers and models"
+    remedy = f"Free some: {'; '.join(how for _what, how in left)}. {usual} are the usual ones."
+    evidence = {"path": item.path, "free_kb": item.free_kb, "free_inodes": item.free_inodes}
+    return finding("DISK_FULL", where, message, severity="warn", evidence=evidence, remedy=remedy)
 
 
 def memlock(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:

@@ -210,6 +210,18 @@ class Apt:
 
 
 @dataclass(frozen=True)
+class Room:
+    """What is left on a file system of its own."""
+
+    path: AbsolutePath
+    """Where it is looked at (``df``)."""
+    free_kb: int | None = None
+    """What users can still write there, in kB (``df``); null when unknown."""
+    free_inodes: int | None = None
+    """Files that can still be made there (``df``); null when unknown, as on a file system without such a limit."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """Limits of the login user. Bytes; -1 stands for unlimited."""
 
@@ -232,6 +244,8 @@ class Limits:
     """What users can still write to the root file system, in kB (``stat -f``); null when unknown."""
     root_free_inodes: int | None = None
     """Files that can still be made there (``stat -f``); null when unknown, as on a file system without such a limit."""
+    other_room: tuple[Room, ...] = ()
+    """The same of /boot, /home, /tmp, /var and /var/lib/docker where they are file systems of their own (``df``)."""
     root_read_only: bool | None = None
     """Whether the root file system is mounted read-only (``findmnt``); null when unknown."""
 

@@ -157,6 +157,8 @@ class Gpu:
     """How nvidia-smi answered: answered, refused (with an error), timeout, missing (not installed); null when it was not asked."""
     dead_readings: tuple[str, ...] = ()
     """Words printed instead of readings although nvidia-smi reported no error: GPU requires reset, GPU is lost, ERR!, Unknown Error."""
+    warnings: tuple[str, ...] = ()
+    """What nvidia-smi adds to its readings as a warning (a damaged infoROM)."""
     recovery_action: str | None = None
     """Recovery that the driver asks for: None when the GPU is healthy, Reset, Reboot, Drain ...; null when unknown."""
     addressing_mode: str | None = None

@@ -22,7 +22,7 @@ PORTS = "28400:28499"
 DAEMONS, DAEMONS_IPV6 = range(28400, 28404), range(28404, 28408)
 """Open MPI 4 and 5 (PRRTE) listen on every one of these that is free."""
 PMIX = range(28408, 28420)
-"""Over one of these, on the loopback interface, a rank and its daemon speak; where it is taken, Open MPI aborts."""
+"""Over one of these a rank and its daemon speak; where it is taken, Open MPI aborts."""
 RANKS = range(28420, 28500)
 """The ranks' own data."""
 

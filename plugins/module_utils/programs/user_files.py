@@ -47,6 +47,14 @@ class UserFileError(Exception):
     """Something cannot or must not be done; the text says what to do."""
 
 
+class ForeignFileError(UserFileError):
+    """A file of somebody else's; ``where`` is its path. What it says may be what is wanted already."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self.where = where
+        super().__init__(text)
+
+
 def before_rename(path: str) -> None:
     """Called before a file is replaced. Tests let somebody else write here."""
 
@@ -209,7 +217,8 @@ def target_of(path: str) -> str:
     if not stat.S_ISREG(about.st_mode):
         raise UserFileError(f"{where}{linked} is not a regular file; replace it with one")
     if about.st_uid != os.geteuid():
-        raise UserFileError(f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user")
+        said = f"{where}{linked} belongs to user id {about.st_uid} and not to the login user; give the file to the login user"
+        raise ForeignFileError(where, said)
     if about.st_nlink > 1:
         raise UserFileError(
             f"{where}{linked} has {about.st_nlink} names (hard links), of which the others would keep what stands in it now; "
@@ -352,7 +361,12 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
     path, apply = str(request["path"]), bool(request.get("apply"))
     key = request.get("key")
     lines = [str(line).encode() for line in request.get("lines") or ()]
-    where = target_of(path)
+    foreign: ForeignFileError | None = None
+    try:
+        where = target_of(path)
+    except ForeignFileError as error:
+        # As a desk's configuration management writes it. Where it has what is wanted nothing needs to be written.
+        foreign, where, apply = error, error.where, False
     folder, name = os.path.split(where)
     if apply and (lines or key):
         make_folder(folder)
@@ -362,8 +376,12 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
                 before, about = content_of(where)
             except FileNotFoundError:
                 before, about = None, None
+            except PermissionError as error:
+                raise foreign or error from None
             after = with_lines(before, lines) if key is None else with_key(before, str(key).encode())
             answer = {"changed": after != before, "before": marked(before or b""), "after": marked(after or b"")}
+            if foreign is not None and answer["changed"]:
+                raise foreign
             if after is None or after == before or not apply:
                 return answer
             fresh = fill(folder, name, after, int(request.get("mode") or 0o600), None if about is None else about.st_gid)

@@ -42,8 +42,8 @@ _SIGNAL = re.compile(
     r"(?:exited on|terminated with|died with) signal (\d{1,3})|^\s{0,8}signal (\d{1,3}) \(|\bsignal: [a-z ]{3,40} \((\d{1,3})\)"
 )
 """Open MPI 5 breaks its line before "signal 9 (Killed)."."""
-_NOT_FOUND = re.compile(r"^(?:/\S{0,32}/)?(?:da)?sh: (?:line )?\d{1,4}: \S{1,200}: not found")
-"""A program that a plain /bin/sh did not find."""
+_NOT_FOUND = re.compile(r"^(?:/\S{0,32}/)?(?:da)?sh: (?:line )?\d{1,4}: (?:eval: )?\S{1,200}: not found")
+"""A program that a plain /bin/sh did not find; what pair-ssh sends there goes through an eval."""
 _NODE = re.compile(r"on node (\S{1,253})")
 
 WC_STATUS = {
@@ -252,8 +252,11 @@ _HARMLESS = re.compile(
     r"\(ignored\)\s{0,8}$|^libibverbs: warning: couldn't (?:load|open) |"
     r"^(?:-?[a-z]{2,5}: )?\S{0,200}(?:/\.(?:bash|z|t?csh|k?sh|profile|login)\w{0,12}|/etc/(?:profile|bash|zsh|csh)[\w./]{0,60}"
     r"|/profile\.d/[^\s:]{1,100}|/config\.fish)(?::| \()"
+    r"|^(?!(?:orted|prted|mpirun)\b)[\w.+-]{1,100}: command not found\.\s{0,8}$"
+    r"|error: ld\.so: object .{1,300} cannot be preloaded .{1,300}: ignored\.|: warning: setlocale: |^could not chdir to home directory "
 )
-"""What Open MPI and libibverbs say of parts that nobody needs, and shells of lines in a start-up file; they go on without them."""
+"""What Open MPI and libibverbs say of parts that nobody needs, shells of lines in a start-up file (tcsh does not name the file), the loader
+of LD_PRELOAD, bash of a language and sshd of a home that is not there; they go on without them."""
 _NOT_FATAL = ("non-fatal async event",)
 _SSH_CLOSED = re.compile(r"connection (?:closed|reset) by \S{1,80} port \d{1,5}$")
 """All that ssh itself says where the other side hangs up: its server's reason stands in lines before it, or nowhere."""

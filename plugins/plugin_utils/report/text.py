@@ -134,7 +134,7 @@ def _audit(report: Mapping[str, Any]) -> list[str]:
     if odd:
         lines += [
             "",
-            *table(("STACK", "VERDICT", "WHY"), [(line(stack["name"]), outcome(report, stack), why(stack["findings"])) for stack in odd]),
+            *table(("STACK", "VERDICT", "WHY"), [(line(stack["name"]), outcome(report, stack), why(stack["reasons"])) for stack in odd]),
         ]
     return lines
 

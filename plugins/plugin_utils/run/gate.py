@@ -46,6 +46,8 @@ KILLED_REMEDY = (
     "sudo journalctl -k | grep -iE 'out of memory|oom' on the desk says whether its memory ran out and who used it. End that, or let it "
     "finish, then run again."
 )
+NO_MEMORY = re.compile(r"\bMemoryError\b|cannot allocate memory", re.IGNORECASE)
+"""What Python and the system say where there is no memory for a program that is not killed."""
 RESULT_NOISE = (
     "findings",
     "invocation",
@@ -272,4 +274,6 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
     text = f"{desk}: stage {stage} failed in task '{task}': {message[:400]}{f' ({told[-300:]})' if told else ''}"
     if answer.get("rc") in KILLED:
         return finding("DESK_STAGE_FAILED", where, f"{text}; its program was killed", evidence=evidence, remedy=KILLED_REMEDY).as_dict()
+    if NO_MEMORY.search(f"{message} {told}"):
+        return finding("DESK_STAGE_FAILED", where, f"{text}; it got no memory", evidence=evidence, remedy=KILLED_REMEDY).as_dict()
     return finding("DESK_STAGE_FAILED", where, text, evidence=evidence).as_dict()

@@ -212,6 +212,8 @@ def test_a_user_without_a_usual_shell_is_told_as_that(tmp_path: Path, said: dict
         ("OSError: [Errno 30] Read-only file system: '/tmp/ansible_x'", "may not write its files", "findmnt"),
         ("bash: fork: retry: Resource temporarily unavailable", "no more processes", "TasksMax"),
         ("Killed", "was killed", "out of memory"),
+        ('Traceback (most recent call last):\n  File "<stdin>", line 12, in <module>\nMemoryError', "got no memory", "out of memory"),
+        ("OSError: [Errno 12] Cannot allocate memory", "got no memory", "out of memory"),
     ],
 )
 def test_a_module_that_cannot_start_says_what_is_in_its_way(tmp_path: Path, said: str, told: str, cure: str) -> None:

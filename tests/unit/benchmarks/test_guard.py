@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from measured import measure
 from proof_samples import nccl_text
-from scripted_side import World
+from scripted_side import ScriptedSide, World
 
 LATE = 99
 STAGES = ("rdma_pair", "nccl_pair")
@@ -29,6 +30,21 @@ def test_a_job_that_began_since_the_facts_is_not_measured_over(
     assert seen.codes == {"PAIR_BUSY": "unknown"} and not seen.result["measured"] and job.starts == 0
     told = seen.finding("PAIR_BUSY")
     assert told["where"]["desk"] == desk and "python3 (process 4711, user mara)" in told["message"]
+
+
+@pytest.mark.parametrize("users", [(), (("desk-02", "gpu", 4711, "train.py", 0),)])
+def test_an_answer_with_a_warning_behind_it_is_an_answer(users: tuple[Any, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nvidia-smi ends with 14 then. Nobody could be measured there, since nobody knew who uses the GPU."""
+    usual = ScriptedSide.run
+
+    def run(side: ScriptedSide, argv: Sequence[str], **more: Any) -> Answer:
+        answer = usual(side, argv, **more)
+        warned = f"{answer.stdout}WARNING: infoROM is corrupted at gpu 000F:01:00.0\n"
+        return Answer(answer.argv, 14, warned) if argv[0] == "nvidia-smi" else answer
+
+    monkeypatch.setattr(ScriptedSide, "run", run)
+    seen = measure("rdma_pair", world("rdma_pair", users=users), tmp_path, monkeypatch)
+    assert seen.codes == ({"PAIR_BUSY": "unknown"} if users else {})
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -76,6 +76,7 @@ def test_red_another_serial_number_and_nothing_was_changed(known_hosts: Path) ->
     assert run.codes == {"DESK_IDENTITY_WRONG": "fail"} and not run.desk.touched and run.known == ""
     # Serial numbers stay out of findings: they are the owner's data.
     assert SERIAL not in run.shown and "1581924000099" not in run.shown
+    assert "...0099 was expected, ...0017 was found" in run.shown
 
 
 @pytest.mark.parametrize("proof", [{"host_key": PRINT}, {}])

@@ -15,9 +15,10 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.link import overlaps
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Room
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import compute_apps, rdma_resource
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_reducers as reduce
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.schema import of_dataclass
 
 from .fake_desk import (
@@ -956,6 +957,29 @@ def test_a_full_root_file_system_is_told_with_what_is_used_up() -> None:
     desk.commands["stat -f -c %a %S %d %c /"] = "98304000 4096 12 61054976\n"
     [found] = [item for item in judge(collect(desk), Where(desk="desk-01"), JudgeOptions()) if item.code == "DISK_FULL"]
     assert found.severity == "warn" and "12 inodes" in found.message and "MiB" not in found.message and "df -i /" in found.remedy
+
+
+DF = "df -k --output=target,avail,iavail,itotal /boot /home /tmp /var /var/lib/docker"
+
+
+def test_a_full_file_system_beside_the_root_one_is_told() -> None:
+    """A folder of the root file system has that one's place; one that is not there makes df end with 1."""
+    desk = healthy()
+    rows = "/boot 12400 190 122400\n/home 51200000 12 3276800\n/ 393216000 61000000 61054976\n/var 900000000 0 0\n/var 900000000 0 0\n"
+    missing = "df: /var/lib/docker: No such file or directory\n"
+    desk.commands[DF] = said(f"Mounted on  Avail IFree Inodes\n{rows}", rc=1, stderr=missing)
+    limits = collect(desk).limits
+    assert limits.other_room == (Room("/boot", 12400, 190), Room("/home", 51_200_000, 12), Room("/var", 900_000_000, None))
+    found = [item for item in judge(collect(desk), Where(desk="desk-01"), JudgeOptions()) if item.code == "DISK_FULL"]
+    assert [item.severity for item in found] == ["warn", "warn"]
+    assert found[0].message == "The file system of /boot is full: 12 MiB, 190 inodes (files that can still be made) left."
+    assert "du -xhd1 /boot" in found[0].remedy and "Kernels that nobody boots" in found[0].remedy
+    assert "12 inodes" in found[1].message and "df -i /home" in found[1].remedy and "pip, conda" in found[1].remedy
+
+
+def test_what_is_left_is_recorded() -> None:
+    kept = reduce.room("/boot     12400    190  122400\n/srv/secret 1 2 3\n/var 5 - -\n98304000 4096 12 61054976\nMounted on Avail\n", ())
+    assert kept == "/boot     12400    190  122400\n/var 5 - -\n98304000 4096 12 61054976\n"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,24 @@ def with_smi(desk: FakeDesk, answer: object) -> FakeDesk:
 # --- the GPU ---
 
 
+INFOROM = "WARNING: infoROM is corrupted at gpu 000F:01:00.0\n"
+
+
+def test_readings_with_a_warning_behind_them_are_readings() -> None:
+    """nvidia-smi ends with 14 then, and all that it was asked stands before the warning."""
+    desk = healthy()
+    for words, answer in healthy().commands.items():
+        if words.startswith("nvidia-smi"):
+            desk.commands[words] = said(answer + INFOROM, rc=14)
+    seen, usual = (dataclasses.replace(collect(item), collected_at=None) for item in (desk, healthy()))
+    assert seen.gpu.warnings == (INFOROM.strip(),) and usual.gpu.warnings == ()
+    assert dataclasses.replace(seen, gpu=dataclasses.replace(seen.gpu, warnings=())) == usual
+    for reducer in (reduce.readings, reduce.process_list, reduce.programs, reduce.versions):
+        assert "\nWARNING: infoROM is corrupted" in reducer(f"a\n{INFOROM}", ())
+    # Without that word 14 is a failure as any other.
+    assert collect(with_smi(healthy(), said("no words", rc=14))).gpu.smi == "refused"
+
+
 @pytest.mark.parametrize("word", ["[GPU requires reset]", "[GPU is lost]", "ERR!", "[Unknown Error]"])
 def test_a_gpu_that_answers_with_words_is_dead(word: str) -> None:
     desk = healthy()

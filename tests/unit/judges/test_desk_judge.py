@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import CODES, DOMAINS
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.common import serials_apart
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import PURPOSES, JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Limits, Route, SshServer
@@ -161,6 +162,7 @@ RED: tuple[Case, ...] = (
     ("GPU_ERRORS_LOGGED", change(DESK, kernel__events=KernelEvents(xids={"79": 1}, gpu_lines=("NVRM: Xid (P): 79, x",))), {}, "warn"),
     ("GPU_ERRORS_LOGGED", change(DESK, kernel__events=KernelEvents(oom_kills=2)), {}, "note"),
     ("GPU_MEMORY_MODE", change(DESK, gpu__addressing_mode="None"), {}, "fail"),
+    ("GPU_WARNED", change(DESK, gpu__warnings=("WARNING: infoROM is corrupted at gpu 000F:01:00.0",)), {}, "note"),
     ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("nvidia-settings", "610.57.04-1ubuntu1"),)), {}, "warn"),
     ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("libxnvctrl0", "510.47.03-0ubuntu4"),)), {}, "note"),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL,))), {}, "fail"),
@@ -342,6 +344,7 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
     ("GPU_FAILED", change(DESK, gpu__recovery_action="None", kernel__events=KernelEvents(recovery_action="Node Reboot Required")), {}),
     ("GPU_FAILED", HUNG, {}),
     ("GPU_MEMORY_MODE", change(DESK, gpu__addressing_mode="ATS"), {}),
+    ("GPU_WARNED", change(DESK, gpu__warnings=()), {}),
     ("NVIDIA_SETTINGS_OTHER", change(DESK, driver__packages=(Package("nvidia-settings", "580.95.05-0ubuntu1"),)), {}),
     ("CX7_PCIE_ERRORS", change(DESK, kernel__events=KernelEvents(pcie_errors=(change(FATAL, address="0009:00:00.0"),))), {}),
     ("CX7_PLUG_ERROR", change(DESK, kernel__events=KernelEvents(pcie_errors=(FATAL,))), {}),
@@ -376,6 +379,23 @@ GREEN: tuple[tuple[str, Desk, dict[str, Any]], ...] = (
 @pytest.mark.parametrize(("code", "desk", "options"), GREEN, ids=[f"{item[0]}-{number}" for number, item in enumerate(GREEN)])
 def test_green_near_miss(code: str, desk: Desk, options: dict[str, Any]) -> None:
     assert code not in codes(desk, JudgeOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "told"),
+    [
+        ("1581294000017", "1581924000017", ("...8129...", "...8192...")),
+        ("1581924000017", "1581924000018", ("...0017", "...0018")),
+        ("158192400017", "1581924000017", ("...000... (12 characters)", "...0000... (13 characters)")),
+        ("1581924000017", "158192400017", ("...0000... (13 characters)", "...000... (12 characters)")),
+        ("S0MEwhere", "X", ("...here (9 characters)", "X (1 characters)")),
+        ("1581924000017", "ABCDEFGHIJKLM", ("...0017", "...JKLM")),
+        ("", "1581924000017", (" (0 characters)", "...0017 (13 characters)")),
+    ],
+)
+def test_serial_numbers_are_told_apart_where_they_differ(wanted: str, found: str, told: tuple[str, str]) -> None:
+    assert serials_apart(wanted, found) == told
+    assert not any(sum(map(str.isalnum, part.partition(" (")[0])) > 4 for part in told)
 
 
 def test_one_cause_makes_one_finding() -> None:
@@ -475,6 +495,20 @@ def test_no_advice_sends_a_desk_into_a_boot_without_driver() -> None:
         "KERNEL_LOCKUP": first + alone["KERNEL_LOCKUP"],
     }
     assert not told["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"].startswith(first)
+
+
+def test_a_kernel_without_a_driver_that_starts_again_is_one_cause() -> None:
+    events = KernelEvents(lockups=("watchdog: BUG: soft lockup - CPU#3",))
+    kernels = (KernelImage(NEWER, False), KernelImage(RUNNING, True))
+    absent = {"driver__loaded": False, "driver__module_version": None, "kernel__running": NEWER, "kernel__installed": kernels}
+    sick = change(DESK, kernel__next_boot=NEWER, kernel__events=events, **absent)
+    told = {item.code: item for item in judge(sick, WHERE, JudgeOptions())}
+    assert told["DRIVER_MISSING"].severity == "fail" and told["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"].severity == "note"
+    assert told["KERNEL_LOCKUP"].remedy.startswith("Before any reboot, do what DRIVER_MISSING says. ")
+    assert not told["DRIVER_MISSING"].remedy.startswith("Before any reboot")
+    # Another kernel that starts next is a cause of its own.
+    other = change(sick, kernel__next_boot="9.9.9-1-nvidia", kernel__installed=(KernelImage("9.9.9-1-nvidia", False), *kernels))
+    assert {item.code: item.severity for item in judge(other, WHERE, JudgeOptions())}["NEXT_BOOT_KERNEL_WITHOUT_DRIVER"] == "fail"
 
 
 @pytest.mark.parametrize("state", ["config-files", "not-installed"])

@@ -56,6 +56,28 @@ def test_red(peer: Desk, purpose: str, expected: tuple[str, str]) -> None:
     assert found(peer, purpose) == [expected]
 
 
+@pytest.mark.parametrize("lost", ["head", "peer"])
+def test_a_desk_without_a_driver_is_no_model_for_the_other(lost: str) -> None:
+    """The desk that an update left without a driver has the newer kernel: nobody is to bring the other one up to it."""
+    newer = {"driver__loaded": False, "driver__module_version": None, "kernel__running": "7.9.0-1029-nvidia", "dgx_os__version": "7.9.0"}
+    one, other = (change(HEAD, **newer), PEER) if lost == "head" else (HEAD, change(PEER, **newer))
+    assert found(other, "stacked", one) == []
+    assert found(change(other, driver__loaded=True), "stacked", change(one, driver__loaded=True)) == [("PAIR_DRIFT", "warn")]
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "bad"),
+    [("580.142", "580.159.03", True), ("580.159.03", "580.178.04", False), ("580.142", "580.178.04", False)],
+)
+def test_nobody_is_brought_up_to_a_version_of_which_faults_are_reported(older: str, newer: str, bad: bool) -> None:
+    one = change(HEAD, driver__module_version=older, driver__user_space_version=older)
+    other = change(PEER, driver__module_version=newer, driver__user_space_version=newer)
+    for head, peer, behind in ((one, other, "desk-01"), (other, one, "desk-02")):
+        [drift] = judge_pair("pair_a", head, peer, JudgeOptions(), ("desk-01", "desk-02"))
+        assert f"{behind} is behind" in drift.message and ("VERSION_KNOWN_BAD" in drift.message) is bad
+        assert ("lock_from" in drift.remedy) is not bad and "driver_lock_state=paused" in drift.remedy
+
+
 def test_green_what_one_desk_does_not_tell_is_no_difference() -> None:
     quiet = change(PEER, driver__module_version=None, toolkit__nccl=None, limits__user=None, cx7__firmware=None)
     quiet = with_linked(quiet, mtu=None, firmware=None)

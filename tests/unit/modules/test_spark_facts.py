@@ -9,6 +9,7 @@ import json
 import re
 import types
 import typing
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +17,9 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.options import SUBSETS, choose
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.modules import spark_facts
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recorded_desk
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "recordings"
 
 SAME_AS = {"cx7.ungrouped": "cx7.ports.functions"}
 """Facts whose documentation points to another fact with the same keys."""
@@ -187,6 +191,19 @@ def test_refusals_name_the_value(arguments, said, capsys):
     result = run({"desk": "desk-07", **arguments}, capsys)
     assert result["failed"] is True
     assert said in result["msg"] and "desk-07" in result["msg"]
+
+
+def test_another_serial_number_is_told_shortened_and_goes_no_further(capsys, monkeypatch):
+    """Two digits swapped by hand: their ends alone would look alike."""
+    _recording, desk = recorded_desk.load(RECORDINGS / "founders_stacked")
+    monkeypatch.setattr(spark_facts, "LiveHomes", lambda: desk)
+    wanted = {"serial": "INVENTED000040", "host_key_fingerprints": ["SHA256:other"]}
+    result = run({"expected_identity": wanted, "gather_subset": ["identity"], "desk": "desk-01"}, capsys)
+    (found,) = [item for item in result["findings"] if item["code"] == "DESK_IDENTITY_WRONG"]
+    assert "(shortened: ...0040 was expected, ...0004 was found)" in found["message"]
+    (key,) = result["ansible_facts"]["spark"]["identity"]["host_key_fingerprints"]
+    assert f"(SHA256:other was expected, {key} was found)" in found["message"]
+    assert result["ansible_facts"]["spark"]["identity"]["serial"] is None and "INVENTED" not in json.dumps(result)
 
 
 def test_expected_identity_reaches_the_judges(capsys):

@@ -265,6 +265,8 @@ def test_a_run_that_broke_off_has_its_cause(text: str, code: str, cause: str, wo
         ("A daemon (pid 1234) died unexpectedly with status 127 while attempting\nto launch so we are aborting.\n", "daemon"),
         ("mpirun has detected an attempt to run as root.\n\nRunning as root is *strongly* discouraged", "as_root"),
         ("/bin/sh: 1: orted: not found\nORTE was unable to reliably start one or more daemons.\n", "program"),
+        ("/bin/sh: 1: eval: orted: not found\nORTE was unable to reliably start one or more daemons.\n", "program"),
+        ("orted: Command not found.\nORTE was unable to reliably start one or more daemons.\n", "program"),
         ("None of the networks specified to be included for out-of-band communications\ncould be found:\n", "interface"),
         ("WARNING: An invalid value was given for btl_tcp_if_include.\n", "interface"),
         ("a:1:1 [0] misc/shmutils.cc:87 NCCL WARN Error: failed to extend /dev/shm/nccl-abc to 33030532 bytes\n", "no_space"),
@@ -294,10 +296,36 @@ def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str)
     assert evidence.output.errors
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("spark-0002:4101:4101 [0] plugin/net.cc:287 NCCL WARN Failed to initialize any NET plugin", "(on desk-02)"),
+        ("[2026-11-28 08:10:11] spark-0002:4101:4101 [0] plugin/net.cc:287 NCCL WARN Failed to initialize any NET plugin", "(on desk-02)"),
+        ("spark-0001.lab.example:4101:4101 [0] net.cc:9 NCCL WARN Failed to initialize any NET plugin", "(on desk-01)"),
+        ("spark-0002: Test CUDA failure common.cu:1211 'system has unsupported display driver / cuda driver combination'", "(on desk-02)"),
+        ("spark-0002: Test CUDA failure common.cu:1211 'out of memory'", "a rank on desk-02 ran out"),
+        ("spark-00021:4101:4101 [0] plugin/net.cc:287 NCCL WARN Failed to initialize any NET plugin", None),
+        ("Failed to initialize any NET plugin", None),
+    ],
+)
+def test_the_desk_whose_rank_said_it_is_named(line: str, named: str | None) -> None:
+    [item] = judge("pair_a", ENDS, nccl_evidence(f"{line}\n", rc=3, growth=()), iterations=20, warmups=5)
+    assert item.message.endswith("no RDMA device") if named is None else named in item.message
+    twins = (end(1, hostname="spark"), end(2, hostname="spark"))
+    same = line.replace("spark-0002", "spark").replace("spark-0001", "spark")
+    [item] = judge("pair_a", twins, nccl_evidence(f"{same}\n", rc=3, growth=()), iterations=20, warmups=5)
+    assert "desk-0" not in item.message
+
+
 NO_FILE = "cannot open shared object file: No such file or directory"
 NOISE = (
     f"[a:04100] mca_base_component_repository_open: unable to open mca_btl_openib: librdmacm.so.1: {NO_FILE} (ignored)\n",
     f"libibverbs: Warning: couldn't load driver 'librxe-rdmav34.so': librxe-rdmav34.so: {NO_FILE}\n",
+    "ERROR: ld.so: object 'libgtk3-nocsd.so.0' from LD_PRELOAD cannot be preloaded (cannot open shared object file): ignored.\n",
+    "ERROR: ld.so: object '/opt/lab.so' from /etc/ld.so.preload cannot be preloaded (wrong ELF class: ELFCLASS32): ignored.\n",
+    "bash: line 1: warning: setlocale: LC_ALL: cannot change locale (de_DE.UTF-8): No such file or directory\n",
+    "Could not chdir to home directory /home/CORP/lab: No such file or directory\n",
+    "conda: Command not found.\n",
 )
 
 
@@ -307,6 +335,7 @@ NOISE = (
     [
         ("mpirun was unable to find the specified executable file, and therefore\ndid not launch the job\n", "program"),
         ("Host key verification failed.\n", "ssh"),
+        ("ORTE was unable to reliably start one or more daemons.\n", "daemon"),
         ("something nobody ever saw\n", "unknown"),
     ],
 )

@@ -53,6 +53,8 @@ class AptDesk:
         self.made: set[str] = set()
         self.accounts: dict[str, str] = {}
         """File to the lines that an installation adds to it."""
+        self.needs: dict[str, set[str]] = {}
+        """Package to those without which it cannot stay."""
         self.warns = ""
         """What a purge says although it went well."""
         self.says: dict[str, str] = {}
@@ -85,7 +87,10 @@ class AptDesk:
             self.left_over -= self.present
         elif "--simulate" in command:
             verb = "Purg" if "purge" in command else "Remv"
-            return Answer(tuple(command), 0, "".join(f"{verb} {name} [1.0]\n" for name in [*names, *self.takes_along]))
+            going = {*names, *self.takes_along}
+            while more := {name for name, needs in self.needs.items() if name in self.present and needs & going} - going:
+                going |= more
+            return Answer(tuple(command), 0, "".join(f"{verb} {name} [1.0]\n" for name in sorted(going)))
         elif "remove" in command:
             self.left_over |= self.present & set(names)
             self.present -= set(names)
@@ -271,9 +276,44 @@ def test_a_package_of_ours_that_got_stuck_is_removed_too(state: str) -> None:
 def test_nothing_is_removed_when_something_else_would_go_along() -> None:
     desk = AptDesk(set(), ARCHIVE, takes_along=("dgx-release",))
     tools.install(desk, WANT, [], 60, False)
-    with pytest.raises(tools.ToolsError, match="dgx-release would be removed as well"):
+    outcome = tools.remove(desk, 60, False)
+    assert {"openmpi-bin", "libopenmpi3t64", "perftest"} <= desk.present and outcome.removed == []
+    assert not any("purge" in command and "--simulate" not in command for command in desk.ran)
+    assert "libibverbs1, libopenmpi3t64, openmpi-bin, perftest: needed by dgx-release, which others installed" in " ".join(outcome.kept)
+
+
+def test_what_others_installed_keeps_what_it_needs_and_no_more() -> None:
+    """apt install python3-mpi4py after the stack: it needs Open MPI, and nobody needs perftest."""
+    desk = AptDesk(set(), ARCHIVE)
+    desk.accounts = {"/etc/group": "rdma:x:110:\n"}
+    tools.install(desk, WANT, [], 60, False)
+    desk.present.add("python3-mpi4py")
+    desk.needs = {"python3-mpi4py": {"libopenmpi3t64"}, "openmpi-bin": {"libopenmpi3t64"}}
+    rehearsed = tools.remove(desk, 60, True)
+    assert rehearsed.removed == ["libibverbs1", "openmpi-bin", "perftest"] and {"openmpi-bin", "perftest"} <= desk.present
+    outcome = tools.remove(desk, 60, False)
+    assert desk.present == {"python3-mpi4py", "libopenmpi3t64"} and outcome.removed == rehearsed.removed
+    told = "libopenmpi3t64: needed by python3-mpi4py, which others installed; once that is gone: sudo apt-get purge libopenmpi3t64"
+    assert outcome.kept == rehearsed.kept == [told]
+    assert "rdma" in desk.files["/etc/group"], "a package that stays may use the group"
+    assert tools.RECORD not in desk.files
+
+
+def test_alternatives_of_which_one_is_needed_are_left() -> None:
+    """Each alone may go, both together take away what others installed."""
+    desk = AptDesk(set(), ARCHIVE)
+    tools.install(desk, WANT, [], 60, False)
+    usual = desk.run
+
+    def run(argv, **more):
+        answer = usual(argv, **more)
+        both = "--simulate" in argv and {"openmpi-bin", "perftest"} <= set(argv)
+        return Answer(answer.argv, 0, f"{answer.stdout}Purg lab-tool [1.0]\n") if both else answer
+
+    desk.run = run
+    with pytest.raises(tools.ToolsError, match="lab-tool would be removed as well, so nothing was removed"):
         tools.remove(desk, 60, False)
-    assert "openmpi-bin" in desk.present
+    assert "openmpi-bin" in desk.present and "perftest" in desk.present
 
 
 def run_module(desk: AptDesk, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -310,27 +350,21 @@ def test_apts_own_reason_and_its_cure_are_told(
 
 
 @pytest.mark.parametrize(
-    ("says", "takes_along", "told", "cure"),
+    ("says", "told", "cure"),
     [
-        ({}, ("lab-rdma-tools",), "lab-rdma-tools would be removed as well", "sudo apt-get remove lab-rdma-tools"),
-        ({"--simulate": "E: Unmet dependencies. Try 'apt --fix-broken install'.\n"}, (), "Unmet dependencies", "unstack_pair.yml"),
-        ({"purge": "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (aptd)\n"}, (), "aptd", "named process"),
+        ({"--simulate": "E: Unmet dependencies. Try 'apt --fix-broken install'.\n"}, "Unmet dependencies", "unstack_pair.yml"),
+        ({"purge": "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (aptd)\n"}, "aptd", "named process"),
     ],
 )
 def test_what_keeps_our_packages_is_told_with_what_to_do(
-    says: dict[str, str],
-    takes_along: tuple[str, ...],
-    told: str,
-    cure: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    says: dict[str, str], told: str, cure: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    desk = AptDesk({"perftest"}, ARCHIVE, takes_along=takes_along)
+    desk = AptDesk({"perftest"}, ARCHIVE)
     tools.install(desk, WANT, [], 60, False)
     desk.says = says
     found = run_module(desk, "absent", monkeypatch, capsys)
     assert told in found["message"] and cure in found["remedy"] and "pair_tools_debs" not in found["remedy"]
-    assert ("as well" in found["message"]) == bool(takes_along) and "openmpi-bin" in desk.present
+    assert "openmpi-bin" in desk.present
 
 
 def test_without_a_note_nothing_is_removed() -> None:

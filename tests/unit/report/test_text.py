@@ -216,6 +216,14 @@ def test_an_audit_names_a_pair_whose_desks_differ() -> None:
     assert lines[lines.index("STACK    VERDICT  WHY") + 1] == "pair_02  FAIL     PAIR_DRIFT"
 
 
+def test_the_reason_beside_a_pairs_verdict_is_that_of_the_verdict() -> None:
+    lab = Lab(2, playbook="audit")
+    lab.find("facts", "desk-03", finding("PAIR_DRIFT", Where(pair="pair_02"), "System firmware differs.", severity="warn"))
+    lab.find("facts", "desk-04", finding("GPU_FAILED", Where(desk="desk-04"), "The GPU is lost."))
+    lines = lines_of(lab)
+    assert lines[lines.index("STACK    VERDICT  WHY") + 1] == "pair_02  FAIL     GPU_FAILED (+1)"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

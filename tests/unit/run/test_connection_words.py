@@ -34,6 +34,13 @@ def test_sudo_that_refuses_is_no_lost_connection(text: str) -> None:
     assert (classify(text).kind, classify(text).code) == ("become", "BECOME_FAILED")
 
 
+@pytest.mark.parametrize("step", ["account management", "authentication"])
+def test_an_account_that_sudo_cannot_look_up_is_told(step: str) -> None:
+    found = classify(f"sudo: PAM {step} error: Authentication service cannot retrieve authentication info\nsudo: a password is required")
+    assert found.code == "BECOME_FAILED" and "look up the account" in found.sentence
+    assert found.remedy is not None and "sssd" in found.remedy and "/etc/shadow" in found.remedy
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "words"),
     [

@@ -219,6 +219,23 @@ def test_a_file_that_the_cdi_description_names_and_the_desk_lacks(form: str, pat
     assert found.code == FAILED and "nvidia-ctk cdi generate" in found.remedy and "Nothing in docker's words" not in found.remedy
 
 
+HOOK = "docker: Error response from daemon: error during container init: error running prestart hook #0: stderr: nvidia-container-cli: "
+
+
+@pytest.mark.parametrize(
+    ("run", "cure"),
+    [
+        (Answer((), 125, "", f"{HOOK}initialization error: nvml error: insufficient permissions: unknown"), "NVreg_DeviceFileMode"),
+        (Answer((), 4, "", "Failed to initialize NVML: Insufficient Permissions\n"), "NVreg_DeviceFileMode"),
+        (Answer((), 125, "", f"{HOOK}container error: cgroup subsystem devices not found: unknown"), "rootless"),
+        (Answer((), 125, "", f"{HOOK}initialization error: driver rpc error: timed out: unknown"), "The desk's own driver"),
+    ],
+)
+def test_what_no_new_description_of_the_devices_cures(run: Answer, cure: str) -> None:
+    (found,) = judge_container(HERE, "x", THERE, run)
+    assert found.code == FAILED and cure in found.remedy and not found.remedy.startswith("Read the error")
+
+
 def test_a_banner_does_not_hide_the_gpu() -> None:
     (found,) = judge_container(HERE, "x", THERE, Answer((), 0, BANNER))
     assert found.code == "CONTAINER_GPU_OK"
@@ -247,6 +264,19 @@ def test_docker_group() -> None:
     assert [item.code for item in judge_docker_group(HERE, "lab", ("lab", "sudo"))] == ["DOCKER_GROUP_MISSING"]
     assert judge_docker_group(HERE, "lab", ("lab", "docker")) == []
     assert judge_docker_group(HERE, None, ()) == []
+
+
+def test_a_container_whose_nvidia_smi_warns_sees_the_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Desk:
+        def run(self, argv: list[str], **_more: object) -> Answer:
+            warned = "NVIDIA GB10\nWARNING: infoROM is corrupted at gpu 000F:01:00.0\n"
+            return THERE if argv[1] == "image" else Answer(tuple(argv), 14, warned)
+
+    monkeypatch.setattr(gpu_container, "LiveDesk", Desk)
+    monkeypatch.setattr(gpu_container, "claim", lambda *_words: None)
+    with patch_module_args({"image": "x"}), pytest.raises(SystemExit):
+        gpu_container.main()
+    assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == "CONTAINER_GPU_OK"
 
 
 def test_a_container_that_does_not_start_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,6 +157,20 @@ def test_a_link_stays_a_link(person: Person) -> None:
     assert os.readlink(link) == "../dotfiles/keys" and kept.read_text(encoding="ascii") == f"ssh-rsa AAAA admin\n{LINE}\n"
 
 
+def test_a_file_that_is_roots_counts_where_it_says_what_is_wanted(person: Person) -> None:
+    """As a configuration management keeps it: an admin adds our line there, and no run has to write."""
+    path = person.put(AUTHORIZED, f"ssh-rsa AAAA admin\n{LINE}\n".encode(), 0o644)
+    os.chown(path, 0, 0)
+    assert apply(person, want(person)) == []
+    for line in ("", f"{LINE}x"):
+        with pytest.raises(pair_files.PairFilesError, match="belongs to user id 0 and not to the login user; give the file"):
+            apply(person, want(person, line.replace("dgx_spark_pairx", "x dgx_spark_pair")))
+    assert path.stat().st_uid == 0 and path.read_text(encoding="ascii") == f"ssh-rsa AAAA admin\n{LINE}\n"
+    path.chmod(0o600)
+    with pytest.raises(pair_files.PairFilesError, match="belongs to user id 0"):
+        apply(person, want(person))
+
+
 def test_a_home_that_is_a_link_works(person: Person) -> None:
     place = person.home.parent / "by-name"
     place.symlink_to(person.home)

@@ -50,9 +50,10 @@ CODES: tuple[Code, ...] = (
         code="NEXT_BOOT_KERNEL_WITHOUT_DRIVER",
         title="The next reboot starts a kernel without a GPU driver",
         severity="fail",
+        other_severities=("note",),
         meaning="GRUB will start a kernel whose module tree has no R580 open module (prebuilt or built by DKMS); a module from another "
         "branch, the proprietary one, nvidia-fs and nvidia-uvm do not count. Or the kernel has it, but would load another that was built "
-        "beside it. The desk works until it is rebooted.",
+        "beside it. The desk works until it is rebooted. A note where that kernel runs already: DRIVER_MISSING says what to do.",
         remedy="Before any reboot, install the module package of that kernel (linux-modules-nvidia-580-open-RELEASE), or remove that "
         "kernel.",
         source="community (two reports)",
@@ -150,6 +151,15 @@ CODES: tuple[Code, ...] = (
         remedy="Look at the lines in the evidence and at the jobs that ran at that time. For Xids that are not a program's own: reboot "
         "the desk before you measure it, and save the output of sudo nvidia-bug-report.sh if they come back.",
         source="community (Xids seen on GB10); NVIDIA (list of Xids)",
+    ),
+    Code(
+        code="GPU_WARNED",
+        title="nvidia-smi warns of the GPU",
+        severity="note",
+        meaning="The GPU works and all readings are there, but nvidia-smi adds a warning to them: its infoROM, which holds the board's own "
+        "data, is damaged. Nothing of this collection depends on it.",
+        remedy="Save the output of sudo nvidia-bug-report.sh and ask NVIDIA or the desk's vendor.",
+        source="NVIDIA (nvidia-smi manual, return code 14)",
     ),
     Code(
         code="GPU_MEMORY_MODE",

@@ -196,7 +196,7 @@ CODES: tuple[Code, ...] = (
         other_severities=("warn",),
         meaning="The file system has less space than the packages to be kept or installed need (the evidence has both figures, in "
         "bytes). This is checked before anything is changed. A warning where hardly anything can be written to the root file system any "
-        "more, which the facts show in every run.",
+        "more (or to that of /boot, /home, /tmp, /var or /var/lib/docker), which the facts show in every run.",
         remedy="Free some space (sudo apt-get clean; sudo journalctl --vacuum-size=500M; unused containers and models) and run again, or "
         "set driver_lock_keep_debs=false to do without a rollback. Where df -h shows room, df -i shows whether the inodes are used up: "
         "caches of many small files (pip, conda, npm, build folders) take them.",
