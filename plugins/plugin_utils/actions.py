@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import socket
@@ -49,6 +50,8 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 BEGINS = "/"
 """Where every command on a desk begins. A login begins in its user's home, and Python that reads a module from standard input, as root too,
 takes what the module imports first from the folder that it was started in."""
+WAY = ("host", "port", "remote_user", "ssh_args", "ssh_common_args", "ssh_extra_args")
+"""Options of Ansible's ssh that say which machine is reached, through which others, and which host key it must have."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible's reading of an answer raises over one that is no result of a module."""
 
@@ -171,6 +174,7 @@ class DeskAction(ActionBase):
         """Check the arguments, then `work`, as a stage where it is one."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
+        self._share_with_nobody(str(task_vars.get("inventory_hostname")))
         if self._task.async_val:
             raise AnsibleActionFail(f"{self._task.action} cannot be run with async; remove async and poll")
         name = self.value(task_vars, "spark_stage")
@@ -398,6 +402,21 @@ class DeskAction(ActionBase):
         except AnsibleConnectionFailure as error:
             return str(error)
         return ""
+
+    def _share_with_nobody(self, desk: str) -> None:
+        """Let an open (multiplexed) connection serve this desk alone, reached in this way.
+
+        By itself Ansible takes the one that is open to the same address, port and user, and ssh looks at no host key then: a machine that
+        was proven to be one desk would be asked as the next one that the network says is there, with that desk's sudo password.
+        """
+        connection = self._connection
+        try:
+            if connection.get_option("control_path"):
+                return
+            told = [desk, *(str(connection.get_option(name)) for name in WAY)]
+        except (KeyError, AttributeError, AnsibleError):  # no connection of ssh's
+            return
+        connection.set_option("control_path", f"%(directory)s/{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:10]}")
 
     def new_connection(self) -> None:
         """End the (multiplexed) connection: what comes next must prove that the desk can be reached anew."""
