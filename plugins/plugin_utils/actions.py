@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -11,7 +12,7 @@ import os
 import socket
 import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible import context
+from ansible._internal._display_utils import DeferredWarningContext
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -154,6 +156,16 @@ def read_harmless(read: Callable[..., Any], res: Any, *more: Any) -> Any:
         return read(res, *more)
     except UNREADABLE as error:
         raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
+
+
+@contextlib.contextmanager
+def withheld() -> Iterator[list[Any]]:
+    """Keep the warnings of a module for the gate, and those that Ansible itself has meanwhile, in a list.
+
+    From 2.21 on ansible-core takes a module's warnings and deprecations to the terminal as it reads the answer.
+    """
+    with DeferredWarningContext(variables={}) as held:
+        yield held.get_warnings()
 
 
 class DeskAction(ActionBase):
@@ -367,10 +379,14 @@ class DeskAction(ActionBase):
         enrolled = bool(self.proven_keys(task_vars, desk))
         self._tell_whose_run(call)
         try:
-            with self._place(call):
+            with self._place(call), withheld() as warnings:
                 answer = self._execute_module(
                     module_name=module, module_args=dict(arguments), task_vars=self._with_python(task_vars), wrap_async=False
                 )
+            if warnings and isinstance(answer, Mapping) and answer.get("warnings") is not warnings:
+                # An older ansible-core leaves those of the module in its answer.
+                own = answer.get("warnings")
+                answer = {**answer, "warnings": [*warnings, *(own if isinstance(own, list) else ())]}
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
             who = speaker(call, arguments)
@@ -432,8 +448,9 @@ class DeskAction(ActionBase):
         return {**task_vars, **({"ansible_python_interpreter": SYSTEM_PYTHON} if searched else {})}
 
     def _low_level_execute_command(self, *arguments: Any, **options: Any) -> Any:
-        """See `BEGINS`."""
-        return super()._low_level_execute_command(*arguments, **{"chdir": BEGINS, **options})
+        """See `BEGINS`. What a command says may end in a warning or an error of Ansible's own, so it is cleaned here."""
+        told = super()._low_level_execute_command(*arguments, **{"chdir": BEGINS, **options})
+        return {name: clean(text) if name in ("stdout", "stderr") else text for name, text in told.items()}
 
     def _parse_returned_data(self, res: Any, *more: Any) -> Any:
         """See `read_harmless`."""

@@ -217,7 +217,9 @@ def _trace(value: Any, path: str) -> str:
 
 def _sentences(value: Any, path: str) -> list[str]:
     given = value if isinstance(value, list | tuple) else [value]
-    return [_words(getattr(item, "msg", item), path) for item in given[:50]]
+    # Newer versions of Ansible carry a warning in an object, as they do a traceback.
+    told = [getattr(item, "event", item) for item in given[:50]]
+    return [line(_words(getattr(item, "msg", item), path)) for item in told]
 
 
 def _diff(value: Any, path: str) -> Any:
