@@ -25,6 +25,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from ..desk import Answer, Desk, LiveDesk, make_folder
 from ..programs.user_files import next_step
@@ -169,8 +170,9 @@ def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, s
         if len(names) == 1 and desk.run(["test", "-d", f"{folder}/{names[0]}"], user=spec.user).ok:
             folder = f"{folder}/{names[0]}"
         return {"name": source.name, "url": "", "tag": source.tag, "commit": digest(source.archive), "folder": folder}
-    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, source.url, folder]
-    _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}")
+    url, login = login_of(source.url)
+    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, url, folder]
+    _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}", login)
     commit = _run(desk, spec, ["git", "-C", folder, "rev-parse", "HEAD"], 30.0, source.name).stdout.strip()
     if source.commit and commit != source.commit:
         raise BundleError(f"{source.name} {source.tag} has commit {commit}; {source.commit} was expected")
@@ -405,11 +407,29 @@ def without_login(url: str) -> str:
     return re.sub(r"(?<=://)[^/?#\s]*@", "", url)
 
 
-def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str) -> Answer:
+HELPER = """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$DGX_SPARK_GIT_USER" "$DGX_SPARK_GIT_PASSWORD"; }; f"""
+"""What git asks for a login, a line for a shell."""
+
+
+def login_of(url: str) -> tuple[str, dict[str, str]]:
+    """A link without its login, and the environment from which git takes that, for that host alone: every user of a desk sees command
+    lines, and nobody another one's environment. A name before ``@`` in a link of ssh is no secret and stays."""
+    found = re.match(r"(https?://)([^/?#\s]*)@([^/?#\s@]*)", url)
+    if found is None:
+        return url, {}
+    user, _colon, password = found[2].partition(":")
+    settings = (("credential.helper", ""), (f"credential.{found[1]}{found[3]}.helper", HELPER))
+    environment = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
+    for number, (key, value) in enumerate(settings):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return without_login(url), {**environment, "DGX_SPARK_GIT_USER": unquote(user), "DGX_SPARK_GIT_PASSWORD": unquote(password)}
+
+
+def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str, more: Mapping[str, str] | None = None) -> Answer:
     spec.commands.append([without_login(word) for word in argv])
     path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     # nvcc's files between its steps have names that everybody can tell beforehand: in /tmp another user could have made them.
-    answer = desk.run(argv, timeout=timeout, env={"PATH": path, "TMPDIR": spec.scratch}, user=spec.user)
+    answer = desk.run(argv, timeout=timeout, env={"PATH": path, "TMPDIR": spec.scratch, **(more or {})}, user=spec.user)
     if not answer.ok:
         said = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-12:])[-1200:]
         raise BundleError(f"{what} could not be built ({answer.error or f'rc {answer.rc}'})", said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import gzip
 import hashlib
 import io
@@ -13,9 +15,11 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -554,6 +558,52 @@ def test_a_token_in_the_link_of_a_repository_goes_into_no_manifest(tmp_path: Pat
     spec = bundle.Spec((bundle.Source("nccl"), bundle.Source("nccl-tests")), commands=commands)
     got = bundle._fetch(desk, spec, bundle.Source("nccl", "https://bob:s3cret@git.lab/nccl", "v1"), str(tmp_path))
     assert got["url"] == "https://git.lab/nccl" and "s3cret" not in repr(commands) and "git.lab" in repr(commands)
+
+
+class Repository(BaseHTTPRequestHandler):
+    """A git server that wants a login, and looks at the command lines of this machine while it is asked."""
+
+    logins: ClassVar[list[str]]
+    seen: ClassVar[list[str]]
+
+    def do_GET(self) -> None:
+        """Ask for a login, then have no such repository."""
+        given = self.headers.get("Authorization", "")
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                self.seen.append(path.read_bytes().decode("utf-8", "replace"))
+        if given:
+            self.logins.append(base64.b64decode(given.removeprefix("Basic ")).decode())
+        self.send_response(404 if given else 401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.end_headers()
+
+    def log_message(self, *_words: Any) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("login", "told"),
+    [("bob:s3cret%2F%25", "bob:s3cret/%"), ("bob@corp.example:s3cret@1", "bob@corp.example:s3cret@1"), ("s3cret", "s3cret:")],
+)
+def test_the_login_of_a_repository_is_in_no_command_line(tmp_path: Path, login: str, told: str) -> None:
+    """Any user of the builder desk sees them."""
+    Repository.logins, Repository.seen = [], []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Repository) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        spec = bundle.Spec((bundle.Source("nccl"), bundle.Source("nccl-tests")))
+        source = bundle.Source("nccl", f"http://{login}@127.0.0.1:{server.server_port}/nccl", "v1")
+        with pytest.raises(bundle.BundleError) as error:
+            bundle._fetch(LiveDesk(), spec, source, str(tmp_path))
+        server.shutdown()
+    assert Repository.logins[:1] == [told], error.value.said
+    assert any("remote-http" in line for line in Repository.seen) and not [line for line in Repository.seen if "s3cret" in line]
+    assert "s3cret" not in error.value.said + error.value.text
+
+
+@pytest.mark.parametrize("url", ["https://git.example/x.git", "ssh://git@git.example/x.git", "git@git.example:x.git", "/srv/git/a@b.git"])
+def test_a_link_without_a_secret_stays_as_it_is(url: str) -> None:
+    assert bundle.login_of(url) == (url, {})
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
