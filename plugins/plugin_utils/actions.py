@@ -168,6 +168,20 @@ def withheld() -> Iterator[list[Any]]:
         yield held.get_warnings()
 
 
+class HarmlessDisplay:
+    """Ansible's display for what our actions say themselves: the names of files and folders that somebody sent are somebody's words."""
+
+    def __init__(self, display: Any) -> None:
+        self._told = display
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._told, name)
+        return (lambda text, *more, **options: found(clean(text), *more, **options)) if name in SAYING else found
+
+
+SAYING = ("display", "warning", "error", "prompt_until")
+
+
 class DeskAction(ActionBase):
     """Base of the actions. `work` does the task; a variable ``spark_stage`` makes it a stage of the run.
 
@@ -177,13 +191,28 @@ class DeskAction(ActionBase):
 
     _supports_check_mode = True
     _supports_async = False
+    _display: Any
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._display = HarmlessDisplay(self._display)
 
     @abstractmethod
     def work(self, call: Call) -> dict[str, Any]:
         """Do the task; the result, ``failed`` when it failed."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Check the arguments, then `work`, as a stage where it is one."""
+        """Check the arguments, then `work`, as a stage where it is one. Ansible shows the words of an error as they are."""
+        try:
+            result = self._run(tmp, task_vars)
+        except AnsibleError as error:
+            told = clean(str(error))
+            if told == str(error):
+                raise
+            raise (AnsibleConnectionFailure if isinstance(error, AnsibleConnectionFailure) else AnsibleActionFail)(told) from None
+        return {**result, "msg": clean(result["msg"])} if isinstance(result.get("msg"), str) else result
+
+    def _run(self, tmp: str | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         self._share_with_nobody(str(task_vars.get("inventory_hostname")))

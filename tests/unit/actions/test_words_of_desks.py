@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a desk says gets to the terminal through the gate alone, also what Ansible makes a warning of as it reads it."""
+"""What a desk says gets to the terminal through the gate alone, also what Ansible makes a warning of as it reads it. And what somebody sent
+steers no terminal either."""
 
 from __future__ import annotations
 
@@ -27,15 +28,20 @@ def said(tmp_path: Path, answer: dict[str, object], pipelining: bool = True) -> 
     shell.chmod(0o755)
     desk = {"ansible_connection": "local", "ansible_python_interpreter": str(python), "ansible_shell_executable": str(shell)}
     (tmp_path / "hosts.yml").write_text(json.dumps({"spark_desks": {"hosts": {"desk-01": desk}}}), encoding="utf-8")
+    more = {"ANSIBLE_PIPELINING": str(pipelining), "ANSIBLE_REMOTE_TMP": str(tmp_path / "remote")}
+    return printed(tmp_path, "ansible", "-i", "hosts.yml", "desk-01", "-m", "labops.dgx_spark.cx7_cable", **more)
+
+
+def printed(folder: Path, program: str, *arguments: str, **more: str) -> str:
+    """What a program of Ansible's prints."""
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        "ANSIBLE_CONFIG": str(tmp_path / "none.cfg"),
-        "ANSIBLE_PIPELINING": str(pipelining),
-        "ANSIBLE_REMOTE_TMP": str(tmp_path / "remote"),
+        "ANSIBLE_CONFIG": str(folder / "none.cfg"),
+        **more,
     }
-    command = [str(Path(sys.executable).with_name("ansible")), "-i", "hosts.yml", "desk-01", "-m", "labops.dgx_spark.cx7_cable"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=tmp_path)
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=folder)
     return done.stdout + done.stderr
 
 
@@ -58,3 +64,22 @@ def test_a_command_that_fails_steers_no_terminal(tmp_path: Path) -> None:
     told = said(tmp_path, {"changed": False, "failed": True, "msg": "it is so", "findings": []}, pipelining=False)
     assert "Error deleting remote temporary files" in told and "copied" in told
     assert STEERS.search(told) is None, told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("history",), "left out: "),
+        (("report", "-e", "report_runs=none"), "'none' is not a run in "),
+        (("report", "-e", "report_runs=last"), "is not JSON"),
+    ],
+)
+def test_the_name_of_a_folder_that_somebody_sent_steers_no_terminal(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    """It is told where the report in it cannot be read, and it may hold what it likes, also the end of a line."""
+    folder = tmp_path / "reports" / f"20260101T000000Z-0000 {STEERED}\nforged"
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text("{", encoding="utf-8")
+    name, *more = arguments
+    told = printed(tmp_path, "ansible-playbook", "-i", "localhost,", f"labops.dgx_spark.{name}", *more)
+    assert words in told and "copied" in told and STEERS.search(told) is None, told
+    assert not [line for line in told.splitlines() if line.startswith("forged")]
