@@ -479,7 +479,8 @@ class DeskAction(ActionBase):
     def _low_level_execute_command(self, *arguments: Any, **options: Any) -> Any:
         """See `BEGINS`. What a command says may end in a warning or an error of Ansible's own, so it is cleaned here."""
         told = super()._low_level_execute_command(*arguments, **{"chdir": BEGINS, **options})
-        return {name: clean(text) if name in ("stdout", "stderr") else text for name, text in told.items()}
+        # One character more than an answer may have is enough to refuse it.
+        return {name: clean(text[: ANSWER_LIMIT + 1]) if name in ("stdout", "stderr") else text for name, text in told.items()}
 
     def _parse_returned_data(self, res: Any, *more: Any) -> Any:
         """See `read_harmless`."""
