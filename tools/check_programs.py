@@ -28,7 +28,8 @@ PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")
 COMMAND = re.compile(r"(?:^|[\s=\"'!/])python[0-9.]*[ \t]+(?!-I\b)(?=[-/{\w.])")
 """Python with an argument that is not -I, in a text that is a command: a unit, a script, a line for a shell."""
 COMMAND_PLACES = re.compile(r"^(?:#!|Exec\w+=|\s*exec )|^(?:/usr/bin/)?python[0-9.]* ", re.MULTILINE)
-SHARED = re.compile(r"^(/tmp|/var/tmp|/dev/shm)/")
+SHARED = re.compile(r"(?:^|=)(?:/tmp|/var/tmp|/dev/shm)/(?=[^/\s])")
+"""Also where somebody is told to set a variable."""
 NAMES = ("PYTHON", "executable")
 PROCESSES = ("run", "Popen", "check_output", "check_call", "call")
 
@@ -90,7 +91,7 @@ def _texts(line: int, text: str) -> Iterator[tuple[int, str]]:
     """What is wrong in one text. A placeholder in the first name below a shared folder is taken for a random part."""
     if COMMAND_PLACES.search(text) and any(COMMAND.search(part) for part in text.splitlines() if COMMAND_PLACES.search(part)):
         yield line, "a command starts Python without -I"
-    rest = SHARED.match(text)
+    rest = SHARED.search(text)
     if rest is not None and "{}" not in text[rest.end() :].split("/")[0]:
         yield line, f"{text[:60]!r} is a fixed name in a folder that everyone may write to"
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import display
 
 from ..module_utils.judges.catalogue import finding
 from ..module_utils.model.finding import Where
@@ -53,7 +52,7 @@ class ActionModule(DeskAction):
             SshDoor(wanted.address, wanted.port),
             prove=lambda: prove(wanted.address, wanted.port, wanted.user, wanted.known_hosts, key),
             ask=self._ask,
-            say=lambda text: display.display(f"  {text}"),
+            say=lambda text: self._display.display(f"  {text}"),
         )
         return _result(way.run(), wanted)
 
@@ -94,7 +93,7 @@ class ActionModule(DeskAction):
         """Show a question on the terminal. Without a terminal nobody answers, and that is a no."""
         prompt = f"{question}\nDoes the desk's own screen show the same? Type yes to trust it, anything else to skip this desk: "
         try:
-            return ask(display, prompt).lower() == "yes"
+            return ask(self._display, prompt).lower() == "yes"
         except AnsibleError:
             return False
 

@@ -16,6 +16,7 @@ from ..plugin_utils.history.store import History, HistoryError, RunRow
 from ..plugin_utils.history.tables import CSV_HEADER, ChoiceError, compared, csv_text, found, listed, outdated
 from ..plugin_utils.report.again import names
 from ..plugin_utils.report.read import ReportError, report_file
+from ..plugin_utils.report.words import line
 from ..plugin_utils.run.store import is_of_others, write_atomically
 
 
@@ -89,7 +90,7 @@ class ActionModule(DeskAction):
         except ReportError:
             return False
         if report["run"]["id"] != row.id:
-            self._display.warning(f"{folder} holds the report of another run and is left alone")
+            self._display.warning(line(f"{folder} holds the report of another run and is left alone"))
             return False
         shutil.rmtree(folder)
         return True

@@ -157,7 +157,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             sheet = self._sheet(path)
             for warning in sheet.warnings:
-                display.warning(warning)
+                display.warning(clean(warning))
             known_hosts = str(Path(path).resolve().parent / KNOWN_HOSTS)
             _beside_others(inventory, sheet, known_hosts)
             _fill(inventory, sheet, self._addresses(sheet, path, cache), known_hosts)
@@ -294,10 +294,9 @@ def _beside_others(inventory: Any, sheet: Sheet, known_hosts: str) -> None:
         raise SheetError(sheet.source, problems)
     for other, known in others:
         if known != known_hosts:
-            display.warning(
-                f"{sheet.source} and {other.source} are in two folders, but an inventory has one file of host keys: {_shown(known_hosts)} "
-                f"is used for all desks, {_shown(known)} is not. Put both sheets into one folder."
-            )
+            told = f"{sheet.source} and {other.source} are in two folders, but an inventory has one file of host keys"
+            known_files = f"{_shown(known_hosts)} is used for all desks, {_shown(known)} is not"
+            display.warning(clean(f"{told}: {known_files}. Put both sheets into one folder."))
     sheets.append((sheet, known_hosts))
 
 
@@ -329,7 +328,7 @@ def _fill(inventory: Any, sheet: Sheet, addresses: Mapping[str, str], known_host
             else:
                 unknown = f"{entry.mac} is not in this machine's neighbour table"
                 todo = "ping the lab's network from here, or put the address in the sheet"
-                display.warning(f"{sheet.source} line {entry.line}: no address is known for {entry.name} ({unknown}); {todo}.")
+                display.warning(clean(f"{sheet.source} line {entry.line}: no address is known for {entry.name} ({unknown}); {todo}."))
         for key, value in values.items():
             inventory.set_variable(entry.name, key, value)
 

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import hashlib
 import json
 import os
 import socket
 import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible import context
+from ansible._internal._display_utils import DeferredWarningContext
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -49,6 +52,8 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 BEGINS = "/"
 """Where every command on a desk begins. A login begins in its user's home, and Python that reads a module from standard input, as root too,
 takes what the module imports first from the folder that it was started in."""
+WAY = ("host", "port", "remote_user", "ssh_args", "ssh_common_args", "ssh_extra_args")
+"""Options of Ansible's ssh that say which machine is reached, through which others, and which host key it must have."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible's reading of an answer raises over one that is no result of a module."""
 
@@ -153,6 +158,30 @@ def read_harmless(read: Callable[..., Any], res: Any, *more: Any) -> Any:
         raise Refused("", f"unreadable ({type(error).__name__})", "the JSON of a module") from None
 
 
+@contextlib.contextmanager
+def withheld() -> Iterator[list[Any]]:
+    """Keep the warnings of a module for the gate, and those that Ansible itself has meanwhile, in a list.
+
+    From 2.21 on ansible-core takes a module's warnings and deprecations to the terminal as it reads the answer.
+    """
+    with DeferredWarningContext(variables={}) as held:
+        yield held.get_warnings()
+
+
+class HarmlessDisplay:
+    """Ansible's display for what our actions say themselves: the names of files and folders that somebody sent are somebody's words."""
+
+    def __init__(self, display: Any) -> None:
+        self._told = display
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._told, name)
+        return (lambda text, *more, **options: found(clean(text), *more, **options)) if name in SAYING else found
+
+
+SAYING = ("display", "warning", "error", "prompt_until")
+
+
 class DeskAction(ActionBase):
     """Base of the actions. `work` does the task; a variable ``spark_stage`` makes it a stage of the run.
 
@@ -162,15 +191,31 @@ class DeskAction(ActionBase):
 
     _supports_check_mode = True
     _supports_async = False
+    _display: Any
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._display = HarmlessDisplay(self._display)
 
     @abstractmethod
     def work(self, call: Call) -> dict[str, Any]:
         """Do the task; the result, ``failed`` when it failed."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Check the arguments, then `work`, as a stage where it is one."""
+        """Check the arguments, then `work`, as a stage where it is one. Ansible shows the words of an error as they are."""
+        try:
+            result = self._run(tmp, task_vars)
+        except AnsibleError as error:
+            told = clean(str(error))
+            if told == str(error):
+                raise
+            raise (AnsibleConnectionFailure if isinstance(error, AnsibleConnectionFailure) else AnsibleActionFail)(told) from None
+        return {**result, "msg": clean(result["msg"])} if isinstance(result.get("msg"), str) else result
+
+    def _run(self, tmp: str | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
+        self._share_with_nobody(str(task_vars.get("inventory_hostname")))
         if self._task.async_val:
             raise AnsibleActionFail(f"{self._task.action} cannot be run with async; remove async and poll")
         name = self.value(task_vars, "spark_stage")
@@ -363,10 +408,14 @@ class DeskAction(ActionBase):
         enrolled = bool(self.proven_keys(task_vars, desk))
         self._tell_whose_run(call)
         try:
-            with self._place(call):
+            with self._place(call), withheld() as warnings:
                 answer = self._execute_module(
                     module_name=module, module_args=dict(arguments), task_vars=self._with_python(task_vars), wrap_async=False
                 )
+            if warnings and isinstance(answer, Mapping) and answer.get("warnings") is not warnings:
+                # An older ansible-core leaves those of the module in its answer.
+                own = answer.get("warnings")
+                answer = {**answer, "warnings": [*warnings, *(own if isinstance(own, list) else ())]}
             if isinstance(answer, Mapping) and answer.get("unreachable"):
                 return self.unreachable(desk, str(answer.get("msg", "")), severity, enrolled)
             who = speaker(call, arguments)
@@ -399,6 +448,21 @@ class DeskAction(ActionBase):
             return str(error)
         return ""
 
+    def _share_with_nobody(self, desk: str) -> None:
+        """Let an open (multiplexed) connection serve this desk alone, reached in this way.
+
+        By itself Ansible takes the one that is open to the same address, port and user, and ssh looks at no host key then: a machine that
+        was proven to be one desk would be asked as the next one that the network says is there, with that desk's sudo password.
+        """
+        connection = self._connection
+        try:
+            if connection.get_option("control_path"):
+                return
+            told = [desk, *(str(connection.get_option(name)) for name in WAY)]
+        except (KeyError, AttributeError, AnsibleError):  # no connection of ssh's
+            return
+        connection.set_option("control_path", f"%(directory)s/{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:10]}")
+
     def new_connection(self) -> None:
         """End the (multiplexed) connection: what comes next must prove that the desk can be reached anew."""
         try:
@@ -413,8 +477,10 @@ class DeskAction(ActionBase):
         return {**task_vars, **({"ansible_python_interpreter": SYSTEM_PYTHON} if searched else {})}
 
     def _low_level_execute_command(self, *arguments: Any, **options: Any) -> Any:
-        """See `BEGINS`."""
-        return super()._low_level_execute_command(*arguments, **{"chdir": BEGINS, **options})
+        """See `BEGINS`. What a command says may end in a warning or an error of Ansible's own, so it is cleaned here."""
+        told = super()._low_level_execute_command(*arguments, **{"chdir": BEGINS, **options})
+        # One character more than an answer may have is enough to refuse it.
+        return {name: clean(text[: ANSWER_LIMIT + 1]) if name in ("stdout", "stderr") else text for name, text in told.items()}
 
     def _parse_returned_data(self, res: Any, *more: Any) -> Any:
         """See `read_harmless`."""

@@ -415,7 +415,7 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "DESK_UNREACHABLE",
             "ssh on the controller rejects its own configuration or key, which says nothing about the desk",
             "Fix the file that the message names on the controller (its owner, its mode, its content or the named option), then run again. "
-            "A path that is too long: export ANSIBLE_SSH_CONTROL_PATH_DIR=/tmp/cp.",
+            "A path that is too long: export ANSIBLE_SSH_CONTROL_PATH_DIR=$(mktemp -d).",
         ),
     ),
     (

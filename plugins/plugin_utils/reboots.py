@@ -14,7 +14,7 @@ from typing import Any
 
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
-from .actions import BEGINS, Call, DeskAction, read_harmless
+from .actions import BEGINS, Call, DeskAction, read_harmless, withheld
 from .admission.text import line
 from .run.store import file_name, lock_file, write_atomically
 
@@ -55,7 +55,8 @@ class RebootingAction(DeskAction):
         # The modules that it runs on the desk come through no other door of ours.
         action._parse_returned_data = functools.partial(read_harmless, action._parse_returned_data)
         action._low_level_execute_command = functools.partial(action._low_level_execute_command, chdir=BEGINS)
-        told: dict[str, Any] = action.run(task_vars=task_vars)
+        with withheld():
+            told: dict[str, Any] = action.run(task_vars=task_vars)
         if told.get("failed") or told.get("unreachable"):
             return line(" ".join(str(told.get("msg") or "no message").split()))[:400]
         return ""

@@ -8,7 +8,6 @@ By choice NCCL itself is not compiled but taken from the desk's packages or from
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
 import errno
@@ -171,7 +170,7 @@ def _fetch(desk: LiveDesk, spec: Spec, source: Source, work: str) -> dict[str, s
         if len(names) == 1 and desk.run(["test", "-d", f"{folder}/{names[0]}"], user=spec.user).ok:
             folder = f"{folder}/{names[0]}"
         return {"name": source.name, "url": "", "tag": source.tag, "commit": digest(source.archive), "folder": folder}
-    url, login = _shown(source.url)
+    url, login = login_of(source.url)
     argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source.tag, url, folder]
     _run(desk, spec, argv, FETCH_SECONDS, f"{source.name} {source.tag}", login)
     commit = _run(desk, spec, ["git", "-C", folder, "rev-parse", "HEAD"], 30.0, source.name).stdout.strip()
@@ -412,24 +411,25 @@ def without_login(url: str) -> str:
     return re.sub(r"(?<=://)[^/?#\s]*@", "", url)
 
 
-_WEB = re.compile(r"(https?://)([^/?#\s]*)@([^/?#\s]+)", re.IGNORECASE)
+HELPER = """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$DGX_SPARK_GIT_USER" "$DGX_SPARK_GIT_PASSWORD"; }; f"""
+"""What git asks for a login, a line for a shell."""
 
 
-def _shown(url: str) -> tuple[str, dict[str, str]]:
-    """A repository's link as git's command line has it, which every user of the desk can read, and the environment, which only the user
-    who builds can read, with the login that stood in it."""
-    found = _WEB.match(url)
+def login_of(url: str) -> tuple[str, dict[str, str]]:
+    """A link without its login, and the environment from which git takes that, for that host alone: every user of a desk sees command
+    lines, and nobody another one's environment. A name before ``@`` in a link of ssh is no secret and stays."""
+    found = re.match(r"(https?://)([^/?#\s]*)@([^/?#\s@]*)", url)
     if found is None:
         return url, {}
-    scheme, login, host = found.groups()
-    told = unquote(login if ":" in login else f"{login}:")
-    header = f"Authorization: Basic {base64.b64encode(told.encode()).decode()}"
-    setting = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"http.{scheme}{host}/.extraHeader", "GIT_CONFIG_VALUE_0": header}
-    return f"{scheme}{host}{url[found.end() :]}", setting
+    user, _colon, password = found[2].partition(":")
+    settings = (("credential.helper", ""), (f"credential.{found[1]}{found[3]}.helper", HELPER))
+    environment = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
+    for number, (key, value) in enumerate(settings):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return without_login(url), {**environment, "DGX_SPARK_GIT_USER": unquote(user), "DGX_SPARK_GIT_PASSWORD": unquote(password)}
 
 
 def _run(desk: LiveDesk, spec: Spec, argv: Sequence[str], timeout: float, what: str, more: Mapping[str, str] | None = None) -> Answer:
-    """``more``: of its environment."""
     spec.commands.append([without_login(word) for word in argv])
     path = f"{spec.cuda_home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     # nvcc's files between its steps have names that everybody can tell beforehand: in /tmp another user could have made them.

@@ -21,7 +21,10 @@ WORTH_TELLING = 0.01
 
 
 class ChoiceError(ValueError):
-    """What was asked for does not exist; the text says what does."""
+    """What was asked for does not exist; the text says what does, in one line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(line(text))
 
 
 def found(runs: Sequence[RunRow], wanted: str) -> RunRow:

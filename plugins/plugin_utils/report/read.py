@@ -13,13 +13,16 @@ from typing import Any
 from ...module_utils.model.finding import SEVERITIES, VERDICT_OF_SEVERITY
 from ..run.store import file_bytes
 from .build import SCHEMA
-from .words import number, scrubbed
+from .words import line, number, scrubbed
 
 VERDICTS = tuple(VERDICT_OF_SEVERITY.values())
 
 
 class ReportError(ValueError):
-    """The file is no report that can be used; the text says why in one line."""
+    """The file is no report that can be used; the text says why in one line, whatever the folder is called that somebody sent."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(line(text))
 
 
 def report_file(path: Path) -> tuple[dict[str, Any], str]:

@@ -92,6 +92,18 @@ def test_no_other_module_gives_facts(module: str) -> None:
     assert "ansible_facts" not in admit("ansible.builtin.systemd_service", answer, ME)
 
 
+@pytest.mark.parametrize("module", sorted(honest.ANSWERS))
+def test_a_module_that_was_skipped_has_found_nothing_good(module: str) -> None:
+    """Where its answer has to say something, being skipped takes the place of nothing."""
+    name = f"labops.dgx_spark.{module}"
+    try:
+        plain = admit(name, {"changed": False}, ME)
+    except AnswerInvalid:
+        assert "missing" in refused({"changed": False, "skipped": True}, name)
+    else:
+        assert admit(name, {"changed": False, "skipped": True}, ME) == plain
+
+
 def test_keys_that_ansible_acts_on_are_left_out() -> None:
     acted = {
         "add_host": {"host_name": "x", "host_vars": {"ansible_connection": "local"}},

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
-from ansible_collections.labops.dgx_spark.plugins.action import enrol_desk
 from ansible_collections.labops.dgx_spark.plugins.action.enrol_desk import admin_key
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.identity import serial_hashes
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
@@ -112,17 +111,19 @@ def test_vaulted_passwords_come_before_typed_ones(variables: dict[str, str], typ
 @pytest.mark.parametrize(
     ("typed", "yes"), [(b"yes", True), (b" YES ", True), (b"y", False), (b"", False), (b"no", False), (b"yes please", False)]
 )
-def test_only_a_whole_yes_is_a_yes(monkeypatch: pytest.MonkeyPatch, typed: bytes, yes: bool) -> None:
-    monkeypatch.setattr(enrol_desk.display, "prompt_until", lambda _prompt: typed)
-    assert Script("enrol_desk").action._ask("?") is yes
+def test_only_a_whole_yes_is_a_yes(typed: bytes, yes: bool) -> None:
+    action = Script("enrol_desk").action
+    action._display.prompt_until = lambda _prompt: typed
+    assert action._ask("?") is yes
 
 
-def test_nobody_at_a_terminal_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_at_a_terminal_is_a_no() -> None:
     def nobody(_prompt: str) -> bytes:
         raise AnsibleError("stdin is not interactive")
 
-    monkeypatch.setattr(enrol_desk.display, "prompt_until", nobody)
-    assert Script("enrol_desk").action._ask("?") is False
+    action = Script("enrol_desk").action
+    action._display.prompt_until = nobody
+    assert action._ask("?") is False
 
 
 # ---- later playbooks ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import gzip
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -14,13 +13,14 @@ import resource
 import subprocess
 import sys
 import tarfile
-import threading
 import tracemalloc
 import zipfile
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -595,37 +595,50 @@ def test_a_token_in_the_link_of_a_repository_goes_into_no_manifest(tmp_path: Pat
     assert got["url"] == "https://git.lab/nccl" and "s3cret" not in repr(commands) and "git.lab" in repr(commands)
 
 
+class Repository(BaseHTTPRequestHandler):
+    """A git server that wants a login, and looks at the command lines of this machine while it is asked."""
+
+    logins: ClassVar[list[str]]
+    seen: ClassVar[list[str]]
+
+    def do_GET(self) -> None:
+        """Ask for a login, then have no such repository."""
+        given = self.headers.get("Authorization", "")
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                self.seen.append(path.read_bytes().decode("utf-8", "replace"))
+        if given:
+            self.logins.append(base64.b64decode(given.removeprefix("Basic ")).decode())
+        self.send_response(404 if given else 401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.end_headers()
+
+    def log_message(self, *_words: Any) -> None:
+        """Nothing."""
+
+
 @pytest.mark.parametrize(
     ("login", "told"),
-    [("bob:s3cret", "bob:s3cret"), ("s3cret", "s3cret:"), ("bob%40lab:s3cret%2F", "bob@lab:s3cret/")],
+    [("bob:s3cret%2F%25", "bob:s3cret/%"), ("bob@corp.example:s3cret@1", "bob@corp.example:s3cret@1"), ("s3cret", "s3cret:")],
 )
-def test_the_login_of_a_repository_is_in_no_list_of_processes(tmp_path: Path, login: str, told: str) -> None:
-    """Every user of the desk reads the command lines of all, git's own helpers' too."""
-    seen: list[tuple[str | None, bool]] = []
-
-    class Repository(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            lines = b""
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    lines += path.read_bytes()
-            seen.append((self.headers["Authorization"], b"s3cret" in lines))
-            self.send_error(404)
-
-        def log_message(self, *_words: Any) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    spec = bundle.Spec((bundle.Source("nccl"), bundle.Source("nccl-tests")))
-    try:
-        of_lab = bundle.Source("nccl", f"http://{login}@127.0.0.1:{server.server_port}/nccl.git", "v1")
-        with pytest.raises(bundle.BundleError, match="nccl v1 could not be built"):
-            bundle._fetch(LiveDesk(), spec, of_lab, str(tmp_path))
-    finally:
+def test_the_login_of_a_repository_is_in_no_command_line(tmp_path: Path, login: str, told: str) -> None:
+    """Any user of the builder desk sees them."""
+    Repository.logins, Repository.seen = [], []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Repository) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        spec = bundle.Spec((bundle.Source("nccl"), bundle.Source("nccl-tests")))
+        source = bundle.Source("nccl", f"http://{login}@127.0.0.1:{server.server_port}/nccl", "v1")
+        with pytest.raises(bundle.BundleError) as error:
+            bundle._fetch(LiveDesk(), spec, source, str(tmp_path))
         server.shutdown()
-        server.server_close()
-    assert seen and set(seen) == {(f"Basic {base64.b64encode(told.encode()).decode()}", False)}
+    assert Repository.logins[:1] == [told], error.value.said
+    assert any("remote-http" in line for line in Repository.seen) and not [line for line in Repository.seen if "s3cret" in line]
+    assert "s3cret" not in error.value.said + error.value.text
+
+
+@pytest.mark.parametrize("url", ["https://git.example/x.git", "ssh://git@git.example/x.git", "git@git.example:x.git", "/srv/git/a@b.git"])
+def test_a_link_without_a_secret_stays_as_it_is(url: str) -> None:
+    assert bundle.login_of(url) == (url, {})
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])

@@ -37,6 +37,7 @@ def test_the_tree_passes() -> None:
         'FOLDER = "/var/tmp/dgx_spark_nccl"',
         'path = f"/tmp/fixed/{name}"',
         'path = "/dev/shm/x"',
+        'remedy = "Then export FOLDER=/tmp/cp."',
     ],
 )
 def test_it_refuses(code: str) -> None:
