@@ -25,6 +25,7 @@ from ..plugin_utils.addressing import (
     AddressingError,
     Numbers,
     addresses,
+    carried,
     keeps_role,
     mtu_differs,
     request,
@@ -146,7 +147,7 @@ class ActionModule(DeskAction):
             part = store.part("facts", other) if stack.is_pair else None
             if stack.is_pair and keeps_role(call.facts, (part.data.get("spark") if part else None), numbers, rank):
                 rank = 1 - rank
-                said.append(role_kept(where, addresses(numbers, rank)))
+                said.append(role_kept(where, [item for item in addresses(numbers, rank) if item in carried(call.facts or {})]))
         if not stack.is_pair:
             return stack_requests(numbers, stack, desk, cages_of(store, desk)), said
         return [request(numbers, rank, cabled_port(store, desk))], said
