@@ -49,6 +49,8 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 BEGINS = "/"
 """Where every command on a desk begins. A login begins in its user's home, and Python that reads a module from standard input, as root too,
 takes what the module imports first from the folder that it was started in."""
+NO_PASSWORD = "Missing sudo password"
+"""All that Ansible says where sudo wants a password and none is given."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible's reading of an answer raises over one that is no result of a module."""
 
@@ -380,7 +382,8 @@ class DeskAction(ActionBase):
             reason = classify(str(error))
             if isinstance(error, AnsibleConnectionFailure) or reason.plain_error:
                 silent = reason.become and reason.late and self._silence()
-                return self.unreachable(desk, silent or str(error), severity, enrolled)
+                told = f"{error}\n{self._sudos_words()}" if NO_PASSWORD in str(error) else str(error)
+                return self.unreachable(desk, silent or told, severity, enrolled)
             raise
         except AnswerInvalid as invalid:
             return invalid.result
@@ -398,6 +401,18 @@ class DeskAction(ActionBase):
         except AnsibleConnectionFailure as error:
             return str(error)
         return ""
+
+    def _sudos_words(self) -> str:
+        """What sudo itself says where it takes no command without a password. Ansible keeps nothing of it, and a sudoers file that sudo
+        passes over, or an account that it cannot look up, may be why. Empty when it is not sudo or cannot be asked."""
+        become = getattr(self._connection, "become", None)
+        if become is None or become.name != "sudo":
+            return ""
+        try:
+            said = self._low_level_execute_command(f"LC_ALL=C {become.get_option('become_exe') or 'sudo'} -n true", sudoable=False)
+        except AnsibleError:
+            return ""
+        return f"{said.get('stdout', '')}\n{said.get('stderr', '')}"
 
     def new_connection(self) -> None:
         """End the (multiplexed) connection: what comes next must prove that the desk can be reached anew."""
