@@ -195,6 +195,16 @@ def test_a_pair_of_which_one_function_each_has_the_other_desks_address_keeps_it(
     assert "192.168.100.11/24" in kept["message"] and "192.168.101.11" not in kept["message"]
 
 
+@pytest.mark.parametrize(("mac", "named"), [("02:00:5e:00:02:00", True), ("02:00:5e:00:77:77", False)])
+def test_an_address_that_the_peer_still_has_is_told_as_the_peers(make: Make, mac: str, named: bool) -> None:
+    """The head was started again and lost what was set by hand, the peer was not."""
+    text = "192.168.100.10, which enp1s0f0np0 is to have, is used by that machine on the same cable."
+    taken = finding("CX7_ADDRESS_TAKEN", Where(desk="desk-01"), text, evidence={"address": "192.168.100.10", "macs": [mac]}).as_dict()
+    script = make({"failed": True, "changed": False, "armed": False, "msg": text, "findings": [taken]})
+    (told,) = script.link(desk(), peer_facts=linked())["findings"]
+    assert ("desk-02" in told["message"], "desk-02" in told["remedy"]) == (named, named)
+
+
 @pytest.mark.parametrize(
     ("hostvars", "bad"),
     [
