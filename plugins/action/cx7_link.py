@@ -25,6 +25,7 @@ from ..plugin_utils.addressing import (
     AddressingError,
     Numbers,
     addresses,
+    carried,
     keeps_role,
     mtu_differs,
     request,
@@ -90,8 +91,26 @@ class ActionModule(DeskAction):
                 "msg": "The link is as wanted." if state == PRESENT else "No link is set up here.",
             }
         outcome = self._apply_and_confirm(arguments, where, call)
-        outcome["findings"] = [item.as_dict() for item in said] + list(outcome.get("findings") or [])
+        told = [self._whose(item, call) for item in outcome.get("findings") or []]
+        outcome["findings"] = [*(item.as_dict() for item in said), *told]
         return outcome
+
+    @staticmethod
+    def _whose(item: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """A finding of the desk's; of an address that another desk of its stack has, with that desk's name."""
+        given = (item.get("evidence") or {}).get("macs") if item.get("code") == "CX7_ADDRESS_TAKEN" else None
+        macs = {str(mac).lower() for mac in given} if isinstance(given, list) else set()
+        for other in call.stack.others(call.desk) if macs and call.stack else ():
+            part = call.store.part("facts", other)
+            ports = ((part.data.get("spark") or {}).get("cx7") or {}).get("ports") or () if part else ()
+            if macs <= {str(function.get("mac")).lower() for port in ports for function in port.get("functions") or ()}:
+                return {
+                    **item,
+                    "message": f"{item['message']} That is {other}.",
+                    "remedy": f"{other} gives the address up when its own link is set: do what its findings say, if there are any, and run "
+                    "again.",
+                }
+        return item
 
     @staticmethod
     def _plan(arguments: Mapping[str, Any], call: Call, where: Where) -> tuple[LinkPlan | None, Desk | None]:
@@ -146,7 +165,7 @@ class ActionModule(DeskAction):
             part = store.part("facts", other) if stack.is_pair else None
             if stack.is_pair and keeps_role(call.facts, (part.data.get("spark") if part else None), numbers, rank):
                 rank = 1 - rank
-                said.append(role_kept(where, addresses(numbers, rank)))
+                said.append(role_kept(where, [item for item in addresses(numbers, rank) if item in carried(call.facts or {})]))
         if not stack.is_pair:
             return stack_requests(numbers, stack, desk, cages_of(store, desk)), said
         return [request(numbers, rank, cabled_port(store, desk))], said

@@ -54,6 +54,8 @@ BEGINS = "/"
 takes what the module imports first from the folder that it was started in."""
 WAY = ("host", "port", "remote_user", "ssh_args", "ssh_common_args", "ssh_extra_args")
 """Options of Ansible's ssh that say which machine is reached, through which others, and which host key it must have."""
+NO_PASSWORD = "Missing sudo password"
+"""All that Ansible says where sudo wants a password and none is given."""
 UNREADABLE = (RecursionError, ValueError, TypeError, KeyError, AttributeError)
 """What Ansible's reading of an answer raises over one that is no result of a module."""
 
@@ -429,7 +431,8 @@ class DeskAction(ActionBase):
             reason = classify(str(error))
             if isinstance(error, AnsibleConnectionFailure) or reason.plain_error:
                 silent = reason.become and reason.late and self._silence()
-                return self.unreachable(desk, silent or str(error), severity, enrolled)
+                told = f"{error}\n{self._sudos_words()}" if NO_PASSWORD in str(error) else str(error)
+                return self.unreachable(desk, silent or told, severity, enrolled)
             raise
         except AnswerInvalid as invalid:
             return invalid.result
@@ -462,6 +465,18 @@ class DeskAction(ActionBase):
         except (KeyError, AttributeError, AnsibleError):  # no connection of ssh's
             return
         connection.set_option("control_path", f"%(directory)s/{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:10]}")
+
+    def _sudos_words(self) -> str:
+        """What sudo itself says where it takes no command without a password. Ansible keeps nothing of it, and a sudoers file that sudo
+        passes over, or an account that it cannot look up, may be why. Empty when it is not sudo or cannot be asked."""
+        become = getattr(self._connection, "become", None)
+        if become is None or become.name != "sudo":
+            return ""
+        try:
+            said = self._low_level_execute_command(f"LC_ALL=C {become.get_option('become_exe') or 'sudo'} -n true", sudoable=False)
+        except AnsibleError:
+            return ""
+        return f"{said.get('stdout', '')}\n{said.get('stderr', '')}"
 
     def new_connection(self) -> None:
         """End the (multiplexed) connection: what comes next must prove that the desk can be reached anew."""

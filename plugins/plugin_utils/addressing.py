@@ -176,14 +176,16 @@ def request(numbers: Numbers, position: int, port: int | None) -> LinkRequest:
 
 
 def keeps_role(own: Mapping[str, Any] | None, other: Mapping[str, Any] | None, numbers: Numbers, position: int) -> bool:
-    """Whether both desks already carry each other's addresses, so that their places are kept the other way round.
+    """Whether both desks already carry each other's addresses and none of their own, so that their places are kept the other way round.
 
-    ``own`` and ``other`` are facts (``ansible_facts.spark``) of a pair's two desks; without both there is nothing to keep.
+    ``own`` and ``other`` are facts (``ansible_facts.spark``) of a pair's two desks; without both there is nothing to keep. One address each
+    is enough: many guides give one function of the port an address and leave its twin bare.
     """
     if own is None or other is None or position not in (0, 1):
         return False
     mine, theirs = set(addresses(numbers, position)), set(addresses(numbers, 1 - position))
-    return theirs <= carried(own) and mine <= carried(other)
+    here, there = carried(own), carried(other)
+    return bool(theirs & here) and bool(mine & there) and not mine & here and not theirs & there
 
 
 def carried(facts: Mapping[str, Any]) -> set[str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from .admission.text import ends
 from .connection_reasons import HOST_KEY, LOGIN_SHELLS, REASONS, UNKNOWN_KEY, Reason
@@ -39,6 +40,7 @@ _SUDOERS = re.compile(
     r"/etc/sudo(?:ers(?:\.d(?:/\S{1,100})?)?|\.conf) (?:is owned by (?:uid|gid) |is (?:world|group) writable|is mode )"
 )
 """A sudoers file that sudo does not read; what it says next, such as that a password is required, only follows from that."""
+_SUDOERS_FILE = re.compile(r"/etc/sudo(?:ers(?:\.d/[^\s:,]{1,100})?|\.conf)")
 _KEY = re.compile(
     r"load key |unprotected private key file|sign_and_send_pubkey: |identity file \S{1,255} not accessible|no such identity: "
 )
@@ -83,5 +85,7 @@ def classify(*texts: str, enrolled: bool = False) -> Reason:
     text += "".join(f" {mark}" for mark, pattern, _words, _remedy in LOGIN_SHELLS if pattern.search(text))
     for signs, reason in REASONS:
         if any(sign in text for sign in signs):
+            if "{sudoers}" in signs and (named := _SUDOERS_FILE.search("\n".join(ends(text, WORDS_LIMIT) for text in texts))):
+                return replace(reason, sentence=f"{reason.sentence} ({named.group()})")
             return HOST_KEY if enrolled and signs is UNKNOWN_KEY else reason
     return Reason("other", "DESK_UNREACHABLE", "it could not be reached", None)

@@ -214,6 +214,11 @@ def _of_script(text: str, limit: int = 3) -> list[str]:
     return found[::-1]
 
 
+_NO_MODULE = re.compile(
+    r"(?:Unable to locate package |Package ')(linux-modules-nvidia-\d{3}-open-(\d[\d.]{1,20}-\d{1,6}-[a-z0-9-]{1,40}))"
+    r"(?=\s|' has no installation candidate)"
+)
+"""The module of one kernel, which no archive has: phased updates bring a kernel before it, and other kernels never get one."""
 _GONE_VERSION = re.compile(r"Version '([^'\s]{1,100})' for '([^'\s]{1,100})' was not found")
 _REMOVALS = re.compile(r"^The following packages will be REMOVED:\n((?: [^\n]{0,2000}\n?){1,50})", re.MULTILINE)
 _OF_THE_DESK = re.compile(r"nv|dgx|linux|cuda|lib")
@@ -238,6 +243,13 @@ def _unsatisfied(text: str) -> str | None:
     gone = outrun(text, "driver_lock_from")
     if gone:
         return gone
+    if module := _NO_MODULE.search(text):
+        package, release = module.groups()
+        return (
+            f"No archive of this desk has {package}. Where {release} is a kernel of DGX OS, its module follows some days later: run again "
+            "then, and do not reboot before. Otherwise start one that has its module, where that kernel runs now, and remove it, after a "
+            f"look at what else apt would remove (sudo apt-get remove linux-image-{release}; never apt autoremove). Then run again."
+        )
     removals = _REMOVALS.search(text)
     names = [word.rstrip("*") for word in removals.group(1).split()] if removals else []
     if names and not any(_OF_THE_DESK.match(name) for name in names):

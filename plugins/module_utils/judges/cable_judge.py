@@ -266,10 +266,10 @@ class _View:
             # The pair's other desk is the likeliest; an earlier run or the device itself may name one.
             named = [name for name in silent if any(name == item.partition(" (")[0] for item in stranger.told)]
             likely = named or [name for name in silent if name == peer] or silent
-            may_be = f"It may be {_one_of(likely)}, which did not respond in this run"
+            may_be = f"It may be {_one_of(likely)}, whose cages were not read in this run"
             message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}. {may_be}"
             remedy = (
-                f"First fix what the findings of {_one_of(likely)} say (why it did not respond), then run again; leave the cable as it is."
+                f"First fix what the findings of {_one_of(likely)} say (why it was not read), then run again; leave the cable as it is."
             )
             evidence = {**evidence, "silent": silent[:20], "follows_from": likely[:20]}
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)
@@ -297,7 +297,8 @@ class _View:
                 found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence={"reason": "peer_down"}))
             elif self._peer_may_be_off(planned, desk):
                 message = f"{desk}: no signal, but {REASONS['peer_off']}"
-                found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence={"reason": "peer_off"}))
+                evidence = {"reason": "peer_off", "follows_from": [planned.b if desk == planned.a else planned.a]}
+                found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence=evidence))
             else:
                 found.append(self._dark(planned, desk))
                 certain = True

@@ -18,10 +18,10 @@ from ..model.desk import Desk
 from .cable_parts import mac_vendor
 
 REASONS: dict[str, str] = {
-    "desk_unread": "the desk did not respond in this run",
-    "peer_unread": "the device that answered may be a desk in the inventory that did not respond in this run",
+    "desk_unread": "the desk's cages were not read in this run",
+    "peer_unread": "the device that answered may be a desk in the inventory whose cages were not read in this run",
     "nic_unread": "the ConnectX-7 of the desk could not be read",
-    "peer_off": "the pair's other desk did not respond in this run, and a cable carries no signal when the desk at its other end is off",
+    "peer_off": "the pair's other desk was not read in this run, and a cable carries no signal when the desk at its other end is off",
     "function_down": "the functions of the port are switched off (administratively down), and a read-only run does not switch them on",
     "peer_down": "the functions of the pair's other desk are switched off, so the cable carries no signal",
     "ipv6_off": "the functions have no IPv6 link-local address and no LLDP neighbour, so no desk could be asked without root",

@@ -349,9 +349,11 @@ class StackJudge:
         told = f", it calls itself {', '.join(stranger.told)}" if stranger.told else ""
         evidence = {"macs": list(stranger.macs), "vendors": list(stranger.vendors), "told": list(stranger.told)}
         silent = sorted(self.unread, key=natural)
+        silent = [name for name in silent if name in stack.members] or silent
         where = Where(stack.name, stranger.at.desk, stranger.at.port)
         if silent:
-            may_be = f"it may be one of {', '.join(silent[:6])}, which did not respond"
+            may_be = f"it may be one of {', '.join(silent[:6])}, whose cages were not read in this run"
+            evidence = {**evidence, "follows_from": silent[:20]}
             message = f"{place(stranger.at)}: an unknown device responded: {seen}{told}; {may_be}"
             remedy = "Fix first what the findings of these desks say, then run again; leave the cable as it is."
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)

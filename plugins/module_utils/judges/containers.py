@@ -91,9 +91,15 @@ REMEDIES: dict[str, str | None] = {
     docker_error.LOST: "If nvidia-smi fails on the desk too, see its GPU findings. If not, the container lost its right to the GPU's "
     f"device files, as happens in the legacy mode when systemd reloads its units: start it again, or change the mode: {CDI_MODE}.",
     docker_error.TOOLKIT: None,
-    docker_error.TIMEOUT: None,
+    docker_error.TIMEOUT: "Try nvidia-smi on the desk, then a container without the GPU (docker run --rm IMAGE true). If nvidia-smi hangs, "
+    "see the desk's GPU findings; if the container hangs too, the daemon is the cause (journalctl -u docker -u containerd; sudo systemctl "
+    "restart containerd docker ends all containers). Where both are only slow, set desk_containers_limit to more seconds. Then run again.",
 }
 """What to do about a container that did not reach the GPU, by docker's words; null for what the catalogue says."""
+PULL_TIMEOUT = (
+    "Pull the image by hand on the desk, where nothing ends it (docker pull IMAGE), or set desk_containers_limit to more seconds (a pull "
+    "has ten times that), then run again."
+)
 PACKAGES = {"libnvidia-gtk": "nvidia-settings and libxnvctrl0", "libXNVCtrl": "libxnvctrl0"}
 """Library to the package that brings it, where the name does not tell."""
 
@@ -159,6 +165,8 @@ def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -
         remedy = "See docker's output; pull the image by hand on the desk (docker pull), then run again."
         if refused == docker_error.ROOM:
             remedy = NO_START[refused][1]
+        elif refused == docker_error.TIMEOUT:
+            message, remedy = f"{where.desk}: the pull of {image} did not end in time", PULL_TIMEOUT
         return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": words}, remedy=remedy)
     if kind == docker_error.ABSENT:
         message = f"{where.desk}: image {image} is not on the desk, so no GPU container was started"
@@ -179,7 +187,9 @@ def _not_started(where: Where, image: str, run: Answer) -> Finding:
         )
     remedy = REMEDIES.get(kind, None if run.ok or not text.strip() else NOT_THE_TOOLKIT)
     message = f"{where.desk}: a container of {image} did not reach the GPU: {_words(run)}"
-    if kind == docker_error.ARCHITECTURE:
+    if kind == docker_error.TIMEOUT:
+        message = f"{where.desk}: a container of {image} did not end in time"
+    elif kind == docker_error.ARCHITECTURE:
         message, remedy = f"{where.desk}: {image} is made for an architecture other than the desk's arm64: {_words(run)}", ARM64
     elif kind == docker_error.LIBRARY:
         library = docker_error.library(text) or "a library of the driver"

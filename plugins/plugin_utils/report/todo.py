@@ -53,8 +53,8 @@ class Task:
 
 def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[Task]:
     """Everything to do (or, with other severities, to read), grouped by code and remedy. A check that has no result asks for nothing
-    where something else is told of why, and neither does a finding whose cause is told of the same desk, or that a later stage weighed
-    more."""
+    where something else is told of why, and neither does a finding whose cause is told of the same desk or of the one that it names as
+    its cause, or that a later stage weighed more."""
     wanted = tuple(severities)
     owners = [*report["pairs"], *(desk for desk in report["desks"] if not desk.get("out_of_service"))]
     everything = [(owner, item) for owner in owners for item in loud(owner["findings"])]
@@ -68,6 +68,8 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
             if item["severity"] not in wanted or (explained and _is_consequence(item)):
                 continue
             if item["severity"] == "warn" and _place(owner, item) in failed:
+                continue
+            if any(reasons.get(name) for name in _follows_from(item)):
                 continue
             listed = CODES.get(item["code"])
             if listed is not None and any((name, cause) in causes for name in _desks(owner, item) for cause in listed.follows_from):
@@ -113,6 +115,12 @@ def _place(owner: Mapping[str, Any], item: Mapping[str, Any]) -> tuple[str | Non
 
 def _is_reason(item: Mapping[str, Any]) -> bool:
     return item["severity"] in ("fail", "unknown") and not _is_consequence(item)
+
+
+def _follows_from(item: Mapping[str, Any]) -> list[str]:
+    """The desks whose own findings say why this one was made; none where it names none."""
+    named = (item.get("evidence") or {}).get("follows_from")
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def _is_consequence(item: Mapping[str, Any]) -> bool:

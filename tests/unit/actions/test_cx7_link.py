@@ -14,7 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import DONE, Part, RunStore
-from link_facts import ADDRESSES, desk, linked
+from link_facts import ADDRESSES, desk, linked, with_function
 from sample_run import run_of
 from scripted_action import Script
 
@@ -181,6 +181,28 @@ def test_roles_that_are_swapped_on_the_desks_are_kept(make: Make) -> None:
     peer_has = ("192.168.100.11/24", "192.168.101.11/24")
     result = make().link(linked(addresses=peer_has), peer_facts=linked())
     assert result["changed"] is False and codes(result) == ["CX7_ROLE_KEPT"]
+
+
+def test_a_pair_of_which_one_function_each_has_the_other_desks_address_keeps_it(make: Make) -> None:
+    """As by hand after a guide: ip addr add on one of the twins, and who is the head was nobody's question."""
+    script = make(APPLIED, CONFIRMED)
+    result = script.link(
+        with_function(linked(addresses=("192.168.100.11/24", "x/24")), 0, 2, addresses=()),
+        peer_facts=with_function(linked(), 0, 2, addresses=()),
+    )
+    assert script.asked[0]["links"][0]["addresses"] == ["192.168.100.11/24", "192.168.101.11/24"]
+    kept = next(item for item in result["findings"] if item["code"] == "CX7_ROLE_KEPT")
+    assert "192.168.100.11/24" in kept["message"] and "192.168.101.11" not in kept["message"]
+
+
+@pytest.mark.parametrize(("mac", "named"), [("02:00:5e:00:02:00", True), ("02:00:5e:00:77:77", False)])
+def test_an_address_that_the_peer_still_has_is_told_as_the_peers(make: Make, mac: str, named: bool) -> None:
+    """The head was started again and lost what was set by hand, the peer was not."""
+    text = "192.168.100.10, which enp1s0f0np0 is to have, is used by that machine on the same cable."
+    taken = finding("CX7_ADDRESS_TAKEN", Where(desk="desk-01"), text, evidence={"address": "192.168.100.10", "macs": [mac]}).as_dict()
+    script = make({"failed": True, "changed": False, "armed": False, "msg": text, "findings": [taken]})
+    (told,) = script.link(desk(), peer_facts=linked())["findings"]
+    assert ("desk-02" in told["message"], "desk-02" in told["remedy"]) == (named, named)
 
 
 @pytest.mark.parametrize(

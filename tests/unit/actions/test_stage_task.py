@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,6 +102,33 @@ def test_sudo_that_does_not_respond_is_told_of_a_desk_that_does(tmp_path: Path, 
     kept = part(run, "facts", "desk-01")
     assert kept is not None and kept.failing_codes == ("DESK_UNREACHABLE" if desk else "BECOME_FAILED",)
     assert asked == [("true", False)]
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("/etc/sudoers.d/90-Lab:1:25: syntax error\nlab ALL=(ALL:ALL) NOPASSWD ALL\n", "(/etc/sudoers.d/90-Lab)"),
+        ("sudo: /etc/sudoers.d/lab is owned by uid 1000, should be 0\n", "(/etc/sudoers.d/lab)"),
+        ("sudo: PAM account management error: Authentication service cannot retrieve authentication info\n", "cannot look up the account"),
+        ("", "becoming root with sudo does not"),
+    ],
+)
+def test_why_sudo_wants_a_password_is_asked_of_sudo(tmp_path: Path, before: str, told: str) -> None:
+    """Ansible's ssh connection tells of "sudo: a password is required" as "Missing sudo password", and nothing of the lines before it."""
+    run = run_of(folder=tmp_path)
+    script = Script("spark_facts", {}, [AnsibleError("Missing sudo password")])
+    script.connection.become = SimpleNamespace(name="sudo", get_option=lambda _name: "sudo.ws")
+    asked: list[tuple[str, bool]] = []
+
+    def command(line: str, sudoable: bool) -> dict[str, Any]:
+        asked.append((line, sudoable))
+        return {"rc": 1, "stdout": "", "stderr": f"{before}sudo: a password is required\n"}
+
+    script.action._low_level_execute_command = command
+    script.run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and kept.failing_codes == ("BECOME_FAILED",) and told in kept.findings[0]["message"]
+    assert asked == [("LC_ALL=C sudo.ws -n true", False)]
 
 
 @pytest.mark.parametrize(

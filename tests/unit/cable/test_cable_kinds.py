@@ -141,7 +141,16 @@ def test_a_peer_that_was_not_reached_is_not_to_be_added_to_the_inventory() -> No
     item = next(item for item in found.of_pair("pair_1").findings if item.code == "CABLE_UNKNOWN_PEER")  # type: ignore[union-attr]
     assert item.severity == "unknown" and "desk-02" in item.message and "desk-02" in item.remedy
     assert "inventory" not in item.remedy
+    assert "did not respond" not in f"{item.message} {item.remedy}", "it may have: as another machine, or with a refusal"
     assert item.evidence["follows_from"] == ["desk-02"]
+
+
+def test_a_dark_cage_whose_peer_was_not_read_names_it_as_its_cause() -> None:
+    lab = Lab(DESKS, right(PLAN)[1:], silent={"desk-02"})
+    probes = lab.probes()
+    found = judge(read_map(probes, {}, {"desk-02": "no route to host"}), PLAN, probes)
+    told = {item.where.desk: item for item in found.of_pair("pair_1").findings}  # type: ignore[union-attr]
+    assert told["desk-01"].code == "CABLE_NOT_SEEN" and told["desk-01"].evidence["follows_from"] == ["desk-02"]
 
 
 def test_swapped_cables_are_told_once() -> None:

@@ -127,6 +127,8 @@ def test_a_ring_with_a_desk_that_gives_no_answer_is_unknown_and_nothing_is_to_be
     found = judged(lab)
     (cabling,) = found.stacks
     assert codes(cabling) == {"CABLE_NOT_SEEN": "unknown", "CABLE_UNKNOWN_PEER": "unknown"} and not cabling.allowed and found.steps == ()
+    strangers = [item for item in cabling.findings if item.code == "CABLE_UNKNOWN_PEER"]
+    assert all(item.evidence["follows_from"] == ["desk-03"] and "did not respond" not in item.message for item in strangers)
 
 
 def test_a_ring_whose_desks_cannot_be_asked_is_unknown() -> None:

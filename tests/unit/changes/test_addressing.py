@@ -65,6 +65,10 @@ def test_addresses_that_are_in_use_keep_their_desk() -> None:
     head, peer = as_dict(linked(addresses=HEAD)), as_dict(linked(addresses=PEER))
     assert not keeps_role(head, peer, Numbers(), 0) and not keeps_role(peer, head, Numbers(), 1)
     assert keeps_role(peer, head, Numbers(), 0) and keeps_role(head, peer, Numbers(), 1)
+    # many guides address one function of the port and leave its twin bare
+    half, other_half = as_dict(linked(addresses=(PEER[0], "10.9.8.7/24"))), as_dict(linked(addresses=(HEAD[0], "10.9.8.6/24")))
+    assert keeps_role(half, other_half, Numbers(), 0) and keeps_role(other_half, half, Numbers(), 1)
+    assert not keeps_role(other_half, half, Numbers(), 0) and not keeps_role(half, other_half, Numbers(), 1)
     # one of the two alone proves nothing
     assert not keeps_role(peer, as_dict(desk()), Numbers(), 0)
     assert not keeps_role(peer, None, Numbers(), 0) and not keeps_role(None, head, Numbers(), 0)

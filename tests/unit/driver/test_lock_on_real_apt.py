@@ -221,6 +221,8 @@ def test_a_kernel_whose_module_is_in_no_archive_is_named_and_the_lock_is_set(roo
     result = lock(root)
     assert codes(result) == {"DRIVER_LOCK_UNSATISFIABLE"}
     assert "linux-modules-nvidia-580-open-7.0.0-1019-nvidia" in result["findings"][0]["message"]
+    remedy = result["findings"][0]["remedy"]
+    assert "remove linux-image-7.0.0-1019-nvidia;" in remedy and "Dashboard" not in remedy, "an update of both desks brings no module"
     assert root.holds() == GROUP and root.trusted()
 
 

@@ -308,11 +308,28 @@ def test_what_many_desks_have_is_told_once_and_their_cables_not_at_all() -> None
     for desk, pair in (("desk-01", "pair_01"), ("desk-02", "pair_01"), ("desk-04", "pair_02")):
         text = f"{desk}: stage facts ran out of time, but this controller is overloaded (load 176 on 2 processors)"
         lab.find("facts", desk, finding("STAGE_TIMEOUT", Where(pair, desk), text, severity="unknown"))
-        lab.find("cable_map", desk, finding("CABLE_NOT_SEEN", Where(pair, desk), f"{desk}: the desk did not respond in this run"))
+        lab.find("cable_map", desk, finding("CABLE_NOT_SEEN", Where(pair, desk), f"{desk}: the desk's cages were not read in this run"))
     lab.find("cable_map", "desk-03", finding("CABLE_NOT_SEEN", Where("pair_02", "desk-03"), "desk-03: nobody answers at port 1"))
     told = " ".join(" ".join(lines_of(lab)).split())
     assert "STAGE_TIMEOUT: desk-01, desk-02, desk-04: stage facts ran out of time" in told and told.count("STAGE_TIMEOUT:") == 1
     assert told.count("CABLE_NOT_SEEN:") == 1 and "CABLE_NOT_SEEN: desk-03: nobody" in told
+
+
+@pytest.mark.parametrize(
+    ("cause", "asked"), [("desk-02", ["DESK_IDENTITY_WRONG"]), ("desk-04", ["CABLE_UNKNOWN_PEER", "DESK_IDENTITY_WRONG"])]
+)
+def test_a_cage_whose_other_desk_was_not_read_asks_for_nothing_of_its_own(cause: str, asked: list[str]) -> None:
+    """Leases that changed places: the machine at desk-02's address is another one, so nobody asked desk-02 for its MAC addresses."""
+    lab = Lab(2)
+    lab.find(
+        "facts", "desk-02", finding("DESK_IDENTITY_WRONG", Where(desk="desk-02"), "The machine that answers is not the one in the sheet.")
+    )
+    text, evidence = "desk-01 port 1: an unknown device answered", {"follows_from": [cause]}
+    lab.find(
+        "cable_map", "desk-01", finding("CABLE_UNKNOWN_PEER", Where("pair_01", "desk-01"), text, severity="unknown", evidence=evidence)
+    )
+    lines = [line.split() for line in lines_of(lab)]
+    assert sorted(words[1].rstrip(":") for words in lines if words and words[0] in ("FAIL", "UNKNOWN") and words[1].endswith(":")) == asked
 
 
 def test_waves_that_stopped_are_told_once_for_all_desks() -> None:

@@ -294,4 +294,11 @@ def test_a_container_that_does_not_start_in_time_is_ended(monkeypatch: pytest.Mo
         gpu_container.main()
     name = ran[1][ran[1].index("--name") + 1]
     assert ran[2:] == [["docker", "rm", "--force", name]]
-    assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == FAILED
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == FAILED and "did not end in time" in found["message"]
+    assert "desk_containers_limit" in found["remedy"] and "cdi" not in found["remedy"].lower(), "nothing was said of the toolkit"
+
+
+def test_a_pull_that_does_not_end_in_time_is_told_as_that() -> None:
+    (found,) = judge_container(HERE, "x", ABSENT, None, None, Answer((), None, error="timeout"))
+    assert found.code == "CONTAINER_NOT_PROVEN" and "did not end in time" in found.message and "desk_containers_limit" in found.remedy
