@@ -867,6 +867,28 @@ def test_a_folder_that_a_user_leads_elsewhere_is_not_looked_into(public: Path) -
         bundle.repack(str(home / "b/nccl"), "k", str(public / "again"))
 
 
+@pytest.mark.parametrize("whose", ["", "lib"])
+def test_a_bundle_that_a_user_may_change_is_not_packed_again(public: Path, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """As where an admin made the folder of nccl_bundle_folder for the login user: between two looks a file there becomes a link."""
+    folder, secret = public / "data/nccl", public / "root-only"
+    secret.write_text("secret", encoding="ascii")
+    secret.chmod(0o600)
+    bundle.install(str(made(public)), str(folder))
+    os.chown(folder / whose, 65534, 65534)
+    whole = bundle.digest
+
+    def looked_at(path: str) -> str:
+        found = whole(path)
+        if path.startswith(str(folder / "lib")):
+            os.unlink(path)
+            os.symlink(secret, path)
+        return found
+
+    monkeypatch.setattr(bundle, "digest", looked_at)
+    assert not bundle.repack(str(folder), "k", str(public / "again"))
+    assert not (public / "again").exists()
+
+
 def test_a_file_that_was_swapped_after_it_was_announced_is_not_used(public: Path) -> None:
     archive = made(public)
     announced = bundle.digest(str(archive))
