@@ -37,7 +37,7 @@ class ActionModule(DeskAction):
             if self._task.check_mode:
                 return {"changed": state != "absent", "msg": f"in check mode: {error}", "commands": []}
             raise AnsibleActionFail(str(error)) from error
-        answer = {"changed": False, "commands": []} if arguments is None else self.execute(MODULE, arguments, call)
+        answer: dict[str, Any] = {"changed": False, "commands": []} if arguments is None else self.execute(MODULE, arguments, call)
         unguarded = answer.get("unguarded") or unguarded
         if not unguarded:
             return answer
@@ -80,12 +80,10 @@ class ActionModule(DeskAction):
 
 def _to_do(facts: Desk, arguments: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
     """Arguments, null where all is there. What cannot be set up is open in every run, not only in the first."""
-    if "guard" not in arguments:
-        why = "the number of the login user is not known"
-    else:
-        why = "iptables cannot be asked" if arguments["guard"] and facts.setup.mpi_guard is None else None
-    there = trust.is_there(facts, arguments)
-    return (None, why) if there else (arguments, why if "guard" not in arguments else None)
+    unnamed = "the number of the login user is not known" if "guard" not in arguments else None
+    if not trust.is_there(facts, arguments):
+        return arguments, unnamed
+    return None, unnamed or ("iptables cannot be asked" if arguments["guard"] and facts.setup.mpi_guard is None else None)
 
 
 def _of_stack(stack: Stack, name: str, facts: Desk, call: Call) -> dict[str, Any]:
