@@ -764,6 +764,27 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
     assert "the compiler is missing" in caught.value.said
 
 
+class ToldDesk(AptDesk):
+    """Keeps what each apt-get is started with."""
+
+    def __init__(self) -> None:
+        super().__init__(set(), {"perftest": set()})
+        self.environments: list[dict[str, str]] = []
+
+    def run(self, argv, *, timeout: float = 10.0, stdin=None, env=None) -> Answer:
+        if argv[0] == "apt-get":
+            self.environments.append(dict(env or {}))
+        return super().run(argv, timeout=timeout, stdin=stdin, env=env)
+
+
+def test_no_apt_has_root_look_into_the_programs_of_users() -> None:
+    """needrestart follows what stands in the environment of everybody's programs (CVE-2024-48990)."""
+    desk = ToldDesk()
+    tools.install(desk, ["perftest"], [], 300, False)
+    tools.remove(desk, 300, False)
+    assert len(desk.environments) >= 3 and all(told.get("NEEDRESTART_SUSPEND") == "1" for told in desk.environments)
+
+
 class OtherCommit(LiveDesk):
     """A desk to which the repository gives another commit under the tag."""
 
