@@ -164,7 +164,9 @@ def test_a_kernel_that_cannot_guard_keeps_no_unit_that_fails_at_every_boot() -> 
     assert caught.value.commands[-1] == ["systemctl", "disable", "--now", "--quiet", "dgx-spark-mpi.service"]
 
 
-@pytest.mark.parametrize("source", ["10.0.0.1\nExecStart=/bin/sh", "10.0.0.1 -j ACCEPT", "0.0.0.0/0", "fe80::1%eth0", "", "dead.beef", "10"])
+@pytest.mark.parametrize(
+    "source", ["10.0.0.1\nExecStart=/bin/sh", "10.0.0.1 -j ACCEPT", "0.0.0.0/0", "fe80::1%eth0", "", "dead.beef", "10"]
+)
 def test_what_is_no_address_never_gets_into_a_unit_of_roots(source: str) -> None:
     with pytest.raises(pair_files.PairFilesError, match="is not an address"):
         pair_files.plan(pair_files.read(Guarded(), WANT), pair_files.Wanted(guard=mpi_guard.Guard(1000, (source,))))
