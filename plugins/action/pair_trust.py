@@ -28,7 +28,7 @@ class ActionModule(DeskAction):
         """Compare with the facts; run pair_files where something is to be done."""
         state = call.given["state"]
         try:
-            arguments = self._wanted(state, call)
+            arguments, unguarded = self._wanted(state, call)
         except trust.KeysElsewhereError as elsewhere:
             user = str((call.facts or {}).get("limits", {}).get("user") or "the login user")
             return self.refused([keys_elsewhere(Where(desk=call.desk), user, elsewhere.path, "fail", elsewhere.line)], commands=[])
@@ -37,35 +37,33 @@ class ActionModule(DeskAction):
             if self._task.check_mode:
                 return {"changed": state != "absent", "msg": f"in check mode: {error}", "commands": []}
             raise AnsibleActionFail(str(error)) from error
-        if arguments is None:
-            return {"changed": False, "commands": []}
-        answer = self.execute(MODULE, arguments, call)
-        if not answer.get("unguarded"):
+        answer: dict[str, Any] = {"changed": False, "commands": []} if arguments is None else self.execute(MODULE, arguments, call)
+        unguarded = answer.get("unguarded") or unguarded
+        if not unguarded:
             return answer
         stack = call.stack
         where = Where(desk=call.desk, pair=stack.name if stack is not None else None)
-        found = finding("PAIR_MPI_PORTS_OPEN", where, f"Open MPI's ports stay open to everybody: {answer['unguarded']}.")
+        found = finding("PAIR_MPI_PORTS_OPEN", where, f"Open MPI's ports stay open to everybody: {unguarded}.")
         return {**answer, "findings": [*(answer.get("findings") or ()), found.as_dict()]}
 
     @staticmethod
-    def _wanted(state: str, call: Call) -> dict[str, Any] | None:
-        """Arguments of pair_files, null when there is nothing to do."""
+    def _wanted(state: str, call: Call) -> tuple[dict[str, Any] | None, str | None]:
+        """Arguments of pair_files, null when there is nothing to do, and why Open MPI's ports stay open where no module will say it."""
         store, name = call.store, call.desk
         facts = from_dict(Desk, call.facts) if call.facts else desk_facts(store, name)
         if state == "absent":
-            return None if trust.is_gone(facts) else trust.unwanted(facts)
+            return None if trust.is_gone(facts) else trust.unwanted(facts), None
         home, user = facts.limits.home, facts.limits.user
         if not home or not user:
             raise trust.TrustError(name, "the login user's home is not known")
         if state == "keys":
             stack = call.required_stack if call.by_itself else call.stack
             if stack is None or facts.setup.trust_public_key or not (stack.is_pair or name == stack.head):
-                return None
-            return {"key": {"path": trust.key_path(home), "user": user}}
+                return None, None
+            return {"key": {"path": trust.key_path(home), "user": user}}, None
         stack = call.required_stack
         if not stack.is_pair:
-            arguments = _of_stack(stack, name, facts, call)
-            return None if trust.is_there(facts, arguments) else arguments
+            return _to_do(facts, _of_stack(stack, name, facts, call))
         path = path_to_neighbour(stack, name)
         ends = {end.desk: end for end in path_ends(store, path)}
         other = next(desk for desk in ends if desk != name)
@@ -77,7 +75,15 @@ class ActionModule(DeskAction):
             guard_mpi=call.given["guard_mpi"],
             port=call.run.members[other].ssh_port,
         )
-        return None if trust.is_there(facts, arguments) else arguments
+        return _to_do(facts, arguments)
+
+
+def _to_do(facts: Desk, arguments: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+    """Arguments, null where all is there. What cannot be set up is open in every run, not only in the first."""
+    unnamed = "the number of the login user is not known" if "guard" not in arguments else None
+    if not trust.is_there(facts, arguments):
+        return arguments, unnamed
+    return None, unnamed or ("iptables cannot be asked" if arguments["guard"] and facts.setup.mpi_guard is None else None)
 
 
 def _of_stack(stack: Stack, name: str, facts: Desk, call: Call) -> dict[str, Any]:

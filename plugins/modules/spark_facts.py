@@ -1170,11 +1170,11 @@ ansible_facts:
                     description: Whether a reboot brings them back.
                     type: bool
                   ipv4:
-                    description: The rules in force (C(iptables -S)); null when they could not be asked.
+                    description: The rules in force (C(iptables -t mangle -S)); null when they could not be asked.
                     type: list
                     elements: str
                   ipv6:
-                    description: The rules in force (C(ip6tables -S)); null when they could not be asked.
+                    description: The rules in force (C(ip6tables -t mangle -S)); null when they could not be asked.
                     type: list
                     elements: str
               trust_public_key:

@@ -143,6 +143,12 @@ def authorise(user: str, key: str, apply: bool) -> list[str]:
 # ---- changing: root's files --------------------------------------------------------------------------------------------
 
 
+def sudoers_name(user: str) -> str:
+    """A user as sudoers has it: bare, CORP\\lab would be the user CORPlab, and LAB whatever an admin's User_Alias of that name lists."""
+    name = user.replace("\\", "\\\\")
+    return f"\\{name}" if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) else name
+
+
 def sudoers(user: str, commands: list[str] | None, apply: bool) -> list[str]:
     """Our file in sudoers.d, checked by visudo before it is put in place; without commands it is taken away."""
     path = SUDOERS.format(user=re.sub(r"[^A-Za-z0-9_-]", "_", user))
@@ -152,7 +158,7 @@ def sudoers(user: str, commands: list[str] | None, apply: bool) -> list[str]:
         if apply:
             os.unlink(path)
         return [f"{path} removed: sudo asks for the password again"]
-    text = f"# labops.dgx_spark: chosen at enrolment\n{user} ALL=(root) NOPASSWD: {', '.join(commands)}\n"
+    text = f"# labops.dgx_spark: chosen at enrolment\n{sudoers_name(user)} ALL=(root) NOPASSWD: {', '.join(commands)}\n"
     if text_of(path) == text:
         return []
     handle, name = tempfile.mkstemp(prefix="dgx_spark_sudoers.")

@@ -127,7 +127,7 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"lslocks(?: -J)?", reduce.locks),
     (rf"fuser(?: (?:{'|'.join(LOCKS)}))+", reduce.numbers),
     (r"ufw status", reduce.ufw_status),
-    (r"ip6?tables -w 5 -S", reduce.mpi_guard),
+    (r"ip6?tables -w 5 -t mangle -S", reduce.mpi_guard),
     (r"sshd -T -C \S+", reduce.sshd_config),
 )
 """Whole command lines: one that is asked nowhere, or that a recording made by hand does not replay, is not recorded at all."""

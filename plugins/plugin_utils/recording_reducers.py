@@ -913,9 +913,9 @@ time_settings: Reducer = lines_like(
 )
 ufw_conf: Reducer = lines_like(r"\s*ENABLED=\"?(?:yes|no)\"?\s*")
 mpi_guard: Reducer = lines_like(
-    r"-A (?:INPUT|OUTPUT) -p tcp [\w ,:-]{1,120} -j dgx-spark-mpi-(?:in|out)",
-    r"-A dgx-spark-mpi-(?:in|out) (?:-i lo |-s [0-9a-f.:]{2,45}(?:/\d{1,3})? |-m owner --uid-owner \d{1,10} )?"
-    r"(?:-p tcp )?-j (?:RETURN|DROP|REJECT --reject-with tcp-reset)",
+    r"-A (?:INPUT|OUTPUT|FORWARD) -p tcp [\w ,:-]{1,120} -j dgx-spark-mpi-(?:in|out|through)",
+    r"-A dgx-spark-mpi-(?:in|out|through) (?:-i lo |-[sd] [0-9a-f.:]{2,45}(?:/\d{1,3})? |-m owner --uid-owner \d{1,10} )?"
+    r"-j (?:RETURN|DROP)",
 )
 """Rules of others say which networks the admin knows."""
 ufw_status: Reducer = lines_like(r"Status: (?:active|inactive)")

@@ -31,8 +31,8 @@ ARTEFACTS = {
     ),
     "the guard's rules": (
         PEER,
-        "iptables -D OUTPUT -p tcp --dport 28400:28499 --syn -j dgx-spark-mpi-out",
-        "iptables -S OUTPUT | grep -q dgx-spark-mpi-out",
+        "iptables -t mangle -D OUTPUT -p tcp --dport 28400:28499 --syn -j dgx-spark-mpi-out",
+        "iptables -t mangle -S OUTPUT | grep -q dgx-spark-mpi-out",
     ),
     "pair-ssh": (PEER, "rm /usr/local/bin/pair-ssh", "test -x /usr/local/bin/pair-ssh"),
     "pair-check": (DESK, "rm /usr/local/bin/pair-check", "test -x /usr/local/bin/pair-check"),

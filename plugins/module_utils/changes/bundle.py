@@ -298,17 +298,23 @@ def refuse_shared(folder: str) -> None:
     if posixpath.dirname(folder) == OWN_FOLDER and os.path.isdir(OWN_FOLDER):
         # Made once under root's umask, perhaps: what lies in it is for everybody to read.
         LiveDesk().set_mode(OWN_FOLDER, 0o755)
+    for above, about in _shared(folder):
+        mode = f"mode {stat.S_IMODE(about.st_mode):o}, user id {about.st_uid}"
+        raise BundleError(
+            f"{folder} is not root's alone: others may change {above} ({mode}), and so what root writes there and everybody runs. "
+            f"Name a folder below root's own in nccl_bundle_folder (the default is {OWN_FOLDER}/nccl), or make {above} root's "
+            f"(sudo chown root: {above}; sudo chmod go-w {above})"
+        )
+
+
+def _shared(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """The folders on the way to a path in which somebody else may put something in the place of what is passed. Raises OSError."""
     mine = (0, os.geteuid())
-    for above, inside in _way(folder):
+    for above, inside in _way(path):
         about = os.stat(above) if os.path.isdir(above) else None
         stays = about is not None and about.st_mode & stat.S_ISVTX and os.path.lexists(inside) and os.lstat(inside).st_uid in mine
         if about is not None and (about.st_uid not in mine or (about.st_mode & 0o022 and not stays)):
-            mode = f"mode {stat.S_IMODE(about.st_mode):o}, user id {about.st_uid}"
-            raise BundleError(
-                f"{folder} is not root's alone: others may change {above} ({mode}), and so what root writes there and everybody runs. "
-                f"Name a folder below root's own in nccl_bundle_folder (the default is {OWN_FOLDER}/nccl), or make {above} root's "
-                f"(sudo chown root: {above}; sudo chmod go-w {above})"
-            )
+            yield above, about
 
 
 LINKS_LIMIT = 40
@@ -394,12 +400,15 @@ def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
 
 
 def repack(folder: str, key: str, target: str) -> bool:
-    """Pack an installed bundle again when it was built to the same wishes; whether it was."""
+    """Pack an installed bundle again when it was built to the same wishes; whether it was. What others may change is not: they would put
+    a link to any file of root's in the place of one that was just looked at."""
     refuse_shared(folder)
-    manifest = _installed(folder)
+    manifest = None if any(_shared(posixpath.join(folder, MANIFEST))) else _installed(folder)
     if manifest is None or manifest.get("key") != key:
         return False
     files = {name: posixpath.join(folder, name) for name in manifest["files"]}
+    if any(any(_shared(path)) for path in files.values()):
+        return False
     if any(not os.path.isfile(path) or digest(path) != manifest["files"][name] for name, path in files.items()):
         return False
     pack(files, manifest, target)

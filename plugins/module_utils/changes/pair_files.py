@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import ipaddress
 import posixpath
 import re
 from collections.abc import Sequence
@@ -249,7 +250,7 @@ def _guard_steps(have: Have, want: Wanted) -> list[Step]:
     """Without iptables there is nothing that could guard."""
     path, before = mpi_guard.UNIT, have.contents.get(mpi_guard.UNIT)
     for source in want.guard.sources if want.guard is not None else ():
-        if re.fullmatch(_PLAIN, source) is None:
+        if re.fullmatch(_PLAIN, source) is None or not _is_address(source):
             raise PairFilesError(f"{path}: {source[:60]!r} is not an address that can be let in")
     if want.guard is not None and have.guard is not None:
         text = mpi_guard.unit(want.guard)
@@ -262,6 +263,15 @@ def _guard_steps(have: Have, want: Wanted) -> list[Step]:
         before = mpi_guard.unit(mpi_guard.Guard(0, ()))
         return [Step("guard", path, None, before), Step("unguard", path, before)]
     return [Step("unguard", path, before)] if before is not None else []
+
+
+def _is_address(text: str) -> bool:
+    """Not a name of these letters (dead.beef), which iptables would ask a name server for at every boot."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 _PLAIN = r"[0-9A-Fa-f.:]+"

@@ -17,6 +17,7 @@ from ..judges.apt_errors import codes, explain, problems
 from ..judges.common import named
 from ..model.finding import Where
 from ..readers import group, passwd
+from .apt_runner import APT_ENVIRONMENT
 from .bundle import OWN_FOLDER
 from .settings import FOLDER
 
@@ -36,8 +37,6 @@ AGAIN = (
 
 _NOT_EMPTY = re.compile(r"while removing (\S{1,100}), directory '([^']{1,400})' not empty so not removed")
 """What dpkg says of a folder that it leaves."""
-
-NO_QUESTIONS = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
 
 
 class ToolsError(Exception):
@@ -300,7 +299,7 @@ def _note(desk: WritableDesk, content: Mapping[str, Any]) -> None:
 
 
 def _run(desk: Desk, command: Sequence[str], lock_timeout: int) -> Answer:
-    return desk.run(command, timeout=INSTALL_SECONDS + lock_timeout, env=NO_QUESTIONS)
+    return desk.run(command, timeout=INSTALL_SECONDS + lock_timeout, env=APT_ENVIRONMENT)
 
 
 def _refused(what: str, answer: Answer, lists: str = "", remedy: str | None = None) -> ToolsError:

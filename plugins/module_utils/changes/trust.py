@@ -266,7 +266,7 @@ def _arguments(
             # Nothing of ours belongs there: that file decides for every ssh of the login user.
             *(_no_lines((user, home), ("known_hosts",)) if facts.setup.trust_known_hosts else ()),
             *_none_left(facts, user, home),
-            *_no_lines(former_login(facts)),
+            *_none_of_former(facts),
         ],
         "rules": list(rules),
     }
@@ -280,10 +280,18 @@ def former_login(facts: Desk) -> tuple[str, str] | None:
     return setup.trust_user, setup.trust_home
 
 
-def _no_lines(login: tuple[str, str] | None, names: Sequence[str] = ("authorized_keys", "known_hosts")) -> list[dict[str, Any]]:
-    """That none of our lines are left with a login user."""
-    if login is None:
+def _none_of_former(facts: Desk) -> list[dict[str, Any]]:
+    """That none of our lines are left with the former login user, also where the ssh server reads keys under other names in a home."""
+    former, own = former_login(facts), f"{(facts.limits.home or '').rstrip('/')}/"
+    if former is None:
         return []
+    (user, home), told = former, [path.removeprefix(own) for path in facts.network.sshd.key_files or () if path.startswith(own)]
+    others = [name for name in told if name != ".ssh/authorized_keys"]
+    return [*_no_lines(former), *({"path": f"{home}/{name}", "lines": [], "user": user, "mode": "0600"} for name in others)]
+
+
+def _no_lines(login: tuple[str, str], names: Sequence[str] = ("authorized_keys", "known_hosts")) -> list[dict[str, Any]]:
+    """That none of our lines are left with a login user."""
     user, home = login
     return [{"path": f"{home}/.ssh/{name}", "lines": [], "user": user, "mode": "0600"} for name in names]
 
@@ -333,7 +341,7 @@ def unwanted(facts: Desk) -> dict[str, Any]:
     owner, place = (user, home) if former is None or facts.setup.trust_public_key else former
     return {
         "files": [{"path": PAIR_SSH}, {"path": KNOWN_HOSTS}, {"path": RECORD}],
-        "lines": [*_no_lines((user, home)), *_no_lines(former), *_no_lines_in(facts, user, home)],
+        "lines": [*_no_lines((user, home)), *_none_of_former(facts), *_no_lines_in(facts, user, home)],
         "key": {"path": key_path(place), "user": owner, "state": "absent"},
         "rules": [],
         "guard": {},

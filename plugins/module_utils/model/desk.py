@@ -277,14 +277,14 @@ class Busy:
 
 @dataclass(frozen=True)
 class MpiGuard:
-    """This collection's firewall rules for the ports of Open MPI's daemons (chains ``dgx-spark-mpi-in`` and ``dgx-spark-mpi-out``)."""
+    """This collection's firewall rules for the ports of Open MPI's daemons (chains that begin with ``dgx-spark-mpi-``)."""
 
     enabled: bool = False
     """Whether a reboot brings them back."""
     ipv4: tuple[str, ...] | None = None
-    """The rules in force (``iptables -S``); null when they could not be asked."""
+    """The rules in force (``iptables -t mangle -S``); null when they could not be asked."""
     ipv6: tuple[str, ...] | None = None
-    """The rules in force (``ip6tables -S``); null when they could not be asked."""
+    """The rules in force (``ip6tables -t mangle -S``); null when they could not be asked."""
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,15 @@ RANKS = range(28420, 28500)
 SERVICE = "dgx-spark-mpi.service"
 UNIT = f"/etc/systemd/system/{SERVICE}"
 WANTED_BY = f"/etc/systemd/system/multi-user.target.wants/{SERVICE}"
-IN, OUT = "dgx-spark-mpi-in", "dgx-spark-mpi-out"
+IN, OUT, THROUGH = "dgx-spark-mpi-in", "dgx-spark-mpi-out", "dgx-spark-mpi-through"
+JUMPS = {"INPUT": IN, "OUTPUT": OUT, "FORWARD": THROUGH}
+"""A container's connection to another desk is none of this desk's own, and comes there from this desk's address."""
 CHAINS = "dgx-spark-mpi-"
 """What every rule of ours names."""
 PROGRAMS = ("iptables", "ip6tables")
-COMMANDS = tuple((program, "-w", "5", "-S") for program in PROGRAMS)
+TABLE = "mangle"
+"""The kernel asks it before the table of filters, where rules of others (a VPN's) may let everybody in before ours are looked at."""
+COMMANDS = tuple((program, "-w", "5", "-t", TABLE, "-S") for program in PROGRAMS)
 """What shows the rules in force; it waits 5 seconds for whoever changes rules."""
 MOST_RULES = 64
 
@@ -41,8 +45,6 @@ _NEW = f"-p tcp --dport {PORTS} --syn"
 _UNIT = """\
 [Unit]
 Description=Open MPI's ports of a pair's proof, for its login user and its desks only (labops.dgx_spark)
-# Later than ufw, so that these rules come first.
-After=ufw.service
 
 [Service]
 Type=oneshot
@@ -85,9 +87,9 @@ def rules(guard: Guard, program: str) -> list[str]:
         *(f"-A {IN} -s {source} -j RETURN" for source in sources),
         f"-A {IN} -j DROP",
         f"-A {OUT} -m owner --uid-owner {guard.uid} -j RETURN",
-        f"-A {OUT} -p tcp -j REJECT --reject-with tcp-reset",
-        f"-I INPUT {_NEW} -j {IN}",
-        f"-I OUTPUT {_NEW} -j {OUT}",
+        f"-A {OUT} -j DROP",
+        *(f"-A {THROUGH} -d {source} -j DROP" for source in sources),
+        *(f"-I {hook} {_NEW} -j {chain}" for hook, chain in JUMPS.items()),
     ]
 
 
@@ -96,11 +98,12 @@ def unit(guard: Guard) -> str:
     lines = []
     for program in PROGRAMS:
         # A desk without IPv6 has nobody to keep out there.
-        path = f"/usr/sbin/{program} -w"
-        away = [f"-D INPUT {_NEW} -j {IN}", f"-D OUTPUT {_NEW} -j {OUT}", *(f"{do} {chain}" for chain in (IN, OUT) for do in ("-F", "-X"))]
+        path = f"/usr/sbin/{program} -w -t {TABLE}"
+        away = [f"-D {hook} {_NEW} -j {chain}" for hook, chain in JUMPS.items()]
+        away += [f"{do} {chain}" for chain in JUMPS.values() for do in ("-F", "-X")]
         lines += [f"{kind}=-{path} {rule}" for kind in ("ExecStartPre", "ExecStop") for rule in away]
         may_fail = "-" if program == "ip6tables" else ""
-        lines += [f"ExecStart={may_fail}{path} {rule}" for rule in (f"-N {IN}", f"-N {OUT}", *rules(guard, program))]
+        lines += [f"ExecStart={may_fail}{path} {rule}" for rule in (*(f"-N {chain}" for chain in JUMPS.values()), *rules(guard, program))]
     return _UNIT.format(commands="\n".join(lines))
 
 
@@ -122,7 +125,7 @@ def in_force(guard: Guard, found: MpiGuard) -> bool:
     )
 
 
-_OPTIONS = ("-A", "-I", "-i", "-s", "--dport", "--uid-owner", "-j")
+_OPTIONS = ("-A", "-I", "-i", "-s", "-d", "--dport", "--uid-owner", "-j")
 
 
 def _meaning(rule: str) -> list[tuple[str, str]]:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from . import nvidia_smi_csv
 from . import text as _text
+
+_ROW = re.compile(r"\s*(?:pid\s*,|[0-9]+\s*,)")
 
 COMMAND = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader")
 
@@ -15,7 +18,9 @@ COMMAND = ("nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "-
 def read(text: str) -> list[dict[str, Any]]:
     """A list of: pid, kind (always C), name, memory_mib (null when not told). A comma in a name is kept."""
     found = []
-    for row in nvidia_smi_csv.read(text)["rows"]:
+    # Whatever else stands there, such as a second line of a name that a user chose, hides nobody.
+    lines = [line for line in _text.lines(text) if _ROW.match(line)]
+    for row in nvidia_smi_csv.read("\n".join(lines))["rows"]:
         pid = _text.to_int(row[0]) if row else None
         if pid is None or len(row) < 2:
             continue

@@ -45,11 +45,15 @@ def without_note(value: str) -> str:
     return _DEPRECATED.sub("", value)
 
 
+_PROCESS = re.compile(r"\s*(?:\[|\||[0-9]+\s*,|Name\s*:)")
+"""How a line begins that names a process (list, table, -q), or puts a value in brackets. Its user chose the name."""
+
+
 def read(text: str) -> str | None:
     """The first line that is an error, null when there is none."""
     for line in _text.lines(text[:65536]):
         # [Insufficient Permissions] in brackets is the value of one field, not a refusal.
-        if any(phrase in line and f"[{phrase}]" not in line for phrase in PHRASES) and not line.lstrip().startswith("["):
+        if any(phrase in line and f"[{phrase}]" not in line for phrase in PHRASES) and not _PROCESS.match(line):
             return _text.word(line)
     return None
 

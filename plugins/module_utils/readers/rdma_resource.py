@@ -18,7 +18,8 @@ def read(text: str) -> list[dict[str, Any]]:
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for line in _text.lines(text):
         words = line.split()
-        facts = {key: words[place + 1] for place, key in enumerate(words[:-1]) if key in ("pid", "comm")}
+        # The first of each: a user chooses what stands behind comm, which is the last.
+        facts = {key: words[words.index(key) + 1] for key in ("pid", "comm") if key in words[:-1]}
         pid, name = _text.to_int(facts.get("pid")), _text.word(facts.get("comm"), 64) or "unknown"
         service = pid is None and name.startswith("[") and name not in _CORE
         if words[:1] == ["link"] and (service or (pid is not None and pid > 0)) and len(found) < 1000:

@@ -14,9 +14,10 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.netplan import Interface, text
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.settings import sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model import mpi_guard
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, Neighbour, ProbedFunction, ProbedPort
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Busy, Desk, Identity, Limits, Network, Setup
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Busy, Desk, Identity, Limits, MpiGuard, Network, Setup
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.port import Address, ConnectX7, Function, Port
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.endpoints import cages_of
@@ -214,6 +215,35 @@ def test_a_desk_that_cannot_guard_mpis_ports_is_named(tmp_path: Path, unguarded:
     _script, result = on(run, "pair_trust", "desk-02", "trust", {"state": "present", "bootstrap": "fabric"}, [answer])
     told = [(item["code"], item["severity"], item["where"]["desk"]) for item in result.get("findings") or ()]
     assert told == ([("PAIR_MPI_PORTS_OPEN", "note", "desk-02")] if unguarded else [])
+
+
+@pytest.mark.parametrize("without", ["nothing", "iptables", "a number of the user", "a wish for it"])
+def test_ports_that_cannot_be_guarded_are_named_in_every_run(tmp_path: Path, without: str) -> None:
+    """Also in the one that finds all the rest as it should be, and measures."""
+    run, store = started(tmp_path, "switch"), RunStore(tmp_path)
+    options = {"state": "present", "bootstrap": "fabric", "guard_mpi": without != "a wish for it"}
+    made = facts("desk-02", "switch")
+    if without == "a number of the user":
+        made = replace(made, limits=replace(made.limits, uid=None))
+    store.write(Part("facts", "desk-02", DONE, "lab_a", data={"spark": as_dict(made)}))
+    asked = on(run, "pair_trust", "desk-02", "trust", options, [{"changed": True}])[0].asked[0]
+    guard = mpi_guard.Guard(1000, tuple((asked.get("guard") or {}).get("sources") or ()))
+    files = {item["path"]: sha256(item["content"]) for item in asked["files"] if item["content"]}
+    if asked.get("guard") and without == "nothing":
+        files[mpi_guard.UNIT] = sha256(mpi_guard.unit(guard))
+    rules = [tuple(mpi_guard.rules(guard, program)) for program in mpi_guard.PROGRAMS]
+    setup = replace(
+        made.setup,
+        pair_files=files,
+        firewall_rules=tuple(sorted(f"{item['netdev']} {item['source']}" for item in asked["rules"])),
+        mpi_guard=MpiGuard(True, *rules) if without == "nothing" else None,
+        trust_authorized=tuple(line for item in asked["lines"] for line in item["lines"]),
+    )
+    store.write(Part("facts", "desk-02", DONE, "lab_a", data={"spark": as_dict(replace(made, setup=setup))}))
+    script, result = on(run, "pair_trust", "desk-02", "trust", options)
+    assert script.asked == [] and not result["changed"]
+    told = [(item["code"], item["where"]["desk"]) for item in result.get("findings") or ()]
+    assert told == ([("PAIR_MPI_PORTS_OPEN", "desk-02")] if without in ("iptables", "a number of the user") else [])
 
 
 def test_leases_that_changed_since_the_last_run_are_followed_everywhere(tmp_path: Path) -> None:

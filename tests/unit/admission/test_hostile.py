@@ -680,6 +680,20 @@ def test_unstacking_as_another_login_user_takes_the_old_ones_trust_back() -> Non
     assert {item["user"] for item in trust.unwanted(same)["lines"]} == {"bob"}
 
 
+def test_the_old_login_users_trust_goes_from_the_file_that_the_server_reads() -> None:
+    """AuthorizedKeysFile .ssh/keys: each user's is below that user's home."""
+    spark = facts_of("desk-01")["ansible_facts"]["spark"]
+    spark["setup"].update(trust_user="ada", trust_home="/home/ada")
+    spark["limits"].update(user="bob", home="/home/bob")
+    spark["network"]["sshd"]["key_files"] = ["/home/bob/.ssh/keys", "/home/bob/.ssh/authorized_keys", "/etc/ssh/keys/bob"]
+    undo = trust.unwanted(from_dict(Desk, spark))
+    assert [item["path"] for item in undo["lines"] if item["user"] == "ada"] == [
+        "/home/ada/.ssh/authorized_keys",
+        "/home/ada/.ssh/known_hosts",
+        "/home/ada/.ssh/keys",
+    ]
+
+
 def test_the_record_of_the_trust_says_whom_it_was_set_up_for() -> None:
     text = trust.record([], [], [], ("ada", "/home/ada"))
     assert json.loads(text)["user"] == "ada" and json.loads(text)["home"] == "/home/ada"

@@ -154,6 +154,24 @@ def test_sudoers_is_checked_then_written_then_left_alone_then_taken_away(root: R
     assert program.change({**request, "sudo_commands": None}) == []
 
 
+@pytest.mark.parametrize(
+    ("user", "named"),
+    [
+        ("CORP\\lab", "CORP\\\\lab"),
+        ("A\\x41", "A\\\\x41"),
+        ("LAB", "\\LAB"),
+        ("ALL", "\\ALL"),
+        ("Mara.Lind", "Mara.Lind"),
+        ("lab@corp.example", "lab@corp.example"),
+    ],
+)
+def test_no_other_user_becomes_root_by_the_way_sudo_reads_a_name(root: Root, user: str, named: str) -> None:
+    """To sudo a backslash belongs to the character behind it, and a word of capitals is a list of users."""
+    assert program.change({"user": user, "sudo_commands": ["ALL"], "apply": True})
+    (written,) = (root.path / "etc/sudoers.d").iterdir()
+    assert written.read_text().splitlines()[-1] == f"{named} ALL=(root) NOPASSWD: ALL"
+
+
 def test_sudoers_that_visudo_refuses_are_not_put_in_place(root: Root) -> None:
     root.answers["visudo"] = (1, "", "/tmp/x:2:17: syntax error")
     with pytest.raises(program.Refused, match="syntax error"):

@@ -22,20 +22,25 @@ GUARD = mpi_guard.Guard(1000, ("192.168.100.11", "192.168.101.11"))
 IPV4 = (
     "-A INPUT -p tcp -m tcp --dport 28400:28499 --tcp-flags FIN,SYN,RST,ACK SYN -j dgx-spark-mpi-in",
     "-A OUTPUT -p tcp -m tcp --dport 28400:28499 --tcp-flags FIN,SYN,RST,ACK SYN -j dgx-spark-mpi-out",
+    "-A FORWARD -p tcp -m tcp --dport 28400:28499 --tcp-flags FIN,SYN,RST,ACK SYN -j dgx-spark-mpi-through",
     "-A dgx-spark-mpi-in -i lo -j RETURN",
     "-A dgx-spark-mpi-in -s 192.168.100.11/32 -j RETURN",
     "-A dgx-spark-mpi-in -s 192.168.101.11/32 -j RETURN",
     "-A dgx-spark-mpi-in -j DROP",
     "-A dgx-spark-mpi-out -m owner --uid-owner 1000 -j RETURN",
-    "-A dgx-spark-mpi-out -p tcp -j REJECT --reject-with tcp-reset",
+    "-A dgx-spark-mpi-out -j DROP",
+    "-A dgx-spark-mpi-through -d 192.168.100.11/32 -j DROP",
+    "-A dgx-spark-mpi-through -d 192.168.101.11/32 -j DROP",
 )
-IPV6 = tuple(rule for rule in IPV4 if " -s " not in rule)
+IPV6 = tuple(rule for rule in IPV4 if " -s " not in rule and " -d " not in rule)
 WHOLE = MpiGuard(True, IPV4, IPV6)
 HOLES = {
     "not at the next boot": dataclasses.replace(WHOLE, enabled=False),
     "all flushed": MpiGuard(True, (), ()),
     "flushed for IPv6": dataclasses.replace(WHOLE, ipv6=()),
-    "nothing leads there": dataclasses.replace(WHOLE, ipv4=IPV4[2:]),
+    "nothing leads there": dataclasses.replace(WHOLE, ipv4=IPV4[3:]),
+    "open for containers": dataclasses.replace(WHOLE, ipv4=tuple(rule for rule in IPV4 if "-A FORWARD" not in rule)),
+    "containers reach another address": dataclasses.replace(WHOLE, ipv4=tuple(rule for rule in IPV4 if "-d 192.168.101.11" not in rule)),
     "other ports": dataclasses.replace(WHOLE, ipv4=(IPV4[0].replace("28400:28499", "28400"), *IPV4[1:])),
     "other user": dataclasses.replace(WHOLE, ipv4=tuple(rule.replace("1000", "1001") for rule in IPV4)),
     "other desk": dataclasses.replace(WHOLE, ipv4=tuple(rule.replace("192.168.100.11", "192.168.100.12") for rule in IPV4)),
@@ -159,7 +164,9 @@ def test_a_kernel_that_cannot_guard_keeps_no_unit_that_fails_at_every_boot() -> 
     assert caught.value.commands[-1] == ["systemctl", "disable", "--now", "--quiet", "dgx-spark-mpi.service"]
 
 
-@pytest.mark.parametrize("source", ["10.0.0.1\nExecStart=/bin/sh", "10.0.0.1 -j ACCEPT", "0.0.0.0/0", "fe80::1%eth0", ""])
+@pytest.mark.parametrize(
+    "source", ["10.0.0.1\nExecStart=/bin/sh", "10.0.0.1 -j ACCEPT", "0.0.0.0/0", "fe80::1%eth0", "", "dead.beef", "10"]
+)
 def test_what_is_no_address_never_gets_into_a_unit_of_roots(source: str) -> None:
     with pytest.raises(pair_files.PairFilesError, match="is not an address"):
         pair_files.plan(pair_files.read(Guarded(), WANT), pair_files.Wanted(guard=mpi_guard.Guard(1000, (source,))))
@@ -183,7 +190,7 @@ for user in (1000, 0, 1001):
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         os.seteuid(user)
         with socket.socket(family) as client:
-            client.settimeout(5)
+            client.settimeout(1)
             print("out" if client.connect_ex((address, 28401)) else "in", end=" ")
         os.seteuid(0)
 print()
@@ -196,6 +203,7 @@ def test_the_kernel_lets_the_login_user_in_and_nobody_else(tmp_path: Path) -> No
     (tmp_path / "unit").write_text(mpi_guard.unit(mpi_guard.Guard(1000, GUARD.sources)), encoding="ascii")
     (tmp_path / "serve.py").write_text(SERVES, encoding="ascii")
     (tmp_path / "connect.py").write_text(CONNECTS, encoding="ascii")
+    shown = [" ".join(command) for command in mpi_guard.COMMANDS]
     script = f"""
     ip link set lo up
     {sys.executable} {tmp_path}/serve.py &
@@ -205,8 +213,8 @@ def test_the_kernel_lets_the_login_user_in_and_nobody_else(tmp_path: Path) -> No
     ask() {{ {sys.executable} {tmp_path}/connect.py; }}
     sleep 1; ask
     do_lines ExecStartPre; do_lines ExecStart; ask
-    do_lines ExecStartPre; do_lines ExecStart; ask; echo ---; iptables -w 5 -S; echo ---; ip6tables -w 5 -S; echo ---
-    do_lines ExecStop; ask; iptables -w 5 -S; kill $server
+    do_lines ExecStartPre; do_lines ExecStart; ask; echo ---; {shown[0]}; echo ---; {shown[1]}; echo ---
+    do_lines ExecStop; ask; {shown[0]}; kill $server
     """
     told = subprocess.run(["unshare", "--net", "/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
     before, ipv4, ipv6, after = told.stdout.split("---\n")
@@ -214,3 +222,41 @@ def test_the_kernel_lets_the_login_user_in_and_nobody_else(tmp_path: Path) -> No
     found = mpi_guard.found(True, ipv4, ipv6)
     assert found is not None and mpi_guard.in_force(GUARD, found), found
     assert after.startswith("in in in in in in \n") and "dgx-spark-mpi" not in after
+
+
+DESKS = """\
+here() {{ nsenter -t $1 -n sh -c "$2"; }}
+for name in head peer box; do unshare --net sleep 60 & eval $name=$!; done
+sleep 0.5
+ip link add fab netns $head type veth peer name fab netns $peer
+ip link add docker0 netns $peer type veth peer name eth0 netns $box
+here $head "ip link set lo up; ip link set fab up; ip addr add 192.168.100.10/24 dev fab; ip route add default via 192.168.100.11"
+here $peer "ip link set fab up; ip addr add 192.168.100.11/24 dev fab; ip link set docker0 up; ip addr add 172.17.0.1/16 dev docker0
+    sysctl -qw net.ipv4.ip_forward=1"
+here $box "ip link set eth0 up; ip addr add 172.17.0.2/16 dev eth0; ip route add default via 172.17.0.1"
+nsenter -t $head -n {python} -c "import socket, time; held = socket.create_server(('', 28401)); time.sleep(60)" & server=$!
+for desk in head peer; do sed -n s/^ExecStart=-*//p {folder}/$desk > {folder}/$desk.sh; eval here \\$$desk "'sh -e {folder}/$desk.sh'"; done
+ask() {{ nsenter -t $2 -n {python} -c "
+import os, socket
+os.setegid($1); os.seteuid($1)
+with socket.socket() as client:
+    client.settimeout(1)
+    print('out' if client.connect_ex(('192.168.100.10', 28401)) else 'in', end=' ')
+"; }}
+here $head "iptables -I INPUT -j ACCEPT"
+ask 1000 $peer; ask 1001 $peer; ask 1000 $box
+here $peer "iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"
+ask 1000 $box; ask 0 $box
+kill $head $peer $box $server
+"""
+
+
+@pytest.mark.skipif(not REAL, reason="needs root, iptables and a network namespace of its own")
+def test_no_container_and_no_machine_that_a_rule_of_others_lets_in_comes_to_the_other_desk(tmp_path: Path) -> None:
+    """A container's connection leaves its desk with that desk's address, and is no program of that desk's. And what a VPN puts before
+    all rules of the firewall, for its own machines, opens nothing."""
+    for desk, other in (("head", "192.168.100.11"), ("peer", "192.168.100.10")):
+        (tmp_path / desk).write_text(mpi_guard.unit(mpi_guard.Guard(1000, (other,))), encoding="ascii")
+    script = DESKS.format(python=sys.executable, folder=tmp_path)
+    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert told.stdout == "in out out out out ", told.stderr

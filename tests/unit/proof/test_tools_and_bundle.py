@@ -811,6 +811,27 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
     assert "the compiler is missing" in caught.value.said
 
 
+class ToldDesk(AptDesk):
+    """Keeps what each apt-get is started with."""
+
+    def __init__(self) -> None:
+        super().__init__(set(), {"perftest": set()})
+        self.environments: list[dict[str, str]] = []
+
+    def run(self, argv, *, timeout: float = 10.0, stdin=None, env=None) -> Answer:
+        if argv[0] == "apt-get":
+            self.environments.append(dict(env or {}))
+        return super().run(argv, timeout=timeout, stdin=stdin, env=env)
+
+
+def test_no_apt_has_root_look_into_the_programs_of_users() -> None:
+    """needrestart follows what stands in the environment of everybody's programs (CVE-2024-48990)."""
+    desk = ToldDesk()
+    tools.install(desk, ["perftest"], [], 300, False)
+    tools.remove(desk, 300, False)
+    assert len(desk.environments) >= 3 and all(told.get("NEEDRESTART_SUSPEND") == "1" for told in desk.environments)
+
+
 class OtherCommit(LiveDesk):
     """A desk to which the repository gives another commit under the tag."""
 
@@ -912,6 +933,28 @@ def test_a_folder_that_a_user_leads_elsewhere_is_not_looked_into(public: Path) -
     assert "of-root" not in str(caught.value)
     with pytest.raises(bundle.BundleError, match="is not root's alone"):
         bundle.repack(str(home / "b/nccl"), "k", str(public / "again"))
+
+
+@pytest.mark.parametrize("whose", ["", "lib"])
+def test_a_bundle_that_a_user_may_change_is_not_packed_again(public: Path, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """As where an admin made the folder of nccl_bundle_folder for the login user: between two looks a file there becomes a link."""
+    folder, secret = public / "data/nccl", public / "root-only"
+    secret.write_text("secret", encoding="ascii")
+    secret.chmod(0o600)
+    bundle.install(str(made(public)), str(folder))
+    os.chown(folder / whose, 65534, 65534)
+    whole = bundle.digest
+
+    def looked_at(path: str) -> str:
+        found = whole(path)
+        if path.startswith(str(folder / "lib")):
+            os.unlink(path)
+            os.symlink(secret, path)
+        return found
+
+    monkeypatch.setattr(bundle, "digest", looked_at)
+    assert not bundle.repack(str(folder), "k", str(public / "again"))
+    assert not (public / "again").exists()
 
 
 def test_a_file_that_was_swapped_after_it_was_announced_is_not_used(public: Path) -> None:

@@ -380,6 +380,26 @@ def test_locks():
     assert lslocks.read(told) == [{"command": "apt", "pid": 7, "path": "/var/lib/dpkg/lock"}]
 
 
+@pytest.mark.parametrize(
+    "name", ["No devices were found", "NVIDIA-SMI has failed because it", "./Failed to initialize NVML: Driver/library version mismatch"]
+)
+def test_a_user_who_chooses_the_name_of_a_process_hides_nobody_on_the_gpu(name):
+    rows = f"71, python3, 218 MiB\n72, {name}, 60 MiB\n73, a\n{name}\n, 60 MiB\n"
+    assert [item["pid"] for item in compute_apps.read(rows)] == [71, 72, 73]
+    for line in (
+        f"72, {name}, 60 MiB",
+        f"        Name                  : {name}",
+        f"|    0   N/A  N/A      72      C   {name}     60MiB |",
+    ):
+        assert nvidia_smi_error.read(f"{line}\n") is None
+    assert nvidia_smi_error.read(f"{name}\n") == name
+
+
+@pytest.mark.parametrize("name", ["pid 0", "pid x", "comm [ib_core]"])
+def test_a_user_who_chooses_the_name_of_a_process_hides_no_use_of_rdma(name):
+    assert [item["pid"] for item in rdma_resource.read(f"link a/1 lqpn 1 type RC pid 5 comm {name}\n")] == [5]
+
+
 def test_small_files():
     assert uevent.read("DRIVER=mlx5_core\nPCI_ID=15B3:1021\nPCI_SLOT_NAME=0000:01:00.0\n") == {
         "driver": "mlx5_core",
