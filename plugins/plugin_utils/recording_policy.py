@@ -15,7 +15,9 @@ from collections.abc import Collection, Iterable, Sequence
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.gpu import QUERY, SAME_COLUMNS
 from ..module_utils.gather.limits import FOLDERS
+from . import recording_kernel as of_kernel
 from . import recording_names as names
+from . import recording_programs as of_programs
 from . import recording_reducers as reduce
 from .recording_reducers import Reducer
 
@@ -38,7 +40,7 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/(?:etc|run|lib|usr/lib)/netplan/[^/]+\.ya?ml", reduce.netplan),
     (r"/(?:etc|run)/NetworkManager/system-connections/[^/]+", reduce.key_file),
     (r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/network/[^/]+", reduce.key_file),
-    (r"/etc/ufw/ufw\.conf", reduce.ufw_conf),
+    (r"/etc/ufw/ufw\.conf", of_programs.ufw_conf),
     # What this collection left.
     (r"/etc/dgx_spark/pair\.env", reduce.pair_env),
     (r"/etc/dgx_spark/hostfile", reduce.hostfile),
@@ -48,26 +50,26 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
     (r"/opt/dgx_spark/nccl/manifest\.json", reduce.manifest),
     # System, kernel, driver.
-    (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", reduce.release),
-    (r"/etc/default/grub(?:\.d/[\w.-]+)?|/boot/grub/grubenv", reduce.grub),
+    (r"/(?:etc|usr/lib)/(?:dgx|fastos|os)-release", of_programs.release),
+    (r"/etc/default/grub(?:\.d/[\w.-]+)?|/boot/grub/grubenv", of_kernel.grub),
     (r"/boot/grub/grub\.cfg", reduce.grub_menu),
-    (r"/(?:etc|run|lib|usr/lib|usr/local/lib)/modprobe\.d/[\w.-]+\.conf", reduce.modprobe),
+    (r"/(?:etc|run|lib|usr/lib|usr/local/lib)/modprobe\.d/[\w.-]+\.conf", of_kernel.modprobe),
     (r"/etc/nvidia/cx7-hotplug-enabled|/var/lib/nvidia-spark-run-apt-upgrade-once/\w+", reduce.presence),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[^/]+", reduce.unit_file),
-    (r"/etc/apt/preferences\.d/[^/]+", reduce.preferences),
-    (r"/var/lib/(?:dpkg/status|apt/extended_states)", reduce.stanzas),
+    (r"/etc/apt/preferences\.d/[^/]+", of_programs.preferences),
+    (r"/var/lib/(?:dpkg/status|apt/extended_states)", of_programs.stanzas),
     (r"/(?:var/)?run/reboot-required", reduce.lines_like(r"\*\*\* System restart required \*\*\*")),
     (r"/(?:var/)?run/reboot-required\.pkgs", reduce.lines_like(r"[a-z0-9][a-z0-9.+-]{1,120}")),
-    (r"/(?:etc|run|var/run)/cdi/[\w.-]+", reduce.cdi),
+    (r"/(?:etc|run|var/run)/cdi/[\w.-]+", of_programs.cdi),
     (r"/usr/local/cuda(?:-[\d.]+)?/version\.json", reduce.cuda_version),
-    (r"/proc/cmdline", reduce.command_line),
-    (r"/proc/(?:\d+|self)/status", reduce.process_status),
-    (r"/proc/(?:\d+|self)/comm", reduce.process_name),
+    (r"/proc/cmdline", of_kernel.command_line),
+    (r"/proc/(?:\d+|self)/status", of_programs.process_status),
+    (r"/proc/(?:\d+|self)/comm", of_programs.process_name),
     (r"/proc/(?:\d+|self)/limits", reduce.lines_like(r"[A-Z][\w ]{1,160}")),
-    (r"/proc/modules", reduce.modules),
-    (r"/proc/driver/nvidia/gpus/[0-9a-f:.]+/information", reduce.gpu_information),
-    (r"/proc/version", reduce.kernel_version),
-    (r"/proc/locks", reduce.held_locks),
+    (r"/proc/modules", of_programs.modules),
+    (r"/proc/driver/nvidia/gpus/[0-9a-f:.]+/information", of_programs.gpu_information),
+    (r"/proc/version", of_programs.kernel_version),
+    (r"/proc/locks", of_programs.held_locks),
     (r"/proc/(?:meminfo|loadavg|stat|uptime|driver/nvidia/version|(?:\d+/|self/)?net/(?:route|if_inet6))", reduce.kept),
     (r"/proc/sys/(?:kernel/(?:hostname|osrelease|arch|random/boot_id)|net/ipv[46]/[\w./-]+)", reduce.kept),
     (
@@ -76,17 +78,17 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     ),
     (
         r"/sys/(?:class|devices/virtual)/dmi/id/(?:bios_(?:date|version)|(?:board|product)_(?:name|version|serial)|board_vendor|sys_vendor)",
-        reduce.one_line,
+        of_programs.one_line,
     ),
     (r"/sys/module/nvidia/version|/sys/firmware/efi/efivars/SecureBoot-[0-9a-f-]{36}", reduce.kept),
-    (r"/sys/fs/cgroup/(?:[\w.@-]+/)*nvidia-persistenced\.service/cgroup\.procs", reduce.numbers),
+    (r"/sys/fs/cgroup/(?:[\w.@-]+/)*nvidia-persistenced\.service/cgroup\.procs", of_programs.numbers),
     (
         r"/sys/(?:class|devices|bus)/(?:.*/)?uevent",
         reduce.lines_like(
             r"(?:DRIVER|PCI_CLASS|PCI_ID|PCI_SUBSYS_ID|PCI_SLOT_NAME|MODALIAS|INTERFACE|IFINDEX|DEVTYPE|NAME)=[\w:.-]{0,120}"
         ),
     ),
-    (_SYSFS, reduce.one_line),
+    (_SYSFS, of_programs.one_line),
 )
 
 _COLUMNS = "|".join(map(re.escape, sorted({*QUERY[1].partition("=")[2].split(","), *SAME_COLUMNS}, key=len, reverse=True)))
@@ -97,37 +99,40 @@ _UNIT = r"[\w@.-]{1,80}"
 _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (
         r"nvidia-smi --query-compute-apps=pid,process_name,used_(?:gpu_)?memory --format=csv(?:,noheader)?(?:,nounits)?",
-        reduce.process_table,
+        of_programs.process_table,
     ),
-    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", reduce.readings),
-    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", reduce.process_list),
-    (r"nvidia-smi --version", reduce.versions),
-    (r"nvidia-smi", reduce.programs),
-    (rf"(?:journalctl|dmesg){_LOG_OPTIONS}", reduce.kernel_log),
+    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", of_programs.readings),
+    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", of_programs.process_list),
+    (r"nvidia-smi --version", of_programs.versions),
+    (r"nvidia-smi", of_programs.programs),
+    (rf"(?:journalctl|dmesg){_LOG_OPTIONS}", of_kernel.kernel_log),
     (r"ip(?: -j| -br| -brief| -4| -6| -d| -details)* a(?:ddr(?:ess)?)?(?: show)?(?: dev [\w.-]+)?", reduce.ip_address),
-    (r"ip -j route get [0-9.]+ from [0-9.]+", reduce.route),
-    (r"nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device(?: status)?", reduce.connections),
-    (r"timedatectl(?: show| status)?", reduce.time_settings),
-    (r"uname -[amrn]|hostname", reduce.kernel_version),
-    (r"modinfo(?: -F license| -k [\w.+~-]{1,100})? nvidia", reduce.module_information),
-    (rf"stat -c (?:%i %n(?: (?:{'|'.join(LOCKS)}))+|%a %u %s %n --{_OUR_PATHS})|(?:ba)?sh -c ulimit [-\w ]+|ulimit [-\w ]+", reduce.sizes),
-    (rf"stat -f -c %a %S %d %c /|df -k --output=target,avail,iavail,itotal(?: (?:{'|'.join(FOLDERS)}))+", reduce.room),
+    (r"ip -j route get [0-9.]+ from [0-9.]+", of_programs.route),
+    (r"nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device(?: status)?", of_programs.connections),
+    (r"timedatectl(?: show| status)?", of_programs.time_settings),
+    (r"uname -[amrn]|hostname", of_programs.kernel_version),
+    (r"modinfo(?: -F license| -k [\w.+~-]{1,100})? nvidia", of_programs.module_information),
+    (
+        rf"stat -c (?:%i %n(?: (?:{'|'.join(LOCKS)}))+|%a %u %s %n --{_OUR_PATHS})|(?:ba)?sh -c ulimit [-\w ]+|ulimit [-\w ]+",
+        of_programs.sizes,
+    ),
+    (rf"stat -f -c %a %S %d %c /|df -k --output=target,avail,iavail,itotal(?: (?:{'|'.join(FOLDERS)}))+", of_programs.room),
     (r"findmnt -n -o OPTIONS /", reduce.root_options),
-    (rf"systemctl is-(?:active|enabled) {_UNIT}|dpkg --print-architecture|arch", reduce.one_word),
-    (rf"systemctl (?:show(?: -p [A-Za-z]+){{1,8}}|status(?: --no-pager)?) {_UNIT}", reduce.unit_state),
-    (r"rdma resource(?: show)? qp", reduce.queue_pairs),
-    (r"rdma (?:-j )?link(?: show)?", reduce.rdma_links),
+    (rf"systemctl is-(?:active|enabled) {_UNIT}|dpkg --print-architecture|arch", of_programs.one_word),
+    (rf"systemctl (?:show(?: -p [A-Za-z]+){{1,8}}|status(?: --no-pager)?) {_UNIT}", of_programs.unit_state),
+    (r"rdma resource(?: show)? qp", of_programs.queue_pairs),
+    (r"rdma (?:-j )?link(?: show)?", of_programs.rdma_links),
     (r"ibdev2netdev", reduce.lines_like(r"[\w-]{1,40} port \d+ ==> [\w.-]{1,40} \((?:Up|Down)\)")),
-    (r"ethtool(?: -i)? [\w.@-]{1,40}", reduce.interface_details),
-    (r"lspci(?: -(?:D|nn|n|vv|v|k|Dnn|Dvv|nnvv|d 15b3:(?:[0-9a-f]{4})?|s [0-9a-f:.]{1,12}))*", reduce.bus),
-    (r"(?:nvidia-ctk|nvcc) --version", reduce.versions),
-    (r"dpkg-query .*|apt-mark showhold|dpkg --get-selections", reduce.package_lines),
-    (r"dpkg (?:-l|--list)(?: [\w.*+-]{1,80})*", reduce.package_table),
-    (r"dpkg (?:--audit|-C)", reduce.audited),
-    (r"lslocks(?: -J)?", reduce.locks),
-    (rf"fuser(?: (?:{'|'.join(LOCKS)}))+", reduce.numbers),
-    (r"ufw status", reduce.ufw_status),
-    (r"ip6?tables -w 5 -t mangle -S", reduce.mpi_guard),
+    (r"ethtool(?: -i)? [\w.@-]{1,40}", of_programs.interface_details),
+    (r"lspci(?: -(?:D|nn|n|vv|v|k|Dnn|Dvv|nnvv|d 15b3:(?:[0-9a-f]{4})?|s [0-9a-f:.]{1,12}))*", of_programs.bus),
+    (r"(?:nvidia-ctk|nvcc) --version", of_programs.versions),
+    (r"dpkg-query .*|apt-mark showhold|dpkg --get-selections", of_programs.package_lines),
+    (r"dpkg (?:-l|--list)(?: [\w.*+-]{1,80})*", of_programs.package_table),
+    (r"dpkg (?:--audit|-C)", of_programs.audited),
+    (r"lslocks(?: -J)?", of_programs.locks),
+    (rf"fuser(?: (?:{'|'.join(LOCKS)}))+", of_programs.numbers),
+    (r"ufw status", of_programs.ufw_status),
+    (r"ip6?tables -w 5 -t mangle -S", of_programs.mpi_guard),
     (r"sshd -T -C \S+", reduce.sshd_config),
 )
 """Whole command lines: one that is asked nowhere, or that a recording made by hand does not replay, is not recorded at all."""
@@ -265,7 +270,7 @@ def reduced_file(path: str, text: str, logins: Collection[str]) -> str | None:
 
 def reduced_errors(text: str) -> str:
     """What of a command's error output is recorded."""
-    return reduce.errors(text[:STDERR_LIMIT], ())
+    return of_kernel.errors(text[:STDERR_LIMIT], ())
 
 
 def reduced_output(argv: Sequence[str], text: str, logins: Collection[str]) -> str | None:

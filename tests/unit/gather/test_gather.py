@@ -18,7 +18,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk, Room
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import compute_apps, rdma_resource
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_reducers as reduce
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_programs as of_programs
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.schema import of_dataclass
 
 from .fake_desk import (
@@ -978,7 +978,9 @@ def test_a_full_file_system_beside_the_root_one_is_told() -> None:
 
 
 def test_what_is_left_is_recorded() -> None:
-    kept = reduce.room("/boot     12400    190  122400\n/srv/secret 1 2 3\n/var 5 - -\n98304000 4096 12 61054976\nMounted on Avail\n", ())
+    kept = of_programs.room(
+        "/boot     12400    190  122400\n/srv/secret 1 2 3\n/var 5 - -\n98304000 4096 12 61054976\nMounted on Avail\n", ()
+    )
     assert kept == "/boot     12400    190  122400\n/var 5 - -\n98304000 4096 12 61054976\n"
 
 
