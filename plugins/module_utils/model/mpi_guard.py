@@ -31,7 +31,8 @@ UNIT = f"/etc/systemd/system/{SERVICE}"
 WANTED_BY = f"/etc/systemd/system/multi-user.target.wants/{SERVICE}"
 IN, OUT, THROUGH = "dgx-spark-mpi-in", "dgx-spark-mpi-out", "dgx-spark-mpi-through"
 JUMPS = {"INPUT": IN, "OUTPUT": OUT, "FORWARD": THROUGH}
-"""A container's connection to another desk is none of this desk's own, and comes there from this desk's address."""
+"""A container's connection to another desk is none of this desk's own, and comes there from this desk's address, whichever of the other
+desk's addresses it goes to: Open MPI listens on all of them, and only those that the desks meet at are known here."""
 CHAINS = "dgx-spark-mpi-"
 """What every rule of ours names."""
 PROGRAMS = ("iptables", "ip6tables")
@@ -88,7 +89,7 @@ def rules(guard: Guard, program: str) -> list[str]:
         f"-A {IN} -j DROP",
         f"-A {OUT} -m owner --uid-owner {guard.uid} -j RETURN",
         f"-A {OUT} -j DROP",
-        *(f"-A {THROUGH} -d {source} -j DROP" for source in sources),
+        f"-A {THROUGH} -j DROP",
         *(f"-I {hook} {_NEW} -j {chain}" for hook, chain in JUMPS.items()),
     ]
 
