@@ -60,12 +60,13 @@ _SUBSYSTEM = re.compile(
 )
 _PROGRAM = re.compile(r"(?i)\b(name|comm|task|process|killed process \d+|lockdown)([=: ]+\(?)('?)(?!\d+\b)[^\s,')]{1,64}")
 _SPACED_PROGRAM = re.compile(
-    r"(?i)(?P<head>\bkilled process \d+ \()[^)]{1,64}(?=\))|(?P<name>\bname=)[^,'=]{1,64}(?=,|$)"
+    r"(?i)(?P<head>\bkilled process \d+ \()(?:.{1,64}(?=\)(?:,| total-vm|$))|[^)]{1,64}(?=\)))|(?P<name>\bname=)[^'=]{1,64}?(?=, |$)"
+    r"|(?P<oom>\btask=).{1,16}?(?=,pid=)"
     r"|(?P<comm>\bcomm: ).{1,16}?(?= (?:Not tainted|Tainted|Kdump|Pid:|PID:|#)|$)|(?P<task>\btask ).{1,16}?(?=[:/]\d)"
     r"|(?P<lock>\bLockdown: ).{1,16}?(?=: )|(?P<reaped>\breaped process \d+ \()[^)]{1,64}(?=\))"
     r"|(?P<symbol>\b(?:Unknown symbol|version of symbol) )\S{1,128}"
 )
-"""Names with blanks, which only what stands behind them ends."""
+"""Names with blanks, commas and brackets, which only what stands behind them ends."""
 _IN_BRACKETS = re.compile(r"\[[^\]\[]{1,64}:(\d+)\]")
 _GROUPS = re.compile(r"(?i)(\b(?:cpuset|oom_memcg|task_memcg)=|\bcgroup stats for )[^,\s]+")
 """Control groups: names of containers, pods and of units of people."""

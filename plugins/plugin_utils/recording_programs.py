@@ -221,8 +221,19 @@ def unit_state(text: str, logins: Collection[str]) -> str:
     return re.sub(r"(?m)^(\s*Loaded: [a-z]+ \()[^;\n]*(;\s*[a-z-]+)?.*$", r"\1path\2)", kept)
 
 
-versions: Reducer = lines_like(r"[\w .,:/()+~-]{0,200}")
-"""`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`."""
+_VERSION_TOLD = re.compile(
+    r"((?i:NVIDIA-SMI|NVML|DRIVER|KMD|CUDA(?: UMD)?) +[Vv]ersion *: *)(\d[\d.]{0,31}(?!\S))?.*"
+    r"|(Cuda compilation tools, release [\d.]{1,16}, V[\d.]{1,16}|NVIDIA Container Toolkit CLI version \d[\d.]{0,20}).*"
+)
+
+
+def versions(text: str, _logins: Collection[str]) -> str:
+    """`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`: the versions, and of errors their kind. A program that was put
+    before one of them may greet in the name of whoever did."""
+    found = ((line, _VERSION_TOLD.fullmatch(line.rstrip())) for line in text.split("\n")[:200])
+    kept = (told[3] or f"{told[1]}{told[2] or ''}" if told else _said(line) for line, told in found)
+    return "\n".join(kept)
+
 
 room: Reducer = lines_like(r"(?:\d{1,20} ){3}\d{1,20}", rf"(?:{'|'.join(FOLDERS)})(?: +(?:\d{{1,20}}|-)){{3}}")
 """What is left on file systems, of folders that every desk has."""
@@ -275,7 +286,7 @@ _DATE_WORD = re.compile(
     r"(?!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|UTC|CES?T|[EP][SD]T|GMT|[AP]M)\b)[^\W\d]{2,}"
 )
 _HEXADECIMAL = re.compile(r"\"?[0-9a-f-]{4,64}\"?")
-_FREE_NAME = re.compile(r"(?m)^((?:DGX_)?(?:PRETTY_NAME|NAME|PLATFORM|VERSION|ID|ID_LIKE|BUILD_TYPE)=)(.*)$")
+_FREE_NAME = re.compile(r"(?m)^((?!DGX_(?:SWBUILD_DATE|OTA_DATE|COMMIT_ID|SERIAL_NUMBER)=)[A-Z_]+=)(.*)$")
 
 
 def release(text: str, logins: Collection[str]) -> str:
@@ -290,13 +301,14 @@ time_settings: Reducer = lines_like(
 )
 ufw_conf: Reducer = lines_like(r"\s*ENABLED=\"?(?:yes|no)\"?\s*")
 mpi_guard: Reducer = lines_like(
-    r"-A (?:INPUT|OUTPUT|FORWARD) -p tcp [\w ,:-]{1,120} -j dgx-spark-mpi-(?:in|out|through)",
+    r"-A (?:INPUT|OUTPUT|FORWARD) -p tcp(?: -m tcp| --dport [\d:]{1,11}| --syn| --tcp-flags [A-Z,]{3,40} [A-Z,]{3,40}){1,8}"
+    r" -j dgx-spark-mpi-(?:in|out|through)",
     r"-A dgx-spark-mpi-(?:in|out|through) (?:-i lo |-[sd] [0-9a-f.:]{2,45}(?:/\d{1,3})? |-m owner --uid-owner \d{1,10} )?"
     r"-j (?:RETURN|DROP)",
 )
 """Rules of others say which networks the admin knows."""
 ufw_status: Reducer = lines_like(r"Status: (?:active|inactive)")
-numbers: Reducer = lines_like(r"[\d\sa-zA-Z]{0,4000}")
+numbers: Reducer = lines_like(r"[ \t]*(?:(?<!\d)\d{1,10}[a-zA-Z]{0,5}[ \t]*)*")
 """Process ids, with the letters of `fuser` behind them."""
 
 
@@ -309,7 +321,8 @@ route = json_like(
     [
         {
             **dict.fromkeys(("dst", "from", "gateway", "prefsrc", "src"), r"[0-9A-Fa-f:./]{2,49}|default"),
-            **dict.fromkeys(("dev", "scope", "protocol", "type", "table"), r"[\w.@-]{1,40}"),
+            **dict.fromkeys(("dev", "scope", "protocol", "type"), r"[\w.@-]{1,40}"),
+            "table": r"\d{1,10}|local|main|default",
             **dict.fromkeys(("uid", "metric"), r"\d{1,10}"),
             "flags": [r"[a-z_]{1,20}"],
             "cache": [r"[a-z_]{1,20}"],

@@ -241,7 +241,7 @@ _SECTION_KEYS: Mapping[str, str] = {
     "ipv6": r"method|address\d*|addresses|gateway|route\d*|routes|never-default|may-fail|route-metric|addr-gen-mode",
     "ethernet": r"mtu|mac-address|cloned-mac-address",
     "802-3-ethernet": r"mtu|mac-address|cloned-mac-address",
-    "match": r"interface-name|driver|path|kernel-command-line",
+    "match": r"interface-name|driver|path",
     "Match": r"Name|Driver|Type|MACAddress|PermanentMACAddress|Path|Kind|OriginalName",
     "Network": r"DHCP|Address|Gateway|LinkLocalAddressing|IPv6AcceptRA|ConfigureWithoutCarrier|Bond|Bridge|VLAN|VRF",
     "Link": r"MTUBytes|RequiredForOnline|ActivationPolicy|Unmanaged|ARP|Name|NamePolicy|MACAddressPolicy",
@@ -460,7 +460,7 @@ update_journal = json_like(
 manifest = json_like(
     {
         **dict.fromkeys(("schema", "key", "gencode"), r"[\w./ ,=-]{1,200}"),
-        "sources": [{"name": r"[\w.-]{1,40}", "tag": r"[\w.-]{1,60}", "commit": r"[0-9a-f]{7,64}"}],
+        "sources": [{"name": r"[\w.-]{1,40}", "tag": r"v?[\d.]{1,20}(?:-\d{1,3})?(?:\+cuda[\d.]{1,8})?", "commit": r"[0-9a-f]{7,64}"}],
         "files": {},
     }
 )

@@ -309,7 +309,7 @@ class Sanitiser:
     def _accounts(self, text: str) -> None:
         for match in _PASSWD.finditer(text):
             name, number, comment, home = match.groups()
-            if int(number) >= 1000 and int(number) != 65534:
+            if (int(number) >= 1000 and int(number) != 65534) or int(number) == 0:
                 self._note("user", name)
                 self._note("person", comment.split(",")[0])
                 self._homes(home.rpartition("/")[0])

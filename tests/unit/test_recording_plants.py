@@ -20,7 +20,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub
 from ansible_collections.labops.dgx_spark.plugins.module_utils.recorder import RecordingDesk
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_names, secret_shapes
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_names, recording_programs, secret_shapes
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import load
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recording_writer import LeakError, recorded_from_dict, sanitised, write
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.sanitiser import Sanitiser
@@ -284,6 +284,18 @@ def test_of_a_process_in_the_table_of_nvidia_smi_its_program_stays(front: str, n
     table = f"| Processes: |\n{front}{told}   100MiB |\n"
     assert survivors(planted(SMALL, commands={("nvidia-smi",): table}), name, tmp_path) == set()
     assert f"{front}{stays} " in (tmp_path / "recorded-01" / "commands.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ("CUDA Version        : 13.0\nKMD version : 610.1 (zebra)", "CUDA Version        : 13.0\nKMD version : 610.1"),
+        ("zebra\nCuda compilation tools, release 13.0, V13.0.88", "\nCuda compilation tools, release 13.0, V13.0.88"),
+        ("NVIDIA Container Toolkit CLI version 1.18.0~zebra1\n", "NVIDIA Container Toolkit CLI version 1.18.0\n"),
+    ],
+)
+def test_versions_stay(said: str, stays: str) -> None:
+    assert recording_programs.versions(said, ()) == stays
 
 
 def test_all_plants_on_one_desk(healthy: dict[str, Any], tmp_path: Path) -> None:

@@ -189,7 +189,8 @@ def _evidence(given: Any, path: str) -> dict[str, Any]:
         return {}
     if not isinstance(given, dict):
         raise Refused(f"{path}.evidence", type(given).__name__, "a mapping")
-    taken: dict[str, Any] = anything(given, f"{path}.evidence")
+    # What a finding follows from is known to the judge of all desks alone: it leaves the finding out of what is to be done.
+    taken: dict[str, Any] = anything({key: value for key, value in given.items() if key != "follows_from"}, f"{path}.evidence")
     return taken if len(json.dumps(taken)) <= EVIDENCE_LIMIT else bounded(taken)
 
 

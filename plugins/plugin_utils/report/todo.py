@@ -62,6 +62,7 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
     failed = {_place(owner, item) for owner, item in everything if item["severity"] == "fail"}
     found: dict[tuple[str, str, str], Task] = {}
     reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
+    out = {desk["name"] for desk in report["desks"] if desk.get("out_of_service")}
     for owner in owners:
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
@@ -69,7 +70,7 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
                 continue
             if item["severity"] == "warn" and _place(owner, item) in failed:
                 continue
-            if any(reasons.get(name) for name in _follows_from(item)):
+            if any(reasons.get(name) and name not in out for name in _follows_from(item)):
                 continue
             listed = CODES.get(item["code"])
             if listed is not None and any((name, cause) in causes for name in _desks(owner, item) for cause in listed.follows_from):
@@ -109,8 +110,9 @@ def _desks(owner: Mapping[str, Any], item: Mapping[str, Any]) -> list[str]:
     return [named] if named else [member["desk"] for member in owner.get("members") or ()]
 
 
-def _place(owner: Mapping[str, Any], item: Mapping[str, Any]) -> tuple[str | None, str | None, str]:
-    return _desk(owner, item), (item.get("where") or {}).get("function"), item["code"]
+def _place(owner: Mapping[str, Any], item: Mapping[str, Any]) -> tuple[tuple[str | None, str], str | None, str]:
+    desk = _desk(owner, item)
+    return (None, owner["name"]) if desk is None else (desk, ""), (item.get("where") or {}).get("function"), item["code"]
 
 
 def _is_reason(item: Mapping[str, Any]) -> bool:

@@ -28,6 +28,7 @@ from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.schema 
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import write as write_module
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.charts import trend_chart
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.files import write_report
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.todo import tasks
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run import store as store_module
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.store import RunStore
 from hostile_lab import HOSTILE, PAIRS, Lab, codes, facts_of, honest_answer, verdicts
@@ -307,6 +308,13 @@ def test_evidence_and_words_are_bounded() -> None:
     assert len(found["message"]) <= 4096 and len(json.dumps(found["evidence"])) <= 2048 and found["evidence"]["truncated"]
     answer = {"failed": True, "msg": "x" * 1_000_000, "module_stderr": "y" * 1_000_000}
     assert all(len(value) <= 16384 for value in admit(FACTS, answer, ME).values() if isinstance(value, str))
+
+
+def test_no_desk_takes_a_finding_out_of_what_is_to_be_done(tmp_path: Path) -> None:
+    answer = with_facts(lambda _spark: None)
+    answer["findings"] = [{**FINDING, "evidence": {"follows_from": [HOSTILE], "gbps": 1.5}}]
+    report = lab_of(tmp_path / "run", "spark_facts", answer).whole()
+    assert "RDMA_SLOW" in codes(report, HOSTILE) and "RDMA_SLOW" in [task.code for task in tasks(report)]
 
 
 def test_an_answer_of_any_size_is_not_read(tmp_path: Path) -> None:

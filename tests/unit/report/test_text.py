@@ -90,6 +90,16 @@ def test_a_lost_desk_of_a_pair_says_why_its_measurements_are_missing() -> None:
     assert [line for line in lines_of(lab) if "MISSING: desk-01: the baseline" in line], "it is no consequence"
 
 
+def test_what_one_pair_fails_in_hides_nothing_of_another_pair() -> None:
+    lab = Lab(2)
+    for pair, desk, severity in (("pair_01", "desk-01", "fail"), ("pair_02", "desk-03", "warn")):
+        lab.find("rdma", desk, finding("RDMA_SLOW", Where(pair=pair), f"pair {pair}: is slow", severity=severity))
+    assert [line for line in lines_of(lab) if "RDMA_SLOW: pair_02: is slow" in line]
+    lab.find("nccl", "desk-03", finding("RDMA_SLOW", Where(pair="pair_02"), "pair pair_02: is slower still", severity="fail"))
+    text = "\n".join(lines_of(lab))
+    assert "pair_02: is slower still" in text and "pair_02: is slow\n" not in text, "its own stages weigh the same thing more"
+
+
 def test_notes_are_counted_and_told_by_choice() -> None:
     assert any(line.startswith("2 notes in the report") for line in lines_of(every_failure()))
     told_lines = lines_of(every_failure(), notes=True)
@@ -149,6 +159,16 @@ def test_a_desk_out_of_service_is_out_everywhere_and_nothing_is_asked_for(playbo
         assert (rows["desk-03"] if playbook != "unstack_pair" else rows["pair_02"]) and not rows["desk-04"]
         assert "CX7_LINK_DOWN" in " ".join(lines)
         assert 'desk_verdict{desk="desk-04"}' in metrics
+
+
+def test_a_desk_out_of_service_keeps_nothing_of_another_pair_from_being_told() -> None:
+    lab = Lab(2)
+    lab.out_of_service.add("pair_02")
+    lab.find("facts", "desk-04", finding("CX7_LINK_DOWN", Where(desk="desk-04"), "No port has a link.", severity="fail"))
+    stranger = finding("CABLE_UNKNOWN_PEER", Where("pair_01", "desk-01"), "desk-01: a stranger", evidence={"follows_from": ["desk-04"]})
+    lab.find("cable_map", "desk-01", stranger)
+    text = "\n".join(lines_of(lab))
+    assert "CABLE_UNKNOWN_PEER: desk-01: a stranger" in text and "No port has a link" not in text
 
 
 def test_the_partner_of_a_desk_out_of_service_is_not_called_good_unseen() -> None:
