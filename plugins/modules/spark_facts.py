@@ -362,6 +362,10 @@ ansible_facts:
                   gpu_memory_errors:
                     description: How often the GPU driver could not get memory.
                     type: int
+                  gpu_memory_lines:
+                    description: What it said then.
+                    type: list
+                    elements: str
                   oom_kills:
                     description: Processes that the kernel killed because memory ran out.
                     type: int

@@ -217,8 +217,9 @@ def _repair(desk: Desk, want: WantedLock, where: Where) -> tuple[Step | None, li
 
 
 OLDER = (
-    "Where the older packages are meant, run again with -e driver_lock_allow_downgrade=true. Otherwise write a new lock file from a desk "
-    "that is as it should be (playbooks/lock_from.yml) and give that one (driver_lock_from)."
+    "Where the older packages are meant, and apt-cache madison {name} on the desk still lists that version, run again with "
+    "-e driver_lock_allow_downgrade=true. Otherwise write a new lock file from a desk that is as it should be (playbooks/lock_from.yml) "
+    "and give that one (driver_lock_from)."
 )
 
 
@@ -230,7 +231,8 @@ def _move(group: tuple[Package, ...], want: WantedLock, where: Where, foreign: f
     down = [f"{item.name} {item.version} -> {version}" for item, version in targets if compare(version, item.version) < 0]
     if down and not want.allow_downgrade:
         message = f"{where.subject}: the lock file requires older packages ({', '.join(down[:4])}) and driver_lock_allow_downgrade is false"
-        return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down}, remedy=OLDER)]
+        remedy = OLDER.format(name=down[0].split()[0])
+        return None, [finding("DRIVER_LOCK_UNSATISFIABLE", where, message, evidence={"downgrades": down}, remedy=remedy)]
     leaving = superseded(group, want.versions)
     stuck = sorted(name for name in (*(item.name for item, _version in targets), *leaving) if name in foreign)
     if stuck:

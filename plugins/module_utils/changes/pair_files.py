@@ -219,7 +219,8 @@ def plan(have: Have, want: Wanted) -> list[Step]:
     """The steps from what is there to what is wanted. Pure. Raises PairFilesError for what is never done."""
     steps: list[Step] = []
     for path, reason in have.unread.items():
-        raise PairFilesError(f"{path} cannot be read ({reason}), so it is not changed; ls -ld {path} shows what it is")
+        looks = f"sudo ls -ld {posixpath.dirname(path)} {path} shows what it is and whose" if path.startswith("/") else ""
+        raise PairFilesError(f"{path} cannot be read ({reason}), so it is not changed" + (f"; {looks}" if looks else ""))
     if want.key is not None and (want.key.present != have.key_present or have.key_damaged):
         steps.append(Step("make_key" if want.key.present else "remove_key", want.key.path, user=want.key.user, mode=0o600))
     for file in want.files:

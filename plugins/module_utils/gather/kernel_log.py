@@ -58,6 +58,7 @@ def events(ask: Ask) -> KernelEvents:
         gpu_failures=tuple(found["gpu_failures"]),
         recovery_action=found["recovery_action"],
         gpu_memory_errors=found["gpu_memory_errors"],
+        gpu_memory_lines=tuple(found["gpu_memory_lines"]),
         oom_kills=found["oom_kills"],
         oom_lines=tuple(found["oom_lines"]),
         refused_modules=tuple(found["refused_modules"]),

@@ -32,6 +32,9 @@ APPLICATION_XIDS = frozenset({"13", "31", "32", "43", "45", "68", "69", "94"})
 
 WELL = (None, "None", "N/A")
 
+HANGS = "blocked for more than"
+"""How the kernel says that a program waits for the driver, and nothing of why."""
+
 PROPRIETARY_ONLY = "0x62:0x1a:2631"
 """Error of RmInitAdapter that the proprietary module gives on GB10 (two public reports)."""
 
@@ -91,7 +94,7 @@ def failed(desk: Desk, where: Where) -> list[Finding]:
     remedy = OPEN_MODULE if proprietary(desk) else None
     if remedy is None and any(PROPRIETARY_ONLY in line for line in lines):
         remedy = f"{REBOOT} {PROPRIETARY_ONLY} is what the proprietary module reports: modinfo -F license nvidia must print Dual MIT/GPL."
-    elif remedy is None and said is None and gpu.smi == "timeout" and not desk.kernel.events.gpu_lines:
+    elif remedy is None and said is None and gpu.smi == "timeout" and _only_memory(desk):
         remedy = f"Memory ran out: stop what is using it (free -h; sudo journalctl -k | grep -i 'out of memory'). {REBOOT}"
     evidence = {"nvidia_smi": said or gpu.smi, "recovery_action": action, "xids": dict(desk.kernel.events.xids), "kernel": lines}
     return [finding("GPU_FAILED", where, message, evidence=evidence, remedy=remedy)]
@@ -116,11 +119,19 @@ def _trouble(desk: Desk) -> bool:
 
 
 def _lines(desk: Desk, limit: int = 6) -> list[str]:
-    """The kernel's telling lines: failures first, then Xids that no program caused, then the rest; lines about memory last."""
+    """The kernel's telling lines: failures first, then Xids that no program caused, then the rest, then the driver's lines about
+    memory; one that says only that somebody waits comes behind them, and programs that the kernel killed last."""
     events = desk.kernel.events
     own = [line for line in events.gpu_lines if _xid(line) not in APPLICATION_XIDS]
-    ordered = [*sorted(own, key=lambda line: _xid(line) is None), *events.gpu_failures, *events.gpu_lines, *events.oom_lines]
+    told = [*sorted(own, key=lambda line: _xid(line) is None), *events.gpu_failures, *events.gpu_lines]
+    ordered = [*sorted([*told, *events.gpu_memory_lines[:2]], key=lambda line: HANGS in line), *events.oom_lines]
     return list(dict.fromkeys(ordered))[:limit]
+
+
+def _only_memory(desk: Desk) -> bool:
+    """Whether the log knows no other cause than memory that ran out."""
+    events = desk.kernel.events
+    return not events.gpu_lines or (events.gpu_memory_errors > 0 and all(HANGS in line for line in events.gpu_lines))
 
 
 def _xid(line: str) -> str | None:

@@ -50,6 +50,8 @@ class KernelEvents:
     """What the last Xid 154 asks for, such as Node Reboot Required; null for nothing."""
     gpu_memory_errors: int = 0
     """How often the GPU driver could not get memory."""
+    gpu_memory_lines: tuple[str, ...] = ()
+    """What it said then."""
     oom_kills: int = 0
     """Processes that the kernel killed because memory ran out."""
     oom_lines: tuple[str, ...] = ()

@@ -97,6 +97,7 @@ def next_step(error: OSError, path: str) -> str:
     """What to look at where a file may not be written, as the end of a sentence."""
     folder = os.path.dirname(path)
     looks = {
+        errno.EACCES: f"sudo ls -ld {folder} shows whose the folder is and its mode",
         errno.EPERM: f"lsattr -d {folder} {path} shows whether one is immutable (i) or append-only (a); sudo chattr -i -a lifts that",
         errno.ENOSPC: f"df -h {folder} and df -i {folder} show whether blocks or inodes are used up",
         errno.EDQUOT: "quota -s shows whose limit is reached",
@@ -115,6 +116,15 @@ def told(path: str) -> dict[str, Any]:
         return {"error": reason(error)}
     except UserFileError:
         return {"error": UNREADABLE}
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a file belongs to somebody else; a link is none."""
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_uid != os.geteuid()
 
 
 def public_half(data: bytes) -> str | None:
@@ -148,8 +158,9 @@ def key_told(path: str) -> dict[str, Any]:
     try:
         data, about = content_of(path)
     except OSError as error:
-        # Its other half alone is no key, but it is something of ours.
-        return {"error": DAMAGED if reason(error) == MISSING and os.path.lexists(f"{path}.pub") else reason(error)}
+        # Its other half alone is no key, but it is something of ours; so is a key that became another's, as when a home is copied back.
+        damaged = os.path.lexists(f"{path}.pub") if reason(error) == MISSING else is_foreign(path)
+        return {"error": DAMAGED if damaged else reason(error)}
     except UserFileError:
         return {"error": DAMAGED}
     public = public_half(data)
@@ -211,7 +222,7 @@ def target_of(path: str) -> str:
     except FileNotFoundError:
         return where
     except OSError as error:
-        raise UserFileError(f"{where}{linked} cannot be looked at: {error.strerror}") from error
+        raise UserFileError(f"{where}{linked} cannot be looked at: {error.strerror}{next_step(error, where)}") from error
     if stat.S_ISLNK(about.st_mode):
         raise UserFileError(f"{path} is a symbolic link that leads in a circle; replace it with a file")
     if not stat.S_ISREG(about.st_mode):
@@ -405,7 +416,8 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def make_key(path: str) -> dict[str, Any]:
     """The key made, or what is left of it made whole. Its private half never leaves this folder. Raises OSError, UserFileError."""
-    folder, name = os.path.split(target_of(path))
+    # The name is ours: whoever may write to its folder may put a key of the user's in the place of another's.
+    folder, name = os.path.split(path if is_foreign(path) else target_of(path))
     make_folder(folder)
     with locked(folder):
         if key_told(path).get("text"):

@@ -90,18 +90,18 @@ class _Kept:
 
 def read(text: str) -> dict[str, Any]:
     """Keys: xids (number of each Xid's lines, by its number as text), gpu_lines (what the GPU driver complained of, Xids included, as the
-    log has them), gpu_failures (those that say that the GPU cannot be used), recovery_action (the last one that Xid 154 named, such as
-    Node Reboot Required; null for none), gpu_memory_errors (how often the driver ran out of memory), oom_kills (processes that the kernel
-    killed for memory), oom_lines, refused_modules (lines about a signature or key that was not accepted), unfit_modules (lines
-    about a module of the driver that was built for another kernel), secure_boot (whether it is on; null when not told), lockups (lines of
-    soft lockups, stalls and SMMUs that do not answer), pcie (list of address, kind: fatal, nonfatal, mlx5, failed, recovered, stalled or
-    start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug or of its temperature), lines (how
-    many the log has)."""
+    log has them), gpu_failures (those that say that the GPU cannot be used), recovery_action (the last one that Xid 154 named, such as Node
+    Reboot Required; null for none), gpu_memory_errors (how often the driver ran out of memory), gpu_memory_lines (what it said then),
+    oom_kills (processes that the kernel killed for memory), oom_lines, refused_modules (lines about a signature or key that was not
+    accepted), unfit_modules (lines about a module of the driver that was built for another kernel), secure_boot (whether it is on; null
+    when not told), lockups (lines of soft lockups, stalls and SMMUs that do not answer), pcie (list of address, kind: fatal, nonfatal,
+    mlx5, failed, recovered, stalled or start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug
+    or of its temperature), lines (how many the log has)."""
     xids: dict[str, int] = {}
-    kept = {kind: _Kept() for kind in ("gpu", "failed", "oom", "refused", "unfit", "lockup")}
+    kept = {kind: _Kept() for kind in ("gpu", "failed", "memory", "oom", "refused", "unfit", "lockup")}
     pcie: list[dict[str, str]] = []
     plugs: list[dict[str, str]] = []
-    counts = {"memory": 0, "killed": 0, "lines": 0}
+    counts = {"killed": 0, "lines": 0}
     recovery: str | None = None
     secure: bool | None = None
     for line in _text.lines(text, 1024):
@@ -123,7 +123,7 @@ def read(text: str) -> dict[str, Any]:
             if xid is None:
                 kept["gpu"].add(short)
         elif _GPU_MEMORY.search(line):
-            counts["memory"] += 1
+            kept["memory"].add(short)
         if _OOM.search(line):
             kept["oom"].add(short)
             counts["killed"] += bool(_KILLED.search(line))
@@ -147,7 +147,8 @@ def read(text: str) -> dict[str, Any]:
         "gpu_lines": kept["gpu"].lines,
         "gpu_failures": kept["failed"].lines,
         "recovery_action": recovery,
-        "gpu_memory_errors": counts["memory"],
+        "gpu_memory_errors": kept["memory"].count,
+        "gpu_memory_lines": kept["memory"].lines,
         "oom_kills": counts["killed"],
         "oom_lines": kept["oom"].lines,
         "refused_modules": kept["refused"].lines,

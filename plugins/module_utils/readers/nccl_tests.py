@@ -46,6 +46,13 @@ _STARTING = re.compile(r"# Collective test (?:starting|concluded): (\S{1,64})")
 _PROGRAM = re.compile(r"\b([a-z_]{3,32})_perf\b")
 _LIBRARY = re.compile(r"nccl-library=([0-9]{4,6})")
 _VERSION = re.compile(r"NCCL version ([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})(\S{0,40})")
+_ROW_FRONT = re.compile(
+    r"\s{0,64}[0-9]{1,18}\s{1,64}[0-9]{1,18}\s{1,64}[a-z][a-z0-9_]{1,31}(?:\s{1,64}[a-z]{2,16})?"
+    r"(?:\s{1,64}(?:-?[0-9][0-9.]{0,23}(?:e[+-]?[0-9]{1,3})?|N/A)){1,21}\s{0,64}"
+)
+"""The beginning of a row, which nccl-tests leaves without an end of line while it measures: whoever writes then writes behind it."""
+_CUT = re.compile(r"[-+0-9.:/aefinAEFIN]{1,64}")
+"""What may be left of a figure that is cut: of a number, N/A, nan or inf, or of the date that -S appends."""
 # Device and port; rail and plane may follow (hca:port:rail:plane, each of which may be empty).
 _HCA = re.compile(r"\[([0-9]{1,3})\]([A-Za-z0-9_.+-]{1,200}):([0-9]{1,3})(?::[0-9a-zA-Z_-]{0,16}){0,4}/([A-Za-z]{1,16})")
 _ANCHOR = re.compile(
@@ -338,23 +345,32 @@ def _take_comment(state: _State, line: str) -> None:
 
 
 def _take_cells(state: _State, line: str) -> None:
-    cells = line.split()
     if state.collective is None:
         named = _PROGRAM.search(line[:2000])
         state.collective = named.group(1) if named else None
-    if len(cells) > ROW_CELLS:
-        return
     # A row may be cut anywhere, also within a number, by lines that other ranks write meanwhile.
-    for candidate in (state.pending + line, line) if state.pending else (line,):
-        if len(candidate) > _text.LINE_LIMIT or not _like_a_row(candidate.split()):
-            continue
-        if candidate is line:
-            state.half_rows += _begun(state.pending)
-        row = _row(candidate.split(), state.leading)
-        state.pending = "" if row is not None else candidate
-        if row is not None and len(state.rows) < ROWS_LIMIT:
-            state.rows.append(row)
-        return
+    candidates = [item for item in ((state.pending + line, line) if state.pending else (line,)) if len(item) <= _text.LINE_LIMIT]
+    for candidate in candidates:
+        if _like_a_row(candidate.split()):
+            _take_row(state, candidate, candidate is line)
+            return
+    for candidate in candidates:
+        front = _ROW_FRONT.match(candidate)
+        said = candidate[front.end() :].strip() if front is not None else ""
+        if front is not None and said and not said[0].isdecimal() and front.end() > len(candidate) - len(line):
+            _take_row(state, front.group(), candidate is line)
+            _take(state, said)
+            return
+
+
+def _take_row(state: _State, text: str, anew: bool) -> None:
+    """A row or its beginning; ``anew``: it does not go on with the one that was begun."""
+    if anew:
+        state.half_rows += _begun(state.pending)
+    row = _row(text.split(), state.leading)
+    state.pending = "" if row is not None else text
+    if row is not None and len(state.rows) < ROWS_LIMIT:
+        state.rows.append(row)
 
 
 def _like_a_row(cells: list[str]) -> bool:
@@ -365,6 +381,7 @@ def _like_a_row(cells: list[str]) -> bool:
         and all(cell[0].isalpha() for cell in cells[2:3])
         and all(_number(cell) or cell[0].isalpha() for cell in cells[3:4])
         and all(_number(cell) or cell in ("N/A", "N", "N/") for cell in cells[4:-1])
+        and all(_CUT.fullmatch(cell) and not cell.endswith("--") for cell in cells[4:][-1:])
     )
 
 

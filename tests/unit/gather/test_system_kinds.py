@@ -27,6 +27,7 @@ NEXT = "7.0.0-1021-nvidia"
 OLDER = "6.14.0-1015-nvidia"
 WHERE = Where(desk="desk-01")
 XID = "spark-a1b2 kernel: NVRM: Xid (PCI:000f:01:00):"
+NO_MEMORY = "spark-a1b2 kernel: NVRM: nvCheckOkFailedNoLog: Check failed: Out of memory [NV_ERR_NO_MEMORY] (0x00000051)"
 
 
 def judged(desk: FakeDesk) -> dict[str, Finding]:
@@ -117,6 +118,7 @@ def test_a_recovery_that_the_driver_wants(action: str) -> None:
         ("spark-a1b2 kernel: INFO: task nv_queue:812 blocked for more than 122 seconds.", True),
         ("spark-a1b2 kernel: INFO: task jbd2/nvme0n1p2-:512 blocked for more than 122 seconds.", False),
         ("spark-a1b2 kernel: Out of memory: Killed process 812 (python3) total-vm:1kB", True),
+        (f"{NO_MEMORY} returned from _memdescAllocInternal(pMemDesc) @ mem_desc.c:1359", True),
         ("spark-a1b2 kernel: usb 1-1: new device", False),
     ],
 )
@@ -128,6 +130,16 @@ def test_a_hang_of_nvidia_smi_is_explained_by_the_kernel_or_stays_unknown(line: 
     else:
         assert "GPU_FAILED" not in found and found["FACTS_INCOMPLETE"].severity == "unknown"
         assert "time limit" in found["FACTS_INCOMPLETE"].remedy and "--become" not in found["FACTS_INCOMPLETE"].remedy
+
+
+def test_who_waits_for_the_driver_is_told_behind_the_memory_that_it_did_not_get() -> None:
+    waits = "spark-a1b2 kernel: INFO: task nvidia-smi:48127 blocked for more than 122 seconds."
+    found = judged(logging(with_smi(healthy(), said(error=TIMEOUT)), waits, *[NO_MEMORY] * 3))["GPU_FAILED"]
+    assert "The kernel says: " in found.message and "NV_ERR_NO_MEMORY" in found.message and "Memory ran out" in found.remedy
+    assert found.evidence["kernel"][-1].endswith("blocked for more than 122 seconds.")
+    # A program that the kernel killed, perhaps long ago, need not be why.
+    killed = "spark-a1b2 kernel: Out of memory: Killed process 812 (python3) total-vm:1kB"
+    assert "Memory ran out" not in judged(logging(with_smi(healthy(), said(error=TIMEOUT)), waits, killed))["GPU_FAILED"].remedy
 
 
 def test_a_hang_is_waited_for_once() -> None:

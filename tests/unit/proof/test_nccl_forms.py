@@ -61,6 +61,41 @@ def test_rows_with_log_lines_in_them_are_whole(stamp: str, first: str, second: s
     assert read["hcas"] == {first: list(DEVICES), second: list(DEVICES)}
 
 
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[spark-0001:04100] PMIX ERROR: ERROR in file ../../../../../../src/mca/gds/ds12/gds_ds12_lock_pthread.c at line 169",
+        "[spark-0001:04100] 1 more process has sent help message help-mpi-btl-openib.txt / no device params found",
+        "libibverbs: Warning: couldn't load driver 'libhns-rdmav34.so': libhns-rdmav34.so: cannot open shared object file",
+        "-" * 74,
+        "(null)",
+        "lab: " + "word " * 60,
+    ],
+)
+@pytest.mark.parametrize("cells", [5, 9, 13])
+def test_what_others_say_behind_an_unfinished_row_costs_no_row(said: str, again: bool, cells: int) -> None:
+    """nccl-tests leaves a row without an end of line while it measures, and mpirun puts others' lines behind it."""
+    plain = nccl_text()
+    lines = []
+    for line in plain.splitlines(keepends=True):
+        ends = [found.end() for found in re.finditer(r"\S+", line)] if re.match(r"\s+\d+\s+\d+\s+float", line) else []
+        lines.append(f"{line[: ends[cells - 1]]}{said}\n{line[ends[cells - 1] :]}" if ends else line)
+        lines.append(f"{said}\n" if ends and again else "")
+    read = nccl_tests.read("".join(lines))
+    assert read["rows"] == nccl_tests.read(plain)["rows"] and read["complete"]
+    assert judge("pair_a", ENDS, nccl_evidence("".join(lines)), iterations=20, warmups=5) == judge(
+        "pair_a", ENDS, nccl_evidence(plain), iterations=20, warmups=5
+    )
+
+
+def test_what_ended_the_run_behind_an_unfinished_row_is_its_cause() -> None:
+    row = "  1073741824     134217728     float    none      -1"
+    text = nccl_text().partition("  1073741824")[0]
+    said = "spark-0002: Test CUDA failure all_gather.cu:77 'the provided PTX was compiled with an unsupported toolchain.'\n"
+    assert nccl_tests.read(text + row + said)["signs"] == nccl_tests.read(text + said)["signs"] != []
+
+
 @pytest.mark.parametrize(
     "tag",
     [

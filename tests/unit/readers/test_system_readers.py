@@ -135,6 +135,9 @@ def test_errors_of_the_kernel_log() -> None:
     assert read["xids"] == {"119": 1, "154": 1} and read["recovery_action"] == "Node Reboot Required"
     assert len(read["gpu_failures"]) == 1 and len(read["gpu_lines"]) == 3
     assert (read["gpu_memory_errors"], read["oom_kills"], read["secure_boot"]) == (1, 1, True)
+    assert [line.partition("NVRM: ")[2] for line in read["gpu_memory_lines"]] == [
+        "Check failed: Out of memory [NV_ERR_NO_MEMORY] (0x00000051)"
+    ]
     assert len(read["refused_modules"]) == 1 and len(read["lockups"]) == 1
     kinds = [(item["address"], item["kind"]) for item in read["pcie"]]
     assert kinds == [

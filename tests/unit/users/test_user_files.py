@@ -311,7 +311,12 @@ def _swap(path: Path) -> None:
     Path(f"{path}.pub").write_text("ssh-ed25519 AAAAother dgx_spark_pair\n", encoding="ascii")
 
 
-@pytest.mark.parametrize(("damage", "same_key"), [(_remove, False), (_tear, False), (_open, True), (_swap, True)])
+def _give_away(path: Path) -> None:
+    """As sudo cp does when a home is copied back."""
+    os.chown(path, 0, 0)
+
+
+@pytest.mark.parametrize(("damage", "same_key"), [(_remove, False), (_tear, False), (_open, True), (_swap, True), (_give_away, False)])
 def test_a_key_that_ssh_cannot_use_is_seen_and_made_whole(person: Person, damage, same_key: bool) -> None:
     apply(person, key_wanted(person))
     private = person.home / KEY
@@ -321,6 +326,18 @@ def test_a_key_that_ssh_cannot_use_is_seen_and_made_whole(person: Person, damage
     assert [step.kind for step in apply(person, key_wanted(person))] == ["make_key"]
     [after] = LiveHomes().read_as(person.name, [], [str(private)])
     assert (after.text == before.text) is same_key and private.stat().st_mode & 0o777 == 0o600
+    assert private.stat().st_uid == person.uid and apply(person, key_wanted(person)) == []
+
+
+def test_a_folder_that_is_roots_is_named(person: Person) -> None:
+    apply(person, key_wanted(person))
+    folder = person.home / ".ssh"
+    os.chown(folder, 0, 0)
+    looks = f"sudo ls -ld {folder}"
+    for wanted in (key_wanted(person), want(person)):
+        with pytest.raises(pair_files.PairFilesError, match=looks):
+            apply(person, wanted)
+    assert looks in LiveHomes().ask_as(person.name, {"op": "make_key", "path": str(person.home / KEY)})["error"]
 
 
 def test_a_home_that_keeps_no_modes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
