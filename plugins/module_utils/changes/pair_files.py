@@ -251,7 +251,7 @@ def _guard_steps(have: Have, want: Wanted) -> list[Step]:
     """Without iptables there is nothing that could guard."""
     path, before = mpi_guard.UNIT, have.contents.get(mpi_guard.UNIT)
     for source in want.guard.sources if want.guard is not None else ():
-        if re.fullmatch(_PLAIN, source) is None or not _is_address(source):
+        if not _is_address(source):
             raise PairFilesError(f"{path}: {source[:60]!r} is not an address that can be let in")
     if want.guard is not None and have.guard is not None:
         text = mpi_guard.unit(want.guard)
@@ -267,12 +267,12 @@ def _guard_steps(have: Have, want: Wanted) -> list[Step]:
 
 
 def _is_address(text: str) -> bool:
-    """Not a name of these letters (dead.beef), which iptables would ask a name server for at every boot."""
+    """A plain address, without a scope (which may hold any character); a name would be asked for at a name server at every boot."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text
 
 
 _PLAIN = r"[0-9A-Fa-f.:]+"

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..model import mpi_guard
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -134,7 +136,8 @@ LAUNCH: tuple[tuple[tuple[str, ...], Cause], ...] = (
         ("mpi_ports",),
         Cause(
             "NCCL_LAUNCH_FAILED", "mpi_ports", "other programs have the TCP ports that Open MPI uses in a measurement",
-            "sudo ss -ltnp 'sport >= :28400 and sport <= :28499' on that desk shows them; end them, or have them listen elsewhere.",
+            f"sudo ss -ltnp 'sport >= :{mpi_guard.DAEMONS[0]} and sport <= :{mpi_guard.RANKS[-1]}' on that desk shows "
+            "them; end them, or have them listen elsewhere.",
         ),
     ),
     (

@@ -16,23 +16,24 @@ from dataclasses import dataclass
 
 from .desk import MpiGuard
 
-PORTS = "28400:28499"
-"""Not among the ports that Linux gives to programs by itself (32768 to 60999), nor registered for a service (IANA)."""
-
 DAEMONS, DAEMONS_IPV6 = range(28400, 28404), range(28404, 28408)
 """Open MPI 4 and 5 (PRRTE) listen on every one of these that is free."""
 PMIX = range(28408, 28420)
 """Over one of these a rank and its daemon speak; where it is taken, Open MPI aborts."""
 RANKS = range(28420, 28500)
 """The ranks' own data."""
+PORTS = f"{DAEMONS[0]}:{RANKS[-1]}"
+"""All of them, as iptables has a range. None is among the ports that Linux gives to programs by itself (32768 to 60999), none is registered
+for a service (IANA)."""
 
 SERVICE = "dgx-spark-mpi.service"
 UNIT = f"/etc/systemd/system/{SERVICE}"
 WANTED_BY = f"/etc/systemd/system/multi-user.target.wants/{SERVICE}"
 IN, OUT, THROUGH = "dgx-spark-mpi-in", "dgx-spark-mpi-out", "dgx-spark-mpi-through"
 JUMPS = {"INPUT": IN, "OUTPUT": OUT, "FORWARD": THROUGH}
-"""A container's connection to another desk is none of this desk's own, and comes there from this desk's address, whichever of the other
-desk's addresses it goes to: Open MPI listens on all of them, and only those that the desks meet at are known here."""
+"""The kernel's own chain to ours. FORWARD, because a container's connection to another desk is none of this desk's own and comes there from
+this desk's address, whichever of the other desk's addresses it goes to: Open MPI listens on all of them, and only those that the desks meet
+at are known here."""
 CHAINS = "dgx-spark-mpi-"
 """What every rule of ours names."""
 PROGRAMS = ("iptables", "ip6tables")
@@ -98,11 +99,11 @@ def unit(guard: Guard) -> str:
     """The text of the unit. Starting it again replaces its rules."""
     lines = []
     for program in PROGRAMS:
-        # A desk without IPv6 has nobody to keep out there.
         path = f"/usr/sbin/{program} -w -t {TABLE}"
         away = [f"-D {hook} {_NEW} -j {chain}" for hook, chain in JUMPS.items()]
         away += [f"{do} {chain}" for chain in JUMPS.values() for do in ("-F", "-X")]
         lines += [f"{kind}=-{path} {rule}" for kind in ("ExecStartPre", "ExecStop") for rule in away]
+        # A desk without IPv6 has nobody to keep out there.
         may_fail = "-" if program == "ip6tables" else ""
         lines += [f"ExecStart={may_fail}{path} {rule}" for rule in (*(f"-N {chain}" for chain in JUMPS.values()), *rules(guard, program))]
     return _UNIT.format(commands="\n".join(lines))

@@ -70,8 +70,8 @@ TRUST: tuple[Code, ...] = (
         title="Open MPI's ports are open to everybody on the desk",
         severity="note",
         meaning="The rules that let only the login user of the pair's desks connect to Open MPI's daemons could not be set, as on a kernel "
-        "without the owner match or on a desk without iptables. While NCCL is measured, whoever connects to them can run commands as "
-        "the login user.",
+        "without the owner match, on a desk without iptables, or where the number of the login user is not known. While NCCL is measured, "
+        "whoever connects to them can run commands as the login user.",
         remedy="Install iptables (sudo apt-get install iptables), look at sudo journalctl -u dgx-spark-mpi.service, and run stack_pair.yml "
         "again. Where all users of the desks may act as the login user anyway, set pair_trust_guard_mpi: false.",
         source="this collection's rule",
