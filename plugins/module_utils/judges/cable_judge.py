@@ -261,7 +261,7 @@ class _View:
         told = f", it calls itself {', '.join(stranger.told)}" if stranger.told else ""
         where = Where(planned.pair, desk, stranger.at.port)
         evidence = {"macs": list(stranger.macs), "vendors": list(stranger.vendors), "told": list(stranger.told), "expected": peer}
-        silent = sorted(self.unread, key=natural)
+        silent = [] if self._is_known(peer) else sorted(self.unread, key=natural)
         if silent and not served:
             # The pair's other desk is the likeliest; an earlier run or the device itself may name one.
             named = [name for name in silent if any(name == item.partition(" (")[0] for item in stranger.told)]
@@ -273,6 +273,12 @@ class _View:
             )
             evidence = {**evidence, "silent": silent[:20], "follows_from": likely[:20]}
             return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="unknown", remedy=remedy)
+        if self.unread and not served:
+            others = _one_of(sorted(self.unread, key=natural))
+            message = f"{place(stranger.at)}: an unknown device answered: {seen}{told}; {peer} was expected, and it is not {peer}"
+            message += f". It may be {others}, whose cages were not read in this run{self._advice(planned)}"
+            remedy = f"Follow the cable, take out the plug at its other end and put it into {peer}; then reboot {desk} and {peer}."
+            return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, remedy=remedy)
         message = f"{place(stranger.at)}: a device that is not in the inventory answered: {seen}{told}; "
         message += "the pair also has its own cable" if served else f"{peer} was expected{self._advice(planned)}"
         return finding("CABLE_UNKNOWN_PEER", where, message, evidence=evidence, severity="note" if served else None)
@@ -316,9 +322,19 @@ class _View:
         return peer in self.unread and not (probe is not None and probe.nic_present is False)
 
     def _only_doubts(self, planned: PlannedCable) -> bool:
-        """Whether what leads away is nothing but strangers that may be silent desks."""
+        """Whether what leads away is nothing but strangers that may be the pair's other desk."""
         desks = (planned.a, planned.b)
-        return bool(self.unread) and not any(self.edges.get(desk) or self.shared.get(desk) for desk in desks)
+        if any(self.edges.get(desk) or self.shared.get(desk) for desk in desks):
+            return False
+        return bool(self.unread) and not all(self._is_known(desk) for desk in desks)
+
+    def _is_known(self, desk: str) -> bool:
+        """Whether the desk's cages were read, so that a stranger cannot be this desk."""
+        probe = self.probes.get(desk)
+        if desk in self.unread or probe is None:
+            return False
+        cages = {port.port for port in probe.ports if any(function.mac for function in port.functions)}
+        return probe.nic_present is False or cages == {0, 1}
 
     def _hidden(self, planned: PlannedCable, desk: str, hidden: Sequence[Unseen]) -> Finding:
         where = Where(planned.pair, desk, hidden[0].at.port if len(hidden) == 1 else None)

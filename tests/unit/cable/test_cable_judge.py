@@ -163,6 +163,20 @@ def test_unknown_device_while_a_desk_is_silent_may_be_that_desk() -> None:
     assert pair is not None and not pair.proven and not pair.allowed
 
 
+def test_unknown_device_is_not_the_other_desk_when_that_one_was_read_whoever_else_is_silent() -> None:
+    this = lab([A1, B1], [A2, B2])
+    this.silent = {"desk-03"}
+    found = judged(this, {name: probe for name, probe in this.probes().items() if name not in this.silent})
+    assert codes(found) == {"CABLE_UNKNOWN_PEER": "fail", "CABLE_WRONG_PEER": "fail"}
+    strangers = lab([A1, SWITCH], [A2, "48:8f:5a:00:00:08"])
+    strangers.silent = {"desk-03", "desk-04"}
+    found = judged(strangers)
+    assert codes(found) == {"CABLE_UNKNOWN_PEER": "fail"}
+    assert "desk-02 was expected, and it is not desk-02. It may be one of desk-03, desk-04" in message(found, "CABLE_UNKNOWN_PEER")
+    pair = found.of_pair("pair_1")
+    assert pair is not None and not pair.allowed, "both cages are known to lead elsewhere"
+
+
 def test_no_signal_towards_a_silent_desk_is_not_a_missing_cable() -> None:
     this = Lab(DESKS, [[A1, None], *right(PLAN[1:])], eeprom=True)
     this.silent = {"desk-02"}
