@@ -20,7 +20,7 @@ from .charts import nccl_chart, rdma_chart, trend_chart
 from .figures import mark_at, rows_of
 from .levels import moved
 from .todo import loud, tasks
-from .words import duration, figure, items, line, moment, plain, scrubbed, short, size, told
+from .words import chosen, duration, figure, items, line, moment, plain, scrubbed, short, size, told
 
 HERE = Path(__file__).parent
 EVIDENCE_LIMIT = 1200
@@ -36,7 +36,7 @@ OPEN_LIMIT = 12
 def html(report: Mapping[str, Any], picture: str = "") -> str:
     """The page; ``picture`` is an SVG element of the cabling, made by us (everything else is escaped)."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(moment=moment, duration=duration)
+    environment.filters.update(moment=moment, duration=duration, chosen=chosen)
     template = environment.from_string((HERE / "page.html.j2").read_text(encoding="utf-8"))
     return template.render(view(report), style=Markup((HERE / "page.css").read_text(encoding="utf-8")), picture=Markup(picture))
 

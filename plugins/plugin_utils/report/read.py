@@ -88,6 +88,7 @@ def _run(run: dict[str, Any]) -> None:
     run["versions"] = {key: str(item) for key, item in versions.items()} if isinstance(versions, dict) else {}
     run["stages"] = _stages(run.get("stages"))
     run["seconds"] = number(run.get("seconds"))
+    run["only"] = [str(item) for item in run["only"]] if isinstance(run.get("only"), list) else None
     if "merged" in run:
         run["merged"] = [str(item) for item in _list(run["merged"])]
 

@@ -14,7 +14,7 @@ from ..workload import table as workload
 from .build import ORDER, desk_word, outcome, stacks_of
 from .levels import moved
 from .todo import loud, tasks, why
-from .words import duration, line, moment, short
+from .words import chosen, duration, line, moment, short
 
 WIDTH = 80
 """Columns that a terminal has at least; no line of ours is wider unless one word of it is."""
@@ -66,6 +66,8 @@ def summary(report: Mapping[str, Any], folder: str, notes: bool = False) -> list
         lines += ["", "The run was interrupted: this is all that its stages left."]
     if run.get("check_mode"):
         lines += ["", "Check mode: nothing was changed and nothing was measured."]
+    if run.get("only"):
+        lines += ["", *_wrapped(f"{chosen(run['only'])}.", "")]
     for item in run.get("findings", ()):
         lines += _wrapped(f"Note: {line(item['message'])}", "      ")
     lines += _times(run)

@@ -9,7 +9,7 @@ through here, whatever was checked before.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 REPLACEMENT = "�"
@@ -128,3 +128,9 @@ def moment(text: Any) -> str:
     if len(words) >= 16 and words[4:5] == "-" and words[10:11] == "T":
         return f"{words[:10]} {words[11:16]} UTC"
     return words
+
+
+def chosen(stages: Iterable[object]) -> str:
+    """That a run had only some of its stages, in words."""
+    named = ", ".join(map(line, stages))
+    return f"Only these stages were asked for (spark_stages): {named}. The verdicts rest on them alone"

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import read
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.build import bad_desks, build, outcome, stacks_of
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.html import html
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.junit import junit
@@ -395,3 +396,12 @@ def test_nccl_that_waits_for_rdma_asks_for_nothing_of_its_own(codes: list[str], 
     lab.find("rdma", "desk-01", finding("RDMA_NOT_MEASURED", Where("pair_01"), "the peer did not respond in time"))
     lab.find("nccl", "desk-01", finding("NCCL_PEER_NOT_READY", Where("pair_01"), "NCCL was not started", evidence={"rdma": codes}))
     assert sum(line.lstrip().startswith("UNKNOWN ") for line in lines_of(lab)) == asked
+
+
+def test_a_run_of_some_stages_says_on_what_its_verdicts_rest() -> None:
+    whole = Lab(2).report()
+    assert "asked for" not in "\n".join(summary(whole, FOLDER)) + html(whole, "")
+    some = read.checked({**whole, "run": {**whole["run"], "only": ["cable", "rdma"]}}, "x")
+    words = "Only these stages were asked for (spark_stages): cable, rdma. The verdicts rest on them alone"
+    assert words in " ".join(summary(some, FOLDER)) and words in html(some, "")
+    assert read.checked({**whole, "run": {**whole["run"], "only": 3}}, "x")["run"]["only"] is None
