@@ -395,7 +395,11 @@ def merge(request: Mapping[str, Any]) -> dict[str, Any]:
                 raise foreign
             if after is None or after == before or not apply:
                 return answer
-            fresh = fill(folder, name, after, int(request.get("mode") or 0o600), None if about is None else about.st_gid)
+            mode, gid = int(request.get("mode") or 0o600), None
+            if about is not None:
+                # Who may read it is the user's choice; sshd takes no file that others may write.
+                mode, gid = about.st_mode & 0o644 | 0o600, about.st_gid
+            fresh = fill(folder, name, after, mode, gid)
             try:
                 keep_acl(where, fresh)
                 before_rename(where)

@@ -157,6 +157,13 @@ def test_a_link_stays_a_link(person: Person) -> None:
     assert os.readlink(link) == "../dotfiles/keys" and kept.read_text(encoding="ascii") == f"ssh-rsa AAAA admin\n{LINE}\n"
 
 
+@pytest.mark.parametrize(("mode", "kept"), [(0o644, 0o644), (0o640, 0o640), (0o600, 0o600), (0o664, 0o644), (0o755, 0o644), (0o400, 0o600)])
+def test_who_may_read_a_file_stays_the_users_choice(person: Person, mode: int, kept: int) -> None:
+    path = person.put(AUTHORIZED, b"ssh-rsa AAAA admin\n", mode)
+    apply(person, want(person))
+    assert path.stat().st_mode & 0o777 == kept
+
+
 def test_a_file_that_is_roots_counts_where_it_says_what_is_wanted(person: Person) -> None:
     """As a configuration management keeps it: an admin adds our line there, and no run has to write."""
     path = person.put(AUTHORIZED, f"ssh-rsa AAAA admin\n{LINE}\n".encode(), 0o644)
