@@ -14,6 +14,7 @@ from ..module_utils.judges.login import keys_elsewhere
 from ..module_utils.model.data import from_dict
 from ..module_utils.model.desk import Desk
 from ..module_utils.model.finding import Where
+from ..module_utils.model.mpi_guard import NOT_ASKED
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.endpoints import EndpointError, desk_facts, meets_at, path_ends, path_to_neighbour
 from ..plugin_utils.run.model import Stack
@@ -83,7 +84,7 @@ def _to_do(facts: Desk, arguments: dict[str, Any]) -> tuple[dict[str, Any] | Non
     unnamed = "the number of the login user is not known" if "guard" not in arguments else None
     if not trust.is_there(facts, arguments):
         return arguments, unnamed
-    return None, unnamed or ("iptables cannot be asked" if arguments["guard"] and facts.setup.mpi_guard is None else None)
+    return None, unnamed or (NOT_ASKED if arguments["guard"] and facts.setup.mpi_guard is None else None)
 
 
 def _of_stack(stack: Stack, name: str, facts: Desk, call: Call) -> dict[str, Any]:

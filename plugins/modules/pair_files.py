@@ -215,7 +215,7 @@ def main() -> None:
         have = pair_files.read(desk, want)
         steps = pair_files.plan(have, want)
         if want.guard is not None and have.guard is None:
-            unguarded = "iptables cannot be asked"
+            unguarded = mpi_guard.NOT_ASKED
         run = [argv for step in steps for argv in pair_files.commands(step)]
         if not module.check_mode:
             run = pair_files.apply(desk, steps)

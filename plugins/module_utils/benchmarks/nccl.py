@@ -139,7 +139,7 @@ def _mpi_ports(sides: Mapping[str, Side]) -> tuple[int | None, tuple[Problem, ..
     """A port for PMIx that is free on every desk, and the desks where programs listen on all that Open MPI could take: it aborts then."""
     used = {desk: listening_ports(side) for desk, side in sides.items()}
     free = next((port for port in mpi_guard.PMIX if all(port not in ports for ports in used.values())), None)
-    lost = [(desk, mpi_guard.DAEMONS) for desk, ports in used.items() if ports.issuperset(mpi_guard.DAEMONS)]
+    lost = [(desk, needed) for needed in (mpi_guard.DAEMONS, mpi_guard.RANKS) for desk in used if used[desk].issuperset(needed)]
     if free is None:
         lost += [(desk, mpi_guard.PMIX) for desk, ports in used.items() if not ports.isdisjoint(mpi_guard.PMIX)]
     text = "programs listen on the TCP ports from {0} to {1}, which Open MPI needs one of"

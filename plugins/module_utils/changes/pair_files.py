@@ -175,8 +175,9 @@ def read(desk: HomesDesk, want: Wanted) -> Have:
     guard = None
     if want.guard is not None or want.no_guard:
         contents[mpi_guard.UNIT] = desk.read_text(mpi_guard.UNIT).text
-        rules_of_each = (answer.stdout if answer.ok else None for answer in map(desk.run, mpi_guard.COMMANDS))
-        guard = mpi_guard.found(desk.read_link(mpi_guard.WANTED_BY).target is not None, *rules_of_each)
+        ipv4, ipv6 = (answer.stdout if answer.ok else None for answer in map(desk.run, mpi_guard.COMMANDS))
+        enabled = desk.read_link(mpi_guard.WANTED_BY).target is not None
+        guard = mpi_guard.found(enabled, ipv4, ipv6, desk.read_text(mpi_guard.IPV6_OFF).text)
     return Have(contents, key.text is not None, key.error == DAMAGED, _wrong_modes(desk, want), rules, guard, unread)
 
 

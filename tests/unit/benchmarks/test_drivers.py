@@ -203,7 +203,7 @@ def test_a_port_that_a_program_of_either_desk_has_is_not_pmixs() -> None:
     assert [environment["PMIX_MCA_ptl_base_ipv4_port"] for environment in world.environments] == ["28410"] and not evidence.problems
 
 
-@pytest.mark.parametrize("ports", [mpi_guard.PMIX, mpi_guard.DAEMONS])
+@pytest.mark.parametrize("ports", [mpi_guard.PMIX, mpi_guard.DAEMONS, mpi_guard.RANKS])
 def test_a_desk_whose_programs_have_all_of_the_ports_is_named(ports: range) -> None:
     world = World(nccl=good_run(), listening={"desk-01": set(), "desk-02": set(ports)})
     [found] = nccl_judge.judge("pair_a", ENDS, measure_nccl(world), iterations=20, warmups=5)

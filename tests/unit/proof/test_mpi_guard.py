@@ -54,10 +54,20 @@ HOLES = {
 
 def test_the_rules_are_known_again_as_iptables_writes_them() -> None:
     text = "-P INPUT DROP\n-N dgx-spark-mpi-in\n-A INPUT -j ufw-before-input\n" + "".join(f"{rule}\n" for rule in IPV4)
-    found = mpi_guard.found(True, text, None)
-    assert found == MpiGuard(True, IPV4, None) and mpi_guard.in_force(GUARD, found)
+    for off in ("1\n", None):
+        found = mpi_guard.found(True, text, None, off)
+        assert found == MpiGuard(True, IPV4, None) and mpi_guard.in_force(GUARD, found)
     assert mpi_guard.in_force(GUARD, WHOLE)
-    assert mpi_guard.found(True, None, "") is None
+    assert mpi_guard.found(True, None, "", "0\n") is None
+
+
+def test_ip6tables_that_does_not_answer_guards_nothing_where_there_is_ipv6() -> None:
+    assert mpi_guard.found(True, "".join(f"{rule}\n" for rule in IPV4), None, "0\n") is None
+    desk = Guarded()
+    desk.files[mpi_guard.IPV6_OFF] = "0\n"
+    assert done(desk, WANT) == ["guard"]
+    desk.answers_ipv6 = False
+    assert pair_files.read(desk, WANT).guard is None
 
 
 @pytest.mark.parametrize("hole", HOLES)
@@ -105,6 +115,7 @@ class Guarded(FakeDesk):
     def __init__(self, works: bool = True, iptables: bool = True) -> None:
         super().__init__({})
         self.works, self.iptables, self.state = works, iptables, MpiGuard(False, (), ())
+        self.answers_ipv6 = True
 
     def read_link(self, path: str) -> Link:
         return Link(path, "../dgx-spark-mpi.service" if self.state.enabled else None)
@@ -113,6 +124,8 @@ class Guarded(FakeDesk):
         answer, argv = super().run(argv, **more), tuple(argv)
         if argv[0] in mpi_guard.PROGRAMS:
             rules = self.state.ipv4 if argv[0] == "iptables" else self.state.ipv6
+            if argv[0] == "ip6tables" and not self.answers_ipv6:
+                return Answer(argv, 3, "", "ip6tables v1.8.10 (legacy): can't initialize ip6tables table `mangle': Table does not exist\n")
             return Answer(argv, 0, "".join(f"{rule}\n" for rule in rules or ())) if self.iptables else Answer(argv, error="missing")
         if argv[0] == "systemctl":
             if argv[1] == "restart":
@@ -222,7 +235,7 @@ def test_the_kernel_lets_the_login_user_in_and_nobody_else(tmp_path: Path) -> No
     told = subprocess.run(["unshare", "--net", "/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
     before, ipv4, ipv6, after = told.stdout.split("---\n")
     assert before.splitlines() == ["in in in in in in ", *["in in out out out out "] * 2], told.stderr
-    found = mpi_guard.found(True, ipv4, ipv6)
+    found = mpi_guard.found(True, ipv4, ipv6, "0\n")
     assert found is not None and mpi_guard.in_force(GUARD, found), found
     assert after.startswith("in in in in in in \n") and "dgx-spark-mpi" not in after
 
