@@ -1001,3 +1001,12 @@ def test_a_fatal_pcie_error_of_the_gpu_is_not_the_adapters() -> None:
     assert "CX7_PCIE_ERRORS" not in found and found["FACTS_INCOMPLETE"].severity == "note"
     answering = judged(logging(healthy(), *lines))
     assert answering["GPU_ERRORS_LOGGED"].severity == "warn" and "CX7_PCIE_ERRORS" not in answering
+
+
+def test_a_kernel_log_that_comes_too_late_is_not_to_be_read_for_the_reason() -> None:
+    """Gigabytes of journal on a busy disk; the kernel's own buffer needs none."""
+    desk = healthy()
+    desk.commands[LOG] = said(error=TIMEOUT)
+    found = judged(desk)["FACTS_INCOMPLETE"]
+    assert (found.severity, "kernel.events" in found.message and "timeout" in found.message) == ("note", True)
+    assert "sudo dmesg" in found.remedy and "journalctl" not in found.remedy and "--become" not in found.remedy
