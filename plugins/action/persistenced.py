@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..module_utils.judges.dgx_os import rules_unknown
+from ..module_utils.model.data import from_dict
+from ..module_utils.model.desk import Desk
 from ..plugin_utils.actions import Call, DeskAction
 from ..plugin_utils.judgement import judged
 
@@ -21,7 +24,7 @@ class ActionModule(DeskAction):
         findings = judged(call, frozenset({INACTIVE}), NEEDED, "whether nvidia-persistenced runs")
         told = [item.get("evidence") or {} for item in findings if item["code"] == INACTIVE]
         unit_is_off = any(False in (item.get("active"), item.get("enabled")) for item in told)
-        if not (unit_is_off and call.given["repair"]):
+        if not (unit_is_off and call.given["repair"]) or rules_unknown(from_dict(Desk, call.facts or {})):
             return {"changed": False, "findings": findings}
         answer = self.execute("labops.dgx_spark.persistenced", {"repair": True}, call)
         if answer.get("failed"):

@@ -72,6 +72,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import TIMEO
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather import workload
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.containers import judge_container, unfit
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
+from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import registry_error
 
 
 def main() -> None:
@@ -104,7 +105,8 @@ def main() -> None:
             # Only docker's client has ended; the image's own start may go on for ever.
             commands.append(["docker", "rm", "--force", name])
             live.run(commands[-1], timeout=limit)
-    findings = judge_container(Where(desk=module.params["desk"]), image, inspect, run, described, pull)
+    registry = registry_error.read(pull.stderr) if pull is not None and not pull.ok else None
+    findings = judge_container(Where(desk=module.params["desk"]), image, inspect, run, described, pull, registry)
     module.exit_json(changed=pull is not None and pull.ok, commands=commands, findings=[item.as_dict() for item in findings])
 
 

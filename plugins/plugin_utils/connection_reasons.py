@@ -143,13 +143,20 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
         ),
     ),
     (
-        ("sudo: pam account management error: authentication service cannot", "sudo: pam authentication error: authentication service"),
+        (
+            "sudo: pam account management error: authentication service cannot",
+            "sudo: pam authentication error: authentication service",
+            "error: user not known to the underlying authentication module",
+            "sudo: you do not exist in the passwd database",
+            "sudo: unknown uid",
+        ),
         Reason(
             "become",
             "BECOME_FAILED",
             "the login works, but sudo cannot look up the account",
             "At the desk as root or with pkexec: a user of a directory needs its service there (systemctl status sssd; sssctl "
-            "domain-status DOMAIN), a local one its line in /etc/shadow (pwck -r names a missing one, pwconv adds it). Then run again.",
+            "domain-status DOMAIN), a local one its lines in /etc/passwd and /etc/shadow (pwck -r names what is missing there, pwconv adds "
+            "the second). getent passwd USER must print the user. Then run again.",
         ),
     ),
     (

@@ -291,7 +291,8 @@ class _View:
             busy = bool(self.edges.get(desk) or self.strangers.get(desk) or self.shared.get(desk))
             if desk in self.unread:
                 message = f"{desk}: {REASONS['desk_unread']}: {self.unread[desk]}"
-                found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence={"reason": "desk_unread"}))
+                evidence = {"reason": "desk_unread", "follows_from": [desk]}
+                found.append(finding("CABLE_NOT_SEEN", Where(planned.pair, desk), message, evidence=evidence))
                 continue
             hidden = [item for item in self.unseen.get(desk, ()) if item.plugged is not False]
             if busy:

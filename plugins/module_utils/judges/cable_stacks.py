@@ -313,7 +313,8 @@ class StackJudge:
         for desk in stack.members:
             if desk in self.unread:
                 message = f"{desk}: {REASONS['desk_unread']}: {self.unread[desk]}"
-                found.append(finding("CABLE_NOT_SEEN", Where(stack.name, desk), message, evidence={"reason": "desk_unread"}))
+                evidence = {"reason": "desk_unread", "follows_from": [desk]}
+                found.append(finding("CABLE_NOT_SEEN", Where(stack.name, desk), message, evidence=evidence))
         for item in self.cables.unseen:
             if item.at.desk in stack.members and item.plugged is not False and not self._silent_port(stack, item.at):
                 message = f"{item.at}: it is not known where the cable goes: {REASONS[item.reason]}"

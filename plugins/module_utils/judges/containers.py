@@ -100,21 +100,48 @@ PULL_TIMEOUT = (
     "Pull the image by hand on the desk, where nothing ends it (docker pull IMAGE), or set desk_containers_limit to more seconds (a pull "
     "has ten times that), then run again."
 )
+NO_WAY = (
+    "The daemon pulls, not the shell: on the desk, curl -sI https://REGISTRY/v2/ shows whether there is a way out. Where it leads through "
+    "a proxy, the daemon must know it (HTTPS_PROXY in sudo systemctl edit docker, or proxies in /etc/docker/daemon.json, then sudo "
+    "systemctl restart docker, which ends running containers). Without a way out bring the image by docker save and docker load. Then run "
+    "again."
+)
+REGISTRY: dict[str, str] = {
+    "no_network": NO_WAY,
+    "timeout": NO_WAY,
+    "certificate": "Check the desk's clock (timedatectl). If it is right, the registry, or a proxy that looks into TLS, has a certificate "
+    "authority of its own: put that in /etc/docker/certs.d/REGISTRY/ca.crt, or in /usr/local/share/ca-certificates with sudo "
+    "update-ca-certificates and sudo systemctl restart docker. Then run again.",
+    "plain_http": "List the registry in insecure-registries of /etc/docker/daemon.json if it is meant to answer without TLS, and sudo "
+    "systemctl restart docker. Then run again.",
+    "rate_limit": "Log in to the registry on the desk as the user that pulls (with become that is root: sudo docker login), or wait "
+    "(Docker Hub counts 6 hours), or pull the image elsewhere and bring it by docker save and docker load. Then run again.",
+    "no_access": "Check the name (desk_containers_image). If the image is private, log in on the desk as the user that pulls (with become "
+    "that is root: sudo docker login nvcr.io, user $oauthtoken with an NGC key). Then run again.",
+    "not_found": "The registry does not have it: check repository and tag (desk_containers_image), then run again.",
+}
+"""What to do where an image cannot be fetched, by the kind of the registry's words (readers.registry_error)."""
 PACKAGES = {"libnvidia-gtk": "nvidia-settings and libxnvctrl0", "libXNVCtrl": "libxnvctrl0"}
 """Library to the package that brings it, where the name does not tell."""
 
 
 def judge_container(
-    where: Where, image: str, inspect: Answer, run: Answer | None, described: Image | None = None, pull: Answer | None = None
+    where: Where,
+    image: str,
+    inspect: Answer,
+    run: Answer | None,
+    described: Image | None = None,
+    pull: Answer | None = None,
+    registry: str | None = None,
 ) -> list[Finding]:
     """The finding for one image.
 
     ``inspect`` is docker's answer about the image and ``described`` what that says, ``pull`` about fetching it, ``run`` about the container
-    (null: not done).
+    (null: not done). ``registry``: the kind of what the registry said of a pull that failed.
     """
     evidence: dict[str, Any] = {"image": image}
     if not inspect.ok:
-        return [_not_there(where, image, inspect, pull)]
+        return [_not_there(where, image, inspect, pull, registry)]
     refused = unfit(described)
     if refused is not None:
         message = f"{where.desk}: no container of {image} can start: {refused[0]}"
@@ -147,7 +174,7 @@ def judge_docker_group(where: Where, user: str | None, groups: tuple[str, ...]) 
     return [finding("DOCKER_GROUP_MISSING", where, f"{where.desk}: {user} is not in the docker group", evidence={"groups": list(groups)})]
 
 
-def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -> Finding:
+def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None, registry: str | None) -> Finding:
     kind = docker_error.read(f"{inspect.stderr}\n{inspect.stdout}", inspect.error)
     if kind in NO_START:
         sentence, remedy = NO_START[kind]
@@ -167,6 +194,8 @@ def _not_there(where: Where, image: str, inspect: Answer, pull: Answer | None) -
             remedy = NO_START[refused][1]
         elif refused == docker_error.TIMEOUT:
             message, remedy = f"{where.desk}: the pull of {image} did not end in time", PULL_TIMEOUT
+        elif refused == docker_error.OTHER:
+            remedy = REGISTRY.get(registry or "", remedy)
         return finding("CONTAINER_NOT_PROVEN", where, message, evidence={"image": image, "error": words}, remedy=remedy)
     if kind == docker_error.ABSENT:
         message = f"{where.desk}: image {image} is not on the desk, so no GPU container was started"

@@ -95,7 +95,7 @@ def _remedy(desk: Desk, unread: Mapping[str, str]) -> str | None:
     if late:
         return (
             "A command did not respond within its time limit (the reasons name it). Run it on the desk by hand: if it hangs there too, it "
-            "is waiting for the driver or a disk; sudo journalctl -k says for what, and a reboot ends it. Then run again."
+            "is waiting for the driver or a disk; sudo dmesg says for what, and a reboot ends it. Then run again."
         )
     if any(path.startswith("gpu.") and _SMI_BROKEN.search(reason) for path, reason in unread.items()):
         return (

@@ -57,6 +57,11 @@ UPDATE_BOTH = (
     "PAIR then locks and measures."
 )
 
+REBOOT = (
+    "Nothing has to be installed: reboot {desk} with the cable in when it is free (playbooks/onboard.yml --limit {desk} -e "
+    "desk_reboot_policy=always does that), then run again."
+)
+
 
 def _ahead(one: Any, two: Any) -> int | None:
     """Which of two versions is the later one (0 or 1). The kernel with large pages is no later one."""
@@ -75,6 +80,17 @@ def _told(names: tuple[str, str], differences: dict[str, tuple[Any, Any]], compa
     return "; ".join(parts)
 
 
+def _reboot(names: tuple[str, str], desks: tuple[Desk, Desk], differences: dict[str, tuple[Any, Any]]) -> str | None:
+    """The remedy where the next boot of the desk that is behind brings the other one's kernel, and nothing else differs."""
+    kernels = differences.get("kernel")
+    ahead = _ahead(*kernels) if kernels and len(differences) == 1 else None
+    if kernels is None or ahead is None:
+        return None
+    late = desks[1 - ahead].kernel
+    bare = any(image.release == late.next_boot and image.has_driver is False for image in late.installed)
+    return REBOOT.format(desk=names[1 - ahead]) if late.next_boot == kernels[ahead] and not bare else None
+
+
 def _evidence(names: tuple[str, str], differences: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     return {label: {names[0]: one, names[1]: two} for label, (one, two) in differences.items()}
 
@@ -90,7 +106,7 @@ def drift(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[
         if differences:
             message = f"The desks differ: {_told(names, differences, bad=bad)}."
             later = [both[ahead] for both in differences.values() if (ahead := _ahead(*both)) is not None]
-            remedy = UPDATE_BOTH if any(version in bad for version in later) else None
+            remedy = UPDATE_BOTH if any(version in bad for version in later) else _reboot(names, (head, peer), differences)
             found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences), remedy=remedy))
     vendors = (vendor(head), vendor(peer))
     across = None not in vendors and vendors[0] != vendors[1]

@@ -28,7 +28,8 @@ _GPU = re.compile(
     r"|nvidia-modeset: ERROR: .{0,40}?Error while waiting for GPU progress"
     r"|INFO: task (?:nvidia|nv_|irq/[0-9]{1,5}-nvidia)[\w-]{0,16}:[0-9]{1,10} blocked for more than"
     r"|nvidia [0-9a-f:.]{12}: .{0,60}?(?:device|config space) inaccessible"
-    r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error",
+    r"|nvidia(?: [0-9a-f:.]{12})?: probe .{0,60}?failed with error"
+    r"|nvidia [0-9a-f:.]{12}: (?:AER: )?(?:can't recover|PCIe Bus Error: severity=[^,]{0,24}\(Fatal\))",
     re.IGNORECASE,
 )
 _GPU_MEMORY = re.compile(r"NVRM: .{0,200}?(?:Out of memory|NV_ERR_NO_MEMORY)")

@@ -185,8 +185,8 @@ def bad_desks(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def worst_first(findings: Iterable[FindingData]) -> list[FindingData]:
-    """Findings, the worst first, in a stable order."""
-    return sorted(findings, key=lambda item: -SEVERITIES.index(item["severity"]))
+    """Findings, the worst first, of one weight those that name no other as their cause; in a stable order."""
+    return sorted(findings, key=lambda item: (-SEVERITIES.index(item["severity"]), bool((item.get("evidence") or {}).get("follows_from"))))
 
 
 def _because(findings: Iterable[FindingData]) -> str:

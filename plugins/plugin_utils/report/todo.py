@@ -61,7 +61,10 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
     causes = {(_desk(owner, item), item["code"]) for owner, item in everything}
     failed = {_place(owner, item) for owner, item in everything if item["severity"] == "fail"}
     found: dict[tuple[str, str, str], Task] = {}
-    reasons = {desk["name"]: any(map(_is_reason, desk["findings"])) for desk in report["desks"]}
+    reasons = {
+        desk["name"]: any(_is_reason(item) and desk["name"] not in _follows_from(item) for item in desk["findings"])
+        for desk in report["desks"]
+    }
     out = {desk["name"] for desk in report["desks"] if desk.get("out_of_service")}
     for owner in owners:
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())

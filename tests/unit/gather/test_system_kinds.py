@@ -113,6 +113,11 @@ def test_a_recovery_that_the_driver_wants(action: str) -> None:
         ("spark-a1b2 kernel: nvidia-modeset: ERROR: GPU:0: Error while waiting for GPU progress: 0x0000ca7d:0 2:0:4048:4044", True),
         ("spark-a1b2 kernel: nvidia 000f:01:00.0: Unable to change power state from D3cold to D0, device inaccessible", True),
         ("spark-a1b2 kernel: nvidia 000f:01:00.0: can't change power state from D3cold to D0 (config space inaccessible)", True),
+        ("spark-a1b2 kernel: nvidia 000f:01:00.0: AER: PCIe Bus Error: severity=Uncorrectable (Fatal), type=Inaccessible, (Agent)", True),
+        ("spark-a1b2 kernel: nvidia 000f:01:00.0: PCIe Bus Error: severity=Uncorrected (Fatal), type=Transaction Layer, (Agent)", True),
+        ("spark-a1b2 kernel: nvidia 000f:01:00.0: AER: can't recover (no error_detected callback)", True),
+        ("spark-a1b2 kernel: nvidia 000f:01:00.0: AER: PCIe Bus Error: severity=Correctable, type=Data Link Layer, (Agent)", False),
+        ("spark-a1b2 kernel: nvme 0004:01:00.0: AER: PCIe Bus Error: severity=Uncorrectable (Fatal), type=Inaccessible, (Agent)", False),
         ("spark-a1b2 kernel: iwlwifi 0009:01:00.0: Unable to change power state from D3cold to D0, device inaccessible", False),
         ("spark-a1b2 kernel: INFO: task nvidia-smi:48127 blocked for more than 122 seconds.", True),
         ("spark-a1b2 kernel: INFO: task nv_queue:812 blocked for more than 122 seconds.", True),
@@ -981,3 +986,27 @@ def test_a_next_kernel_without_its_ramdisk_does_not_come_up(boot: tuple[str, ...
 def test_a_next_kernel_whose_ramdisk_is_there_or_of_which_none_was_seen(boot: tuple[str, ...]) -> None:
     desk = with_next(*boot)
     assert "NEXT_BOOT_KERNEL_WITHOUT_INITRD" not in judged(desk) and reboot_refusals(collect(desk), WHERE) == []
+
+
+def test_a_fatal_pcie_error_of_the_gpu_is_not_the_adapters() -> None:
+    port, gpu = "spark-a1b2 kernel: pcieport 000f:00:00.0: AER:", "spark-a1b2 kernel: nvidia 000f:01:00.0: AER:"
+    lines = (
+        f"{port} Uncorrectable (Fatal) error message received from 000f:01:00.0",
+        f"{gpu} PCIe Bus Error: severity=Uncorrectable (Fatal), type=Inaccessible, (Unregistered Agent ID)",
+        f"{gpu} can't recover (no error_detected callback)",
+        f"{port} device recovery failed",
+    )
+    found = judged(logging(with_smi(healthy(), said(error=TIMEOUT)), *lines))
+    assert lines[1] in found["GPU_FAILED"].message and "unplug the power supply" in found["GPU_FAILED"].remedy
+    assert "CX7_PCIE_ERRORS" not in found and found["FACTS_INCOMPLETE"].severity == "note"
+    answering = judged(logging(healthy(), *lines))
+    assert answering["GPU_ERRORS_LOGGED"].severity == "warn" and "CX7_PCIE_ERRORS" not in answering
+
+
+def test_a_kernel_log_that_comes_too_late_is_not_to_be_read_for_the_reason() -> None:
+    """Gigabytes of journal on a busy disk; the kernel's own buffer needs none."""
+    desk = healthy()
+    desk.commands[LOG] = said(error=TIMEOUT)
+    found = judged(desk)["FACTS_INCOMPLETE"]
+    assert (found.severity, "kernel.events" in found.message and "timeout" in found.message) == ("note", True)
+    assert "sudo dmesg" in found.remedy and "journalctl" not in found.remedy and "--become" not in found.remedy

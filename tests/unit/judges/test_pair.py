@@ -7,7 +7,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.busy impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.pair import judge_pair
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
-from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import GpuProcess, KernelImage
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from judge_samples import change, healthy, with_function, with_linked
 
@@ -146,3 +146,26 @@ def test_green_a_version_that_one_desk_tells_without_its_last_part() -> None:
 def test_nobody_is_behind_in_another_series(peer: Desk, behind: bool) -> None:
     (item,) = judge_pair("pair_a", HEAD, peer, JudgeOptions(), ("desk-01", "desk-02"))
     assert ("is behind" in item.message) is behind
+
+
+UPDATED = "7.0.0-1021-nvidia"
+
+
+@pytest.mark.parametrize(
+    ("behind", "reboot"),
+    [
+        ({"kernel__next_boot": UPDATED}, True),
+        ({"kernel__next_boot": "6.17.0-1032-nvidia"}, False),
+        ({"kernel__next_boot": None}, False),
+        ({"kernel__next_boot": UPDATED, "kernel__installed": (KernelImage(UPDATED, has_driver=False),)}, False),
+        ({"kernel__next_boot": UPDATED, "dgx_os__version": "7.1.0"}, False),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_desk_that_only_waits_for_its_reboot_is_sent_to_no_archive(behind: dict[str, object], reboot: bool, turned: bool) -> None:
+    ahead = change(HEAD, kernel__running=UPDATED, kernel__next_boot=UPDATED)
+    late = change(PEER, kernel__running="6.17.0-1032-nvidia", **behind)
+    desks, names = ((late, ahead), ("desk-02", "desk-01")) if turned else ((ahead, late), ("desk-01", "desk-02"))
+    [drift] = judge_pair("pair_a", *desks, JudgeOptions(), names)
+    assert "desk-02 is behind" in drift.message
+    assert ("reboot desk-02 " in drift.remedy) is reboot and ("lock_from" in drift.remedy) is not reboot

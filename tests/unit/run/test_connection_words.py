@@ -136,6 +136,22 @@ def test_a_host_certificate_that_is_not_valid_is_no_other_machine(reason: str) -
     assert found.code == "DESK_UNREACHABLE" and "certificate" in found.sentence and "timedatectl" in found.remedy
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sudo: you do not exist in the passwd database",
+        "sudo: unknown uid 30001: who are you?",
+        "sudo: PAM account management error: User not known to the underlying authentication module\nsudo: a password is required",
+        "Premature end of stream waiting for become success.\n>>> Standard Error\nsudo: you do not exist in the passwd database",
+    ],
+)
+def test_a_user_that_the_directory_no_longer_tells_is_no_wrong_sudoers_file(text: str) -> None:
+    """The service of a directory went down while a shared connection still stood."""
+    found = classify(text)
+    assert (found.code, "look up the account" in found.sentence) == ("BECOME_FAILED", True)
+    assert found.remedy is not None and "sssd" in found.remedy and "getent passwd USER" in found.remedy
+
+
 def test_words_that_nobody_knows_stand_in_the_message() -> None:
     text = "Protocol error: expected packet type 31, got 80"
     assert classify(text).told(text) == f"it could not be reached: {text}"

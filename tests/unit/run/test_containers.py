@@ -302,3 +302,35 @@ def test_a_container_that_does_not_start_in_time_is_ended(monkeypatch: pytest.Mo
 def test_a_pull_that_does_not_end_in_time_is_told_as_that() -> None:
     (found,) = judge_container(HERE, "x", ABSENT, None, None, Answer((), None, error="timeout"))
     assert found.code == "CONTAINER_NOT_PROVEN" and "did not end in time" in found.message and "desk_containers_limit" in found.remedy
+
+
+NVCR = 'Error response from daemon: Get "https://nvcr.io/v2/":'
+DENIED = "Error response from daemon: pull access denied for lab/x, repository does not exist or may require 'docker login': denied:"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure", "never"),
+    [
+        (f"{NVCR} net/http: request canceled (Client.Timeout exceeded while awaiting headers)", "/etc/docker/daemon.json", "by hand"),
+        (f"{NVCR} dial tcp: lookup nvcr.io on 127.0.0.53:53: no such host", "systemctl edit docker", "by hand"),
+        (f"{NVCR} dial tcp 203.0.113.7:443: connect: connection refused", "proxy", "by hand"),
+        (f"{NVCR} tls: failed to verify certificate: x509: certificate signed by unknown authority", "/etc/docker/certs.d", "by hand"),
+        (f"{DENIED} requested access to the resource is denied", "docker login nvcr.io", "proxy"),
+        ("Error response from daemon: manifest for lab/x:1 not found: manifest unknown: manifest unknown", "repository and tag", "by hand"),
+        ("failed to register layer: exit status 1: unpigz: abort: zlib version less than 1.2.3", "by hand", "proxy"),
+    ],
+)
+def test_a_pull_that_the_registry_or_the_way_to_it_refuses_is_not_tried_by_hand(
+    words: str, cure: str, never: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Desk:
+        def run(self, argv: list[str], **_more: object) -> Answer:
+            return Answer(tuple(argv), 1, "", words) if argv[1] == "pull" else ABSENT
+
+    monkeypatch.setattr(gpu_container, "LiveDesk", Desk)
+    monkeypatch.setattr(gpu_container, "claim", lambda *_words: None)
+    with patch_module_args({"image": "x", "pull": True}), pytest.raises(SystemExit):
+        gpu_container.main()
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "CONTAINER_NOT_PROVEN" and words[:60] in found["message"]
+    assert cure in found["remedy"] and never not in found["remedy"]
