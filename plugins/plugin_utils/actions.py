@@ -29,7 +29,7 @@ from ..module_utils.judges.working import held
 from ..module_utils.model.finding import Finding, Where, verdict
 from ..module_utils.programs.lease import VARIABLE
 from . import alone
-from .admission.admit import ANSWER_LIMIT, COLLECTION, MEASURING, AnswerInvalid, Speaker, admit
+from .admission.admit import ANSWER_LIMIT, COLLECTION, MEASURING, AnswerInvalid, Speaker, admit, discreet, told_discreetly
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
 from .admission.text import clean, cut, ends, line
@@ -440,7 +440,7 @@ class DeskAction(ActionBase):
             return AnswerInvalid(desk, module, refused).result
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')}\n{result.get('module_stderr', '')}", severity)
-        return result
+        return told_discreetly(result)
 
     def _silence(self) -> str:
         """Why the desk itself does not respond, where sudo did not in time: over an older connection nobody is told. Empty when it does."""
@@ -535,11 +535,12 @@ class DeskAction(ActionBase):
         """The failed result of a desk that could not be reached or entered."""
         # Whose line it is tells something: they are joined only for what is shown, where banners of the desk stand too.
         reason, own = explained(classify(clean(text), enrolled=enrolled))
+        text = discreet(line(text))
         found = finding(
             reason.code,
             Where(desk=desk),
-            f"{desk}: {reason.told(line(text))}",
-            evidence={"reason": reason.kind, "error": ends(" ".join(line(text).split()), 600)},
+            f"{desk}: {reason.told(text)}",
+            evidence={"reason": reason.kind, "error": ends(" ".join(text.split()), 600)},
             severity="unknown" if own else severity if reason.code == "DESK_UNREACHABLE" else None,
             remedy=reason.remedy,
         )

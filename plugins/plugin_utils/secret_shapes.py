@@ -29,7 +29,7 @@ _NO_VALUE = r"(?!(?:release|version|origin) |REMOVED\b)"
 
 _QUOTED = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\n]|'')*'"
 _BLOCK = re.compile(
-    rf"(?im)^(?P<head>(?P<indent>[ \t]*)(?:- +)?[\"']?[\w. -]{{0,60}}?{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*:)(?P<value>[^\n]*)"
+    rf"(?im)^(?P<head>(?P<indent>[ \t]*+)(?:- ++)?[\"']?[\w. -]{{0,60}}?{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*:)(?P<value>[^\n]*)"
     r"(?P<more>(?:\n(?P=indent)[ \t]+[^\n]*|\n[ \t]*(?=\n))+)"
 )
 """A value on the lines below its key: folded, literal, or a plain or quoted text of several lines."""
@@ -39,7 +39,7 @@ _MEMBER = re.compile(
     rf"(?i)(?P<head>[\"']?{_WORDS}[\w-]{{0,30}}[\"']?[ \t]*[:=][ \t]*+){_NO_VALUE}"
     rf"(?P<value>{_QUOTED}|\{{[^{{}}\n]*\}}|\[[^\[\]\n]*\]|[^\s,;{{}}\[\]&\"']+)"
 )
-_OPTION = re.compile(rf"(?i)(?P<head>--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}} ++){_NO_VALUE}(?P<value>{_QUOTED}|[^\s\"'-][^\s\"']*)")
+_OPTION = re.compile(rf"(?i)(?P<head>(?<![\w-])--?[\w-]{{0,30}}{_WORDS}[\w-]{{0,30}} ++){_NO_VALUE}(?P<value>{_QUOTED}|[^\s\"'-][^\s\"']*)")
 _HEADER = re.compile(r"(?i)(?P<head>\bauthorization[\"']?[ \t]*[:=][ \t]*+[\"']?)(?!REMOVED\b)(?P<value>[^\s\"',;}][^\"'\n,;}]*)")
 """Its value has two words: a scheme, and what is secret."""
 _SAID = re.compile(
@@ -55,7 +55,7 @@ _TOKEN = re.compile(
     r"|(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|gl(?:pat|dt|rt|cbt|ptt)-[\w-]{12,}|sk-[\w-]{16,}|xox[a-z]-[\w-]{10,}"
     r"|(?:AKIA|ASIA|AGPA|AIDA)[A-Z0-9]{12,}|AIza[\w-]{20,}|hf_[A-Za-z0-9]{16,}|nvapi-[\w-]{16,}|npm_\w{20,}|dckr_pat_[\w-]{10,}|ya29\.[\w-]{10,}"
     r"|pypi-[\w-]{16,}|tskey-[\w-]{10,}|dop_v1_\w{16,}|SG\.[\w.-]{16,}|shpat_\w{16,}|gsk_\w{16,}|r8_\w{16,}|rk_live_\w{10,}|[sp]k_live_\w{10,}"
-    r"|eyJ[\w-]{8,4000}\.[\w-]{4,}(?:\.[\w-]*)?|AGE-SECRET-KEY-\w{10,}|hvs\.[\w-]{10,}|ops_[\w-]{30,})"
+    r"|(?<!-)eyJ[\w-]{8,4000}+\.[\w-]{4,}(?:\.[\w-]*)?|AGE-SECRET-KEY-\w{10,}|hvs\.[\w-]{10,}|ops_[\w-]{30,})"
     r"|(?i:\b(?:bearer|basic))[ \t]+(?!REMOVED)[A-Za-z0-9+/._~-]{8,}=*"
     r"|\$(?:\d|2[abxy]|[a-z][a-z0-9-]{0,15})\$[^\s:\"']{8,}|\{(?:S?SHA|S?MD5|CRYPT|PBKDF2)[\w-]*\}[^\s\"']{8,}|grub\.pbkdf2\.[\w.]{8,}"
     r"|(?i:scram-sha-\d{1,4})\$[^\s\"']{8,}|(?<=[?&]sig=)[^\s&\"']{8,}|(?<![A-Za-z0-9])(?=[A-Za-z]{0,7}[G-Zg-z])[A-Za-z]{2,8}[0-9a-f]{32,64}(?![0-9A-Za-z])"

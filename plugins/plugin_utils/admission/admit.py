@@ -21,6 +21,7 @@ from ...module_utils.model.finding import EVIDENCE_LIMIT, Finding, Where, bounde
 from ...module_utils.model.kinds import LINE, Kind
 from ...module_utils.model.update import Look
 from ..documented import returned_of
+from ..secret_shapes import cut as without_secrets
 from .schema import Check, Refused, anything, boolean, declared, either_null_or, integer, listed, of_dataclass, of_documentation, text
 from .text import cut, line
 
@@ -103,7 +104,7 @@ def _admitted(name: str, answer: Any, speaker: Speaker, ours: bool) -> dict[str,
 def _documented(name: str) -> tuple[dict[str, Check], frozenset[str]]:
     """The checks of a module's documented values, and which are always there."""
     if name == "spark_facts":
-        spark = declared({"spark": of_dataclass(Desk)}, frozenset({"spark"}))
+        spark = declared({"spark": _desk}, frozenset({"spark"}))
         return {"ansible_facts": spark, "findings": anything, "processes": integer}, frozenset({"ansible_facts", "findings"})
     returned = returned_of(name)
     checks = {**of_documentation(returned), **FINER.get(name, {})}
@@ -128,11 +129,28 @@ FINER: dict[str, dict[str, Check]] = {
 def facts(spark: Any, desk: str) -> dict[str, Any]:
     """Facts that come from elsewhere than a module's answer, such as Ansible's variables. Raises AnswerInvalid."""
     try:
-        admitted: dict[str, Any] = of_dataclass(Desk)(spark, "ansible_facts.spark")
+        admitted: dict[str, Any] = _desk(spark, "ansible_facts.spark")
     except (Refused, RecursionError) as error:
         refused = error if isinstance(error, Refused) else Refused("ansible_facts.spark", "nested too deep", "plain data")
         raise AnswerInvalid(desk, "spark_facts", refused) from None
     return admitted
+
+
+def _desk(value: Any, path: str) -> dict[str, Any]:
+    """Facts of a desk. Into our files there others may have written what is no business of ours (a token beside the settings)."""
+    taken: dict[str, Any] = of_dataclass(Desk)(value, path)
+    setup = taken.get("setup") or {}
+    setup.update({name: without_secrets(setup[name]) for name in ("pair_env", "link_file") if isinstance(setup.get(name), str)})
+    return taken
+
+
+def discreet(value: Any) -> Any:
+    """Plain data without the secrets that programs print (apt names an archive with its login)."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {name: discreet(item) for name, item in value.items()}
+    return [discreet(item) for item in value] if isinstance(value, list) else value
 
 
 # ---- findings ----------------------------------------------------------------------------------------------------------
@@ -163,8 +181,8 @@ def _finding(given: Any, path: str, speaker: Speaker, members: bool) -> dict[str
         "severity": severity,
         "subject": place.subject,
         "where": place.as_dict(),
-        "message": cut(line(_text(given.get("message"), f"{path}.message")), MESSAGE_LIMIT),
-        "evidence": evidence,
+        "message": discreet(cut(line(_text(given.get("message"), f"{path}.message")), MESSAGE_LIMIT)),
+        "evidence": discreet(evidence),
         "remedy": cut(_text(given.get("remedy"), f"{path}.remedy"), MESSAGE_LIMIT),
     }
 
@@ -244,3 +262,11 @@ OWN: dict[str, Check] = {
     "module_stderr": _words,
 }
 """What Ansible itself says of a module, whatever module it is. None of ours is skipped on a desk: who says so has said nothing."""
+
+TOLD = ("msg", "warnings", "exception", "module_stdout", "module_stderr")
+"""Those with words of programs in them."""
+
+
+def told_discreetly(answer: dict[str, Any]) -> dict[str, Any]:
+    """An admitted answer as it may be kept and shown, once its words were read for the reason of a failure."""
+    return {name: discreet(value) if name in TOLD else value for name, value in answer.items()}

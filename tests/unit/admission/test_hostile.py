@@ -18,11 +18,13 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side as side_module
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import settings, trust
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, Text
+from ansible_collections.labops.dgx_spark.plugins.module_utils.judges import apt_errors
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_judge import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.cable_map import read_map
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable import CableProbe, PlannedCable
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict, sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
+from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.schema import Refused
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import write as write_module
@@ -339,6 +341,39 @@ def test_words_of_a_desk_steer_no_terminal_and_begin_no_line(tmp_path: Path) -> 
     assert not [code for code in ("202e", "2028", "fffe") if f"\\u{code}" in text]
     lines = write_report(lab.run, lab.store).lines
     assert not any(line.lstrip().startswith("ok pair_b") for line in lines) and verdicts(report, "pairs")["pair_b"] == "PASS"
+
+
+SIGNED_BY = (
+    "E: Conflicting values set for option Signed-By regarding source http://ana:Gletscher77@archive.example/ubuntu/ noble: /a.gpg != /b.gpg"
+)
+"""apt masks a login in most of what it says, and not here."""
+
+
+def test_a_password_that_a_program_prints_is_kept_nowhere(tmp_path: Path) -> None:
+    found = apt_errors.explain(["apt-get", "update"], SIGNED_BY, Where(desk=HOSTILE)).as_dict()
+    assert "Gletscher77" in found["message"], "apt's own line is told"
+    answer = {"changed": False, "failed": True, "msg": found["message"], "module_stderr": SIGNED_BY, "findings": [found]}
+    lab = lab_of(tmp_path / "run", "pair_tools", answer)
+    report = lab.whole()
+    assert found["code"] in codes(report, HOSTILE)
+    assert not [text for text in lab.shown if "Gletscher77" in text]
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept and not [path for path in kept if b"Gletscher77" in path.read_bytes()]
+    assert [path for path in kept if b"archive.example" in path.read_bytes()], "all but the login is told"
+
+
+OURS = str(settings.proven("pair_a", ENDS, settings.meeting(ENDS), "20261123T101500Z-aaaa")["desks"]["desk-02"]["pair_env"])
+
+
+def test_a_token_that_somebody_wrote_into_our_file_is_kept_nowhere(tmp_path: Path) -> None:
+    def write(spark: dict[str, Any]) -> None:
+        spark["setup"]["pair_env"] = f"{OURS}export HF_TOKEN=Gletscher77Gletscher77\n"
+
+    lab_of(tmp_path / "run", "spark_facts", with_facts(write)).whole()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"Gletscher77" in path.read_bytes()]
+    plain, link = admit(FACTS, with_facts(lambda spark: spark["setup"].update(pair_env=OURS)), ME), facts_of("desk-02")
+    setup = plain["ansible_facts"]["spark"]["setup"]
+    assert setup["pair_env"] == OURS and setup["link_file"] == link["ansible_facts"]["spark"]["setup"]["link_file"] != ""
 
 
 def test_a_lone_surrogate_can_be_written_as_utf_8() -> None:
