@@ -107,7 +107,9 @@ class ActionModule(DeskAction):
         # What is wished for the whole run may also be a variable of the play, which hostvars do not hold.
         own = wishes[call.desk] = {**wishes.get(call.desk, {}), **self.values(call.task_vars, [want.variable for want in WANTS])}
         options = {host: role_options.given(hostvars.get(host) or {}) for host in scope}
-        problems = _wrong_wishes(wishes, options, [host.name for host in view.desks])
+        names = [host.name for host in view.desks]
+        asked = {host.name for host in view.desks if not host.out_of_service} & set(scope) if playbook(name).compares else set(names)
+        problems = _wrong_wishes(wishes, options, names, asked)
         sources = {host: str(values.get(LINK_ADDRESSES.variable) or LINK_ADDRESSES.default) for host, values in wishes.items()}
         problems += wrong_sources(stacks, {host: word for host, word in sources.items() if word in LINK_ADDRESSES.choices})
         problems += wrong_numbers(stacks, _link_numbers(options, sources))
@@ -234,14 +236,16 @@ def _set_of(hostvars: Any, host: str, names: Iterable[str]) -> dict[str, Any]:
     return {name: values[name] for name in names if values.get(name) is not None}
 
 
-def _wrong_wishes(wishes: dict[str, dict[str, Any]], options: Mapping[str, Mapping[str, Any]], desks: list[str]) -> list[str]:
+def _wrong_wishes(
+    wishes: dict[str, dict[str, Any]], options: Mapping[str, Mapping[str, Any]], desks: list[str], asked: set[str]
+) -> list[str]:
     """What is wrong with the variables of the desks, each once: a wish for the whole lab is not told for every desk."""
     told: dict[str, list[str]] = {}
     for host, values in wishes.items():
         for problem in (*check(values), *role_options.check(options.get(host, {}))):
             told.setdefault(problem, []).append(host)
         try:
-            audit.check_baseline(BASELINE.read(values), desks)
+            audit.check_baseline(BASELINE.read(values), desks, asked)
         except audit.BaselineError as error:
             told.setdefault(f"audit_baseline: {error}", []).append(host)
     return [problem if len(hosts) == len(wishes) else f"{', '.join(hosts)}: {problem}" for problem, hosts in told.items()]

@@ -332,8 +332,10 @@ def result_of(outcome: Outcome, diff: bool) -> dict:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
-    claim(module, "cx7_link")
     params = module.params
+    if params["phase"] == "change":
+        # Another run may have come since: what was applied is confirmed or asked about all the same, or the desk would undo it.
+        claim(module, "cx7_link")
     if params["phase"] == "change" and params["state"] == "present" and not params["links"]:
         module.fail_json(msg="links is empty: name the ports and addresses (pair is turned into links by the action plugin, within a run)")
     if params["phase"] == "confirm" and not params["change_id"]:

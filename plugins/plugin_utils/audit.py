@@ -58,9 +58,18 @@ class Baseline:
     """The desk that it was taken from, which has no drift from itself."""
 
 
-def check_baseline(value: Any, names: Iterable[str]) -> None:
-    """Refuse a baseline that cannot be used whatever the desks answer. Raises BaselineError."""
-    if value and (isinstance(value, Mapping) or str(value) not in set(names)):
+def check_baseline(value: Any, names: Iterable[str], asked: Iterable[str]) -> None:
+    """Refuse a baseline that cannot be used whatever the desks answer. Raises BaselineError.
+
+    ``names``: the desks of the inventory; ``asked``: those whose facts this run reads.
+    """
+    named = value and not isinstance(value, Mapping) and str(value) in set(names)
+    if named and str(value) not in set(asked):
+        raise BaselineError(
+            f"the baseline desk {value} is not asked in this run (left out by --limit, or out of service): add it to --limit, or name a "
+            "desk of this run, a lock file or a file of wanted facts"
+        )
+    if value and not named:
         baseline(value if isinstance(value, Mapping) else str(value), {}, ())
 
 

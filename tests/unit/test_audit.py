@@ -106,7 +106,7 @@ def test_another_file_of_ours_is_no_baseline_and_what_is_one_is_told(tmp_path: P
     report = tmp_path / "report.json"
     report.write_text('{"schema": "labops.dgx_spark/report/1", "verdict": "PASS", "findings": []}', encoding="utf-8")
     with pytest.raises(audit.BaselineError, match=r"is a labops\.dgx_spark/report/1; the name of a desk, a lock file"):
-        audit.check_baseline(str(report), ["desk-01"])
+        audit.check_baseline(str(report), ["desk-01"], ["desk-01"])
 
 
 def test_a_desk_as_baseline() -> None:

@@ -158,7 +158,7 @@ def wait_for_listener(side: Side, pid: int, port: int, patience: float) -> bool:
 def probe(sides: Sequence[Side], ends: Sequence[Endpoint], ports: Sequence[int], functions: Sequence[int]) -> list[Problem]:
     """Try a TCP connection between the two ends of a path over each function, both ways, before anything is launched.
 
-    A listener is opened at the very address and port, so a refusal or silence can only come from a filter on the way.
+    A listener is opened at the very address and port, so a refusal, silence or "no route" can only come from a filter on the way.
     """
     problems = []
     for here, there in ((0, 1), (1, 0)):
@@ -180,7 +180,9 @@ def probe(sides: Sequence[Side], ends: Sequence[Endpoint], ports: Sequence[int],
             sides[there].ask("unlisten", port=opened["port"])
             if "error" not in answer:
                 continue
-            kind = "firewall" if answer["error"] in ("timeout", "ConnectionRefusedError") else "no_route"
+            # The neighbour answers, so that only a filter that rejects ("admin-prohibited") makes the kernel say that there is no route.
+            rejected = answer["error"] in ("timeout", "ConnectionRefusedError") or "No route to host" in str(answer.get("text"))
+            kind = "firewall" if rejected else "no_route"
             evidence = {
                 "from": f"{ends[here].desk} {source.netdev} {source.address}",
                 "to": f"{ends[there].desk} {target.netdev} {target.address} port {opened['port']}",

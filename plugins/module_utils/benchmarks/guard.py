@@ -27,8 +27,9 @@ def _use(side: Side) -> DeskUse:
     # Before the question: what is still ending when it is asked is then known as ours.
     own = set(side.ask("marked").get("pids", ()))
     on_gpu, on_rdma = _answer(side, compute_apps.COMMAND), _answer(side, rdma_resource.COMMAND)
-    # Without a driver nobody computes; without an answer nobody knows.
-    reasons = [_reason(answer) for answer in (on_gpu, on_rdma) if not answer.ok and not (answer is on_gpu and answer.error == MISSING)]
+    # Without a driver nobody computes; without an answer nobody knows. A GPU that is gone is told with exit code 0 too.
+    silent = (not on_gpu.ok and on_gpu.error != MISSING) or (on_gpu.ok and compute_apps.refused(on_gpu.stdout) is not None)
+    reasons = [_reason(answer) for answer, missed in ((on_gpu, silent), (on_rdma, not on_rdma.ok)) if missed]
     gpu = compute_apps.read(on_gpu.stdout) if on_gpu.ok else []
     rdma = rdma_resource.read(on_rdma.stdout) if on_rdma.ok else []
     busy = Busy(_processes(side, gpu, own), _processes(side, rdma, own), readable=not reasons)

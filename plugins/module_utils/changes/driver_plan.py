@@ -125,7 +125,8 @@ def _locked(
     if want.keep_debs and (have is None or want.retry_debs or _debs_unsettled(have)):
         specs = tuple(f"{name}={version}" for name, version in sorted((have.before.versions if have else versions).items()))
         steps.append(Step(KEEP_DEBS, "keep the group's packages for a rollback", specs))
-    if now_sha != sha256(text):
+    # apt of everybody but root passes over a file that it may not read, and shows what the lock forbids.
+    if now_sha != sha256(text) or apt_preferences.PATH in desk.setup.wrong_modes:
         steps.append(Step(PREFERENCES, f"write {apt_preferences.PATH}", text=text))
     # Packages are changed with the pins in force, so that apt cannot mix archives.
     steps += [item for item in (repair, move) if item]

@@ -61,6 +61,10 @@ GID_PATIENCE = 8.0
 LOOK_PATIENCE = 15.0
 """Seconds that functions which were switched off get to show a carrier: the other desk has to switch its own on as well."""
 
+CONFIRM_PATIENCE = 20.0
+"""Seconds that another run's applied change gets to be confirmed: its controller tries every two seconds. One that was interrupted never
+does, and its change is then undone without waiting for the timer."""
+
 ARP_WANTED = {"arp_ignore": 1, "arp_announce": 2}
 """What DGX OS ships (20-nvidia-defaults.conf); larger values are stricter."""
 
@@ -115,6 +119,7 @@ class LinkChange:
     ) -> Outcome:
         """Plan from the desk's own state and, unless it is empty or refused, apply with the undo armed."""
         outcome = Outcome()
+        self._let_confirm()
         facts = self.collect()
         if facts.privileged is False:
             return outcome.fail(refused(self.where, "the module is not running as root (become is needed)"))
@@ -195,6 +200,12 @@ class LinkChange:
             for netdev in down:
                 self.desk.run(["ip", "link", "set", "dev", netdev, "down"])
         return [replace(item, port=next(iter(lit))) if item.port is None and len(lit) == 1 else item for item in requests]
+
+    def _let_confirm(self) -> None:
+        """Leave another run the time to confirm what it has just applied; nobody holds the desk between its two executions."""
+        deadline = time.monotonic() + CONFIRM_PATIENCE
+        while (self._journal() or {}).get("state") == "applied" and time.monotonic() < deadline:
+            time.sleep(0.5)
 
     def _settle(self, check_mode: bool) -> list[Finding]:
         """Deal with what an earlier run left behind."""

@@ -66,7 +66,7 @@ def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
     if told.missing:
         return []  # without a driver nobody computes
     answer = ask.first_answer(compute_apps.COMMAND, COMPUTE_PLAIN)
-    return compute_apps.read(answer.stdout) if answer.ok else None
+    return compute_apps.read(answer.stdout) if answer.ok and not compute_apps.refused(answer.stdout) else None
 
 
 def _holders(ask: Ask) -> list[dict[str, Any]] | None:

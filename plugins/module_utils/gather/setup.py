@@ -69,7 +69,7 @@ def gather(ask: Ask, options: Options) -> Setup:
         files["/etc/hosts"] = sha256("\n".join(names))
     modes = {SETTINGS: FOLDER_MODE, **{f"{SETTINGS}/{item}": FILE_MODE for item in inside}} if inside else {}
     modes |= {path: PROGRAM_MODE for path in PROGRAMS if files.get(path)}
-    modes |= {mpi_guard.UNIT: FILE_MODE} if files.get(mpi_guard.UNIT) else {}
+    modes |= {path: FILE_MODE for path in (PREFERENCES, mpi_guard.UNIT) if files.get(path)}
     public = word(key.text, 2000)
     usable = public is not None and PUBLIC.fullmatch(public) is not None
     trusted = any((authorized.text, known.text, key.text, key.error == DAMAGED, inside, files.get(PROGRAMS[1]), files.get(mpi_guard.UNIT)))

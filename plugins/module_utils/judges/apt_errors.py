@@ -76,8 +76,10 @@ GONE = r"\s404\s"
 """What tells an archive that is not there from one that only refused: apt says of both that they have no Release file."""
 NOT_THE_KEY = rf"{DENIED}|BADSIG|{NO_SIGNATURE}|{NO_INDEX}"
 """What apt also follows up with "not signed": a refusal, or an index that arrived changed on its way."""
+NO_DETECTION = r"ProxyAutoDetect (?:command|returned)"
+"""apt could not run the program that is to find its proxy, and went without one."""
 NO_ARCHIVE = (
-    rf"{DENIED}|"
+    rf"{DENIED}|{NO_DETECTION}|"
     r"Failed to fetch|Could not connect|Could not resolve|Connection (failed|timed out|refused|reset)|Temporary failure resolving|"
     r"Unable to connect|Network is unreachable|Some index files failed|Certificate verification failed|got 'NODATA'|"
     r"Unable to fetch some archives|Unsupported proxy configured|Invalid (?:URI for|response from) proxy"
@@ -270,7 +272,10 @@ def explain(argv: Sequence[str], text: str, where: Where, *, severity: str | Non
         found = codes(text)
         code = found[0] if found else "APT_FAILED"
         lines = telling_lines(text, code)
-        remedy = next((problem.remedy for problem in problems(text) if problem.code == code), None)
+        cause = next((problem for problem in problems(text) if problem.code == code), None)
+        remedy = cause.remedy if cause else None
+        if cause and any(re.search(NO_DETECTION, line) for line in cause.says):
+            lines = list(cause.says)
         if code == "APT_FAILED" and re.search(OTHER_PYTHON, text):
             remedy = (
                 "The desk's /usr/bin/python3 is not Ubuntu's own, which programs of apt need: sudo update-alternatives --remove-all "
@@ -348,7 +353,13 @@ def problems(text: str) -> list[Problem]:
         if re.match(r"\s+404\s", row) and current is not None:
             told.setdefault(current, {}).setdefault("APT_SOURCE_WRONG", []).append(f"{current}: {line[:200]}")
     nameless = told.get(None, {})
-    if len(told) > 1:
+    if undetected := [line for line in nameless.get("APT_ARCHIVE_UNREACHABLE", ()) if re.search(NO_DETECTION, line)]:
+        # Without the proxy no archive is reached; and apt reports the failure even where all are.
+        nameless["APT_ARCHIVE_UNREACHABLE"] = undetected
+        for archive, reasons in told.items():
+            if archive is not None:
+                reasons.pop("APT_ARCHIVE_UNREACHABLE", None)
+    elif len(told) > 1:
         # "Some index files failed to download" names nothing that its archive's own line does not.
         nameless.pop("APT_ARCHIVE_UNREACHABLE", None)
     for reasons in told.values():
@@ -431,6 +442,12 @@ def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:
         own = next((cure for words, cure in CURES.items() if any(re.search(words, line) for line in says)), None)
         if own is not None:
             return own
+    if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(NO_DETECTION, line) for line in says):
+        return (
+            "apt asks a program for its proxy, and that program is missing or fails: grep -rniE 'proxy-?auto-?detect' /etc/apt/apt.conf "
+            "/etc/apt/apt.conf.d names the file. If a package that is gone left it (squid-deb-proxy-client, auto-apt-proxy), install that "
+            "again or remove the file; where the network needs a proxy, set Acquire::http::Proxy. Then run sudo apt-get update."
+        )
     if code == "APT_ARCHIVE_UNREACHABLE" and any(re.search(_NO_TUNNEL, line) for line in says):
         return (
             "apt's proxy (apt-config dump | grep -i proxy shows it) does not pass https on: allow CONNECT in it (apt-cacher-ng: "

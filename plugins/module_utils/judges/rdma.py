@@ -36,8 +36,10 @@ WAITING = {
     "port": "what listens at this port of the peer is not an ssh server (spark_ssh_port, or ansible_port, is not that of its sshd: "
     "sudo sshd -T | grep ^port there)",
     "damaged": "what arrives over the cable is damaged (ethtool -S INTERFACE on both desks counts it; reseat or change the cable)",
-    "no_route": "the peer's fabric address cannot be reached",
-    "timed_out": "the peer did not respond in time",
+    "no_route": "the peer's address cannot be reached although the desk answered on the cable before: a packet filter on one of the desks "
+    "rejects the connection (sudo nft list ruleset, sudo ufw status), or the link has gone down since",
+    "timed_out": "the peer did not respond in time: it is overloaded or frozen, or a packet filter there drops what comes from this desk "
+    "(sudo nft list ruleset, sudo ufw status)",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
     "this desk for a while (fail2ban, PerSourcePenalties, hosts.deny)",
     "nologin": "the peer is starting or shutting down and accepts no logins now (if it stays so: ls /run/nologin /etc/nologin there)",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from . import nvidia_smi_csv
+from . import nvidia_smi_csv, nvidia_smi_error
 from . import text as _text
 
 _ROW = re.compile(r"\s*(?:pid\s*,|[0-9]+\s*,)")
@@ -35,3 +35,9 @@ def read(text: str) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def refused(text: str) -> str | None:
+    """What nvidia-smi says instead of a list, which it may do with exit code 0: no answer is not the answer that nobody computes."""
+    dead = (nvidia_smi_error.dead(line) for line in _text.lines(text) if not _ROW.match(line))
+    return nvidia_smi_error.read(text) or next((word for word in dead if word), None)

@@ -53,7 +53,8 @@ def read(text: str) -> dict[str, Any]:
             continue
         fields = [field.strip() for field in line.split(",", COLUMNS_LIMIT)]
         names = [nvidia_smi_error.without_note(field) for field in fields]
-        if header is None and not rows and _is_header(names):
+        if header is None and _is_header(names):
+            rows.clear()  # what a wrapper around nvidia-smi said before it
             header = [name.partition(" [")[0] for name in names]
             units = [name.partition(" [")[2].rstrip("]") or None for name in names]
             continue

@@ -163,23 +163,32 @@ class Playbook:
     """Stage that must have ended well for a wave's desks before the next wave begins, where stages follow one."""
     removes: tuple[str, ...] = ()
     """The stages that take something away: without any of them nothing is removed, whatever else went well."""
+    compares: bool = False
+    """Whether it judges all desks together, and each against the baseline where one is wished for."""
 
 
 PLAYBOOKS: dict[str, Playbook] = {
     playbook.name: playbook
     for playbook in (
         Playbook("enrol", required=(ENROL,)),
-        Playbook("stack_pair", "stack", (FACTS, DRIVER, CABLE, LINK, RDMA, NCCL), needs_stacks=True),
+        Playbook("stack_pair", "stack", (FACTS, DRIVER, CABLE, LINK, RDMA, NCCL), needs_stacks=True, compares=True),
         Playbook("onboard", "onboard", (FACTS, DRIVER)),
-        Playbook("audit"),
+        Playbook("audit", compares=True),
         Playbook("cable_map", required=(FACTS, CABLE)),
         Playbook("unstack_pair", required=(UNLINKED,), removes=tuple(name for name in STAGES if name.endswith("_absent"))),
         Playbook("check_workload", required=(FACTS, WORKLOAD)),
         Playbook("unlock_driver", required=(FACTS, UNLOCKED), removes=("driver",)),
         Playbook("lock_from"),
         Playbook("update_plan", "update", (FACTS, UPDATE_PLAN)),
-        Playbook("update", "update", (FACTS, UPDATE_PLAN, DRIVER, CABLE, LINK, RDMA, NCCL), follows="update", proven_by="update_end"),
-        Playbook("rollback_update", "update", (FACTS, ROLL_BACK, DRIVER, CABLE, LINK, RDMA, NCCL)),
+        Playbook(
+            "update",
+            "update",
+            (FACTS, UPDATE_PLAN, DRIVER, CABLE, LINK, RDMA, NCCL),
+            follows="update",
+            proven_by="update_end",
+            compares=True,
+        ),
+        Playbook("rollback_update", "update", (FACTS, ROLL_BACK, DRIVER, CABLE, LINK, RDMA, NCCL), compares=True),
         # What is being calibrated or isolated must not stop it.
         Playbook("calibrate", needs_stacks=True, despite=frozenset({"facts", "rdma", "nccl"})),
         Playbook("isolate", needs_stacks=True, despite=frozenset({"facts", "tools", "keys", "link"})),

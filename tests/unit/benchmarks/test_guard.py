@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import classify_ssh
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from measured import measure
 from proof_samples import nccl_text
@@ -101,6 +102,66 @@ def test_a_desk_that_does_not_say_who_uses_it_is_no_busy_desk(
     assert seen.codes == {"BUSY_UNKNOWN": "unknown"} and hung.starts == 0
     assert "did not respond in time" in seen.finding("BUSY_UNKNOWN")["message"]
     assert seen.finding("BUSY_UNKNOWN")["evidence"]["timed_out"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("since", [0, 1])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "No devices were found\n",
+        "Unable to determine the device handle for GPU0: 000F:01:00.0: GPU is lost.  Reboot the system to recover this GPU\n",
+        "[GPU requires reset]\n",
+    ],
+)
+def test_a_gpu_that_is_gone_is_not_one_that_nobody_uses(
+    name: str, since: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nvidia-smi says so with exit code 0 too."""
+    usual = ScriptedSide.run
+
+    def run(side: ScriptedSide, argv: Sequence[str], **more: Any) -> Answer:
+        gone = argv[0] == "nvidia-smi" and side.name == "desk-02" and side.world.starts >= since
+        return Answer(tuple(argv), 0, said) if gone else usual(side, argv, **more)
+
+    monkeypatch.setattr(ScriptedSide, "run", run)
+    seen = measure(name, world(name), tmp_path, monkeypatch)
+    assert seen.codes == {"BUSY_UNKNOWN": "unknown"} and not seen.result["measured"]
+    assert seen.finding("BUSY_UNKNOWN")["where"]["desk"] == "desk-02" and said.split()[-1] in seen.finding("BUSY_UNKNOWN")["message"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(("kind", "words"), [("no_route", "No route to host"), ("timed_out", "Connection timed out")])
+def test_an_ssh_that_a_packet_filter_stops_is_told_as_that(
+    name: str, kind: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules that reject ("admin-prohibited") make ssh say that there is no route, although the peer has just answered on the cable."""
+    text = f"ssh: connect to host 192.168.100.11 port 22: {words}"
+    assert classify_ssh(text) == kind
+    seen = measure(name, world(name), tmp_path, monkeypatch, refuses={"desk-02": (kind, text)})
+    (found,) = seen.result["findings"]
+    assert found["severity"] == "unknown" and found["where"]["desk"] == "desk-02" and words in found["message"]
+    assert "packet filter" in found["message"] and "sudo nft list ruleset" in found["message"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [("[Errno 113] No route to host", {"PAIR_FIREWALL_BLOCKS": "fail"}), ("[Errno 101] Network is unreachable", {})],
+)
+def test_a_filter_that_rejects_is_a_firewall(
+    name: str, words: str, codes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ScriptedSide.ask
+
+    def ask(side: ScriptedSide, operation: str, **more: Any) -> dict[str, Any]:
+        rejects = operation == "connect" and side.name == "desk-01"
+        return {"error": "OSError", "text": words} if rejects else usual(side, operation, **more)
+
+    monkeypatch.setattr(ScriptedSide, "ask", ask)
+    seen = measure(name, world(name), tmp_path, monkeypatch)
+    found = {code: severity for code, severity in seen.codes.items() if code == "PAIR_FIREWALL_BLOCKS"}
+    assert found == codes and not seen.result["measured"]
 
 
 def test_a_quiet_pair_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,21 @@ def test_a_module_that_changes_does_nothing_while_another_run_works(
         assert not answer.get("failed") and not answer["changed"] and answer["held_elsewhere"]["run"] == "run-1"
 
 
+@pytest.mark.parametrize(("phase", "held"), [("change", True), ("confirm", False), ("status", False)])
+def test_a_change_is_confirmed_although_another_run_came_since(name: str, phase: str, held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The desk is nobody's between the two executions of a link change; it would undo what it is kept from confirming."""
+    monkeypatch.setattr(one_run.lease, "take", functools.partial(TAKE, name=name))
+    monkeypatch.setenv(lease.VARIABLE, '{"run": "run-2", "by": "anna@lab-ctl"}')
+    first = holder(name, "run-1")
+    given = {"links": [{"addresses": ["192.168.100.10/24", "192.168.101.10/24"]}]} if phase == "change" else {"change_id": "c1"}
+    try:
+        answer = module("cx7_link", {"phase": phase, **given})
+    finally:
+        first.kill()
+        first.wait()
+    assert ("held_elsewhere" in answer) is held
+
+
 def test_a_module_that_only_looks_takes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_run.lease, "take", lambda *_given: pytest.fail("it took the desk"))
     for module_name in ("persistenced", "desk_reboot"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,6 +128,7 @@ LEASES = {"enp1s0f0np0": "192.168.100.77/24", "enP2p1s0f0np0": "192.168.101.78/2
 @pytest.fixture(params=["NetworkManager", "networkd"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(link_apply, "ACTIVATION_PATIENCE", 1)
+    monkeypatch.setattr(link_apply, "CONFIRM_PATIENCE", 0.2)
     monkeypatch.setattr(link_apply, "LEASE_PATIENCE", 1)
     monkeypatch.setattr(link_apply, "GID_PATIENCE", 0.1)
     return Bench(tmp_path, request.param)
@@ -245,6 +248,23 @@ def test_left_over_of_an_earlier_run_is_settled_first(bench: Bench) -> None:
     outcome = bench.apply()
     assert outcome.armed and codes(outcome) == [("CX7_CHANGE_UNDONE", "note")]
     assert not bench.change.confirm("c1").failed
+
+
+def test_a_change_that_its_own_run_is_about_to_confirm_is_left_to_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody holds the desk between the two executions of a change, so that a second controller can come in between."""
+    bench.apply()
+    confirmed: list[Outcome] = []
+
+    def meanwhile(seconds: float) -> None:
+        if not confirmed:
+            confirmed.append(Outcome())
+            confirmed[0] = bench.change.confirm("c1")
+
+    monkeypatch.setattr(link_apply, "CONFIRM_PATIENCE", 30)
+    monkeypatch.setattr(link_apply, "time", SimpleNamespace(monotonic=time.monotonic, sleep=meanwhile))
+    other = bench.apply()
+    assert confirmed and confirmed[0].changed and not confirmed[0].failed, confirmed
+    assert (other.changed, other.failed, codes(other)) == (False, False, [])
 
 
 def test_late_confirmation_is_told_what_happened(bench: Bench) -> None:

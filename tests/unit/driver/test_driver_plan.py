@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import lock_model, lock_record
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import apt_preferences, lock_model, lock_record
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.driver_plan import plan
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_model import LockPlan, WantedLock
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Apt, Busy, Desk, DgxOs, Setup
@@ -61,6 +61,15 @@ def test_a_hold_that_somebody_released_is_set_again() -> None:
     start = replace(start, driver=replace(start.driver, holds=tuple(item for item in GROUP if item != "libnccl2")))
     made = make(start)
     assert next(step for step in made.steps if step.kind == "hold").packages == ("libnccl2",)
+
+
+def test_a_lock_that_only_root_may_read_is_opened_again() -> None:
+    """Put back from a backup under a strict umask: apt of everybody but root passes over it."""
+    start = locked()
+    start = replace(start, setup=replace(start.setup, wrong_modes=(apt_preferences.PATH,)))
+    made = make(start)
+    assert "preferences" in made.kinds() and next(step.text for step in made.steps if step.kind == "preferences")
+    assert make(replace(after(start, made), setup=replace(after(start, made).setup, wrong_modes=()))).steps == ()
 
 
 def test_a_new_kernel_joins_the_group() -> None:

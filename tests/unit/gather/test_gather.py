@@ -595,6 +595,14 @@ def test_setup_names_what_a_strict_umask_has_shut():
     assert collect(desk).setup.wrong_modes == ("/etc/dgx_spark", "/usr/local/bin/pair-ssh")
 
 
+@pytest.mark.parametrize(("mode", "wrong"), [("600", True), ("644", False)])
+def test_setup_names_a_driver_lock_that_only_root_may_read(mode, wrong):
+    desk, path = healthy(), "/etc/apt/preferences.d/zz-dgx-spark-driver-lock"
+    desk.files[path] = "Package: x\n"
+    desk.commands[f"stat -c %a %u %s %n -- {path}"] = f"{mode} 0 11 {path}\n"
+    assert collect(desk).setup.wrong_modes == ((path,) if wrong else ())
+
+
 @pytest.mark.parametrize(
     ("sums", "mode", "whole"),
     [

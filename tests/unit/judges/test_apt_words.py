@@ -125,6 +125,32 @@ def test_a_proxy_that_apt_cannot_read_is_named() -> None:
     assert found.code == "APT_ARCHIVE_UNREACHABLE" and "apt-config dump" in found.remedy
 
 
+MISSING_DETECTOR = (
+    "E: ProxyAutoDetect command '/usr/share/squid-deb-proxy-client/apt-avahi-discover' can not be executed! - access (2: No such file or "
+    "directory)\n"
+)
+
+
+@pytest.mark.parametrize("told", [MISSING_DETECTOR, "E: Sub-process ProxyAutoDetect returned an error code (1)\n"], ids=["gone", "fails"])
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_program_that_finds_apts_proxy_no_more_is_one_cause(told: str, reached: bool) -> None:
+    """A package that is gone leaves its file in apt.conf.d, which names a program of its own."""
+    hosts = ("ports.ubuntu.com", "repo.download.nvidia.com")
+    fetched = "".join(
+        f"Hit:{number} http://{host}/x noble InRelease\n"
+        if reached
+        else f"Err:{number} http://{host}/x noble InRelease\n  Could not resolve '{host}'\n"
+        for number, host in enumerate(hosts, 1)
+    )
+    text = f"{fetched}Reading package lists...\n{told * 4}"
+    (found,) = archive_findings(text, WHERE)
+    for item in (found, explain(["apt-get", "update"], text, WHERE)):
+        assert item.code == "APT_ARCHIVE_UNREACHABLE" and "ProxyAutoDetect" in item.message and "proxy-?auto-?detect" in item.remedy
+        assert "Could not resolve" not in item.message
+    missing = f"Err:1 http://{hosts[0]}/x noble Release\n  404  Not Found [IP: 192.0.2.1 80]\n{told}"
+    assert {item.code for item in archive_findings(missing, WHERE)} == {"APT_ARCHIVE_UNREACHABLE", "APT_SOURCE_WRONG"}
+
+
 @pytest.mark.parametrize(
     "text",
     [

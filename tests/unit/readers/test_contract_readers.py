@@ -104,6 +104,13 @@ def test_nvidia_smi_csv_with_header_strips_units():
     ]
 
 
+def test_nvidia_smi_csv_behind_a_wrappers_own_line():
+    """Owners wrap nvidia-smi because GB10 does not tell its memory."""
+    answer = "name, compute_cap, clocks.sm [MHz]\nNVIDIA GB10, 12.1, 208 MHz\n"
+    for said in ("== unified memory: 21.4 GiB used of 121.7 GiB ==\n", "unified memory, 21.4 GiB\n\n"):
+        assert nvidia_smi_csv.read(said + answer) == nvidia_smi_csv.read(answer)
+
+
 def test_nvidia_smi_csv_error_with_exit_code_zero_is_no_row():
     read = nvidia_smi_csv.read("No devices were found\n")
     assert (read["rows"], read["error"]) == ([], "No devices were found")

@@ -282,6 +282,26 @@ def test_the_baseline(here: Path, _about: Any) -> None:
         assert ("DRIFT_FROM_BASELINE" in [item["code"] for item in result["findings"]]) is drifted
 
 
+@pytest.mark.parametrize("playbook_name", ["audit", "stack_pair"])
+@pytest.mark.parametrize(
+    ("own", "scope"), [({}, ["desk-02"]), ({"desk-01": {"spark_out_of_service": True}}, None)], ids=["limit", "out of service"]
+)
+def test_a_baseline_desk_that_this_run_does_not_ask_is_refused_first(
+    here: Path, playbook_name: str, own: dict[str, Any], scope: list[str] | None
+) -> None:
+    with pytest.raises(AnsibleActionFail) as refused:
+        begin(playbook_name, hostvars_of(here, own=own, audit_baseline="desk-01"), scope)
+    told = str(refused.value)
+    assert "audit_baseline: the baseline desk desk-01 is not asked in this run" in told and "no desk was touched" in told
+    assert begin("cable_map", hostvars_of(here, own=own, audit_baseline="desk-01"), scope)["run_id"]
+    assert begin(playbook_name, hostvars_of(here, audit_baseline="desk-01"))["run_id"]
+
+
+def test_every_playbook_that_judges_the_desks_together_says_so() -> None:
+    judging = {path.stem for path in (ROOT / "playbooks").glob("*.yml") if "subject: desks\n" in path.read_text(encoding="utf-8")}
+    assert judging == {name for name, item in PLAYBOOKS.items() if item.compares} and judging
+
+
 @shows("desk_reboot_policy", "driver_lock_reboot")
 @pytest.mark.parametrize(
     ("wishes", "counted"),

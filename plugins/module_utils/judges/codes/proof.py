@@ -441,7 +441,7 @@ NCCL: tuple[Code, ...] = (
         severity="unknown",
         meaning="A precondition was not met (peer unreachable, no proof that it is the right peer, RDMA not measured) and nothing was "
         "started, or a desk was lost during the run.",
-        remedy="Fix the findings of the earlier stages that the message names, then run again.",
+        remedy="Fix what the message names (a finding of an earlier stage, or what keeps the desks apart), then run again.",
         source="this collection's rule",
     ),
 )
