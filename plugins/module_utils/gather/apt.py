@@ -102,10 +102,10 @@ def _lock_files(ask: Ask) -> set[tuple[str | None, int]]:
         match = re.fullmatch(r"(?:([0-9]{1,19}) )?([0-9]{1,19}) (/.{1,200})", line)
         if match is None:
             continue
-        mounted = [proc_locks.device(int(match.group(1)))] if match.group(1) else []
-        if mounted and mounted[0].startswith("0:"):
-            mounted = re.findall(r"(?m)^ *([0-9]{1,9}:[0-9]{1,9}) *$", ask.run(*MOUNT, match.group(3)).stdout[:4096])
-        found |= {(item, int(match.group(2))) for item in mounted or [None]}
+        devices = [proc_locks.device(int(match.group(1)))] if match.group(1) else []
+        if devices and devices[0].startswith("0:"):
+            devices = re.findall(r"(?m)^ *([0-9]{1,9}:[0-9]{1,9}) *$", ask.run(*MOUNT, match.group(3)).stdout[:4096])
+        found |= {(device, int(match.group(2))) for device in devices or (None,)}
     return found
 
 
