@@ -653,7 +653,7 @@ def _commands(machine: Machine) -> list[tuple[list[str], dict[str, Any]]]:
         f"{machine.profiles.get(name, '')}\n"
         for name in names
     )
-    inodes = "".join(f"{40010 + place} {path}\n" for place, path in enumerate(LOCKS))
+    inodes = "".join(f"66306 {40010 + place} {path}\n" for place, path in enumerate(LOCKS))
     active = "active\n" if machine.persistence and machine.module else "inactive\n"
     log = answer(_kernel_log(machine)) if machine.root else answer("", 1, "No journal files were opened due to insufficient permissions.\n")
     found = [
@@ -662,7 +662,7 @@ def _commands(machine: Machine) -> list[tuple[list[str], dict[str, Any]]]:
         (["uname", "-m"], answer("aarch64\n")),
         (["ip", "-j", "addr", "show"], answer(_addresses(machine))),
         (["rdma", "resource", "show", "qp"], answer(machine.queue_pairs)),
-        (["stat", "-c", "%i %n", *LOCKS], answer(inodes)),
+        (["stat", "-c", "%d %i %n", *LOCKS], answer(inodes)),
         (["systemctl", "is-active", "nvidia-persistenced.service"], answer(active, 0 if active == "active\n" else 3)),
         (LOG, log),
     ]

@@ -28,6 +28,7 @@ FIRST_BOOT_UNIT = "nvidia-spark-run-apt-upgrade-once.service"
 UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 OOBE_UNIT = "dgx-oobe.service"
 SUDOERS = "/etc/sudoers.d/90-dgx-spark-{user}"
+SUDOERS_HEAD = "# labops.dgx_spark: chosen at enrolment"
 SSHD = "/etc/ssh/sshd_config.d/10-dgx-spark-keys-only.conf"
 SSHD_CONFIG = "/etc/ssh/sshd_config"
 SSHD_TEXT = """# labops.dgx_spark: key login was proven before this was written.
@@ -149,18 +150,34 @@ def sudoers_name(user: str) -> str:
     return f"\\{name}" if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) else name
 
 
+def sudoers_path(user: str) -> str:
+    """A user's file in sudoers.d, no other user's: sudo passes over names with a dot, so what is no plain character is written as bytes."""
+    plain = re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"%%%02X" % ord(match[0]), user.encode("utf-8", "surrogateescape"))
+    return SUDOERS.format(user=plain.decode("ascii"))
+
+
+def former_sudoers(user: str) -> str | None:
+    """The file that an earlier version wrote for a user under a name that several users share; null where there is none of this user."""
+    path = SUDOERS.format(user=re.sub(r"[^A-Za-z0-9_-]", "_", user))
+    lines = (text_of(path, "surrogateescape") or "").split("\n")
+    ours = lines[0] == SUDOERS_HEAD and lines[1:2] and lines[1].startswith((f"{sudoers_name(user)} ALL=", f"{user} ALL="))
+    return path if ours and path != sudoers_path(user) else None
+
+
 def sudoers(user: str, commands: list[str] | None, apply: bool) -> list[str]:
     """Our file in sudoers.d, checked by visudo before it is put in place; without commands it is taken away."""
-    path = SUDOERS.format(user=re.sub(r"[^A-Za-z0-9_-]", "_", user))
+    path, former = sudoers_path(user), former_sudoers(user)
     if commands is None:
-        if not os.path.exists(path):
-            return []
-        if apply:
-            os.unlink(path)
-        return [f"{path} removed: sudo asks for the password again"]
-    text = f"# labops.dgx_spark: chosen at enrolment\n{sudoers_name(user)} ALL=(root) NOPASSWD: {', '.join(commands)}\n"
+        there = [item for item in (path, former) if item is not None and os.path.exists(item)]
+        for item in there if apply else ():
+            os.unlink(item)
+        return [f"{item} removed: sudo asks for the password again" for item in there]
+    changes = [] if former is None else [f"{former} removed: its name stood for several users"]
+    text = f"{SUDOERS_HEAD}\n{sudoers_name(user)} ALL=(root) NOPASSWD: {', '.join(commands)}\n"
     if text_of(path) == text:
-        return []
+        if former is not None and apply:
+            os.unlink(former)
+        return changes
     handle, name = tempfile.mkstemp(prefix="dgx_spark_sudoers.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -174,7 +191,9 @@ def sudoers(user: str, commands: list[str] | None, apply: bool) -> list[str]:
         os.unlink(name)
     if apply:
         write(path, text, 0o440)
-    return [f"{path}: no password for {', '.join(commands)}"]
+        if former is not None:
+            os.unlink(former)
+    return [f"{path}: no password for {', '.join(commands)}", *changes]
 
 
 def name_desk(name: str, apply: bool) -> list[str]:

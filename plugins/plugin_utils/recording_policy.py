@@ -113,11 +113,12 @@ _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (r"uname -[amrn]|hostname", of_programs.kernel_version),
     (r"modinfo(?: -F license| -k [\w.+~-]{1,100})? nvidia", of_programs.module_information),
     (
-        rf"stat -c (?:%i %n(?: (?:{'|'.join(LOCKS)}))+|%a %u %s %n --{_OUR_PATHS})|(?:ba)?sh -c ulimit [-\w ]+|ulimit [-\w ]+",
+        rf"stat -c (?:(?:%d )?%i %n(?: (?:{'|'.join(LOCKS)}))+|%a %u %s %n --{_OUR_PATHS})|(?:ba)?sh -c ulimit [-\w ]+|ulimit [-\w ]+",
         of_programs.sizes,
     ),
     (rf"stat -f -c %a %S %d %c /|df -k --output=target,avail,iavail,itotal(?: (?:{'|'.join(FOLDERS)}))+", of_programs.room),
     (r"findmnt -n -o OPTIONS /", reduce.root_options),
+    (rf"findmnt -n -o MAJ:MIN -T (?:{'|'.join(LOCKS)})", reduce.lines_like(r" *\d{1,9}:\d{1,9} *")),
     (rf"systemctl is-(?:active|enabled) {_UNIT}|dpkg --print-architecture|arch", of_programs.one_word),
     (rf"systemctl (?:show(?: -p [A-Za-z]+){{1,8}}|status(?: --no-pager)?) {_UNIT}", of_programs.unit_state),
     (r"rdma resource(?: show)? qp", of_programs.queue_pairs),

@@ -239,7 +239,7 @@ room: Reducer = lines_like(r"(?:\d{1,20} ){3}\d{1,20}", rf"(?:{'|'.join(FOLDERS)
 """What is left on file systems, of folders that every desk has."""
 
 sizes: Reducer = lines_like(
-    rf"\d{{1,20}} (?:{'|'.join(LOCKS)})",
+    rf"(?:\d{{1,20}} )?\d{{1,20}} (?:{'|'.join(LOCKS)})",
     r"\d{3,4} \d{1,9} \d{1,15} /(?:etc/dgx_spark|opt/dgx_spark|var/lib/dgx_spark|usr/local/bin/pair-)[\w./+-]{0,160}",
     r"unlimited|\d{1,20}",
 )

@@ -123,16 +123,22 @@ def gid_index(side: Side, function: EndpointFunction) -> int | None:
     return None
 
 
-def listening_ports(side: Side) -> set[int]:
-    """TCP ports on which something listens on the desk."""
-    ports = set()
+def listeners(side: Side) -> dict[int, set[int | None]]:
+    """TCP ports on which something listens on the desk, and the users whose programs do; null is a user that cannot be read."""
+    found: dict[int, set[int | None]] = {}
     for text in side.read_texts(["/proc/net/tcp", "/proc/net/tcp6"]):
         for line in (text.text or "").splitlines()[1:]:
             fields = line.split()
             port = fields[1].rpartition(":")[2] if len(fields) > 3 and fields[3] == LISTEN else ""
             if re.fullmatch("[0-9A-Fa-f]{1,4}", port):
-                ports.add(int(port, 16))
-    return ports
+                user = fields[7] if len(fields) > 7 else ""
+                found.setdefault(int(port, 16), set()).add(int(user) if re.fullmatch("[0-9]{1,10}", user) else None)
+    return found
+
+
+def listening_ports(side: Side) -> set[int]:
+    """TCP ports on which something listens on the desk."""
+    return set(listeners(side))
 
 
 def free_ports(side: Side, first: int, count: int, wanted: int) -> list[int]:
@@ -144,15 +150,22 @@ def free_ports(side: Side, first: int, count: int, wanted: int) -> list[int]:
     return free
 
 
-def wait_for_listener(side: Side, pid: int, port: int, patience: float) -> bool:
-    """Whether a started server listens within ``patience`` seconds; false as soon as it has ended."""
+def wait_for_listener(side: Side, pid: int, port: int, patience: float) -> str | None:
+    """Why a started server cannot be used, null once it listens; what listens must be its user's, and the server must still run.
+
+    ``server``: it ended, or did not begin to listen within ``patience`` seconds. ``taken``: because another user's program listens there.
+    """
     deadline = time.monotonic() + patience
+    users: set[int | None] = set()
     while time.monotonic() < deadline:
-        if port in listening_ports(side):
-            return True
-        if side.wait(pid, 0.05) is not None:
-            return False
-    return False
+        users = listeners(side).get(port, set())
+        ours = side.hello["uid"] in users
+        # Asked after: what a server that has ended left the port to is no server of ours.
+        if side.wait(pid, 0.0 if ours else 0.05) is not None:
+            break
+        if ours:
+            return None
+    return "taken" if users and side.hello["uid"] not in users else "server"
 
 
 def probe(sides: Sequence[Side], ends: Sequence[Endpoint], ports: Sequence[int], functions: Sequence[int]) -> list[Problem]:

@@ -40,6 +40,9 @@ OUTPUT_LIMIT = 65536
 START_PATIENCE = 10.0
 """Seconds for a perftest server until it listens."""
 
+END_PATIENCE = 10.0
+"""Seconds for a perftest server to end once its client has a figure; the two tell each other that they are done."""
+
 HOPELESS = ("missing", "denied", "enomem", "timeout")
 """Errors of a step after which further steps would say the same."""
 
@@ -194,7 +197,7 @@ def _step(
 
 
 def _servers(step: _Running) -> _Running:
-    """Start the receiving programs and wait until they listen."""
+    """Start the receiving programs and wait until they listen. Raises SideError where another user's program listens instead."""
     context, (_sender, receiver) = step.context, step.roles
     side, options = context.sides[receiver], context.options
     ports = free_ports(side, options.first_port, PORTS, len(step.functions))
@@ -205,8 +208,16 @@ def _servers(step: _Running) -> _Running:
         started = side.start(_argv(context, receiver, place, port, step.kind, step.each_way), timeout=options.step_limit)
         servers.append(started.pid)
         limits.append(locked(context.ends[receiver].desk, started.limits))
-        ready = started.pid is not None and wait_for_listener(side, started.pid, port, START_PATIENCE)
-        errors.append(started.error if started.pid is None else None if ready else "server")
+        if started.pid is None:
+            errors.append(started.error)
+            continue
+        unready = wait_for_listener(side, started.pid, port, START_PATIENCE)
+        if unready == "taken":
+            for pid in servers:
+                _finish(side, pid, 0.0)
+            asked = f"sudo ss -Hltnp sport = :{port}"
+            raise SideError(side.name, "port_busy", f"a program of another user listens on TCP port {port}; {asked} there names it")
+        errors.append(unready)
     return dataclasses.replace(step, ports=tuple(ports), servers=tuple(servers), errors=tuple(errors), limits=tuple(limits))
 
 
@@ -235,7 +246,7 @@ def _ended(step: _Running) -> tuple[RdmaStep, tuple[Locked, ...]]:
     runs = []
     for number, place in enumerate(step.functions[: len(step.servers)]):
         client = _finish(context.sides[sender], step.clients[number], context.options.step_limit)
-        server = _finish(context.sides[receiver], step.servers[number], 3.0)
+        server = _finish(context.sides[receiver], step.servers[number], END_PATIENCE if client is not None and client.ok else 3.0)
         run = _run(context, sender, receiver, place, step.kind, client, server, step.errors[number])
         runs.append(dataclasses.replace(run, command=step.asked[number]))
     seen = {item.desk: item for item in step.limits}
@@ -315,6 +326,10 @@ def _run(
     error = failure(said, client)
     if error is None and gbps is None:
         error = "no_row"
+    rc, says = client.rc, _telling(client, server)
+    if error is None and server is not None and not server.ok:
+        # Whoever answered the client, it was not this server to its end.
+        error, rc, says = "server_ended", server.rc, f"{target.desk}: {_telling(server) or 'no message'} (exit {server.rc})"
     return dataclasses.replace(
         run,
         gbps=None if error else gbps,
@@ -324,10 +339,10 @@ def _run(
         nominal_bytes=nominal,
         mtu=read["mtu"],
         gid_index=read["gid_index"],
-        rc=client.rc,
+        rc=rc,
         error=error,
         text=tail(said) if error else "",
-        says=_telling(client, server) if error else "",
+        says=says if error else "",
         seconds=round(client.seconds, 2),
     )
 
@@ -391,11 +406,11 @@ def _latency(context: _Context) -> float | None:
     if server.pid is None:
         return None
     typical = None
-    if wait_for_listener(peer, server.pid, port, START_PATIENCE):
+    if wait_for_listener(peer, server.pid, port, START_PATIENCE) is None:
         argv = ["ib_write_lat", *_device(context, 0, 0, port), "-F", context.ends[1].functions[0].address]
         client = head.start(argv, timeout=context.options.step_limit)
         answer = _finish(head, client.pid, context.options.step_limit)
         rows = perftest_reader.read(answer.stdout)["rows"] if answer is not None and answer.ok else []
         typical = rows[0].get("t_typical_us") if rows else None
-    _finish(peer, server.pid, 3.0)
-    return typical
+    served = _finish(peer, server.pid, 3.0 if typical is None else END_PATIENCE)
+    return typical if served is not None and served.ok else None

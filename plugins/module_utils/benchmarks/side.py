@@ -69,7 +69,7 @@ FORMS: Mapping[str, tuple[type, ...]] = {
 """What a member of an answer may be, by how its dataclass declares it."""
 
 ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    "hello": lambda told: _is_holder(told.get("held") or {}),
+    "hello": lambda told: _is_holder(told.get("held") or {}) and isinstance(told["uid"], int),
     "marked": lambda told: _numbers(told["pids"]),
     "end_marked": lambda told: _numbers(told["ended"]),
     "listen": lambda told: isinstance(told["error"], str) if "error" in told else told["port"] in range(1, 65536),
@@ -102,6 +102,8 @@ class Side(Desk, Protocol):
     """One desk during a measurement: answers like a `Desk` and runs programs beside that."""
 
     name: str
+    hello: Mapping[str, Any]
+    """What the agent said of itself when it began; ``uid`` is its user, and so that of all that it starts."""
 
     def start(self, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Started:
         """Start a program in a process group of its own, ended at the time limit."""
@@ -217,7 +219,7 @@ class AgentSide:
         order = json.dumps({"token": token, "limit": limit, "run": lease.told(os.environ)})
         self._send(carrier.feed(program(), f"{order}\n").encode())
         threading.Thread(target=self._keep_alive, daemon=True).start()
-        self.hello: dict[str, Any] = self.ask("hello", patience=GREETING)
+        self.hello: Mapping[str, Any] = self.ask("hello", patience=GREETING)
         self._greeted = True
 
     def _keep_alive(self) -> None:

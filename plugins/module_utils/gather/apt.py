@@ -17,7 +17,8 @@ from .packages import packages
 from .units import FOLDER
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
-INODES = ("stat", "-c", "%i %n", *LOCKS)
+FILES = ("stat", "-c", "%d %i %n", *LOCKS)
+MOUNT = ("findmnt", "-n", "-o", "MAJ:MIN", "-T")
 FIRST_BOOT_UNIT = "nvidia-spark-run-apt-upgrade-once.service"
 FIRST_BOOT_FOLDER = "/var/lib/nvidia-spark-run-apt-upgrade-once"
 FIRST_BOOT_PACKAGE = "nvidia-spark-run-apt-upgrade"
@@ -67,28 +68,45 @@ def _audited(ask: Ask) -> list[str]:
 
 
 def lock_holder(ask: Ask) -> tuple[str | None, bool, str | None]:
-    """Who holds a package lock (pid and name), whether that could be read, and why not."""
-    file = ask.text("/proc/locks")
-    if file.text is not None:
-        answer = ask.run(*INODES)
-        inodes = {}
-        for line in answer.stdout.split("\n"):
-            number, _separator, path = line.partition(" ")
-            if to_int(number) is not None:
-                inodes[to_int(number)] = path
-        if inodes or answer.error is None:
-            for lock in proc_locks.read(file.text):
-                if lock["inode"] in inodes and lock["write"]:
-                    return _process(ask, lock["pid"]), True, None
+    """Who holds a package lock (pid and name), whether that could be told, and why not."""
+    file, files = ask.text("/proc/locks"), _lock_files(ask)
+    reason = why(file) or why(ask.asked(*FILES))
+    if file.text is not None and files:
+        locks = proc_locks.read(file.text, files)
+        held = [lock for lock in locks or () if lock["write"]]
+        holder = next((lock["pid"] for lock in held if (lock["device"], lock["inode"]) in files), None)
+        if holder is not None:
+            return _process(ask, holder), True, None
+        if locks is not None and not held:
             return None, True, None
+        reason = "/proc/locks: too many locks" if locks is None else "/proc/locks: the file system of the locks has no known device"
     answer = ask.run("lslocks", "-J")
-    if answer.ok:
-        held = next((item for item in lslocks.read(answer.stdout) if item["path"] in LOCKS), None)
-        return (f"{held['pid']} {held['command'] or 'unknown'}" if held else None), True, None
-    told = _recorded_holder(ask)
+    told = lslocks.read(answer.stdout, LOCKS) if answer.ok else None
     if told is not None:
-        return told or None, True, None
-    return None, False, f"{why(file) or why(ask.asked(*INODES))}; {why(answer)}"
+        return next((f"{item['pid']} {item['command'] or 'unknown'}" for item in told), None), True, None
+    recorded = _recorded_holder(ask)
+    if recorded is not None:
+        return recorded or None, True, None
+    return None, False, f"{reason}; {why(answer) or 'lslocks -J: no whole list'}"
+
+
+def _lock_files(ask: Ask) -> set[tuple[str | None, int]]:
+    """The lock files as /proc/locks names them: the device of the mount and the inode. An inode's number alone is anybody's to have.
+
+    On btrfs and overlayfs, which have no device of their own (major number 0), stat tells a subvolume's or layer's device instead of the
+    mount's; where the mount's is not known, as in a recording that has the inodes alone, the device is null.
+    """
+    found: set[tuple[str | None, int]] = set()
+    told = [ask.run(*FILES), *(ask.run(*argv) for argv in ask.recorded("stat", "-c", "%i %n"))]
+    for line in "\n".join(answer.stdout for answer in told).split("\n")[:100]:
+        match = re.fullmatch(r"(?:([0-9]{1,19}) )?([0-9]{1,19}) (/.{1,200})", line)
+        if match is None:
+            continue
+        devices = [proc_locks.device(int(match.group(1)))] if match.group(1) else []
+        if devices and devices[0].startswith("0:"):
+            devices = re.findall(r"(?m)^ *([0-9]{1,9}:[0-9]{1,9}) *$", ask.run(*MOUNT, match.group(3)).stdout[:4096])
+        found |= {(device, int(match.group(2))) for device in devices or (None,)}
+    return found
 
 
 def _recorded_holder(ask: Ask) -> str | None:

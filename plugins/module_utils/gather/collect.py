@@ -41,7 +41,7 @@ SLOW: dict[tuple[str, ...], tuple[str, ...]] = {
     ADDRESSES[0]: ("cx7", "network"),
     kernel_log.QUESTIONS[0]: ("cx7", "kernel"),
     driver.LICENSE: ("driver",),
-    apt.INODES: ("apt",),
+    apt.FILES: ("apt",),
     rdma_resource.COMMAND: ("busy",),
 }
 """Commands that are certainly asked for a subset: they run at the same time."""

@@ -62,6 +62,7 @@ COMPARE = "Compare kernel, driver and perftest on the two desks (stack_pair.yml 
 ENDED: dict[str, tuple[str, str | None]] = {
     "timeout": ("did not end within its time limit", None),
     "server": ("did not begin to listen", None),
+    "server_ended": ("gave a figure that counts for nothing: its server on the other desk did not end well", None),
     "retry": (
         "gave up after too many retries (completion status 12: nothing came back on that path)",
         "See the link, MTU and address findings of both desks, check the cable, then measure again.",
@@ -309,7 +310,7 @@ def _errors(pair: str, ends: Sequence[Endpoint], evidence: RdmaEvidence) -> list
     alone = [run for step in evidence.steps if step.kind == "one_way" for run in step.runs]
     bad = {run.function for run in alone if run.error is not None}
     good = {run.function for run in alone if run.error is None}
-    if bad and good - bad and not kinds & {"timeout", "other_end"}:
+    if bad and good - bad and not kinds & {"timeout", "other_end", "server_ended"}:
         names = f"{first.source_device} of {first.source} and {first.target_device} of {first.target}"
         message = f"pair {pair}: transfers between {names} fail, but the twin function works"
         return [finding("RDMA_ONE_HALF", where, message, evidence=shown)]

@@ -53,6 +53,10 @@ def reboot_refusals(desk: Desk, where: Where, *, force: bool = False) -> list[Fi
         causes.append(("fail", f"{named(names)} half installed", {"packages": names}))
     if desk.apt.lock_holder:
         causes.append(("fail", f"packages are being changed by {desk.apt.lock_holder}", {"holder": desk.apt.lock_holder}))
+    elif desk.apt.lock_readable is False:
+        why = desk.unread.get("apt.lock_holder") or "no reason is known"
+        told = f"whether packages are being changed could not be determined ({why}); sudo lslocks there shows who holds which lock"
+        causes.append(("unknown", told, {"lock_holder": why}))
     found = [
         finding("REBOOT_REFUSED", where, f"{where.subject} was not rebooted: {told}", evidence=evidence, severity=severity)
         for severity, told, evidence in causes

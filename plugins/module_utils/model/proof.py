@@ -87,8 +87,8 @@ class RdmaRun:
     gid_index: int | None = None
     rc: int | None = None
     error: str | None = None
-    """timeout, missing, denied, server, enomem, no_row, other, or a work completion's status by name: retry, receiver_not_ready,
-    remote_access, flushed, local_protection ... (readers/perftest), completion without a known number"""
+    """timeout, missing, denied, server, server_ended (its client had a figure), enomem, no_row, other, or a work completion's status by
+    name: retry, receiver_not_ready, remote_access, flushed, local_protection ... (readers/perftest), completion without a known number"""
     text: str = ""
     """Last lines of what client and server said, when something went wrong."""
     says: str = ""

@@ -11,6 +11,8 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import MISSI
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint
 from proof_samples import ENDS, SECONDS
 
+UID = 1000
+"""User of both desks' agents."""
 LIMITS = "Limit                     Soft Limit           Hard Limit           Units\nMax locked memory         {0}   {0}   bytes\n"
 HEADER = " #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
 
@@ -37,6 +39,10 @@ class World:
     """(desk, program) that is not installed."""
     perftest_fails: tuple[str, str] | None = None
     """(device or all, what the client prints)."""
+    server_ends: dict[str, tuple[int | None, str]] = dataclasses.field(default_factory=dict)
+    """Desk to what its servers end with and say, after their clients have figures; null: they have to be stopped."""
+    takes_ports: str | None = None
+    """Desk on which another user's program listens on each port before the server that is started for it does."""
     lose_after: int | None = None
     """Starts after which the peer is lost."""
     nccl: Answer | None = None
@@ -68,7 +74,7 @@ class ScriptedSide:
         self.world, self.which = world, which
         self.end, self.other = world.ends[which], world.ends[1 - which]
         self.name = self.end.desk
-        self.hello = {"held": world.held.get(self.name)}
+        self.hello = {"held": world.held.get(self.name), "uid": UID}
         self.jobs: dict[int, tuple[list[str], bool]] = {}
         self.beside: dict[int, bool] = {}
         """Clients, and whether the other function's server listened when they were started: both carry in that step."""
@@ -79,7 +85,8 @@ class ScriptedSide:
             return Text(path, f"MemTotal: 127535000 kB\nMemAvailable: {world.available_kb} kB\n")
         if path in ("/proc/net/tcp", "/proc/net/tcp6"):
             ports = sorted(world.listening[self.name]) if path.endswith("tcp") else []
-            rows = [f"   0: 00000000:{port:04X} 00000000:0000 0A" for port in ports]
+            user = 65534 if world.takes_ports == self.name and self.jobs else UID
+            rows = [f"   0: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {user} 0 9" for port in ports]
             return Text(path, "\n".join(["header", *rows]) + "\n")
         parts = path.split("/")
         if path.startswith("/proc/") and path.endswith("/status"):
@@ -189,10 +196,13 @@ class ScriptedSide:
         if argv[0] == "mpirun":
             return self.world.nccl
         if server:
+            if self.world.takes_ports == self.name:
+                return Answer(tuple(argv), 1, "", "Couldn't listen to port 18515\n")
             if patience < 1.0:
                 return None
             self.world.listening[self.name].discard(int(argv[argv.index("-p") + 1]))
-            return Answer(tuple(argv), 0, "")
+            rc, said = self.world.server_ends.get(self.name, (0, ""))
+            return None if rc is None else Answer(tuple(argv), rc, "", said)
         return self._client(argv, self.beside[pid])
 
     def stop(self, pid: int) -> Answer:

@@ -11,7 +11,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side i
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Endpoint, EndpointFunction, members
 from proof_samples import SECONDS
-from scripted_side import HEADER, ScriptedSide, World
+from scripted_side import HEADER, UID, ScriptedSide, World
 
 
 @dataclasses.dataclass
@@ -45,7 +45,7 @@ class StackSide(ScriptedSide):
         self.world, self.which, self.name = world, members(world.ends).index(desk), desk
         self.end = dataclasses.replace(mine[0], functions=tuple(itertools.chain.from_iterable(end.functions for end in mine)), others=())
         self.other = dataclasses.replace(theirs[0], functions=tuple(itertools.chain.from_iterable(end.functions for end in theirs)))
-        self.hello = {"held": world.held.get(desk)}
+        self.hello = {"held": world.held.get(desk), "uid": UID}
         self.jobs, self.beside = {}, {}
         self.crowd: dict[int, int] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import side
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import common, side
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.agent import marked_processes
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.session import new_token, unit_name
 from ansible_collections.labops.dgx_spark.plugins.module_utils.programs import carrier
@@ -55,6 +56,29 @@ def test_a_program_runs_beside_questions(agent: side.AgentSide) -> None:
     assert agent.run(["echo", "meanwhile"]).ok
     answer = agent.wait(started.pid, 10)
     assert answer is not None and answer.stdout == "done\n"
+
+
+LISTENER = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("other", "ended", "told"), [(False, False, None), (True, False, "taken"), (True, True, "taken"), (False, True, "server")]
+)
+def test_a_server_is_ready_when_its_users_program_listens_and_it_still_runs(
+    agent: side.AgentSide, other: bool, ended: bool, told: str | None
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        port = int(program.stdout.readline())
+        assert agent.hello["uid"] in common.listeners(agent)[port]
+        # The listener is this test's; for another user's the agent is said to be somebody else's.
+        agent.hello = {**agent.hello, "uid": os.getuid() + (1 if other else 0)}
+        server = agent.start(["true"] if ended else ["sleep", "30"], timeout=30)
+        assert server.pid is not None
+        if ended:
+            assert agent.wait(server.pid, 5.0) is not None
+        assert common.wait_for_listener(agent, server.pid, port, 1.0) == told
+        program.kill()
 
 
 def test_a_program_is_ended_at_its_time_limit_with_its_children(agent: side.AgentSide, token: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from pathlib import Path
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import common, rdma
@@ -13,6 +14,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.marks impo
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.rdma_hardest import PCIE_GBPS, weigh
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.link import Path as CablePath
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.proof import RdmaEvidence, RdmaStep
+from measured import measure
 from proof_samples import ENDS, NETDEVS, bytes_of, end, function, grown, rdma_evidence, run, steps
 from scripted_side import ScriptedSide, World
 from sparklab.figures import FIGURE_FAULTS, FULL_WIDTH, EndState, figures, speed_mbps
@@ -24,8 +26,13 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common.time, "sleep", lambda _seconds: None)
 
 
+def fresh(world: World) -> World:
+    """A world in which nothing has happened yet."""
+    return dataclasses.replace(world, log=[], octets={}, listening={"desk-01": set(), "desk-02": set()}, starts=0)
+
+
 def measured(world: World, depth: str, marks=judge.MARKS) -> RdmaEvidence:
-    world = dataclasses.replace(world, log=[], octets={}, listening={"desk-01": set(), "desk-02": set()}, starts=0)
+    world = fresh(world)
     options = rdma.RdmaOptions(depth=depth)
     return rdma.measure((ScriptedSide(world, 0), ScriptedSide(world, 1)), CablePath(*world.ends), options, marks)
 
@@ -40,6 +47,23 @@ def test_a_healthy_pair_is_proven_by_the_hardest_step_alone() -> None:
     assert evidence.steps == () and evidence.latency_us == 1.47
     assert evidence.hardest is not None and (evidence.hardest.kind, len(evidence.hardest.runs)) == ("both_ways", 2)
     assert codes(world, evidence) == {} == codes(world, measured(world, "full"))
+
+
+@pytest.mark.parametrize("depth", ["adaptive", "full"])
+@pytest.mark.parametrize(
+    ("world", "told"),
+    [
+        (World(takes_ports="desk-02"), "another user listens on TCP port"),
+        (World(server_ends={"desk-02": (1, "Couldn't listen to port 18515\n")}), "Couldn't listen to port 18515"),
+    ],
+)
+def test_what_was_no_server_of_ours_to_its_end_proves_no_pair(
+    world: World, told: str, depth: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clients print a healthy pair's figures all the same."""
+    seen = measure("rdma_pair", fresh(world), tmp_path, monkeypatch, {"depth": depth})
+    assert (seen.result["verdict"], seen.codes) == ("UNKNOWN", {"RDMA_NOT_MEASURED": "unknown"})
+    assert told in seen.finding("RDMA_NOT_MEASURED")["message"]
 
 
 def test_the_result_tells_each_easier_step_with_its_arithmetic() -> None:

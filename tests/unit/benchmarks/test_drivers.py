@@ -137,6 +137,31 @@ def test_a_port_that_is_taken_is_not_used() -> None:
     assert all(argv[argv.index("-p") + 1] != "18515" for desk, argv in started(world) if desk == "desk-02" and "." not in argv[-1])
 
 
+def test_ports_of_another_users_program_are_told_and_prove_nothing() -> None:
+    """Whoever listens there may answer the client with any figure."""
+    world = World(takes_ports="desk-02")
+    (found,) = rdma_judge.judge("pair_a", world.ends, measure_rdma(world))
+    assert (found.code, found.severity, found.where.desk) == ("RDMA_NOT_MEASURED", "unknown", "desk-02")
+    assert "another user listens on TCP port 18515" in found.message and "sudo ss" in found.message
+    assert [argv for _desk, argv in started(world) if "." in argv[-1]] == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ((1, "Couldn't listen to port 18515\n"), "desk-02: Couldn't listen to port 18515 (exit 1)"),
+        ((-9, ""), "desk-02: no message (exit -9)"),
+        ((None, ""), "desk-02: no message (exit None)"),
+    ],
+)
+def test_a_figure_whose_server_did_not_end_well_counts_for_nothing(ends: tuple[int | None, str], told: str) -> None:
+    world = World(server_ends={"desk-02": ends})
+    evidence = measure_rdma(world)
+    assert evidence.latency_us is None
+    (found,) = rdma_judge.judge("pair_a", world.ends, evidence)
+    assert (found.code, found.severity) == ("RDMA_NOT_MEASURED", "unknown") and told in found.message
+
+
 def measure_nccl(world: World, **options: object):
     meet = settings.meeting(world.ends)
     envs = [

@@ -172,6 +172,49 @@ def test_no_other_user_becomes_root_by_the_way_sudo_reads_a_name(root: Root, use
     assert written.read_text().splitlines()[-1] == f"{named} ALL=(root) NOPASSWD: ALL"
 
 
+def sudoers_files(root: Root) -> dict[str, str]:
+    """Each of our files in sudoers.d by the end of its name, with the rule in it."""
+    files = (root.path / "etc/sudoers.d").iterdir()
+    return {item.name.removeprefix("90-dgx-spark-"): item.read_text().splitlines()[-1].partition(" ALL=")[0] for item in files}
+
+
+def test_no_two_users_share_a_sudoers_file(root: Root) -> None:
+    users = ["a.b", "a_b", "a@b", "CORP\\b", "Jürgen", "a%2Eb"]
+    for user in users:
+        assert program.change({"user": user, "sudo_commands": ["ALL"], "apply": True})
+    names = sudoers_files(root)
+    assert set(names) == {"a%2Eb", "a_b", "a%40b", "CORP%5Cb", "J%C3%BCrgen", "a%252Eb"}
+    assert not [name for name in names if "." in name or name.endswith("~")], "sudo passes over these"
+    assert program.change({"user": "a_b", "sudo_commands": None, "apply": True}) and len(sudoers_files(root)) == len(users) - 1
+    for user in users[:1] + users[2:]:
+        assert program.change({"user": user, "sudo_commands": ["ALL"], "apply": True}) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "rule"), [("a.b", "a.b ALL=(root) NOPASSWD: ALL"), ("a\\b", "a\\b ALL=(root) NOPASSWD: ALL"), ("a\\b", "a\\\\b ALL=(root) x")]
+)
+@pytest.mark.parametrize("commands", [None, ["/usr/bin/id"]])
+@pytest.mark.parametrize("written", [False, True])
+def test_the_shared_file_of_an_earlier_version_goes(root: Root, user: str, rule: str, commands: list[str] | None, written: bool) -> None:
+    if written:
+        program.change({"user": user, "sudo_commands": commands, "apply": True})
+    former = root.put("etc/sudoers.d/90-dgx-spark-a_b", f"# labops.dgx_spark: chosen at enrolment\n{rule}\n")
+    request = {"user": user, "sudo_commands": commands}
+    told = program.change(request)
+    assert former.exists() and any(str(former) in item for item in told)
+    assert program.change({**request, "apply": True}) == told
+    assert not former.exists() and len(list(former.parent.iterdir())) == (0 if commands is None else 1)
+    assert program.change({**request, "apply": True}) == []
+
+
+@pytest.mark.parametrize("text", ["# labops.dgx_spark: chosen at enrolment\na_b ALL=(root) NOPASSWD: ALL\n", "a.b ALL=(ALL) ALL\n", ""])
+def test_what_another_user_or_an_admin_has_under_the_former_name_stays(root: Root, text: str) -> None:
+    former = root.put("etc/sudoers.d/90-dgx-spark-a_b", text)
+    assert program.change({"user": "a.b", "sudo_commands": None, "apply": True}) == []
+    assert len(program.change({"user": "a.b", "sudo_commands": ["ALL"], "apply": True})) == 1
+    assert former.read_text() == text
+
+
 def test_sudoers_that_visudo_refuses_are_not_put_in_place(root: Root) -> None:
     root.answers["visudo"] = (1, "", "/tmp/x:2:17: syntax error")
     with pytest.raises(program.Refused, match="syntax error"):

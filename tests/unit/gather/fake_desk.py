@@ -17,7 +17,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import (
     Listing,
     Text,
 )
-from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.apt import INODES
+from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.apt import FILES
 
 NET = "/sys/class/net"
 RDMA = "/sys/class/infiniband"
@@ -349,7 +349,7 @@ def healthy(cabled: int | None = 0) -> FakeDesk:
         query: QUERY_GPU,
         "ip -j addr show": ip_json(interfaces),
         "modinfo -F license nvidia": "Dual MIT/GPL\n",
-        " ".join(INODES): "11 /var/lib/dpkg/lock-frontend\n12 /var/lib/dpkg/lock\n",
+        " ".join(FILES): "66306 11 /var/lib/dpkg/lock-frontend\n66306 12 /var/lib/dpkg/lock\n",
         "rdma resource show qp": "link rocep1s0f0/1 lqpn 1 type GSI state RTS sq-psn 0 comm [ib_core]\n",
         **dict.fromkeys((sshd_question(10, 11), sshd_question(11, 10)), SSHD),
         "nmcli -t -f DEVICE,TYPE,STATE,CONNECTION device": "enP7s7:ethernet:connected:Wired connection 1\n"

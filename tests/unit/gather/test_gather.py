@@ -388,8 +388,8 @@ def test_short_package_list_takes_holds_from_apt_mark():
 def test_lock_holder_is_the_one_that_excludes():
     desk = healthy()
     desk.files["/proc/locks"] = (
-        "1: POSIX  ADVISORY  READ 5 00:1a:11 0 EOF\n"
-        "2: POSIX  ADVISORY  WRITE 811 00:1a:11 0 EOF\n2: -> POSIX  ADVISORY  WRITE 9 00:1a:11 0 EOF\n"
+        "1: POSIX  ADVISORY  READ 5 103:02:11 0 EOF\n"
+        "2: POSIX  ADVISORY  WRITE 811 103:02:11 0 EOF\n2: -> POSIX  ADVISORY  WRITE 9 103:02:11 0 EOF\n"
     )
     desk.files["/proc/811/comm"] = "unattended-upgr\n"
     assert collect(desk).apt.lock_holder == "811 unattended-upgr"

@@ -126,6 +126,7 @@ def test_a_rule_of_ufw_is_no_cure_where_ufw_is_off(ufw: bool | None, has: tuple[
         ("local_protection", "not registered"),
         ("completion", "failed completion"),
         ("other_end", "program on the other desk"),
+        ("server_ended", "counts for nothing"),
     ],
 )
 def test_a_failed_completion_is_told_by_its_own_name(kind: str, words: str) -> None:
@@ -134,9 +135,10 @@ def test_a_failed_completion_is_told_by_its_own_name(kind: str, words: str) -> N
     assert ("retries" in item.message) == (kind == "retry")
 
 
-def test_a_program_that_was_ended_on_one_desk_says_nothing_about_its_function() -> None:
+@pytest.mark.parametrize("kind", ["other_end", "server_ended"])
+def test_a_program_that_was_ended_on_one_desk_says_nothing_about_its_function(kind: str) -> None:
     """As soft-RoCE showed it: the server of one function was killed, the measurements after it went well."""
-    assert found(with_error("other_end", 1)) == {"RDMA_NOT_MEASURED": "unknown"}
+    assert found(with_error(kind, 1)) == {"RDMA_NOT_MEASURED": "unknown"}
 
 
 def at_speed(mbps: int):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import (
@@ -373,11 +374,34 @@ def test_lspci_with_and_without_numbers():
 def test_locks():
     text = "1: POSIX  ADVISORY  WRITE 811 fd:01:991 0 EOF\n"
     text += "1: -> POSIX  ADVISORY  WRITE 812 fd:01:991 0 EOF\n2: FLOCK  ADVISORY  READ -1 00:1a:5 0 EOF\n"
-    assert proc_locks.read(text) == [{"pid": 811, "inode": 991, "write": True}, {"pid": -1, "inode": 5, "write": False}]
+    assert proc_locks.read(text) == [
+        {"pid": 811, "device": "253:1", "inode": 991, "write": True},
+        {"pid": -1, "device": "0:26", "inode": 5, "write": False},
+    ]
+    assert [item["pid"] for item in proc_locks.read(text, {("253:1", 991), ("0:27", 5)}) or ()] == [811]
+    assert [item["pid"] for item in proc_locks.read(text, {(None, 5)}) or ()] == [-1]
     told = (
         '{"locks": [{"command": "apt", "pid": 7, "type": "POSIX", "path": "/var/lib/dpkg/lock"}, {"command": "x", "pid": 8, "path": null}]}'
     )
     assert lslocks.read(told) == [{"command": "apt", "pid": 7, "path": "/var/lib/dpkg/lock"}]
+    assert lslocks.read(told, ("/var/lib/dpkg/lock-frontend",)) == [] == lslocks.read("\n")
+    assert lslocks.read("lslocks: bad usage") is None
+
+
+@pytest.mark.parametrize(("before", "seen"), [(99_000, [811]), (250_000, None)])
+def test_locks_of_other_files_crowd_nobody_out(before, seen):
+    """Everybody may take as many locks as they like; what is too long to be read whole says nothing about anybody."""
+    others = "".join(f"{number}: POSIX  ADVISORY  WRITE 6 00:1a:5 {2 * number} {2 * number}\n" for number in range(before))
+    locks = proc_locks.read(f"{others}9: POSIX  ADVISORY  WRITE 811 fd:01:991 0 EOF\n", {("253:1", 991)})
+    assert (None if locks is None else [item["pid"] for item in locks]) == seen
+    rows = [{"command": "x", "pid": 8, "path": "/dev/shm/x"}] * before + [{"command": "apt", "pid": 811, "path": "/var/lib/dpkg/lock"}]
+    held = lslocks.read(json.dumps({"locks": rows}), ("/var/lib/dpkg/lock",))
+    assert [item["pid"] for item in held or ()] == [811]
+
+
+@pytest.mark.parametrize(("number", "name"), [(66306, "259:2"), (65024, "254:0"), (40, "0:40"), (0x100032C, "3:4140")])
+def test_a_devices_number_by_its_two_parts(number, name):
+    assert proc_locks.device(number) == name == f"{os.major(number)}:{os.minor(number)}"
 
 
 @pytest.mark.parametrize(
