@@ -129,13 +129,15 @@ def test_the_wizard(root: Root, active: str, oobe: bool) -> None:
 
 @pytest.mark.parametrize("present", [None, "", "ssh-rsa OTHERS= someone", "ssh-rsa OTHERS= someone\n# a remark\n"])
 def test_the_key_is_added_and_other_entries_stay(root: Root, present: str | None) -> None:
+    path, mode = root.path / "home/.ssh/authorized_keys", 0o600
     if present is not None:
         root.put("home/.ssh/authorized_keys", present)
+        path.parent.chmod(0o700)
+        path.chmod(mode := 0o644)
     assert len(program.change({"user": USER, "key": KEY, "apply": True})) == 1
-    path = root.path / "home/.ssh/authorized_keys"
     text = path.read_text()
     assert text.splitlines()[-1] == KEY and text.endswith("\n") and (present or "").strip() in text
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == mode and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert program.change({"user": USER, "key": KEY, "apply": True}) == []
     assert program.change({"user": USER, "key": KEY.replace("admin@lab", "another comment"), "apply": True}) == []
 
