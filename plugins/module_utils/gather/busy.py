@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from ..desk import DENIED, MISSING
@@ -44,29 +45,41 @@ def gather(ask: Ask, options: Options) -> Busy:
 
 def _gpu_processes(ask: Ask) -> list[dict[str, Any]] | None:
     found = _told_processes(ask)
-    known = {item["pid"] for item in found or []}
     for argv in ask.recorded("nvidia-smi"):
         # A recording may hold several answers that were not taken at one moment: every process in one of them counts.
         answer = ask.run(*argv) if any(word.startswith("--query-compute-apps=pid,") for word in argv) else None
         if answer is not None and answer.ok:
-            found = [*(found or []), *(item for item in compute_apps.read(answer.stdout) if item["pid"] not in known)]
-            known |= {item["pid"] for item in found}
+            found = _united(found or [], compute_apps.read(answer.stdout))
     return found
 
 
 def _told_processes(ask: Ask) -> list[dict[str, Any]] | None:
     told = smi(ask)
+    listed: list[dict[str, Any]] | None = None
     if told.detail and any(gpu["processes_told"] for gpu in told.detail["gpus"]):
-        return [process for gpu in told.detail["gpus"] for process in gpu["processes"]]
-    if told.table and told.table["processes_told"]:
-        found: list[dict[str, Any]] = told.table["processes"]
-        return found
-    if told.error and not told.worked:
+        listed = [process for gpu in told.detail["gpus"] for process in gpu["processes"]]
+    elif told.table and told.table["processes_told"]:
+        listed = told.table["processes"]
+    elif told.error and not told.worked:
         return _holders(ask)
-    if told.missing:
+    elif told.missing:
         return []  # without a driver nobody computes
+    # Also where the processes were listed with all else: a list in which a name of a user's stands between the rows proves nobody idle.
     answer = ask.first_answer(compute_apps.COMMAND, COMPUTE_PLAIN)
-    return compute_apps.read(answer.stdout) if answer.ok and not compute_apps.refused(answer.stdout) else None
+    if not answer.ok or compute_apps.refused(answer.stdout):
+        return listed
+    return _united(listed or [], compute_apps.read(answer.stdout))
+
+
+def _united(*answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each process once. One that computes in any answer computes; where there are too many to tell, those come first."""
+    found: dict[int, dict[str, Any]] = {}
+    for item in chain.from_iterable(answers):
+        known = found.setdefault(item["pid"], item)
+        if known["kind"] == "G" and item["kind"] != "G":
+            found[item["pid"]] = {**known, "kind": item["kind"]}
+    every = list(found.values())
+    return every if len(every) <= HOLDERS_LIMIT else sorted(every, key=lambda item: item["kind"] == "G")
 
 
 def _holders(ask: Ask) -> list[dict[str, Any]] | None:

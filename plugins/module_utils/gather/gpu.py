@@ -118,7 +118,7 @@ def _judge(found: Smi, answer: Any) -> None:
     if answer.error == MISSING:
         found.missing = True
         return
-    said = nvidia_smi_error.read(f"{answer.stdout}\n{answer.stderr}") if answer.error is None else None
+    said = nvidia_smi_error.read(answer.stdout) or nvidia_smi_error.read(answer.stderr) if answer.error is None else None
     if said is None and answer.error is None and answer.rc:
         said = (answer.stderr.strip() or answer.stdout.strip()).partition("\n")[0][:200] or f"exit code {answer.rc}"
     # An nvidia-smi that does not know a column refuses the question; that says nothing about the driver.
@@ -181,7 +181,8 @@ def gather(ask: Ask, options: Options) -> Gpu:
     told = smi(ask)
     listed = _information(ask)
     names = gpu_names(ask)
-    count = len(told.detail["gpus"]) if told.detail and told.detail["gpus"] else None
+    # Of a second GPU whose lines may be a process's name only the number is certain.
+    count = max(len(told.detail["gpus"]), told.detail["attached_gpus"] or 0) if told.detail and told.detail["gpus"] else None
     count = count or (len(told.records) or None) or (len(told.table["gpus"]) if told.table and told.table["gpus"] else None)
     present: bool | None = True if count else None
     none_attached = told.detail is not None and told.detail["attached_gpus"] == 0 and not told.described

@@ -65,7 +65,7 @@ def _events(ask: Ask) -> KernelEvents:
     """Errors of the kernel log; a recording's ``modprobe nvidia`` may tell why a module was refused where the log does not."""
     found = kernel_log.events(ask)
     for argv in ask.recorded("modprobe") if not found.refused_modules else ():
-        refused = kernel_errors.read(ask.run(*argv).stderr)["refused_modules"]
+        refused = kernel_errors.refused_modules(ask.run(*argv).stderr)
         found = dataclasses.replace(found, refused_modules=tuple(refused))
     return found
 

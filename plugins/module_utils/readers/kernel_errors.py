@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Errors in the kernel log (journalctl -k, dmesg): GPU driver, PCIe, memory, lockups, modules that were refused.
 
-Which of them matter is the judges' business; here they are only told apart and counted.
+Which of them matter is the judges' business; here they are only told apart and counted. A driver's words count where they begin a
+message (`kernel_records`): behind its first words the kernel prints what its users chose.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from . import kernel_records
 from . import text as _text
 
 LINES_LIMIT = 8
@@ -18,10 +20,15 @@ LINES_LIMIT = 8
 XIDS_LIMIT = 64
 
 _ADDRESS = r"([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])"
-_XID = re.compile(r"NVRM: Xid \([^)]{0,80}\): ([0-9]{1,4})\b")
+_XID = re.compile(r"NVRM: Xid \((?:PCI:)?[0-9A-Fa-f:.]{4,16}(?: [A-Z][\w:.-]{1,20}){0,2}\): ([0-9]{1,4})\b")
+_PROGRAM_OF_XID = re.compile(r"\bname=.{0,15}(?:, |$)", re.DOTALL)
+"""The program that an Xid names: its user chose the name, of which the kernel keeps 15 characters."""
+_CLIENT = re.compile(r"NVRM: API mismatch\b")
+"""A message with the name and the version that a program gave itself."""
 _RECOVERY = re.compile(r"GPU recovery action changed from .{0,60}? to 0x([0-9a-f]{1,4})(?: \(([A-Za-z ]{1,40})\))?")
+"""What Xid 154 says."""
 _GPU = re.compile(
-    r"NVRM: .{0,200}?(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
+    r"NVRM: (?s:.{0,300}?)(?:RmInitAdapter|fallen off the bus|GPU is lost|GSP RPC timeout|Cannot initialize GSP|marked for reset|"
     r"NV_ERR_GPU_IS_LOST|GPU lost from the bus|GSP-Crash ?Cat|heartbeat timed out|"
     r"GPU is probably locked|secure boot partition timed out|GPU has been lost|probe routine failed|rm_init_adapter failed|"
     r"requires use of the NVIDIA open)"
@@ -32,23 +39,27 @@ _GPU = re.compile(
     r"|nvidia [0-9a-f:.]{12}: (?:AER: )?(?:can't recover|PCIe Bus Error: severity=[^,]{0,24}\(Fatal\))",
     re.IGNORECASE,
 )
-_GPU_MEMORY = re.compile(r"NVRM: .{0,200}?(?:Out of memory|NV_ERR_NO_MEMORY)")
-_OOM = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process|oom-kill:|invoked oom-killer|oom_reaper: reaped")
-_KILLED = re.compile(r"out of memory: Killed process", re.IGNORECASE)
+_GPU_MEMORY = re.compile(r"NVRM: (?s:.{0,300}?)(?:Out of memory|NV_ERR_NO_MEMORY)")
+_KILLED = re.compile(r"(?:Memory cgroup o|O)ut of memory: Killed process")
+_OOM = re.compile(rf"{_KILLED.pattern}|oom-kill:|.{{1,{kernel_records.NAME_LIMIT}}} invoked oom-killer|oom_reaper: reaped")
+_KEY = r"(?:Key was rejected by service|Required key not available)"
 _REFUSED = re.compile(
-    r"Loading of .{0,40}?module .{0,60}?is rejected|Key was rejected by service|Required key not available|"
-    r"module verification failed.{0,80}rejected|Lockdown: .{0,60}unsigned module loading is restricted|"
-    r"PKCS#7 signature not signed with a trusted key"
+    r"Loading of .{0,40}?module .{0,60}?is rejected|[\w-]{1,64}: module verification failed.{0,80}rejected|"
+    r"Lockdown: .{0,60}unsigned module loading is restricted|PKCS#7 signature not signed with a trusted key|"
+    rf"(?:\S{{1,64}} )?(?:systemd-(?:modules-load|udevd)|\(udev-worker\))\[[0-9]{{1,10}}\]: .{{0,200}}?{_KEY}|"
+    rf"modprobe: ERROR: .{{0,200}}?{_KEY}"
 )
+_KEY_REFUSED = re.compile(_KEY)
 _OTHER_MODULE = re.compile(r"insert (?:module )?['\"](?!nvidia)[\w-]{1,64}['\"]")
 """A refused module that the line names and that is not the driver's."""
-_UNFIT = re.compile(r"\bnvidia: (?:version magic '|disagrees about version of symbol |Unknown symbol )")
-_SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|EFI Secure Boot mode", re.IGNORECASE)
+_UNFIT = re.compile(r"nvidia: (?:version magic '|disagrees about version of symbol |Unknown symbol )")
+_SECURE_BOOT = re.compile(r"secureboot: Secure boot (enabled|disabled)|Kernel is locked down from EFI Secure Boot mode", re.IGNORECASE)
 _LOCKUP = re.compile(
-    r"arm-smmu-v3 \S{1,40} CMD_SYNC timeout|"
-    r"soft lockup - CPU#|Watchdog detected hard LOCKUP|BUG: workqueue lockup|rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall"
+    r"arm-smmu-v3 \S{1,40} CMD_SYNC timeout|(?:watchdog: )?BUG: soft lockup - CPU#|"
+    r"(?:NMI )?watchdog: (?:CPU[0-9]{1,5}: )?Watchdog detected hard LOCKUP|BUG: workqueue lockup|"
+    r"rcu: INFO: rcu_\w{1,20} (?:self-)?detected stall"
 )
-_AER = re.compile(rf"{_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )(.{{0,200}})")
+_AER = re.compile(rf"[a-z][\w-]{{1,31}} {_ADDRESS}: (?:AER: |PCIe Bus Error: |DPC: )")
 _MLX5_ERROR = re.compile(
     rf"mlx5_core {_ADDRESS}:? .{{0,80}}?"
     r"(?:mlx5_pci_err_detected|mlx5_pci_slot_reset|wait vital|health (?:recovery|compromised)|device's health compromised|"
@@ -97,7 +108,7 @@ def read(text: str) -> dict[str, Any]:
     accepted), unfit_modules (lines about a module of the driver that was built for another kernel), secure_boot (whether it is on; null
     when not told), lockups (lines of soft lockups, stalls and SMMUs that do not answer), pcie (list of address, kind: fatal, nonfatal,
     mlx5, failed, recovered, stalled or start, line), plugs (list of about: module and address, error, line: what the adapter says of a plug
-    or of its temperature), lines (how many the log has)."""
+    or of its temperature), lines (how many records the log has)."""
     xids: dict[str, int] = {}
     kept = {kind: _Kept() for kind in ("gpu", "failed", "memory", "oom", "refused", "unfit", "lockup")}
     pcie: list[dict[str, str]] = []
@@ -105,42 +116,44 @@ def read(text: str) -> dict[str, Any]:
     counts = {"killed": 0, "lines": 0}
     recovery: str | None = None
     secure: bool | None = None
-    for line in _text.lines(text, 1024):
-        if not line.strip() or line.startswith("-- "):
-            continue
+    for record in kernel_records.read(text):
         counts["lines"] += 1
-        short = _CHARACTERS.sub("?", line.strip())[:240]
-        xid = _XID.search(line)
+        message, short = record.message, _short(record.line)
+        if _OOM.match(message):
+            kept["oom"].add(short)
+            counts["killed"] += bool(_KILLED.match(message))
+        if record.of_program:
+            continue
+        xid = _XID.match(message)
         if xid and (xid.group(1) in xids or len(xids) < XIDS_LIMIT):
             xids[xid.group(1)] = xids.get(xid.group(1), 0) + 1
             if xids[xid.group(1)] <= 2:
                 kept["gpu"].add(short)
-        changed = _RECOVERY.search(line)
+        changed = _RECOVERY.search(message) if xid and xid.group(1) == "154" else None
         if changed:
             named = (changed.group(2) or "").strip()
             recovery = None if int(changed.group(1), 16) == 0 else named or f"0x{changed.group(1)}"
-        if _GPU.search(line):
-            kept["failed"].add(short)
+        # The driver goes on in further lines of one record: "... installed in this system has / NVRM: fallen off the bus".
+        said = _PROGRAM_OF_XID.sub("", record.whole) if xid else "" if _CLIENT.match(message) else record.whole
+        if _GPU.match(said):
+            kept["failed"].add(_short(" ".join((record.line, *record.more))))
             if xid is None:
-                kept["gpu"].add(short)
-        elif _GPU_MEMORY.search(line):
+                kept["gpu"].add(kept["failed"].lines[-1])
+        elif _GPU_MEMORY.match(said):
             kept["memory"].add(short)
-        if _OOM.search(line):
-            kept["oom"].add(short)
-            counts["killed"] += bool(_KILLED.search(line))
-        if _REFUSED.search(line) and not _OTHER_MODULE.search(line):
+        if _REFUSED.match(message) and not _OTHER_MODULE.search(message):
             kept["refused"].add(short)
-        if _UNFIT.search(line):
+        if _UNFIT.match(message):
             kept["unfit"].add(short)
-        boot = _SECURE_BOOT.search(line)
+        boot = _SECURE_BOOT.match(message)
         if boot:
             secure = boot.group(1) is None or boot.group(1).lower() == "enabled"
-        if _LOCKUP.search(line):
+        if _LOCKUP.match(message):
             kept["lockup"].add(short)
-        event = _pcie(line)
+        event = _pcie(message)
         if event is not None and len(pcie) < 200:
             pcie.append({"address": event[0], "kind": event[1], "line": short})
-        complaint = _complaint(line)
+        complaint = _complaint(message)
         if complaint is not None and len(plugs) < 200:
             plugs.append({"about": complaint[0], "error": complaint[1], "line": short})
     return {
@@ -162,31 +175,41 @@ def read(text: str) -> dict[str, Any]:
     }
 
 
-def _pcie(line: str) -> tuple[str, str] | None:
+def refused_modules(said: str) -> list[str]:
+    """Lines of a program that loads modules (modprobe) about a key or a signature that was not accepted."""
+    lines = (line for line in _text.lines(said, kernel_records.LINE_LIMIT) if _KEY_REFUSED.search(line) or _REFUSED.match(line.strip()))
+    return [_short(line) for line in lines if not _OTHER_MODULE.search(line)][:LINES_LIMIT]
+
+
+def _short(line: str) -> str:
+    return _CHARACTERS.sub("?", line.strip())[:240]
+
+
+def _pcie(message: str) -> tuple[str, str] | None:
     """Address and kind of a PCIe event; corrected errors are no event."""
-    found = _AER.search(line) or _MLX5_ERROR.search(line) or _PROBE.search(line)
+    found = _AER.match(message) or _MLX5_ERROR.match(message) or _PROBE.match(message)
     if found is None:
         return None
     address = found.group(1)
-    if _RECOVERED.search(line):
+    if _RECOVERED.search(message):
         return address, "recovered"
-    if _STALLED.search(line):
+    if _STALLED.search(message):
         return address, "stalled"
-    if _NOT_STARTED.search(line):
+    if _NOT_STARTED.search(message):
         return address, "start"
-    if _FAILED.search(line):
+    if _FAILED.search(message):
         return address, "failed"
     if found.re is _MLX5_ERROR:
         return address, "mlx5"
-    if _FATAL.search(line):
+    if _FATAL.search(message):
         return address, "fatal"
-    return (address, "nonfatal") if "Non-Fatal" in line else None
+    return (address, "nonfatal") if "Non-Fatal" in message else None
 
 
-def _complaint(line: str) -> tuple[str, str] | None:
+def _complaint(message: str) -> tuple[str, str] | None:
     """What the adapter complains of besides PCIe, and of which part of it: a plug in a cage, or its own heat."""
-    plug = _PLUG.search(line)
+    plug = _PLUG.match(message)
     if plug:
         return " of ".join(part for part in (plug.group(2), plug.group(1)) if part), _CHARACTERS.sub("?", plug.group(3).strip())
-    heat = _HEAT.search(line)
+    heat = _HEAT.match(message)
     return (f"the adapter at {heat.group(1)}", "High temperature") if heat else None

@@ -15,8 +15,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from . import pasted as _pasted
-from . import text as _text
+from . import kernel_records
 
 BOOT_SECONDS = 60.0
 """Seconds after the hotplug driver's start in which a plug event belongs to the boot (removals were seen 5 to 22 s after boot)."""
@@ -24,11 +23,6 @@ BOOT_SECONDS = 60.0
 EVENTS_LIMIT = 1000
 
 _MONOTONIC = re.compile(r"\[ {0,12}([0-9]{1,9}\.[0-9]{1,9})(?: {0,4}< {0,12}[0-9.]{1,20}>)?\]")
-_ANCHOR = re.compile(
-    r"\[ {0,12}\+?[0-9]{1,9}\.[0-9]{1,9}[\] <]|\[[A-Z][a-z]{2} {0,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}\]"
-    r"|\[[^\W\d_]{2,5}\.? [A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8} [0-9]{4}\]"
-)
-"""Times with which a line of the log begins, whatever somebody's tool wrote in front of it."""
 _KMSG = re.compile(r"[0-9]{1,4},[0-9]{1,12},([0-9]{1,18}),[^;]{0,40};")
 """A record of /dev/kmsg: level, number, microseconds."""
 _FRONT = re.compile(r"(?:<[0-9]{1,3}>(?:1 )?(?=[0-9]{4}-)|[a-z0-9]{2,10} {0,8}: ?[a-z]{2,8} {0,8}: ?(?=\[)|[A-Z][a-z]{2} (?=[0-9]{4}-))")
@@ -43,14 +37,15 @@ _DELTA = re.compile(r"\[ {0,12}\+([0-9]{1,9}\.[0-9]{1,9})\]")
 """``dmesg -H`` and ``-e`` write the minute where it changes, [Nov26 10:00], and else how long after the last line one came."""
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})? ")
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())}  # noqa: SIM905
-_MODULE = re.compile(r"mlx5_core (\S{1,64}?):? .{0,80}?module ([0-9]{1,3}), Cable (plugged|unplugged)")
+_HOTPLUG = re.compile(r"cx7-pcie-hotplug \S{1,64}: (.*)")
+_MODULE = re.compile(r"mlx5_core ([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]):? .{0,80}?module ([0-9]{1,3}), Cable (plugged|unplugged)")
 _CHARACTERS = re.compile(r"[^\x20-\x7e]")
 
 
 def read(text: str) -> dict[str, Any]:
     """Keys: plugged_after_boot (see the rule; null when the log holds nothing to judge from), plug_events (lines of plug events
     after boot, newest last), events (seconds since the log's first time or null, kind plug or removal, slot, line), hotplug_started
-    (whether the hotplug driver's start is in the log), lines (how many the log has)."""
+    (whether the hotplug driver's start is in the log), lines (how many records the log has)."""
     events: list[dict[str, Any]] = []
     started: float | None = None
     seen_start = False
@@ -58,11 +53,12 @@ def read(text: str) -> dict[str, Any]:
     last: float | None = None
     count = 0
     relative = False
-    for line in _pasted.without_fronts(_pasted.bare(_text.lines(text, 1024)), _ANCHOR):
-        if not line.strip() or line.startswith("-- "):
-            continue
+    for record in kernel_records.read(text):
         count += 1
-        relevant = "cx7-pcie-hotplug" in line or "Port module event" in line
+        line, message = record.line[record.time_at :], record.message
+        hotplug = _HOTPLUG.match(message)
+        kind, slot = _event(message, hotplug)
+        relevant = hotplug is not None or kind is not None
         if not relevant and first is not None and not relative:
             continue
         time = _time(line, last)
@@ -74,13 +70,12 @@ def read(text: str) -> dict[str, Any]:
                 first = 0.0 if _MONOTONIC.search(line[:160]) else time
         if not relevant:
             continue
-        if "PCIe hotplug driver initialized" in line or "Hotplug enabled" in line:
+        if hotplug and hotplug.group(1).startswith(("PCIe hotplug driver initialized", "Hotplug enabled")):
             seen_start = True
             started = time if started is None else started
             continue
-        kind, slot = _event(line)
         if kind and len(events) < EVENTS_LIMIT:
-            events.append({"seconds": time, "kind": kind, "slot": slot, "line": _CHARACTERS.sub("?", line.strip())[:200]})
+            events.append({"seconds": time, "kind": kind, "slot": slot, "line": _CHARACTERS.sub("?", record.line.strip())[:200]})
     begin = started if started is not None else first
     after = _after_boot(events, begin)
     for event in events:
@@ -108,12 +103,11 @@ def _after_boot(events: list[dict[str, Any]], begin: float | None) -> list[dict[
     return found
 
 
-def _event(line: str) -> tuple[str | None, str]:
-    if "cx7-pcie-hotplug" in line:
-        if "Cable plugin" in line:
-            return "plug", "hotplug"
-        return ("removal", "hotplug") if "Cable removal" in line else (None, "")
-    module = _MODULE.search(line)
+def _event(message: str, hotplug: re.Match[str] | None) -> tuple[str | None, str]:
+    if hotplug:
+        said = hotplug.group(1)
+        return "plug" if said.startswith("Cable plugin") else "removal" if said.startswith("Cable removal") else None, "hotplug"
+    module = _MODULE.match(message)
     if module is None:
         return None, ""
     return ("plug" if module.group(3) == "plugged" else "removal"), f"{module.group(1)} module {module.group(2)}"

@@ -49,9 +49,15 @@ _PROCESS = re.compile(r"\s*(?:\[|\||[0-9]+\s*,|Name\s*:)")
 """How a line begins that names a process (list, table, -q), or puts a value in brackets. Its user chose the name."""
 
 
+_PROCESSES = re.compile(r"[ |]*Processes(?: {0,80}:)?[ |]*$")
+"""Where a list of processes begins, in -q and in the table. Behind it a line may be part of a name, which may hold line ends."""
+
+
 def read(text: str) -> str | None:
     """The first line that is an error, null when there is none."""
     for line in _text.lines(text[:65536]):
+        if _PROCESSES.match(line):
+            return None
         # [Insufficient Permissions] in brackets is the value of one field, not a refusal.
         if any(phrase in line and f"[{phrase}]" not in line for phrase in PHRASES) and not _PROCESS.match(line):
             return _text.word(line)

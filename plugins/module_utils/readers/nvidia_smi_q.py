@@ -15,6 +15,7 @@ GPUS_LIMIT = 16
 PROCESSES_LIMIT = 512
 _ANCHOR = re.compile(r"(?:Timestamp|Driver Version|CUDA Version|KMD Version|CUDA UMD Version|Attached GPUs) {1,60}: ")
 """Lines that begin without a blank, whatever somebody's tool wrote in front of them."""
+_GPU = re.compile(r"GPU ([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7])\s*$")
 _NULLS = ("", "n/a", "not supported", "[n/a]", "[not supported]", "unknown error", "insufficient permissions", "none")
 
 
@@ -29,10 +30,14 @@ def read(text: str) -> dict[str, Any]:
     result["error"] = nvidia_smi_error.read(text)
     gpu: dict[str, Any] | None = None
     section = ""
-    for line in _pasted.without_fronts(_pasted.bare(_text.lines(text)), _ANCHOR):
+    lines = _lines(text)
+    heads = sum(_GPU.match(line) is not None for line in lines)
+    for line in lines:
         stripped = line.strip()
-        if line.startswith("GPU ") and ":" in line:
-            gpu = _new_gpu(line[4:].strip()) if len(result["gpus"]) < GPUS_LIMIT else None
+        head = _GPU.match(line)
+        # Behind the first process any line may be its user's. A GPU counts there only where there are as many as were announced.
+        if head and (section != "Processes" or heads == result["attached_gpus"]):
+            gpu = _new_gpu(head.group(1)) if len(result["gpus"]) < GPUS_LIMIT else None
             if gpu is not None:
                 result["gpus"].append(gpu)
             section = ""
@@ -52,10 +57,20 @@ def read(text: str) -> dict[str, Any]:
                 result["attached_gpus"] = _text.to_int(value)
             continue
         indent = len(line) - len(line.lstrip(" "))
-        if indent <= 4:
-            section = "" if colon and value and name != "Processes" else name
+        if indent <= 4 and section != "Processes":
+            section = "" if colon and value else name
+            gpu["processes_told"] |= name == "Processes"
         _take(gpu, section, name, value, bool(colon))
+    for gpu in result["gpus"]:
+        gpu["processes"] = _each_once(gpu["processes"])
     return result
+
+
+def _lines(text: str) -> list[str]:
+    lines = _text.lines(text)
+    first = next((line for line in lines if _ANCHOR.search(line[: _pasted.FRONT_LIMIT])), "")
+    # Where it begins at once nobody put anything in front; what looks like a front in a later line is a process's.
+    return lines if _ANCHOR.match(first) else _pasted.without_fronts(_pasted.bare(lines), _ANCHOR)
 
 
 def _new_gpu(bus_id: str) -> dict[str, Any]:
@@ -109,8 +124,8 @@ FIELDS = (*_VERSIONS, *_STATES, *_RESETS, *_TEXTS, *(item for pair in _NUMBERS f
 
 
 def _take(gpu: dict[str, Any], section: str, name: str, value: str, told: bool) -> None:
-    if section == "Processes" or name == "Processes":
-        gpu["processes_told"] = True
+    # The list of processes is the last section of a GPU with anything that is read.
+    if section == "Processes":
         _take_process(gpu["processes"], name, value)
         return
     if not told:
@@ -133,16 +148,28 @@ def _take(gpu: dict[str, Any], section: str, name: str, value: str, told: bool) 
 
 
 def _take_process(processes: list[dict[str, Any]], name: str, value: str) -> None:
+    """A process's type stands before its name, so the first one is nvidia-smi's."""
     if name == "Process ID":
         pid = _text.to_int(value)
-        if pid is not None and len(processes) < PROCESSES_LIMIT:
-            processes.append({"pid": pid, "kind": None, "name": "unknown", "memory_mib": None})
-    elif processes and name == "Type":
-        processes[-1]["kind"] = _value(value)
+        if pid is not None:
+            processes.append({"pid": pid, "kind": None, "name": None, "memory_mib": None})
+    elif processes and name == "Type" and processes[-1]["name"] is None:
+        processes[-1]["kind"] = processes[-1]["kind"] or _value(value)
     elif processes and name == "Name":
-        processes[-1]["name"] = _value(value) or "unknown"
+        processes[-1]["name"] = processes[-1]["name"] or _value(value) or "unknown"
     elif processes and name == "Used GPU Memory":
         processes[-1]["memory_mib"] = _text.to_int(value.partition(" ")[0])
+
+
+def _each_once(processes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """No process twice: one that computes in any entry does, since another entry may stand in a name. They are kept before the others."""
+    found: dict[int, dict[str, Any]] = {}
+    for item in processes:
+        known = found.setdefault(item["pid"], item)
+        if known["kind"] == "G" and item["kind"] != "G":
+            known["kind"] = item["kind"]
+    told = [{**item, "name": item["name"] or "unknown"} for item in found.values()]
+    return told if len(told) <= PROCESSES_LIMIT else sorted(told, key=lambda item: item["kind"] == "G")[:PROCESSES_LIMIT]
 
 
 def _value(value: str) -> str | None:

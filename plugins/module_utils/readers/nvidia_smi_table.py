@@ -18,9 +18,10 @@ _TEMPERATURE = re.compile(r"(?<![0-9])([0-9]{1,3})C(?= )")
 _POWER = re.compile(r"(?<![0-9.])([0-9]{1,4})W {0,4}/")
 _LOAD = re.compile(r"(?<![0-9])([0-9]{1,3})% {1,12}\S")
 _PROCESS = re.compile(
-    r"\| {1,8}([0-9]{1,3}) {1,8}\S{1,5} {1,8}\S{1,5} {1,20}([0-9]{1,10}) {1,8}([CGM+]{1,3}) {1,8}(\S.{0,200}?) {2,200}"
-    r"([0-9]{1,9}MiB|N/A) {0,4}\|"
+    r"\| {1,8}([0-9]{1,3}) {1,8}\S{1,5} {1,8}\S{1,5} {1,20}([0-9]{1,10}) {1,8}([CGM+]{1,3}) {1,8}(\S.{0,200}?)"
+    r"(?: {2,200}([0-9]{1,9}MiB|N/A) {0,4}\||$)"
 )
+"""A row of the list; where its name has a line end, the first line of it."""
 
 
 def read(text: str) -> dict[str, Any]:
@@ -30,6 +31,12 @@ def read(text: str) -> dict[str, Any]:
     result: dict[str, Any] = {"driver_version": None, "cuda_version": None, "gpus": [], "processes": [], "processes_told": False}
     result["error"] = nvidia_smi_error.read(text)
     for line in _text.lines(text, 512):
+        if "Processes:" in line:
+            result["processes_told"] = True
+        if result["processes_told"]:
+            # From here on a line may be part of a name, which its user chose: no GPU and no version is in it.
+            _take_process(result["processes"], line)
+            continue
         for key, pattern in (("driver_version", _BANNER), ("cuda_version", _CUDA)):
             found = pattern.search(line)
             if found and result[key] is None:
@@ -47,17 +54,17 @@ def read(text: str) -> dict[str, Any]:
                     "dead": [],
                 }
             )
-        if "Processes:" in line:
-            result["processes_told"] = True
-        elif result["gpus"] and not result["processes_told"]:
+        if result["gpus"]:
             _readings(result["gpus"][-1], line)
-        process = _PROCESS.match(line)
-        if process and len(result["processes"]) < 512:
-            memory = _text.to_int(process.group(5).removesuffix("MiB"))
-            result["processes"].append(
-                {"pid": int(process.group(2)), "kind": process.group(3), "name": process.group(4), "memory_mib": memory}
-            )
+        _take_process(result["processes"], line)
     return result
+
+
+def _take_process(processes: list[dict[str, Any]], line: str) -> None:
+    found = _PROCESS.match(line)
+    if found and len(processes) < 512:
+        memory = _text.to_int((found.group(5) or "").removesuffix("MiB"))
+        processes.append({"pid": int(found.group(2)), "kind": found.group(3), "name": found.group(4), "memory_mib": memory})
 
 
 def _readings(gpu: dict[str, Any], line: str) -> None:

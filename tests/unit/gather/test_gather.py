@@ -219,7 +219,10 @@ def test_owner_from_networkmanager(profile, kind):
             "[    6.2] h kernel: cx7-pcie-hotplug M: Hotplug enabled\n[  900.0] h kernel: cx7-pcie-hotplug MTKP0001:00: Cable plugin\n",
             True,
         ),
-        ("[   20.0] x cx7-pcie-hotplug MTKP0001:00: Cable removal\n[   40.0] x cx7-pcie-hotplug MTKP0001:00: Cable plugin\n", True),
+        (
+            "[   20.0] h kernel: cx7-pcie-hotplug M: Cable removal\n[   40.0] h kernel: cx7-pcie-hotplug MTKP0001:00: Cable plugin\n",
+            True,
+        ),
         ("11:33:12 cx7-pcie-hotplug M: Hotplug enabled\n11:33:27 cx7-pcie-hotplug M: Cable removal\n", False),
         (
             "Nov 22 11:33:12 h kernel: cx7-pcie-hotplug M: Hotplug enabled\nNov 23 00:10:00 h kernel: cx7-pcie-hotplug M: Cable plugin\n",

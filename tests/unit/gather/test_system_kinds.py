@@ -648,7 +648,8 @@ def test_a_daemon_that_starts_for_the_first_time_is_no_restart_loop(shown: str |
 def test_a_reset_that_nvidia_smi_recommends_is_a_failed_gpu() -> None:
     for line, action in (("Drain and Reset Recommended", "Drain and Reset"), ("Reset Required", "Reset")):
         desk = healthy()
-        desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q + f"    GPU Reset Status\n        {line}       : Yes\n"
+        status = f"    GPU Reset Status\n        {line}       : Yes\n"
+        desk.commands["nvidia-smi -q"] = NVIDIA_SMI_Q.replace("    FB Memory Usage\n", f"{status}    FB Memory Usage\n")
         found = judged(desk)["GPU_FAILED"]
         assert found.severity == "fail" and f"this recovery: {action}" in found.message
 

@@ -160,7 +160,8 @@ def test_a_driver_that_could_not_be_started() -> None:
 
 
 def test_a_recovery_action_that_was_taken_back_is_none() -> None:
-    back = "NVRM: Xid (PCI:000f:01:00): 154, GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)\n"
+    said = "NVRM: Xid (PCI:000f:01:00): 154, GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)"
+    back = f"[ 9300.000000] desk kernel: {said}\n"
     assert kernel_errors.read(LOG + back)["recovery_action"] is None
     assert kernel_errors.read("")["lines"] == 0 and kernel_errors.read("usual line\n")["xids"] == {}
 
