@@ -74,7 +74,7 @@ def edit_by_hand(path: str, netdevs: Iterable[str]) -> str:
     remedy = f"Remove {named(netdevs)} from {path} by hand (or narrow its match)"
     if "cloud-init" in path.rpartition("/")[2]:
         remedy += (
-            ", and keep cloud-init, which wrote the file, from writing it anew: put the line network: {config: disabled} into "
+            ", and keep cloud-init, which wrote the file, from writing it again: put the line network: {config: disabled} into "
             "/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg"
         )
     return f"{remedy}; then run again."
