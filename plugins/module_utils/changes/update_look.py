@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from ..desk import MISSING, WritableDesk
+from ..desk import MISSING, TIMEOUT, WritableDesk
 from ..judges.apt_errors import telling_lines
 from ..model.desk import Desk
 from ..model.finding import Where
@@ -165,7 +165,8 @@ class Looker(AptRunner):
         devices = self.desk.run(["fwupdmgr", "get-devices", "--json"], timeout=FWUPD)
         known = fwupd.read(devices.stdout)
         if known is None:
-            reason = "fwupdmgr is not installed" if devices.error == MISSING else devices.error or " ".join(devices.stderr.split())[-200:]
+            known_as = {MISSING: "fwupdmgr is not installed", TIMEOUT: f"it did not respond within {FWUPD:.0f} s"}
+            reason = known_as.get(devices.error, devices.error) if devices.error else " ".join(devices.stderr.split())[-200:]
             return None, f"fwupdmgr get-devices: {reason or 'no JSON'}"
         updates = self.desk.run(["fwupdmgr", "get-updates", "--json"], timeout=FWUPD)
         offered = {(item["id"], item["name"]): item for item in fwupd.read(updates.stdout) or ()}

@@ -69,6 +69,17 @@ def named(items: Iterable[object], limit: int = 8) -> str:
     return f"{', '.join(words[:limit])} and {len(words) - limit} more"
 
 
+def edit_by_hand(path: str, netdevs: Iterable[str]) -> str:
+    """The remedy for a file that also configures something else, so that it cannot be set aside."""
+    remedy = f"Remove {named(netdevs)} from {path} by hand (or narrow its match)"
+    if "cloud-init" in path.rpartition("/")[2]:
+        remedy += (
+            ", and keep cloud-init, which wrote the file, from writing it again: put the line network: {config: disabled} into "
+            "/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg"
+        )
+    return f"{remedy}; then run again."
+
+
 def serials_apart(wanted: str, found: str) -> tuple[str, str]:
     """Two different serial numbers, each shortened to at most four characters where they differ."""
     same = 0

@@ -116,8 +116,9 @@ REGISTRY: dict[str, str] = {
     "systemctl restart docker. Then run again.",
     "rate_limit": "Log in to the registry on the desk as the user that pulls (with become that is root: sudo docker login), or wait "
     "(Docker Hub counts 6 hours), or pull the image elsewhere and bring it by docker save and docker load. Then run again.",
-    "no_access": "Check the name (desk_containers_image). If the image is private, log in on the desk as the user that pulls (with become "
-    "that is root: sudo docker login nvcr.io, user $oauthtoken with an NGC key). Then run again.",
+    "no_access": "Check the name (desk_containers_image). A login that docker keeps and that is no longer valid is refused for public "
+    "images too: sudo docker logout REGISTRY (without sudo where the play does not become root) takes it away. If the image is private, "
+    "log in as the user that pulls (sudo docker login nvcr.io, user $oauthtoken with an NGC key). Then run again.",
     "not_found": "The registry does not have it: check repository and tag (desk_containers_image), then run again.",
 }
 """What to do where an image cannot be fetched, by the kind of the registry's words (readers.registry_error)."""

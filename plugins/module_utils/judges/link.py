@@ -14,7 +14,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.port import Address, Function, Port
 from .catalogue import finding
-from .common import named, routed_over, unread_about, unread_reason, version_key
+from .common import edit_by_hand, named, routed_over, unread_about, unread_reason, version_key
 from .options import AUDIT, STACKED, JudgeOptions
 
 FUNCTIONS = 4
@@ -330,7 +330,7 @@ def owners(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
                 f"{owner} configures {named(names)}, but also {named(also[owner])}, so it cannot be set aside; "
                 "this collection did not write it."
             )
-            remedy = f"Remove {named(names)} from {owner} by hand (or narrow its match), then run again."
+            remedy = edit_by_hand(owner, names)
             evidence["also"] = list(also[owner])
             found.append(finding("CX7_FOREIGN_OWNER", where, message, severity=options.used("warn"), evidence=evidence, remedy=remedy))
             continue

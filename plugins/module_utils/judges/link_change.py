@@ -13,7 +13,7 @@ from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.port import Function, Port
 from .catalogue import finding
-from .common import named, routed_over, unread_reason
+from .common import edit_by_hand, named, routed_over, unread_reason
 
 
 class OwnerLike(Protocol):
@@ -209,7 +209,7 @@ def owner_finding(where: Where, owner: OwnerLike, set_aside: bool) -> Finding:
         return finding("CX7_FOREIGN_OWNER", where, message, severity="note", evidence=evidence)
     if owner.others:
         message = f"{owner.path} configures {named(owner.netdevs)}, but also {named(owner.others)}, so it cannot be set aside."
-        remedy = f"Remove {named(owner.netdevs)} from {owner.path} by hand (or narrow its match), then run again."
+        remedy = edit_by_hand(owner.path, owner.netdevs)
         return finding("CX7_FOREIGN_OWNER", where, message, severity="fail", evidence=evidence, remedy=remedy)
     message = f"{owner.path} configures {named(owner.netdevs)} and take_over is not set."
     return finding("CX7_FOREIGN_OWNER", where, message, severity="fail", evidence=evidence)

@@ -332,8 +332,26 @@ def launch_cause(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str
     for names, cause in LAUNCH:
         for sign in signs:
             if sign["sign"] in names:
-                return cause, sign
+                return _missing(cause, sign), sign
     return None
+
+
+MISSING = {
+    "libcudart.so": "The CUDA runtime is part of no bundle: on the desk where ldconfig -p | grep libcudart does not show it, install the "
+    "package that the other desk has (dpkg -l 'cuda-cudart-*'; such as sudo apt-get install cuda-cudart-13-0), then run again.",
+    "libcuda.so": "It comes with the driver: see the driver findings of the desk where ldconfig -p | grep libcuda.so does not show it "
+    "(playbooks/audit.yml).",
+}
+"""Libraries of the test that neither the bundle nor the tools bring, and how they come back."""
+
+
+def _missing(cause: Cause, sign: Mapping[str, Any]) -> Cause:
+    """The cause, with the library that the loader did not find."""
+    name = sign.get("library")
+    if not isinstance(name, str):
+        return cause
+    own = next((remedy for start, remedy in MISSING.items() if name.startswith(start)), cause.remedy)
+    return replace(cause, words=f"{name}, a shared library of the test, is missing", remedy=own)
 
 
 def run_cause(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str, Any]] | None:

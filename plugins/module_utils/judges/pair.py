@@ -57,6 +57,12 @@ UPDATE_BOTH = (
     "PAIR then locks and measures."
 )
 
+RELEASE = (
+    "The releases of DGX OS differ, which no lock file moves (lock_from.yml takes driver, kernel and NCCL alone): playbooks/update.yml "
+    "--limit PAIR brings both desks to the newest one, with the lock, reboots and measurements (playbooks/update_plan.yml shows first what "
+    "would come). Where a board's vendor has not published it yet (UPDATE_WAITS_FOR_VENDOR), the desks differ until then."
+)
+
 REBOOT = (
     "Nothing has to be installed: reboot {desk} with the cable in when it is free (playbooks/onboard.yml --limit {desk} -e "
     "desk_reboot_policy=always does that), then run again."
@@ -101,12 +107,16 @@ def drift(where: Where, names: tuple[str, str], head: Desk, peer: Desk) -> list[
     # A desk without a driver is no model for the other one; DRIVER_MISSING says what becomes of its kernel.
     lost = driver_absent(head) or driver_absent(peer)
     bad = frozenset(version for desk in (head, peer) for _entry, version in matches(desk))
-    for paths, severity in ((MUST_AGREE, "fail"), ({} if lost else SHOULD_AGREE, "warn")):
+    should = {} if lost else SHOULD_AGREE
+    apart = RELEASE if "DGX OS" in _differences(head, peer, should) else None
+    for paths, severity in ((MUST_AGREE, "fail"), (should, "warn")):
         differences = _differences(head, peer, paths)
         if differences:
             message = f"The desks differ: {_told(names, differences, bad=bad)}."
             later = [both[ahead] for both in differences.values() if (ahead := _ahead(*both)) is not None]
-            remedy = UPDATE_BOTH if any(version in bad for version in later) else _reboot(names, (head, peer), differences)
+            remedy = apart or _reboot(names, (head, peer), differences)
+            if any(version in bad for version in later):
+                remedy = UPDATE_BOTH
             found.append(finding("PAIR_DRIFT", where, message, severity=severity, evidence=_evidence(names, differences), remedy=remedy))
     vendors = (vendor(head), vendor(peer))
     across = None not in vendors and vendors[0] != vendors[1]

@@ -28,6 +28,10 @@ RESERVE_BYTES = 1024 * MIB
 """Room that stays free beside what is fetched and unpacked: kernels build their initial file system (this collection's rule)."""
 FIRMWARE_MINUTES = 15
 """Minutes of a boot that flashes firmware (one fleet's report)."""
+FWUPD_SILENT = (
+    "Ask it on the desk: fwupdmgr get-devices. If that hangs or fails too: sudo systemctl restart fwupd (journalctl -u fwupd says why), "
+    "then run again; or update the packages alone, without desk_update_firmware."
+)
 
 OWN_KERNEL = re.compile(r"linux-(?:image|modules|modules-extra|headers|tools|objects|signatures)-.*[0-9]+\.[0-9]+\.[0-9]+-[0-9]+-.+")
 """Packages of one kernel release."""
@@ -260,7 +264,7 @@ def _firmware(look: Look, where: Where, wishes: Wishes, firmware: Sequence[Firmw
         return [finding("UPDATE_FIRMWARE", where, message, evidence={"offered": [item.name for item in offered]}, severity="note")]
     if look.firmware is None:
         message = f"{where.subject}: firmware was requested, but fwupd could not be asked ({look.firmware_unread})"
-        return [finding("UPDATE_FIRMWARE", where, message, evidence={"reason": look.firmware_unread})]
+        return [finding("UPDATE_FIRMWARE", where, message, evidence={"reason": look.firmware_unread}, remedy=FWUPD_SILENT)]
     blocked = [f"{item.name}: {', '.join(item.problems)}" for item in firmware if item.problems]
     if firmware and (look.on_battery is not False or blocked):
         why = "the desk runs on a battery" if look.on_battery else "it is not known whether it runs on mains power"

@@ -45,6 +45,7 @@ _SIGNAL = re.compile(
 _NOT_FOUND = re.compile(r"^(?:/\S{0,32}/)?(?:da)?sh: (?:line )?\d{1,4}: (?:eval: )?\S{1,200}: not found")
 """A program that a plain /bin/sh did not find; what pair-ssh sends there goes through an eval."""
 _NODE = re.compile(r"on node (\S{1,253})")
+_LIBRARY = re.compile(r"\b(lib[\w.+-]{1,60}\.so(?:\.\d{1,4}){0,3}): cannot open shared object file")
 
 WC_STATUS = {
     "LOC_LEN_ERR": 1,
@@ -284,7 +285,8 @@ def read(text: str) -> list[dict[str, Any]]:
 
 def of_line(line: str) -> list[dict[str, Any]]:
     """Signs in one line: dicts with ``sign``, ``line`` and, where the line tells them, errno, device,
-    gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer.
+    gid_index, remote_gid, status (name of the work completion), status_code, versions (rank to version), node, signal, peer, library
+    (one that is missing).
 
     Signs: versions, gpu_shared, truncated, gpu_memory, registration, unfit_memory, cuda_build, other_libcuda, no_gpu, gpu_busy, cuda,
     no_device, interface, docker0, host_key, ssh, foreign_program, newer_system, library, no_space, shared_memory, read_only, not_permitted,
@@ -327,7 +329,8 @@ def of_line(line: str) -> list[dict[str, Any]]:
         ]
     for sign, texts in _TEXTS:
         if any(text in low for text in texts) and not (sign == "fatal_event" and any(text in low for text in _NOT_FATAL)):
-            found.append({"sign": sign, **more})
+            library = _LIBRARY.search(line) if sign == "library" else None
+            found.append({"sign": sign, **more, **({"library": library.group(1)} if library else {})})
             break
     if not found and _NOT_FOUND.search(low):
         found.append({"sign": "program", **more})

@@ -225,13 +225,15 @@ def _take(state: _State, line: str) -> None:
     if message is not None:
         _take_log(state, host, message, line[len(table) :])
         line = state.stamp.sub("", table) if state.stamp else table
+    for phrase in _HARMLESS:  # It may stand in the middle of a row.
+        line = line.replace(phrase, "")
     stripped = line.strip()
     if not stripped:
         return
     if stripped.startswith("#"):
         _take_comment(state, stripped)
         return
-    if message is None and not stripped[0].isdecimal() and not any(phrase in line for phrase in _HARMLESS):
+    if message is None and not stripped[0].isdecimal():
         known = _add_signs(state, stripped)
         if known or any(phrase in line for phrase in _ERROR_PHRASES):
             _add_error(state, stripped)

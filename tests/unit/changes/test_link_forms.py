@@ -58,6 +58,23 @@ def test_a_file_for_both_ports_is_set_aside_where_the_other_port_is_dark(etherne
 
 
 @pytest.mark.parametrize("on_desk", [True, False])
+@pytest.mark.parametrize(("name", "written_anew"), [("50-cloud-init.yaml", True), ("60-lab.yaml", False)])
+def test_a_file_that_cloud_init_writes_is_not_to_be_edited_alone(name: str, written_anew: bool, on_desk: bool) -> None:
+    """Desks imaged with cloud-init have one file for all interfaces, and cloud-init may write it again."""
+    content = netplan("enP7s7: {dhcp4: true, optional: true}, " + ALL_FOUR.replace("link-local: [ipv4]", "dhcp4: true, optional: true"))
+    [item] = planned(desk(), f"/etc/netplan/{name}", content, on_desk=on_desk, take_over=True).findings
+    assert item.severity == "fail" and "but also enP7s7" in item.message and name in item.remedy
+    owners = owners_of(desk().cx7.functions, {f"/etc/netplan/{name}": content}, others=OTHERS)
+    function_owner = {"owner": f"/etc/netplan/{name}", "owner_kind": "foreign"}
+    ports = tuple(replace(port, functions=tuple(replace(one, **function_owner) for one in port.functions)) for port in desk().cx7.ports)
+    facts = replace(desk(), cx7=replace(desk().cx7, ports=ports, owners=owners))
+    [told] = judge_owners(facts, WHERE, JudgeOptions(purpose="stack", take_over=True))
+    for remedy in (item.remedy, told.remedy):
+        assert ("/etc/cloud/cloud.cfg.d" in remedy and "network: {config: disabled}" in remedy) == written_anew
+        assert remedy.endswith("then run again.")
+
+
+@pytest.mark.parametrize("on_desk", [True, False])
 @pytest.mark.parametrize("driver", ["mlx5_core", "mlx5*", "[mlx5_core, mlx5_ib]"])
 def test_a_match_by_driver_is_an_owner(driver: str, on_desk: bool) -> None:
     content = netplan(f"cx7: {{match: {{driver: '{driver}'}}, dhcp4: true}}".replace("'[", "[").replace("]'", "]"))

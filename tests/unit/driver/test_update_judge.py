@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update_journal import begun, parse, to_json
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update_look import changes_of, new_kernels
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update_look import Looker, changes_of, new_kernels
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer, WritableDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.desk import judge
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.options import JudgeOptions
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.update import (
@@ -115,6 +116,27 @@ def test_what_is_told(found: Look, wishes: dict[str, bool], parts: dict[str, Any
     result = outlook(found, Wishes(**wishes), **parts)
     assert told(result) == [expected]
     assert result.refused is (expected[1] in ("fail", "unknown"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer((), error="timeout"), "did not respond within 60 s"),
+        (Answer((), 1, "", "Failed to connect to daemon: Timeout was reached\n"), "Timeout was reached"),
+        (Answer((), error="missing"), "fwupdmgr is not installed"),
+    ],
+)
+def test_a_firmware_daemon_that_does_not_answer_is_told_as_that(answer: Answer, words: str) -> None:
+    class Silent:
+        def run(self, _argv: Any, **_more: Any) -> Answer:
+            return answer
+
+    looker = Looker(cast(WritableDesk, Silent()), HERE, 580, "")
+    devices, why = looker._firmware()
+    assert devices is None and told(outlook(look(DRIVER, IMAGE, MODULE, firmware=None, firmware_unread=why))) == []
+    [item] = outlook(look(DRIVER, IMAGE, MODULE, firmware=None, firmware_unread=why), Wishes(firmware=True)).findings[:1]
+    assert item.code == "UPDATE_FIRMWARE" and words in item.message
+    assert "systemctl restart fwupd" in item.remedy and "mains" not in item.remedy
 
 
 def test_firmware_is_flashed_only_on_mains_and_never_taken_back() -> None:

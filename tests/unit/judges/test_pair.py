@@ -120,6 +120,18 @@ def test_the_way_out_of_a_drift_is_one_that_works_on_a_locked_pair() -> None:
         assert words in found.remedy
 
 
+def test_a_release_of_dgx_os_is_brought_by_an_update_and_by_no_lock_file() -> None:
+    """A desk that came as a replacement has an older release: the lock holds driver and kernel, not DGX OS."""
+    newer = {"driver__module_version": "580.178.04", "driver__user_space_version": "580.178.04", "kernel__running": "7.0.0-1021-nvidia"}
+    head = change(HEAD, dgx_os__version="7.6.0", **newer)
+    told = judge_pair("pair_a", head, PEER, JudgeOptions(), ("desk-01", "desk-02"))
+    assert [(item.code, item.severity) for item in told] == [("PAIR_DRIFT", "fail"), ("PAIR_DRIFT", "warn")]
+    assert len({item.remedy for item in told}) == 1 and "playbooks/update.yml --limit PAIR" in told[0].remedy
+    assert "driver_lock_from=" not in told[0].remedy
+    same = judge_pair("pair_a", head, change(PEER, dgx_os__version="7.6.0"), JudgeOptions(), ("desk-01", "desk-02"))
+    assert all("lock_from.yml" in item.remedy for item in same) and len(same) == 2
+
+
 def test_busy_green() -> None:
     desktop = change(HEAD, busy__gpu_processes=(GpuProcess(3, "/usr/lib/xorg/Xorg", "G", 126, "root"),))
     assert busy_findings(desktop, Where()) == []

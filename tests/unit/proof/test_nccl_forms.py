@@ -407,6 +407,26 @@ def test_a_rank_that_died_before_it_reported_has_its_cause(text: str, cause: str
     assert (item.code, item.evidence["cause"]) == ("NCCL_INCOMPLETE", cause) and "(on b)" in item.message
 
 
+@pytest.mark.parametrize(
+    ("library", "cure"),
+    [
+        ("libcudart.so.13", "cuda-cudart-"),
+        ("libcuda.so.1", "driver findings"),
+        ("libnccl.so.2", "nccl_bundle"),
+        ("libmpi.so.40", "pair_tools"),
+    ],
+)
+@pytest.mark.parametrize("ranks", [(rank(1), rank(2)), ()])
+def test_a_library_that_is_missing_is_named_with_what_brings_it(library: str, cure: str, ranks: tuple[Any, ...]) -> None:
+    """nccl-tests loads the CUDA runtime of the desk, which neither the bundle nor the tools bring."""
+    said = f"/opt/dgx_spark/nccl/bin/all_gather_perf: error while loading shared libraries: {library}: cannot open shared object file: "
+    text = said + "No such file or directory\n  Process name: [[48211,1],1]\n  Exit code:    127\n"
+    [item] = judge("pair_a", ENDS, nccl_evidence("", stderr=text, rc=127, ranks=ranks, growth=()), iterations=20, warmups=5)
+    assert (item.code, item.evidence["cause"], item.evidence["library"]) == ("NCCL_LAUNCH_FAILED", "library", library)
+    assert library in item.message and cure in item.remedy
+    assert ("stack_pair.yml" in item.remedy) == (library in ("libnccl.so.2", "libmpi.so.40"))
+
+
 def test_a_launch_of_unknown_cause_says_where_its_words_are() -> None:
     evidence = nccl_evidence("", stderr="something nobody ever saw\n", rc=1, ranks=(), growth=())
     [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)

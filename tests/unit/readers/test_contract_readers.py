@@ -366,6 +366,17 @@ def test_nccl_tests_harmless_lines_are_no_errors():
     assert nccl_tests.read(text)["errors"] == []
 
 
+@pytest.mark.parametrize("tag", ["", "[1,0]<stdout>: "])
+def test_nccl_tests_what_x11_says_in_the_middle_of_a_row(tag):
+    lines = sample("nccl_tests.info").splitlines()
+    place = next(number for number, line in enumerate(lines) if re.match(r"\s+2097152\s+\d+\s+float", line))
+    row = lines[place]
+    for cut in range(len(row)):
+        torn = [f"{row[:cut]}Authorization required, but no authorization protocol specified", "", row[cut:]]
+        read = nccl_tests.read("\n".join(tag + line for line in [*lines[:place], *torn, *lines[place + 1 :]]))
+        assert (len(read["rows"]), read["complete"], read["errors"]) == (3, True, []), cut
+
+
 def test_nccl_tests_host_name_that_begins_with_a_digit():
     read = nccl_tests.read("4440-desk:1:1 [0] NCCL INFO NET/IB : Using [0]rocep1s0f1:1/RoCE [RO]; OOB enP7s7:10.0.0.2<0>\n")
     assert read["hcas"] == {"4440-desk": ["rocep1s0f1"]}

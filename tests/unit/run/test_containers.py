@@ -305,6 +305,7 @@ def test_a_pull_that_does_not_end_in_time_is_told_as_that() -> None:
 
 
 NVCR = 'Error response from daemon: Get "https://nvcr.io/v2/":'
+UNAUTHORIZED = 'Error response from daemon: Head "https://nvcr.io/v2/nvidia/cuda/manifests/13.0.1-base-ubuntu24.04": unauthorized: '
 DENIED = "Error response from daemon: pull access denied for lab/x, repository does not exist or may require 'docker login': denied:"
 
 
@@ -316,6 +317,11 @@ DENIED = "Error response from daemon: pull access denied for lab/x, repository d
         (f"{NVCR} dial tcp 203.0.113.7:443: connect: connection refused", "proxy", "by hand"),
         (f"{NVCR} tls: failed to verify certificate: x509: certificate signed by unknown authority", "/etc/docker/certs.d", "by hand"),
         (f"{DENIED} requested access to the resource is denied", "docker login nvcr.io", "proxy"),
+        (
+            f"{UNAUTHORIZED}<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n",
+            "docker logout",
+            "by hand",
+        ),
         ("Error response from daemon: manifest for lab/x:1 not found: manifest unknown: manifest unknown", "repository and tag", "by hand"),
         ("failed to register layer: exit status 1: unpigz: abort: zlib version less than 1.2.3", "by hand", "proxy"),
     ],
