@@ -35,7 +35,7 @@ security self selinux server service session settings sglang sh shell shim signe
 source spark src srp srv ssh sshd standin submenu subsys sudo sync synchronized sysinit system systemd target tcp tegra test timer
 timesync timesyncd title tomoyo toolkit torchrun trace tree triton tritonserver trixie trtllm true trusty tty ttyama ttys ubuntu
 ud udevd uefi umad unattended uninstalled universe unknown unsigned updates upgr upgrade upgrades usb user users usr uts uuid uvm
-var version video vllm vmlinux vmlinuz wants warn watchdog weak wifi wireless with worker x xorg xwayland yama yaml yes yml zz
+var version video vllm vmlinux vmlinuz wants warn watchdog weak wifi wireless with wlan worker x xorg xwayland yama yaml yes yml zz
 """
 _WORDS = frozenset(_USUAL_WORDS.split())
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -65,6 +65,33 @@ def program(name: str) -> str:
     return last if last and re.fullmatch(r"[\w.:+-]{1,64}", last) and plain(last) else "program"
 
 
+# Network interfaces ---------------------------------------------------------------------------------------------------------------
+
+_BY_PLACE = r"(?:P\d{1,5})?(?:(?:[opsfdbuvic]|np|npf|vf)\d{1,5}){1,8}"
+"""After the domain: bus, slot, function, port and the like, each with its number. A letter alone may begin a surname."""
+KERNELS_INTERFACE = rf"(?:en|wl|ww|ib|sl)(?:x[0-9a-f]{{12}}|{_BY_PLACE})|roce(?:x[0-9a-f]{{12}}|{_BY_PLACE})|(?:eth|wlan|wwan|ib)\d{{1,4}}"
+"""Names that the kernel and systemd give."""
+_INTERFACE = re.compile(
+    rf"{KERNELS_INTERFACE}|lo|br-[0-9a-f]{{12}}|(?:veth|cali)[0-9a-f]{{4,11}}|docker_gwbridge"
+    r"|(?:docker|br|bond|dummy|vlan|tun|tap|wg|team|vrf|gre|gretap|sit|virbr|lxcbr|lxdbr|cni|usb|can|ifb|wwan|wlan|tailscale|podman|vxlan"
+    r"|fabric|cx|mgmt|rdma|roce|port|net|flannel|tunl|mlx)(?:[-_.:][a-z]?\d{0,5}|[a-z]?\d{1,5}){0,2}"
+)
+_PROFILE = re.compile(
+    rf"(?:netplan-)?(?:{KERNELS_INTERFACE})|lo|docker\d*|br-[0-9a-f]{{12}}|(?i:(?:wired|ethernet) connection(?: \d{{1,3}})?)"
+)
+
+
+def plain_profile(name: str) -> bool:
+    """Whether a profile of NetworkManager has a name that a program gave it. Others are often that of a wireless network."""
+    return _PROFILE.fullmatch(name) is not None
+
+
+def plain_interface(name: str) -> bool:
+    """Whether a network interface has a name that the kernel, systemd or a well-known program gives, or that tells only its use."""
+    base = name.partition("@")[0].strip("*")
+    return _INTERFACE.fullmatch(base) is not None or plain(base) or (base.startswith("p2p-dev-") and plain_interface(base[8:]))
+
+
 # Files of settings ----------------------------------------------------------------------------------------------------------------
 
 _FOLDERS: Sequence[re.Pattern[str]] = tuple(
@@ -84,12 +111,12 @@ _ENDINGS = r"\.(?:ya?ml|json|conf|cfg|network|netdev|link|pref)"
 _NAME = re.compile(
     rf"(?P<dot>\.?)(?P<number>\d{{0,3}})(?P<dash>[-_]?)(?P<rest>.*?)(?P<ending>(?:{_ENDINGS})?)(?P<off>(?:\.[\w-]{{1,12}}|~)?)", re.DOTALL
 )
-_NETWORK_MANAGERS = re.compile(r"90-NM-[0-9a-f-]{36}(?:-\w{1,60})?\.yaml")
-_KERNELS_INTERFACE = re.compile(r"(?:en|eth|wl)\w{1,13}")
+_NETWORK_MANAGERS = re.compile(r"90-NM-[0-9a-f-]{36}\.yaml")
+_OF_INTERFACE = re.compile(rf"(?<![A-Za-z0-9])(?:{KERNELS_INTERFACE})(?![A-Za-z0-9])")
 
 
 def _plain_file(name: str) -> bool:
-    return plain(_KERNELS_INTERFACE.sub("", name)) or _NETWORK_MANAGERS.fullmatch(name) is not None
+    return plain(_OF_INTERFACE.sub("", name)) or _NETWORK_MANAGERS.fullmatch(name) is not None
 
 
 @dataclass
@@ -160,19 +187,6 @@ def _between(before: str, behind: str | None, anchor: str, name: str, number: in
 
 
 # Other names that stand in several places -------------------------------------------------------------------------------------------
-
-_INTERFACE = re.compile(
-    r"(?:en|wl|ww|ib|sl)(?:x[0-9a-f]{12}|[oPpsfdbunvicka0-9]{1,13})|eth\d{1,4}|lo|br-[0-9a-f]{12}|(?:veth|cali)[0-9a-f]{4,11}|docker_gwbridge"
-    r"|roce(?:x[0-9a-f]{12}|[oPpsfdbunx0-9]{1,14})"
-    r"|(?:docker|br|bond|dummy|vlan|tun|tap|wg|team|vrf|gre|gretap|sit|virbr|lxcbr|lxdbr|cni|usb|can|ifb|wwan|wlan|tailscale|podman|vxlan"
-    r"|fabric|cx|mgmt|rdma|roce|port|net|flannel|tunl|mlx)(?:[-_.:]?[a-z]?\d{0,5}){0,2}"
-)
-
-
-def plain_interface(name: str) -> bool:
-    """Whether a network interface has a name that the kernel, systemd or a well-known program gives, or that tells only its use."""
-    base = name.partition("@")[0].strip("*")
-    return _INTERFACE.fullmatch(base) is not None or plain(base) or (base.startswith("p2p-dev-") and plain_interface(base[8:]))
 
 
 def release_of(text: str) -> str | None:

@@ -28,11 +28,6 @@ MARK = "dgx_spark_pair"
 UNPARSED = "{\n"
 """Stands for a file that cannot be parsed: it cannot be parsed either."""
 
-PLAIN_PROFILE = re.compile(
-    r"(?i)(?:netplan-(?:en|wl|eth)\w{0,12}|(?:wired|ethernet) connection(?: \d+)?|lo|docker\d*|br-[0-9a-f]+|(?:en|wl|eth)\w{1,13})"
-)
-"""Names of NetworkManager profiles that say nothing. Others are often the name of a wireless network."""
-
 PLAIN_GROUPS = frozenset(
     (
         *("root", "daemon", "sys", "adm", "tty", "disk", "lp", "mail", "dialout", "cdrom", "floppy", "sudo", "audio", "dip", "video"),
@@ -477,7 +472,7 @@ ip_address_json = json_like(
             **dict.fromkeys(("ifindex", "link_index", "mtu", "txqlen", "link_netnsid"), r"\d{1,12}"),
             **dict.fromkeys(("address", "broadcast", "permaddr"), r"[0-9a-f:]{2,60}"),
             "flags": [r"[A-Z0-9_-]{1,40}"],
-            "altnames": [r"en\w{1,20}|wl\w{1,20}"],
+            "altnames": [names.KERNELS_INTERFACE],
             "addr_info": [_ADDRESS_INFO],
         }
     ]
@@ -491,7 +486,8 @@ def ip_address(text: str, logins: Collection[str]) -> str:
         return ip_address_json(text, logins)
     plain = lines_like(
         r"\d{1,9}: [\w.@:-]{1,40}: <[A-Z0-9_,-]{0,300}> mtu \d{1,7}[\w .-]{0,300}",
-        r"\s+(?:link/|inet6? |altname (?:en|wl)|valid_lft )[\w .:/,-]{0,300}",
+        r"\s+(?:link/|inet6? |valid_lft )[\w .:/,-]{0,300}",
+        rf"\s+altname (?:{names.KERNELS_INTERFACE})",
         r"[\w.@-]{1,40}\s+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT|TESTING)\b[\w .:/,<>-]{0,2000}",
     )
     return re.sub(r" (?:link-netns|alias) \S+", "", plain(text, ()))

@@ -21,8 +21,8 @@ from typing import Any
 from ..module_utils.readers import netplan
 from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
-from .recording_names import plain, plain_interface, release_of
-from .recording_reducers import MARK, PLAIN_PROFILE, SECTIONS
+from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile, release_of
+from .recording_reducers import MARK, SECTIONS
 from .secret_shapes import REMOVED
 
 GENERIC = frozenset(
@@ -113,7 +113,7 @@ _MARKED_NAME = re.compile(r"(?m)^# (?:desk|boot_id|link_changes) ([\w.-]{1,64})\
 _PAIR_NAME = re.compile(r"(?m)^# pair ([\w.-]{1,64})$")
 _OUR_HOSTS = re.compile(rf"(?m)^([^\s#@|]+) .* {MARK}$")
 _NETPLAN_FILES = re.compile(r"/netplan/[^/]+\.ya?ml$")
-_SPACED_PROFILE = re.compile(r"netplan-(?:en|wl|eth)\w{1,13}-(.+)")
+_SPACED_PROFILE = re.compile(rf"netplan-(?:{KERNELS_INTERFACE})-(.+)")
 _NO_NAME = re.compile(r"[\d.:]+|[\w.]*[*?\[][^/]*")
 _WITH_UUID = re.compile(rf"(.+)-{_UUID}")
 
@@ -203,7 +203,7 @@ class Sanitiser:
         for wrapped in (_WITH_UUID, _SPACED_PROFILE):
             match = wrapped.fullmatch(name)
             name = match.group(1) if match else name
-        if not PLAIN_PROFILE.fullmatch(name):
+        if not plain_profile(name):
             self._note("ssid", name)
 
     def _netplan(self, text: str) -> None:

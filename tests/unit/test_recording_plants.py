@@ -410,6 +410,17 @@ def test_files_of_settings_keep_their_order_under_other_names(found: list[str]) 
     assert [name.endswith((".yaml", ".yml")) for name in new] == [name.endswith((".yaml", ".yml")) for name in sorted(found)]
 
 
+@pytest.mark.parametrize(
+    "name", ["enP7s7", "enP2p1s0f1np1", "enp0s20f0u1u3c2", "enx4c112233444e", "wlP9s9", "wlan0", "eth0", "ibp1s0", "ib0"]
+)
+def test_what_kernel_and_systemd_call_an_interface_stays(name: str) -> None:
+    assert recording_names.plain_interface(name)
+    assert recording_names.plain_profile(name) and recording_names.plain_profile(f"netplan-{name}")
+    files = recording_names.SettingFiles()
+    files.learn(f"/etc/netplan/10-{name}.yaml")
+    assert files.name("/etc/netplan", f"10-{name}.yaml") == f"10-{name}.yaml"
+
+
 def test_a_file_of_settings_has_one_stand_in_in_every_folder_and_file() -> None:
     lock = '{"schema": "x/1", "pins": ["zebra-pin", "zz-dgx-spark-driver-lock"]}'
     texts = {"/etc/apt/preferences.d/zebra-pin": "Package: *\nPin: release a=noble\nPin-Priority: 1\n"}
