@@ -183,7 +183,7 @@ def netplan(text: str, _logins: Collection[str]) -> str:
                 name if _WORD.fullmatch(name) else f"device{number}": _device(device)
                 for number, (name, device) in enumerate(named, start=1)
             }
-    return str(yaml.safe_dump({"network": found}, sort_keys=False, default_flow_style=False, width=140))
+    return str(yaml.safe_dump({"network": found}, sort_keys=False, default_flow_style=False, allow_unicode=True, width=140))
 
 
 def _device(device: Any) -> dict[str, Any]:
@@ -408,7 +408,8 @@ def json_like(shape: Any) -> Reducer:
             data = json.loads(text)
         except (ValueError, RecursionError):
             return UNPARSED
-        return json.dumps(_shaped(data, shape), indent=1) + "\n"
+        # As it was learned: escaped, a name that has an umlaut would not be found again.
+        return json.dumps(_shaped(data, shape), indent=1, ensure_ascii=False) + "\n"
 
     return reduce
 

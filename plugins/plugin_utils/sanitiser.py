@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -153,6 +154,7 @@ class Sanitiser:
     def learn_file(self, path: str, text: str) -> None:
         """Find what must be replaced in a file and in its name."""
         self._learn(path)
+        text = _spelled_out(text)
         content = text.strip()
         self._path(path)
         if SERIAL_FILES.search(path):
@@ -241,7 +243,7 @@ class Sanitiser:
 
     def learn_command(self, argv: Iterable[str], stdout: str, stderr: str) -> None:
         """Find what must be replaced in a command and its output."""
-        words = list(argv)
+        words, stdout = list(argv), _spelled_out(stdout)
         program = words[0].rsplit("/", 1)[-1] if words else ""
         for word in words:
             self._learn(word)
@@ -474,6 +476,16 @@ class Sanitiser:
         found += [value for kind in opaque for value in self._opaque[kind] if value in text and set(value) - set("0:-")]
         found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
         return found + self._addresses.leaks(text) + secret_shapes.found(text)
+
+
+def _spelled_out(text: str) -> str:
+    """A JSON text with its letters in place of escapes, as a recording has it."""
+    if "\\u" not in text or text.lstrip()[:1] not in ("[", "{"):
+        return text
+    try:
+        return f"{text}\n{json.dumps(json.loads(text), ensure_ascii=False)}"
+    except (ValueError, RecursionError):
+        return text
 
 
 def _many_digits(number: int, length: int) -> str:
