@@ -92,6 +92,21 @@ def plain_interface(name: str) -> bool:
     return _INTERFACE.fullmatch(base) is not None or plain(base) or (base.startswith("p2p-dev-") and plain_interface(base[8:]))
 
 
+_BEFORE_A_GLOB = re.compile(
+    r"(?:en|wl|ww|ib|sl|eth|roce|wlan|veth|br-|docker)?(?:P\d{1,5})?(?:(?:[opsfdbuvic]|np|npf|vf)\d{1,5}){0,8}(?:[Popsfdbuvicn]|np)?"
+)
+
+
+def interface_pattern(word: str) -> str:
+    """A pattern of names of interfaces with `net` for letters that somebody chose; a whole name stays, for it gets its own stand-in."""
+    if not re.search(r"[*?\[]", word):
+        return word
+    front, rest = re.split(r"(?=[*?\[])", word.removeprefix("!"), maxsplit=1)
+    odd = not (_BEFORE_A_GLOB.fullmatch(front) or plain_interface(front) or not front)
+    rest = re.sub(r"[^*?\[\]\d]", "", rest) if odd or not re.fullmatch(r"[*?\[\]\dnpsfdvo-]*", rest) else rest
+    return f"{'!' if word.startswith('!') else ''}{'net' if odd else front}{rest}"
+
+
 # Files of settings ----------------------------------------------------------------------------------------------------------------
 
 _FOLDERS: Sequence[re.Pattern[str]] = tuple(

@@ -16,6 +16,7 @@ from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.gpu import QUERY, SAME_COLUMNS
 from ..module_utils.gather.limits import FOLDERS
 from . import recording_kernel as of_kernel
+from . import recording_key_files as of_key_files
 from . import recording_names as names
 from . import recording_programs as of_programs
 from . import recording_reducers as reduce
@@ -38,8 +39,8 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/.+/\.ssh/id_ed25519_dgx_spark_pair\.pub", reduce.public_key),
     # Networks.
     (r"/(?:etc|run|lib|usr/lib)/netplan/[^/]+\.ya?ml", reduce.netplan),
-    (r"/(?:etc|run)/NetworkManager/system-connections/[^/]+", reduce.key_file),
-    (r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/network/[^/]+", reduce.key_file),
+    (r"/(?:etc|run)/NetworkManager/system-connections/[^/]+", of_key_files.key_file),
+    (r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/network/[^/]+", of_key_files.key_file),
     (r"/etc/ufw/ufw\.conf", of_programs.ufw_conf),
     # What this collection left.
     (r"/etc/dgx_spark/pair\.env", reduce.pair_env),

@@ -11,11 +11,12 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import yaml
 
+from ..module_utils.changes.settings import FIRST_PROVEN, TITLE
 from ..module_utils.readers import netplan as netplan_reader
 from ..module_utils.readers import sshd_config as sshd_reader
 from . import recording_names as names
@@ -228,40 +229,7 @@ def _plain(key: str, value: Any) -> Any:
 _OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
 """Folders of the system, without the first slash."""
 
-# Key files ------------------------------------------------------------------------------------------------------------------------
-
-_SECTION_KEYS: Mapping[str, str] = {
-    "connection": r"id|uuid|type|interface-name|autoconnect|autoconnect-priority|master|slave-type|controller|port-type",
-    "ipv4": r"method|address\d*|addresses|gateway|route\d*|routes|never-default|may-fail|route-metric|link-local",
-    "ipv6": r"method|address\d*|addresses|gateway|route\d*|routes|never-default|may-fail|route-metric|addr-gen-mode",
-    "ethernet": r"mtu|mac-address|cloned-mac-address",
-    "802-3-ethernet": r"mtu|mac-address|cloned-mac-address",
-    "match": r"interface-name|driver|path",
-    "Match": r"Name|Driver|Type|MACAddress|PermanentMACAddress|Path|Kind|OriginalName",
-    "Network": r"DHCP|Address|Gateway|LinkLocalAddressing|IPv6AcceptRA|ConfigureWithoutCarrier|Bond|Bridge|VLAN|VRF",
-    "Link": r"MTUBytes|RequiredForOnline|ActivationPolicy|Unmanaged|ARP|Name|NamePolicy|MACAddressPolicy",
-    "Address": r"Address|Scope",
-    "Route": r"Destination|Gateway|Metric|Table|Scope",
-    "NetDev": r"Name|Kind|MTUBytes|MACAddress",
-}
-_FREE = re.compile(r"[\w .,:;/*?!+\[\]~-]{0,200}")
-
-
-def key_file(text: str, _logins: Collection[str]) -> str:
-    """A NetworkManager profile or a file of systemd-networkd: which interface it is for and how it is addressed."""
-    found: list[str] = []
-    allowed: re.Pattern[str] | None = None
-    for line in text.split("\n")[:4000]:
-        stripped = line.strip()
-        if stripped.startswith("[") and stripped.endswith("]"):
-            name = stripped[1:-1]
-            allowed = re.compile(_SECTION_KEYS[name]) if name in _SECTION_KEYS else None
-            found += [stripped] if allowed else []
-            continue
-        key, equals, value = stripped.partition("=")
-        if allowed is not None and equals and allowed.fullmatch(key.strip()) and _FREE.fullmatch(value.strip()):
-            found.append(f"{key.strip()}={value.strip()}")
-    return "".join(f"{line}\n" for line in found)
+# Units ----------------------------------------------------------------------------------------------------------------------------
 
 
 def unit_file(text: str, _logins: Collection[str]) -> str:
@@ -359,12 +327,13 @@ def hosts(text: str, _logins: Collection[str]) -> str:
     return "".join(found)
 
 
+RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{4}|unknown"
 PAIR_SETTING = r"(?:(?:NCCL|UCX|OMPI|PRTE|GLOO|TP)_[A-Za-z0-9_]{1,60}|MN_IF_NAME)=[\w.,:=/^-]{0,200}"
 _PAIR_ENV = lines_like(
-    r"# Settings that this pair was proven with\..{0,200}",
-    r"# pair [\w.-]{1,64}",
-    r"# desk [\w.-]{1,64} \((?:head|peer)\)",
-    r"# first_proven_by [\w.:-]{1,80}",
+    "|".join(re.escape(TITLE.replace("this pair", kind)) for kind in ("this pair", "this stack")),
+    r"# (?:pair|stack) [\w.-]{1,64}",
+    r"# desk [\w.-]{1,64} \((?:head|peer|rank \d{1,3})\)",
+    rf"{FIRST_PROVEN}(?:{RUN_ID})",
     r"# boot_id [\w.-]{1,64} [0-9a-f-]{36}",
     r"# link_changes [\w.-]{1,64}(?: [\w.-]{1,20}=(?:\d{1,9}|None))*",
     PAIR_SETTING,
@@ -447,7 +416,8 @@ driver_lock = json_like(
 )
 update_journal = json_like(
     {
-        **dict.fromkeys(("schema", "phase", "run_id", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        **dict.fromkeys(("schema", "phase", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        "run_id": RUN_ID,
         **{key: {"*": _VERSION} for key in ("before", "target")},
         **{key: [_PACKAGE] for key in ("added", "kept", "lost")},
         "firmware": [r"[\w .()-]{1,80}"],

@@ -99,7 +99,7 @@ _NET_FOLDER = re.compile(r"^/sys/.*/(?:net|infiniband)/([^/]+)")
 _NET_NAME = (
     re.compile(r"\"(?:ifname|link|master|netdev|dev)\": ?\"([\w.@:-]{1,40})\""),
     re.compile(r"(?m)(?:^\d{1,9}: (?=[^\n]*: <)| netdev )([\w.@-]{1,40})"),
-    re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([\w.@* -]{1,200})$"),
+    re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([^\n=]{1,200})$"),
 )
 _STACK = re.compile(r"\"stack\"\s*:\s*\"([\w.-]{1,64})\"")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
@@ -111,7 +111,8 @@ _PUBLIC_HOST = re.compile(
     r"|systemd|die\.net|man7|w3)\.(?:com|org|net|io)"
 )
 _MARKED_NAME = re.compile(r"(?m)^# (?:desk|boot_id|link_changes) ([\w.-]{1,64})\b")
-_PAIR_NAME = re.compile(r"(?m)^# pair ([\w.-]{1,64})$")
+_PAIR_NAME = re.compile(r"(?m)^# (?:pair|stack) ([\w.-]{1,64})$")
+_LINK_CHANGES = re.compile(r"(?m)^# link_changes \S+ (.*)$")
 _OUR_HOSTS = re.compile(rf"(?m)^([^\s#@|]+) .* {MARK}$")
 _NETPLAN_FILES = re.compile(r"/netplan/[^/]+\.ya?ml$")
 _SPACED_PROFILE = re.compile(rf"netplan-(?:{KERNELS_INTERFACE})-(.+)")
@@ -179,7 +180,7 @@ class Sanitiser:
                 self._note("pair", match.group(1))
         if re.search(r"/systemd/network/|/system-connections/", path):
             for match in _NET_NAME[2].finditer(text):
-                for name in match.group(1).split():
+                for name in re.split(r"[\s;,!]+", match.group(1)):
                     self._interface(name)
         if path.endswith("/passwd"):
             self._accounts(text)
@@ -188,6 +189,9 @@ class Sanitiser:
                 self._host(match.group(1))
             for match in _PAIR_NAME.finditer(text):
                 self._note("pair", match.group(1))
+            for match in _LINK_CHANGES.finditer(text):
+                for word in match.group(1).split():
+                    self._interface(word.partition("=")[0])
         if path.endswith("/known_hosts"):
             for match in _OUR_HOSTS.finditer(text):
                 for name in match.group(1).split(","):
@@ -196,7 +200,7 @@ class Sanitiser:
         if _NETPLAN_FILES.search(path):
             self._netplan(text)
         if PROFILE_FILES.search(path):
-            for match in re.finditer(r"(?m)^id=(.+)$", text):
+            for match in re.finditer(r"(?m)^[ \t]*id[ \t]*=[ \t]*(.+)$", text):
                 self._profile(match.group(1))
 
     def _profile(self, name: str) -> None:
@@ -277,12 +281,11 @@ class Sanitiser:
         """Find what must be replaced in a path or the target of a link."""
         self._learn(path)
         self._path(path)
-        profile = PROFILE_FILES.search(path)
-        if profile:
-            self._profile(profile.group(1))
 
     def _path(self, path: str) -> None:
-        home, interface = _SSH_HOME.match(path), _NET_FOLDER.match(path)
+        home, interface, profile = _SSH_HOME.match(path), _NET_FOLDER.match(path), PROFILE_FILES.search(path)
+        if profile:
+            self._profile(profile.group(1))
         if home and home.group(2) != "root":
             self._note("user", home.group(2))
             self._homes(home.group(1))

@@ -421,6 +421,32 @@ def test_what_kernel_and_systemd_call_an_interface_stays(name: str) -> None:
     assert files.name("/etc/netplan", f"10-{name}.yaml") == f"10-{name}.yaml"
 
 
+KEY_FILES = {
+    "/etc/NetworkManager/system-connections/a.nmconnection": "[connection]\nid=Wired connection 1\ntype=ethernet\ninterface-name=enP7s7\n"
+    "autoconnect=true\nautoconnect-priority=-999\n[match]\ninterface-name=enp1s0f?np*;!eth0\ndriver=mlx5_core\npath=pci-0000:01:*\n"
+    "[ipv4]\nmethod=link-local\nmay-fail=false\n[ipv6]\naddr-gen-mode=stable-privacy\nmethod=disabled\n[ethernet]\nmtu=9000\n",
+    "/etc/systemd/network/10-x.network": "[Match]\nName=!lo en* eth0\nDriver=mlx5_core\nType=ether !wlan\nPath=pci-0000:01:00.0 other\n"
+    "[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nBond=bond0\n[Link]\nRequiredForOnline=no\n[Route]\nTable=main\nMetric=100\n",
+    "/etc/systemd/network/10-x.netdev": "[NetDev]\nName=bond0\nKind=bond\nMTUBytes=9000\n",
+    "/etc/dgx_spark/pair.env": "# Settings that this pair was proven with. Written by labops.dgx_spark; edits are lost at the next proof.\n"
+    "# first_proven_by 20261122T101500Z-3f2a\nNCCL_IB_HCA==rocep1s0f0,roceP2p1s0f0\n",
+}
+
+
+@pytest.mark.parametrize("path", KEY_FILES)
+def test_what_the_readers_use_of_a_file_of_keys_stays(path: str) -> None:
+    data = {**SMALL, "files": {**SMALL["files"], path: KEY_FILES[path]}}
+    assert sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).files[path] == KEY_FILES[path]
+
+
+def test_a_file_of_keys_never_matches_more_than_it_did() -> None:
+    """Left out, a condition would make the file one for every interface."""
+    text = "[Match]\nName=zebra*\nPath=platform-zebra !pci-titan\nKind=zebra\nMACAddress=zebra\n[Link]\nARP=zebra\n"
+    path = "/etc/systemd/network/10-x.network"
+    new = sanitised(recorded_from_dict({**SMALL, "files": {**SMALL["files"], path: text}}), Sanitiser("recorded-01")).files[path]
+    assert new == "[Match]\nName=net*\nPath=other !other\nKind=other\nMACAddress=other\n[Link]\n"
+
+
 def test_a_file_of_settings_has_one_stand_in_in_every_folder_and_file() -> None:
     lock = '{"schema": "x/1", "pins": ["zebra-pin", "zz-dgx-spark-driver-lock"]}'
     texts = {"/etc/apt/preferences.d/zebra-pin": "Package: *\nPin: release a=noble\nPin-Priority: 1\n"}
