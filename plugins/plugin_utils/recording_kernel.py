@@ -11,6 +11,7 @@ from ..module_utils.desk import INFOROM
 from ..module_utils.gather.driver import NOT_LOADED
 from ..module_utils.readers import kernel_command_line, kernel_errors, nvidia_smi_error
 from ..module_utils.readers import kernel_log as plug_log
+from . import recording_boot as boot
 from . import recording_names as names
 from .recording_reducers import Reducer, lines_like
 
@@ -26,11 +27,18 @@ def command_line(text: str, _logins: Collection[str]) -> str:
 
 def _parameter(value: str) -> str:
     """A value with every word replaced that is no usual one; ids, numbers with a unit and places of devices stay."""
-    return "".join(part if place % 2 else names.plain_words(part) for place, part in enumerate(_ID_OR_SIZE.split(value)))
+    parts = enumerate(_ID_OR_SIZE.split(value))
+    return "".join(part if place % 2 and _tells_a_release(part) else names.plain_words(part) for place, part in parts)
+
+
+def _tells_a_release(part: str) -> bool:
+    """Whether the kernel's release in a part is one that is replaced later; true for what is no release."""
+    return not re.fullmatch(boot.RELEASE, part) or part in boot.releases_in(part)
 
 
 _ID_OR_SIZE = re.compile(
-    r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|\d+\.\d+(?:\.\d+)?-\d+-[a-z]+|(?<![A-Za-z0-9])(?:0x[0-9a-f]{1,16}"
+    rf"([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}|{boot.RELEASE}"
+    r"|(?<![A-Za-z0-9])(?:0x[0-9a-f]{1,16}"
     r"|\d{1,9}[KMGkmgns]?|\d{1,3}n\d{1,3}p\d{1,3}|[oyn]{1,3}|r[ow])(?![A-Za-z0-9]))"
 )
 

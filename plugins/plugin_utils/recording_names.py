@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..module_utils.gather.packages import FAMILIES
@@ -204,12 +204,6 @@ def _between(before: str, behind: str | None, anchor: str, name: str, number: in
 # Other names that stand in several places -------------------------------------------------------------------------------------------
 
 
-def release_of(text: str) -> str | None:
-    """The kernel release that a name of /boot or of a folder of modules carries, if somebody else than the distribution named it."""
-    found = re.fullmatch(r"(?:(?:vmlinu[xz]|initrd\.img|config|System\.map)-)?(\d+\.\d+[\w.+~-]*)", text)
-    return found.group(1) if found and not plain(found.group(1)) and len(found.group(1)) > 5 else None
-
-
 _KEEPERS = re.compile(r"(?i)[@.](?:ubuntu|canonical|debian|nvidia|mellanox|docker|launchpad)\.(?:com|org|net)>?\s*$")
 
 
@@ -221,28 +215,6 @@ def foreign_packages(status: str) -> set[str]:
         if told.get("Maintainer") and not _KEEPERS.search(told["Maintainer"]):
             found.add(told.get("Package", "").strip())
     return found - {""}
-
-
-_TITLE = re.compile(r"(?<=')[^'\n]*(?=')|(?<=\")[^\"\n]*(?=\")|(?<==)[^\n\"']+")
-_IDS = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|\d+\.\d+[\w.+~-]*")
-
-
-def retitled(texts: Mapping[str, str]) -> dict[str, str]:
-    """GRUB's files with each word that somebody chose for a title replaced, the same word by the same stand-in in all of them."""
-    chosen: set[str] = set()
-    for text in texts.values():
-        for title in _TITLE.findall(text):
-            chosen.update(odd_words(_IDS.sub("", title)))
-    numbers = {word: f"title{number}" for number, word in enumerate(sorted(chosen), start=1)}
-
-    def words(title: str) -> str:
-        kept, places = _IDS.split(title), [*_IDS.findall(title), ""]
-        return "".join(
-            _LETTERS.sub(lambda found: numbers.get(found.group(), found.group()), part) + place
-            for part, place in zip(kept, places, strict=True)
-        )
-
-    return {path: _TITLE.sub(lambda found: words(found.group()), text) for path, text in texts.items()}
 
 
 _PACKAGE = re.compile(r"(?<![\w.+-])[a-z0-9][a-z0-9.+-]+(?![\w.+-])")

@@ -150,7 +150,7 @@ _FOLDERS: tuple[tuple[str, str], ...] = (
         r"(?:system|user|init)\.(?:slice|scope)|systemd|unified|(?:nvidia|systemd|dbus|ssh|NetworkManager|chrony|docker)[a-z-]{0,24}\.service",
     ),
     (r"/(?:sys|proc)(?:/.*)?", _ANY),
-    (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)[\w.+~-]*|grub|efi|grubenv|grub\.cfg"),
+    (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)(?:\.old|-\d+\.\d+[\w.+~-]*)?|grub|efi|grubenv|grub\.cfg"),
     (r"/etc/ssh", r"ssh_host_(?:ed25519|ecdsa|rsa|dsa)_key(?:\.pub)?|sshd?_config(?:\.d)?"),
     (r"/etc/systemd/system", r"(?:(?:multi-user|graphical|basic|sysinit|network-online)\.target\.(?:wants|requires)|nvidia-[\w.-]+)"),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[\w.-]+\.(?:wants|requires)", r"(?:nvidia|dgx|NetworkManager|systemd|ssh|chrony)[\w@.-]*"),
@@ -228,7 +228,9 @@ def shown_target(path: str, target: str, recorded: Collection[str]) -> str:
 
 def _other(part: str) -> str:
     library = re.fullmatch(r"(lib(?:nvidia-[a-z0-9-]{1,30}|cuda))(\.so[\d.]*)", part)
-    kernel = re.fullmatch(r"[\w.]{0,12}-\d+\.\d+[\w.+~-]*|linux-headers-[\w.+~-]*|aarch64-linux-gnu|cuda(?:-[\d.]+)?", part)
+    kernel = re.fullmatch(
+        r"(?:vmlinu[xz]|initrd\.img|config|System\.map|linux-headers)-\d+\.\d+[\w.+~-]*|aarch64-linux-gnu|cuda(?:-[\d.]+)?", part
+    )
     return part if library or kernel else "other"
 
 

@@ -416,7 +416,8 @@ driver_lock = json_like(
 )
 update_journal = json_like(
     {
-        **dict.fromkeys(("schema", "phase", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        **dict.fromkeys(("schema", "phase", "stack"), r"[\w./+~-]{1,100}"),
+        **dict.fromkeys(("kernel_before", "kernel_after"), r"\d+\.\d+[\w.+~-]{0,90}"),
         "run_id": RUN_ID,
         **{key: {"*": _VERSION} for key in ("before", "target")},
         **{key: [_PACKAGE] for key in ("added", "kept", "lost")},

@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 
+from . import recording_boot as boot
 from . import recording_names as names
 from . import recording_policy as policy
 from . import recording_reducers as reduce
@@ -198,6 +199,7 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     for path, target in recorded.links.items():
         sanitiser.learn_path(path)
         sanitiser.learn_path(target)
+        sanitiser.learn_path(posixpath.join(posixpath.dirname(path), target))
     for path, found in recorded.folders.items():
         for name in found:
             sanitiser.learn_path(f"{path}/{name}")
@@ -227,7 +229,7 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
         denied=tuple(new(path) for path in recorded.denied),
         missing=tuple(new(path) for path in recorded.missing),
     )
-    menus = names.retitled({path: text for path, text in result.files.items() if _BOOT_FILES.fullmatch(path)})
+    menus = boot.retitled({path: text for path, text in result.files.items() if _BOOT_FILES.fullmatch(path)})
     result = replace(result, files={**result.files, **menus})
     for place, text in _texts(result):
         if sanitiser.leaks(text):

@@ -22,7 +22,8 @@ from typing import Any
 from ..module_utils.readers import netplan
 from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
-from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile, release_of
+from .recording_boot import release_of, releases_in
+from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile
 from .recording_reducers import MARK, SECTIONS
 from .secret_shapes import REMOVED
 
@@ -102,6 +103,11 @@ _NET_NAME = (
     re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([^\n=]{1,200})$"),
 )
 _STACK = re.compile(r"\"stack\"\s*:\s*\"([\w.-]{1,64})\"")
+_RELEASE_FILES = re.compile(
+    r"^/(?:boot/grub/(?:grub\.cfg|grubenv)|etc/default/grub(?:\.d/.*)?|proc/(?:cmdline|version|sys/kernel/osrelease))$"
+)
+_RELEASE_SAID = re.compile(r"(?m)^.*(?:version magic|Linux version|BOOT_IMAGE=).*$")
+_UPDATED_KERNEL = re.compile(r"\"kernel_(?:before|after)\": ?\"([^\"]{1,100})\"")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?[\s:=]+["']?([0-9a-f]{12,40})\b""")
 
@@ -162,14 +168,12 @@ class Sanitiser:
             self._note("serial", content, sure=True)
         elif HOSTNAME_FILES.search(path):
             self._host(content)
-        elif path == "/proc/sys/kernel/osrelease":
-            self._release(content)
         elif MACHINE_ID_FILES.search(path):
             self._note("id", content)
         elif SWITCH_ID_FILES.search(path):
             self._note("switch", content)
-        if path == "/proc/version":
-            self._release(text.removeprefix("Linux version ").split(" ")[0])
+        if _RELEASE_FILES.search(path):
+            self._releases(text)
         if ROUTE_FILE.search(path):
             for line in text.split("\n")[1:4000]:
                 self._interface(line.split("\t")[0].strip())
@@ -178,6 +182,8 @@ class Sanitiser:
         if path.endswith("/update/journal.json"):
             for match in _STACK.finditer(text):
                 self._note("pair", match.group(1))
+            for match in _UPDATED_KERNEL.finditer(text):
+                self._release(match.group(1))
         if re.search(r"/systemd/network/|/system-connections/", path):
             for match in _NET_NAME[2].finditer(text):
                 for name in re.split(r"[\s;,!]+", match.group(1)):
@@ -257,11 +263,13 @@ class Sanitiser:
                 self._host(stdout.strip())
             elif program == "uname" and fields[0] == "Linux" and len(fields) > 2:
                 self._host(fields[1])
-                self._release(fields[2])
             for match in re.finditer(r"(?im)^[ \t]*(?:static )?hostname:[ \t]*(\S+)", stdout):
                 self._host(match.group(1))
-        if program == "uname" and words[1:] == ["-r"]:
-            self._release(stdout.strip())
+        if program in ("uname", "modinfo"):
+            self._releases(stdout + " ".join(["", *words]))
+        if program in ("journalctl", "dmesg"):
+            for match in _RELEASE_SAID.finditer(stdout):
+                self._releases(match.group())
         if program in ("ip", "rdma"):
             for pattern in _NET_NAME[:2]:
                 for match in pattern.finditer(stdout):
@@ -291,12 +299,17 @@ class Sanitiser:
             self._homes(home.group(1))
         if interface:
             self._interface(interface.group(1))
-        if path.startswith(("/boot/", "/lib/modules/", "/usr/lib/modules/")):
-            self._release(path.removeprefix("/usr").removeprefix("/lib/modules").removeprefix("/boot")[1:].partition("/")[0])
+        if path.startswith(("/boot/", "/lib/modules/", "/usr/lib/modules/", "/usr/src/")):
+            for part in path.split("/"):
+                self._release(part)
 
     def _release(self, name: str) -> None:
         release = release_of(name)
         if release:
+            self._note("release", release)
+
+    def _releases(self, text: str) -> None:
+        for release in releases_in(text):
             self._note("release", release)
 
     def _host(self, name: str) -> None:

@@ -505,6 +505,23 @@ def test_titles_of_the_boot_menu_still_lead_to_their_kernel() -> None:
         assert grub.of_menu(grub.read(clean[path])[key], entries) == "6.17.0-1021-nvidia"
 
 
+def test_a_default_by_the_id_of_an_entry_is_found_again() -> None:
+    """Also one whose kernel somebody named, who is known from the menu alone."""
+    place = "gnulinux-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11>gnulinux-6.11.0-zebra-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11"
+    submenu, entry = place.split(">")
+    menu = (
+        f"submenu 'Advanced options for Ubuntu' $menuentry_id_option '{submenu}' {{\n"
+        f"menuentry 'Ubuntu, with Linux 6.11.0-zebra' --class x $menuentry_id_option '{entry}' {{\n"
+        "\tlinux /boot/vmlinuz-6.11.0-zebra ro\n}\n}\n"
+    )
+    files = {"/boot/grub/grub.cfg": menu, "/boot/grub/grubenv": f"saved_entry={place}\n"}
+    data = {**SMALL, "files": {**SMALL["files"], **files}, "folders": {"/boot": ["vmlinuz-6.11.0-zebra", "vmlinuz-6.11.0-zebra.old"]}}
+    clean = sanitised(recorded_from_dict(data), Sanitiser("recorded-01"))
+    saved = grub.read(clean.files["/boot/grub/grubenv"])["saved_entry"]
+    assert grub.of_menu(saved, grub.menu(clean.files["/boot/grub/grub.cfg"])) == "6.11.0-custom1"
+    assert grub.kernels(clean.folders["/boot"]) == ["6.11.0-custom1"]
+
+
 @pytest.mark.parametrize(
     "argv",
     [
