@@ -14,8 +14,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..module_utils.gather.packages import FAMILIES
-
 _USUAL_WORDS = """
 aarch account admin advanced all alsa alternatives always amd apparmor apps apt aptd arm aspm ath audio authorized auto aws azure
 backports base bash basic bin bionic blacklist bluefield bookworm boot build by cdi cfg cgroup chrome chromium chrony chronyd
@@ -202,57 +200,3 @@ def _between(before: str, behind: str | None, anchor: str, name: str, number: in
 
 
 # Other names that stand in several places -------------------------------------------------------------------------------------------
-
-
-_KEEPERS = re.compile(r"(?i)[@.](?:ubuntu|canonical|debian|nvidia|mellanox|docker|launchpad)\.(?:com|org|net)>?\s*$")
-
-
-def foreign_packages(status: str) -> set[str]:
-    """Packages of a database whose maintainer is neither the distribution, NVIDIA nor Docker."""
-    found: set[str] = set()
-    for stanza in re.split(r"\n\s*\n", status):
-        told = dict(re.findall(r"(?m)^(Package|Maintainer): (.*)$", stanza))
-        if told.get("Maintainer") and not _KEEPERS.search(told["Maintainer"]):
-            found.add(told.get("Package", "").strip())
-    return found - {""}
-
-
-_PACKAGE = re.compile(r"(?<![\w.+-])[a-z0-9][a-z0-9.+-]+(?![\w.+-])")
-_LISTED = re.compile(r"(?m)^(?:[a-zA-Z]{2,3}  | )?['\"]?([a-z0-9][a-z0-9.+-]+)")
-_STANZA = re.compile(r"(?m)^Package: (\S+)\n(?:\S[^\n]*\n)*")
-_VERSION = re.compile(r"(?m)^(Version: )(.*)$")
-
-
-def _plain_version(stanza: str) -> str:
-    return _VERSION.sub(lambda found: found[1] + plain_words(found[2]), stanza)
-
-
-_PACKAGE_LINE = re.compile(r"(?m)^(?:Package|Source): .*$")
-
-
-@dataclass
-class Packages:
-    """Stand-ins for packages that a company made."""
-
-    foreign: set[str] = field(default_factory=set)
-    _known: set[str] = field(default_factory=set)
-
-    def learn(self, status: str) -> None:
-        """Note the packages of a database whose maintainer is nobody of the usual ones."""
-        self.foreign |= {name for name in foreign_packages(status) if FAMILIES.match(name) is None}
-        self._known |= set(re.findall(r"(?m)^Package: (\S+)$", status))
-
-    def learn_list(self, text: str) -> None:
-        """Note the packages of a list that tells no maintainer, unless the database has them."""
-        named = set(_LISTED.findall(text)) - self._known
-        self.foreign |= {name for name in named if FAMILIES.match(name) is None and not plain(name)}
-
-    def text(self, text: str, stanzas: bool = False) -> str:
-        """A list of packages, or a database in stanzas, with stand-ins."""
-        if not self.foreign:
-            return text
-        numbers = {name: f"package{number}" for number, name in enumerate(sorted(self.foreign), start=1)}
-        if stanzas:
-            text = _STANZA.sub(lambda found: _plain_version(found[0]) if found[1] in self.foreign else found[0], text)
-            return _PACKAGE_LINE.sub(lambda line: _PACKAGE.sub(lambda found: numbers.get(found.group(), found.group()), line.group()), text)
-        return _PACKAGE.sub(lambda found: numbers.get(found.group(), found.group()), text)

@@ -36,13 +36,20 @@ _PINNED_TO = re.compile(r"(?m)^(Pin: (?:version|release) )(.*)$")
 _OF_ARCHIVE = re.compile(r"([a-z]=)?([^,\n]*)")
 
 
+_PACKAGE_PATTERNS = re.compile(r"(?m)^(Package: )(.*)$")
+_PACKAGE_PATTERN = re.compile(r"(?:src:)?[a-z0-9.*?+:-]+|/[a-z0-9.*?+-]+/")
+
+
 def preferences(text: str, logins: Collection[str]) -> str:
     """A file of apt's preferences; what is not the usual of an archive or a version is left out."""
 
     def usual(found: re.Match[str]) -> str:
         return found[1] + _OF_ARCHIVE.sub(lambda part: (part[1] or "") + names.plain_words(part[2]), found[2])
 
-    return _PINNED_TO.sub(usual, _PINNED(text, logins))
+    def patterns(found: re.Match[str]) -> str:
+        return found[1] + " ".join(word if _PACKAGE_PATTERN.fullmatch(word) else "other" for word in found[2].split())
+
+    return _PACKAGE_PATTERNS.sub(patterns, _PINNED_TO.sub(usual, _PINNED(text, logins)))
 
 
 _TABLE_ROW = re.compile(r"(?m)^(\|(?: {1,20}(?:\d{1,10}|N/A)){2,5} {1,20}[CGM+]{1,4} {1,20})(\S.*?)(?= +\S+ *\|$)")

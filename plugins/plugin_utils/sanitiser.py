@@ -24,6 +24,7 @@ from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
 from .recording_boot import release_of, releases_in
 from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile
+from .recording_packages import names_packages
 from .recording_reducers import MARK, SECTIONS
 from .secret_shapes import REMOVED
 
@@ -108,6 +109,7 @@ _RELEASE_FILES = re.compile(
 )
 _RELEASE_SAID = re.compile(r"(?m)^.*(?:version magic|Linux version|BOOT_IMAGE=).*$")
 _UPDATED_KERNEL = re.compile(r"\"kernel_(?:before|after)\": ?\"([^\"]{1,100})\"")
+_KERNEL_PACKAGE = re.compile(r"\blinux-[a-z0-9.-]{1,40}?-(\d+\.\d+\.\d+[-+~][\w.+~-]{1,80})")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?[\s:=]+["']?([0-9a-f]{12,40})\b""")
 
@@ -184,6 +186,8 @@ class Sanitiser:
                 self._note("pair", match.group(1))
             for match in _UPDATED_KERNEL.finditer(text):
                 self._release(match.group(1))
+        if names_packages(path):
+            self._kernel_packages(text)
         if re.search(r"/systemd/network/|/system-connections/", path):
             for match in _NET_NAME[2].finditer(text):
                 for name in re.split(r"[\s;,!]+", match.group(1)):
@@ -267,6 +271,8 @@ class Sanitiser:
                 self._host(match.group(1))
         if program in ("uname", "modinfo"):
             self._releases(stdout + " ".join(["", *words]))
+        if program in ("dpkg", "dpkg-query", "apt-mark"):
+            self._kernel_packages(stdout)
         if program in ("journalctl", "dmesg"):
             for match in _RELEASE_SAID.finditer(stdout):
                 self._releases(match.group())
@@ -311,6 +317,10 @@ class Sanitiser:
     def _releases(self, text: str) -> None:
         for release in releases_in(text):
             self._note("release", release)
+
+    def _kernel_packages(self, text: str) -> None:
+        for match in _KERNEL_PACKAGE.finditer(text):
+            self._release(match.group(1))
 
     def _host(self, name: str) -> None:
         short, _dot, domain = name.strip().partition(".")

@@ -505,6 +505,23 @@ def test_titles_of_the_boot_menu_still_lead_to_their_kernel() -> None:
         assert grub.of_menu(grub.read(clean[path])[key], entries) == "6.17.0-1021-nvidia"
 
 
+def test_a_package_has_one_stand_in_wherever_it_is_named() -> None:
+    """Also one that the database no longer has; packages that the facts keep and their versions stay."""
+    before = {"zebra-agent": "1.0+zebra1", "nvidia-driver-580": "580.95.05-0ubuntu1"}
+    journal = {"schema": "x/1", "phase": "done", "before": before, "added": ["titan-agent"], "lost": ["zebra-agent=1.0+zebra1"]}
+    lock = {"schema": "x/1", "before": {"holds": ["zebra-agent"], "versions": before}}
+    pin = "Package: zebra-agent src:titan-agent nvidia-driver-*\nPin: release a=stable\nPin-Priority: -1\n"
+    folder = "/var/lib/dgx_spark"
+    files = {f"{folder}/update/journal.json": json.dumps(journal), f"{folder}/driver_lock/lock.json": json.dumps(lock)}
+    data = {**SMALL, "files": {**SMALL["files"], **files, "/etc/apt/preferences.d/nvidia-dgx": pin}}
+    clean = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).files
+    new_journal, new_lock = (json.loads(clean[path]) for path in files)
+    assert new_journal["before"] == {"package2": "1.0+other1", "nvidia-driver-580": "580.95.05-0ubuntu1"} == new_lock["before"]["versions"]
+    assert (new_journal["added"], new_journal["lost"]) == (["package1"], ["package2=1.0+other1"])
+    assert new_lock["before"]["holds"] == ["package2"]
+    assert clean["/etc/apt/preferences.d/nvidia-dgx"].startswith("Package: package2 src:package1 nvidia-driver-*\n")
+
+
 def test_a_default_by_the_id_of_an_entry_is_found_again() -> None:
     """Also one whose kernel somebody named, who is known from the menu alone."""
     place = "gnulinux-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11>gnulinux-6.11.0-zebra-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11"
