@@ -20,6 +20,7 @@ from . import recording_key_files as of_key_files
 from . import recording_names as names
 from . import recording_programs as of_programs
 from . import recording_reducers as reduce
+from . import recording_smi as of_smi
 from .recording_reducers import Reducer
 
 _SYSFS = (
@@ -100,12 +101,12 @@ _UNIT = r"[\w@.-]{1,80}"
 _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (
         r"nvidia-smi --query-compute-apps=pid,process_name,used_(?:gpu_)?memory --format=csv(?:,noheader)?(?:,nounits)?",
-        of_programs.process_table,
+        of_smi.process_table,
     ),
-    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", of_programs.readings),
-    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", of_programs.process_list),
+    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", of_smi.readings),
+    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", of_smi.process_list),
     (r"nvidia-smi --version", of_programs.versions),
-    (r"nvidia-smi", of_programs.programs),
+    (r"nvidia-smi", of_smi.programs),
     (rf"(?:journalctl|dmesg){_LOG_OPTIONS}", of_kernel.kernel_log),
     (r"ip(?: -j| -br| -brief| -4| -6| -d| -details)* a(?:ddr(?:ess)?)?(?: show)?(?: dev [\w.-]+)?", reduce.ip_address),
     (r"ip -j route get [0-9.]+ from [0-9.]+", of_programs.route),

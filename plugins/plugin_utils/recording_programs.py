@@ -11,10 +11,10 @@ from collections.abc import Collection
 
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.limits import FOLDERS
-from ..module_utils.readers import nvidia_smi_error, nvidia_smi_q, uname
+from ..module_utils.readers import uname
 from . import recording_names as names
-from .recording_kernel import ERROR
 from .recording_reducers import UNPARSED, Reducer, json_like, lines_like
+from .recording_smi import said
 
 _STANZA = re.compile(r"(?:Package|Status|Architecture|Version|Multi-Arch|Auto-Installed): [\w .+:~()-]{1,200}")
 
@@ -50,73 +50,6 @@ def preferences(text: str, logins: Collection[str]) -> str:
         return found[1] + " ".join(word if _PACKAGE_PATTERN.fullmatch(word) else "other" for word in found[2].split())
 
     return _PACKAGE_PATTERNS.sub(patterns, _PINNED_TO.sub(usual, _PINNED(text, logins)))
-
-
-_TABLE_ROW = re.compile(r"(?m)^(\|(?: {1,20}(?:\d{1,10}|N/A)){2,5} {1,20}[CGM+]{1,4} {1,20})(\S.*?)(?= +\S+ *\|$)")
-"""A process of plain ``nvidia-smi``: what stands before its name, and the name."""
-
-
-def _table_row(match: re.Match[str]) -> str:
-    return match.group(1) + names.program(match.group(2)).ljust(len(match.group(2)))
-
-
-_TABLE_LINE = re.compile(r"[|+][^\n]{0,300}|\w{3} \w{3} [\d :]{10,20}|")
-
-
-def programs(text: str, _logins: Collection[str]) -> str:
-    """Plain `nvidia-smi`: its table, each program called as everybody knows it or `program`; of errors their kind."""
-    lines = _TABLE_ROW.sub(_table_row, text).split("\n")[:4000]
-    return "\n".join(line if _TABLE_LINE.fullmatch(line) else _said(line) for line in lines)
-
-
-def _said(line: str) -> str:
-    return ": ".join(found.group() for found in ERROR.finditer(line))
-
-
-_DETAIL = re.compile(r"([ \t]*)([A-Z][\w /().-]{0,60}?)([ \t]*:[ \t]?)(.*)")
-_HEADING = re.compile(r"([ \t]*)([A-Z][\w /().-]{0,60}?)[ \t]*")
-_READ_KEYS = frozenset(("Attached GPUs", "Process ID", "Type", "Used GPU Memory", "Processes", *nvidia_smi_q.FIELDS))
-_READING = re.compile(r"[\w .,:/%()\[\]+-]{0,120}")
-
-
-def process_list(text: str, _logins: Collection[str]) -> str:
-    """`nvidia-smi -q`: the fields that are read; of each process its program, without folders and without arguments."""
-    found = []
-    for line in text.split("\n")[:20_000]:
-        field, heading = _DETAIL.fullmatch(line), _HEADING.fullmatch(line)
-        if re.fullmatch(r"GPU [0-9A-Fa-f:.]{7,20}|=+[\w =-]{0,60}", line) or (field is None and heading and heading[2] in _READ_KEYS):
-            found.append(line)
-        elif field is None:
-            found.append(_said(line) or (f"{heading[1]}Section" if heading else ""))
-        elif field[2] == "Name":
-            found.append(f"{field[1]}{field[2]}{field[3]}{names.program(field[4])}")
-        elif (field[2] in _READ_KEYS or nvidia_smi_error.dead(field[4])) and _READING.fullmatch(field[4]):
-            name = field[2] if field[2] in _READ_KEYS else "Reading"
-            found.append(f"{field[1]}{name}{field[3]}{field[4]}")
-        elif not field[4]:
-            found.append(f"{field[1]}Section")
-        elif _said(line):
-            found.append(_said(line))
-    return "\n".join(found)
-
-
-_PLAIN_CELL = re.compile(r"\d{0,9}(?:\.\d{1,9})?(?: ?(?:MiB|%))?|\[[\w /]{1,30}\]")
-
-
-def process_table(text: str, _logins: Collection[str]) -> str:
-    """`nvidia-smi --query-compute-apps`: numbers, and of each process its program."""
-    found = []
-    for place, row in enumerate(text.split("\n")[:20_000]):
-        cells = [cell.strip() for cell in row.split(",")]
-        if place == 0 and all(re.fullmatch(r"(?:pid|process_name|used_gpu_memory|used_memory)(?: \[\w+\])?", cell) for cell in cells):
-            found.append(row)
-            continue
-        found.append(", ".join(cell if _PLAIN_CELL.fullmatch(cell) else names.program(cell) for cell in cells))
-    return "\n".join(found)
-
-
-readings: Reducer = lines_like(r"[\w .,:/%()\[\]+-]{0,600}")
-"""Columns of `nvidia-smi --query-gpu`, all of them of the known ones (see the policy)."""
 
 
 def queue_pairs(text: str, _logins: Collection[str]) -> str:
@@ -238,7 +171,7 @@ def versions(text: str, _logins: Collection[str]) -> str:
     """`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`: the versions, and of errors their kind. A program that was put
     before one of them may greet in the name of whoever did."""
     found = ((line, _VERSION_TOLD.fullmatch(line.rstrip())) for line in text.split("\n")[:200])
-    kept = (told[3] or f"{told[1]}{told[2] or ''}" if told else _said(line) for line, told in found)
+    kept = (told[3] or f"{told[1]}{told[2] or ''}" if told else said(line) for line, told in found)
     return "\n".join(kept)
 
 

@@ -522,6 +522,32 @@ def test_a_package_has_one_stand_in_wherever_it_is_named() -> None:
     assert clean["/etc/apt/preferences.d/nvidia-dgx"].startswith("Package: package2 src:package1 nvidia-driver-*\n")
 
 
+SMI = {
+    "nvidia-smi": "| NVIDIA-SMI 580.142                Driver Version: 580.142        CUDA Version: 13.0     |\n"
+    "| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |\n"
+    "| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |\n"
+    "|   0  NVIDIA GB10                    On  |   0000000F:01:00.0 Off |                  N/A |\n"
+    "| N/A   35C    P8              4W /  N/A  | Not Supported          |      0%      Default |\n"
+    "| ERR!  ERR! GPU requires reset           | Unknown Error          |                  N/A |\n"
+    "|  GPU   GI   CI              PID   Type   Process name                        GPU Memory |\n"
+    "|    0   N/A  N/A            3150      C   python3                               96073MiB |\n"
+    "|  No running processes found                                                             |\n",
+    "nvidia-smi -q": "==============NVSMI LOG==============\nDriver Version : 580.142\nAttached GPUs : 1\nGPU 0000000F:01:00.0\n"
+    "    Product Name : NVIDIA GB10\n    Product Architecture : Blackwell\n    Addressing Mode : ATS\n    VBIOS Version : 9A.0B.25.00.00\n",
+    "nvidia-smi --query-gpu=name,driver_version --format=csv": "name, driver_version\nNVIDIA GB10, 580.142\n"
+    "WARNING: infoROM is corrupted at gpu 000F:01:00.0\n",
+    "nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader": "7, python3, 8 MiB\n"
+    "9, python3, 8 MiB\n8, [Insufficient Permissions], [N/A]\n",
+}
+
+
+@pytest.mark.parametrize("argv", SMI)
+def test_what_nvidia_smi_itself_says_stays(argv: str) -> None:
+    data = {**SMALL, "commands": [{"argv": argv.split(" "), "responses": [{"rc": 0, "stdout": SMI[argv]}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stdout"] == SMI[argv]
+
+
 def test_a_default_by_the_id_of_an_entry_is_found_again() -> None:
     """Also one whose kernel somebody named, who is known from the menu alone."""
     place = "gnulinux-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11>gnulinux-6.11.0-zebra-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11"
