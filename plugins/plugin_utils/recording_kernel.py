@@ -84,6 +84,9 @@ _OTHERS_MODULE = re.compile(
     r"(?i)(\b(?:module |insert )['\"])(?!nvidia)[\w-]{1,64}(?=['\"])|(\bmodule )(?!nvidia)[\w-]{2,64}(?=:)"
     r"|(\bLoading of )(?!nvidia|unsigned)[\w-]{1,64}"
 )
+_LISTED = re.compile(r"(?<=\bModules linked in:).*|(?<=\bBad cable part).*|(?<=\bpending:).*")
+_TAINTING = re.compile(r"\b(?!nvidia)[A-Za-z][\w-]{1,64}(?=\([A-Z]{1,5}\))")
+"""What others' modules, cables and work queues are called."""
 _ODD = re.compile(r"[^\x20-\x7e]")
 
 
@@ -113,6 +116,7 @@ def kernel_log(text: str, _logins: Collection[str]) -> str:
             said = _OTHERS_MODULE.sub(lambda found: f"{found[found.lastindex or 0]}module", said)
             said = _SPACED_PROGRAM.sub(lambda found: f"{found[found.lastgroup or 0]}program", said)
             said = _IN_BRACKETS.sub(r"[program:\1]", _PROGRAM.sub(_program, said))
+            said = _TAINTING.sub("module", _LISTED.sub("", said))
             said = _OTHERS_PATH.sub("/path", _GROUPS.sub(r"\1group", said))
             found.append(f"{match['time']}{middle} {_ODD.sub('?', said)}\n")
         elif not found:

@@ -46,7 +46,10 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     # What this collection left.
     (r"/etc/dgx_spark/pair\.env", reduce.pair_env),
     (r"/etc/dgx_spark/hostfile", reduce.hostfile),
-    (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+|/etc/systemd/system/dgx-spark-mpi\.service", reduce.presence),
+    (
+        r"/etc/dgx_spark/(?:trust\.json|known_hosts)|/usr/local/bin/pair-(?:check|ssh)|/etc/systemd/system/dgx-spark-mpi\.service",
+        reduce.presence,
+    ),
     (r"/var/lib/dgx_spark/link/journal\.json", reduce.journal),
     (r"/var/lib/dgx_spark/driver_lock/lock\.json", reduce.driver_lock),
     (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
@@ -150,6 +153,7 @@ _FOLDERS: tuple[tuple[str, str], ...] = (
         r"/sys/fs/cgroup(?:/.*)?",
         r"(?:system|user|init)\.(?:slice|scope)|systemd|unified|(?:nvidia|systemd|dbus|ssh|NetworkManager|chrony|docker)[a-z-]{0,24}\.service",
     ),
+    (r"/sys/module", of_programs.MODULES),
     (r"/(?:sys|proc)(?:/.*)?", _ANY),
     (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)(?:\.old|-\d+\.\d+[\w.+~-]*)?|grub|efi|grubenv|grub\.cfg"),
     (r"/etc/ssh", r"ssh_host_(?:ed25519|ecdsa|rsa|dsa)_key(?:\.pub)?|sshd?_config(?:\.d)?"),
@@ -160,7 +164,7 @@ _FOLDERS: tuple[tuple[str, str], ...] = (
     (r"/var/lib/nvidia-spark-run-apt-upgrade-once", r"[a-z]{1,12}"),
     (r"/home|/root|/", r"(?!)"),
     (r"/.+/\.ssh", r"authorized_keys|known_hosts|id_ed25519_dgx_spark_pair(?:\.pub)?"),
-    (r"/etc/dgx_spark", r"pair\.env|hostfile|trust\.json|[a-z_]{1,20}\.(?:env|json)"),
+    (r"/etc/dgx_spark", r"pair\.env|hostfile|trust\.json|known_hosts"),
     (
         r"/opt/dgx_spark(?:/nccl)?|/var/lib/dgx_spark(?:/\w+)?",
         r"(?:nccl|bin|lib|link|driver_lock|update|manifest\.json|(?:journal|lock)\.json|keys?)",
@@ -183,6 +187,8 @@ _TARGETS = re.compile(
 )
 """Where links of the system lead; elsewhere an admin laid it, and the folders' names say who that is."""
 
+_CGROUPS = "/sys/fs/cgroup"
+
 STDERR_LIMIT = 600
 """Characters of an error output that are looked at."""
 
@@ -190,6 +196,8 @@ STDERR_LIMIT = 600
 def file_rule(path: str) -> Reducer | None:
     """How a file is reduced; null when it is not recorded."""
     plain = posixpath.normpath(path)
+    if plain.startswith(_CGROUPS) and not names.plain(plain.removesuffix("/cgroup.procs")):
+        return None
     if "/systemd/system/" in plain and not names.plain(posixpath.basename(plain)):
         return None
     return next((reducer for pattern, reducer in _FILE_RULES if pattern.fullmatch(plain)), None)
@@ -205,8 +213,8 @@ def reduced_names(folder: str, found: Iterable[str]) -> list[str]:
 
 
 def _is_plain(folder: str, name: str) -> bool:
-    """Names of units and below /run may be anybody's, whatever they begin with."""
-    return ("/systemd/" not in folder and not folder.startswith("/run/")) or names.plain(name)
+    """Names of units, of their control groups and below /run may be anybody's, whatever they begin with."""
+    return not ("/systemd/" in folder or folder.startswith(("/run/", _CGROUPS))) or names.plain(name)
 
 
 def keeps_link(path: str, target: str, recorded: Collection[str]) -> bool:
@@ -247,6 +255,8 @@ def _leads_to(path: str, target: str, recorded: Collection[str]) -> bool:
 def keeps_path(path: str) -> bool:
     """Whether it is recorded that a path is not there or may not be read."""
     plain = posixpath.normpath(path)
+    if plain.startswith(_CGROUPS):
+        return names.plain(plain.removesuffix("/cgroup.procs"))
     if file_rule(plain) is not None or re.fullmatch(r"/(?:sys|proc)(?:/.*)?|/(?:[\w.-]+/)+\.ssh", plain):
         return True
     parts = [part for part in plain.split("/") if not re.fullmatch(_MODULE_TREE, part)]

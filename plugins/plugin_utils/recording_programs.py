@@ -13,6 +13,7 @@ from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.limits import FOLDERS
 from ..module_utils.readers import uname
 from . import recording_names as names
+from .recording_boot import RELEASE
 from .recording_reducers import UNPARSED, Reducer, json_like, lines_like
 from .recording_smi import said
 
@@ -92,23 +93,38 @@ def connections(text: str, _logins: Collection[str]) -> str:
     return lines_like(rf"{field}{{1,60}}:[\w-]{{1,40}}:[\w ()-]{{1,60}}:{field}{{0,120}}")(text, ())
 
 
-module_information: Reducer = lines_like(
-    r"filename: +/(?:usr/)?lib/modules/[\w./+~-]{1,200}",
-    r"(?:version|srcversion|license|firmware): +[\w ./()-]{0,120}",
-    r"vermagic: +[\w .+~-]{1,160}",
-    r"(?:NVIDIA|(?:Dual )?[A-Z][A-Z/]{2,12}(?: v2)?)",
+_MODULE_VALUE = re.compile(r"((?:filename|version|srcversion|license|firmware|vermagic): +)(.{1,200})")
+_LICENSE = re.compile(r"NVIDIA|(?:Dual )?[A-Z][A-Z/]{2,12}(?: v2)?")
+_MODULE_WORD = re.compile(
+    r"SMP|preempt|mod_unload|modversions|aarch64|GPL|MIT|BSD|[0-9A-F]{16,40}|gsp_[a-z0-9]{1,10}\.bin"
+    rf"|nvidia(?:[-_](?:uvm|drm|modeset|peermem|fs))?\.ko(?:\.\w{{2,3}})?|{RELEASE}"
 )
-"""`modinfo`: what is read of it; no signer, no signature, no parameter."""
 
-loaded_modules: Reducer = lines_like(
-    r"(?:nvidia\w{0,20}|nouveau|mlx5_\w{1,12}|ib_\w{1,12}|rdma_\w{1,12}) \d{1,12} [\w, ()-]{0,400}(?: 0x[0-9a-f]+)?[ ()A-Z]{0,12}"
+
+def module_information(text: str, _logins: Collection[str]) -> str:
+    """`modinfo`: what is read of it; no signer, no signature, no parameter."""
+    found = []
+    for line in text.split("\n")[:4000]:
+        told = _MODULE_VALUE.fullmatch(line.rstrip())
+        if told:
+            parts = re.split(r"([ /])", told[2])
+            found.append(told[1] + "".join(part if _MODULE_WORD.fullmatch(part) else names.plain_words(part) for part in parts))
+        elif _LICENSE.fullmatch(line):
+            found.append(line)
+    return "".join(f"{line}\n" for line in found)
+
+
+MODULES = (
+    r"nouveau|nvidia(?:_(?:uvm|drm|modeset|peermem|fs|vgpu_vfio|cspmu|ffa_ec))?|mlx5_(?:core|ib|vdpa|fwctl|dpll)"
+    r"|ib_(?:core|uverbs|umad|cm|ipoib|iser|isert|srpt?|mad|sa)|rdma_(?:u?cm|rxe)"
 )
+loaded_modules: Reducer = lines_like(rf"(?:{MODULES}) \d{{1,12}} [\w, ()-]{{0,4000}}(?: 0x[0-9a-f]+)?[ ()A-Z]{{0,12}}")
+_USERS = re.compile(r"(?<=[ ,])[\w-]+,")
 
 
 def modules(text: str, logins: Collection[str]) -> str:
     """/proc/modules: the modules that are looked for, and who uses them of these."""
-    others = re.compile(r"(?<=[ ,])(?!nvidia|nouveau|mlx5_|ib_|rdma_|Live\b|Loading\b|Unloading\b)[a-z]\w*,")
-    return others.sub("", loaded_modules(text, logins))
+    return _USERS.sub(lambda user: user.group() if re.fullmatch(MODULES, user.group()[:-1]) else "", loaded_modules(text, logins))
 
 
 bus: Reducer = lines_like(
@@ -286,12 +302,25 @@ def rdma_links(text: str, logins: Collection[str]) -> str:
     return lines_like(r"(?:\d+/\d+: |link )[\w-]{1,40}(?:/\d+:?)? (?:\w+ [\w.@:-]{1,60} ?){1,12}")(text, ())
 
 
-interface_details: Reducer = lines_like(
+_INTERFACE_DETAILS: Reducer = lines_like(
     r"Settings for [\w.@-]{1,40}:",
-    r"\s*(?:Speed|Duplex|Port|PHYAD|Transceiver|Auto-negotiation|Link detected"
-    r"|driver|version|firmware-version|expansion-rom-version|bus-info): .{0,60}",
+    r"\s*(?:Speed: (?:\d{1,7}Mb/s|Unknown!.{0,20})|Duplex: (?:Full|Half|Unknown!.{0,20})|PHYAD: \d{1,3}|Auto-negotiation: (?:on|off))",
+    r"\s*Link detected: (?:yes|no)",
+    r"\s*Port: (?:Twisted Pair|AUI|MII|FIBRE|BNC|Direct Attach Copper|None|Other)|\s*Transceiver: (?:internal|external)",
+    r"(?:driver|version|firmware-version): .{0,60}|bus-info: [0-9a-f:.]{0,16}",
 )
-"""`ethtool` and `ethtool -i`."""
+_DRIVER_DETAIL = re.compile(r"(?m)^((?:driver|version|firmware-version): )(.*)$")
+_DRIVER_WORD = re.compile(rf"({MODULES}|r8127|r8169|mt7925e|MT_\d{{10}}|NVD\d{{10}}|rtl_nic|rtl\w{{4,9}}-\d)")
+
+
+def interface_details(text: str, logins: Collection[str]) -> str:
+    """`ethtool` and `ethtool -i`."""
+
+    def usual(found: re.Match[str]) -> str:
+        parts = enumerate(_DRIVER_WORD.split(found[2]))
+        return found[1] + "".join(part if place % 2 else names.plain_words(part) for place, part in parts)
+
+    return _DRIVER_DETAIL.sub(usual, _INTERFACE_DETAILS(text, logins))
 
 
 def kernel_version(text: str, _logins: Collection[str]) -> str:

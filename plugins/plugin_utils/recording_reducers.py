@@ -116,7 +116,8 @@ def _who(pattern: str, logins: Collection[str], user: bool) -> str:
     """A pattern of users or groups: whether it is the login user's stays, and from which addresses."""
     bare, at, host = pattern.lstrip("!").partition("@") if user else (pattern.lstrip("!"), "", "")
     negated = "!" if pattern.startswith("!") else ""
-    place = f"@{host}" if at and re.fullmatch(r"[0-9A-Fa-f.:/*?]+", host) else "@elsewhere.example" if at else ""
+    host = networks(host)
+    place = f"@{host}" if at and (_ADDRESS.fullmatch(host) or host == "*") else "@elsewhere.example" if at else ""
     if user:
         mine = next((name for name in sorted(logins) if fnmatch.fnmatchcase(name, bare)), None)
         return f"{negated}{'*' if bare == '*' else mine or 'other'}{place}"
@@ -143,12 +144,22 @@ _FLAG_KEYS = frozenset(
     ("dhcp4", "dhcp6", "optional", "critical", "accept-ra", "wakeonlan", "ignore-carrier", "on-link", "use-routes", "use-dns")
 )
 _NUMBER_KEYS = frozenset(("mtu", "id", "table", "metric", "route-metric", "priority", "mark", "port"))
-_WORD_KEYS = frozenset(
-    (
-        *("set-name", "link", "renderer", "mode", "activation-mode", "infiniband-mode", "dhcp-identifier", "macaddress", "driver", "type"),
-        *("scope", "interfaces", "link-local", "uuid", "name"),
-    )
-)
+_NAME_KEYS = frozenset(("set-name", "link", "interfaces", "name"))
+_WORDS_OF: dict[str, str] = {
+    "renderer": r"networkd|NetworkManager|sriov",
+    "mode": (
+        r"balance-(?:rr|xor|tlb|alb)|active-backup|broadcast|802\.3ad|infrastructure|ap|adhoc|sit|ipip|gre|gretap|ip6gre|ip6gretap|ipip6|ip6ip6"
+        r"|vti|vti6|isatap|wireguard|vxlan"
+    ),
+    "activation-mode": r"manual|off",
+    "infiniband-mode": r"datagram|connected",
+    "dhcp-identifier": r"mac|duid",
+    "macaddress": r"[0-9A-Fa-f:*?]{1,60}|preserve|permanent|random|stable",
+    "type": r"unicast|anycast|blackhole|broadcast|local|multicast|nat|prohibit|throw|unreachable|xresolve",
+    "scope": r"global|link|host",
+    "link-local": r"ipv4|ipv6",
+    "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+}
 _ADDRESS_KEYS = frozenset(("gateway4", "gateway6", "local", "remote", "addresses", "to", "via", "from"))
 _INNER = {
     "match": ("name", "macaddress", "driver"),
@@ -160,7 +171,9 @@ _INNER = {
     "dhcp6-overrides": ("use-routes", "use-dns", "route-metric"),
     "parameters": ("mode",),
 }
-_DEVICE_KEYS = (_FLAG_KEYS | _NUMBER_KEYS | _WORD_KEYS | _ADDRESS_KEYS) - {"name", "uuid", "type", "scope", "to", "via", "from"}
+_DEVICE_KEYS = (_FLAG_KEYS | _NUMBER_KEYS | _NAME_KEYS | _ADDRESS_KEYS | {"driver", *_WORDS_OF}) - {
+    *("name", "uuid", "type", "scope", "to", "via", "from")
+}
 LIST_LIMIT = 256
 
 
@@ -221,9 +234,11 @@ def _plain(key: str, value: Any) -> Any:
         return value if _ADDRESS.fullmatch(value) or value == "default" else None
     if key == "driver":
         return names.plain_words(value) if _WORD.fullmatch(value) else None
+    if key in _WORDS_OF:
+        return value if re.fullmatch(_WORDS_OF[key], value) else None
     if key == "name" and re.fullmatch(r"[\w .:*?\[\]-]{1,64}", value):
         return value
-    return value if _WORD.fullmatch(value) or (key == "version" and value.isdecimal()) else None
+    return value if (key in _NAME_KEYS and _WORD.fullmatch(value)) or value.isdecimal() else None
 
 
 _OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
@@ -291,12 +306,23 @@ def limits_conf(text: str, logins: Collection[str]) -> str:
 # ssh and names --------------------------------------------------------------------------------------------------------------------
 
 _KEY = r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[\w@.-]{1,60}) [A-Za-z0-9+/]{20,2000}={0,3}"
-_SOURCES = r"[0-9A-Fa-f:.,/*]{1,400}"
+_SOURCES = r"[0-9A-Fa-f:.,/]{1,400}"
+_STARRED = re.compile(r"(?<![\w.:*])(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.\*)+)(?![\w.:*])")
+
+
+def networks(text: str) -> str:
+    """Patterns of addresses (10.77.3.*) as the networks that they are, which get a stand-in like any other."""
+
+    def network(found: re.Match[str]) -> str:
+        parts = found[1].split(".")
+        return f"{'.'.join([*parts, '0', '0', '0'][:4])}/{8 * len(parts)}"
+
+    return _STARRED.sub(network, text)
 
 
 def authorized_keys(text: str, _logins: Collection[str]) -> str:
     """authorized_keys: the lines of this collection, without options of others."""
-    return lines_like(rf'(?:restrict,)?(?:from="{_SOURCES}" )?{_KEY} {MARK}')(text, ())
+    return lines_like(rf'(?:restrict,)?(?:from="{_SOURCES}" )?{_KEY} {MARK}')(networks(text), ())
 
 
 def known_hosts(text: str, _logins: Collection[str]) -> str:

@@ -25,7 +25,7 @@ from .address_map import ROUTE_FILE, AddressMap
 from .recording_boot import release_of, releases_in
 from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile
 from .recording_packages import names_packages
-from .recording_reducers import MARK, SECTIONS
+from .recording_reducers import MARK, SECTIONS, networks
 from .secret_shapes import REMOVED
 
 GENERIC = frozenset(
@@ -108,6 +108,7 @@ _RELEASE_FILES = re.compile(
     r"^/(?:boot/grub/(?:grub\.cfg|grubenv)|etc/default/grub(?:\.d/.*)?|proc/(?:cmdline|version|sys/kernel/osrelease))$"
 )
 _RELEASE_SAID = re.compile(r"(?m)^.*(?:version magic|Linux version|BOOT_IMAGE=).*$")
+_INTERFACE_SAID = re.compile(r"(?:renamed from |NETDEV WATCHDOG: |mlx5_core [0-9a-f:.]{7,14} )([\w.-]{1,40})(?=[ :)])")
 _UPDATED_KERNEL = re.compile(r"\"kernel_(?:before|after)\": ?\"([^\"]{1,100})\"")
 _KERNEL_PACKAGE = re.compile(r"\blinux-[a-z0-9.-]{1,40}?-(\d+\.\d+\.\d+[-+~][\w.+~-]{1,80})")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
@@ -163,7 +164,7 @@ class Sanitiser:
     def learn_file(self, path: str, text: str) -> None:
         """Find what must be replaced in a file and in its name."""
         self._learn(path)
-        text = _spelled_out(text)
+        text = networks(_spelled_out(text)) if path.endswith("/authorized_keys") else _spelled_out(text)
         content = text.strip()
         self._path(path)
         if SERIAL_FILES.search(path):
@@ -274,12 +275,16 @@ class Sanitiser:
         if program in ("dpkg", "dpkg-query", "apt-mark"):
             self._kernel_packages(stdout)
         if program in ("journalctl", "dmesg"):
+            for match in _INTERFACE_SAID.finditer(stdout):
+                self._interface(match.group(1))
             for match in _RELEASE_SAID.finditer(stdout):
                 self._releases(match.group())
         if program in ("ip", "rdma"):
             for pattern in _NET_NAME[:2]:
                 for match in pattern.finditer(stdout):
                     self._interface(match.group(1))
+        if program == "sshd":
+            self._learn(networks(stdout))
         if program == "nmcli":
             for line in stdout.splitlines():
                 fields = re.split(r"(?<!\\):", line)
