@@ -31,7 +31,7 @@ persiste persistenced person pin plasmashell platform pref preferences pro proc 
 rc rdma realtime recorded recovery release remote removed reserved resolved restricted ring roce root run saved sbin scope
 security self selinux server service session settings sglang sh shell shim signed simple site slice smack snap snapd so socket
 source spark src srp srv ssh sshd standin submenu subsys sudo sync synchronized sysinit system systemd target tcp tegra test timer
-timesync timesyncd title tomoyo toolkit torchrun trace tree triton tritonserver trixie trtllm true trusty tty ttyama ttys ubuntu
+timesync timesyncd title tomoyo unified toolkit torchrun trace tree triton tritonserver trixie trtllm true trusty tty ttyama ttys ubuntu
 ud udevd uefi umad unattended uninstalled universe unknown unsigned updates upgr upgrade upgrades usb user users usr uts uuid uvm
 var version video vllm vmlinux vmlinuz wants warn watchdog weak wifi wireless with wlan worker x xorg xwayland yama yaml yes yml zz
 """
