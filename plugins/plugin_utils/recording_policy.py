@@ -196,7 +196,7 @@ STDERR_LIMIT = 600
 def file_rule(path: str) -> Reducer | None:
     """How a file is reduced; null when it is not recorded."""
     plain = posixpath.normpath(path)
-    if plain.startswith(_CGROUPS) and not names.plain(plain.removesuffix("/cgroup.procs")):
+    if plain.startswith(_CGROUPS) and not _plain_group(plain):
         return None
     if "/systemd/system/" in plain and not names.plain(posixpath.basename(plain)):
         return None
@@ -215,6 +215,10 @@ def reduced_names(folder: str, found: Iterable[str]) -> list[str]:
 def _is_plain(folder: str, name: str) -> bool:
     """Names of units, of their control groups and below /run may be anybody's, whatever they begin with."""
     return not ("/systemd/" in folder or folder.startswith(("/run/", _CGROUPS))) or names.plain(name)
+
+
+def _plain_group(path: str) -> bool:
+    return names.plain(path.removeprefix(_CGROUPS).removesuffix("/cgroup.procs"))
 
 
 def keeps_link(path: str, target: str, recorded: Collection[str]) -> bool:
@@ -256,7 +260,7 @@ def keeps_path(path: str) -> bool:
     """Whether it is recorded that a path is not there or may not be read."""
     plain = posixpath.normpath(path)
     if plain.startswith(_CGROUPS):
-        return names.plain(plain.removesuffix("/cgroup.procs"))
+        return _plain_group(plain)
     if file_rule(plain) is not None or re.fullmatch(r"/(?:sys|proc)(?:/.*)?|/(?:[\w.-]+/)+\.ssh", plain):
         return True
     parts = [part for part in plain.split("/") if not re.fullmatch(_MODULE_TREE, part)]
