@@ -38,6 +38,8 @@ NOT_READ = "/.not-recorded"
 DETAILS = ("rc", "stdout", "stderr", "error")
 ENTRIES_LIMIT = 50_000
 """Files, links, names in folders, or answers of commands in one recording."""
+NAMES_LIMIT = 5000
+"""Names of the owner's in one recording: each is looked for in every text."""
 PACKED_LIMIT = 24 * 1024 * 1024
 UNPACKED_LIMIT = 96 * 1024 * 1024
 """Bytes of a recording as the module sends it, and as it is unpacked; one of a real desk has about 4 MB."""
@@ -204,6 +206,11 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
             sanitiser.learn_command(entry["argv"], str(response.get("stdout") or ""), str(response.get("stderr") or ""))
     for path in (*recorded.denied, *recorded.missing):
         sanitiser.learn_path(path)
+    if sanitiser.learned > NAMES_LIMIT:
+        raise LeakError(
+            f"The desk names {sanitiser.learned} accounts, hosts, networks and the like, and at most {NAMES_LIMIT} can be replaced; "
+            "nothing was written."
+        )
     new = sanitiser.text
     packages = packing.Packages()
     packages.learn(recorded.files.get(packing.STATUS, ""))

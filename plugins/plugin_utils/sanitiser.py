@@ -22,6 +22,7 @@ from typing import Any
 from ..module_utils.readers import netplan
 from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
+from .one_pattern import literals
 from .recording_boot import release_of, releases_in
 from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile
 from .recording_packages import names_packages
@@ -145,12 +146,14 @@ class Sanitiser:
         """``standin`` takes the place of the host name; ``hostnames`` and ``users`` are names known beforehand (inventory, login user)."""
         self._standin = standin
         self._kinds: dict[str, list[str]] = {}
+        self._noted: set[str] = set()
         self._addresses = AddressMap()
         self._opaque: dict[str, set[str]] = {kind: set() for kind, _pattern in _OPAQUE}
         self._corpus: list[str] = []
         self._secrets: set[str] = set()
         self._map: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._originals: tuple[re.Pattern[str], re.Pattern[str]] | None = None
         self._keys: dict[str, str] = {}
         self.logins = frozenset(name for name in users if name)
         """Names of the login user."""
@@ -158,6 +161,11 @@ class Sanitiser:
             self._host(name)
         for name in self.logins:
             self._note("user", name)
+
+    @property
+    def learned(self) -> int:
+        """How many names were found."""
+        return len(self._noted)
 
     # Learning ---------------------------------------------------------------------------------------------------------------------
 
@@ -364,11 +372,13 @@ class Sanitiser:
             return
         if not set(value) - set("0-. ") or (kind == "serial" and (len(value) < 4 or not (sure or re.search(r"\d", value)))):
             return
-        if not any(value.lower() == other.lower() for others in self._kinds.values() for other in others):
+        if value.lower() not in self._noted:
+            self._noted.add(value.lower())
+            self._originals = None
             self._kinds.setdefault(kind, []).append(value)
 
     def _learn(self, text: str, addresses: bool = True, resolver: bool = False) -> None:
-        self._pattern = None
+        self._pattern = self._originals = None
         self._corpus.append(text.lower())
         self._addresses.learn_macs(text)
         for kind, pattern in _OPAQUE:
@@ -415,7 +425,7 @@ class Sanitiser:
             for form in (name.replace("-", "--"), name.replace("-", "_")):
                 if form.lower() in corpus:
                     self._note("host", form)
-        originals = {value.lower() for values in self._kinds.values() for value in values}
+        originals = {name for name in self._noted if len(name) > 3}
         self._addresses.choose(lambda text: text in corpus)
         makers: dict[str, Callable[[int, str], str]] = {
             "host": lambda number, _old: self._standin if number == 1 else f"{self._standin}-{number}",
@@ -451,7 +461,7 @@ class Sanitiser:
                     text
                     for text in (makers[kind](number, value) for number in numbers)
                     if text.lower() not in given
-                    and not any(original in text.lower() for original in originals if len(original) > 3)
+                    and not any(part in originals for part in _parts(text.lower()))
                     and text.lower() not in corpus
                 )
                 given.add(candidate.lower())
@@ -462,19 +472,14 @@ class Sanitiser:
         for number, print_ in enumerate(sorted(self._opaque["fingerprint"]), start=1):
             invented = "SHA256:" + base64.b64encode(hashlib.sha256(f"fingerprint {number}".encode()).digest()).decode().rstrip("=")
             self._map[print_.lower()] = fits.get(print_, invented)
-        self._pattern = re.compile("|".join(self._alternatives()), re.DOTALL | re.IGNORECASE)
+        self._pattern = re.compile("|".join(filter(None, self._alternatives())), re.DOTALL | re.IGNORECASE)
         return self._pattern
 
     def _alternatives(self) -> Iterator[str]:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            yield _bounded(secret)
+        yield from _bounded(self._secrets)
         yield _PRIVATE_KEY
-        for kind in ("key", "fingerprint", "mail", "octets", "digits", "number"):
-            for value in sorted(self._opaque[kind], key=len, reverse=True):
-                yield re.escape(value)
-        literals = [value for values in self._kinds.values() for value in values]
-        for value in sorted(literals, key=len, reverse=True):
-            yield _bounded(value)
+        yield literals(value for kind in ("key", "fingerprint", "mail", "octets", "digits", "number") for value in self._opaque[kind])
+        yield from _bounded(self._noted)
         yield _UUID
         yield _GUID
         yield from self._addresses.patterns()
@@ -502,10 +507,12 @@ class Sanitiser:
 
     def leaks(self, text: str) -> list[str]:
         """Originals that are still in a text (kinds and places of a mistake in this file, never expected)."""
-        found = [value for values in self._kinds.values() for value in values if re.search(_bounded(value), text, re.IGNORECASE)]
+        if self._originals is None:
+            self._originals = (_any_of(self._noted), _any_of(self._secrets))
+        found = self._originals[0].findall(text)
         opaque = ("uuid", "key", "fingerprint", "mail", "octets", "digits", "number")
         found += [value for kind in opaque for value in self._opaque[kind] if value in text and set(value) - set("0:-")]
-        found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
+        found += [secret for secret in self._originals[1].findall(text) if secret in self._secrets]
         return found + self._addresses.leaks(text) + secret_shapes.found(text)
 
 
@@ -524,12 +531,23 @@ def _many_digits(number: int, length: int) -> str:
     return "".join(hashlib.sha256(f"digits {number} {part}".encode()).hexdigest() for part in range(2))[:length]
 
 
-def _bounded(value: str) -> str:
-    """A pattern for a literal: anywhere when it is long or odd enough, as a whole word when it is a short one."""
-    escaped = re.escape(value)
-    if len(value) >= 8 or (len(value) >= 6 and not value.isdecimal()):
-        return escaped
-    return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
+def _bounded(values: Iterable[str]) -> list[str]:
+    """Patterns for literals: anywhere when they are long or odd enough, as whole words when they are short ones."""
+    anywhere: list[str] = []
+    words: list[str] = []
+    for value in values:
+        (anywhere if len(value) >= 8 or (len(value) >= 6 and not value.isdecimal()) else words).append(value)
+    short = literals(words)
+    return [pattern for pattern in (literals(anywhere), short and rf"(?<![A-Za-z0-9]){short}(?![A-Za-z0-9])") if pattern]
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(_bounded(values)) or "(?!)", re.IGNORECASE)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Every part of a short text."""
+    return (text[start:end] for start in range(len(text)) for end in range(start + 1, len(text) + 1))
 
 
 def _fingerprint(key: str) -> str:
