@@ -157,13 +157,35 @@ def package_table(text: str, _logins: Collection[str]) -> str:
     return "".join(f"{line}\n" for line in found)
 
 
-package_lines: Reducer = lines_like(r"['\"]?[a-z0-9][a-z0-9.+-]{1,120}(?::[a-z0-9]+)?(?:[ \t=][\w.+:~\t '\"|/-]{0,200})?")
-"""`dpkg-query` in any format, `apt-mark showhold`, `dpkg --get-selections`: names, versions, architectures, states."""
+_PACKAGE_LINE = re.compile(r"(['\"]?[a-z0-9][a-z0-9.+-]{1,120}(?::[a-z0-9]+)?)([ \t=][\w.+:~\t '\"|/-]{0,200})?")
+_PACKAGE_FIELD = re.compile(
+    r"\d[\w.+:~-]{0,120}|install|deinstall|purge|hold|ok|reinst-?required|not-installed|config-files|half-(?:installed|configured)|unpacked"
+    r"|triggers-(?:awaited|pending)|installed|[uirph][ncHUFWti]R?|arm64|amd64|all|armhf|[-|/=]?"
+)
+
+
+def package_lines(text: str, _logins: Collection[str]) -> str:
+    """`dpkg-query` in any format, `apt-mark showhold`, `dpkg --get-selections`: names, versions, architectures, states."""
+    found = []
+    for line in text.removesuffix("\n").split("\n"):
+        told = _PACKAGE_LINE.fullmatch(line.rstrip("\r"))
+        if told:
+            fields = re.split(r"([ \t='\"|/])", told[2] or "")
+            found.append(
+                told[1] + "".join(part if place % 2 or _PACKAGE_FIELD.fullmatch(part) else "other" for place, part in enumerate(fields))
+            )
+    return "".join(f"{line}\n" for line in found)
+
+
+_ONE_WORD = lines_like(
+    r"(?:in)?active|(?:de)?activating|reloading|failed|maintenance|unknown|not-found|bad|alias|static|indirect|generated|transient"
+    r"|(?:enabled|linked|masked)(?:-runtime)?|disabled|arm64|amd64|aarch64|x86_64|armhf"
+)
 
 
 def one_word(text: str, _logins: Collection[str]) -> str:
-    """An answer of one word of systemd, dpkg or uname."""
-    return lines_like(r"[a-z][\w-]{1,32}")(text, ())
+    """An answer of one word of systemd or dpkg."""
+    return _ONE_WORD(text, ())
 
 
 def unit_state(text: str, logins: Collection[str]) -> str:
@@ -299,7 +321,9 @@ def rdma_links(text: str, logins: Collection[str]) -> str:
     """`rdma link`, as JSON or plain."""
     if text.lstrip()[:1] in ("[", "{"):
         return _RDMA_LINK(text, logins)
-    return lines_like(r"(?:\d+/\d+: |link )[\w-]{1,40}(?:/\d+:?)? (?:\w+ [\w.@:-]{1,60} ?){1,12}")(text, ())
+    return lines_like(
+        r"(?:\d+/\d+: |link )[\w-]{1,40}(?:/\d+:?)? (?:(?:(?:physical_)?state [A-Z_]{2,30}|netdev [\w.@:-]{1,40}|netdev_index \d{1,9}) ?){1,4}"
+    )(text, ())
 
 
 _INTERFACE_DETAILS: Reducer = lines_like(

@@ -83,11 +83,19 @@ def grub_menu(text: str, _logins: Collection[str]) -> str:
     return "".join(f"{line}\n" for line in found)
 
 
-_SSHD_VALUE = re.compile(r"[\w@.,:+*-]{1,2000}")
 _USUAL_KEYS = re.compile(
     r"(?:(?:%h|/root)/)?\.ssh/authorized_keys2?|/etc/ssh/(?:authorized_keys/)?%[uU]|/etc/ssh/authorized_keys(?:\.d/%[uU])?|none"
 )
-_SSHD_WORDS = ("pubkeyauthentication", "authenticationmethods", "pubkeyacceptedalgorithms", "maxsessions", "maxstartups", "port")
+_METHOD = r"(?:publickey|password|keyboard-interactive|hostbased|gssapi-with-mic|none|any)(?::[a-z]{1,8})?"
+_ALGORITHM = r"(?:sk-|webauthn-sk-)?(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|rsa-sha2-\d{3})(?:-cert-v0\d)?(?:@openssh\.com)?"
+_SSHD_WORDS = {
+    "pubkeyauthentication": r"yes|no|unbound|host-bound",
+    "authenticationmethods": rf"{_METHOD}(?:[, ]{_METHOD}){{0,40}}",
+    "pubkeyacceptedalgorithms": rf"[+^-]?{_ALGORITHM}(?:,{_ALGORITHM}){{0,40}}",
+    "maxsessions": r"\d{1,6}",
+    "maxstartups": r"[\d:]{1,20}",
+    "port": r"\d{1,5}",
+}
 
 
 def sshd_config(text: str, logins: Collection[str]) -> str:
@@ -96,7 +104,7 @@ def sshd_config(text: str, logins: Collection[str]) -> str:
     found = []
     for line in text.split("\n")[:4000]:
         keyword, _blank, value = line.strip().partition(" ")
-        if keyword in _SSHD_WORDS and _SSHD_VALUE.fullmatch(value):
+        if keyword in _SSHD_WORDS and re.fullmatch(_SSHD_WORDS[keyword], value):
             found.append(f"{keyword} {value}")
         elif keyword == "authorizedkeysfile":
             found.append(f"{keyword} {' '.join(_keys_file(item, logins) for item in value.split()[:16])}")
@@ -466,7 +474,11 @@ _ADDRESS_INFO = {
 ip_address_json = json_like(
     [
         {
-            **dict.fromkeys(("ifname", "link", "master", "qdisc", "operstate", "link_type", "parentbus", "parentdev"), r"[\w.@:-]{1,40}"),
+            **dict.fromkeys(("ifname", "link", "master"), r"[\w.@:-]{1,40}"),
+            "qdisc": r"no(?:queue|op)|mq(?:prio)?|(?:fq|pfifo|bfifo|fq_codel|fq_pie|pfifo_fast|cake|codel|htb|tbf|sfq|prio|clsact|ingress)",
+            "operstate": r"UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT|TESTING",
+            "link_type": r"ether|loopback|infiniband|none|sit|ipip|gre6?|tunnel6?|can|ppp|[0-9]{1,5}",
+            **dict.fromkeys(("parentbus", "parentdev"), r"(?:pci|usb|virtio|platform)|[0-9a-f:.-]{1,20}"),
             **dict.fromkeys(("ifindex", "link_index", "mtu", "txqlen", "link_netnsid"), r"\d{1,12}"),
             **dict.fromkeys(("address", "broadcast", "permaddr"), r"[0-9a-f:]{2,60}"),
             "flags": [r"[A-Z0-9_-]{1,40}"],

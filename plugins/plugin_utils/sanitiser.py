@@ -98,12 +98,22 @@ _RESOLVER_FILES = re.compile(r"/resolv\.conf$")
 _PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):([^:\n]*):[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _SSH_HOME = re.compile(r"(.*)/([^/]+)/\.ssh(?:/|$)")
-_NET_FOLDER = re.compile(r"^/sys/.*/(?:net|infiniband)/([^/]+)")
+_NET_FOLDER = re.compile(r"^/(?:sys/.*/(?:net|infiniband)|proc/sys/net/ipv[46]/(?:conf|neigh))/([^/]+)")
 _NET_NAME = (
     re.compile(r"\"(?:ifname|link|master|netdev|dev)\": ?\"([\w.@:-]{1,40})\""),
     re.compile(r"(?m)(?:^\d{1,9}: (?=[^\n]*: <)| netdev )([\w.@-]{1,40})"),
     re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([^\n=]{1,200})$"),
 )
+_NET_FILES = (
+    (re.compile(r"/uevent$"), re.compile(r"(?m)^INTERFACE=(.{1,40})$")),
+    (re.compile(r"/net/(?:arp|if_inet6)$"), re.compile(r"(?m)^[0-9a-f][^\n]*[ \t](\S{1,40})$")),
+)
+_NET_PROGRAMS = {
+    "ibdev2netdev": re.compile(r"(?m)^(\S{1,40}) port \d{1,5} ==> (\S{1,40})"),
+    "ethtool": re.compile(r"(?m)^Settings for (\S{1,40}):"),
+    "rdma": re.compile(r"(?m)^(?:\d+/\d+: |link )([\w-]{1,40})/\d"),
+}
+"""Where interfaces and adapters are named, of files and of programs' outputs."""
 _STACK = re.compile(r"\"stack\"\s*:\s*\"([\w.-]{1,64})\"")
 _RELEASE_FILES = re.compile(
     r"^/(?:boot/grub/(?:grub\.cfg|grubenv)|etc/default/grub(?:\.d/.*)?|proc/(?:cmdline|version|sys/kernel/osrelease))$"
@@ -195,6 +205,9 @@ class Sanitiser:
                 self._note("pair", match.group(1))
             for match in _UPDATED_KERNEL.finditer(text):
                 self._release(match.group(1))
+        for files, pattern in _NET_FILES:
+            for match in pattern.finditer(text) if files.search(path) else ():
+                self._interface(match.group(1))
         if names_packages(path):
             self._kernel_packages(text)
         if re.search(r"/systemd/network/|/system-connections/", path):
@@ -287,6 +300,11 @@ class Sanitiser:
                 self._interface(match.group(1))
             for match in _RELEASE_SAID.finditer(stdout):
                 self._releases(match.group())
+        if program == "ethtool":
+            self._interface(words[-1])
+        for match in _NET_PROGRAMS[program].finditer(stdout) if program in _NET_PROGRAMS else ():
+            for name in match.groups():
+                self._interface(name)
         if program in ("ip", "rdma"):
             for pattern in _NET_NAME[:2]:
                 for match in pattern.finditer(stdout):

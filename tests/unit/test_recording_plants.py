@@ -522,6 +522,26 @@ def test_a_package_has_one_stand_in_wherever_it_is_named() -> None:
     assert clean["/etc/apt/preferences.d/nvidia-dgx"].startswith("Package: package2 src:package1 nvidia-driver-*\n")
 
 
+TOLD = {
+    "dpkg-query -W": "nvidia-driver-580-open\t580.95.05-0ubuntu1\tarm64\tinstall ok installed\nlinux-image-6.17.0-1014-nvidia\t6.17\tdeinstall\n",
+    "rdma link show": "link rocep1s0f0/1 state ACTIVE physical_state LINK_UP netdev enp1s0f0np0 netdev_index 3\n0/1: mlx5_0/1: state DOWN\n",
+    "ethtool -i enP7s7": "driver: mlx5_core\nversion: 6.17.0-1014-nvidia\nfirmware-version: 28.45.1200 (MT_0000000123)\nbus-info: 0000:01:00.0\n",
+    "ethtool enP7s7": "Settings for enP7s7:\n\tSpeed: 1000Mb/s\n\tDuplex: Full\n\tPort: Twisted Pair\n\tLink detected: yes\n",
+    "sshd -T -C user=lab": "pubkeyauthentication yes\nauthenticationmethods publickey,keyboard-interactive:pam password\n"
+    "pubkeyacceptedalgorithms sk-ssh-ed25519@openssh.com,rsa-sha2-512,ecdsa-sha2-nistp256-cert-v01@openssh.com\nmaxstartups 10:30:100\n",
+    "modinfo nvidia": "filename:       /lib/modules/6.17.0-1014-nvidia/kernel/nvidia-580-open/nvidia.ko.zst\nversion:        580.95.05\n"
+    "license:        Dual MIT/GPL\nvermagic:       6.17.0-1014-nvidia SMP preempt mod_unload modversions aarch64\n",
+    "systemctl is-active nvidia-persistenced": "active\n",
+}
+
+
+@pytest.mark.parametrize("argv", TOLD)
+def test_what_programs_say_in_their_own_words_stays(argv: str) -> None:
+    data = {**SMALL, "commands": [{"argv": argv.split(" "), "responses": [{"rc": 0, "stdout": TOLD[argv]}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stdout"] == TOLD[argv]
+
+
 SMI = {
     "nvidia-smi": "| NVIDIA-SMI 580.142                Driver Version: 580.142        CUDA Version: 13.0     |\n"
     "| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |\n"
