@@ -96,7 +96,7 @@ def connections(text: str, _logins: Collection[str]) -> str:
 _MODULE_VALUE = re.compile(r"((?:filename|version|srcversion|license|firmware|vermagic): +)(.{1,200})")
 _LICENSE = re.compile(r"NVIDIA|(?:Dual )?[A-Z][A-Z/]{2,12}(?: v2)?")
 _MODULE_WORD = re.compile(
-    r"SMP|preempt|mod_unload|modversions|aarch64|GPL|MIT|BSD|[0-9A-F]{16,40}|gsp_[a-z0-9]{1,10}\.bin"
+    r"Dual|SMP|preempt|mod_unload|modversions|aarch64|GPL|MIT|BSD|[0-9A-F]{16,40}|gsp_[a-z0-9]{1,10}\.bin"
     rf"|nvidia(?:[-_](?:uvm|drm|modeset|peermem|fs))?\.ko(?:\.\w{{2,3}})?|{RELEASE}"
 )
 
@@ -321,9 +321,8 @@ def rdma_links(text: str, logins: Collection[str]) -> str:
     """`rdma link`, as JSON or plain."""
     if text.lstrip()[:1] in ("[", "{"):
         return _RDMA_LINK(text, logins)
-    return lines_like(
-        r"(?:\d+/\d+: |link )[\w-]{1,40}(?:/\d+:?)? (?:(?:(?:physical_)?state [A-Z_]{2,30}|netdev [\w.@:-]{1,40}|netdev_index \d{1,9}) ?){1,4}"
-    )(text, ())
+    detail = r"(?:physical_)?state [A-Z_]{2,30}|netdev [\w.@:-]{1,40}|netdev_index \d{1,9}"
+    return lines_like(rf"(?:\d+/\d+: |link )[\w-]{{1,40}}(?:/\d+:?)? (?:(?:{detail}) ?){{1,4}}")(text, ())
 
 
 _INTERFACE_DETAILS: Reducer = lines_like(

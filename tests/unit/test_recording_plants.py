@@ -523,9 +523,12 @@ def test_a_package_has_one_stand_in_wherever_it_is_named() -> None:
 
 
 TOLD = {
-    "dpkg-query -W": "nvidia-driver-580-open\t580.95.05-0ubuntu1\tarm64\tinstall ok installed\nlinux-image-6.17.0-1014-nvidia\t6.17\tdeinstall\n",
-    "rdma link show": "link rocep1s0f0/1 state ACTIVE physical_state LINK_UP netdev enp1s0f0np0 netdev_index 3\n0/1: mlx5_0/1: state DOWN\n",
-    "ethtool -i enP7s7": "driver: mlx5_core\nversion: 6.17.0-1014-nvidia\nfirmware-version: 28.45.1200 (MT_0000000123)\nbus-info: 0000:01:00.0\n",
+    "dpkg-query -W": "nvidia-driver-580-open\t580.95.05-0ubuntu1\tarm64\tinstall ok installed\n"
+    "linux-image-6.17.0-1014-nvidia\t6.17\tdeinstall\n",
+    "rdma link show": "link rocep1s0f0/1 state ACTIVE physical_state LINK_UP netdev enp1s0f0np0 netdev_index 3\n"
+    "0/1: mlx5_0/1: state DOWN\n",
+    "ethtool -i enP7s7": "driver: mlx5_core\nversion: 6.17.0-1014-nvidia\nfirmware-version: 28.45.1200 (MT_0000000123)\n"
+    "bus-info: 0000:01:00.0\n",
     "ethtool enP7s7": "Settings for enP7s7:\n\tSpeed: 1000Mb/s\n\tDuplex: Full\n\tPort: Twisted Pair\n\tLink detected: yes\n",
     "sshd -T -C user=lab": "pubkeyauthentication yes\nauthenticationmethods publickey,keyboard-interactive:pam password\n"
     "pubkeyacceptedalgorithms sk-ssh-ed25519@openssh.com,rsa-sha2-512,ecdsa-sha2-nistp256-cert-v01@openssh.com\nmaxstartups 10:30:100\n",
