@@ -119,7 +119,10 @@ _RELEASE_FILES = re.compile(
     r"^/(?:boot/grub/(?:grub\.cfg|grubenv)|etc/default/grub(?:\.d/.*)?|proc/(?:cmdline|version|sys/kernel/osrelease))$"
 )
 _RELEASE_SAID = re.compile(r"(?m)^.*(?:version magic|Linux version|BOOT_IMAGE=).*$")
-_INTERFACE_SAID = re.compile(r"(?:renamed from |NETDEV WATCHDOG: |mlx5_core [0-9a-f:.]{7,14} )([\w.-]{1,40})(?=[ :)])")
+_INTERFACE_SAID = re.compile(
+    r"(?:renamed from |NETDEV WATCHDOG: |mlx5_core [0-9a-f:.]{6,12}[0-9a-f] (?=[\w.-]{1,15}(?:: | \(renamed )))([\w.-]{1,15})(?=[ :)\n]|$)"
+)
+"""An interface behind the address of its device; behind a colon the driver itself speaks."""
 _UPDATED_KERNEL = re.compile(r"\"kernel_(?:before|after)\": ?\"([^\"]{1,100})\"")
 _KERNEL_PACKAGE = re.compile(r"\blinux-[a-z0-9.-]{1,40}?-(\d+\.\d+\.\d+[-+~][\w.+~-]{1,80})")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")

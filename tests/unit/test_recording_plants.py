@@ -522,6 +522,15 @@ def test_a_package_has_one_stand_in_wherever_it_is_named() -> None:
     assert clean["/etc/apt/preferences.d/nvidia-dgx"].startswith("Package: package2 src:package1 nvidia-driver-*\n")
 
 
+def test_words_of_a_driver_are_no_interfaces() -> None:
+    """Learned as one, a word would be replaced in every file and path."""
+    log = "[    8.3] spark kernel: mlx5_core 0000:01:00.1: Port module event: module 1, Cable plugged\n"
+    argv = "journalctl -k -b -o short-monotonic --no-pager".split(" ")
+    data = {**SMALL, "commands": [{"argv": argv, "responses": [{"rc": 0, "stdout": log}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stdout"] == log
+
+
 TOLD = {
     "dpkg-query -W": "nvidia-driver-580-open\t580.95.05-0ubuntu1\tarm64\tinstall ok installed\n"
     "linux-image-6.17.0-1014-nvidia\t6.17\tdeinstall\n",
