@@ -81,7 +81,7 @@ _GROUPS = re.compile(r"(?i)(\b(?:cpuset|oom_memcg|task_memcg)=|\bcgroup stats fo
 _OTHERS_PATH = re.compile(r"(?<![\w./])/(?!(?:usr|bin|sbin|lib|proc|sys|dev|boot|run)\b)[A-Za-z_][^\s,'\")\]]*|\bnqn\.[\w.:-]+")
 """A path outside the folders of the system, and the name of a storage of a network, in which its owner's domain stands."""
 _OTHERS_MODULE = re.compile(
-    r"(?i)(\b(?:module |insert )['\"])(?!nvidia)[\w-]{1,64}(?=['\"])|(\bmodule )(?!nvidia)[\w-]{2,64}(?=:)"
+    r"(?i)(\b(?:module |insert )['\"])(?!nvidia)[\w-]{1,64}(?=['\"])|(\bmodule )(?!nvidia|event:)[\w-]{2,64}(?=:)"
     r"|(\bLoading of )(?!nvidia|unsigned)[\w-]{1,64}"
 )
 _LISTED = re.compile(r"(?<=\bModules linked in:).*|(?<=\bBad cable part).*|(?<=\bpending:).*")
