@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from plugins.plugin_utils import plain_yaml
+
 OTHERS = ("links", "commands", "denied", "missing")
 KEEP = ".gitkeep"
 """Stands in an empty folder, which git would not keep."""
@@ -111,6 +112,6 @@ def _content(path: Path) -> str | bytes:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        return plain_yaml.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise PackError(f"{path} cannot be read: {' '.join(str(error).split())}") from error

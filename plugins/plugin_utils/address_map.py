@@ -131,7 +131,7 @@ class AddressMap:
 
     def leaks(self, text: str) -> list[str]:
         """Originals that are still in a text."""
-        found = [mac for mac in self._macs if re.search("[:._ -]?".join(mac.split(":")), text, re.IGNORECASE)]
+        found = [mac for mac in self._macs if re.search(_spellings(mac.split(":")), text, re.IGNORECASE)]
         for address in self._ipv4:
             if re.search(rf"(?<![A-Za-z0-9.]){re.escape(str(address))}(?![A-Za-z0-9]|\.\d)", text):
                 found.append(str(address))
@@ -223,6 +223,14 @@ class AddressMap:
     def _route_word(self, match: re.Match[str]) -> str:
         address = _reversed_ipv4(match.group())
         return match.group() if _kept(address) else f"{int.from_bytes(int(self._new_ipv4(address)).to_bytes(4, 'big'), 'little'):08X}"
+
+
+def _spellings(octets: list[str]) -> str:
+    """A pattern for a MAC with one separator or none, or in pairs of octets. With any mix of them the end of one and the beginning of
+    the next would be a third."""
+    first, *rest = octets
+    pairs = "[._:-]".join(one + other for one, other in zip(octets[::2], octets[1::2], strict=True))
+    return f"{first}(?P<between>[:._ -]?){'(?P=between)'.join(rest)}|{pairs}"
 
 
 def _own_mac(mac: str) -> bool:

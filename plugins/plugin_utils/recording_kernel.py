@@ -11,6 +11,7 @@ from ..module_utils.desk import INFOROM
 from ..module_utils.gather.driver import NOT_LOADED
 from ..module_utils.readers import kernel_command_line, kernel_errors, nvidia_smi_error
 from ..module_utils.readers import kernel_log as plug_log
+from . import recording_boot as boot
 from . import recording_names as names
 from .recording_reducers import Reducer, lines_like
 
@@ -26,11 +27,18 @@ def command_line(text: str, _logins: Collection[str]) -> str:
 
 def _parameter(value: str) -> str:
     """A value with every word replaced that is no usual one; ids, numbers with a unit and places of devices stay."""
-    return "".join(part if place % 2 else names.plain_words(part) for place, part in enumerate(_ID_OR_SIZE.split(value)))
+    parts = enumerate(_ID_OR_SIZE.split(value))
+    return "".join(part if place % 2 and _tells_a_release(part) else names.plain_words(part) for place, part in parts)
+
+
+def _tells_a_release(part: str) -> bool:
+    """Whether the kernel's release in a part is one that is replaced later; true for what is no release."""
+    return not re.fullmatch(boot.RELEASE, part) or part in boot.releases_in(part)
 
 
 _ID_OR_SIZE = re.compile(
-    r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|\d+\.\d+(?:\.\d+)?-\d+-[a-z]+|(?<![A-Za-z0-9])(?:0x[0-9a-f]{1,16}"
+    rf"([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}|{boot.RELEASE}"
+    r"|(?<![A-Za-z0-9])(?:0x[0-9a-f]{1,16}"
     r"|\d{1,9}[KMGkmgns]?|\d{1,3}n\d{1,3}p\d{1,3}|[oyn]{1,3}|r[ow])(?![A-Za-z0-9]))"
 )
 
@@ -73,9 +81,12 @@ _GROUPS = re.compile(r"(?i)(\b(?:cpuset|oom_memcg|task_memcg)=|\bcgroup stats fo
 _OTHERS_PATH = re.compile(r"(?<![\w./])/(?!(?:usr|bin|sbin|lib|proc|sys|dev|boot|run)\b)[A-Za-z_][^\s,'\")\]]*|\bnqn\.[\w.:-]+")
 """A path outside the folders of the system, and the name of a storage of a network, in which its owner's domain stands."""
 _OTHERS_MODULE = re.compile(
-    r"(?i)(\b(?:module |insert )['\"])(?!nvidia)[\w-]{1,64}(?=['\"])|(\bmodule )(?!nvidia)[\w-]{2,64}(?=:)"
+    r"(?i)(\b(?:module |insert )['\"])(?!nvidia)[\w-]{1,64}(?=['\"])|(\bmodule )(?!nvidia|event:)[\w-]{2,64}(?=:)"
     r"|(\bLoading of )(?!nvidia|unsigned)[\w-]{1,64}"
 )
+_LISTED = re.compile(r"(?<=\bModules linked in:).*|(?<=\bBad cable part).*|(?<=\bpending:).*")
+_TAINTING = re.compile(r"\b(?!nvidia)[A-Za-z][\w-]{1,64}(?=\([A-Z]{1,5}\))")
+"""What others' modules, cables and work queues are called."""
 _ODD = re.compile(r"[^\x20-\x7e]")
 
 
@@ -105,6 +116,7 @@ def kernel_log(text: str, _logins: Collection[str]) -> str:
             said = _OTHERS_MODULE.sub(lambda found: f"{found[found.lastindex or 0]}module", said)
             said = _SPACED_PROGRAM.sub(lambda found: f"{found[found.lastgroup or 0]}program", said)
             said = _IN_BRACKETS.sub(r"[program:\1]", _PROGRAM.sub(_program, said))
+            said = _TAINTING.sub("module", _LISTED.sub("", said))
             said = _OTHERS_PATH.sub("/path", _GROUPS.sub(r"\1group", said))
             found.append(f"{match['time']}{middle} {_ODD.sub('?', said)}\n")
         elif not found:

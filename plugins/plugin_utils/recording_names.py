@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from ..module_utils.gather.packages import FAMILIES
 
 _USUAL_WORDS = """
 aarch account admin advanced all alsa alternatives always amd apparmor apps apt aptd arm aspm ath audio authorized auto aws azure
@@ -33,9 +31,9 @@ persiste persistenced person pin plasmashell platform pref preferences pro proc 
 rc rdma realtime recorded recovery release remote removed reserved resolved restricted ring roce root run saved sbin scope
 security self selinux server service session settings sglang sh shell shim signed simple site slice smack snap snapd so socket
 source spark src srp srv ssh sshd standin submenu subsys sudo sync synchronized sysinit system systemd target tcp tegra test timer
-timesync timesyncd title tomoyo toolkit torchrun trace tree triton tritonserver trixie trtllm true trusty tty ttyama ttys ubuntu
+timesync timesyncd title tomoyo unified toolkit torchrun trace tree triton tritonserver trixie trtllm true trusty tty ttyama ttys ubuntu
 ud udevd uefi umad unattended uninstalled universe unknown unsigned updates upgr upgrade upgrades usb user users usr uts uuid uvm
-var version video vllm vmlinux vmlinuz wants warn watchdog weak wifi wireless with worker x xorg xwayland yama yaml yes yml zz
+var version video vllm vmlinux vmlinuz wants warn watchdog weak wifi wireless with wlan worker x xorg xwayland yama yaml yes yml zz
 """
 _WORDS = frozenset(_USUAL_WORDS.split())
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -65,6 +63,48 @@ def program(name: str) -> str:
     return last if last and re.fullmatch(r"[\w.:+-]{1,64}", last) and plain(last) else "program"
 
 
+# Network interfaces ---------------------------------------------------------------------------------------------------------------
+
+_BY_PLACE = r"(?:P\d{1,5})?(?:(?:[opsfdbuvic]|np|npf|vf)\d{1,5}){1,8}"
+"""After the domain: bus, slot, function, port and the like, each with its number. A letter alone may begin a surname."""
+KERNELS_INTERFACE = rf"(?:en|wl|ww|ib|sl)(?:x[0-9a-f]{{12}}|{_BY_PLACE})|roce(?:x[0-9a-f]{{12}}|{_BY_PLACE})|(?:eth|wlan|wwan|ib)\d{{1,4}}"
+"""Names that the kernel and systemd give."""
+_INTERFACE = re.compile(
+    rf"{KERNELS_INTERFACE}|lo|br-[0-9a-f]{{12}}|(?:veth|cali)[0-9a-f]{{4,11}}|docker_gwbridge"
+    r"|(?:docker|br|bond|dummy|vlan|tun|tap|wg|team|vrf|gre|gretap|sit|virbr|lxcbr|lxdbr|cni|usb|can|ifb|wwan|wlan|tailscale|podman|vxlan"
+    r"|fabric|cx|mgmt|rdma|roce|port|net|flannel|tunl|mlx)(?:[-_.:][a-z]?\d{0,5}|[a-z]?\d{1,5}){0,2}"
+)
+_PROFILE = re.compile(
+    rf"(?:netplan-)?(?:{KERNELS_INTERFACE})|lo|docker\d*|br-[0-9a-f]{{12}}|(?i:(?:wired|ethernet) connection(?: \d{{1,3}})?)"
+)
+
+
+def plain_profile(name: str) -> bool:
+    """Whether a profile of NetworkManager has a name that a program gave it. Others are often that of a wireless network."""
+    return _PROFILE.fullmatch(name) is not None
+
+
+def plain_interface(name: str) -> bool:
+    """Whether a network interface has a name that the kernel, systemd or a well-known program gives, or that tells only its use."""
+    base = name.partition("@")[0].strip("*")
+    return _INTERFACE.fullmatch(base) is not None or plain(base) or (base.startswith("p2p-dev-") and plain_interface(base[8:]))
+
+
+_BEFORE_A_GLOB = re.compile(
+    r"(?:en|wl|ww|ib|sl|eth|roce|wlan|veth|br-|docker)?(?:P\d{1,5})?(?:(?:[opsfdbuvic]|np|npf|vf)\d{1,5}){0,8}(?:[Popsfdbuvicn]|np)?"
+)
+
+
+def interface_pattern(word: str) -> str:
+    """A pattern of names of interfaces with `net` for letters that somebody chose; a whole name stays, for it gets its own stand-in."""
+    if not re.search(r"[*?\[]", word):
+        return word
+    front, rest = re.split(r"(?=[*?\[])", word.removeprefix("!"), maxsplit=1)
+    odd = not (_BEFORE_A_GLOB.fullmatch(front) or plain_interface(front) or not front)
+    rest = re.sub(r"[^*?\[\]\d]", "", rest) if odd or not re.fullmatch(r"[*?\[\]\dnpsfdvo-]*", rest) else rest
+    return f"{'!' if word.startswith('!') else ''}{'net' if odd else front}{rest}"
+
+
 # Files of settings ----------------------------------------------------------------------------------------------------------------
 
 _FOLDERS: Sequence[re.Pattern[str]] = tuple(
@@ -84,12 +124,12 @@ _ENDINGS = r"\.(?:ya?ml|json|conf|cfg|network|netdev|link|pref)"
 _NAME = re.compile(
     rf"(?P<dot>\.?)(?P<number>\d{{0,3}})(?P<dash>[-_]?)(?P<rest>.*?)(?P<ending>(?:{_ENDINGS})?)(?P<off>(?:\.[\w-]{{1,12}}|~)?)", re.DOTALL
 )
-_NETWORK_MANAGERS = re.compile(r"90-NM-[0-9a-f-]{36}(?:-\w{1,60})?\.yaml")
-_KERNELS_INTERFACE = re.compile(r"(?:en|eth|wl)\w{1,13}")
+_NETWORK_MANAGERS = re.compile(r"90-NM-[0-9a-f-]{36}\.yaml")
+_OF_INTERFACE = re.compile(rf"(?<![A-Za-z0-9])(?:{KERNELS_INTERFACE})(?![A-Za-z0-9])")
 
 
 def _plain_file(name: str) -> bool:
-    return plain(_KERNELS_INTERFACE.sub("", name)) or _NETWORK_MANAGERS.fullmatch(name) is not None
+    return plain(_OF_INTERFACE.sub("", name)) or _NETWORK_MANAGERS.fullmatch(name) is not None
 
 
 @dataclass
@@ -160,98 +200,3 @@ def _between(before: str, behind: str | None, anchor: str, name: str, number: in
 
 
 # Other names that stand in several places -------------------------------------------------------------------------------------------
-
-_INTERFACE = re.compile(
-    r"(?:en|wl|ww|ib|sl)(?:x[0-9a-f]{12}|[oPpsfdbunvicka0-9]{1,13})|eth\d{1,4}|lo|br-[0-9a-f]{12}|(?:veth|cali)[0-9a-f]{4,11}|docker_gwbridge"
-    r"|roce(?:x[0-9a-f]{12}|[oPpsfdbunx0-9]{1,14})"
-    r"|(?:docker|br|bond|dummy|vlan|tun|tap|wg|team|vrf|gre|gretap|sit|virbr|lxcbr|lxdbr|cni|usb|can|ifb|wwan|wlan|tailscale|podman|vxlan"
-    r"|fabric|cx|mgmt|rdma|roce|port|net|flannel|tunl|mlx)(?:[-_.:]?[a-z]?\d{0,5}){0,2}"
-)
-
-
-def plain_interface(name: str) -> bool:
-    """Whether a network interface has a name that the kernel, systemd or a well-known program gives, or that tells only its use."""
-    base = name.partition("@")[0].strip("*")
-    return _INTERFACE.fullmatch(base) is not None or plain(base) or (base.startswith("p2p-dev-") and plain_interface(base[8:]))
-
-
-def release_of(text: str) -> str | None:
-    """The kernel release that a name of /boot or of a folder of modules carries, if somebody else than the distribution named it."""
-    found = re.fullmatch(r"(?:(?:vmlinu[xz]|initrd\.img|config|System\.map)-)?(\d+\.\d+[\w.+~-]*)", text)
-    return found.group(1) if found and not plain(found.group(1)) and len(found.group(1)) > 5 else None
-
-
-_KEEPERS = re.compile(r"(?i)[@.](?:ubuntu|canonical|debian|nvidia|mellanox|docker|launchpad)\.(?:com|org|net)>?\s*$")
-
-
-def foreign_packages(status: str) -> set[str]:
-    """Packages of a database whose maintainer is neither the distribution, NVIDIA nor Docker."""
-    found: set[str] = set()
-    for stanza in re.split(r"\n\s*\n", status):
-        told = dict(re.findall(r"(?m)^(Package|Maintainer): (.*)$", stanza))
-        if told.get("Maintainer") and not _KEEPERS.search(told["Maintainer"]):
-            found.add(told.get("Package", "").strip())
-    return found - {""}
-
-
-_TITLE = re.compile(r"(?<=')[^'\n]*(?=')|(?<=\")[^\"\n]*(?=\")|(?<==)[^\n\"']+")
-_IDS = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|\d+\.\d+[\w.+~-]*")
-
-
-def retitled(texts: Mapping[str, str]) -> dict[str, str]:
-    """GRUB's files with each word that somebody chose for a title replaced, the same word by the same stand-in in all of them."""
-    chosen: set[str] = set()
-    for text in texts.values():
-        for title in _TITLE.findall(text):
-            chosen.update(odd_words(_IDS.sub("", title)))
-    numbers = {word: f"title{number}" for number, word in enumerate(sorted(chosen), start=1)}
-
-    def words(title: str) -> str:
-        kept, places = _IDS.split(title), [*_IDS.findall(title), ""]
-        return "".join(
-            _LETTERS.sub(lambda found: numbers.get(found.group(), found.group()), part) + place
-            for part, place in zip(kept, places, strict=True)
-        )
-
-    return {path: _TITLE.sub(lambda found: words(found.group()), text) for path, text in texts.items()}
-
-
-_PACKAGE = re.compile(r"(?<![\w.+-])[a-z0-9][a-z0-9.+-]+(?![\w.+-])")
-_LISTED = re.compile(r"(?m)^(?:[a-zA-Z]{2,3}  | )?['\"]?([a-z0-9][a-z0-9.+-]+)")
-_STANZA = re.compile(r"(?m)^Package: (\S+)\n(?:\S[^\n]*\n)*")
-_VERSION = re.compile(r"(?m)^(Version: )(.*)$")
-
-
-def _plain_version(stanza: str) -> str:
-    return _VERSION.sub(lambda found: found[1] + plain_words(found[2]), stanza)
-
-
-_PACKAGE_LINE = re.compile(r"(?m)^(?:Package|Source): .*$")
-
-
-@dataclass
-class Packages:
-    """Stand-ins for packages that a company made."""
-
-    foreign: set[str] = field(default_factory=set)
-    _known: set[str] = field(default_factory=set)
-
-    def learn(self, status: str) -> None:
-        """Note the packages of a database whose maintainer is nobody of the usual ones."""
-        self.foreign |= {name for name in foreign_packages(status) if FAMILIES.match(name) is None}
-        self._known |= set(re.findall(r"(?m)^Package: (\S+)$", status))
-
-    def learn_list(self, text: str) -> None:
-        """Note the packages of a list that tells no maintainer, unless the database has them."""
-        named = set(_LISTED.findall(text)) - self._known
-        self.foreign |= {name for name in named if FAMILIES.match(name) is None and not plain(name)}
-
-    def text(self, text: str, stanzas: bool = False) -> str:
-        """A list of packages, or a database in stanzas, with stand-ins."""
-        if not self.foreign:
-            return text
-        numbers = {name: f"package{number}" for number, name in enumerate(sorted(self.foreign), start=1)}
-        if stanzas:
-            text = _STANZA.sub(lambda found: _plain_version(found[0]) if found[1] in self.foreign else found[0], text)
-            return _PACKAGE_LINE.sub(lambda line: _PACKAGE.sub(lambda found: numbers.get(found.group(), found.group()), line.group()), text)
-        return _PACKAGE.sub(lambda found: numbers.get(found.group(), found.group()), text)

@@ -16,9 +16,11 @@ from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.gpu import QUERY, SAME_COLUMNS
 from ..module_utils.gather.limits import FOLDERS
 from . import recording_kernel as of_kernel
+from . import recording_key_files as of_key_files
 from . import recording_names as names
 from . import recording_programs as of_programs
 from . import recording_reducers as reduce
+from . import recording_smi as of_smi
 from .recording_reducers import Reducer
 
 _SYSFS = (
@@ -38,13 +40,16 @@ _FILES: tuple[tuple[str, Reducer], ...] = (
     (r"/.+/\.ssh/id_ed25519_dgx_spark_pair\.pub", reduce.public_key),
     # Networks.
     (r"/(?:etc|run|lib|usr/lib)/netplan/[^/]+\.ya?ml", reduce.netplan),
-    (r"/(?:etc|run)/NetworkManager/system-connections/[^/]+", reduce.key_file),
-    (r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/network/[^/]+", reduce.key_file),
+    (r"/(?:etc|run)/NetworkManager/system-connections/[^/]+", of_key_files.key_file),
+    (r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/network/[^/]+", of_key_files.key_file),
     (r"/etc/ufw/ufw\.conf", of_programs.ufw_conf),
     # What this collection left.
     (r"/etc/dgx_spark/pair\.env", reduce.pair_env),
     (r"/etc/dgx_spark/hostfile", reduce.hostfile),
-    (r"/etc/dgx_spark/[\w.-]+|/usr/local/bin/pair-[a-z]+|/etc/systemd/system/dgx-spark-mpi\.service", reduce.presence),
+    (
+        r"/etc/dgx_spark/(?:trust\.json|known_hosts)|/usr/local/bin/pair-(?:check|ssh)|/etc/systemd/system/dgx-spark-mpi\.service",
+        reduce.presence,
+    ),
     (r"/var/lib/dgx_spark/link/journal\.json", reduce.journal),
     (r"/var/lib/dgx_spark/driver_lock/lock\.json", reduce.driver_lock),
     (r"/var/lib/dgx_spark/update/journal\.json", reduce.update_journal),
@@ -99,12 +104,12 @@ _UNIT = r"[\w@.-]{1,80}"
 _COMMANDS: tuple[tuple[str, Reducer], ...] = (
     (
         r"nvidia-smi --query-compute-apps=pid,process_name,used_(?:gpu_)?memory --format=csv(?:,noheader)?(?:,nounits)?",
-        of_programs.process_table,
+        of_smi.process_table,
     ),
-    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", of_programs.readings),
-    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", of_programs.process_list),
+    (rf"nvidia-smi --query-gpu=(?:{_COLUMNS})(?:,(?:{_COLUMNS})){{0,60}} --format=csv(?:,noheader)?(?:,nounits)?", of_smi.readings),
+    (r"nvidia-smi (?:-q|--query)(?: -[di] [A-Za-z0-9_,:.]+)*", of_smi.process_list),
     (r"nvidia-smi --version", of_programs.versions),
-    (r"nvidia-smi", of_programs.programs),
+    (r"nvidia-smi", of_smi.programs),
     (rf"(?:journalctl|dmesg){_LOG_OPTIONS}", of_kernel.kernel_log),
     (r"ip(?: -j| -br| -brief| -4| -6| -d| -details)* a(?:ddr(?:ess)?)?(?: show)?(?: dev [\w.-]+)?", reduce.ip_address),
     (r"ip -j route get [0-9.]+ from [0-9.]+", of_programs.route),
@@ -149,8 +154,9 @@ _FOLDERS: tuple[tuple[str, str], ...] = (
         r"/sys/fs/cgroup(?:/.*)?",
         r"(?:system|user|init)\.(?:slice|scope)|systemd|unified|(?:nvidia|systemd|dbus|ssh|NetworkManager|chrony|docker)[a-z-]{0,24}\.service",
     ),
+    (r"/sys/module", of_programs.MODULES),
     (r"/(?:sys|proc)(?:/.*)?", _ANY),
-    (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)[\w.+~-]*|grub|efi|grubenv|grub\.cfg"),
+    (r"/boot(?:/grub)?", r"(?:vmlinuz|vmlinux|initrd\.img|config|System\.map)(?:\.old|-\d+\.\d+[\w.+~-]*)?|grub|efi|grubenv|grub\.cfg"),
     (r"/etc/ssh", r"ssh_host_(?:ed25519|ecdsa|rsa|dsa)_key(?:\.pub)?|sshd?_config(?:\.d)?"),
     (r"/etc/systemd/system", r"(?:(?:multi-user|graphical|basic|sysinit|network-online)\.target\.(?:wants|requires)|nvidia-[\w.-]+)"),
     (r"/(?:etc|usr/lib|lib)/systemd/system/[\w.-]+\.(?:wants|requires)", r"(?:nvidia|dgx|NetworkManager|systemd|ssh|chrony)[\w@.-]*"),
@@ -159,7 +165,7 @@ _FOLDERS: tuple[tuple[str, str], ...] = (
     (r"/var/lib/nvidia-spark-run-apt-upgrade-once", r"[a-z]{1,12}"),
     (r"/home|/root|/", r"(?!)"),
     (r"/.+/\.ssh", r"authorized_keys|known_hosts|id_ed25519_dgx_spark_pair(?:\.pub)?"),
-    (r"/etc/dgx_spark", r"pair\.env|hostfile|trust\.json|[a-z_]{1,20}\.(?:env|json)"),
+    (r"/etc/dgx_spark", r"pair\.env|hostfile|trust\.json|known_hosts"),
     (
         r"/opt/dgx_spark(?:/nccl)?|/var/lib/dgx_spark(?:/\w+)?",
         r"(?:nccl|bin|lib|link|driver_lock|update|manifest\.json|(?:journal|lock)\.json|keys?)",
@@ -182,6 +188,8 @@ _TARGETS = re.compile(
 )
 """Where links of the system lead; elsewhere an admin laid it, and the folders' names say who that is."""
 
+_CGROUPS = "/sys/fs/cgroup"
+
 STDERR_LIMIT = 600
 """Characters of an error output that are looked at."""
 
@@ -189,6 +197,8 @@ STDERR_LIMIT = 600
 def file_rule(path: str) -> Reducer | None:
     """How a file is reduced; null when it is not recorded."""
     plain = posixpath.normpath(path)
+    if plain.startswith(_CGROUPS) and not _plain_group(plain):
+        return None
     if "/systemd/system/" in plain and not names.plain(posixpath.basename(plain)):
         return None
     return next((reducer for pattern, reducer in _FILE_RULES if pattern.fullmatch(plain)), None)
@@ -204,8 +214,12 @@ def reduced_names(folder: str, found: Iterable[str]) -> list[str]:
 
 
 def _is_plain(folder: str, name: str) -> bool:
-    """Names of units and below /run may be anybody's, whatever they begin with."""
-    return ("/systemd/" not in folder and not folder.startswith("/run/")) or names.plain(name)
+    """Names of units, of their control groups and below /run may be anybody's, whatever they begin with."""
+    return not ("/systemd/" in folder or folder.startswith(("/run/", _CGROUPS))) or names.plain(name)
+
+
+def _plain_group(path: str) -> bool:
+    return names.plain(path.removeprefix(_CGROUPS).removesuffix("/cgroup.procs"))
 
 
 def keeps_link(path: str, target: str, recorded: Collection[str]) -> bool:
@@ -228,7 +242,9 @@ def shown_target(path: str, target: str, recorded: Collection[str]) -> str:
 
 def _other(part: str) -> str:
     library = re.fullmatch(r"(lib(?:nvidia-[a-z0-9-]{1,30}|cuda))(\.so[\d.]*)", part)
-    kernel = re.fullmatch(r"[\w.]{0,12}-\d+\.\d+[\w.+~-]*|linux-headers-[\w.+~-]*|aarch64-linux-gnu|cuda(?:-[\d.]+)?", part)
+    kernel = re.fullmatch(
+        r"(?:vmlinu[xz]|initrd\.img|config|System\.map|linux-headers)-\d+\.\d+[\w.+~-]*|aarch64-linux-gnu|cuda(?:-[\d.]+)?", part
+    )
     return part if library or kernel else "other"
 
 
@@ -244,6 +260,8 @@ def _leads_to(path: str, target: str, recorded: Collection[str]) -> bool:
 def keeps_path(path: str) -> bool:
     """Whether it is recorded that a path is not there or may not be read."""
     plain = posixpath.normpath(path)
+    if plain.startswith(_CGROUPS):
+        return _plain_group(plain)
     if file_rule(plain) is not None or re.fullmatch(r"/(?:sys|proc)(?:/.*)?|/(?:[\w.-]+/)+\.ssh", plain):
         return True
     parts = [part for part in plain.split("/") if not re.fullmatch(_MODULE_TREE, part)]

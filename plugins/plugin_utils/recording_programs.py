@@ -11,10 +11,11 @@ from collections.abc import Collection
 
 from ..module_utils.gather.apt import LOCKS
 from ..module_utils.gather.limits import FOLDERS
-from ..module_utils.readers import nvidia_smi_error, nvidia_smi_q, uname
+from ..module_utils.readers import uname
 from . import recording_names as names
-from .recording_kernel import ERROR
+from .recording_boot import RELEASE
 from .recording_reducers import UNPARSED, Reducer, json_like, lines_like
+from .recording_smi import said
 
 _STANZA = re.compile(r"(?:Package|Status|Architecture|Version|Multi-Arch|Auto-Installed): [\w .+:~()-]{1,200}")
 
@@ -36,80 +37,20 @@ _PINNED_TO = re.compile(r"(?m)^(Pin: (?:version|release) )(.*)$")
 _OF_ARCHIVE = re.compile(r"([a-z]=)?([^,\n]*)")
 
 
+_PACKAGE_PATTERNS = re.compile(r"(?m)^(Package: )(.*)$")
+_PACKAGE_PATTERN = re.compile(r"(?:src:)?[a-z0-9.*?+:-]+|/[a-z0-9.*?+-]+/")
+
+
 def preferences(text: str, logins: Collection[str]) -> str:
     """A file of apt's preferences; what is not the usual of an archive or a version is left out."""
 
     def usual(found: re.Match[str]) -> str:
         return found[1] + _OF_ARCHIVE.sub(lambda part: (part[1] or "") + names.plain_words(part[2]), found[2])
 
-    return _PINNED_TO.sub(usual, _PINNED(text, logins))
+    def patterns(found: re.Match[str]) -> str:
+        return found[1] + " ".join(word if _PACKAGE_PATTERN.fullmatch(word) else "other" for word in found[2].split())
 
-
-_TABLE_ROW = re.compile(r"(?m)^(\|(?: {1,20}(?:\d{1,10}|N/A)){2,5} {1,20}[CGM+]{1,4} {1,20})(\S.*?)(?= +\S+ *\|$)")
-"""A process of plain ``nvidia-smi``: what stands before its name, and the name."""
-
-
-def _table_row(match: re.Match[str]) -> str:
-    return match.group(1) + names.program(match.group(2)).ljust(len(match.group(2)))
-
-
-_TABLE_LINE = re.compile(r"[|+][^\n]{0,300}|\w{3} \w{3} [\d :]{10,20}|")
-
-
-def programs(text: str, _logins: Collection[str]) -> str:
-    """Plain `nvidia-smi`: its table, each program called as everybody knows it or `program`; of errors their kind."""
-    lines = _TABLE_ROW.sub(_table_row, text).split("\n")[:4000]
-    return "\n".join(line if _TABLE_LINE.fullmatch(line) else _said(line) for line in lines)
-
-
-def _said(line: str) -> str:
-    return ": ".join(found.group() for found in ERROR.finditer(line))
-
-
-_DETAIL = re.compile(r"([ \t]*)([A-Z][\w /().-]{0,60}?)([ \t]*:[ \t]?)(.*)")
-_HEADING = re.compile(r"([ \t]*)([A-Z][\w /().-]{0,60}?)[ \t]*")
-_READ_KEYS = frozenset(("Attached GPUs", "Process ID", "Type", "Used GPU Memory", "Processes", *nvidia_smi_q.FIELDS))
-_READING = re.compile(r"[\w .,:/%()\[\]+-]{0,120}")
-
-
-def process_list(text: str, _logins: Collection[str]) -> str:
-    """`nvidia-smi -q`: the fields that are read; of each process its program, without folders and without arguments."""
-    found = []
-    for line in text.split("\n")[:20_000]:
-        field, heading = _DETAIL.fullmatch(line), _HEADING.fullmatch(line)
-        if re.fullmatch(r"GPU [0-9A-Fa-f:.]{7,20}|=+[\w =-]{0,60}", line) or (field is None and heading and heading[2] in _READ_KEYS):
-            found.append(line)
-        elif field is None:
-            found.append(_said(line) or (f"{heading[1]}Section" if heading else ""))
-        elif field[2] == "Name":
-            found.append(f"{field[1]}{field[2]}{field[3]}{names.program(field[4])}")
-        elif (field[2] in _READ_KEYS or nvidia_smi_error.dead(field[4])) and _READING.fullmatch(field[4]):
-            name = field[2] if field[2] in _READ_KEYS else "Reading"
-            found.append(f"{field[1]}{name}{field[3]}{field[4]}")
-        elif not field[4]:
-            found.append(f"{field[1]}Section")
-        elif _said(line):
-            found.append(_said(line))
-    return "\n".join(found)
-
-
-_PLAIN_CELL = re.compile(r"\d{0,9}(?:\.\d{1,9})?(?: ?(?:MiB|%))?|\[[\w /]{1,30}\]")
-
-
-def process_table(text: str, _logins: Collection[str]) -> str:
-    """`nvidia-smi --query-compute-apps`: numbers, and of each process its program."""
-    found = []
-    for place, row in enumerate(text.split("\n")[:20_000]):
-        cells = [cell.strip() for cell in row.split(",")]
-        if place == 0 and all(re.fullmatch(r"(?:pid|process_name|used_gpu_memory|used_memory)(?: \[\w+\])?", cell) for cell in cells):
-            found.append(row)
-            continue
-        found.append(", ".join(cell if _PLAIN_CELL.fullmatch(cell) else names.program(cell) for cell in cells))
-    return "\n".join(found)
-
-
-readings: Reducer = lines_like(r"[\w .,:/%()\[\]+-]{0,600}")
-"""Columns of `nvidia-smi --query-gpu`, all of them of the known ones (see the policy)."""
+    return _PACKAGE_PATTERNS.sub(patterns, _PINNED_TO.sub(usual, _PINNED(text, logins)))
 
 
 def queue_pairs(text: str, _logins: Collection[str]) -> str:
@@ -152,23 +93,38 @@ def connections(text: str, _logins: Collection[str]) -> str:
     return lines_like(rf"{field}{{1,60}}:[\w-]{{1,40}}:[\w ()-]{{1,60}}:{field}{{0,120}}")(text, ())
 
 
-module_information: Reducer = lines_like(
-    r"filename: +/(?:usr/)?lib/modules/[\w./+~-]{1,200}",
-    r"(?:version|srcversion|license|firmware): +[\w ./()-]{0,120}",
-    r"vermagic: +[\w .+~-]{1,160}",
-    r"(?:NVIDIA|(?:Dual )?[A-Z][A-Z/]{2,12}(?: v2)?)",
+_MODULE_VALUE = re.compile(r"((?:filename|version|srcversion|license|firmware|vermagic): +)(.{1,200})")
+_LICENSE = re.compile(r"NVIDIA|(?:Dual )?[A-Z][A-Z/]{2,12}(?: v2)?")
+_MODULE_WORD = re.compile(
+    r"Dual|SMP|preempt|mod_unload|modversions|aarch64|GPL|MIT|BSD|[0-9A-F]{16,40}|gsp_[a-z0-9]{1,10}\.bin"
+    rf"|nvidia(?:[-_](?:uvm|drm|modeset|peermem|fs))?\.ko(?:\.\w{{2,3}})?|{RELEASE}"
 )
-"""`modinfo`: what is read of it; no signer, no signature, no parameter."""
 
-loaded_modules: Reducer = lines_like(
-    r"(?:nvidia\w{0,20}|nouveau|mlx5_\w{1,12}|ib_\w{1,12}|rdma_\w{1,12}) \d{1,12} [\w, ()-]{0,400}(?: 0x[0-9a-f]+)?[ ()A-Z]{0,12}"
+
+def module_information(text: str, _logins: Collection[str]) -> str:
+    """`modinfo`: what is read of it; no signer, no signature, no parameter."""
+    found = []
+    for line in text.split("\n")[:4000]:
+        told = _MODULE_VALUE.fullmatch(line.rstrip())
+        if told:
+            parts = re.split(r"([ /])", told[2])
+            found.append(told[1] + "".join(part if _MODULE_WORD.fullmatch(part) else names.plain_words(part) for part in parts))
+        elif _LICENSE.fullmatch(line):
+            found.append(line)
+    return "".join(f"{line}\n" for line in found)
+
+
+MODULES = (
+    r"nouveau|nvidia(?:_(?:uvm|drm|modeset|peermem|fs|vgpu_vfio|cspmu|ffa_ec))?|mlx5_(?:core|ib|vdpa|fwctl|dpll)"
+    r"|ib_(?:core|uverbs|umad|cm|ipoib|iser|isert|srpt?|mad|sa)|rdma_(?:u?cm|rxe)"
 )
+loaded_modules: Reducer = lines_like(rf"(?:{MODULES}) \d{{1,12}} [\w, ()-]{{0,4000}}(?: 0x[0-9a-f]+)?[ ()A-Z]{{0,12}}")
+_USERS = re.compile(r"(?<=[ ,])[\w-]+,")
 
 
 def modules(text: str, logins: Collection[str]) -> str:
     """/proc/modules: the modules that are looked for, and who uses them of these."""
-    others = re.compile(r"(?<=[ ,])(?!nvidia|nouveau|mlx5_|ib_|rdma_|Live\b|Loading\b|Unloading\b)[a-z]\w*,")
-    return others.sub("", loaded_modules(text, logins))
+    return _USERS.sub(lambda user: user.group() if re.fullmatch(MODULES, user.group()[:-1]) else "", loaded_modules(text, logins))
 
 
 bus: Reducer = lines_like(
@@ -201,13 +157,35 @@ def package_table(text: str, _logins: Collection[str]) -> str:
     return "".join(f"{line}\n" for line in found)
 
 
-package_lines: Reducer = lines_like(r"['\"]?[a-z0-9][a-z0-9.+-]{1,120}(?::[a-z0-9]+)?(?:[ \t=][\w.+:~\t '\"|/-]{0,200})?")
-"""`dpkg-query` in any format, `apt-mark showhold`, `dpkg --get-selections`: names, versions, architectures, states."""
+_PACKAGE_LINE = re.compile(r"(['\"]?[a-z0-9][a-z0-9.+-]{1,120}(?::[a-z0-9]+)?)([ \t=][\w.+:~\t '\"|/-]{0,200})?")
+_PACKAGE_FIELD = re.compile(
+    r"\d[\w.+:~-]{0,120}|install|deinstall|purge|hold|ok|reinst-?required|not-installed|config-files|half-(?:installed|configured)|unpacked"
+    r"|triggers-(?:awaited|pending)|installed|[uirph][ncHUFWti]R?|arm64|amd64|all|armhf|[-|/=]?"
+)
+
+
+def package_lines(text: str, _logins: Collection[str]) -> str:
+    """`dpkg-query` in any format, `apt-mark showhold`, `dpkg --get-selections`: names, versions, architectures, states."""
+    found = []
+    for line in text.removesuffix("\n").split("\n"):
+        told = _PACKAGE_LINE.fullmatch(line.rstrip("\r"))
+        if told:
+            fields = re.split(r"([ \t='\"|/])", told[2] or "")
+            found.append(
+                told[1] + "".join(part if place % 2 or _PACKAGE_FIELD.fullmatch(part) else "other" for place, part in enumerate(fields))
+            )
+    return "".join(f"{line}\n" for line in found)
+
+
+_ONE_WORD = lines_like(
+    r"(?:in)?active|(?:de)?activating|reloading|failed|maintenance|unknown|not-found|bad|alias|static|indirect|generated|transient"
+    r"|(?:enabled|linked|masked)(?:-runtime)?|disabled|arm64|amd64|aarch64|x86_64|armhf"
+)
 
 
 def one_word(text: str, _logins: Collection[str]) -> str:
-    """An answer of one word of systemd, dpkg or uname."""
-    return lines_like(r"[a-z][\w-]{1,32}")(text, ())
+    """An answer of one word of systemd or dpkg."""
+    return _ONE_WORD(text, ())
 
 
 def unit_state(text: str, logins: Collection[str]) -> str:
@@ -231,7 +209,7 @@ def versions(text: str, _logins: Collection[str]) -> str:
     """`nvidia-ctk --version`, `nvcc --version`, `nvidia-smi --version`: the versions, and of errors their kind. A program that was put
     before one of them may greet in the name of whoever did."""
     found = ((line, _VERSION_TOLD.fullmatch(line.rstrip())) for line in text.split("\n")[:200])
-    kept = (told[3] or f"{told[1]}{told[2] or ''}" if told else _said(line) for line, told in found)
+    kept = (told[3] or f"{told[1]}{told[2] or ''}" if told else said(line) for line, told in found)
     return "\n".join(kept)
 
 
@@ -343,15 +321,29 @@ def rdma_links(text: str, logins: Collection[str]) -> str:
     """`rdma link`, as JSON or plain."""
     if text.lstrip()[:1] in ("[", "{"):
         return _RDMA_LINK(text, logins)
-    return lines_like(r"(?:\d+/\d+: |link )[\w-]{1,40}(?:/\d+:?)? (?:\w+ [\w.@:-]{1,60} ?){1,12}")(text, ())
+    detail = r"(?:physical_)?state [A-Z_]{2,30}|netdev [\w.@:-]{1,40}|netdev_index \d{1,9}"
+    return lines_like(rf"(?:\d+/\d+: |link )[\w-]{{1,40}}(?:/\d+:?)? (?:(?:{detail}) ?){{1,4}}")(text, ())
 
 
-interface_details: Reducer = lines_like(
+_INTERFACE_DETAILS: Reducer = lines_like(
     r"Settings for [\w.@-]{1,40}:",
-    r"\s*(?:Speed|Duplex|Port|PHYAD|Transceiver|Auto-negotiation|Link detected"
-    r"|driver|version|firmware-version|expansion-rom-version|bus-info): .{0,60}",
+    r"\s*(?:Speed: (?:\d{1,7}Mb/s|Unknown!.{0,20})|Duplex: (?:Full|Half|Unknown!.{0,20})|PHYAD: \d{1,3}|Auto-negotiation: (?:on|off))",
+    r"\s*Link detected: (?:yes|no)",
+    r"\s*Port: (?:Twisted Pair|AUI|MII|FIBRE|BNC|Direct Attach Copper|None|Other)|\s*Transceiver: (?:internal|external)",
+    r"(?:driver|version|firmware-version): .{0,60}|bus-info: [0-9a-f:.]{0,16}",
 )
-"""`ethtool` and `ethtool -i`."""
+_DRIVER_DETAIL = re.compile(r"(?m)^((?:driver|version|firmware-version): )(.*)$")
+_DRIVER_WORD = re.compile(rf"({MODULES}|r8127|r8169|mt7925e|MT_\d{{10}}|NVD\d{{10}}|rtl_nic|rtl\w{{4,9}}-\d)")
+
+
+def interface_details(text: str, logins: Collection[str]) -> str:
+    """`ethtool` and `ethtool -i`."""
+
+    def usual(found: re.Match[str]) -> str:
+        parts = enumerate(_DRIVER_WORD.split(found[2]))
+        return found[1] + "".join(part if place % 2 else names.plain_words(part) for place, part in parts)
+
+    return _DRIVER_DETAIL.sub(usual, _INTERFACE_DETAILS(text, logins))
 
 
 def kernel_version(text: str, _logins: Collection[str]) -> str:

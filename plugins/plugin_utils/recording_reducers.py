@@ -11,11 +11,12 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import yaml
 
+from ..module_utils.changes.settings import FIRST_PROVEN, TITLE
 from ..module_utils.readers import netplan as netplan_reader
 from ..module_utils.readers import sshd_config as sshd_reader
 from . import recording_names as names
@@ -27,11 +28,6 @@ MARK = "dgx_spark_pair"
 
 UNPARSED = "{\n"
 """Stands for a file that cannot be parsed: it cannot be parsed either."""
-
-PLAIN_PROFILE = re.compile(
-    r"(?i)(?:netplan-(?:en|wl|eth)\w{0,12}|(?:wired|ethernet) connection(?: \d+)?|lo|docker\d*|br-[0-9a-f]+|(?:en|wl|eth)\w{1,13})"
-)
-"""Names of NetworkManager profiles that say nothing. Others are often the name of a wireless network."""
 
 PLAIN_GROUPS = frozenset(
     (
@@ -87,11 +83,19 @@ def grub_menu(text: str, _logins: Collection[str]) -> str:
     return "".join(f"{line}\n" for line in found)
 
 
-_SSHD_VALUE = re.compile(r"[\w@.,:+*-]{1,2000}")
 _USUAL_KEYS = re.compile(
     r"(?:(?:%h|/root)/)?\.ssh/authorized_keys2?|/etc/ssh/(?:authorized_keys/)?%[uU]|/etc/ssh/authorized_keys(?:\.d/%[uU])?|none"
 )
-_SSHD_WORDS = ("pubkeyauthentication", "authenticationmethods", "pubkeyacceptedalgorithms", "maxsessions", "maxstartups", "port")
+_METHOD = r"(?:publickey|password|keyboard-interactive|hostbased|gssapi-with-mic|none|any)(?::[a-z]{1,8})?"
+_ALGORITHM = r"(?:sk-|webauthn-sk-)?(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|rsa-sha2-\d{3})(?:-cert-v0\d)?(?:@openssh\.com)?"
+_SSHD_WORDS = {
+    "pubkeyauthentication": r"yes|no|unbound|host-bound",
+    "authenticationmethods": rf"{_METHOD}(?:[, ]{_METHOD}){{0,40}}",
+    "pubkeyacceptedalgorithms": rf"[+^-]?{_ALGORITHM}(?:,{_ALGORITHM}){{0,40}}",
+    "maxsessions": r"\d{1,6}",
+    "maxstartups": r"[\d:]{1,20}",
+    "port": r"\d{1,5}",
+}
 
 
 def sshd_config(text: str, logins: Collection[str]) -> str:
@@ -100,7 +104,7 @@ def sshd_config(text: str, logins: Collection[str]) -> str:
     found = []
     for line in text.split("\n")[:4000]:
         keyword, _blank, value = line.strip().partition(" ")
-        if keyword in _SSHD_WORDS and _SSHD_VALUE.fullmatch(value):
+        if keyword in _SSHD_WORDS and re.fullmatch(_SSHD_WORDS[keyword], value):
             found.append(f"{keyword} {value}")
         elif keyword == "authorizedkeysfile":
             found.append(f"{keyword} {' '.join(_keys_file(item, logins) for item in value.split()[:16])}")
@@ -120,7 +124,8 @@ def _who(pattern: str, logins: Collection[str], user: bool) -> str:
     """A pattern of users or groups: whether it is the login user's stays, and from which addresses."""
     bare, at, host = pattern.lstrip("!").partition("@") if user else (pattern.lstrip("!"), "", "")
     negated = "!" if pattern.startswith("!") else ""
-    place = f"@{host}" if at and re.fullmatch(r"[0-9A-Fa-f.:/*?]+", host) else "@elsewhere.example" if at else ""
+    host = networks(host)
+    place = f"@{host}" if at and (_ADDRESS.fullmatch(host) or host == "*") else "@elsewhere.example" if at else ""
     if user:
         mine = next((name for name in sorted(logins) if fnmatch.fnmatchcase(name, bare)), None)
         return f"{negated}{'*' if bare == '*' else mine or 'other'}{place}"
@@ -147,12 +152,22 @@ _FLAG_KEYS = frozenset(
     ("dhcp4", "dhcp6", "optional", "critical", "accept-ra", "wakeonlan", "ignore-carrier", "on-link", "use-routes", "use-dns")
 )
 _NUMBER_KEYS = frozenset(("mtu", "id", "table", "metric", "route-metric", "priority", "mark", "port"))
-_WORD_KEYS = frozenset(
-    (
-        *("set-name", "link", "renderer", "mode", "activation-mode", "infiniband-mode", "dhcp-identifier", "macaddress", "driver", "type"),
-        *("scope", "interfaces", "link-local", "uuid", "name"),
-    )
-)
+_NAME_KEYS = frozenset(("set-name", "link", "interfaces", "name"))
+_WORDS_OF: dict[str, str] = {
+    "renderer": r"networkd|NetworkManager|sriov",
+    "mode": (
+        r"balance-(?:rr|xor|tlb|alb)|active-backup|broadcast|802\.3ad|infrastructure|ap|adhoc|sit|ipip|gre|gretap|ip6gre|ip6gretap|ipip6|ip6ip6"
+        r"|vti|vti6|isatap|wireguard|vxlan"
+    ),
+    "activation-mode": r"manual|off",
+    "infiniband-mode": r"datagram|connected",
+    "dhcp-identifier": r"mac|duid",
+    "macaddress": r"[0-9A-Fa-f:*?]{1,60}|preserve|permanent|random|stable",
+    "type": r"unicast|anycast|blackhole|broadcast|local|multicast|nat|prohibit|throw|unreachable|xresolve",
+    "scope": r"global|link|host",
+    "link-local": r"ipv4|ipv6",
+    "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+}
 _ADDRESS_KEYS = frozenset(("gateway4", "gateway6", "local", "remote", "addresses", "to", "via", "from"))
 _INNER = {
     "match": ("name", "macaddress", "driver"),
@@ -164,7 +179,9 @@ _INNER = {
     "dhcp6-overrides": ("use-routes", "use-dns", "route-metric"),
     "parameters": ("mode",),
 }
-_DEVICE_KEYS = (_FLAG_KEYS | _NUMBER_KEYS | _WORD_KEYS | _ADDRESS_KEYS) - {"name", "uuid", "type", "scope", "to", "via", "from"}
+_DEVICE_KEYS = (_FLAG_KEYS | _NUMBER_KEYS | _NAME_KEYS | _ADDRESS_KEYS | {"driver", *_WORDS_OF}) - {
+    *("name", "uuid", "type", "scope", "to", "via", "from")
+}
 LIST_LIMIT = 256
 
 
@@ -188,7 +205,7 @@ def netplan(text: str, _logins: Collection[str]) -> str:
                 name if _WORD.fullmatch(name) else f"device{number}": _device(device)
                 for number, (name, device) in enumerate(named, start=1)
             }
-    return str(yaml.safe_dump({"network": found}, sort_keys=False, default_flow_style=False, width=140))
+    return str(yaml.safe_dump({"network": found}, sort_keys=False, default_flow_style=False, allow_unicode=True, width=140))
 
 
 def _device(device: Any) -> dict[str, Any]:
@@ -225,48 +242,17 @@ def _plain(key: str, value: Any) -> Any:
         return value if _ADDRESS.fullmatch(value) or value == "default" else None
     if key == "driver":
         return names.plain_words(value) if _WORD.fullmatch(value) else None
+    if key in _WORDS_OF:
+        return value if re.fullmatch(_WORDS_OF[key], value) else None
     if key == "name" and re.fullmatch(r"[\w .:*?\[\]-]{1,64}", value):
         return value
-    return value if _WORD.fullmatch(value) or (key == "version" and value.isdecimal()) else None
+    return value if (key in _NAME_KEYS and _WORD.fullmatch(value)) or value.isdecimal() else None
 
 
 _OWN = r"(?:usr/(?:bin|sbin|lib|libexec)|opt/nvidia|bin|sbin|lib|proc|sys|dev)/"
 """Folders of the system, without the first slash."""
 
-# Key files ------------------------------------------------------------------------------------------------------------------------
-
-_SECTION_KEYS: Mapping[str, str] = {
-    "connection": r"id|uuid|type|interface-name|autoconnect|autoconnect-priority|master|slave-type|controller|port-type",
-    "ipv4": r"method|address\d*|addresses|gateway|route\d*|routes|never-default|may-fail|route-metric|link-local",
-    "ipv6": r"method|address\d*|addresses|gateway|route\d*|routes|never-default|may-fail|route-metric|addr-gen-mode",
-    "ethernet": r"mtu|mac-address|cloned-mac-address",
-    "802-3-ethernet": r"mtu|mac-address|cloned-mac-address",
-    "match": r"interface-name|driver|path",
-    "Match": r"Name|Driver|Type|MACAddress|PermanentMACAddress|Path|Kind|OriginalName",
-    "Network": r"DHCP|Address|Gateway|LinkLocalAddressing|IPv6AcceptRA|ConfigureWithoutCarrier|Bond|Bridge|VLAN|VRF",
-    "Link": r"MTUBytes|RequiredForOnline|ActivationPolicy|Unmanaged|ARP|Name|NamePolicy|MACAddressPolicy",
-    "Address": r"Address|Scope",
-    "Route": r"Destination|Gateway|Metric|Table|Scope",
-    "NetDev": r"Name|Kind|MTUBytes|MACAddress",
-}
-_FREE = re.compile(r"[\w .,:;/*?!+\[\]~-]{0,200}")
-
-
-def key_file(text: str, _logins: Collection[str]) -> str:
-    """A NetworkManager profile or a file of systemd-networkd: which interface it is for and how it is addressed."""
-    found: list[str] = []
-    allowed: re.Pattern[str] | None = None
-    for line in text.split("\n")[:4000]:
-        stripped = line.strip()
-        if stripped.startswith("[") and stripped.endswith("]"):
-            name = stripped[1:-1]
-            allowed = re.compile(_SECTION_KEYS[name]) if name in _SECTION_KEYS else None
-            found += [stripped] if allowed else []
-            continue
-        key, equals, value = stripped.partition("=")
-        if allowed is not None and equals and allowed.fullmatch(key.strip()) and _FREE.fullmatch(value.strip()):
-            found.append(f"{key.strip()}={value.strip()}")
-    return "".join(f"{line}\n" for line in found)
+# Units ----------------------------------------------------------------------------------------------------------------------------
 
 
 def unit_file(text: str, _logins: Collection[str]) -> str:
@@ -328,12 +314,23 @@ def limits_conf(text: str, logins: Collection[str]) -> str:
 # ssh and names --------------------------------------------------------------------------------------------------------------------
 
 _KEY = r"(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp\d{3}|sk-[\w@.-]{1,60}) [A-Za-z0-9+/]{20,2000}={0,3}"
-_SOURCES = r"[0-9A-Fa-f:.,/*]{1,400}"
+_SOURCES = r"[0-9A-Fa-f:.,/]{1,400}"
+_STARRED = re.compile(r"(?<![\w.:*])(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.\*)+)(?![\w.:*])")
+
+
+def networks(text: str) -> str:
+    """Patterns of addresses (10.77.3.*) as the networks that they are, which get a stand-in like any other."""
+
+    def network(found: re.Match[str]) -> str:
+        parts = found[1].split(".")
+        return f"{'.'.join([*parts, '0', '0', '0'][:4])}/{8 * len(parts)}"
+
+    return _STARRED.sub(network, text)
 
 
 def authorized_keys(text: str, _logins: Collection[str]) -> str:
     """authorized_keys: the lines of this collection, without options of others."""
-    return lines_like(rf'(?:restrict,)?(?:from="{_SOURCES}" )?{_KEY} {MARK}')(text, ())
+    return lines_like(rf'(?:restrict,)?(?:from="{_SOURCES}" )?{_KEY} {MARK}')(networks(text), ())
 
 
 def known_hosts(text: str, _logins: Collection[str]) -> str:
@@ -364,12 +361,13 @@ def hosts(text: str, _logins: Collection[str]) -> str:
     return "".join(found)
 
 
+RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{4}|unknown"
 PAIR_SETTING = r"(?:(?:NCCL|UCX|OMPI|PRTE|GLOO|TP)_[A-Za-z0-9_]{1,60}|MN_IF_NAME)=[\w.,:=/^-]{0,200}"
 _PAIR_ENV = lines_like(
-    r"# Settings that this pair was proven with\..{0,200}",
-    r"# pair [\w.-]{1,64}",
-    r"# desk [\w.-]{1,64} \((?:head|peer)\)",
-    r"# first_proven_by [\w.:-]{1,80}",
+    "|".join(re.escape(TITLE.replace("this pair", kind)) for kind in ("this pair", "this stack")),
+    r"# (?:pair|stack) [\w.-]{1,64}",
+    r"# desk [\w.-]{1,64} \((?:head|peer|rank \d{1,3})\)",
+    rf"{FIRST_PROVEN}(?:{RUN_ID})",
     r"# boot_id [\w.-]{1,64} [0-9a-f-]{36}",
     r"# link_changes [\w.-]{1,64}(?: [\w.-]{1,20}=(?:\d{1,9}|None))*",
     PAIR_SETTING,
@@ -413,7 +411,8 @@ def json_like(shape: Any) -> Reducer:
             data = json.loads(text)
         except (ValueError, RecursionError):
             return UNPARSED
-        return json.dumps(_shaped(data, shape), indent=1) + "\n"
+        # As it was learned: escaped, a name that has an umlaut would not be found again.
+        return json.dumps(_shaped(data, shape), indent=1, ensure_ascii=False) + "\n"
 
     return reduce
 
@@ -451,7 +450,9 @@ driver_lock = json_like(
 )
 update_journal = json_like(
     {
-        **dict.fromkeys(("schema", "phase", "run_id", "stack", "kernel_before", "kernel_after"), r"[\w./+~-]{1,100}"),
+        **dict.fromkeys(("schema", "phase", "stack"), r"[\w./+~-]{1,100}"),
+        **dict.fromkeys(("kernel_before", "kernel_after"), r"\d+\.\d+[\w.+~-]{0,90}"),
+        "run_id": RUN_ID,
         **{key: {"*": _VERSION} for key in ("before", "target")},
         **{key: [_PACKAGE] for key in ("added", "kept", "lost")},
         "firmware": [r"[\w .()-]{1,80}"],
@@ -473,11 +474,15 @@ _ADDRESS_INFO = {
 ip_address_json = json_like(
     [
         {
-            **dict.fromkeys(("ifname", "link", "master", "qdisc", "operstate", "link_type", "parentbus", "parentdev"), r"[\w.@:-]{1,40}"),
+            **dict.fromkeys(("ifname", "link", "master"), r"[\w.@:-]{1,40}"),
+            "qdisc": r"no(?:queue|op)|mq(?:prio)?|(?:fq|pfifo|bfifo|fq_codel|fq_pie|pfifo_fast|cake|codel|htb|tbf|sfq|prio|clsact|ingress)",
+            "operstate": r"UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT|TESTING",
+            "link_type": r"ether|loopback|infiniband|none|sit|ipip|gre6?|tunnel6?|can|ppp|[0-9]{1,5}",
+            **dict.fromkeys(("parentbus", "parentdev"), r"(?:pci|usb|virtio|platform)|[0-9a-f:.-]{1,20}"),
             **dict.fromkeys(("ifindex", "link_index", "mtu", "txqlen", "link_netnsid"), r"\d{1,12}"),
             **dict.fromkeys(("address", "broadcast", "permaddr"), r"[0-9a-f:]{2,60}"),
             "flags": [r"[A-Z0-9_-]{1,40}"],
-            "altnames": [r"en\w{1,20}|wl\w{1,20}"],
+            "altnames": [names.KERNELS_INTERFACE],
             "addr_info": [_ADDRESS_INFO],
         }
     ]
@@ -491,7 +496,8 @@ def ip_address(text: str, logins: Collection[str]) -> str:
         return ip_address_json(text, logins)
     plain = lines_like(
         r"\d{1,9}: [\w.@:-]{1,40}: <[A-Z0-9_,-]{0,300}> mtu \d{1,7}[\w .-]{0,300}",
-        r"\s+(?:link/|inet6? |altname (?:en|wl)|valid_lft )[\w .:/,-]{0,300}",
+        r"\s+(?:link/|inet6? |valid_lft )[\w .:/,-]{0,300}",
+        rf"\s+altname (?:{names.KERNELS_INTERFACE})",
         r"[\w.@-]{1,40}\s+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT|TESTING)\b[\w .:/,<>-]{0,2000}",
     )
     return re.sub(r" (?:link-netns|alias) \S+", "", plain(text, ()))

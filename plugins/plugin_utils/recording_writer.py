@@ -25,7 +25,9 @@ from typing import Any
 
 import yaml
 
+from . import recording_boot as boot
 from . import recording_names as names
+from . import recording_packages as packing
 from . import recording_policy as policy
 from . import recording_reducers as reduce
 from .sanitiser import Sanitiser
@@ -36,16 +38,13 @@ NOT_READ = "/.not-recorded"
 DETAILS = ("rc", "stdout", "stderr", "error")
 ENTRIES_LIMIT = 50_000
 """Files, links, names in folders, or answers of commands in one recording."""
+NAMES_LIMIT = 5000
+"""Names of the owner's in one recording: each is looked for in every text."""
 PACKED_LIMIT = 24 * 1024 * 1024
 UNPACKED_LIMIT = 96 * 1024 * 1024
 """Bytes of a recording as the module sends it, and as it is unpacked; one of a real desk has about 4 MB."""
 
-PACKAGES = "/var/lib/dpkg/status"
 PREFERENCES = "/etc/apt/preferences.d"
-_PACKAGE_FILES = re.compile(
-    r"/var/lib/(?:dpkg/status|apt/extended_states|dgx_spark/(?:driver_lock/lock|update/journal)\.json)"
-    rf"|/(?:var/)?run/reboot-required\.pkgs|{PREFERENCES}/.*"
-)
 _PACKAGE_TOOLS = frozenset(("dpkg", "dpkg-query", "apt-mark"))
 _BOOT_FILES = re.compile(r"/boot/grub/(?:grub\.cfg|grubenv)|/etc/default/grub(?:\.d/.*)?")
 
@@ -198,6 +197,7 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
     for path, target in recorded.links.items():
         sanitiser.learn_path(path)
         sanitiser.learn_path(target)
+        sanitiser.learn_path(posixpath.join(posixpath.dirname(path), target))
     for path, found in recorded.folders.items():
         for name in found:
             sanitiser.learn_path(f"{path}/{name}")
@@ -206,9 +206,14 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
             sanitiser.learn_command(entry["argv"], str(response.get("stdout") or ""), str(response.get("stderr") or ""))
     for path in (*recorded.denied, *recorded.missing):
         sanitiser.learn_path(path)
+    if sanitiser.learned > NAMES_LIMIT:
+        raise LeakError(
+            f"The desk names {sanitiser.learned} accounts, hosts, networks and the like, and at most {NAMES_LIMIT} can be replaced; "
+            "nothing was written."
+        )
     new = sanitiser.text
-    packages = names.Packages()
-    packages.learn(recorded.files.get(PACKAGES, ""))
+    packages = packing.Packages()
+    packages.learn(recorded.files.get(packing.STATUS, ""))
     recorded = _renamed(reduced(_grouped(recorded, sanitiser.logins), sanitiser), packages)
     result = Recorded(
         files={new(path): sanitiser.file(path, text) for path, text in recorded.files.items()},
@@ -227,7 +232,7 @@ def sanitised(recorded: Recorded, sanitiser: Sanitiser) -> Recorded:
         denied=tuple(new(path) for path in recorded.denied),
         missing=tuple(new(path) for path in recorded.missing),
     )
-    menus = names.retitled({path: text for path, text in result.files.items() if _BOOT_FILES.fullmatch(path)})
+    menus = boot.retitled({path: text for path, text in result.files.items() if _BOOT_FILES.fullmatch(path)})
     result = replace(result, files={**result.files, **menus})
     for place, text in _texts(result):
         if sanitiser.leaks(text):
@@ -264,7 +269,7 @@ def _grouped(recorded: Recorded, logins: frozenset[str]) -> Recorded:
     return replace(recorded, commands=commands)
 
 
-def _renamed(recorded: Recorded, packages: names.Packages) -> Recorded:
+def _renamed(recorded: Recorded, packages: packing.Packages) -> Recorded:
     """With stand-ins for files of settings and for packages that somebody named."""
     settings = names.SettingFiles()
     targets = (posixpath.join(posixpath.dirname(path), target) for path, target in recorded.links.items())
@@ -275,26 +280,17 @@ def _renamed(recorded: Recorded, packages: names.Packages) -> Recorded:
             settings.learn(f"{folder}/{name}")
 
     for path, text in recorded.files.items():
-        if path.startswith(f"{PREFERENCES}/"):
-            packages.learn_list("\n".join("\n".join(found.split()) for found in re.findall(r"(?m)^Package: (.*)$", text)))
-        elif path.endswith("/reboot-required.pkgs"):
-            packages.learn_list(text)
-        elif path.endswith("/driver_lock/lock.json"):
-            for name in re.findall(r'"([\w.-]{1,80})"', "".join(re.findall(r'(?s)"pins": \[(.*?)\]', text))):
-                settings.learn(f"{PREFERENCES}/{name}")
-            packages.learn_list(
-                "\n".join(
-                    re.findall(r'"([a-z0-9][\w.+-]{1,80})"', "".join(re.findall(r'(?s)"(?:held|protected|conflicts)": \[(.*?)\]', text)))
-                )
-            )
+        packages.learn_names(packing.named_in(path, text))
+        for name in packing.pins(text) if packing.LOCK.fullmatch(path) else ():
+            settings.learn(f"{PREFERENCES}/{name}")
     for entry in recorded.commands:
         for item in entry["responses"] if set(entry["argv"][:3]) & _PACKAGE_TOOLS else ():
             packages.learn_list(item.get("stdout") or "")
 
     def text_of(path: str, text: str) -> str:
-        if path.endswith("/driver_lock/lock.json"):
+        if packing.LOCK.fullmatch(path):
             text = re.sub(r'"([\w.-]{1,80})"', lambda found: f'"{settings.name(PREFERENCES, found.group(1))}"', text)
-        return packages.text(text, path == PACKAGES or path.startswith(PREFERENCES)) if _PACKAGE_FILES.fullmatch(path) else text
+        return packages.text(text, path) if packing.names_packages(path) else text
 
     def response_of(argv: Sequence[str], response: Mapping[str, Any]) -> Mapping[str, Any]:
         told = response.get("stdout")

@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -21,8 +22,11 @@ from typing import Any
 from ..module_utils.readers import netplan
 from . import secret_shapes
 from .address_map import ROUTE_FILE, AddressMap
-from .recording_names import plain, plain_interface, release_of
-from .recording_reducers import MARK, PLAIN_PROFILE, SECTIONS
+from .one_pattern import literals
+from .recording_boot import release_of, releases_in
+from .recording_names import KERNELS_INTERFACE, plain, plain_interface, plain_profile
+from .recording_packages import names_packages
+from .recording_reducers import MARK, SECTIONS, networks
 from .secret_shapes import REMOVED
 
 GENERIC = frozenset(
@@ -56,8 +60,8 @@ _PRIVATE_KEY = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*P
 _PUBLIC_KEY = r"(?<![A-Za-z0-9])AAAA[A-Za-z0-9+/]{30,}={0,2}"
 _FINGERPRINT = r"SHA256:[A-Za-z0-9+/]{43}"
 _UNIT = r"service|socket|timer|target|mount|automount|path|slice|scope|device|swap|conf"
-_MAIL = rf"(?<![\w.+@-])[\w.+-]+@(?![\w.\\-]*\.(?:{_UNIT})\b)[\w-]+(?:\.[\w-]+)*"
-"""Also user@host in the comment of a key; a templated unit (getty@tty1.service) is no address."""
+_MAIL = rf"(?<![\w.+@-])[\w.+-]+@(?![\w.\\-]*\.(?:{_UNIT})\b|openssh\.com\b)[\w-]+(?:\.[\w-]+)*"
+"""Also user@host in the comment of a key; a templated unit (getty@tty1.service) is no address, nor is an algorithm of OpenSSH's."""
 _GUID = r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{4}(?::[0-9A-Fa-f]{4}){3}(?![0-9A-Fa-f:])"
 _OCTETS = r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){6,31}|(?:-[0-9A-Fa-f]{2}){7})(?![0-9A-Fa-f:-])"
 """Longer hardware addresses (a DHCP client, InfiniBand, with hyphens PCIe's serial number of a device) and fingerprints."""
@@ -94,13 +98,33 @@ _RESOLVER_FILES = re.compile(r"/resolv\.conf$")
 _PASSWD = re.compile(r"(?m)^([^:\n]{1,64}):[^:\n]*:(\d+):\d+:([^:\n]*):([^:\n]*):[^:\n]*$")
 _HOME = re.compile(r"/home/([A-Za-z_][\w.-]*)")
 _SSH_HOME = re.compile(r"(.*)/([^/]+)/\.ssh(?:/|$)")
-_NET_FOLDER = re.compile(r"^/sys/.*/(?:net|infiniband)/([^/]+)")
+_NET_FOLDER = re.compile(r"^/(?:sys/.*/(?:net|infiniband)|proc/sys/net/ipv[46]/(?:conf|neigh))/([^/]+)")
 _NET_NAME = (
     re.compile(r"\"(?:ifname|link|master|netdev|dev)\": ?\"([\w.@:-]{1,40})\""),
     re.compile(r"(?m)(?:^\d{1,9}: (?=[^\n]*: <)| netdev )([\w.@-]{1,40})"),
-    re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([\w.@* -]{1,200})$"),
+    re.compile(r"(?m)^[ \t]*(?:Name|interface-name|OriginalName|Bridge|Bond|VLAN|VRF|master|controller)[ \t]*=[ \t]*([^\n=]{1,200})$"),
 )
+_NET_FILES = (
+    (re.compile(r"/uevent$"), re.compile(r"(?m)^INTERFACE=(.{1,40})$")),
+    (re.compile(r"/net/(?:arp|if_inet6)$"), re.compile(r"(?m)^[0-9a-f][^\n]*[ \t](\S{1,40})$")),
+)
+_NET_PROGRAMS = {
+    "ibdev2netdev": re.compile(r"(?m)^(\S{1,40}) port \d{1,5} ==> (\S{1,40})"),
+    "ethtool": re.compile(r"(?m)^Settings for (\S{1,40}):"),
+    "rdma": re.compile(r"(?m)^(?:\d+/\d+: |link )([\w-]{1,40})/\d"),
+}
+"""Where interfaces and adapters are named, of files and of programs' outputs."""
 _STACK = re.compile(r"\"stack\"\s*:\s*\"([\w.-]{1,64})\"")
+_RELEASE_FILES = re.compile(
+    r"^/(?:boot/grub/(?:grub\.cfg|grubenv)|etc/default/grub(?:\.d/.*)?|proc/(?:cmdline|version|sys/kernel/osrelease))$"
+)
+_RELEASE_SAID = re.compile(r"(?m)^.*(?:version magic|Linux version|BOOT_IMAGE=).*$")
+_INTERFACE_SAID = re.compile(
+    r"(?:renamed from |NETDEV WATCHDOG: |mlx5_core [0-9a-f:.]{6,12}[0-9a-f] (?=[\w.-]{1,15}(?:: | \(renamed )))([\w.-]{1,15})(?=[ :)\n]|$)"
+)
+"""An interface behind the address of its device; behind a colon the driver itself speaks."""
+_UPDATED_KERNEL = re.compile(r"\"kernel_(?:before|after)\": ?\"([^\"]{1,100})\"")
+_KERNEL_PACKAGE = re.compile(r"\blinux-[a-z0-9.-]{1,40}?-(\d+\.\d+\.\d+[-+~][\w.+~-]{1,80})")
 _ID_USER = re.compile(r"\buid=\d+\(([^)\s]+)\)")
 _SWITCH_ID = re.compile(r"""phys_switch_id["']?[\s:=]+["']?([0-9a-f]{12,40})\b""")
 
@@ -110,10 +134,11 @@ _PUBLIC_HOST = re.compile(
     r"|systemd|die\.net|man7|w3)\.(?:com|org|net|io)"
 )
 _MARKED_NAME = re.compile(r"(?m)^# (?:desk|boot_id|link_changes) ([\w.-]{1,64})\b")
-_PAIR_NAME = re.compile(r"(?m)^# pair ([\w.-]{1,64})$")
+_PAIR_NAME = re.compile(r"(?m)^# (?:pair|stack) ([\w.-]{1,64})$")
+_LINK_CHANGES = re.compile(r"(?m)^# link_changes \S+ (.*)$")
 _OUR_HOSTS = re.compile(rf"(?m)^([^\s#@|]+) .* {MARK}$")
 _NETPLAN_FILES = re.compile(r"/netplan/[^/]+\.ya?ml$")
-_SPACED_PROFILE = re.compile(r"netplan-(?:en|wl|eth)\w{1,13}-(.+)")
+_SPACED_PROFILE = re.compile(rf"netplan-(?:{KERNELS_INTERFACE})-(.+)")
 _NO_NAME = re.compile(r"[\d.:]+|[\w.]*[*?\[][^/]*")
 _WITH_UUID = re.compile(rf"(.+)-{_UUID}")
 
@@ -134,12 +159,14 @@ class Sanitiser:
         """``standin`` takes the place of the host name; ``hostnames`` and ``users`` are names known beforehand (inventory, login user)."""
         self._standin = standin
         self._kinds: dict[str, list[str]] = {}
+        self._noted: set[str] = set()
         self._addresses = AddressMap()
         self._opaque: dict[str, set[str]] = {kind: set() for kind, _pattern in _OPAQUE}
         self._corpus: list[str] = []
         self._secrets: set[str] = set()
         self._map: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._originals: tuple[re.Pattern[str], re.Pattern[str]] | None = None
         self._keys: dict[str, str] = {}
         self.logins = frozenset(name for name in users if name)
         """Names of the login user."""
@@ -148,25 +175,29 @@ class Sanitiser:
         for name in self.logins:
             self._note("user", name)
 
+    @property
+    def learned(self) -> int:
+        """How many names were found."""
+        return len(self._noted)
+
     # Learning ---------------------------------------------------------------------------------------------------------------------
 
     def learn_file(self, path: str, text: str) -> None:
         """Find what must be replaced in a file and in its name."""
         self._learn(path)
+        text = networks(_spelled_out(text)) if path.endswith("/authorized_keys") else _spelled_out(text)
         content = text.strip()
         self._path(path)
         if SERIAL_FILES.search(path):
             self._note("serial", content, sure=True)
         elif HOSTNAME_FILES.search(path):
             self._host(content)
-        elif path == "/proc/sys/kernel/osrelease":
-            self._release(content)
         elif MACHINE_ID_FILES.search(path):
             self._note("id", content)
         elif SWITCH_ID_FILES.search(path):
             self._note("switch", content)
-        if path == "/proc/version":
-            self._release(text.removeprefix("Linux version ").split(" ")[0])
+        if _RELEASE_FILES.search(path):
+            self._releases(text)
         if ROUTE_FILE.search(path):
             for line in text.split("\n")[1:4000]:
                 self._interface(line.split("\t")[0].strip())
@@ -175,9 +206,16 @@ class Sanitiser:
         if path.endswith("/update/journal.json"):
             for match in _STACK.finditer(text):
                 self._note("pair", match.group(1))
+            for match in _UPDATED_KERNEL.finditer(text):
+                self._release(match.group(1))
+        for files, pattern in _NET_FILES:
+            for match in pattern.finditer(text) if files.search(path) else ():
+                self._interface(match.group(1))
+        if names_packages(path):
+            self._kernel_packages(text)
         if re.search(r"/systemd/network/|/system-connections/", path):
             for match in _NET_NAME[2].finditer(text):
-                for name in match.group(1).split():
+                for name in re.split(r"[\s;,!]+", match.group(1)):
                     self._interface(name)
         if path.endswith("/passwd"):
             self._accounts(text)
@@ -186,6 +224,9 @@ class Sanitiser:
                 self._host(match.group(1))
             for match in _PAIR_NAME.finditer(text):
                 self._note("pair", match.group(1))
+            for match in _LINK_CHANGES.finditer(text):
+                for word in match.group(1).split():
+                    self._interface(word.partition("=")[0])
         if path.endswith("/known_hosts"):
             for match in _OUR_HOSTS.finditer(text):
                 for name in match.group(1).split(","):
@@ -194,7 +235,7 @@ class Sanitiser:
         if _NETPLAN_FILES.search(path):
             self._netplan(text)
         if PROFILE_FILES.search(path):
-            for match in re.finditer(r"(?m)^id=(.+)$", text):
+            for match in re.finditer(r"(?m)^[ \t]*id[ \t]*=[ \t]*(.+)$", text):
                 self._profile(match.group(1))
 
     def _profile(self, name: str) -> None:
@@ -203,7 +244,7 @@ class Sanitiser:
         for wrapped in (_WITH_UUID, _SPACED_PROFILE):
             match = wrapped.fullmatch(name)
             name = match.group(1) if match else name
-        if not PLAIN_PROFILE.fullmatch(name):
+        if not plain_profile(name):
             self._note("ssid", name)
 
     def _netplan(self, text: str) -> None:
@@ -241,7 +282,7 @@ class Sanitiser:
 
     def learn_command(self, argv: Iterable[str], stdout: str, stderr: str) -> None:
         """Find what must be replaced in a command and its output."""
-        words = list(argv)
+        words, stdout = list(argv), _spelled_out(stdout)
         program = words[0].rsplit("/", 1)[-1] if words else ""
         for word in words:
             self._learn(word)
@@ -251,15 +292,28 @@ class Sanitiser:
                 self._host(stdout.strip())
             elif program == "uname" and fields[0] == "Linux" and len(fields) > 2:
                 self._host(fields[1])
-                self._release(fields[2])
             for match in re.finditer(r"(?im)^[ \t]*(?:static )?hostname:[ \t]*(\S+)", stdout):
                 self._host(match.group(1))
-        if program == "uname" and words[1:] == ["-r"]:
-            self._release(stdout.strip())
+        if program in ("uname", "modinfo"):
+            self._releases(stdout + " ".join(["", *words]))
+        if program in ("dpkg", "dpkg-query", "apt-mark"):
+            self._kernel_packages(stdout)
+        if program in ("journalctl", "dmesg"):
+            for match in _INTERFACE_SAID.finditer(stdout):
+                self._interface(match.group(1))
+            for match in _RELEASE_SAID.finditer(stdout):
+                self._releases(match.group())
+        if program == "ethtool":
+            self._interface(words[-1])
+        for match in _NET_PROGRAMS[program].finditer(stdout) if program in _NET_PROGRAMS else ():
+            for name in match.groups():
+                self._interface(name)
         if program in ("ip", "rdma"):
             for pattern in _NET_NAME[:2]:
                 for match in pattern.finditer(stdout):
                     self._interface(match.group(1))
+        if program == "sshd":
+            self._learn(networks(stdout))
         if program == "nmcli":
             for line in stdout.splitlines():
                 fields = re.split(r"(?<!\\):", line)
@@ -275,24 +329,32 @@ class Sanitiser:
         """Find what must be replaced in a path or the target of a link."""
         self._learn(path)
         self._path(path)
-        profile = PROFILE_FILES.search(path)
-        if profile:
-            self._profile(profile.group(1))
 
     def _path(self, path: str) -> None:
-        home, interface = _SSH_HOME.match(path), _NET_FOLDER.match(path)
+        home, interface, profile = _SSH_HOME.match(path), _NET_FOLDER.match(path), PROFILE_FILES.search(path)
+        if profile:
+            self._profile(profile.group(1))
         if home and home.group(2) != "root":
             self._note("user", home.group(2))
             self._homes(home.group(1))
         if interface:
             self._interface(interface.group(1))
-        if path.startswith(("/boot/", "/lib/modules/", "/usr/lib/modules/")):
-            self._release(path.removeprefix("/usr").removeprefix("/lib/modules").removeprefix("/boot")[1:].partition("/")[0])
+        if path.startswith(("/boot/", "/lib/modules/", "/usr/lib/modules/", "/usr/src/")):
+            for part in path.split("/"):
+                self._release(part)
 
     def _release(self, name: str) -> None:
         release = release_of(name)
         if release:
             self._note("release", release)
+
+    def _releases(self, text: str) -> None:
+        for release in releases_in(text):
+            self._note("release", release)
+
+    def _kernel_packages(self, text: str) -> None:
+        for match in _KERNEL_PACKAGE.finditer(text):
+            self._release(match.group(1))
 
     def _host(self, name: str) -> None:
         short, _dot, domain = name.strip().partition(".")
@@ -331,11 +393,13 @@ class Sanitiser:
             return
         if not set(value) - set("0-. ") or (kind == "serial" and (len(value) < 4 or not (sure or re.search(r"\d", value)))):
             return
-        if not any(value.lower() == other.lower() for others in self._kinds.values() for other in others):
+        if value.lower() not in self._noted:
+            self._noted.add(value.lower())
+            self._originals = None
             self._kinds.setdefault(kind, []).append(value)
 
     def _learn(self, text: str, addresses: bool = True, resolver: bool = False) -> None:
-        self._pattern = None
+        self._pattern = self._originals = None
         self._corpus.append(text.lower())
         self._addresses.learn_macs(text)
         for kind, pattern in _OPAQUE:
@@ -382,7 +446,7 @@ class Sanitiser:
             for form in (name.replace("-", "--"), name.replace("-", "_")):
                 if form.lower() in corpus:
                     self._note("host", form)
-        originals = {value.lower() for values in self._kinds.values() for value in values}
+        originals = {name for name in self._noted if len(name) > 3}
         self._addresses.choose(lambda text: text in corpus)
         makers: dict[str, Callable[[int, str], str]] = {
             "host": lambda number, _old: self._standin if number == 1 else f"{self._standin}-{number}",
@@ -418,7 +482,7 @@ class Sanitiser:
                     text
                     for text in (makers[kind](number, value) for number in numbers)
                     if text.lower() not in given
-                    and not any(original in text.lower() for original in originals if len(original) > 3)
+                    and not any(part in originals for part in _parts(text.lower()))
                     and text.lower() not in corpus
                 )
                 given.add(candidate.lower())
@@ -429,19 +493,14 @@ class Sanitiser:
         for number, print_ in enumerate(sorted(self._opaque["fingerprint"]), start=1):
             invented = "SHA256:" + base64.b64encode(hashlib.sha256(f"fingerprint {number}".encode()).digest()).decode().rstrip("=")
             self._map[print_.lower()] = fits.get(print_, invented)
-        self._pattern = re.compile("|".join(self._alternatives()), re.DOTALL | re.IGNORECASE)
+        self._pattern = re.compile("|".join(filter(None, self._alternatives())), re.DOTALL | re.IGNORECASE)
         return self._pattern
 
     def _alternatives(self) -> Iterator[str]:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            yield _bounded(secret)
+        yield from _bounded(self._secrets)
         yield _PRIVATE_KEY
-        for kind in ("key", "fingerprint", "mail", "octets", "digits", "number"):
-            for value in sorted(self._opaque[kind], key=len, reverse=True):
-                yield re.escape(value)
-        literals = [value for values in self._kinds.values() for value in values]
-        for value in sorted(literals, key=len, reverse=True):
-            yield _bounded(value)
+        yield literals(value for kind in ("key", "fingerprint", "mail", "octets", "digits", "number") for value in self._opaque[kind])
+        yield from _bounded(self._noted)
         yield _UUID
         yield _GUID
         yield from self._addresses.patterns()
@@ -469,11 +528,23 @@ class Sanitiser:
 
     def leaks(self, text: str) -> list[str]:
         """Originals that are still in a text (kinds and places of a mistake in this file, never expected)."""
-        found = [value for values in self._kinds.values() for value in values if re.search(_bounded(value), text, re.IGNORECASE)]
+        if self._originals is None:
+            self._originals = (_any_of(self._noted), _any_of(self._secrets))
+        found = self._originals[0].findall(text)
         opaque = ("uuid", "key", "fingerprint", "mail", "octets", "digits", "number")
         found += [value for kind in opaque for value in self._opaque[kind] if value in text and set(value) - set("0:-")]
-        found += [secret for secret in self._secrets if re.search(_bounded(secret), text)]
+        found += [secret for secret in self._originals[1].findall(text) if secret in self._secrets]
         return found + self._addresses.leaks(text) + secret_shapes.found(text)
+
+
+def _spelled_out(text: str) -> str:
+    """A JSON text with its letters in place of escapes, as a recording has it."""
+    if "\\u" not in text or text.lstrip()[:1] not in ("[", "{"):
+        return text
+    try:
+        return f"{text}\n{json.dumps(json.loads(text), ensure_ascii=False)}"
+    except (ValueError, RecursionError):
+        return text
 
 
 def _many_digits(number: int, length: int) -> str:
@@ -481,12 +552,23 @@ def _many_digits(number: int, length: int) -> str:
     return "".join(hashlib.sha256(f"digits {number} {part}".encode()).hexdigest() for part in range(2))[:length]
 
 
-def _bounded(value: str) -> str:
-    """A pattern for a literal: anywhere when it is long or odd enough, as a whole word when it is a short one."""
-    escaped = re.escape(value)
-    if len(value) >= 8 or (len(value) >= 6 and not value.isdecimal()):
-        return escaped
-    return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
+def _bounded(values: Iterable[str]) -> list[str]:
+    """Patterns for literals: anywhere when they are long or odd enough, as whole words when they are short ones."""
+    anywhere: list[str] = []
+    words: list[str] = []
+    for value in values:
+        (anywhere if len(value) >= 8 or (len(value) >= 6 and not value.isdecimal()) else words).append(value)
+    short = literals(words)
+    return [pattern for pattern in (literals(anywhere), short and rf"(?<![A-Za-z0-9]){short}(?![A-Za-z0-9])") if pattern]
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(_bounded(values)) or "(?!)", re.IGNORECASE)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Every part of a short text."""
+    return (text[start:end] for start in range(len(text)) for end in range(start + 1, len(text) + 1))
 
 
 def _fingerprint(key: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import Options, collect
 from ansible_collections.labops.dgx_spark.plugins.module_utils.recorder import RecordingDesk
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_policy, recording_writer
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.one_pattern import literals
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.plain_yaml import PlainYamlError
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.plain_yaml import load as load_yaml
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.recorded_desk import RecordingError, load
@@ -116,6 +118,29 @@ def test_what_is_no_recording_is_refused_with_words(answer: Any) -> None:
     with pytest.raises(ShapeError) as error:
         unpacked(answer)
     assert len(str(error.value)) < 400
+
+
+def test_the_names_of_a_desk_are_bounded_and_take_time_with_their_number_alone() -> None:
+    """Each was held against every other one, and each place of a text against all of them: 2000 accounts took a minute and a half."""
+
+    def clean(count: int) -> None:
+        accounts = "".join(f"u{number}x:x:{1000 + number}:1000:Person{number}:/h{number}z/u{number}x:/bin/sh\n" for number in range(count))
+        sanitised(recorded_from_dict({"files": {"/etc/passwd": accounts}}), Sanitiser("recorded-01", hostnames=["a"], users=["lab"]))
+
+    begun = time.process_time()
+    clean(1500)
+    assert time.process_time() - begun < 15.0
+    with pytest.raises(recording_writer.LeakError, match=r"names 6001 accounts.*at most 5000"):
+        clean(2000)
+
+
+def test_one_pattern_finds_the_longest_of_many_names() -> None:
+    values = ["ana", "anakowalska", "Anna", "zebra", "zebra-17", "z.b*", "a" * 300, "a" * 299 + "b", "İx", "ß"]
+    pattern = re.compile(literals(values), re.IGNORECASE)
+    for value in values:
+        assert pattern.fullmatch(value) and pattern.fullmatch(value.swapcase() if value.isascii() else value), value
+    assert pattern.findall("ANAKOWALSKA, zebra-1 zebra-17 zxbb an") == ["ANAKOWALSKA", "zebra", "zebra-17"]
+    assert literals([]) == ""
 
 
 def test_what_the_module_sends_is_unpacked() -> None:

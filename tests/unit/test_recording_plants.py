@@ -410,6 +410,43 @@ def test_files_of_settings_keep_their_order_under_other_names(found: list[str]) 
     assert [name.endswith((".yaml", ".yml")) for name in new] == [name.endswith((".yaml", ".yml")) for name in sorted(found)]
 
 
+@pytest.mark.parametrize(
+    "name", ["enP7s7", "enP2p1s0f1np1", "enp0s20f0u1u3c2", "enx4c112233444e", "wlP9s9", "wlan0", "eth0", "ibp1s0", "ib0"]
+)
+def test_what_kernel_and_systemd_call_an_interface_stays(name: str) -> None:
+    assert recording_names.plain_interface(name)
+    assert recording_names.plain_profile(name) and recording_names.plain_profile(f"netplan-{name}")
+    files = recording_names.SettingFiles()
+    files.learn(f"/etc/netplan/10-{name}.yaml")
+    assert files.name("/etc/netplan", f"10-{name}.yaml") == f"10-{name}.yaml"
+
+
+KEY_FILES = {
+    "/etc/NetworkManager/system-connections/a.nmconnection": "[connection]\nid=Wired connection 1\ntype=ethernet\ninterface-name=enP7s7\n"
+    "autoconnect=true\nautoconnect-priority=-999\n[match]\ninterface-name=enp1s0f?np*;!eth0\ndriver=mlx5_core\npath=pci-0000:01:*\n"
+    "[ipv4]\nmethod=link-local\nmay-fail=false\n[ipv6]\naddr-gen-mode=stable-privacy\nmethod=disabled\n[ethernet]\nmtu=9000\n",
+    "/etc/systemd/network/10-x.network": "[Match]\nName=!lo en* eth0\nDriver=mlx5_core\nType=ether !wlan\nPath=pci-0000:01:00.0 other\n"
+    "[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nBond=bond0\n[Link]\nRequiredForOnline=no\n[Route]\nTable=main\nMetric=100\n",
+    "/etc/systemd/network/10-x.netdev": "[NetDev]\nName=bond0\nKind=bond\nMTUBytes=9000\n",
+    "/etc/dgx_spark/pair.env": "# Settings that this pair was proven with. Written by labops.dgx_spark; edits are lost at the next proof.\n"
+    "# first_proven_by 20261122T101500Z-3f2a\nNCCL_IB_HCA==rocep1s0f0,roceP2p1s0f0\n",
+}
+
+
+@pytest.mark.parametrize("path", KEY_FILES)
+def test_what_the_readers_use_of_a_file_of_keys_stays(path: str) -> None:
+    data = {**SMALL, "files": {**SMALL["files"], path: KEY_FILES[path]}}
+    assert sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).files[path] == KEY_FILES[path]
+
+
+def test_a_file_of_keys_never_matches_more_than_it_did() -> None:
+    """Left out, a condition would make the file one for every interface."""
+    text = "[Match]\nName=zebra*\nPath=platform-zebra !pci-titan\nKind=zebra\nMACAddress=zebra\n[Link]\nARP=zebra\n"
+    path = "/etc/systemd/network/10-x.network"
+    new = sanitised(recorded_from_dict({**SMALL, "files": {**SMALL["files"], path: text}}), Sanitiser("recorded-01")).files[path]
+    assert new == "[Match]\nName=net*\nPath=other !other\nKind=other\nMACAddress=other\n[Link]\n"
+
+
 def test_a_file_of_settings_has_one_stand_in_in_every_folder_and_file() -> None:
     lock = '{"schema": "x/1", "pins": ["zebra-pin", "zz-dgx-spark-driver-lock"]}'
     texts = {"/etc/apt/preferences.d/zebra-pin": "Package: *\nPin: release a=noble\nPin-Priority: 1\n"}
@@ -466,6 +503,98 @@ def test_titles_of_the_boot_menu_still_lead_to_their_kernel() -> None:
     entries = grub.menu(clean["/boot/grub/grub.cfg"])
     for path, key in (("/etc/default/grub", "default"), ("/boot/grub/grubenv", "saved_entry")):
         assert grub.of_menu(grub.read(clean[path])[key], entries) == "6.17.0-1021-nvidia"
+
+
+def test_a_package_has_one_stand_in_wherever_it_is_named() -> None:
+    """Also one that the database no longer has; packages that the facts keep and their versions stay."""
+    before = {"zebra-agent": "1.0+zebra1", "nvidia-driver-580": "580.95.05-0ubuntu1"}
+    journal = {"schema": "x/1", "phase": "done", "before": before, "added": ["titan-agent"], "lost": ["zebra-agent=1.0+zebra1"]}
+    lock = {"schema": "x/1", "before": {"holds": ["zebra-agent"], "versions": before}}
+    pin = "Package: zebra-agent src:titan-agent nvidia-driver-*\nPin: release a=stable\nPin-Priority: -1\n"
+    folder = "/var/lib/dgx_spark"
+    files = {f"{folder}/update/journal.json": json.dumps(journal), f"{folder}/driver_lock/lock.json": json.dumps(lock)}
+    data = {**SMALL, "files": {**SMALL["files"], **files, "/etc/apt/preferences.d/nvidia-dgx": pin}}
+    clean = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).files
+    new_journal, new_lock = (json.loads(clean[path]) for path in files)
+    assert new_journal["before"] == {"package2": "1.0+other1", "nvidia-driver-580": "580.95.05-0ubuntu1"} == new_lock["before"]["versions"]
+    assert (new_journal["added"], new_journal["lost"]) == (["package1"], ["package2=1.0+other1"])
+    assert new_lock["before"]["holds"] == ["package2"]
+    assert clean["/etc/apt/preferences.d/nvidia-dgx"].startswith("Package: package2 src:package1 nvidia-driver-*\n")
+
+
+def test_words_of_a_driver_are_no_interfaces() -> None:
+    """Learned as one, a word would be replaced in every file and path."""
+    log = "[    8.3] spark kernel: mlx5_core 0000:01:00.1: Port module event: module 1, Cable plugged\n"
+    argv = ["journalctl", "-k", "-b", "-o", "short-monotonic", "--no-pager"]
+    data = {**SMALL, "commands": [{"argv": argv, "responses": [{"rc": 0, "stdout": log}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stdout"] == log
+
+
+TOLD = {
+    "dpkg-query -W": "nvidia-driver-580-open\t580.95.05-0ubuntu1\tarm64\tinstall ok installed\n"
+    "linux-image-6.17.0-1014-nvidia\t6.17\tdeinstall\n",
+    "rdma link show": "link rocep1s0f0/1 state ACTIVE physical_state LINK_UP netdev enp1s0f0np0 netdev_index 3\n"
+    "0/1: mlx5_0/1: state DOWN\n",
+    "ethtool -i enP7s7": "driver: mlx5_core\nversion: 6.17.0-1014-nvidia\nfirmware-version: 28.45.1200 (MT_0000000123)\n"
+    "bus-info: 0000:01:00.0\n",
+    "ethtool enP7s7": "Settings for enP7s7:\n\tSpeed: 1000Mb/s\n\tDuplex: Full\n\tPort: Twisted Pair\n\tLink detected: yes\n",
+    "sshd -T -C user=lab": "pubkeyauthentication yes\nauthenticationmethods publickey,keyboard-interactive:pam password\n"
+    "pubkeyacceptedalgorithms sk-ssh-ed25519@openssh.com,rsa-sha2-512,ecdsa-sha2-nistp256-cert-v01@openssh.com\nmaxstartups 10:30:100\n",
+    "modinfo nvidia": "filename:       /lib/modules/6.17.0-1014-nvidia/kernel/nvidia-580-open/nvidia.ko.zst\nversion:        580.95.05\n"
+    "license:        Dual MIT/GPL\nvermagic:       6.17.0-1014-nvidia SMP preempt mod_unload modversions aarch64\n",
+    "systemctl is-active nvidia-persistenced": "active\n",
+}
+
+
+@pytest.mark.parametrize("argv", TOLD)
+def test_what_programs_say_in_their_own_words_stays(argv: str) -> None:
+    data = {**SMALL, "commands": [{"argv": argv.split(" "), "responses": [{"rc": 0, "stdout": TOLD[argv]}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stdout"] == TOLD[argv]
+
+
+SMI = {
+    "nvidia-smi": "| NVIDIA-SMI 580.142                Driver Version: 580.142        CUDA Version: 13.0     |\n"
+    "| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |\n"
+    "| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |\n"
+    "|   0  NVIDIA GB10                    On  |   0000000F:01:00.0 Off |                  N/A |\n"
+    "| N/A   35C    P8              4W /  N/A  | Not Supported          |      0%      Default |\n"
+    "| ERR!  ERR! GPU requires reset           | Unknown Error          |                  N/A |\n"
+    "|  GPU   GI   CI              PID   Type   Process name                        GPU Memory |\n"
+    "|    0   N/A  N/A            3150      C   python3                               96073MiB |\n"
+    "|  No running processes found                                                             |\n",
+    "nvidia-smi -q": "==============NVSMI LOG==============\nDriver Version : 580.142\nAttached GPUs : 1\nGPU 0000000F:01:00.0\n"
+    "    Product Name : NVIDIA GB10\n    Product Architecture : Blackwell\n    Addressing Mode : ATS\n    VBIOS Version : 9A.0B.25.00.00\n",
+    "nvidia-smi --query-gpu=name,driver_version --format=csv": "name, driver_version\nNVIDIA GB10, 580.142\n"
+    "WARNING: infoROM is corrupted at gpu 000F:01:00.0\n",
+    "nvidia-smi --query-compute-apps=pid,process_name,used_memory --format=csv,noheader": "7, python3, 8 MiB\n"
+    "9, python3, 8 MiB\n8, [Insufficient Permissions], [N/A]\n",
+}
+
+
+@pytest.mark.parametrize("argv", SMI)
+def test_what_nvidia_smi_itself_says_stays(argv: str) -> None:
+    data = {**SMALL, "commands": [{"argv": argv.split(" "), "responses": [{"rc": 0, "stdout": SMI[argv]}]}]}
+    [command] = sanitised(recorded_from_dict(data), Sanitiser("recorded-01")).commands
+    assert command["responses"][0]["stdout"] == SMI[argv]
+
+
+def test_a_default_by_the_id_of_an_entry_is_found_again() -> None:
+    """Also one whose kernel somebody named, who is known from the menu alone."""
+    place = "gnulinux-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11>gnulinux-6.11.0-zebra-advanced-4d8a6d4c-7a9a-4b7c-9d55-2f6a1b0c9e11"
+    submenu, entry = place.split(">")
+    menu = (
+        f"submenu 'Advanced options for Ubuntu' $menuentry_id_option '{submenu}' {{\n"
+        f"menuentry 'Ubuntu, with Linux 6.11.0-zebra' --class x $menuentry_id_option '{entry}' {{\n"
+        "\tlinux /boot/vmlinuz-6.11.0-zebra ro\n}\n}\n"
+    )
+    files = {"/boot/grub/grub.cfg": menu, "/boot/grub/grubenv": f"saved_entry={place}\n"}
+    data = {**SMALL, "files": {**SMALL["files"], **files}, "folders": {"/boot": ["vmlinuz-6.11.0-zebra", "vmlinuz-6.11.0-zebra.old"]}}
+    clean = sanitised(recorded_from_dict(data), Sanitiser("recorded-01"))
+    saved = grub.read(clean.files["/boot/grub/grubenv"])["saved_entry"]
+    assert grub.of_menu(saved, grub.menu(clean.files["/boot/grub/grub.cfg"])) == "6.11.0-custom1"
+    assert grub.kernels(clean.folders["/boot"]) == ["6.11.0-custom1"]
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,9 @@ def test_what_cannot_be_a_recording_is_neither_packed_nor_expanded(tmp_path: Pat
     (tmp_path / "evil.yml").write_text("recording: {name: evil}\nfiles: {/../../evil: x}\n")
     with pytest.raises(module.PackError, match="not a path below"):
         module.expand(tmp_path / "evil.yml", tmp_path / "evil")
+    (tmp_path / "sent.yml").write_text("recording: {name: &a [x, x]}\nfiles: {/a: *a}\n")
+    with pytest.raises(module.PackError, match="aliases"):
+        module.expand(tmp_path / "sent.yml", tmp_path / "swollen")
     (tmp_path / "sent/files").mkdir(parents=True)
     (tmp_path / "sent/recording.yml").write_text("name: sent\n")
     os.mkfifo(tmp_path / "sent/files/pipe")

@@ -18,6 +18,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding imp
 from ansible_collections.labops.dgx_spark.plugins.module_utils.readers import grub
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_programs as of_programs
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_reducers as reduce
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils import recording_smi as of_smi
 
 from .fake_desk import DRIVER, KERNEL, NVIDIA_SMI_Q, PACKAGES, PCI, QUERY_GPU, FakeDesk, dpkg, healthy, said
 
@@ -63,7 +64,7 @@ def test_readings_with_a_warning_behind_them_are_readings() -> None:
     seen, usual = (dataclasses.replace(collect(item), collected_at=None) for item in (desk, healthy()))
     assert seen.gpu.warnings == (INFOROM.strip(),) and usual.gpu.warnings == ()
     assert dataclasses.replace(seen, gpu=dataclasses.replace(seen.gpu, warnings=())) == usual
-    for reducer in (of_programs.readings, of_programs.process_list, of_programs.programs, of_programs.versions):
+    for reducer in (of_smi.readings, of_smi.process_list, of_smi.programs, of_programs.versions):
         assert "\nWARNING: infoROM is corrupted" in reducer(f"a\n{INFOROM}", ())
     # Without that word 14 is a failure as any other.
     assert collect(with_smi(healthy(), said("no words", rc=14))).gpu.smi == "refused"
