@@ -154,6 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import apt_preferences
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.apt_runner import Limits
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.unwritten import unwritten
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update import SUBSETS, Updater, Wanted, result_of
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.update_look import Looker
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
@@ -208,7 +209,8 @@ def main() -> None:
         try:
             look = looker.look(observe(), options["versions"])
         except OSError as error:
-            module.fail_json(msg=f"{name}: {error.filename} cannot be written: {error.strerror}", findings=[])
+            found = unwritten(where, error)
+            module.fail_json(msg=found.message, findings=[found.as_dict()])
         findings = [item.as_dict() for item in looker.outcome.findings]
         if looker.outcome.failed:
             module.fail_json(msg=looker.outcome.findings[-1].message, findings=findings)

@@ -159,7 +159,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.one_run import claim
-from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools
+from ansible_collections.labops.dgx_spark.plugins.module_utils.changes import bundle, received, tools, unwritten
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import LiveDesk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
@@ -269,11 +269,13 @@ def main() -> None:
         module.fail_json(msg=text, findings=[found.as_dict()])
     except (bundle.BundleError, tools.ToolsError) as error:
         text = f"{given['desk']}: {error.text}"
-        remedy = error.remedy if isinstance(error, tools.ToolsError) else None
-        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, evidence={"last_lines": error.said}, remedy=remedy)
+        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, evidence={"last_lines": error.said}, remedy=error.remedy)
         module.fail_json(msg=f"{text}: {error.said}"[:1500], findings=[found.as_dict()])
     except OSError as error:
-        module.fail_json(msg=f"{folder}: {error}")
+        path = str(error.filename or folder)
+        text = f"{given['desk']}: {path}: {error.strerror}"
+        found = finding("NCCL_BUNDLE_FAILED", Where(desk=given["desk"]), text, remedy=unwritten.remedy(error, path))
+        module.fail_json(msg=text, findings=[found.as_dict()])
 
 
 if __name__ == "__main__":

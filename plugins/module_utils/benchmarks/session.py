@@ -11,12 +11,17 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..desk import MISSING
 from ..model.jumbo import JumboAnswer
 from ..model.link import Endpoint, members, paths_of
 from ..model.proof import Neighbour, Problem
+from ..readers import ip_addr
 from . import jumbo_ping
 from .common import all_right, neighbours, wrong_routes
-from .side import SSH_PORT, AgentSide, SideError, ssh_argv, unit_argv
+from .side import SSH_PORT, AgentSide, Side, SideError, ssh_argv, unit_argv
+
+DOWN = ("down", "lowerlayerdown", "notpresent", "gone")
+"""What the kernel says of an interface without a signal, or that is switched off; gone: it knows none of the name."""
 
 
 class ElsewhereError(Exception):
@@ -85,7 +90,7 @@ def all_sides(
             path.ends if path.first.desk == names[0] else path.ends[::-1] for path in paths_of(ends) if names[0] in members(path.ends)
         ]
         # The route first: where it leads elsewhere, nobody can answer on the cable.
-        _refuse([item for mine, theirs in beside for item in wrong_routes(sides[0], mine, theirs)])
+        _refuse([item for mine, theirs in beside for item in wrong_ways(sides[0], mine, theirs)])
         seen = [item for mine, theirs in beside for item in neighbours(sides[0], mine, theirs)]
         if not all_right(seen, ends):
             raise PathError(seen=seen)
@@ -103,8 +108,30 @@ def all_sides(
             sides.append(side)
         side_of = dict(zip(names, sides, strict=True))
         others = [pair for path in paths_of(ends) for pair in (path.ends, path.ends[::-1]) if pair[0].desk != names[0]]
-        _refuse([item for mine, theirs in others for item in wrong_routes(side_of[mine.desk], mine, theirs)])
+        _refuse([item for mine, theirs in others for item in wrong_ways(side_of[mine.desk], mine, theirs)])
         yield tuple(sides)
+
+
+def wrong_ways(side: Side, mine: Endpoint, theirs: Endpoint) -> list[Problem]:
+    """What keeps packets to the other end from leaving over the cable. Where the link is down, or its addresses are gone with it, the
+    kernel knows no route either: that is then told alone."""
+    netdevs = [item.netdev for item in mine.functions]
+    read = side.read_texts([f"/sys/class/net/{netdev}/operstate" for netdev in netdevs])
+    states = {netdev: "gone" if state.error == MISSING else (state.text or "").strip() for netdev, state in zip(netdevs, read, strict=True)}
+    dark = [f"{netdev} is {state}" for netdev, state in states.items() if state in DOWN]
+    if dark:
+        return [Problem("link_down", mine.desk, f"{', '.join(dark)} (towards {theirs.desk})", {"interfaces": states})]
+    wrong = wrong_routes(side, mine, theirs)
+    asked = mine.functions if any(item.kind == "route" for item in wrong) else ()
+    bare = [f"{item.address} on {item.netdev}" for item in asked if _without(side, item.netdev, item.address)]
+    return [Problem("no_address", mine.desk, ", ".join(bare), {"addresses": bare})] if bare else wrong
+
+
+def _without(side: Side, netdev: str, address: str) -> bool:
+    """Whether an interface does not have the address (any more); false where that cannot be told."""
+    answer = side.run(["ip", "-j", "addr", "show", "dev", netdev])
+    told = ip_addr.read(answer.stdout) if answer.ok else []
+    return bool(told) and not any(item["address"] == address for facts in told for item in facts["addresses"])
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

@@ -28,8 +28,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..desk import Answer, Desk, LiveDesk, make_folder
-from ..programs.user_files import next_step
 from .received import digest, given_away
+from .unwritten import remedy
 
 SCHEMA = "labops.dgx_spark/nccl_bundle/1"
 MANIFEST = "manifest.json"
@@ -53,10 +53,10 @@ FETCH_SECONDS = 900.0
 
 
 class BundleError(Exception):
-    """Building, packing or installing failed; ``said`` is what the tool said last."""
+    """Building, packing or installing failed; ``said`` is what the tool said last, ``remedy`` what to do where that is known."""
 
-    def __init__(self, text: str, said: str = "") -> None:
-        self.text, self.said = text, said
+    def __init__(self, text: str, said: str = "", remedy: str | None = None) -> None:
+        self.text, self.said, self.remedy = text, said, remedy
         super().__init__(text)
 
 
@@ -366,8 +366,8 @@ def install(archive: str, folder: str) -> dict[str, Any]:
         os.rename(fresh, folder)
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        step = next_step(error, folder) if isinstance(error, OSError) else ""
-        raise BundleError(f"{folder} cannot be written: {error}{step}") from error
+        what = remedy(error, folder) if isinstance(error, OSError) else None
+        raise BundleError(f"{folder} cannot be written: {error}", remedy=what) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return manifest

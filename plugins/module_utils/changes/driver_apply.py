@@ -9,7 +9,6 @@ was there, so a run that was cut off anywhere is taken up by the next one.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,13 +17,14 @@ from ..desk import Answer, WritableDesk
 from ..judges.apt_errors import explain
 from ..judges.catalogue import CODES, finding
 from ..judges.common import named
-from ..model.finding import Finding, Where
+from ..model.finding import Where
 from . import apt_preferences, apt_text, lock_model, lock_record
 from .apt_runner import APT_ENVIRONMENT, FETCH, QUICK, AptRunner, Limits, Outcome
 from .apt_text import Offer
 from .driver_group import DRIVER_NAMES, DRIVER_SOURCES, MODPROBE, NO_DRIVER, is_other_branch, is_other_version
 from .lock_model import LockPlan, Step, WantedLock
 from .lock_record import Debs, Record, deb_of
+from .unwritten import unwritten
 
 RESERVE_BYTES = 256 * 1024 * 1024
 """Room that stays free beside what is kept or installed (this collection's rule)."""
@@ -69,7 +69,7 @@ class Applier(AptRunner):
                     self.outcome.replan = True
                     break
         except OSError as error:
-            self.outcome.fail(self._write_error(error))
+            self.outcome.fail(unwritten(self.where, error))
         return self.outcome
 
     def _do(self, step: Step, plan: LockPlan) -> None:
@@ -367,11 +367,6 @@ class Applier(AptRunner):
         message = f"{self.where.subject}: {path} has {free // 1024**2} MiB free; {needed // 1024**2} MiB are needed; nothing was changed"
         evidence = {"path": path, "needed_bytes": needed, "free_bytes": free}
         self.outcome.fail(finding("DISK_FULL", self.where, message, evidence=evidence))
-
-    def _write_error(self, error: OSError) -> Finding:
-        message = f"{self.where.subject}: {error.filename or 'a file'} cannot be written: {error.strerror}"
-        code = "DISK_FULL" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "APT_FAILED"
-        return finding(code, self.where, message, evidence={"path": error.filename, "error": error.strerror})
 
 
 def _going(names: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from ..judges.apt_errors import codes, explain, problems
 from ..judges.common import named
 from ..model.finding import Where
 from ..readers import group, passwd
+from . import unwritten
 from .apt_runner import APT_ENVIRONMENT
 from .bundle import OWN_FOLDER
 from .settings import FOLDER
@@ -34,6 +35,8 @@ AGAIN = (
     "Fix what apt names (sudo dpkg --configure -a; sudo apt-get -f install; sudo apt-mark unhold PACKAGE for one that is on hold), then "
     "run unstack_pair.yml again."
 )
+
+_HELD = re.compile(r"^The following held packages will be changed:\n((?: [^\n]{0,2000}\n?){1,20})", re.MULTILINE)
 
 _NOT_EMPTY = re.compile(r"while removing (\S{1,100}), directory '([^']{1,400})' not empty so not removed")
 """What dpkg says of a folder that it leaves."""
@@ -192,7 +195,7 @@ def remove(desk: WritableDesk, lock_timeout: int, check_mode: bool) -> Outcome:
         try:
             desk.remove(RECORD)
         except OSError as error:
-            raise ToolsError(f"{RECORD} cannot be removed: {error.strerror}") from error
+            raise ToolsError(f"{RECORD} cannot be removed: {error.strerror}", remedy=unwritten.remedy(error, RECORD)) from error
         _tidy(desk, outcome)
     return outcome
 
@@ -295,7 +298,7 @@ def _note(desk: WritableDesk, content: Mapping[str, Any]) -> None:
         desk.make_folder(posixpath.dirname(RECORD))
         desk.write_text(RECORD, json.dumps({key: value for key, value in content.items() if value}, indent=1) + "\n")
     except OSError as error:
-        raise ToolsError(f"{RECORD} cannot be written: {error.strerror}") from error
+        raise ToolsError(f"{RECORD} cannot be written: {error.strerror}", remedy=unwritten.remedy(error, RECORD)) from error
 
 
 def _run(desk: Desk, command: Sequence[str], lock_timeout: int) -> Answer:
@@ -306,6 +309,10 @@ def _refused(what: str, answer: Answer, lists: str = "", remedy: str | None = No
     """With apt's own reason, and its cure where that is known. ``lists``: what fetching the package lists said before; it is the cause
     where one of the desk's own archives was not read."""
     text = answer.stderr + answer.stdout
+    if held := _HELD.search(answer.stdout):
+        names = held.group(1).split()
+        cure = f"They were put on hold with apt-mark. Where they may change or go: sudo apt-mark unhold {' '.join(names)}, then run again."
+        return ToolsError(f"{what}: on hold: {named(names, 5)}", _said(answer), remedy=cure)
     if any(problem.needed for problem in problems(lists)):
         text = lists + text
     explained = explain(answer.argv, text, Where(), timeout=answer.error == "timeout")

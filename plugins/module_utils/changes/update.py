@@ -8,7 +8,6 @@ next one. Nothing is changed before apt has been asked what it would do and the 
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +28,7 @@ from .apt_runner import APT_ENVIRONMENT, FETCH, QUICK, AptRunner, Limits
 from .driver_group import belongs, held_group, present
 from .lock_model import PAUSED, WantedLock
 from .lock_record import deb_of
+from .unwritten import unwritten
 from .update_journal import DEBS, FOLDER, PATH, begun, parse, to_json
 from .update_look import NO_PHASES, SIMULATION, changes_of, new_kernels, upgrade_words
 
@@ -390,9 +390,7 @@ class Updater(AptRunner):
         try:
             work()
         except OSError as error:
-            message = f"{self.where.subject}: {error.filename or 'a file'} cannot be written: {error.strerror}"
-            code = "DISK_FULL" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "APT_FAILED"
-            self.outcome.fail(finding(code, self.where, message, evidence={"path": error.filename, "error": error.strerror}))
+            self.outcome.fail(unwritten(self.where, error))
         return replace(self.result, journal=self._journal())
 
     def _ready(self) -> Desk | None:

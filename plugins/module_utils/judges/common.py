@@ -109,3 +109,10 @@ def routed_over(netdev: str) -> str:
     if netdev != "*":
         return f"routed over {netdev}"
     return "led nowhere: ip rule and ip route show table all name the rule or route (blackhole, unreachable or prohibit)"
+
+
+TAKES_ALL = (
+    "A VPN that takes all traffic has a default route in a table of its own, and other networks for the link do not help against that: let "
+    "it leave the link's networks out (sudo tailscale set --exit-node-allow-lan-access; AllowedIPs of WireGuard)."
+)
+"""What else may be done about a way that is not the main table's."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -13,8 +13,8 @@ from typing import Any
 from ..model.desk import Desk
 from ..model.finding import Finding, Where
 from ..model.port import Address, Function, Port
-from .catalogue import finding
-from .common import edit_by_hand, named, routed_over, unread_about, unread_reason, version_key
+from .catalogue import CODES, finding
+from .common import TAKES_ALL, edit_by_hand, named, routed_over, unread_about, unread_reason, version_key
 from .options import AUDIT, STACKED, JudgeOptions
 
 FUNCTIONS = 4
@@ -387,25 +387,43 @@ def overlaps(desk: Desk, where: Where, options: JudgeOptions) -> list[Finding]:
     ]
     found: dict[tuple[str, str], Finding] = {}
     """By function and the interface that takes its traffic: a route explains what the kernel answers when it is asked for the way."""
+    led: dict[str, list[tuple[Port, Function, Network, Network]]] = {}
+    """By that interface: one rule or table that leads all functions elsewhere is one mistake."""
     for route in (*desk.network.routed_networks, *desk.network.led_elsewhere):
         text, _separator, netdev = (word.strip() for word in route.partition(" dev "))
         routed = networks_of([Address(*_split(text), "inet")])
         for port, item, network in links if routed and netdev not in own else ():
             if not routed[0].subnet_of(network) or (name_of(item), netdev) in found:
                 continue
-            message = (
-                f"{network} of {name_of(item)} is also {routed_over(netdev)} ({routed[0]})."
-                if route in desk.network.routed_networks
-                else f"{routed[0].network_address} in {network} of {name_of(item)} is {routed_over(netdev)}."
-                if netdev == "*"
-                else f"{routed[0].network_address} in {network} of {name_of(item)} is reached over {netdev}: ip rule and ip route show "
-                "table all show what leads there."
-            )
+            if route not in desk.network.routed_networks:
+                if all(item is not other for _port, other, *_rest in led.get(netdev, ())):
+                    led.setdefault(netdev, []).append((port, item, network, routed[0]))
+                continue
+            message = f"{network} of {name_of(item)} is also {routed_over(netdev)} ({routed[0]})."
             evidence = {"network": str(network), "routed": str(routed[0]), "interface": netdev}
             place = replace(where, port=port.number, function=item.netdev)
             severity = options.unset("warn")
             found[name_of(item), netdev] = finding("CX7_ADDRESS_OVERLAP", place, message, severity=severity, evidence=evidence)
-    return list(found.values())
+    return [*found.values(), *(_led_elsewhere(netdev, taken, where, options) for netdev, taken in led.items())]
+
+
+def _led_elsewhere(netdev: str, taken: Sequence[tuple[Port, Function, Network, Network]], where: Where, options: JudgeOptions) -> Finding:
+    """What the kernel answered when it was asked for the way to the peer; ``taken``: the functions that it is another one for."""
+    told = named([f"{asked.network_address} in {network} of {name_of(item)}" for _port, item, network, asked in taken])
+    verb = "is" if len(taken) == 1 else "are"
+    message = (
+        f"{told} {verb} {routed_over(netdev)}."
+        if netdev == "*"
+        else f"{told} {verb} reached over {netdev}: ip rule and ip route show table all show what leads there."
+    )
+    evidence = {
+        "network": ", ".join(str(network) for _port, _item, network, _asked in taken),
+        "routed": ", ".join(str(asked) for *_rest, asked in taken),
+        "interface": netdev,
+    }
+    place = replace(where, port=taken[0][0].number, function=taken[0][1].netdev if len(taken) == 1 else None)
+    remedy = f"{CODES['CX7_ADDRESS_OVERLAP'].remedy} {TAKES_ALL}"
+    return finding("CX7_ADDRESS_OVERLAP", place, message, severity=options.unset("warn"), evidence=evidence, remedy=remedy)
 
 
 def _split(text: str) -> tuple[str, int]:

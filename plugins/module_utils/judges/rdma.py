@@ -13,6 +13,7 @@ from ..model.finding import Finding, Where
 from ..model.link import Endpoint, Path
 from ..model.proof import Locked, Neighbour, Problem, RdmaEvidence, RdmaRun, RdmaStep
 from .catalogue import finding
+from .common import TAKES_ALL
 from .counters import BAND, RESTARTED
 from .marks import at_speed, link_speed, mark
 from .marks_data import MARKS, Mark
@@ -38,6 +39,10 @@ WAITING = {
     "damaged": "what arrives over the cable is damaged (ethtool -S INTERFACE on both desks counts it; reseat or change the cable)",
     "no_route": "the peer's address cannot be reached although the desk answered on the cable before: a packet filter on one of the desks "
     "rejects the connection (sudo nft list ruleset, sudo ufw status), or the link has gone down since",
+    "link_down": "the link has gone down since the facts were read: the other desk is off or starting, the cable was taken out, or an "
+    "interface was switched off or lost (ip -br link and journalctl -k on both desks)",
+    "no_address": "the desk has lost its address on the link since the facts were read (networkctl status INTERFACE, or nmcli device show "
+    "INTERFACE, says why; stack_pair.yml sets it again)",
     "timed_out": "the peer did not respond in time: it is overloaded or frozen, or a packet filter there drops what comes from this desk "
     "(sudo nft list ruleset, sudo ufw status)",
     "closed": "the peer's ssh server closed the connection at once: too many logins at a time (MaxStartups), or something that blocks "
@@ -216,7 +221,7 @@ def complete(evidence: RdmaEvidence, ends: Sequence[Endpoint]) -> bool:
 def problems(pair: str, seen: Iterable[Problem], otherwise: str) -> list[Finding]:
     """What kept a measurement from being made; ``otherwise`` is the code for what has none of its own."""
     found = []
-    for item in seen:
+    for item in _each_way_once(seen):
         where = Where(pair=pair, desk=item.desk)
         evidence = {"cause": item.kind, "text": item.text, **item.evidence}
         if item.kind == "tool_missing":
@@ -236,12 +241,22 @@ def problems(pair: str, seen: Iterable[Problem], otherwise: str) -> list[Finding
     return found
 
 
+def _each_way_once(seen: Iterable[Problem]) -> list[Problem]:
+    """The problems; what leads all functions of a desk the same other way, or nowhere, is one of them."""
+    found: dict[object, Problem] = {}
+    for number, item in enumerate(seen):
+        key = (item.desk, item.evidence.get("interface"), item.evidence.get("gateway")) if item.kind == "route" else number
+        other = found.get(key)
+        found[key] = dataclasses.replace(other, text=f"{other.text}; {item.text}") if other else item
+    return list(found.values())
+
+
 def _routed_elsewhere(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
     """The kernel's own choice of a way, as asked right before the measurement."""
     remedy = (
         f"On {item.desk}: {item.evidence.get('command')} shows the way, ip rule and ip route show table all show whose it is (a VPN, a "
         "Docker or libvirt network, a policy rule). Remove that or give it another network, or set pair_link_subnets to unused networks "
-        "for both desks and run stack_pair.yml again."
+        f"for both desks and run stack_pair.yml again. {TAKES_ALL}"
     )
     return finding("CX7_ADDRESS_OVERLAP", where, f"{item.desk}: {item.text}", evidence=evidence, remedy=remedy)
 

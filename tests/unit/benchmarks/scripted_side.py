@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,10 @@ class World:
     """Desk to the other run that works on it."""
     routes: dict[tuple[str, str], Answer] = dataclasses.field(default_factory=dict)
     """(desk, netdev) to what ``ip route get`` says there instead of that very device."""
+    operstates: dict[tuple[str, str], str | None] = dataclasses.field(default_factory=dict)
+    """(desk, netdev) to what the kernel says of its link instead of up; null: the interface is gone."""
+    bare: frozenset[tuple[str, str]] = frozenset()
+    """(desk, netdev) that has no address any more."""
     hangs: frozenset[tuple[str, str]] = frozenset()
     """(desk, program) that gives no answer."""
     log: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
@@ -91,6 +96,9 @@ class ScriptedSide:
         parts = path.split("/")
         if path.startswith("/proc/") and path.endswith("/status"):
             return Text(path, "Name:\tpython3\nPPid:\t1\nUid:\t1007\t1007\t1007\t1007\n")
+        if path.startswith("/sys/class/net/") and parts[-1] == "operstate":
+            state = world.operstates.get((self.name, parts[4]), "up")
+            return Text(path, error=MISSING) if state is None else Text(path, f"{state}\n")
         if path.startswith("/sys/class/infiniband/"):
             device = parts[4]
             if parts[-1] in ("port_xmit_data", "port_rcv_data"):
@@ -128,6 +136,12 @@ class ScriptedSide:
                 command, 0, f'[{{"dst": "{command[4]}", "from": "{command[6]}", "dev": "{mine.netdev}", "uid": 1000, "cache": []}}]'
             )
             return self.world.routes.get((self.name, mine.netdev), plain)
+        if command[:3] == ("ip", "-j", "addr"):
+            held = (
+                [] if (self.name, command[-1]) in self.world.bare else [item for item in self.end.functions if item.netdev == command[-1]]
+            )
+            rows = [{"family": "inet", "local": item.address, "prefixlen": item.prefix_length} for item in held]
+            return Answer(command, 0, json.dumps([{"ifindex": 5, "ifname": command[-1], "flags": ["UP"], "mtu": 9000, "addr_info": rows}]))
         if command[:3] == ("ip", "-j", "neigh"):
             if (self.name, "ip neigh") in self.world.hangs:
                 return Answer(command, error="timeout")

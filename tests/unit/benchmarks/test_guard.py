@@ -209,6 +209,40 @@ def test_nothing_is_started_when_the_peer_is_routed_elsewhere(
 
 
 @pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("way", ["vpn", "unreachable"])
+def test_what_leads_both_functions_elsewhere_is_told_once(name: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an exit node of a VPN does, whose table comes before the main one."""
+    routes = dict.fromkeys((("desk-01", netdev) for netdev in ("enp1s0f0np0", "enP2p1s0f0np0")), OTHER_WAYS[way][0])
+    seen = measure(name, world(name, routes=routes), tmp_path, monkeypatch)
+    [found] = seen.result["findings"]
+    assert found["code"] == "CX7_ADDRESS_OVERLAP" and "192.168.100.11" in found["message"] and "192.168.101.11" in found["message"]
+    assert "leave the link's networks out" in found["remedy"]
+
+
+GONE = {
+    "peer switched off": {"operstates": {("desk-01", "enp1s0f0np0"): "down", ("desk-01", "enP2p1s0f0np0"): "down"}},
+    "adapter lost": {"operstates": {("desk-01", "enp1s0f0np0"): None, ("desk-01", "enP2p1s0f0np0"): None}},
+    "addresses taken away": {"bare": frozenset({("desk-01", "enp1s0f0np0"), ("desk-01", "enP2p1s0f0np0")})},
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(("gone", "routed"), [*((gone, False) for gone in GONE), ("peer switched off", True)])
+def test_a_link_that_went_down_since_the_facts_is_no_matter_of_routes(
+    name: str, gone: str, routed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The addresses go with the signal (networkd), and the kernel then says that the network is unreachable."""
+    nowhere = (
+        {} if routed else dict.fromkeys((("desk-01", netdev) for netdev in ("enp1s0f0np0", "enP2p1s0f0np0")), OTHER_WAYS["unreachable"][0])
+    )
+    odd = world(name, routes=nowhere, **GONE[gone])
+    seen = measure(name, odd, tmp_path, monkeypatch)
+    [found] = seen.result["findings"]
+    assert found["code"] in ("RDMA_NOT_MEASURED", "NCCL_PEER_NOT_READY") and found["severity"] == "unknown" and odd.starts == 0
+    assert "since the facts were read" in found["message"] and "enP2p1s0f0np0" in found["message"] and found["where"]["desk"] == "desk-01"
+
+
+@pytest.mark.parametrize("name", STAGES)
 @pytest.mark.parametrize("command", ["ip", "ip neigh"])
 def test_a_command_that_does_not_answer_is_told_as_that(name: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = {"rdma_pair": "RDMA_NOT_MEASURED", "nccl_pair": "NCCL_PEER_NOT_READY"}[name]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -260,6 +262,34 @@ def test_a_full_disk_is_told_before_anything_is_changed(root: AptRoot) -> None:
     result = lock(root)
     assert result["failed"] and codes(result) == {"DISK_FULL"}
     assert root.state() == before and root.list_dir(lock_record.FOLDER).error == "missing"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "cure"),
+    [
+        (errno.EROFS, "ROOT_READ_ONLY", "findmnt"),
+        (errno.EPERM, "APT_FAILED", "lsattr"),
+        (errno.EIO, "APT_FAILED", "what is wrong with"),
+        (errno.ENOSPC, "DISK_FULL", "df -i"),
+    ],
+)
+@pytest.mark.parametrize("path", [lock_record.PATH, apt_preferences.PATH])
+def test_a_file_that_cannot_be_written_is_no_failed_command(
+    root: AptRoot, path: str, number: int, code: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an error of the drive made the file system read-only since the facts were read."""
+    usual = root.write_text
+
+    def refuse(wanted: str, text: str, mode: int = 0o644) -> None:
+        if wanted == path:
+            raise OSError(number, os.strerror(number), path)
+        usual(wanted, text, mode)
+
+    monkeypatch.setattr(root, "write_text", refuse, raising=False)
+    result = lock(root)
+    [found] = [item for item in result["findings"] if item["severity"] == "fail"]
+    assert result["failed"] and found["code"] == code and path in found["message"]
+    assert cure in found["remedy"] and "command in the evidence" not in found["remedy"]
 
 
 def test_a_pending_first_boot_upgrade_stops_everything(root: AptRoot) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.dgx_spark.plugins.module_utils.changes.lock_record import Before, Record
 from ansible_collections.labops.dgx_spark.plugins.module_utils.judges.catalogue import finding
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import as_dict
@@ -14,6 +18,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.driver import Gpu, Kernel, KernelImage
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.update import Change, Journal, Look
+from ansible_collections.labops.dgx_spark.plugins.modules import desk_update as desk_update_module
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.gate import gate
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.model import Run
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.run.stages import STAGES
@@ -27,6 +32,21 @@ NEXT = "6.17.0-1029-nvidia"
 ONE, TWO = "6a1f0d3c-0000-4000-8000-000000000001", "6a1f0d3c-0000-4000-8000-000000000002"
 NEWER = Kernel(NEXT, NEXT, (KernelImage(NEXT, True), KernelImage(KERNEL, True)))
 MODULE = "labops.dgx_spark.desk_update"
+
+
+def test_a_look_that_finds_no_room_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_words: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/run/x")
+
+    monkeypatch.setattr(desk_update_module, "claim", lambda *_given: None)
+    monkeypatch.setattr(desk_update_module, "collect", lambda *_given: None)
+    monkeypatch.setattr(desk_update_module.Looker, "look", refuse)
+    with patch_module_args({"step": "plan", "desk": "desk-01"}), pytest.raises(SystemExit):
+        desk_update_module.main()
+    [found] = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "DISK_FULL" and "desk-01: /run/x" in found["message"] and "df -i" in found["remedy"]
+
+
 FACTS = "labops.dgx_spark.spark_facts"
 DRIVER = Change("nvidia-driver-580-open", "580.159.03-0ubuntu0.24.04.1", "580.190.02-0ubuntu0.24.04.1")
 

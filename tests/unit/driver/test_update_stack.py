@@ -5,6 +5,8 @@ Only ssh, the boot and the measurements are played.
 
 from __future__ import annotations
 
+import errno
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -226,6 +228,19 @@ def test_one_desk_is_done_and_the_others_disk_is_full(stack: Stack) -> None:
     assert stack.drivers() == [NEW, OLD] and stack.phases() == ["started", "begun"] and stack.locked()
     stack.update()
     good(stack)
+
+
+def test_a_file_system_that_became_read_only_is_no_failed_command(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = AptRoot.write_text
+
+    def refuse(desk: AptRoot, path: str, text: str, mode: int = 0o644) -> None:
+        if desk is stack.desks["desk-01"] and path == PATH:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        usual(desk, path, text, mode)
+
+    monkeypatch.setattr(AptRoot, "write_text", refuse)
+    stack.update()
+    assert "ROOT_READ_ONLY" in stack.codes("update") and "APT_FAILED" not in stack.codes() and stack.drivers() == [OLD, OLD]
 
 
 def test_a_slow_stack_is_not_settled_and_goes_back(stack: Stack) -> None:

@@ -540,3 +540,16 @@ def test_no_remedy_takes_away_what_open_mpi_needs(packages: tuple[Package, ...],
     ]
     assert found.severity == severity and words in found.remedy
     assert not re.search(r"remove[^.;]*libxnvctrl0", found.remedy)
+
+
+@pytest.mark.parametrize("netdev", ["tailscale0", "*"])
+def test_one_rule_that_leads_both_functions_elsewhere_is_one_finding(netdev: str) -> None:
+    """An exit node's table comes before the main one; other networks for the link would not help."""
+    led = (f"192.168.100.11/32 dev {netdev}", f"192.168.101.11/32 dev {netdev}")
+    [found] = [
+        item
+        for item in judge(change(DESK, network__led_elsewhere=led), Where(desk="desk-01"), JudgeOptions(purpose="stacked"))
+        if item.code == "CX7_ADDRESS_OVERLAP"
+    ]
+    assert "192.168.100.11" in found.message and "192.168.101.11" in found.message and "table all" in found.message
+    assert "leave the link's networks out" in found.remedy

@@ -217,7 +217,7 @@ def test_a_side_that_cannot_be_opened_closes_the_others(monkeypatch: pytest.Monk
         )
 
     monkeypatch.setattr(session, "neighbours", right)
-    monkeypatch.setattr(session, "wrong_routes", lambda side, mine, theirs: [])
+    monkeypatch.setattr(session, "wrong_ways", lambda side, mine, theirs: [])
     monkeypatch.setattr(session, "AgentSide", Scripted)
     monkeypatch.setattr(session, "home_of", lambda desk, user: "/home/lab")
     addresses = ("10.0.0.1", "10.0.0.2", "10.0.4.1")

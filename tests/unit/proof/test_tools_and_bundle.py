@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -367,6 +368,44 @@ def test_what_keeps_our_packages_is_told_with_what_to_do(
     assert "openmpi-bin" in desk.present
 
 
+HELD = (
+    "The following packages will be REMOVED:\n  openmpi-bin* perftest*\nThe following held packages will be changed:\n"
+    "  openmpi-bin perftest\n0 upgraded, 0 newly installed, 2 to remove and 0 not upgraded.\n"
+)
+"""What apt 2.6 and 2.7 say before they refuse."""
+REFUSED = "E: Held packages were changed and -y was used without --allow-change-held-packages.\n"
+
+
+def test_packages_that_somebody_holds_are_named_with_the_command_that_lets_them_go(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = AptDesk(set(), ARCHIVE)
+    tools.install(desk, WANT, [], 60, False)
+    usual = desk.run
+    monkeypatch.setattr(
+        desk, "run", lambda argv, **more: Answer(tuple(argv), 100, HELD, REFUSED) if "purge" in argv else usual(argv, **more), raising=False
+    )
+    found = run_module(desk, "absent", monkeypatch, capsys)
+    assert "on hold: openmpi-bin, perftest" in found["message"] and "REMOVED" not in found["message"]
+    assert "sudo apt-mark unhold openmpi-bin perftest" in found["remedy"] and "dpkg" not in found["remedy"]
+
+
+@pytest.mark.parametrize(("state", "method"), [("present", "write_text"), ("absent", "remove")])
+def test_a_record_that_cannot_be_changed_is_no_matter_of_packages(
+    state: str, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = AptDesk({"perftest"}, ARCHIVE)
+    if state == "absent":
+        tools.install(desk, WANT, [], 60, False)
+
+    def refuse(path: str, *_words: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    monkeypatch.setattr(desk, method, refuse, raising=False)
+    found = run_module(desk, state, monkeypatch, capsys)
+    assert tools.RECORD in found["message"] and "findmnt" in found["remedy"] and "package source" not in found["remedy"]
+
+
 def test_without_a_note_nothing_is_removed() -> None:
     assert not tools.remove(AptDesk({"perftest"}, ARCHIVE), 60, False).changed
 
@@ -407,6 +446,34 @@ def test_install_swaps_the_whole_folder(tmp_path: Path, monkeypatch: pytest.Monk
     kept.mkdir()
     bundle.install(str(made(tmp_path / "again", "other")), str(folder))
     assert kept.is_dir() and not [path for path in tmp_path.iterdir() if path.name.startswith(".nccl")]
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [(errno.ENOSPC, "df -i"), (errno.EROFS, "findmnt"), (errno.EPERM, "lsattr"), (errno.EIO, "what is wrong with")],
+)
+@pytest.mark.parametrize("place", ["room", "folder"])
+def test_a_bundle_that_cannot_be_written_is_no_failed_build(
+    place: str, number: int, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the inodes of /opt or of /var/tmp are used up."""
+    archive = made(tmp_path)
+    monkeypatch.setattr(bundle, "OWN_FOLDER", str(tmp_path))
+    monkeypatch.setattr(nccl_bundle_module, "claim", lambda *_given: None)
+
+    def refuse(path: str | None = None, *_words: Any, **more: Any) -> None:
+        raise OSError(number, os.strerror(number), path or f"{more.get('dir')}/x")
+
+    if place == "room":
+        monkeypatch.setattr(received.tempfile, "mkdtemp", refuse)
+    else:
+        monkeypatch.setattr(bundle, "make_folder", refuse)
+    given = {"archive": str(archive), "sha256": received.digest(str(archive)), "folder": str(tmp_path / "nccl"), "desk": "desk-01"}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        nccl_bundle_module.main()
+    [found] = json.loads(capsys.readouterr().out)["findings"]
+    assert found["code"] == "NCCL_BUNDLE_FAILED" and os.strerror(number) in found["message"]
+    assert "last lines" not in found["remedy"] and cure in found["remedy"]
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])

@@ -174,8 +174,8 @@ CODES: tuple[Code, ...] = (
         code="APT_FAILED",
         title="apt or dpkg failed",
         severity="fail",
-        meaning="A package command ended with an unclassified error; the evidence has its output. The next run resumes a step that was "
-        "begun.",
+        meaning="A package command ended with an unclassified error (the evidence has its output), or a file of the driver lock or of an "
+        "update could not be written. The next run resumes a step that was begun.",
         remedy="Run the command in the evidence on the desk and fix what it names, then run again.",
         source="apt's own message",
     ),

@@ -480,8 +480,8 @@ BUNDLE: tuple[Code, ...] = (
         title="The NCCL bundle could not be built or installed",
         severity="fail",
         other_severities=("unknown",),
-        meaning="Building failed on the builder desk, or the bundle does not match its checksum (the message says which). Unknown on a "
-        "desk that waited for a bundle which another desk could not build.",
+        meaning="Building failed on the builder desk, the bundle does not match its checksum, or it could not be written on the desk (the "
+        "message says which). Unknown on a desk that waited for a bundle which another desk could not build.",
         remedy="See the last lines of the build in the evidence; a bundle built elsewhere can be given by path (nccl_bundle_archive).",
         source="this collection's rule",
     ),
