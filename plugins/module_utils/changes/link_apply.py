@@ -254,7 +254,7 @@ class LinkChange:
         if not others:
             return []
         place = replace(self.where, function=netdev)
-        message = f"{address}, which {netdev} is to have, is used by {', '.join(others)} on the same cable."
+        message = f"{address}, which {netdev} is to have, is used by {named(others)} on the same cable."
         return [finding("CX7_ADDRESS_TAKEN", place, message, evidence={"address": address, "macs": others})]
 
     def _description(

@@ -177,7 +177,7 @@ def read(desk: HomesDesk, want: Wanted) -> Have:
         contents[mpi_guard.UNIT] = desk.read_text(mpi_guard.UNIT).text
         ipv4, ipv6 = (answer.stdout if answer.ok else None for answer in map(desk.run, mpi_guard.COMMANDS))
         enabled = desk.read_link(mpi_guard.WANTED_BY).target is not None
-        guard = mpi_guard.found(enabled, ipv4, ipv6, desk.read_text(mpi_guard.IPV6_OFF).text)
+        guard = mpi_guard.found(enabled, ipv4, ipv6, desk.read_text(mpi_guard.IPV6).text)
     return Have(contents, key.text is not None, key.error == DAMAGED, _wrong_modes(desk, want), rules, guard, unread)
 
 

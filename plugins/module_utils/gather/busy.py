@@ -24,8 +24,8 @@ HOLDERS_LIMIT = 1000
 """Processes that are told."""
 OPEN_LIMIT = 200_000
 """Open files of all processes together that are looked at; one user can have a million."""
-DAEMONS = ("nvidia-persiste",)
-"""Command names (the kernel keeps 15 characters) of the driver's own programs, which a reboot does not disturb."""
+DAEMONS = ("/usr/bin/nvidia-persistenced",)
+"""The driver's own programs, which a reboot does not disturb. By their files: a process may give itself any name."""
 
 
 def gather(ask: Ask, options: Options) -> Busy:
@@ -96,9 +96,10 @@ def _holders(ask: Ask) -> list[dict[str, Any]] | None:
         looked += len(held.names)
         if held.error == DENIED or looked > OPEN_LIMIT:
             return None
-        if any(ask.target(f"/proc/{pid}/fd/{name}") == UVM for name in held.names):
+        on_gpu = any(ask.target(f"/proc/{pid}/fd/{name}") == UVM for name in held.names)
+        if on_gpu and ask.target(f"/proc/{pid}/exe") not in DAEMONS:
             found.append({"pid": int(pid), "name": ask.word(f"/proc/{pid}/comm") or "unknown", "kind": "C"})
-    return [item for item in found if item["name"] not in DAEMONS] if pids else None
+    return found if pids else None
 
 
 def _rdma_users(ask: Ask) -> list[dict[str, Any]] | None:

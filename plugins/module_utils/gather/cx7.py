@@ -46,7 +46,10 @@ def gather(ask: Ask, options: Options) -> ConnectX7:
             ask.told(f"cx7.{fact}", value, ask.text(f"{HOTPLUG[0]}/{name}"))
     log = read_log(ask)
     plugged = log["plugged_after_boot"] if log else None
-    if plugged is None:
+    if plugged is False and kernel_log.is_cut(ask):
+        plugged = None
+        ask.miss("cx7.plugged_after_boot", kernel_log.CUT)
+    elif plugged is None:
         reason = "its plug events have no time stamps" if log else None
         ask.miss("cx7.plugged_after_boot", reason, ask.asked(*kernel_log.QUESTIONS[0]) if log is None else None)
     ports, ungrouped = _ports(built)

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from ..desk import OUTPUT_LIMIT, TOO_LARGE
 from ..model.kernel_events import KernelEvents, PcieError, PlugError
 from ..readers import kernel_errors
 from .ask import Ask
@@ -28,7 +30,20 @@ def text(ask: Ask) -> str | None:
     return ask.memo("kernel-log-text", lambda: _text(ask))
 
 
+def is_cut(ask: Ask) -> bool:
+    """Whether the log is longer than an answer may be, so that its middle is not read: any user can make the kernel say much."""
+    return ask.asked(*QUESTIONS[0]).error == TOO_LARGE
+
+
+CUT = f"the kernel log is longer than {OUTPUT_LIMIT >> 20} MiB: its begin and its newest lines were read"
+HEAD_LINES = 150_000
+_SECONDS = re.compile(r"\[ *([0-9]{1,9}\.[0-9]{1,9})\]")
+
+
 def _text(ask: Ask) -> str | None:
+    begin = ask.run(*QUESTIONS[0])
+    if begin.error == TOO_LARGE:
+        return _ends(begin.stdout, ask.run(*QUESTIONS[1]).stdout)
     for question in QUESTIONS:
         answer = ask.run(*question)
         if answer.ok and _told(answer.stdout):
@@ -41,6 +56,16 @@ def _text(ask: Ask) -> str | None:
     return None
 
 
+def _ends(begin: str, newest: str) -> str:
+    """The begin of a long log with what the kernel's own buffer has of the time after it."""
+    head = begin.split("\n", HEAD_LINES)[:HEAD_LINES]
+    head = head[:-1] if len(head) < HEAD_LINES else head  # the last line was cut
+    last = next((float(found.group(1)) for line in reversed(head) if (found := _SECONDS.match(line))), 0.0)
+    tail = newest.split("\n")
+    later = next((place for place, line in enumerate(tail) if (found := _SECONDS.match(line)) and float(found.group(1)) > last), len(tail))
+    return "\n".join((*head, *tail[later:]))
+
+
 def _told(log: str) -> bool:
     return any(line.strip() and not line.startswith("-- ") for line in log.split("\n", 200)[:200])
 
@@ -51,6 +76,8 @@ def events(ask: Ask) -> KernelEvents:
     if log is None:
         ask.miss("kernel.events", ask.asked(*QUESTIONS[0]), "no kernel log that could be read")
         return KernelEvents()
+    if is_cut(ask):
+        ask.miss("kernel.events", CUT)
     found: dict[str, Any] = ask.memo("kernel-errors", lambda: kernel_errors.read(log))
     return KernelEvents(
         xids=found["xids"],

@@ -146,7 +146,7 @@ def _firewall_rules(ask: Ask) -> tuple[str, ...] | None:
 def _mpi_guard(ask: Ask) -> MpiGuard | None:
     """The rules themselves: a unit that says it is active does not know who flushed them."""
     ipv4, ipv6 = (answer.stdout if answer.ok else None for answer in (ask.run(*argv) for argv in mpi_guard.COMMANDS))
-    return mpi_guard.found(ask.target(mpi_guard.WANTED_BY) is not None, ipv4, ipv6, ask.text(mpi_guard.IPV6_OFF).text)
+    return mpi_guard.found(ask.target(mpi_guard.WANTED_BY) is not None, ipv4, ipv6, ask.text(mpi_guard.IPV6).text)
 
 
 def _bundle(ask: Ask) -> str | None:

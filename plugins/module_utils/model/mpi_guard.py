@@ -41,8 +41,8 @@ TABLE = "mangle"
 """The kernel asks it before the table of filters, where rules of others (a VPN's) may let everybody in before ours are looked at."""
 COMMANDS = tuple((program, "-w", "5", "-t", TABLE, "-S") for program in PROGRAMS)
 """What shows the rules in force; it waits 5 seconds for whoever changes rules."""
-IPV6_OFF = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
-"""The kernel's own word; without IPv6 in the kernel there is no such file."""
+IPV6 = "/proc/net/if_inet6"
+"""The addresses of IPv6, those of the desk itself included; empty or not there on a desk without any."""
 NOT_ASKED = "iptables or ip6tables cannot be asked"
 MOST_RULES = 64
 
@@ -112,12 +112,12 @@ def unit(guard: Guard) -> str:
     return _UNIT.format(commands="\n".join(lines))
 
 
-def found(enabled: bool, ipv4: str | None, ipv6: str | None, ipv6_off: str | None) -> MpiGuard | None:
-    """What a desk has of it, from the outputs of ``COMMANDS`` and the text of ``IPV6_OFF``.
+def found(enabled: bool, ipv4: str | None, ipv6: str | None, addresses: str | None) -> MpiGuard | None:
+    """What a desk has of it, from the outputs of ``COMMANDS`` and the text of ``IPV6``.
 
     Null where iptables does not answer, or ip6tables on a desk that has IPv6: Open MPI listens there as well.
     """
-    if ipv4 is None or (ipv6 is None and (ipv6_off or "").strip() == "0"):
+    if ipv4 is None or (ipv6 is None and (addresses or "").strip()):
         return None
     return MpiGuard(enabled, _of_ours(ipv4), None if ipv6 is None else _of_ours(ipv6))
 

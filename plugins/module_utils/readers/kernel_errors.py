@@ -41,7 +41,7 @@ _GPU = re.compile(
 )
 _GPU_MEMORY = re.compile(r"NVRM: (?s:.{0,300}?)(?:Out of memory|NV_ERR_NO_MEMORY)")
 _KILLED = re.compile(r"(?:Memory cgroup o|O)ut of memory: Killed process")
-_OOM = re.compile(rf"{_KILLED.pattern}|oom-kill:|.{{1,{kernel_records.NAME_LIMIT}}} invoked oom-killer|oom_reaper: reaped")
+_OOM = re.compile(rf"{_KILLED.pattern}|oom-kill:\S|.{{1,{kernel_records.NAME_LIMIT}}} invoked oom-killer|oom_reaper: reaped")
 _KEY = r"(?:Key was rejected by service|Required key not available)"
 _REFUSED = re.compile(
     r"Loading of .{0,40}?module .{0,60}?is rejected|[\w-]{1,64}: module verification failed.{0,80}rejected|"

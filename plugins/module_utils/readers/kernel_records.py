@@ -46,6 +46,8 @@ _PROGRAM = re.compile(
     rf".{{1,{NAME_LIMIT}}}?(?:\[[0-9]{{1,10}}\](?:[: ]|$)| \([0-9]{{1,10}}\)(?:[: ]|$)|: (?:page allocation|vmalloc error))", re.DOTALL
 )
 """Messages that begin with a program's name and go on with further words of its user's."""
+_INTERFACE = re.compile(r"\S{1,15}: (?:renamed from |port [0-9]{1,5}\(|\(slave |(?:entered|left) |link (?:becomes|is) )")
+"""Messages that begin with the name of an interface, which whoever may rename it chooses (root of a container, too)."""
 
 
 class Record(NamedTuple):
@@ -67,8 +69,8 @@ class Record(NamedTuple):
 
     @property
     def of_program(self) -> bool:
-        """Whether a program's name begins the message, so that nothing in it is a driver's."""
-        return _PROGRAM.match(self.whole) is not None
+        """Whether a name that users choose begins the message, so that nothing in it is a driver's."""
+        return _PROGRAM.match(self.whole) is not None or _INTERFACE.match(self.message) is not None
 
 
 def read(text: str) -> list[Record]:

@@ -630,7 +630,14 @@ def test_setup_looks_at_the_files_of_the_bundle_and_not_at_its_manifest_alone(su
 
 @pytest.mark.parametrize("words", ["Failed to initialize NVML: Driver/library version mismatch", "No devices were found"])
 @pytest.mark.parametrize(
-    ("holders", "told"), [({}, []), ({"3150": "python3"}, ["python3"]), ({"77": "nvidia-persiste"}, []), ({"3150": None}, None)]
+    ("holders", "told"),
+    [
+        ({}, []),
+        ({"3150": "python3"}, ["python3"]),
+        ({"77": "nvidia-persiste"}, []),
+        ({"3150": "nvidia-persiste"}, ["nvidia-persiste"]),
+        ({"3150": None}, None),
+    ],
 )
 def test_who_computes_is_known_while_nvidia_smi_cannot_say(words, holders, told):
     """Its library is newer than the module that is loaded until the reboot, or the GPU is gone."""
@@ -641,6 +648,8 @@ def test_who_computes_is_known_while_nvidia_smi_cannot_say(words, holders, told)
     for pid, name in holders.items():
         desk.files |= {f"/proc/{pid}/comm": f"{name}\n", f"/proc/{pid}/fd/0": ""}
         desk.links[f"/proc/{pid}/fd/7"] = "/dev/nvidia-uvm"
+        # Its own file tells the daemon; anybody may take its name.
+        desk.links[f"/proc/{pid}/exe"] = "/usr/bin/nvidia-persistenced" if pid == "77" else "/usr/bin/python3.12"
         if name is None:
             desk.errors[f"/proc/{pid}/fd"] = DENIED
     busy = collect(desk).busy
@@ -684,6 +693,8 @@ def test_no_more_processes_are_told_than_the_controller_takes(monkeypatch):
     for pid in range(3000, 3010):
         desk.files |= {f"/proc/{pid}/comm": "python3\n", f"/proc/{pid}/fd/0": ""}
         desk.links[f"/proc/{pid}/fd/7"] = "/dev/nvidia-uvm"
+        # Its own file tells the daemon; anybody may take its name.
+        desk.links[f"/proc/{pid}/exe"] = "/usr/bin/nvidia-persistenced" if pid == "77" else "/usr/bin/python3.12"
     assert len(collect(desk).busy.gpu_processes) == 3
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import TOO_LARGE, Answer
 from ansible_collections.labops.dgx_spark.plugins.module_utils.gather.collect import collect
 
 from .fake_desk import FakeDesk, healthy
@@ -67,6 +68,46 @@ def test_the_kernels_own_record_of_each_trouble_counts(words: str) -> None:
 @pytest.mark.parametrize("words", WORDS)
 def test_words_of_a_user_in_the_kernel_log_are_no_events(words: str, place: str) -> None:
     assert told(with_lines(PLACES[place].format(words, words[:15], words[15:]))) == told(healthy())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "NVRM: renamed from RmInitAdapter",
+        "NVRM: port 1(GSP-CrashCat) entered blocking state",
+        "oom-kill: renamed from x",
+        "oom-kill: left promiscuous mode",
+        "NVRM: link becomes ready",
+    ],
+)
+def test_the_name_of_an_interface_is_its_users(words: str) -> None:
+    assert told(with_lines(f"[ 9000.000000] {HOST}{words}")) == told(healthy())
+
+
+XID = f"[  300.000000] {HOST}{WORDS[0]}"
+OTHERS = [f"[  {400 + number / 1000:.6f}] {HOST}zzzzzzzzzzzzzza: renamed from zzzzzzzzzzzzzzb" for number in range(3000)]
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_a_log_that_is_longer_than_an_answer_keeps_its_begin_and_its_newest_lines(newest: bool) -> None:
+    desk = healthy()
+    begin = [] if newest else [XID]
+    cut = "\n".join([f"[    0.000000] {HOST}Booting Linux", *begin, *OTHERS, f"[  500.000000] {HOST}cut in the mid"])
+    desk.commands[LOG] = Answer(tuple(LOG.split(" ")), -9, cut, "", TOO_LARGE)
+    late = ["[  600.000000] mlx5_core 0000:01:00.0: Port module event: module 0, Cable plugged", f"[  700.000000] {WORDS[0]}"]
+    desk.commands["dmesg"] = "".join(f"{line.replace(HOST, '')}\n" for line in [*OTHERS[-9:], *(late if newest else ())])
+    facts = collect(desk)
+    assert facts.kernel.events.xids == {"79": 1}
+    assert "longer than 8 MiB" in facts.unread["kernel.events"]
+    assert facts.cx7.plugged_after_boot is (True if newest else None)
+    assert newest or "longer than 8 MiB" in facts.unread["cx7.plugged_after_boot"]
+
+
+def test_what_both_ends_of_a_long_log_have_counts_once() -> None:
+    desk = healthy()
+    desk.commands[LOG] = Answer(tuple(LOG.split(" ")), -9, "\n".join([XID, *OTHERS[:9], ""]), "", TOO_LARGE)
+    desk.commands["dmesg"] = "".join(f"{line.replace(HOST, '')}\n" for line in [XID, *OTHERS[:20]])
+    assert collect(desk).kernel.events.xids == {"79": 1}
 
 
 @pytest.mark.parametrize("name", ["GPU is lost", "RmInitAdapter", "Out of memory", "marked for r, a", "a\nGPU is lost"])

@@ -33,6 +33,7 @@ IPV4 = (
 )
 IPV6 = tuple(rule for rule in IPV4 if " -s " not in rule)
 WHOLE = MpiGuard(True, IPV4, IPV6)
+ADDRESSES = "00000000000000000000000000000001 01 80 10 80       lo\n"
 HOLES = {
     "not at the next boot": dataclasses.replace(WHOLE, enabled=False),
     "all flushed": MpiGuard(True, (), ()),
@@ -54,17 +55,17 @@ HOLES = {
 
 def test_the_rules_are_known_again_as_iptables_writes_them() -> None:
     text = "-P INPUT DROP\n-N dgx-spark-mpi-in\n-A INPUT -j ufw-before-input\n" + "".join(f"{rule}\n" for rule in IPV4)
-    for off in ("1\n", None):
-        found = mpi_guard.found(True, text, None, off)
+    for none in ("", None):
+        found = mpi_guard.found(True, text, None, none)
         assert found == MpiGuard(True, IPV4, None) and mpi_guard.in_force(GUARD, found)
     assert mpi_guard.in_force(GUARD, WHOLE)
-    assert mpi_guard.found(True, None, "", "0\n") is None
+    assert mpi_guard.found(True, None, "", ADDRESSES) is None
 
 
 def test_ip6tables_that_does_not_answer_guards_nothing_where_there_is_ipv6() -> None:
-    assert mpi_guard.found(True, "".join(f"{rule}\n" for rule in IPV4), None, "0\n") is None
+    assert mpi_guard.found(True, "".join(f"{rule}\n" for rule in IPV4), None, ADDRESSES) is None
     desk = Guarded()
-    desk.files[mpi_guard.IPV6_OFF] = "0\n"
+    desk.files[mpi_guard.IPV6] = ADDRESSES
     assert done(desk, WANT) == ["guard"]
     desk.answers_ipv6 = False
     assert pair_files.read(desk, WANT).guard is None
@@ -235,7 +236,7 @@ def test_the_kernel_lets_the_login_user_in_and_nobody_else(tmp_path: Path) -> No
     told = subprocess.run(["unshare", "--net", "/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
     before, ipv4, ipv6, after = told.stdout.split("---\n")
     assert before.splitlines() == ["in in in in in in ", *["in in out out out out "] * 2], told.stderr
-    found = mpi_guard.found(True, ipv4, ipv6, "0\n")
+    found = mpi_guard.found(True, ipv4, ipv6, ADDRESSES)
     assert found is not None and mpi_guard.in_force(GUARD, found), found
     assert after.startswith("in in in in in in \n") and "dgx-spark-mpi" not in after
 

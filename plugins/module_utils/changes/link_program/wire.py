@@ -11,6 +11,9 @@ from typing import Any
 
 from .names import ETH_P_ARP
 
+MOST = 16
+"""MACs that are told: a neighbour may answer with as many as it likes."""
+
 
 def probe(netdev: str, address: str, seconds: float = 1.5) -> dict[str, Any]:
     """Ask the wire who has an IPv4 address (ARP probe, RFC 5227): the MACs that answered."""
@@ -31,6 +34,6 @@ def probe(netdev: str, address: str, seconds: float = 1.5) -> dict[str, Any]:
                 frame = wire.recv(128)
             except TimeoutError:
                 continue
-            if len(frame) >= 42 and frame[20:22] == b"\0\2" and frame[28:32] == target:
+            if len(found) < MOST and len(frame) >= 42 and frame[20:22] == b"\0\2" and frame[28:32] == target:
                 found.add(":".join(f"{byte:02x}" for byte in frame[22:28]))
     return {"ok": True, "macs": sorted(found)}
