@@ -30,6 +30,9 @@ IDLE_CLOCK_SHARE = 0.1
 APPLICATION_XIDS = frozenset({"13", "31", "32", "43", "45", "68", "69", "94"})
 """Xids that a program's own error causes (NVIDIA's list of Xids); the GPU goes on working."""
 
+RECOVERY_XID = "154"
+"""What the driver says of the recovery that it asks for, or no longer asks for: judged by that, and no error of its own."""
+
 WELL = (None, "None", "N/A")
 
 HANGS = "blocked for more than"
@@ -146,7 +149,7 @@ def logged(desk: Desk, where: Where) -> list[Finding]:
     events = desk.kernel.events
     if not _trouble(desk) and not events.oom_kills:
         return []
-    serious = {number: count for number, count in events.xids.items() if number not in APPLICATION_XIDS}
+    serious = {number: count for number, count in events.xids.items() if number not in (*APPLICATION_XIDS, RECOVERY_XID)}
     told = [f"Xid {number} {_times(count)}" for number, count in sorted(events.xids.items(), key=lambda item: int(item[0]))]
     if events.gpu_failures:
         told.append(f"the GPU driver failed {_times(len(events.gpu_failures))}")

@@ -103,6 +103,16 @@ def test_a_recovery_that_the_driver_wants(action: str) -> None:
     assert "GPU_FAILED" not in judged(desk)
 
 
+@pytest.mark.parametrize(("cause", "severity"), [("13, pid=4711, name=python3, Graphics SM Warp Exception", "note"), ("119, x", "warn")])
+def test_a_recovery_that_was_made_is_no_error_of_its_own(cause: str, severity: str) -> None:
+    asked, made = (
+        f"{XID} 154, GPU recovery action changed from {change}" for change in ("0x0 (None) to 0x1 (Reset)", "0x1 (Reset) to 0x0 (None)")
+    )
+    found = judged(logging(healthy(), f"{XID} {cause}", asked, made))
+    assert found["GPU_ERRORS_LOGGED"].severity == severity and "GPU_FAILED" not in found
+    assert judged(logging(healthy(), f"{XID} {cause}", asked))["GPU_FAILED"].severity == "fail"
+
+
 @pytest.mark.parametrize(
     ("line", "failed"),
     [
