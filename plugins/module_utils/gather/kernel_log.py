@@ -32,7 +32,7 @@ def text(ask: Ask) -> str | None:
 
 def is_cut(ask: Ask) -> bool:
     """Whether the log is longer than an answer may be, so that its middle is not read: any user can make the kernel say much."""
-    return ask.asked(*QUESTIONS[0]).error == TOO_LARGE
+    return ask.run(*QUESTIONS[0]).error == TOO_LARGE
 
 
 CUT = f"the kernel log is longer than {OUTPUT_LIMIT >> 20} MiB: its begin and its newest lines were read"
