@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 KEPT_NETWORKS = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "172.17.0.0/16", "224.0.0.0/3"))
 """Addresses that are the same on every machine: any, loopback, Docker's default bridge, multicast and netmasks."""
@@ -40,6 +40,33 @@ ROUTE_FILE = re.compile(r"^/proc/(?:\d+/|self/)?net/route$")
 _ROUTE_WORD = re.compile(r"\b[0-9A-F]{8}\b")
 
 _LOW = (1 << 64) - 1
+
+
+class _Networks:
+    """Networks of which it is soon known whether they hold or overlap another one: a desk may name thousands."""
+
+    def __init__(self, networks: Iterable[ipaddress.IPv4Network]) -> None:
+        self.listed: list[ipaddress.IPv4Network] = []
+        self._places: set[tuple[int, int]] = set()
+        self._above: set[tuple[int, int]] = set()
+        """What holds one of them, by width and place."""
+        for network in networks:
+            self.add(network)
+
+    def add(self, network: ipaddress.IPv4Network) -> None:
+        place, width = int(network.network_address), network.prefixlen
+        self.listed.append(network)
+        self._places.add((width, place >> 32 - width))
+        self._above.update((wider, place >> 32 - wider) for wider in range(width))
+
+    def holds(self, network: ipaddress.IPv4Network) -> bool:
+        """Whether one of them is the network, or a wider one around it."""
+        place = int(network.network_address)
+        return any((width, place >> 32 - width) in self._places for width in range(network.prefixlen + 1))
+
+    def overlaps(self, network: ipaddress.IPv4Network) -> bool:
+        place = int(network.network_address) >> 32 - network.prefixlen
+        return (network.prefixlen, place) in self._above or self.holds(network)
 
 
 class AddressMap:
@@ -142,26 +169,28 @@ class AddressMap:
     def _choose_networks(self) -> None:
         """A stand-in network for each widest network that an address belongs to; /24 where no width is told."""
         self._networks = []
-        widest: list[ipaddress.IPv4Network] = []
-        told = [network for network in self._widths if _room(network)]
+        # A /24 that is made for an address may hold a narrower network that was told.
+        told = {network for network in self._widths if _room(network)}
+        known = _Networks(told)
+        told |= {ipaddress.IPv4Network((item, 24), strict=False) for item in self._ipv4 if not known.holds(ipaddress.IPv4Network(item))}
+        every = _Networks(())
         for network in sorted(told, key=lambda item: item.prefixlen):
-            if not any(network.subnet_of(other) for other in widest):
-                widest.append(network)
-        for address in sorted(self._ipv4):
-            if not any(address in network for network in widest):
-                widest.append(ipaddress.IPv4Network((address, 24), strict=False))
-        # A /24 that was made for an address may hold a narrower network that was told before.
-        widest = [item for item in widest if not any(item != other and item.subnet_of(other) for other in widest)]
-        taken: list[ipaddress.IPv4Network] = [*widest, *KEPT_NETWORKS]
-        for network in sorted(widest):
-            block = next((item for item in CLASSES if network.subnet_of(item)), PUBLIC_STAND_IN)
-            candidates = itertools.chain(
-                block.subnets(new_prefix=max(network.prefixlen, block.prefixlen)),
-                PUBLIC_STAND_IN.subnets(new_prefix=max(network.prefixlen, PUBLIC_STAND_IN.prefixlen)),
-                CLASSES[0].subnets(new_prefix=network.prefixlen),
-            )
-            chosen = next(item for item in candidates if not any(item.overlaps(other) for other in taken))
-            taken.append(chosen)
+            if not every.holds(network):
+                every.add(network)
+        widest = sorted(every.listed)
+        taken = _Networks((*widest, *KEPT_NETWORKS))
+        # What was refused once is taken for good, so that each width goes on where the one before it ended.
+        left: dict[tuple[ipaddress.IPv4Network, int], Iterator[ipaddress.IPv4Network]] = {}
+        for network in widest:
+            own = next((item for item in CLASSES if network.subnet_of(item)), PUBLIC_STAND_IN)
+            for block in (own, PUBLIC_STAND_IN, CLASSES[0]):
+                width = max(network.prefixlen, block.prefixlen)
+                candidates = left.setdefault((block, width), block.subnets(new_prefix=width))
+                chosen = next((item for item in candidates if not taken.overlaps(item)), None)
+                if chosen is not None:
+                    break
+            assert chosen is not None, "there are more networks of this width than addresses"
+            taken.add(chosen)
             self._networks.append((network, chosen))
 
     def _choose_macs(self, taken: Callable[[str], bool]) -> None:

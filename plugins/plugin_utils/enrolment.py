@@ -22,7 +22,7 @@ from ..module_utils.model.finding import Finding, Where
 from ..module_utils.programs import carrier, user_files
 from . import enrol_program
 from .admission import first_contact
-from .admission.admit import AnswerInvalid
+from .admission.admit import AnswerInvalid, discreet
 from .admission.text import ends, everything, line
 from .connection_errors import classify
 from .connection_reasons import REVOKED_KEY, login_shell
@@ -152,7 +152,7 @@ class Enrolment:
         finally:
             self.door.close()
             # A desk that was given a password could hand it back as its name.
-            self.outcome.data = everything(self.secrets.blot_all(self.outcome.data))
+            self.outcome.data = discreet(everything(self.secrets.blot_all(self.outcome.data)))
         return self.outcome
 
     # ---- who is it
@@ -401,7 +401,8 @@ class Enrolment:
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
         # Here every text ends that a desk may have written.
-        text, told = line(self.secrets.blot(f"{self.wanted.desk}: {message}")), everything(self.secrets.blot_all(evidence))
+        text = discreet(line(self.secrets.blot(f"{self.wanted.desk}: {message}")))
+        told = discreet(everything(self.secrets.blot_all(evidence)))
         self.outcome.findings.append(finding(code, Where(desk=self.wanted.desk), text, evidence=told, severity=severity, remedy=remedy))
 
     def _stop(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> Any:

@@ -101,6 +101,11 @@ def cut(text: str) -> str:
     text = _BLOCK.sub(lambda match: f"{match['head']} {REMOVED}", text)
     for pattern in _FIELDS:
         text = pattern.sub(_without_value, text)
+    return without_tokens(text)
+
+
+def without_tokens(text: str) -> str:
+    """The text without what is a secret by its own shape; words behind a telling key, such as an option's name, stay."""
     text = _TOKEN.sub(REMOVED, text)
     return _RUN.sub(lambda match: REMOVED if _telling(text, match) else match.group(), text)
 

@@ -382,8 +382,13 @@ def problems(text: str) -> list[Problem]:
 
 
 def _archive(address: str) -> str:
-    """The archive of an address: without the file that was asked for. A flat one, as NVIDIA's for CUDA, has no folders of its own."""
-    return re.split(_FILE, address.rstrip(".,:;)"))[0].rstrip("/")
+    """The archive of an address: without a login and the file that was asked for. A flat one, as NVIDIA's for CUDA, has no folders of its
+    own."""
+    return re.split(_FILE, re.sub(_LOGIN, "", address).rstrip(".,:;)"))[0].rstrip("/")
+
+
+_LOGIN = r"(?<=://)[^/\s@]{1,300}@"
+"""User and password in an address, which apt does not hide in every line."""
 
 
 def _cure(code: str, archive: str | None, says: Sequence[str]) -> str | None:

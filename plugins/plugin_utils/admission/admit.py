@@ -22,6 +22,7 @@ from ...module_utils.model.kinds import LINE, Kind
 from ...module_utils.model.update import Look
 from ..documented import returned_of
 from ..secret_shapes import cut as without_secrets
+from ..secret_shapes import without_tokens
 from .schema import Check, Refused, anything, boolean, declared, either_null_or, integer, listed, of_dataclass, of_documentation, text
 from .text import cut, line
 
@@ -183,7 +184,8 @@ def _finding(given: Any, path: str, speaker: Speaker, members: bool) -> dict[str
         "where": place.as_dict(),
         "message": discreet(cut(line(_text(given.get("message"), f"{path}.message")), MESSAGE_LIMIT)),
         "evidence": discreet(evidence),
-        "remedy": cut(_text(given.get("remedy"), f"{path}.remedy"), MESSAGE_LIMIT),
+        # Its own words name options of passwords; what it repeats of a program may hold a login.
+        "remedy": without_tokens(cut(_text(given.get("remedy"), f"{path}.remedy"), MESSAGE_LIMIT)),
     }
 
 

@@ -89,8 +89,11 @@ def _discreet(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         if isinstance(value, str):
             return discreet(value) if len(value) >= SHORT else value
         if isinstance(value, dict):
-            # Remedies are ours, and name options of passwords.
-            return {key: item if key == "remedy" else told(item) for key, item in value.items()}
+            # Remedies name options of passwords; only what they repeat of a program may be a secret.
+            return {
+                key: secret_shapes.without_tokens(item) if key == "remedy" and isinstance(item, str) else told(item)
+                for key, item in value.items()
+            }
         return [told(item) for item in value] if isinstance(value, list) else value
 
     found: dict[str, Any] = told(scrubbed(data))

@@ -362,6 +362,26 @@ def test_a_password_that_a_program_prints_is_kept_nowhere(tmp_path: Path) -> Non
     assert [path for path in kept if b"archive.example" in path.read_bytes()], "all but the login is told"
 
 
+REFUSED = (
+    "Err:1 http://ana:Gletscher77@archive.example/ubuntu noble InRelease\n  401  Unauthorized [IP: 192.0.2.7 443]\n"
+    "E: Failed to fetch http://ana:Gletscher77@archive.example/ubuntu/dists/noble/InRelease  401  Unauthorized [IP: 192.0.2.7 443]\n"
+)
+
+
+def test_a_remedy_names_the_archive_and_not_its_login(tmp_path: Path) -> None:
+    found = [item.as_dict() for item in apt_errors.archive_findings(REFUSED, Where(desk=HOSTILE))]
+    assert found and all("Gletscher77" not in item["remedy"] for item in found)
+    assert any("archive.example/ubuntu" in item["remedy"] for item in found)
+    # A desk that was not asked so nicely writes its own remedies.
+    found = [{**item, "remedy": "Ask http://ana:Gletscher77@archive.example, then run again with -e x_password=..."} for item in found]
+    answer = {"changed": False, "findings": found, "failed": True, "msg": "x"}
+    lab = lab_of(tmp_path / "run", "pair_tools", answer)
+    lab.whole()
+    assert not [text for text in lab.shown if "Gletscher77" in text]
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [text for text in kept if b"Gletscher77" in text] and [text for text in kept if b"-e x_password=..." in text]
+
+
 OURS = str(settings.proven("pair_a", ENDS, settings.meeting(ENDS), "20261123T101500Z-aaaa")["desks"]["desk-02"]["pair_env"])
 
 
