@@ -308,7 +308,7 @@ def _silent(pair: str, desk: str, peer: str, seen: Sequence[Neighbour], otherwis
     where = Where(pair=pair, desk=desk, function=seen[0].netdev if len(seen) == 1 else None)
     evidence = {"cause": "no_neighbour", "peer": peer, "addresses": {item.netdev: item.address for item in seen}}
     remedy = (
-        f"On {peer}, see whether it is awake (a desktop may suspend by itself) and still has its addresses (ip -br addr). Run "
+        f"On {peer}, see whether it is awake (a desktop may suspend on its own) and still has its addresses (ip -br addr). Run "
         "stack_pair.yml again: it sets them. If nobody answers then either, run playbooks/cable_map.yml."
     )
     return finding(otherwise, where, f"{desk}: no machine answers at {asked} ({peer})", evidence=evidence, remedy=remedy)
