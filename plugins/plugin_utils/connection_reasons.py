@@ -487,7 +487,8 @@ REASONS: tuple[tuple[tuple[str, ...], Reason], ...] = (
             "DESK_UNREACHABLE",
             "the connection was refused: the machine is up, but sshd is not listening there, or something rejects the controller",
             "Start ssh on the desk (at its console), check ansible_port, and check that the address is the desk's. A ban rejects too: sudo "
-            "fail2ban-client status sshd on the desk lists them.",
+            "fail2ban-client status sshd on the desk lists them. So does a rule LIMIT for ssh (sudo ufw status), from the sixth login "
+            "within 30 seconds: allow the controller's address before it (sudo ufw prepend allow from ADDRESS).",
         ),
     ),
     (

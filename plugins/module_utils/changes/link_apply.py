@@ -16,7 +16,7 @@ from typing import Any
 
 from ..desk import DENIED, MISSING, Answer, Desk, WritableDesk
 from ..judges import link as link_judges
-from ..judges.catalogue import finding
+from ..judges.catalogue import CODES, finding
 from ..judges.common import named
 from ..judges.link_change import management_findings, refused
 from ..judges.options import STACKED, JudgeOptions
@@ -470,7 +470,9 @@ class LinkChange:
             "failed": [item for item in journal.get("commands") or [] if item.get("rc")],
         }
         if state == "undone":
-            return finding("CX7_CHANGE_UNDONE", self.where, f"The desk undid the link change: {reason}.", evidence=evidence)
+            # In NetworkManager's words "strictly unmanaged": the cure is that of a link which it left later.
+            remedy = CODES["CX7_NOT_MANAGED"].remedy if "unmanaged" in reason else None
+            return finding("CX7_CHANGE_UNDONE", self.where, f"The desk undid the link change: {reason}.", evidence=evidence, remedy=remedy)
         if state == "undo_failed":
             message = f"The link change ({reason}) could not be undone completely: {'; '.join(journal.get('problems') or [])}."
             return finding("CX7_CHANGE_UNDONE", self.where, message, evidence=evidence)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..model import mpi_guard
+from .rdma import WAITING
 
 
 @dataclass(frozen=True)
@@ -332,8 +333,27 @@ def launch_cause(signs: Sequence[Mapping[str, Any]]) -> tuple[Cause, Mapping[str
     for names, cause in LAUNCH:
         for sign in signs:
             if sign["sign"] in names:
-                return _missing(cause, sign), sign
+                return _closed(_missing(cause, sign), sign), sign
     return None
+
+
+SSH_WORDS = (
+    ("kex_exchange_identification", "closed"),
+    ("connection refused", "refused"),
+    ("no route to host", "no_route"),
+    ("connection timed out", "timed_out"),
+)
+"""What ssh says where it gets to no login, so that no key is the cause, to the words for it."""
+
+
+def _closed(cause: Cause, sign: Mapping[str, Any]) -> Cause:
+    """The cause, with what keeps ssh from a login: keys made anew would change nothing."""
+    line = str(sign.get("line") or "").lower()
+    kind = next((kind for text, kind in SSH_WORDS if text in line), None) if cause.name == "ssh" else None
+    if kind is None:
+        return cause
+    remedy = "The measurement's own login worked just before, so the keys are right: look at what the message names, then run again."
+    return replace(cause, words=f"mpirun's ssh: {WAITING[kind]}", remedy=remedy)
 
 
 MISSING = {

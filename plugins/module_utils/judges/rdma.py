@@ -33,7 +33,7 @@ Stock DGX OS allows nearly all of RAM.
 WAITING = {
     "refused": "the peer refused the connection: no ssh server listens at this address (ListenAddress, or another Port than "
     "spark_ssh_port: sudo sshd -T | grep -E '^(listenaddress|port) ' there), or a ban or packet filter there rejects this desk (sudo "
-    "fail2ban-client status sshd)",
+    "fail2ban-client status sshd; a rule LIMIT of sudo ufw status rejects the sixth login within 30 seconds)",
     "port": "what listens at this port of the peer is not an ssh server (spark_ssh_port, or ansible_port, is not that of its sshd: "
     "sudo sshd -T | grep ^port there)",
     "damaged": "what arrives over the cable is damaged (ethtool -S INTERFACE on both desks counts it; reseat or change the cable)",
@@ -278,8 +278,12 @@ def _firewall(where: Where, item: Problem, evidence: dict[str, Any]) -> Finding:
 
 
 def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], otherwise: str) -> list[Finding]:
-    """Who answered at the fabric addresses, held against the inventory's member that has the address."""
+    """Who answered at the fabric addresses, held against the inventory's member that has the address.
+
+    A member that answers at none of its addresses is told once.
+    """
     found = []
+    silent: dict[tuple[str, str], list[Neighbour]] = {}
     for item in seen:
         peer = peer_at(ends, item)
         if peer is None:
@@ -291,12 +295,23 @@ def wrong_peer(pair: str, ends: Sequence[Endpoint], seen: Sequence[Neighbour], o
             message = f"{item.desk}: could not read who answers at {item.address} ({peer.desk}) on {item.netdev}: ip neigh: {item.error}"
             found.append(finding(otherwise, where, message, evidence={"cause": "no_answer", "error": item.error, **evidence}))
         elif item.mac is None:
-            message = f"{item.desk}: no machine answers at {item.address} ({peer.desk}) on {item.netdev}"
-            found.append(finding(otherwise, where, message, evidence={"cause": "no_neighbour", **evidence}))
+            silent.setdefault((item.desk, peer.desk), []).append(item)
         elif item.mac.lower() not in macs:
             message = f"{item.desk}: {item.mac} answers at {item.address} on {item.netdev}; {peer.desk} has {', '.join(macs)}"
             found.append(finding("RDMA_WRONG_PEER", where, message, evidence=evidence))
-    return found
+    return [*found, *(_silent(pair, desk, peer, items, otherwise) for (desk, peer), items in silent.items())]
+
+
+def _silent(pair: str, desk: str, peer: str, seen: Sequence[Neighbour], otherwise: str) -> Finding:
+    """Nobody has the other desk's addresses: neither a packet filter (which lets such questions through) nor a key."""
+    asked = " and ".join(f"{item.address} on {item.netdev}" for item in seen)
+    where = Where(pair=pair, desk=desk, function=seen[0].netdev if len(seen) == 1 else None)
+    evidence = {"cause": "no_neighbour", "peer": peer, "addresses": {item.netdev: item.address for item in seen}}
+    remedy = (
+        f"On {peer}, see whether it is awake (a desktop may suspend on its own) and still has its addresses (ip -br addr). Run "
+        "stack_pair.yml again: it sets them. If nobody answers then either, run playbooks/cable_map.yml."
+    )
+    return finding(otherwise, where, f"{desk}: no machine answers at {asked} ({peer})", evidence=evidence, remedy=remedy)
 
 
 def peer_at(ends: Sequence[Endpoint], seen: Neighbour) -> Endpoint | None:

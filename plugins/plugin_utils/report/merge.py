@@ -44,6 +44,7 @@ def merged(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     newest = max(reports, key=lambda item: item["run"]["started"])
     runs = sorted(reports, key=lambda item: item["run"]["started"])
     playbooks = {item["run"]["playbook"] for item in reports}
+    chosen = [item["run"].get("only") for item in runs]
     return {
         "schema": SCHEMA,
         "run": {
@@ -59,6 +60,7 @@ def merged(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "notes": [],
             "versions": newest["run"].get("versions") or {},
             "stages": [],
+            "only": list(dict.fromkeys(name for names in chosen for name in names or ())) if all(chosen) else None,
             "merged": [item["run"]["id"] for item in runs],
         },
         "stacks": list(stacks.values()),

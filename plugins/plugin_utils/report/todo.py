@@ -21,6 +21,9 @@ MISSING = "REQUIRED_CHECK_MISSING"
 """Its remedy is to look at the other findings of the desk or pair, so it is no reason of its own."""
 
 
+LINK_DOWN, OFF = "CX7_LINK_DOWN", "DESK_UNREACHABLE"
+"""A desk that is off takes the signal from the desks at the other ends of its cables."""
+
 NOT_BEGUN = "NCCL_PEER_NOT_READY"
 """With the codes that kept RDMA from being measured as its evidence."""
 
@@ -66,6 +69,7 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
         for desk in report["desks"]
     }
     out = {desk["name"] for desk in report["desks"] if desk.get("out_of_service")}
+    dark = _at_the_other_end(report, {name for name, code in causes if name is not None and code == OFF})
     for owner in owners:
         explained = any(map(_is_reason, owner["findings"])) or any(reasons.get(item["desk"]) for item in owner.get("members") or ())
         for item in owner["findings"]:
@@ -74,6 +78,8 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
             if item["severity"] == "warn" and _place(owner, item) in failed:
                 continue
             if any(reasons.get(name) and name not in out for name in _follows_from(item)):
+                continue
+            if item["code"] == LINK_DOWN and owner["name"] in dark and not (item.get("where") or {}).get("function"):
                 continue
             listed = CODES.get(item["code"])
             if listed is not None and any((name, cause) in causes for name in _desks(owner, item) for cause in listed.follows_from):
@@ -100,6 +106,15 @@ def tasks(report: Mapping[str, Any], severities: Iterable[str] = LOUD) -> list[T
 def _says(message: str, subject: str) -> bool:
     """Whether a sentence names a subject, or the desk that it begins with: desk-1 is not named by desk-10."""
     return any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", message) for name in (subject.split()[0], subject))
+
+
+def _at_the_other_end(report: Mapping[str, Any], off: set[str]) -> set[str]:
+    """The desks all of whose stack's other desks are off: with one that is on, a cable without signal may be that one's."""
+    found = set()
+    for stack in report["pairs"]:
+        members = {item["desk"] for item in stack.get("members") or ()}
+        found |= {desk for desk in members if members - {desk} and members - {desk} <= off}
+    return found
 
 
 def _desk(owner: Mapping[str, Any], item: Mapping[str, Any]) -> str | None:

@@ -42,6 +42,14 @@ NO_ANSWER_REMEDY = (
 )
 KILLED = (137, -9)
 """How a program ends that was killed; the shell's way to say so, and Python's."""
+KEPT_FROM_ROOT = re.compile(r"can't open file '[^'\n]{1,300}/AnsiballZ_\w{1,80}\.py': \[Errno 13\]")
+"""What root's Python says in a home on a network file system that takes root for nobody."""
+
+KEPT_FROM_ROOT_REMEDY = (
+    "The home is on a file system that keeps root out (findmnt -T ~; NFS with root_squash). Set ansible_pipelining: true, so that nothing "
+    "lies there, and run again. Where sudo wants a terminal, set ansible_remote_tmp to a folder on the desk's own disk instead."
+)
+
 KILLED_REMEDY = (
     "sudo journalctl -k | grep -iE 'out of memory|oom' on the desk says whether its memory ran out and who used it. End that, or let it "
     "finish, then run again."
@@ -262,6 +270,9 @@ def failure(stage: str, desk: str, stack: str | None, task: str, answer: Mapping
             )
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=remedy).as_dict()
     told = next(iter(said.values()), "")
+    if KEPT_FROM_ROOT.search(told):
+        text = f"{desk}: stage {stage} failed: root may not read the file that Ansible put into the login user's home: {told[-300:]}"
+        return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=KEPT_FROM_ROOT_REMEDY).as_dict()
     if not said and NO_ANSWER in words and answer.get("rc") in (0, None):
         text = f"{desk}: stage {stage} failed in task '{task}': the login works, but nothing came back: what Ansible started never ran"
         return finding("DESK_STAGE_FAILED", where, text, evidence=evidence, remedy=NO_ANSWER_REMEDY).as_dict()

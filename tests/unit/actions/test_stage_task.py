@@ -253,6 +253,18 @@ def test_a_module_that_cannot_start_says_what_is_in_its_way(tmp_path: Path, said
     assert kept is not None and told in str(kept.findings[0]["message"]) and cure in str(kept.findings[0]["remedy"])
 
 
+def test_a_home_that_keeps_root_out_is_told_with_the_way_around_it(tmp_path: Path) -> None:
+    """NFS with root_squash, in a playbook of somebody's own that does not set pipelining."""
+    run = run_of(folder=tmp_path)
+    file = "/home/lab/.ansible/tmp/ansible-tmp-1764330000.1-2-3/AnsiballZ_spark_facts.py"
+    said = f"/usr/bin/python3: can't open file '{file}': [Errno 13] Permission denied\n"
+    answer = {"failed": True, "msg": "MODULE FAILURE: No start of json char found", "module_stdout": "", "module_stderr": said, "rc": 2}
+    Script("spark_facts", {}, [answer]).run(run=run, stage="facts")
+    kept = part(run, "facts", "desk-01")
+    assert kept is not None and "root may not read" in str(kept.findings[0]["message"])
+    assert "ansible_pipelining: true" in str(kept.findings[0]["remedy"])
+
+
 def test_what_a_program_waited_for_in_vain_is_in_the_message(tmp_path: Path) -> None:
     run = run_of(folder=tmp_path)
     Script("spark_facts", {}, [{"failed": True, "msg": "Failed to enable unit: Connection timed out"}]).run(run=run, stage="facts")

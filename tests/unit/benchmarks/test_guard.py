@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks import common
 from ansible_collections.labops.dgx_spark.plugins.module_utils.benchmarks.side import classify_ssh
 from ansible_collections.labops.dgx_spark.plugins.module_utils.desk import Answer
 from measured import measure
@@ -240,6 +241,26 @@ def test_a_link_that_went_down_since_the_facts_is_no_matter_of_routes(
     [found] = seen.result["findings"]
     assert found["code"] in ("RDMA_NOT_MEASURED", "NCCL_PEER_NOT_READY") and found["severity"] == "unknown" and odd.starts == 0
     assert "since the facts were read" in found["message"] and "enP2p1s0f0np0" in found["message"] and found["where"]["desk"] == "desk-01"
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("gone", [("192.168.100.11", "192.168.101.11"), ("192.168.101.11",)])
+def test_a_peer_that_lost_its_addresses_is_told_once_with_what_to_look_at(
+    name: str, gone: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a desktop that suspended by itself: the signal stays, and nobody answers."""
+    usual = ScriptedSide.run
+
+    def run(side: ScriptedSide, argv: Sequence[str], **more: Any) -> Answer:
+        asleep = tuple(argv[:3]) == ("ip", "-j", "neigh") and argv[5] in gone
+        return Answer(tuple(argv), 0, f'[{{"dst": "{argv[5]}", "state": ["FAILED"]}}]') if asleep else usual(side, argv, **more)
+
+    monkeypatch.setattr(common, "NEIGHBOUR_SECONDS", 0.2)
+    monkeypatch.setattr(ScriptedSide, "run", run)
+    seen = measure(name, world(name), tmp_path, monkeypatch)
+    [found] = seen.result["findings"]
+    assert found["severity"] == "unknown" and all(address in found["message"] for address in gone) and "desk-02" in found["message"]
+    assert "awake" in found["remedy"] and "ip -br addr" in found["remedy"]
 
 
 @pytest.mark.parametrize("name", STAGES)

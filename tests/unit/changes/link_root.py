@@ -25,7 +25,7 @@ with open(ROOT / "calls.txt", "a") as calls:
     calls.write(" ".join([NAME, *ARGS]) + "\\n")
 for rule in state.get("fail", []):
     if " ".join([NAME, *ARGS]).startswith(rule):
-        print("made to fail")
+        print(state.get("words", "made to fail"))
         sys.exit(1)
 SYSTEM = ROOT / "run/NetworkManager/system-connections"
 UNITS = ROOT / "etc/systemd/system"

@@ -226,6 +226,18 @@ def test_netplan_that_refuses(bench: Bench) -> None:
     assert not bench.root.path("/var/lib/dgx_spark").exists(), "a refused change leaves nothing behind"
 
 
+def test_a_function_that_networkmanager_was_told_to_leave_alone_is_told_with_its_cure(bench: Bench) -> None:
+    """As a lab keeps NetworkManager from making profiles of its own for the adapter."""
+    if bench.renderer != "NetworkManager":
+        pytest.skip("NetworkManager's words")
+    why = "device enp1s0f0np0 not available because device is strictly unmanaged"
+    words = f"Error: Connection activation failed: No suitable device found for this connection ({why})."
+    bench.root.change_state(fail=["nmcli --wait 30 connection up id netplan-enp1"], words=words)
+    outcome = bench.apply()
+    [item] = [item for item in outcome.findings if item.code == "CX7_CHANGE_UNDONE"]
+    assert "strictly unmanaged" in item.message and "unmanaged-devices" in item.remedy
+
+
 def test_full_disk_before_the_change(bench: Bench) -> None:
     bench.door.full = True
     outcome = bench.apply()

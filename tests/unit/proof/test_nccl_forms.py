@@ -332,6 +332,25 @@ def test_a_launch_that_failed_has_its_cause_and_its_words(text: str, cause: str)
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kex_exchange_identification: read: Connection reset by peer\nConnection reset by 192.168.100.11 port 22\n", "MaxStartups"),
+        ("kex_exchange_identification: Connection closed by remote host\n", "fail2ban"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection refused\n", "ufw"),
+        ("ssh: connect to host 192.168.100.11 port 22: Connection timed out\n", "nft list ruleset"),
+        ("ssh: connect to host 192.168.100.11 port 22: No route to host\n", "nft list ruleset"),
+        ("lab@192.168.100.11: Permission denied (publickey).\n", None),
+    ],
+)
+def test_an_ssh_of_mpirun_that_gets_to_no_login_is_not_cured_by_new_keys(text: str, words: str | None) -> None:
+    orte = "ORTE was unable to reliably start one or more daemons.\n"
+    evidence = nccl_evidence("", stderr=f"{text}{orte}", rc=1, ranks=(), growth=())
+    [item] = judge("pair_a", ENDS, evidence, iterations=20, warmups=5)
+    assert (item.code, item.evidence["cause"]) == ("NCCL_LAUNCH_FAILED", "ssh")
+    assert ("renews the keys" in item.remedy) is (words is None) and (words or "ssh") in item.message
+
+
+@pytest.mark.parametrize(
     ("line", "named"),
     [
         ("spark-0002:4101:4101 [0] plugin/net.cc:287 NCCL WARN Failed to initialize any NET plugin", "(on desk-02)"),

@@ -373,6 +373,17 @@ def test_a_pulled_cable_is_asked_for_once(code: str, asked: int) -> None:
     assert any("CX7_LINK_DOWN" in line for line in lines_of(lab) if line.lstrip().startswith("WARN"))
 
 
+@pytest.mark.parametrize(("off", "told"), [("desk-02", False), ("desk-04", True), (None, True)])
+def test_the_dark_port_of_a_desk_whose_partner_is_off_asks_for_nothing(off: str | None, told: bool) -> None:
+    """An audit looks at no cable; the adapter sees the plug, and no signal comes from a desk without power."""
+    lab = Lab(2)
+    if off:
+        lab.find("facts", off, finding("DESK_UNREACHABLE", Where(desk=off), f"{off}: no route to it"))
+    text = "No port has a link although the hotplug driver sees a cable."
+    lab.find("facts", "desk-01", finding("CX7_LINK_DOWN", Where(desk="desk-01"), text, severity="warn"))
+    assert any("CX7_LINK_DOWN:" in line for line in lines_of(lab)) is told
+
+
 @pytest.mark.parametrize(("function", "asked"), [("enp1s0f0np0", 1), ("enP2p1s0f0np0", 2)])
 def test_what_a_later_stage_weighed_more_is_asked_for_once(function: str, asked: int) -> None:
     lab = Lab(2)

@@ -383,3 +383,8 @@ def test_a_revoked_key_is_told_as_that() -> None:
 
 def test_a_name_in_ssh_s_own_configuration_that_it_cannot_expand_is_the_controllers() -> None:
     assert "its own configuration" in classify("percent_expand: unknown key %k").sentence
+
+
+def test_a_limit_of_ufw_refuses_as_a_missing_server_does() -> None:
+    found = classify("ssh: connect to host 10.0.0.11 port 22: Connection refused")
+    assert found.kind == "refused" and "ufw" in str(found.remedy) and "LIMIT" in str(found.remedy)
