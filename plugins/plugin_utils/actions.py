@@ -32,7 +32,7 @@ from . import alone
 from .admission.admit import ANSWER_LIMIT, COLLECTION, MEASURING, AnswerInvalid, Speaker, admit, discreet, told_discreetly
 from .admission.admit import facts as admitted_facts
 from .admission.schema import Refused
-from .admission.text import clean, cut, ends, line
+from .admission.text import clean, cut, ends, everything, line
 from .connection_errors import classify
 from .documented import spec_of, without_empty
 from .known_hosts import fingerprint, keys_of, text_of
@@ -212,7 +212,7 @@ class DeskAction(ActionBase):
             if told == str(error):
                 raise
             raise (AnsibleConnectionFailure if isinstance(error, AnsibleConnectionFailure) else AnsibleActionFail)(told) from None
-        return {**result, "msg": clean(result["msg"])} if isinstance(result.get("msg"), str) else result
+        return {**result, **{name: everything(result[name]) for name in ("msg", "diff") if name in result}}
 
     def _run(self, tmp: str | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         task_vars = task_vars or {}
@@ -440,7 +440,7 @@ class DeskAction(ActionBase):
             return AnswerInvalid(desk, module, refused).result
         if result.get("failed") and classify(str(result.get("msg", "")), str(result.get("module_stderr", ""))).become:
             return self.unreachable(desk, f"{result.get('msg', '')}\n{result.get('module_stderr', '')}", severity)
-        return told_discreetly(result)
+        return told_discreetly(result, who)
 
     def _silence(self) -> str:
         """Why the desk itself does not respond, where sudo did not in time: over an older connection nobody is told. Empty when it does."""
@@ -535,7 +535,7 @@ class DeskAction(ActionBase):
         """The failed result of a desk that could not be reached or entered."""
         # Whose line it is tells something: they are joined only for what is shown, where banners of the desk stand too.
         reason, own = explained(classify(clean(text), enrolled=enrolled))
-        text = discreet(line(text))
+        text = discreet(line(text), (desk,))
         found = finding(
             reason.code,
             Where(desk=desk),

@@ -152,7 +152,7 @@ class Enrolment:
         finally:
             self.door.close()
             # A desk that was given a password could hand it back as its name.
-            self.outcome.data = discreet(everything(self.secrets.blot_all(self.outcome.data)))
+            self.outcome.data = self._discreet(everything(self.secrets.blot_all(self.outcome.data)))
         return self.outcome
 
     # ---- who is it
@@ -230,13 +230,14 @@ class Enrolment:
         answer, words = self._program(request, root=True)
         self.root = answer is not None
         if answer is None:
-            self.outcome.data["sudo"] = ends(words, 200)
+            self.outcome.data["sudo"] = self._end(words, 200)
             answer, words = self._program(request, root=False)
         if answer is None:
             shell = login_shell(words)
-            told = f"{shell[0]}: {ends(words, 300)}" if shell else ends(words, 300)
+            said = self._end(words, 300)
+            told = f"{shell[0]}: {said}" if shell else said
             remedy = shell[1] if shell else None
-            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {told}", {"error": ends(words, 300)}, remedy=remedy)
+            self._stop("DESK_STAGE_FAILED", f"the desk cannot be examined: {told}", {"error": said}, remedy=remedy)
         look: dict[str, Any] = answer["look"]
         return look
 
@@ -371,7 +372,8 @@ class Enrolment:
     def _change(self, request: dict[str, Any], root: bool) -> bool:
         answer, words = self._program(request, root)
         if answer is None:
-            self._stop("DESK_STAGE_FAILED", f"the desk rejected the changes: {ends(words, 300)}", {"error": ends(words, 300)})
+            said = self._end(words, 300)
+            self._stop("DESK_STAGE_FAILED", f"the desk rejected the changes: {said}", {"error": said})
         if answer.get("refused"):
             self._stop("ENROL_REFUSED", str(answer["refused"]), {})
         changes = answer.get("changes") or []
@@ -392,17 +394,24 @@ class Enrolment:
 
     # ---- findings
 
+    def _discreet(self, value: Any) -> Any:
+        return discreet(value, (self.wanted.desk,))
+
+    def _end(self, words: str, limit: int) -> str:
+        """Words of a desk without their middle; looked through before, lest a value is left without the key that tells it."""
+        return ends(str(self._discreet(words)), limit)
+
     def _unreachable(self, text: str) -> None:
         reason = classify(text)
         # Blotted before it is cut, lest half a secret is left.
-        text = self.secrets.blot(text)
+        text = self._discreet(self.secrets.blot(text))
         evidence = {"reason": reason.kind, "error": ends(text, 400), "address": self.wanted.address}
         self._note(reason.code, reason.told(text), evidence, remedy=reason.remedy)
 
     def _note(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> None:
         # Here every text ends that a desk may have written.
-        text = discreet(line(self.secrets.blot(f"{self.wanted.desk}: {message}")))
-        told = discreet(everything(self.secrets.blot_all(evidence)))
+        text = self._discreet(line(self.secrets.blot(f"{self.wanted.desk}: {message}")))
+        told = self._discreet(everything(self.secrets.blot_all(evidence)))
         self.outcome.findings.append(finding(code, Where(desk=self.wanted.desk), text, evidence=told, severity=severity, remedy=remedy))
 
     def _stop(self, code: str, message: str, evidence: Mapping[str, Any], severity: str | None = None, remedy: str | None = None) -> Any:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..module_utils.desk import TIMEOUT
+from . import secret_shapes
 from .known_hosts import for_ssh
 from .workload import process
 
@@ -298,4 +299,4 @@ def prove(address: str, port: int, user: str, known_hosts: Path, key: AdminKey) 
         return f"ssh gave no answer within {3 * CONNECT_SECONDS:.0f} s"
     if done.rc is None:
         return f"ssh cannot be run on the controller: {done.error}"
-    return None if done.rc == 0 else " ".join(done.stderr.split())[-300:] or f"ssh ended with {done.rc}"
+    return None if done.rc == 0 else " ".join(secret_shapes.cut(done.stderr).split())[-300:] or f"ssh ended with {done.rc}"

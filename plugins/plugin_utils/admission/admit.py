@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +23,15 @@ from ...module_utils.model.kinds import LINE, Kind
 from ...module_utils.model.update import Look
 from ..documented import returned_of
 from ..secret_shapes import cut as without_secrets
-from ..secret_shapes import without_tokens
+from ..secret_shapes import sparing, without_tokens
 from .schema import Check, Refused, anything, boolean, declared, either_null_or, integer, listed, of_dataclass, of_documentation, text
 from .text import cut, line
 
 COLLECTION = "labops.dgx_spark."
 MOST_FINDINGS = 500
 MESSAGE_LIMIT = 4096
+TEXT_LIMIT = 8 * MESSAGE_LIMIT
+"""Characters in which a secret is looked for before a message is cut to its length, lest half of one is left."""
 OUTPUT_LIMIT = 16384
 """Characters that are kept of a module's own words when it failed."""
 ANSWER_LIMIT = 1 << 24
@@ -67,6 +70,11 @@ class Speaker:
     stack: str | None = None
     members: frozenset[str] = frozenset()
     """The desks of its stack, itself included."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What its words may name."""
+        return frozenset((self.desk, *self.members, *((self.stack,) if self.stack else ())))
 
 
 def admit(module: str, answer: Any, speaker: Speaker) -> dict[str, Any]:
@@ -145,13 +153,23 @@ def _desk(value: Any, path: str) -> dict[str, Any]:
     return taken
 
 
-def discreet(value: Any) -> Any:
-    """Plain data without the secrets that programs print (apt names an archive with its login)."""
-    if isinstance(value, str):
-        return without_secrets(value)
-    if isinstance(value, dict):
-        return {name: discreet(item) for name, item in value.items()}
-    return [discreet(item) for item in value] if isinstance(value, list) else value
+@functools.lru_cache(256)
+def _of(names: frozenset[str]) -> Callable[[str], str]:
+    return sparing(names)
+
+
+def discreet(value: Any, names: Iterable[str] = ()) -> Any:
+    """Plain data without the secrets that programs print (apt names an archive with its login). ``names`` of desks and stacks stay."""
+    told = _of(frozenset(names))
+
+    def inner(item: Any) -> Any:
+        if isinstance(item, str):
+            return told(item)
+        if isinstance(item, dict):
+            return {name: inner(inside) for name, inside in item.items()}
+        return [inner(inside) for inside in item] if isinstance(item, list) else item
+
+    return inner(value)
 
 
 # ---- findings ----------------------------------------------------------------------------------------------------------
@@ -182,10 +200,10 @@ def _finding(given: Any, path: str, speaker: Speaker, members: bool) -> dict[str
         "severity": severity,
         "subject": place.subject,
         "where": place.as_dict(),
-        "message": discreet(cut(line(_text(given.get("message"), f"{path}.message")), MESSAGE_LIMIT)),
-        "evidence": discreet(evidence),
+        "message": cut(discreet(line(_text(given.get("message"), f"{path}.message")[:TEXT_LIMIT]), speaker.names), MESSAGE_LIMIT),
+        "evidence": discreet(evidence, speaker.names),
         # Its own words name options of passwords; what it repeats of a program may hold a login.
-        "remedy": without_tokens(cut(_text(given.get("remedy"), f"{path}.remedy"), MESSAGE_LIMIT)),
+        "remedy": cut(without_tokens(_text(given.get("remedy"), f"{path}.remedy")[:TEXT_LIMIT]), MESSAGE_LIMIT),
     }
 
 
@@ -269,6 +287,6 @@ TOLD = ("msg", "warnings", "exception", "module_stdout", "module_stderr")
 """Those with words of programs in them."""
 
 
-def told_discreetly(answer: dict[str, Any]) -> dict[str, Any]:
+def told_discreetly(answer: dict[str, Any], speaker: Speaker) -> dict[str, Any]:
     """An admitted answer as it may be kept and shown, once its words were read for the reason of a failure."""
-    return {name: discreet(value) if name in TOLD else value for name, value in answer.items()}
+    return {name: discreet(value, speaker.names) if name in TOLD else value for name, value in answer.items()}

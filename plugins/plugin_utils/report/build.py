@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -75,15 +73,7 @@ def _discreet(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
     ``names`` of desks and stacks stay, whatever they look like: by them all parts of a report are found, and a desk its verdict.
     """
-    # Desks of a lab are alike: what stands in all of them is looked through once.
-    cut = functools.cache(secret_shapes.cut)
-    odd = sorted((name for name in set(map(plain, names)) if cut(name) != name), key=len, reverse=True)
-    apart = re.compile(f"({'|'.join(map(re.escape, odd))})") if odd else None
-
-    def discreet(text: str) -> str:
-        if apart is None:
-            return cut(text)
-        return "".join(part if number % 2 else cut(part) for number, part in enumerate(apart.split(text)))
+    discreet = secret_shapes.sparing(map(plain, names))
 
     def told(value: Any) -> Any:
         if isinstance(value, str):

@@ -46,8 +46,8 @@ KEPT_FROM_ROOT = re.compile(r"can't open file '[^'\n]{1,300}/AnsiballZ_\w{1,80}\
 """What root's Python says in a home on a network file system that takes root for nobody."""
 
 KEPT_FROM_ROOT_REMEDY = (
-    "The home is on a file system that keeps root out (findmnt -T ~; NFS with root_squash). Set ansible_pipelining: true, so that nothing "
-    "lies there, and run again. Where sudo wants a terminal, set ansible_remote_tmp to a folder on the desk's own disk instead."
+    "The home is on a file system that keeps root out (findmnt -T ~; NFS does, by root_squash). Set ansible_pipelining: true, so that "
+    "nothing lies there, and run again. Where sudo wants a terminal, let ansible_remote_tmp name a folder on the desk's own disk instead."
 )
 
 KILLED_REMEDY = (

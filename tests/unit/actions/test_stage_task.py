@@ -411,3 +411,13 @@ def test_the_facts_are_told_where_the_other_desks_will_knock(tmp_path: Path) -> 
     script = Script("spark_facts", {}, [{}])
     script.run(run=replace(run, members=members), stage="facts")
     assert script.asked[0]["ssh_port"] == 2222
+
+
+def test_a_difference_that_an_action_shows_steers_no_terminal() -> None:
+    """What stood in a file that somebody sent, which lock_from.yml --check --diff shows."""
+    script = Script("lock_file", {}, check_mode=True)
+    diff = {"before": "# lock \x1b]52;c;AAAA\x07\n", "after": "# lock\n", "before_header": "x\x1b[2J", "after_header": "x"}
+    script.action._run = lambda _tmp, _vars: {"changed": True, "diff": [diff], "msg": "a\x1b[2Jb"}
+    told = script.action.run(task_vars={})
+    assert "\x1b" not in str(told["msg"]) and not any(sign in str(told["diff"][0].values()) for sign in ("\x1b", "\x07", "\\x1b"))
+    assert told["diff"][0]["after"] == "# lock\n"

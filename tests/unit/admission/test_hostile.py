@@ -25,7 +25,7 @@ from ansible_collections.labops.dgx_spark.plugins.module_utils.model.cable impor
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.data import from_dict, sha256
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.desk import Desk
 from ansible_collections.labops.dgx_spark.plugins.module_utils.model.finding import Where
-from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.admit import ANSWER_LIMIT, AnswerInvalid, Speaker, admit, discreet
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.admission.schema import Refused
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report import write as write_module
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.report.charts import trend_chart
@@ -360,6 +360,39 @@ def test_a_password_that_a_program_prints_is_kept_nowhere(tmp_path: Path) -> Non
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert kept and not [path for path in kept if b"Gletscher77" in path.read_bytes()]
     assert [path for path in kept if b"archive.example" in path.read_bytes()], "all but the login is told"
+
+
+@pytest.mark.parametrize(
+    "login",
+    ["ana:Gletscher77", "1aBcD2eFgH3iJkL4", "fury-4f9a2c", "ana:ab@Gletscher77", f"ana:{'geheim-' * 30}x", "ana:Glet:scher77"],
+)
+def test_no_form_of_a_login_in_an_address_is_kept(login: str) -> None:
+    text = SIGNED_BY.replace("ana:Gletscher77", login)
+    found = apt_errors.explain(["apt-get", "update"], text, Where(desk=HOSTILE)).as_dict()
+    assert login in found["message"]
+    (told,) = admit("labops.dgx_spark.pair_tools", {"failed": True, "msg": text, "findings": [found]}, ME)["findings"]
+    assert login not in json.dumps(told) and "REMOVED@archive.exam" in told["message"]
+
+
+def test_what_is_no_login_stays() -> None:
+    for text in ("git clone ssh://git@host.example/x", "docker://ubuntu@sha256:abcdef0123", "see https://x.example/a@b and mail@x.example"):
+        assert discreet(text) == text
+
+
+def test_a_secret_that_stands_across_the_length_limit_is_cut_whole() -> None:
+    found = {"code": "APT_FAILED", "severity": "fail", "where": {"desk": HOSTILE}, "evidence": {}, "remedy": "x"}
+    message = f"{'x ' * 2040}DB_PASSWORD=Gletscher77Gletscher77Gletscher77"
+    answer = {"failed": True, "msg": "x", "findings": [{**found, "message": message}]}
+    (told,) = admit("labops.dgx_spark.pair_tools", answer, ME)["findings"]
+    assert "Gletsch" not in told["message"]
+
+
+@pytest.mark.parametrize("desk", ["community-01", "token-01", "pin-01", "secret-lab-01"])
+def test_a_desk_with_a_telling_name_keeps_its_words(desk: str) -> None:
+    found = {"code": "APT_FAILED", "severity": "fail", "where": {"desk": desk}, "evidence": {"error": f"{desk}: full"}, "remedy": "x"}
+    answer = {"failed": True, "msg": "x", "findings": [{**found, "message": f"{desk}: the disk is full, password=Gletscher77"}]}
+    (told,) = admit("labops.dgx_spark.pair_tools", answer, Speaker(desk))["findings"]
+    assert told["message"] == f"{desk}: the disk is full, password=REMOVED" and told["evidence"] == {"error": f"{desk}: full"}
 
 
 REFUSED = (

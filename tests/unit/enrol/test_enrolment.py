@@ -214,6 +214,15 @@ def test_green_a_login_that_prints_something_first(known_hosts: Path, greets: st
     assert run.codes == {"DESK_ENROLLED": "ok"}
 
 
+@pytest.mark.parametrize("before", range(90, 220, 5))
+def test_a_secret_in_what_a_login_prints_is_hidden_wherever_the_text_is_cut(known_hosts: Path, before: int) -> None:
+    """As a start-up file with ``set -x`` does."""
+    said = f"{'x' * before} + export DB_PASSWORD=Gletscher77-sommer-42x {'y' * 160} sudo: not found"
+    run = enrol(ScriptedDesk(instead=Answer(127, "", said)), known_hosts)
+    assert run.codes == {"DESK_STAGE_FAILED": "fail"}
+    assert "sommer" not in f"{run.outcome.findings} {run.outcome.data}"
+
+
 @pytest.mark.parametrize(
     ("instead", "told", "cure"),
     [
