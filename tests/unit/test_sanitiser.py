@@ -8,6 +8,7 @@ import ipaddress
 import string
 
 import pytest
+from ansible_collections.labops.dgx_spark.plugins.plugin_utils.address_map import AddressMap
 from ansible_collections.labops.dgx_spark.plugins.plugin_utils.sanitiser import Sanitiser
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -295,3 +296,11 @@ def test_a_long_line_takes_little_time(size: int) -> None:
     sanitiser = Sanitiser("recorded-01")
     sanitiser.learn_file("/x", text)
     assert "10.1.2.3" not in sanitiser.text(text)
+
+
+def test_more_wide_networks_than_there_are_stand_ins_leave_no_address() -> None:
+    addresses = AddressMap()
+    told = [f"{20 + number // 250}.{number % 250}.7.9/16" for number in range(600)]
+    addresses.learn_text("\n".join(told))
+    addresses.choose()
+    assert not {addresses.replaced(item.partition("/")[0]) for item in told} & {item.partition("/")[0] for item in told}
