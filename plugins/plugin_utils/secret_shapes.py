@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -111,15 +110,13 @@ def without_tokens(text: str) -> str:
     return _RUN.sub(lambda match: REMOVED if _telling(text, match) else match.group(), text)
 
 
-def sparing(names: Iterable[str]) -> Callable[[str], str]:
+def sparing(names: Iterable[str], look: Callable[[str], str] = cut) -> Callable[[str], str]:
     """`cut` that leaves names of desks and stacks alone: a desk token-1 is no key, and what is said of it is no value."""
-    # Desks of a lab are alike: what stands in all of them is looked through once.
-    once = functools.cache(cut)
     odd = sorted((name for name in set(names) if any(cut(text) != text for text in (name, f"{name}: it is so"))), key=len, reverse=True)
     if not odd:
-        return once
+        return look
     apart = re.compile(rf"((?<![\w.-])(?:{'|'.join(map(re.escape, odd))})(?![\w-]))")
-    return lambda text: "".join(part if number % 2 else once(part) for number, part in enumerate(apart.split(text)))
+    return lambda text: "".join(part if number % 2 else look(part) for number, part in enumerate(apart.split(text)))
 
 
 def found(text: str) -> list[str]:

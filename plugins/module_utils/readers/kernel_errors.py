@@ -122,7 +122,7 @@ def read(text: str) -> dict[str, Any]:
         if _OOM.match(message):
             kept["oom"].add(short)
             counts["killed"] += bool(_KILLED.match(message))
-        if record.of_program:
+        if record.by_users_name:
             continue
         xid = _XID.match(message)
         if xid and (xid.group(1) in xids or len(xids) < XIDS_LIMIT):

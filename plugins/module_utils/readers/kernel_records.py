@@ -68,7 +68,7 @@ class Record(NamedTuple):
         return "\n".join((self.message, *self.more))
 
     @property
-    def of_program(self) -> bool:
+    def by_users_name(self) -> bool:
         """Whether a name that users choose begins the message, so that nothing in it is a driver's."""
         return _PROGRAM.match(self.whole) is not None or _INTERFACE.match(self.message) is not None
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -73,7 +74,8 @@ def _discreet(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
     ``names`` of desks and stacks stay, whatever they look like: by them all parts of a report are found, and a desk its verdict.
     """
-    discreet = secret_shapes.sparing(map(plain, names))
+    # Desks of a lab are alike: what stands in all of them is looked through once.
+    discreet = secret_shapes.sparing(map(plain, names), functools.cache(secret_shapes.cut))
 
     def told(value: Any) -> Any:
         if isinstance(value, str):

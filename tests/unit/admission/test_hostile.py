@@ -405,7 +405,7 @@ def test_a_remedy_names_the_archive_and_not_its_login(tmp_path: Path) -> None:
     found = [item.as_dict() for item in apt_errors.archive_findings(REFUSED, Where(desk=HOSTILE))]
     assert found and all("Gletscher77" not in item["remedy"] for item in found)
     assert any("archive.example/ubuntu" in item["remedy"] for item in found)
-    # A desk that was not asked so nicely writes its own remedies.
+    # A hostile desk writes its own remedies.
     found = [{**item, "remedy": "Ask http://ana:Gletscher77@archive.example, then run again with -e x_password=..."} for item in found]
     answer = {"changed": False, "findings": found, "failed": True, "msg": "x"}
     lab = lab_of(tmp_path / "run", "pair_tools", answer)
