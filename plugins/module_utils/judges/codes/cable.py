@@ -81,8 +81,8 @@ CODES: tuple[Code, ...] = (
         severity="fail",
         other_severities=("note", "unknown"),
         meaning="The MAC addresses that answered belong to no desk in the inventory. The message gives the vendor of the address. A note "
-        "when the pair also has its own cable; unknown when it may be a desk that could not be read in this run, whose own findings then "
-        "come first.",
+        "when the pair also has its own cable; unknown when it may be the other desk, which could not be read in this run and whose own "
+        "findings then come first.",
         remedy="Follow the cable. If the device is a desk, add it to the inventory; if not, plug the cable into the pair's other desk.",
         source=RULE,
     ),
